@@ -1,0 +1,1 @@
+"""What we know: the contract, the lake, its queries, and the ways telemetry gets in."""

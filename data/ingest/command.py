@@ -1,0 +1,189 @@
+"""The commands that take snapshots in and look after the lake: ingest, check, watch, status, maintain, rollup."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from deltalake.exceptions import DeltaError
+from obstore.exceptions import BaseError
+
+from data.errors import HeadroomError, SettingError
+from data.importers import load, named
+from data.ingest.catch_up import catch_up, rebuild
+from data.ingest.dry_run import dry_run
+from data.ingest.outcome import Outcome
+from data.ingest.reading import Reading, reading
+from data.ingest.show import bars, console, report
+from data.ingest.sources import Source, find
+from data.ingest.status import lines, status
+from data.ingest.take_in import TakeIn, plan
+from data.ingest.watch import Inbox
+from data.lake import SAFE_RETENTION, Lake
+from data.schema import INPUT_TABLES
+
+FINE, QUARANTINED, USAGE = 0, 1, 2
+INBOX = "var/inbox"
+# What a command may meet through no fault of the program: each becomes one line.
+EXPECTED = (HeadroomError, DeltaError, BaseError, OSError)
+
+
+def add_ingest(parser: argparse.ArgumentParser) -> None:
+    """The options of `ingest` and `check`."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="files, folders, or URLs (s3://, gs://, az://, http://, https://): Parquet or CSV")
+    _add_reading(parser)
+    _add_shared(parser)
+
+
+def add_watch(parser: argparse.ArgumentParser) -> None:
+    """The options of `watch`."""
+    parser.add_argument("inbox", nargs="?", default=INBOX, help="folder or URL to poll (default: %(default)s)")
+    parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="pause between two looks (default: %(default)s)")
+    parser.add_argument("--once", action="store_true", help="look once, and end")
+    _add_reading(parser)
+    _add_shared(parser)
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    """The options of `status`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_shared(parser)
+
+
+def add_maintain(parser: argparse.ArgumentParser) -> None:
+    """The options of `maintain`."""
+    parser.add_argument(
+        "--keep-days", type=float, default=SAFE_RETENTION.days, metavar="DAYS", help="versions younger than this stay readable (default: %(default)s)"
+    )
+    _add_shared(parser)
+
+
+def add_rollup(parser: argparse.ArgumentParser) -> None:
+    """The options of `rollup`."""
+    _add_shared(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how to read the files")
+    group.add_argument("--table", choices=INPUT_TABLES, help="the table that they feed (default: told by their columns, then by their names)")
+    group.add_argument("--map", action="append", default=[], metavar="THEIRS=OURS", help="rename a column; THEIRS*0.001=OURS converts its unit too")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OURS=VALUE",
+        help="a column that is the same in every row; given twice, it repeats the rows for each value",
+    )
+    group.add_argument("--timezone", metavar="ZONE", help="zone of stamps that name none, for instance UTC or Europe/Berlin")
+    group.add_argument("--absent", choices=("missing", "zero"), default="missing", help="what a row means that is not there (default: %(default)s)")
+    group.add_argument("--recipe", metavar="RECIPE", help=f"read a whole data set as a recipe says: {', '.join(named())}, or the path of a TOML file")
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lake", default=os.environ.get("HEADROOM_LAKE", "var/lake"), help="a folder or s3://, gs://, az:// (default: %(default)s)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def ingest(arguments: argparse.Namespace) -> int:
+    """Take snapshots in; 1 where something was quarantined."""
+    readings, sources = _read_as(arguments), _sources(arguments)
+    lake = Lake(arguments.lake)
+    with bars(quiet=arguments.quiet) as shown:
+        outcomes = list(TakeIn(lake).run(plan(sources, readings), shown.taking_in))
+        catch_up(lake, shown.rolling_up)
+    return _told(outcomes)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Say what ingest would do, and write nothing; 1 where there are faults."""
+    readings, sources = _read_as(arguments), _sources(arguments)
+    with bars(quiet=arguments.quiet) as shown:
+        outcomes = list(dry_run(Lake(arguments.lake), plan(sources, readings), shown.taking_in))
+    return _told(outcomes, wet=False)
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    """Poll an inbox until Ctrl-C; with --once, 1 where something was quarantined."""
+    if arguments.every <= 0:
+        raise SettingError(f"--every {arguments.every:g}: not above 0.", remedy="name the pause in seconds, for instance --every 5")
+    inbox, lake = Inbox(arguments.inbox, _read_as(arguments)), Lake(arguments.lake)
+    if arguments.once:
+        return _told(inbox.poll(lake))
+    while True:
+        _look(inbox, lake)
+        time.sleep(arguments.every)
+
+
+def show_status(arguments: argparse.Namespace) -> int:
+    """Print the state of the lake."""
+    state = status(Lake(arguments.lake))
+    print_lines([json.dumps(state)] if arguments.json else lines(state))
+    return FINE
+
+
+def maintain(arguments: argparse.Namespace) -> int:
+    """Compact small files and delete what no version needs that is younger than the retention."""
+    lake = Lake(arguments.lake)
+    catch_up(lake)
+    done = lake.maintain(timedelta(days=arguments.keep_days))
+    catch_up(lake)
+    print_lines(f"{name}: {counts['files_compacted']} files compacted, {counts['files_vacuumed']} deleted" for name, counts in done.items())
+    return FINE
+
+
+def rollup(arguments: argparse.Namespace) -> int:
+    """Make the hourly and daily figures anew."""
+    with bars(quiet=arguments.quiet) as shown:
+        dates = rebuild(Lake(arguments.lake), shown.rolling_up)
+    print_lines([f"{dates} dates rolled up"])
+    return FINE
+
+
+def print_lines(texts: Iterable[str], *, errors: bool = False) -> None:
+    """Print on standard output, or on standard error."""
+    screen = console(errors=errors)
+    for text in texts:
+        screen.print(text)
+
+
+def _look(inbox: Inbox, lake: Lake) -> None:
+    """One look at the inbox; a store that does not answer now may answer later."""
+    at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    try:
+        outcomes = inbox.poll(lake)
+    except EXPECTED as error:
+        print_lines([f"{at} {one_line(error)}"], errors=True)
+        return
+    if outcomes:
+        print_lines(f"{at} {line}" for line in report(outcomes))
+
+
+def one_line(error: BaseException) -> str:
+    """What is wrong, without the trace and the source of some libraries' errors."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _told(outcomes: Sequence[Outcome], *, wet: bool = True) -> int:
+    print_lines(report(outcomes, wet=wet))
+    return FINE if all(outcome.clean for outcome in outcomes) else QUARANTINED
+
+
+def _sources(arguments: argparse.Namespace) -> list[Source]:
+    """All snapshots that are meant, those beside a recipe included."""
+    also = [str(path) for path in load(arguments.recipe).also] if arguments.recipe else []
+    return find([*also, *arguments.paths])
+
+
+def _read_as(arguments: argparse.Namespace) -> Callable[[Source], Sequence[Reading]]:
+    """How each file is to be read."""
+    own = (arguments.table, arguments.map, arguments.set, arguments.timezone, arguments.absent)
+    if arguments.recipe is None:
+        one = reading(*own)
+        return lambda _: [one]
+    if own != (None, [], [], None, "missing"):
+        raise SettingError("--recipe stands beside other options of reading.", cause="a recipe says all of that itself", remedy="give one or the other")
+    return load(arguments.recipe).readings

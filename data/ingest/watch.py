@@ -1,0 +1,45 @@
+"""An inbox that is polled: what is dropped into it is taken in, and what is refused whole is taken out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from data.ingest.catch_up import catch_up
+from data.ingest.outcome import Outcome
+from data.ingest.reading import Reading
+from data.ingest.sources import Source, find
+from data.ingest.take_in import TakeIn, plan
+from data.lake import Lake
+
+# A file in a folder counts as whole once nobody has written to it for so long; objects in a store appear whole.
+SETTLED = timedelta(seconds=2)
+
+
+@dataclass
+class Inbox:
+    """A folder or a URL, and what of it this process has seen already; content that was seen before it started is known by its hash."""
+
+    url: str
+    readings: Callable[[Source], Sequence[Reading]]
+    _seen: set[object] = field(default_factory=set)
+
+    def poll(self, lake: Lake) -> list[Outcome]:
+        """Take in what is new and whole, and bring the hourly and daily figures up to it."""
+        fresh = [source for source in self._listed() if source.fingerprint not in self._seen and _is_whole(source)]
+        outcomes = list(TakeIn(lake, move=True).run(plan(fresh, self.readings))) if fresh else []
+        unread = {outcome.source.fingerprint for outcome in outcomes if outcome.state == "unreadable"}
+        catch_up(lake)
+        self._seen.update(source.fingerprint for source in fresh if source.fingerprint not in unread)
+        return outcomes
+
+    def _listed(self) -> list[Source]:
+        if "://" not in self.url:
+            Path(self.url).mkdir(parents=True, exist_ok=True)
+        return find([self.url], empty=True)
+
+
+def _is_whole(source: Source) -> bool:
+    return "://" in source.url or datetime.now(UTC) - source.changed >= SETTLED

@@ -1,0 +1,23 @@
+"""The questions that the app asks of the lake, and their answers as frames. Nothing else reads the lake for a page.
+
+Every question takes a `Pin` (which versions) and a `Scope` (which sites the viewer may see). Stamps are UTC; missing is null or NaN, never zero.
+A run is visible only once its row is in `runs`; everything published is of the newest run.
+"""
+
+from __future__ import annotations
+
+from data.queries.gaps import gaps
+from data.queries.headline import Counts, counts, headline
+from data.queries.network import catalogue, flows_at, map_at, search_index
+from data.queries.now import Extent, extent
+from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs
+from data.queries.series import capacity_steps, events, history
+from data.queries.side_by_side import site_series
+from data.queries.sites import sites_now
+from data.queries.state_of_data import completeness, freshness, quarantined, snapshots, table_versions
+
+__all__ = [
+    "Counts", "Extent", "Fit", "Run",
+    "bands", "capacity_steps", "catalogue", "completeness", "counts", "events", "extent", "fit", "flows_at", "forecast", "freshness", "gaps",
+    "headline", "history", "latest_run", "map_at", "quarantined", "runs", "search_index", "site_series", "sites_now", "snapshots", "table_versions",
+]  # fmt: skip

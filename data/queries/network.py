@@ -1,0 +1,110 @@
+"""The network on the map: its sites, what each carried or is expected to carry at one hour, and what flows between them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from data.duck import EVERYTHING, Scope, ask
+from data.lake import Pin
+from data.quality import Signs, judge
+from data.queries.now import HOUR, extent, hour_of
+from data.queries.published import latest_run
+
+# More arcs than this hide the map.
+FLOWS_SHOWN = 200
+WEEK = pd.Timedelta(days=7)
+
+
+def catalogue(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """Every site, in the columns of the table `sites`, ordered by site_id."""
+    return ask(pin, "SELECT * FROM sites ORDER BY site_id", ["sites"], scope=scope)
+
+
+def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """kind (site, region, city, partner), key, label, detail of everything that a viewer may look for. A city's or partner's key is its name."""
+    sql = """
+        SELECT 'site' AS kind, site_id AS key, name AS label, concat_ws(', ', city, country, partner) AS detail FROM sites
+        UNION ALL SELECT 'region', region_id, any_value(coalesce(region_name, region_id)), count(*) || ' sites' FROM sites GROUP BY region_id
+        UNION ALL SELECT 'city', city, city, concat_ws(', ', any_value(country), count(*) || ' sites') FROM sites WHERE city IS NOT NULL GROUP BY city
+        UNION ALL SELECT 'partner', partner, partner, count(*) || ' sites' FROM sites WHERE partner IS NOT NULL GROUP BY partner
+        ORDER BY kind, label"""
+    found = ask(pin, sql, ["sites"], scope=scope)
+    found["detail"] = found["detail"].str.replace(r"\b1 sites", "1 site", regex=True)
+    return found
+
+
+def map_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
+    """site_id, egress_gbps, ingest_gbps, utilisation, state, expected, low, high of every site at the hour that holds `ts`.
+
+    Past hours are hourly means. From now on the forecast's median stands in, `expected` is true, and low and high bound the 80 % interval of egress.
+    """
+    held = extent(pin)
+    hour = hour_of(ts)
+    ahead = held is not None and hour >= held.now
+    found = _forecast_at(pin, hour, scope) if ahead else _measured_at(pin, hour, scope)
+    sites = catalogue(pin, scope)[["site_id"]].merge(found, on="site_id", how="left").merge(_capacity_at(pin, hour, scope), on="site_id", how="left")
+    for direction in ("egress", "ingest"):
+        capacity = sites.pop(f"{direction}_capacity")
+        sites[f"{direction}_utilisation"] = sites[f"{direction}_gbps"] / capacity.where(capacity > 0)
+    sites["utilisation"] = sites[["egress_utilisation", "ingest_utilisation"]].max(axis=1)
+    sites["state"] = [_state(row) for row in sites.to_dict("records")]
+    sites["expected"] = ahead
+    return sites[["site_id", "egress_gbps", "ingest_gbps", "utilisation", "state", "expected", "low", "high"]]
+
+
+QUALITY = ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio", "ingest_starved_ratio")
+
+
+def _measured_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
+    columns = ", ".join(f"{m}_mean AS {m}" for m in ("egress_gbps", "ingest_gbps", *QUALITY))
+    sql = f"SELECT key AS site_id, {columns}, NULL::DOUBLE AS low, NULL::DOUBLE AS high FROM telemetry_1h WHERE level = 'site' AND ts = $hour"
+    return ask(pin, sql, ["telemetry_1h"], scope=scope, span=(hour, hour + HOUR), parameters={"hour": hour})
+
+
+def _forecast_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
+    run = latest_run(pin)
+    sql = """
+        SELECT key AS site_id, max(q50) FILTER (metric = 'egress_gbps') AS egress_gbps, max(q50) FILTER (metric = 'ingest_gbps') AS ingest_gbps,
+               max(q10) FILTER (metric = 'egress_gbps') AS low, max(q90) FILTER (metric = 'egress_gbps') AS high
+        FROM forecasts WHERE run_id = $run AND level = 'site' AND ts = $hour GROUP BY key"""
+    return ask(pin, sql, ["forecasts"], scope=scope, parameters={"run": run.run_id if run else "", "hour": hour})
+
+
+def _capacity_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
+    """By site: capacity in force at an hour; a planned step counts once the end of the telemetry has not yet passed it."""
+    held = extent(pin)
+    sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) FILTER (direction = 'egress') AS egress_capacity,
+                    arg_max(capacity_gbps, effective_from) FILTER (direction = 'ingest') AS ingest_capacity
+             FROM capacity WHERE effective_from <= $hour AND (status IS DISTINCT FROM 'planned' OR effective_from > $now) GROUP BY site_id"""
+    found = ask(pin, sql, ["capacity"], scope=scope, parameters={"hour": hour, "now": held.now if held else hour})
+    return found.astype({"egress_capacity": float, "ingest_capacity": float})
+
+
+def _state(row: dict[Any, Any]) -> str:
+    known: dict[str, Any] = {name: float(row[name]) for name in ("egress_utilisation", "ingest_utilisation", *QUALITY) if pd.notna(row.get(name))}
+    silent = pd.isna(row["egress_gbps"]) and pd.isna(row["ingest_gbps"])
+    return judge(Signs(**known, age_seconds=None if silent else 0.0)).state
+
+
+def flows_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
+    """source_site_id, target_site_id, gbps, expected: the largest 200 flows of the hour that holds `ts`.
+
+    Where that hour has none (it lies ahead, or was lost), the same hour of the newest week that has it stands in, and `expected` is true.
+    """
+    held = extent(pin)
+    hour = hour_of(ts)
+    weeks = 0 if held is None else max(0, -((held.now - HOUR - hour) // WEEK))
+    for back in (0, weeks, weeks + 1):
+        found = _flows(pin, hour - back * WEEK, scope)
+        if len(found):
+            break
+    return found.assign(expected=back > 0)
+
+
+def _flows(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
+    sql = f"""SELECT source_site_id, target_site_id, gbps FROM flows_1h WHERE ts = $hour AND gbps > 0
+              ORDER BY gbps DESC, source_site_id, target_site_id LIMIT {FLOWS_SHOWN}"""
+    return ask(pin, sql, ["flows_1h"], scope=scope, span=(hour, hour + HOUR), parameters={"hour": hour})

@@ -1,0 +1,127 @@
+"""One series through time: what it carried, its capacity, what is known to have touched it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import duckdb
+import pandas as pd
+
+from data.contract import METRIC, Direction, Level
+from data.duck import EVERYTHING, Scope, ask, asking, quoted
+from data.errors import SettingError
+from data.lake import Pin
+from data.queries.now import extent
+from data.sums import MEASURED, Rows, add_up, first_seen, measure_grain
+from data.validation import excerpt
+
+Grain = Literal["5min", "1h", "1d"]
+SECONDS: dict[Grain, int] = {"5min": 300, "1h": 3600, "1d": 86_400}
+STATISTICS = ("mean", "p95", "max")
+
+
+def history(
+    pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: datetime, end: datetime, grain: Grain, scope: Scope = EVERYTHING
+) -> pd.DataFrame:
+    """ts on a complete regular axis, start <= ts < end; {metric}_mean, _p95, _max for each metric; completeness. Missing is NaN.
+
+    At "5min" the step is the telemetry's own where that is coarser. A region under a narrower scope is summed from the samples of the sites
+    in scope, because the rollups hold whole regions.
+    """
+    known_metrics(metrics)
+    ready = grain != "5min" and (scope.all or level == "site")
+    found = _rolled(pin, level, key, metrics, start, end, grain, scope) if ready else _sampled(pin, level, key, metrics, start, end, grain, scope)
+    step = _step(pin, grain)
+    axis = pd.date_range(pd.Timestamp(start).floor(f"{step}s"), end, freq=f"{step}s", inclusive="left", unit="us", name="ts")
+    return found.set_index("ts").reindex(axis).reset_index()
+
+
+def known_metrics(metrics: tuple[str, ...]) -> None:
+    """Raise SettingError where a metric is not of the contract: metrics become SQL, and may come from an address."""
+    for metric in metrics:
+        if metric not in METRIC:
+            raise SettingError(f"There is no metric {excerpt(metric)!r}.", cause="an address was typed or is old", remedy=f"use one of {', '.join(METRIC)}")
+
+
+def _step(pin: Pin, grain: Grain) -> int:
+    """Seconds between rows: the grain, or the telemetry's own where that is coarser than five minutes."""
+    held = extent(pin) if grain == "5min" else None
+    return SECONDS[grain] if held is None else max(SECONDS[grain], held.grain_seconds)
+
+
+def _rolled(pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: datetime, end: datetime, grain: Grain, scope: Scope) -> pd.DataFrame:
+    table = "telemetry_1h" if grain == "1h" else "telemetry_1d"
+    columns = ", ".join(["ts", *(f"{m}_{s}" for m in metrics for s in STATISTICS), "completeness"])
+    begin = pd.Timestamp(start).floor(f"{SECONDS[grain]}s")
+    sql = f"SELECT {columns} FROM {table} WHERE level = $level AND key = $key AND ts >= $start AND ts < $end"
+    return ask(pin, sql, [table], scope=scope, span=(begin, end), parameters={"level": level, "key": key, "start": begin, "end": end})
+
+
+def _sampled(pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: datetime, end: datetime, grain: Grain, scope: Scope) -> pd.DataFrame:
+    """From the samples themselves; whole days of them, because a grain cannot be told from a few stamps."""
+    step = _step(pin, grain)
+    span = pd.Timestamp(start).floor("D"), pd.Timestamp(end).ceil("D")
+    columns = "".join(f"avg({m}) AS {m}_mean, quantile_cont({m}, 0.95) AS {m}_p95, max({m}) AS {m}_max, " for m in metrics)
+    asked = _within("ts", pd.Timestamp(start).floor(f"{step}s"), pd.Timestamp(end))
+    with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=span) as cursor:
+        _add_up(cursor, level, key, _within("ts", *span), metrics)
+        return cursor.sql(f"""
+            SELECT time_bucket(INTERVAL {step} SECOND, ts) AS ts, {columns}
+                   least(1.0, coalesce(sum(present) FILTER (usable), 0) / (max(expected) * greatest(1, {step} / any_value(seconds)))) AS completeness
+            FROM series WHERE {asked} GROUP BY ALL""").to_arrow_table().to_pandas()  # fmt: skip
+
+
+def _add_up(cursor: duckdb.DuckDBPyConnection, level: Level, key: str, within: str, metrics: tuple[str, ...]) -> None:
+    """The view `series`: its stamps with the metrics, sites present and expected, whether enough are, and the grain in seconds."""
+    mine = f"{within} AND {members(level, key)}"
+    if level == "site":
+        measure_grain(cursor, mine)
+        stamps = f"SELECT *, 1 AS present, 1 AS expected, true AS usable FROM telemetry JOIN _grain USING (site_id, date) WHERE {mine} AND {MEASURED}"
+    else:
+        cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
+        add_up(cursor, Rows(mine, f"level = {quoted(level)} AND key = {quoted(key)}", tuple(METRIC[name] for name in metrics)))
+        stamps = "SELECT * FROM _sums JOIN _pace USING (date)"
+    cursor.execute(f"CREATE TEMP VIEW series AS {stamps}")
+
+
+def _within(column: str, start: pd.Timestamp, end: pd.Timestamp) -> str:
+    return f"{column} >= TIMESTAMPTZ '{start.isoformat()}' AND {column} < TIMESTAMPTZ '{end.isoformat()}'"
+
+
+def members(level: Level, key: str) -> str:
+    """SQL: the sites that make up a series."""
+    if level == "site":
+        return f"site_id = {quoted(key)}"
+    return f"site_id IN (SELECT site_id FROM sites WHERE region_id = {quoted(key)})" if level == "region" else "true"
+
+
+def capacity_steps(pin: Pin, level: Level, key: str, direction: Direction, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """effective_from, capacity_gbps, status: the capacity of a site, or the sum over the sites of a region or the network, as steps in time.
+
+    A step is "planned" where any part of the capacity then in force is.
+    """
+    sql = f"""
+        WITH mine AS (SELECT site_id, effective_from, capacity_gbps, coalesce(status, 'installed') = 'planned' AS planned FROM capacity
+                      WHERE direction = $direction AND {members(level, key)}),
+        stamps AS (SELECT DISTINCT effective_from AS moment FROM mine),
+        held AS (SELECT s.moment, m.site_id, arg_max(m.capacity_gbps, m.effective_from) AS gbps, arg_max(m.planned, m.effective_from) AS planned
+                 FROM stamps s JOIN mine m ON m.effective_from <= s.moment GROUP BY ALL)
+        SELECT moment AS effective_from, sum(gbps) AS capacity_gbps, CASE WHEN bool_or(planned) THEN 'planned' ELSE 'installed' END AS status
+        FROM held GROUP BY moment ORDER BY moment"""
+    return ask(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction})
+
+
+def events(pin: Pin, level: Level, key: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """event_id, kind, title, start, end, scope, treatment of what touches a series between two moments: of the network, its region or its sites."""
+    sql = f"""
+        SELECT event_id, kind, title, start, "end", scope, treatment FROM events
+        WHERE start < $end AND "end" > $start
+          AND ($level = 'global' OR scope IN ('global', $key) OR scope IN (SELECT {_kin(level)} FROM sites WHERE {members(level, key)}))
+        ORDER BY start, event_id"""
+    return ask(pin, sql, ["events", "sites"], scope=scope, parameters={"start": start, "end": end, "level": level, "key": key})
+
+
+def _kin(level: Level) -> str:
+    """A site is touched by what touches its region, a region by what touches its sites."""
+    return "region_id" if level == "site" else "site_id"

@@ -1,0 +1,139 @@
+"""Every site as it stands now: what it carries, how full it is, when it runs out, and whether that is well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data.duck import EVERYTHING, Scope, ask
+from data.lake import Pin
+from data.quality import RUNOUT_LIMIT, SILENT_SECONDS, Signs, judge, runout
+from data.queries.network import catalogue
+from data.queries.now import HOUR, Extent, extent, last_hour
+from data.queries.published import latest_run
+from data.queries.state_of_data import freshness
+
+WEEK_HOURS = 168
+PEAK_DAYS = 28
+# A site runs out early where its high quantile passes the limit, late where its low one does.
+RUNOUT_QUANTILES = {"early": "q90", "mid": "q50", "late": "q10"}
+PEAK_QUANTILES = {"low": "q10", "mid": "q50", "high": "q90"}
+NOW_METRICS = ("egress_gbps", "ingest_gbps", "viewers", "rebuffer_ratio", "startup_seconds", "playback_failure_ratio", "ingest_starved_ratio")
+
+
+def sites_now(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """One row a site; empty where the lake holds no telemetry. All null where not known.
+
+    The catalogue's columns; the newest hourly mean, of the last 3 hours, of egress_gbps, ingest_gbps (Gbps), viewers and the quality metrics;
+    egress_capacity_gbps, ingest_capacity_gbps installed now; egress_utilisation, ingest_utilisation and utilisation (the higher);
+    peak_7d_utilisation (highest hourly P95 over the capacity of now); egress_week_ago; completeness_24h, completeness_7d; age_seconds;
+    week (168 hourly means of egress, None for missing); peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28 days);
+    runout_early, _mid, _late (first hour whose q90, q50, q10 passes 80 % of the capacity then in force) and runout; state and reason (data/quality.py).
+    """
+    held = extent(pin)
+    if held is None:
+        return catalogue(pin, scope).head(0)
+    sites = catalogue(pin, scope).set_index("site_id", drop=False)
+    sites = sites.join(_measured(pin, held, scope)).join(_capacity(pin, held.now, scope)).join(_expected(pin, held.now, scope))
+    sites["age_seconds"] = freshness(pin, scope).set_index("site_id")["age_seconds"]
+    sites = _with_utilisation(sites)
+    sites["runout"] = [_runout(row) for row in sites.to_dict("records")]
+    verdicts = [judge(signs(row, held.now)) for row in sites.to_dict("records")]
+    sites["state"], sites["reason"] = [v.state for v in verdicts], [v.reason for v in verdicts]
+    return sites.reset_index(drop=True)
+
+
+def _measured(pin: Pin, held: Extent, scope: Scope) -> pd.DataFrame:
+    """By site: the newest values, the value a week before, the last week by hour, completeness, and the week's peaks in Gbps."""
+    newest = last_hour(held.now)
+    start, recent = newest - (WEEK_HOURS - 1) * HOUR, held.now - pd.Timedelta(seconds=SILENT_SECONDS)
+    values = ", ".join(f"arg_max({m}_mean, ts) FILTER (ts >= $recent) AS {m}" for m in NOW_METRICS)
+    sql = f"""
+        WITH mine AS (SELECT * FROM telemetry_1h WHERE level = 'site' AND ts >= $before AND ts <= $newest),
+        told AS (SELECT key, {values}, max(ts) FILTER (ts >= $recent AND egress_gbps_mean IS NOT NULL) AS at,
+                        max(egress_gbps_p95) FILTER (ts >= $start) AS egress_peak, max(ingest_gbps_p95) FILTER (ts >= $start) AS ingest_peak,
+                        sum(completeness) FILTER (ts > $newest - INTERVAL 24 HOUR) AS day, sum(completeness) FILTER (ts >= $start) AS seven,
+                        list({{'hour': (epoch_us(ts) - epoch_us($start)) // 3600000000, 'value': egress_gbps_mean}})
+                          FILTER (ts >= $start AND egress_gbps_mean IS NOT NULL) AS hours
+                 FROM mine GROUP BY key)
+        SELECT told.*, ago.egress_gbps_mean AS egress_week_ago FROM told LEFT JOIN mine ago ON ago.key = told.key AND ago.ts = told.at - INTERVAL 168 HOUR"""
+    span = (start - (WEEK_HOURS + 3) * HOUR, newest + HOUR)
+    parameters = {"before": span[0], "newest": newest, "start": start, "recent": recent}
+    found = ask(pin, sql, ["telemetry_1h"], scope=scope, span=span, parameters=parameters).set_index("key")
+    # The newest hour counts as far as it has gone.
+    part = 1 - (held.now - newest) / pd.Timedelta(hours=1)
+    found["completeness_24h"] = (found.pop("day") / (24 - part)).clip(upper=1.0)
+    found["completeness_7d"] = (found.pop("seven") / (WEEK_HOURS - part)).clip(upper=1.0)
+    found["week"] = [_week(hours) for hours in found.pop("hours")]
+    return found.drop(columns="at")
+
+
+def _week(hours: Any) -> list[float | None]:
+    week: list[float | None] = [None] * WEEK_HOURS
+    for hour in [] if hours is None else hours:
+        week[hour["hour"]] = hour["value"]
+    return week
+
+
+def _capacity(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
+    """By site: installed capacity of each direction, null where undeclared."""
+    sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) FILTER (direction = 'egress') AS egress_capacity_gbps,
+                    arg_max(capacity_gbps, effective_from) FILTER (direction = 'ingest') AS ingest_capacity_gbps
+             FROM capacity WHERE status IS DISTINCT FROM 'planned' AND effective_from <= $now GROUP BY site_id"""
+    return ask(pin, sql, ["capacity"], scope=scope, parameters={"now": now}).set_index("site_id").astype(float)
+
+
+def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
+    """By site, of the newest run: the highest hours of the next 28 days, and when each quantile passes the limit of the capacity then in force."""
+    run = latest_run(pin)
+    passed = ", ".join(f"min(ts) FILTER ({q} > {RUNOUT_LIMIT} * capacity_gbps) AS runout_{word}" for word, q in RUNOUT_QUANTILES.items())
+    peaks = ", ".join(f"max({q}) AS peak_28d_{word}" for word, q in PEAK_QUANTILES.items())
+    sql = f"""
+        WITH f AS (
+            SELECT key AS site_id, CASE metric WHEN 'egress_gbps' THEN 'egress' ELSE 'ingest' END AS direction, ts, q10, q50, q90 FROM forecasts
+            WHERE run_id = $run AND level = 'site' AND metric IN ('egress_gbps', 'ingest_gbps') AND ts >= $now),
+        steps AS (
+            SELECT site_id, direction, capacity_gbps, effective_from,
+                   lead(effective_from, 1, TIMESTAMPTZ '9999-01-01') OVER (PARTITION BY site_id, direction ORDER BY effective_from) AS until
+            FROM capacity WHERE status IS DISTINCT FROM 'planned' OR effective_from > $now),
+        passed AS (
+            SELECT f.site_id, {passed}
+            FROM f JOIN steps s ON s.site_id = f.site_id AND s.direction = f.direction AND f.ts >= s.effective_from AND f.ts < s.until
+            WHERE capacity_gbps > 0 GROUP BY f.site_id),
+        peaks AS (
+            SELECT site_id, {peaks} FROM f WHERE direction = 'egress' AND ts < $now::TIMESTAMPTZ + INTERVAL {PEAK_DAYS} DAY GROUP BY site_id),
+        known AS (SELECT DISTINCT site_id, true AS forecast FROM f)
+        SELECT * FROM known LEFT JOIN peaks USING (site_id) LEFT JOIN passed USING (site_id)"""
+    parameters = {"run": run.run_id if run else "", "now": now}
+    return ask(pin, sql, ["forecasts", "capacity"], scope=scope, parameters=parameters).set_index("site_id")
+
+
+def _with_utilisation(sites: pd.DataFrame) -> pd.DataFrame:
+    for direction in ("egress", "ingest"):
+        capacity = sites[f"{direction}_capacity_gbps"].where(sites[f"{direction}_capacity_gbps"] > 0)
+        sites[f"{direction}_utilisation"] = sites[f"{direction}_gbps"] / capacity
+        sites[f"_{direction}_peak"] = sites.pop(f"{direction}_peak") / capacity
+    sites["utilisation"] = sites[["egress_utilisation", "ingest_utilisation"]].max(axis=1)
+    sites["peak_7d_utilisation"] = sites[["_egress_peak", "_ingest_peak"]].max(axis=1)
+    return sites.drop(columns=["_egress_peak", "_ingest_peak"])
+
+
+def _runout(row: dict[Any, Any]) -> str:
+    known = row.pop("forecast", None)
+    capacity = np.nansum([row["egress_capacity_gbps"], row["ingest_capacity_gbps"]]) > 0
+    early = None if pd.isna(row["runout_early"]) else 0.0
+    return runout(_number(row["peak_7d_utilisation"]), early, has_capacity=capacity, has_forecast=known is True)
+
+
+def signs(row: dict[Any, Any], now: pd.Timestamp) -> Signs:
+    """What the rules of data/quality.py look at, from a row of `sites_now` (or one with fewer columns)."""
+    days = {f"runout_{w}_days": _number((row[f"runout_{w}"] - now) / pd.Timedelta(days=1)) if f"runout_{w}" in row else None for w in ("early", "mid")}
+    plain = set(Signs.__dataclass_fields__) - set(days) - {"runout"}
+    known = {name: _number(row[name]) for name in plain if name in row}
+    return Signs(**known, **days, runout=row.get("runout", "no forecast"))
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)

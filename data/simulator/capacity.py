@@ -1,0 +1,182 @@
+"""How much each site can carry, in steps, such that some run out in weeks, some in months and some not within a year."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from data.schema import TABLES, Direction
+from data.simulator.demand import YEAR_MINUTES, Demand
+from data.simulator.plan import DAY_MINUTES, draws, moment
+from data.simulator.world import Real, World
+
+# A site has run out where the peak of an ordinary week passes this share of its installed capacity.
+RUN_OUT_AT = 0.8
+Fate = Literal["over", "weeks", "months", "later", "shrinks"]
+# What becomes of the sites, dealt in this order to a shuffled list: every dozen holds each fate.
+FATES: tuple[Fate, ...] = ("weeks", "later", "months", "over", "later", "months", "shrinks", "weeks", "later", "months", "later", "months")
+# Growth of each fate, of the logarithm a year, and days from the anchor to running out.
+GROWTH: dict[Fate, tuple[float, float]] = {"over": (0.35, 0.5), "weeks": (0.25, 0.6), "months": (0.2, 0.5), "later": (0.02, 0.16), "shrinks": (-0.06, -0.02)}
+RUN_OUT_DAYS: dict[Fate, tuple[float, float]] = {
+    "over": (-160.0, -110.0),
+    "weeks": (10.0, 55.0),
+    "months": (80.0, 290.0),
+    "later": (480.0, 1100.0),
+    "shrinks": (0.0, 0.0),
+}
+# One in so many of the sites that run out in months grows steeply.
+STEEP_EVERY, STEEP_GROWTH = 4, (0.7, 0.95)
+# A shrinking site was built for more than it carries.
+SHRINKING_UTILISATION = 0.55
+# The step before the last was taken when the weekly peak stood at this share of the capacity of its day.
+AUGMENTED_AT = 0.86
+LEAST_STEP = 1.12
+# Long before any telemetry.
+OPENED_DAYS_AGO = 4000
+PLANNED_SHARE = 0.4
+# Streams of a site, its bitrate and its ingest capacity hang together: see quality.py. One in so many ingest sites is tight.
+INGEST_TIGHT_EVERY = 5
+INGEST_UTILISATION = (0.42, 0.6)
+INGEST_TIGHT_UTILISATION = 0.78
+# One partner does not say what it charges.
+SILENT_PARTNER = "Pretend Peering"
+INGEST_PRICE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The capacity of a site in one direction from a minute on (midnight UTC)."""
+
+    site: int
+    direction: Direction
+    start: int
+    gbps: float
+    planned: bool = False
+
+
+def fates(world: World, seed: int) -> list[Fate]:
+    """What becomes of each site's headroom."""
+    order = draws(seed, "fates").permutation(len(world))
+    dealt: list[Fate] = ["later"] * len(world)
+    for turn, site in enumerate(order):
+        dealt[int(site)] = FATES[turn % len(FATES)]
+    return dealt
+
+
+def growth_a_year(world: World, seed: int) -> Real:
+    """Growth of each site's demand, of the logarithm a year."""
+    rng = draws(seed, "growth")
+    grown = np.array([rng.uniform(*GROWTH[fate]) for fate in fates(world, seed)])
+    months = [i for i, fate in enumerate(fates(world, seed)) if fate == "months"]
+    for site in months[::STEEP_EVERY]:
+        grown[site] = rng.uniform(*STEEP_GROWTH)
+    return grown
+
+
+def egress_steps(demand: Demand, bitrate_mbps: Real) -> list[Step]:
+    """Installed and planned egress capacity of all sites."""
+    rng = draws(demand.seed, "capacity")
+    dealt = fates(demand.world, demand.seed)
+    steps: list[Step] = []
+    for site, fate in enumerate(dealt):
+        steps += _site_steps(_Peak(demand, bitrate_mbps, site), fate, rng)
+    return steps
+
+
+def ingest_steps(world: World, peak_gbps: Real, seed: int, anchor: int) -> list[Step]:
+    """Ingest capacity of the ingest sites; `peak_gbps` is the ordinary weekly peak of each at the anchor."""
+    rng = draws(seed, "ingest capacity")
+    steps = []
+    for turn, (site, peak) in enumerate(zip(world.ingest, peak_gbps, strict=True)):
+        share = INGEST_TIGHT_UTILISATION if turn % INGEST_TIGHT_EVERY == 0 else rng.uniform(*INGEST_UTILISATION)
+        steps.append(Step(int(site), "ingest", anchor - OPENED_DAYS_AGO * DAY_MINUTES, _sold(peak / share)))
+    return steps
+
+
+def capacity_on(steps: list[Step], world: World, direction: Direction, minute: int) -> Real:
+    """Capacity of each site at a minute, Gbps; infinite where no step says."""
+    found = np.full(len(world), np.inf)
+    for step in sorted(steps, key=lambda step: step.start):
+        if step.direction == direction and step.start <= minute:
+            found[step.site] = step.gbps
+    return found
+
+
+def capacity_table(steps: list[Step], world: World) -> pa.Table:
+    """The contract's `capacity`; a planned step is one that takes effect after the anchor."""
+    rows = [
+        {
+            "site_id": world.sites[s.site].site_id, "direction": s.direction, "effective_from": moment(s.start), "capacity_gbps": s.gbps,
+            "status": "planned" if s.planned else "installed", "cost_usd_month": _cost(world, s),
+        }
+        for s in sorted(steps, key=lambda s: (s.site, s.direction, s.start))
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=TABLES["capacity"].schema)
+
+
+@dataclass(frozen=True, slots=True)
+class _Peak:
+    """The ordinary weekly peak of one site's egress, Gbps, at any time."""
+
+    demand: Demand
+    bitrate_mbps: Real
+    site: int
+
+    def gbps(self, minute: float) -> float:
+        return float(self.demand.peak_viewers(round(minute))[self.site] * self.bitrate_mbps[self.site] / 1000.0)
+
+    def after(self, days: float) -> int:
+        """Midnight so many days after the anchor."""
+        return self.demand.anchor + round(days) * DAY_MINUTES
+
+
+def _site_steps(peak: _Peak, fate: Fate, rng: np.random.Generator) -> list[Step]:
+    """What was installed, when it was last augmented, and what is planned."""
+    runs_out, augmented, ahead, planned, more = (
+        rng.uniform(*RUN_OUT_DAYS[fate]),
+        rng.uniform(35, 160),
+        rng.uniform(20, 120),
+        rng.random(),
+        rng.uniform(1.25, 1.6),
+    )
+    installed = _sold(peak.gbps(peak.after(runs_out)) / (RUN_OUT_AT if fate != "shrinks" else SHRINKING_UTILISATION))
+    opened = Step(peak.site, "egress", peak.after(-OPENED_DAYS_AGO), installed)
+    steps = [opened]
+    earlier = _sold(peak.gbps(peak.after(-augmented)) / AUGMENTED_AT)
+    if fate in ("weeks", "months") and earlier * LEAST_STEP <= installed:
+        steps = [Step(peak.site, "egress", opened.start, earlier), Step(peak.site, "egress", peak.after(-augmented), installed)]
+    if fate in ("over", "weeks", "months") and planned < PLANNED_SHARE:
+        steps.append(Step(peak.site, "egress", peak.after(ahead), _sold(installed * more), planned=True))
+    return steps
+
+
+def _sold(gbps: float) -> float:
+    """Capacity as it is sold: steps of about one percent, in whole Gbps where the site is large enough."""
+    size = 5.0 if gbps >= 250 else 1.0 if gbps >= 50 else 0.1
+    return round(float(np.ceil(gbps / size) * size), 1)
+
+
+def _cost(world: World, step: Step) -> float | None:
+    site = world.sites[step.site]
+    if site.partner == SILENT_PARTNER:
+        return None
+    share = INGEST_PRICE_SHARE if step.direction == "ingest" else 1.0
+    # Larger commitments are cheaper by the Gbps.
+    return float(round(share * world.regions[step.site].usd_a_gbps * step.gbps**0.92 / 10) * 10)
+
+
+def runs_out_on(demand: Demand, bitrate_mbps: Real, steps: list[Step], site: int) -> float | None:
+    """Days from the anchor until the trend passes `RUN_OUT_AT` of the installed egress capacity; None where it never does.
+
+    The answer that a run-out forecast is held against: planned augments do not count.
+    """
+    installed = max((s for s in steps if s.site == site and s.direction == "egress" and not s.planned), key=lambda s: s.start)
+    growth = float(demand.growth_a_year[site])
+    peak = _Peak(demand, bitrate_mbps, site).gbps(demand.anchor)
+    over = float(np.log(RUN_OUT_AT * installed.gbps / peak))
+    if growth <= 0:
+        return 0.0 if over <= 0 else None
+    return over / growth * YEAR_MINUTES / DAY_MINUTES

@@ -1,0 +1,119 @@
+"""`python -m data demo`: a simulated network in a lake, or as Parquet snapshots in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from data.errors import SettingError
+from data.lake import Lake
+from data.simulator.live import FolderOutlet, LakeOutlet, Outlet, Pace, resumed, run_live
+from data.simulator.plan import Plan, floored
+from data.simulator.publish import Progress as Report
+from data.simulator.publish import write_folder, write_lake
+from data.simulator.samples import write_samples
+from data.simulator.simulation import Simulation, simulate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `demo`."""
+    parser.add_argument("--sites", type=int, default=48, help="sites of the network (default: %(default)s)")
+    parser.add_argument("--days", type=int, default=180, help="days of telemetry (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help="the same seed and end give the same bytes (default: %(default)s)")
+    parser.add_argument("--end", type=_end, help="end of the telemetry, like 2026-05-01T12:00Z (default: now, to five minutes)")
+    parser.add_argument("--trouble", type=float, default=1.0, help="how often incidents strike, times usual (default: %(default)s)")
+    parser.add_argument("--lake", default="var/lake", help="a folder or an s3:// address (default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write Parquet snapshots there, one a day, instead of a lake")
+    parser.add_argument("--if-empty", action="store_true", help="do nothing where the lake holds telemetry already")
+    parser.add_argument("--live", action="store_true", help="go on: append what arrives every five minutes, until Ctrl-C")
+    parser.add_argument("--ticks", type=int, help="with --live: stop after so many ticks")
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="with --live: tick so often, whatever the clock says")
+    parser.add_argument("--samples", type=Path, metavar="FOLDER", help="write one small snapshot of each table there, and nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the options say; 0 when done. Raises SettingError where the lake holds something else."""
+    if arguments.samples is not None:
+        _say(f"{len(write_samples(arguments.samples))} samples in {arguments.samples}")
+    elif arguments.out is not None:
+        _go_on(arguments, _into_folder(_plan(arguments), arguments.out), FolderOutlet(arguments.out))
+    else:
+        lake = Lake(arguments.lake)
+        _go_on(arguments, _into_lake(arguments, lake), LakeOutlet(lake))
+    return 0
+
+
+def _into_folder(plan: Plan, folder: Path) -> Simulation:
+    simulation = simulate(plan)
+    with _bars() as report:
+        rows = write_folder(simulation, folder, report)
+    _say(f"{rows:,} rows of {plan.sites} simulated sites in {folder}")
+    return simulation
+
+
+def _into_lake(arguments: argparse.Namespace, lake: Lake) -> Simulation | None:
+    """The simulation that the lake holds in the end: the one asked for or, to go on with or where it suffices, the one it held; else None."""
+    held, seen = resumed(lake), lake.read("snapshots").num_rows
+    if held is not None and (arguments.live or arguments.if_empty):
+        _say(f"{lake.url} holds a simulated network up to {held.plan.end:%Y-%m-%d %H:%M} UTC")
+        return held
+    if seen and arguments.if_empty and not arguments.live:
+        _say(f"{lake.url} holds telemetry already")
+        return None
+    if seen:
+        raise SettingError(f"The lake {lake.url} holds {seen} snapshots already.", cause="it was filled before, by a demo or by ingest",
+                           remedy="name another with --lake, remove the folder, or give --if-empty to leave it as it is")  # fmt: skip
+    simulation = simulate(_plan(arguments))
+    with _bars() as report:
+        rows = write_lake(simulation, lake, report)
+    _say(f"{rows:,} rows of {arguments.sites} simulated sites in {lake.url}")
+    return simulation
+
+
+def _go_on(arguments: argparse.Namespace, simulation: Simulation | None, outlet: Outlet) -> None:
+    """Tick on where --live says so."""
+    if not arguments.live or simulation is None:
+        return
+    _say("live: a tick every five minutes; Ctrl-C ends it")
+    ticks = run_live(simulation, outlet, Pace(arguments.ticks, arguments.every), lambda until, rows: _say(f"{until:%Y-%m-%d %H:%M} UTC: {rows} rows arrived"))
+    _say(f"{ticks} ticks written")
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    end = arguments.end or floored(datetime.now(UTC))
+    return Plan(end=end, sites=arguments.sites, days=arguments.days, seed=arguments.seed, trouble=arguments.trouble)
+
+
+def _end(text: str) -> datetime:
+    """An ISO date or time; without a zone it is UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no ISO time, like 2026-05-01T12:00Z") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@contextmanager
+def _bars() -> Iterator[Report]:
+    """Progress bars, one for each kind of step, on standard error."""
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(what, total=total)
+            shown.update(tasks[what], completed=done)
+
+        yield report
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,42 @@
+"""What a refresh reads: every series of the lake at once, by hour and at the telemetry's grain, and the rows of an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from data.duck import ask, asking
+from data.lake import Pin
+from data.schema import Series
+from data.sums import Rows, add_up, first_seen
+
+
+def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
+    """level, key, ts, completeness and the hourly mean of each metric, of all sites, regions and the network, start <= ts < end. Missing is NaN."""
+    means = ", ".join(f"{name}_mean AS {name}" for name in metrics)
+    sql = f"SELECT level, key, ts, completeness, {means} FROM telemetry_1h WHERE ts >= $start AND ts < $end"
+    with asking(pin, ["telemetry_1h"], span=(start, end)) as cursor:
+        return cursor.sql(sql, params={"start": start, "end": end}).to_arrow_table().to_pandas()
+
+
+def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
+    """level, key, ts and each metric, at the telemetry's grain, of all sites, regions and the network, start <= ts < end. Missing is NaN.
+
+    A region's sample is the sum over its sites, missing where too few of them report, as in the rollups.
+    """
+    columns = ", ".join(metrics)
+    bounds = f"ts >= TIMESTAMPTZ '{pd.Timestamp(start).isoformat()}' AND ts < TIMESTAMPTZ '{pd.Timestamp(end).isoformat()}'"
+    with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], span=(start, end)) as cursor:
+        cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
+        add_up(cursor, Rows(bounds))
+        sites = f"SELECT 'site' AS level, site_id AS key, ts, {columns} FROM telemetry WHERE {bounds}"
+        return cursor.sql(f"{sites} UNION ALL BY NAME SELECT level, key, ts, {columns} FROM _sums").to_arrow_table().to_pandas()
+
+
+def of_run(pin: Pin, table: str, run_id: str, without: Iterable[Series]) -> pd.DataFrame:
+    """The rows that a run wrote to one of the tables by series, without run_id and without those of some series."""
+    names = {"run": run_id, "without": [str(series) for series in without]}
+    sql = f"SELECT * EXCLUDE (run_id) FROM {table} WHERE run_id = $run AND NOT list_contains($without, concat_ws('/', level, key, metric))"
+    return ask(pin, sql, [table], parameters=names)
