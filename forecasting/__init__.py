@@ -1,0 +1,1 @@
+"""What we expect: frames in, frames out, and one composition root that publishes a run."""

@@ -1,0 +1,97 @@
+"""`python -m forecasting`: refresh the forecasts of a lake, or say how the last refreshes went."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from data.ingest.command import EXPECTED, one_line
+from data.lake import Lake
+from data.queries import runs
+from forecasting.refresh import ENGINES, Summary, refresh
+from forecasting.refresh.progress import NOTE
+
+FINE, UNUSABLE, INTERRUPTED = 0, 2, 130
+# Series that are named with their reason; the table `fits` and the Models page have them all.
+NAMED_AT_MOST = 10
+LISTED = 10
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; 0 fine, 2 it could not be done, 130 interrupted. A fault is one line, never a trace."""
+    options = parse(arguments)
+    try:
+        return _refresh(options) if options.command == "refresh" else _status(options)
+    except EXPECTED as error:
+        print(f"python -m forecasting {options.command}: {one_line(error)}", file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        print("interrupted: nothing was published, the last run still serves", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command and its options."""
+    parser = argparse.ArgumentParser(prog="python -m forecasting", description="Forecast every series of a lake.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    making = commands.add_parser("refresh", help="forecast and publish one run", description="Forecast every series of a lake and publish one run.")
+    making.add_argument("--engine", choices=sorted(ENGINES), default="prophet", help="what forecasts (default: %(default)s)")
+    making.add_argument("--workers", type=int, help="worker processes (default: one for each processor)")
+    making.add_argument("--series", nargs="+", default=[], metavar="LEVEL/KEY/METRIC",
+                        help="renew only these, '*' allowed, for instance 'region/*/egress_gbps'; the others are carried over from the last run")  # fmt: skip
+    making.add_argument("--quiet", action="store_true", help="say nothing unless it fails")
+    telling = commands.add_parser("status", help="how the last refreshes went", description="How the last refreshes went.")
+    for command in (making, telling):
+        command.add_argument("--lake", default=os.environ.get("HEADROOM_LAKE", "var/lake"), help="a folder or an s3:// address (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def _refresh(options: argparse.Namespace) -> int:
+    summary = refresh(Lake(options.lake), engine=options.engine, workers=options.workers, only=options.series, bar=not options.quiet)
+    if not options.quiet:
+        report(summary)
+    return FINE
+
+
+def report(summary: Summary) -> None:
+    """Print what was published, and which series have no forecast and why."""
+    print(summary)
+    missing = summary.fits[summary.fits["status"] != "fitted"].sort_values(["status", "level", "key", "metric"])
+    for fit in missing.head(NAMED_AT_MOST).itertuples(index=False):
+        print(f"  {fit.status} {fit.level}/{fit.key}/{fit.metric}: {fit.reason}")
+    if len(missing) > NAMED_AT_MOST:
+        print(f"  and {len(missing) - NAMED_AT_MOST} more")
+
+
+def _status(options: argparse.Namespace) -> int:
+    lake = Lake(options.lake)
+    pin = lake.pin()
+    note = lake.read_note(NOTE) if pin.versions else None
+    if note and note.get("state") != "done":
+        print(f"{note['state']} at {note['updated']}, {note['done']} of {note['total']} series: {note['message']}")
+    found = runs(pin, limit=LISTED)
+    for run in found.itertuples(index=False):
+        print(line(run))
+    if found.empty:
+        print(f"{lake.url} has no published run; `python -m forecasting refresh` makes one.")
+    return FINE
+
+
+def line(run: Any) -> str:
+    """A row of `runs` in words."""
+    when = f"{run.started:%Y-%m-%d %H:%M} UTC, {run.seconds:.0f} s, {run.engine}, telemetry until {run.telemetry_until:%Y-%m-%d %H:%M} UTC"
+    return f"run {run.number}: {when}: {run.fitted} fitted, {run.refused} refused, {run.failed} failed"
+
+
+def _end(*_: object) -> NoReturn:
+    """End as Ctrl-C does: nothing is published, the last run serves."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
+    sys.exit(main(sys.argv[1:]))

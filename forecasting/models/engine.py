@@ -1,0 +1,96 @@
+"""The one interface of all engines: a panel in, forecasts and bands out, and a word about every series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import pandas as pd
+
+from data.schema import QUANTILES, Series
+from forecasting.models.panel import HOUR, Panel
+
+HORIZON = pd.Timedelta(days=90)
+BAND_BACK, BAND_AHEAD = pd.Timedelta(days=14), pd.Timedelta(days=2)
+# A week of hours: with less, a weekday has never been seen.
+HOURS_AT_LEAST = 7 * 24
+# A series with holes for half of its life tells more about its holes.
+COMPLETE_AT_LEAST = 0.5
+# A site that has been silent for a week is closed or broken, and what it would carry is not known.
+SILENT_AT_MOST = pd.Timedelta(days=7)
+
+IDENTITY = ["level", "key", "metric"]
+FORECAST_COLUMNS = [*IDENTITY, "ts", "yhat", *QUANTILES]
+BAND_COLUMNS = [*IDENTITY, "ts", "expected", "lower_80", "upper_80", "lower_95", "upper_95"]
+FIT_COLUMNS = [*IDENTITY, "status", "reason", "model", "observations", "seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to forecast: hours from the panel's start to `horizon` after it, bands from `band_back` before its end to `band_ahead` after it.
+
+    The same seed gives the same numbers.
+    """
+
+    horizon: pd.Timedelta = HORIZON
+    band_back: pd.Timedelta = BAND_BACK
+    band_ahead: pd.Timedelta = BAND_AHEAD
+    seed: int = 1
+
+    def hours(self, panel: Panel) -> pd.DatetimeIndex:
+        """The hours of a forecast."""
+        return pd.date_range(panel.start, panel.start + self.horizon, freq=HOUR, inclusive="left", unit="us", name="ts")
+
+    def band(self, panel: Panel) -> pd.DatetimeIndex:
+        """The stamps of a band, at the panel's grain."""
+        last = panel.now + self.band_ahead
+        return pd.date_range(panel.now - self.band_back, last, freq=panel.grain, inclusive="left", unit="us", name="ts")
+
+
+class EngineResult(NamedTuple):
+    """What became of some series, in the contract's columns without run_id: a row of `fits` for each, forecasts and bands of those that were fitted.
+
+    Values are in the unit of the metric, finite, never negative; quantiles do not fall as the level rises, and lower <= expected <= upper.
+    """
+
+    forecasts: pd.DataFrame
+    bands: pd.DataFrame
+    fits: pd.DataFrame
+
+
+class Engine(Protocol):
+    """Forecasts all series of a panel."""
+
+    name: str
+
+    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+        """Results in parts, as they are ready; each series of the panel is in exactly one.
+
+        An engine gets the whole panel, so that it may fit all series at once; one that fits them one by one spreads them over the executor. A series that
+        cannot be fitted is a row of `fits` with its reason, never an exception.
+        """
+        ...
+
+
+def refusal(hours: pd.Series, now: pd.Timestamp) -> str | None:
+    """Why there is too little to go on in these hourly values (NaN where missing or masked, index UTC), or None."""
+    held = hours.dropna()
+    if held.empty:
+        return "no usable value: all hours are missing or masked"
+    if (silent := now - held.index[-1] - HOUR) > SILENT_AT_MOST:
+        return f"silent for {silent.days} days, since {held.index[-1]:%Y-%m-%d %H:%M} UTC; at most {SILENT_AT_MOST.days} are bridged"
+    if len(held) < HOURS_AT_LEAST:
+        return f"{len(held)} usable hours of history; at least {HOURS_AT_LEAST} are needed"
+    if (complete := len(held) * HOUR / (now.floor("h") - held.index[0])) < COMPLETE_AT_LEAST:
+        return f"{complete:.0%} of the hours since {held.index[0]:%Y-%m-%d} are usable; at least {COMPLETE_AT_LEAST:.0%} are needed"
+    if held.min() == held.max():
+        return f"always {held.iloc[0]:g}: there is nothing to learn"
+    return None
+
+
+def declined(series: Series, reason: str, status: str = "refused", seconds: float = 0.0) -> EngineResult:
+    """The result of a series that was not fitted."""
+    fit = pd.DataFrame([[*series, status, reason, None, 0, seconds]], columns=FIT_COLUMNS)
+    return EngineResult(pd.DataFrame(columns=FORECAST_COLUMNS), pd.DataFrame(columns=BAND_COLUMNS), fit)

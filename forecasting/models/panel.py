@@ -1,0 +1,161 @@
+"""The panel: every series of a lake side by side on one time axis, as an engine sees it; what must not be learned from is masked.
+
+Masked are hours with too few samples, hours of events that say so, and hours that carry next to nothing although that series usually
+does: an outage says nothing about demand, and one that stays in the history widens every band.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data.schema import Series
+from forecasting.models.clocks import clock
+from forecasting.models.scopes import shares
+
+HOUR = pd.Timedelta(hours=1)
+# The mean of less than half of an hour's samples is not that hour's mean.
+COMPLETE_ENOUGH = 0.5
+# Below a twentieth of what is usual at that hour of the day a site is down; the deepest night trough stays above, because it is compared with nights.
+OUTAGE_SHARE = 0.05
+# A series that is often that low is not out of order but intermittent: its lows are its nature, and stay.
+OUTAGES_AT_MOST = 0.10
+# An event that masks less than a tenth of a region leaves the region's sum worth learning from; the rollups draw the same line.
+PART_THAT_MATTERS = 0.10
+_TOUCHING = ["kind", "start", "end", "treatment", "share"]
+
+
+class Sources(NamedTuple):
+    """What a panel is built of.
+
+    hours: level, key, ts, completeness and a column for each metric, hourly means; samples: the same at the telemetry's grain, without completeness;
+    regions: region_id by site_id; events: as in the contract; now: the end of the telemetry; grain: its step; zones: IANA zone by site_id, where known.
+    """
+
+    hours: pd.DataFrame
+    samples: pd.DataFrame
+    regions: Mapping[str, str]
+    events: pd.DataFrame
+    now: pd.Timestamp
+    grain: pd.Timedelta
+    zones: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All series of a lake.
+
+    hourly: rows are all hours that ended by `now` (UTC), columns are `Series`; NaN where missing or masked.
+    samples: the newest part of the same columns at the step `grain`, masked alike.
+    events: as in the contract. regions: region_id by site_id. weights: usual value by (site_id, metric). zones: IANA zone by site_id.
+    """
+
+    hourly: pd.DataFrame
+    samples: pd.DataFrame
+    events: pd.DataFrame
+    regions: Mapping[str, str]
+    weights: Mapping[tuple[str, str], float]
+    now: pd.Timestamp
+    grain: pd.Timedelta
+    zones: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def series(self) -> list[Series]:
+        return [Series(*column) for column in self.hourly.columns]
+
+    @property
+    def start(self) -> pd.Timestamp:
+        """The first hour that is not over: where a forecast begins."""
+        return self.now.floor("h")
+
+    def clock(self, series: Series) -> str:
+        """The IANA zone by whose clock the series lives."""
+        return clock(series, self.regions, self.zones, self.weights, pd.Timestamp(self.hourly.index[0]), self.now)
+
+    def only(self, wanted: Sequence[Series]) -> Panel:
+        """The panel of some of its series."""
+        columns = pd.MultiIndex.from_tuples(sorted(wanted), names=self.hourly.columns.names)
+        return replace(self, hourly=self.hourly[columns], samples=self.samples.reindex(columns=columns))
+
+    def touching(self, series: Series) -> pd.DataFrame:
+        """The events that touch a series: kind, start, end, treatment, share (of the series that lies within the event's scope, above 0 to 1)."""
+        inside = shares(series, self.regions, self.weights)
+        found = self.events.assign(share=[inside.get(scope, 0.0) for scope in self.events["scope"]])
+        return found.loc[found["share"] > 0.0, _TOUCHING].reset_index(drop=True)
+
+
+def build(sources: Sources, metrics: Sequence[str]) -> Panel:
+    """The panel of the given metrics; a series that has no value at all is not in it."""
+    hours = sources.hours
+    first = hours["ts"].min().floor("h") if len(hours) else sources.now.floor("h")
+    axis = pd.date_range(first, sources.now.floor("h"), freq=HOUR, inclusive="left", unit="us", name="ts")
+    hours = hours.assign(**{metric: hours[metric].where(hours["completeness"] >= COMPLETE_ENOUGH) for metric in metrics})
+    raw = wide(hours, metrics, axis).dropna(axis="columns", how="all")
+    weights = {(column[1], column[2]): float(raw[column].median()) for column in raw.columns if column[0] == "site"}
+    bare = Panel(raw, raw, _filled(sources.events), sources.regions, weights, sources.now, sources.grain, sources.zones)
+    hourly = without_outages(raw.mask(event_hours(bare)))
+    return replace(bare, hourly=hourly, samples=_samples(sources, metrics, hourly))
+
+
+def wide(rows: pd.DataFrame, metrics: Sequence[str], axis: pd.DatetimeIndex) -> pd.DataFrame:
+    """Rows (level, key, ts, a column for each metric) as a frame with one column for each (level, key, metric), in order.
+
+    A row belongs to the step of the axis that holds its stamp; of two rows in one step the later one counts. What is negative or not finite is missing.
+    """
+    step = axis[1] - axis[0] if len(axis) > 1 else HOUR
+    at = ((rows["ts"] - axis[0]) // step).to_numpy() if len(axis) else np.full(len(rows), -1)
+    held = rows[(at >= 0) & (at < len(axis))]
+    at = at[(at >= 0) & (at < len(axis))]
+    groups = held.groupby(["level", "key"], observed=True)
+    names, codes = groups.size().index, groups.ngroup().to_numpy()
+    frames = [_grid(held[metric].to_numpy(float), at, codes, (len(axis), len(names))) for metric in metrics]
+    columns = [Series(level, key, metric) for metric in metrics for level, key in names]
+    found = pd.DataFrame(np.hstack(frames), index=axis, columns=pd.MultiIndex.from_tuples(columns, names=Series._fields))
+    return found.sort_index(axis="columns")
+
+
+def _grid(values: npt.NDArray[np.float64], at: npt.NDArray[np.int64], codes: npt.NDArray[np.int64], shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    grid = np.full(shape, np.nan)
+    grid[at, codes] = np.where(np.isfinite(values) & (values >= 0.0), values, np.nan)
+    return grid
+
+
+def _samples(sources: Sources, metrics: Sequence[str], hourly: pd.DataFrame) -> pd.DataFrame:
+    """The samples of the series of `hourly`, missing wherever their hour is."""
+    first = sources.samples["ts"].min() if len(sources.samples) else sources.now
+    axis = pd.date_range(first, sources.now, freq=sources.grain, inclusive="left", unit="us", name="ts")
+    found = wide(sources.samples, metrics, axis).reindex(columns=hourly.columns)
+    return found.where(hourly.reindex(found.index.floor("h")).notna().to_numpy())
+
+
+def _filled(events: pd.DataFrame) -> pd.DataFrame:
+    """Events with the contract's defaults where scope or treatment is missing."""
+    return events.assign(scope=events["scope"].fillna("global"), treatment=events["treatment"].fillna("note"))
+
+
+def without_outages(hourly: pd.DataFrame) -> pd.DataFrame:
+    """The same hours, missing where a series lies below a twentieth of its median at that hour of the day, unless it often does."""
+    usual = hourly.groupby(pd.DatetimeIndex(hourly.index).hour).transform("median")
+    low = hourly < OUTAGE_SHARE * usual
+    often = low.sum() > OUTAGES_AT_MOST * hourly.notna().sum()
+    return hourly.mask(low & ~often)
+
+
+def event_hours(panel: Panel) -> pd.DataFrame:
+    """True where an event with the treatment "mask" covers part of an hour, and enough of a series."""
+    masks = np.zeros(panel.hourly.shape, dtype=bool)
+    hours = pd.DatetimeIndex(panel.hourly.index)
+    events = panel.events[panel.events["treatment"] == "mask"]
+    firsts, lasts = (hours.searchsorted(pd.DatetimeIndex(stamps)) for stamps in (events["start"].dt.floor("h"), events["end"]))
+    for column, series in enumerate(panel.series):
+        inside = shares(series, panel.regions, panel.weights)
+        for scope, first, last in zip(events["scope"], firsts, lasts, strict=True):
+            if inside.get(scope, 0.0) >= PART_THAT_MATTERS:
+                masks[first:last, column] = True
+    return pd.DataFrame(masks, index=panel.hourly.index, columns=panel.hourly.columns)

@@ -1,0 +1,55 @@
+"""How much of a series an event's scope covers, and what the events around it look like to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from data.schema import GLOBAL_KEY, Series
+
+EVERYWHERE = "global"
+
+
+def shares(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    """Which share of a series (above 0, at most 1) lies within each scope that touches it: "global", a region_id or a site_id.
+
+    Sites are weighed by `weights`, their usual value by (site_id, metric): what strikes a tenth of a region's traffic moves the region by a tenth.
+    """
+    found = _parts(series, regions, weights) if series.level != "site" else {regions.get(series.key, EVERYWHERE): 1.0}
+    return {**found, series.key: 1.0, EVERYWHERE: 1.0}
+
+
+def _parts(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    """The shares of the sites, and of their regions, in a region or the network."""
+    sites = sites_of(series, regions, weights)
+    total = sum(sites.values())
+    found: dict[str, float] = {}
+    for site, weight in sites.items():
+        for scope in {site, regions.get(site, site)}:
+            found[scope] = found.get(scope, 0.0) + (weight / total if total > 0.0 else 0.0)
+    return {scope: share for scope, share in found.items() if share > 0.0}
+
+
+def sites_of(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    """The usual value of each site that makes up a series."""
+    if series.level == "site":
+        return {series.key: weights.get((series.key, series.metric), 1.0)}
+    whole = series.key == GLOBAL_KEY
+    return {site: weight for (site, metric), weight in weights.items() if metric == series.metric and (whole or regions.get(site) == series.key)}
+
+
+def regressors(events: pd.DataFrame, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> pd.DataFrame:
+    """One column for each kind of event with the treatment "regressor": how much of each interval, and of the series, such events cover.
+
+    `events` as `Panel.touching` gives them. Events of a kind share a column, because the coming ones are known by those that went by; two at once add up.
+    """
+    known = events[events["treatment"] == "regressor"]
+    columns = {f"event_{kind}": np.zeros(len(stamps)) for kind in sorted(set(known["kind"]))}
+    for kind, start, end, share in zip(known["kind"], known["start"], known["end"], known["share"], strict=True):
+        rows = slice(stamps.searchsorted(start - step, side="right"), stamps.searchsorted(end))
+        begin = np.maximum(stamps[rows], start)
+        covered = (np.minimum(stamps[rows] + step, end) - begin) / step
+        columns[f"event_{kind}"][rows] += share * np.clip(covered, 0.0, 1.0)
+    return pd.DataFrame(columns, index=stamps)

@@ -1,0 +1,117 @@
+"""From results to a run that the app sees: rows first, the run's own row last, so that a run is there whole or not at all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data import training
+from data.lake import Change, Lake, Pin, files
+from data.queries import latest_run
+from data.schema import Series
+from forecasting.models.engine import IDENTITY, EngineResult
+
+RESULT_TABLES = EngineResult._fields
+# Every table that a refresh writes by run; the later ones are there once their step is.
+TABLES_BY_RUN = (*RESULT_TABLES, "peaks", "scores", "anomalies", "incidents")
+# Runs whose rows are kept: enough to compare with a week of daily refreshes.
+KEEP_RUNS = 10
+# A run without a row in `runs` is being made, or died; no refresh takes a day.
+DEAD_AFTER = timedelta(days=1)
+STAMP_FORMAT = "%Y%m%dT%H%M%S"
+# Series in one commit: few enough to bound memory, enough to keep files large.
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A row of `runs`, but for its number."""
+
+    run_id: str
+    telemetry_version: int
+    telemetry_until: pd.Timestamp
+    engine: str
+    versions: str
+    git_commit: str | None
+    started: datetime
+    seconds: float
+    fitted: int
+    refused: int
+    failed: int
+
+
+def new_run_id(started: datetime) -> str:
+    """An identifier that sorts by start and is unique among refreshes that start together."""
+    return f"{started:{STAMP_FORMAT}}-{secrets.token_hex(2)}"
+
+
+def write(lake: Lake, run_id: str, results: Iterable[EngineResult]) -> Iterator[pd.DataFrame]:
+    """Write results in batches under a run that nobody sees yet; yields the rows of `fits` as they come in."""
+    batch: list[EngineResult] = []
+    for result in results:
+        batch.append(result)
+        yield result.fits
+        if sum(len(one.fits) for one in batch) >= BATCH:
+            _append(lake, run_id, batch)
+            batch = []
+    _append(lake, run_id, batch)
+
+
+def _append(lake: Lake, run_id: str, batch: Sequence[EngineResult]) -> None:
+    for name in RESULT_TABLES:
+        frames = [frame for result in batch if len(frame := getattr(result, name))]
+        if frames:
+            rows = pd.concat(frames, ignore_index=True)
+            order = [column for column in (*IDENTITY, "ts") if column in rows]
+            lake.append(name, pa.Table.from_pandas(rows.sort_values(order).assign(run_id=run_id), preserve_index=False))
+
+
+def carry_over(lake: Lake, pin: Pin, run_id: str, renewed: Iterable[Series]) -> pd.DataFrame:
+    """Copy all other series of the newest run to this one, so that renewing a few hides none; returns their rows of `fits`."""
+    last = latest_run(pin)
+    if last is None:
+        return pd.DataFrame(columns=[*IDENTITY, "status"])
+    skipped = list(renewed)
+    kept = {name: training.of_run(pin, name, last.run_id, skipped) for name in RESULT_TABLES}
+    _append(lake, run_id, [EngineResult(**kept)])
+    return kept["fits"]
+
+
+def publish(lake: Lake, row: RunRow) -> int:
+    """Make the run visible; returns its number. Two refreshes at once both publish, one after the other, with numbers of their own."""
+    taken: list[int] = []
+
+    def add(_: object) -> Change:
+        runs = lake.read("runs")
+        taken.append((pc.max(runs["number"]).as_py() or 0) + 1)
+        new = pa.Table.from_pylist([{**asdict(row), "number": taken[-1]}], schema=runs.schema)
+        # The whole table is replaced, because of two appends at once neither would notice the other's number.
+        return Change(pa.concat_tables([runs, new]), whole=True)
+
+    lake.commit("runs", add)
+    return taken[-1]
+
+
+def tidy(lake: Lake, now: datetime) -> None:
+    """Delete the rows of runs that died, and of all but the newest published ones; `runs` itself keeps its history."""
+    runs = lake.read("runs").sort_by([("number", "descending")])
+    published = runs["run_id"].to_pylist()
+    for name in TABLES_BY_RUN:
+        version = lake.version(name)
+        held = {run_id for _, run_id in files(lake.url, name, version) if run_id} if version is not None else set()
+        lake.drop_runs(name, {run_id for run_id in held if run_id not in published[:KEEP_RUNS] and (run_id in published or _dead(run_id, now))})
+
+
+def _dead(run_id: str, now: datetime) -> bool:
+    """Whether a run that is not published started so long ago that it never will be."""
+    try:
+        started = datetime.strptime(run_id.partition("-")[0], STAMP_FORMAT).replace(tzinfo=now.tzinfo)
+    except ValueError:
+        return True
+    return now - started > DEAD_AFTER

@@ -1,0 +1,58 @@
+"""From a pinned lake to a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+import pandas as pd
+
+from data import training
+from data.errors import LakeError, SettingError
+from data.lake import Lake, Pin
+from data.queries import Extent, extent
+from data.schema import DEMAND_METRICS
+from forecasting.models.panel import Panel, Sources, build
+
+# Three years let a yearly pattern show; four weeks of samples say how wide a band is.
+HISTORY, RECENT = pd.Timedelta(days=1095), pd.Timedelta(days=28)
+# An ingest makes the rollups in the same breath; a day behind, one has been cut off.
+ROLLUPS_BEHIND_AT_MOST = pd.Timedelta(days=1)
+
+
+def measured(pin: Pin) -> Extent:
+    """The telemetry that there is; raises LakeError where there is none."""
+    held = extent(pin)
+    if held is None:
+        raise LakeError(f"The lake {pin.url} holds no telemetry to forecast from.", cause="nothing was taken in yet, or --lake names another folder",
+                        remedy="take in snapshots with `python -m data ingest PATH`, or make a simulated lake with `python -m data demo`")  # fmt: skip
+    return held
+
+
+def panel_of(pin: Pin, held: Extent) -> Panel:
+    """Demand (egress, ingest and viewers, where measured) of every site and region and of the network."""
+    metrics = [name for name in DEMAND_METRICS if name in held.metrics]
+    hours = training.hourly(pin, metrics, held.now - HISTORY, held.now)
+    newest = hours["ts"].max() if len(hours) else held.first
+    if held.now - newest > ROLLUPS_BEHIND_AT_MOST:
+        raise LakeError(f"The hourly figures end at {newest:%Y-%m-%d %H:%M} UTC, the telemetry at {held.now:%Y-%m-%d %H:%M} UTC.",
+                        cause="an ingest was cut off before it rolled its rows up", remedy="make them anew with `python -m data rollup`")  # fmt: skip
+    lake = Lake(pin.url)
+    sites, events = (lake.read(name, pin.version(name)).to_pandas() for name in ("sites", "events"))
+    samples = training.samples(pin, metrics, held.now - RECENT, held.now)
+    regions, zones = (sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone"))
+    return build(Sources(hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones), metrics)
+
+
+def chosen(panel: Panel, patterns: Sequence[str]) -> Panel:
+    """The panel of the series whose names (level/key/metric) fit one of the patterns, `*` and `?` included; raises SettingError for one that fits none."""
+    names = {str(series): series for series in panel.series}
+    found = {pattern: [name for name in names if fnmatchcase(name, pattern)] for pattern in patterns}
+    missing = [pattern for pattern, fitting in found.items() if not fitting]
+    if missing:
+        near = get_close_matches(missing[0], names, n=3, cutoff=0.3) or sorted(names)[:3]
+        raise SettingError(f"No series fits {missing[0]!r}; the lake has {len(names)}, such as {', '.join(near)}.",
+                           cause="a name was mistyped, or nothing was measured there",
+                           remedy="name series as level/key/metric, for instance 'site/*/egress_gbps'")  # fmt: skip
+    return panel.only([names[name] for name in sorted(set().union(*found.values()))])

@@ -1,0 +1,122 @@
+"""A refresh from end to end: read a pinned lake, forecast, publish one run."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from data.lake import Lake
+from data.queries import Extent
+from forecasting.models.engine import IDENTITY, Engine, Plan
+from forecasting.models.panel import Panel
+from forecasting.refresh.progress import Telling
+from forecasting.refresh.publishing import RunRow, carry_over, new_run_id, publish, tidy, write
+from forecasting.refresh.reading import chosen, measured, panel_of
+from forecasting.refresh.workers import pool
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# Packages whose version may move a number of a forecast.
+PACKAGES = ("prophet", "cmdstanpy", "pandas", "numpy")
+
+
+def _prophet() -> Engine:
+    from forecasting.models.prophet_engine import ProphetEngine  # Prophet takes seconds to import, and only a refresh with it waits
+
+    return ProphetEngine()
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a refresh published. `fits` has the contract's columns without run_id: what became of each series."""
+
+    run_id: str
+    number: int
+    seconds: float
+    fits: pd.DataFrame
+
+    def count(self, status: str) -> int:
+        return int((self.fits["status"] == status).sum())
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self.count(status)} {status}" for status in ("fitted", "refused", "failed"))
+        return f"Run {self.number} published in {self.seconds:.0f} s: {counts} ({self.run_id})."
+
+
+def refresh(
+    lake: Lake, *, engine: str | Engine = "prophet", workers: int | None = None, only: Sequence[str] = (), bar: bool = False, executor: Executor | None = None
+) -> Summary:
+    """Forecast every series of the lake and publish one run; until then, and where it fails, the last one serves.
+
+    `only` renews the series whose names fit these patterns and carries the others over from the last run. `executor` takes the place of a pool of `workers`
+    processes, for instance a cluster's. Raises LakeError where there is nothing to forecast from, SettingError for a setting that cannot be used.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    run_id = new_run_id(started)
+    maker = ENGINES[engine]() if isinstance(engine, str) else engine
+    pin = lake.pin()
+    held = measured(pin)
+    with Telling(lake, started, bar=bar) as telling:
+        panel = panel_of(pin, held)
+        part = chosen(panel, only) if only else panel
+        tidy(lake, started)
+        telling.begin(len(part.series))
+        fits = _forecast(lake, run_id, maker, part, telling, _workers(executor, workers))
+        if only:
+            fits.append(carry_over(lake, pin, run_id, part.series))
+        summary = _published(lake, run_id, maker.name, held, pd.concat(fits, ignore_index=True), started, time.perf_counter() - clock)
+        telling.end(str(summary))
+    return summary
+
+
+def _workers(executor: Executor | None, workers: int | None) -> AbstractContextManager[Executor]:
+    return pool(workers) if executor is None else nullcontext(executor)
+
+
+def _forecast(lake: Lake, run_id: str, engine: Engine, panel: Panel, telling: Telling, workers: AbstractContextManager[Executor]) -> list[pd.DataFrame]:
+    """Forecast and write; returns the rows of `fits`."""
+    fits = [pd.DataFrame(columns=[*IDENTITY, "status"])]
+    with workers as executor:
+        for rows in write(lake, run_id, engine.forecast(panel, Plan(), executor)):
+            fits.append(rows)
+            telling.advance(len(rows))
+    return fits
+
+
+def _published(lake: Lake, run_id: str, engine: str, held: Extent, fits: pd.DataFrame, started: datetime, seconds: float) -> Summary:
+    counts = {status: int((fits["status"] == status).sum()) for status in ("fitted", "refused", "failed")}
+    row = RunRow(run_id, held.telemetry_version, held.now, engine, json.dumps(versions()), git_commit(), started, seconds, **counts)
+    return Summary(run_id, publish(lake, row), seconds, fits)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that make the numbers."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the code, marked where the code has changed since; None outside a checkout."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
