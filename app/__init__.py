@@ -1,0 +1,1 @@
+"""What we show: pages, and the service routes beside them."""

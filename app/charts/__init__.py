@@ -1,0 +1,1 @@
+"""Frame in, figure or deck out: no Streamlit, no input or output."""

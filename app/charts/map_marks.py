@@ -1,0 +1,211 @@
+"""What each site and flow looks like on the map: place, size, colour and words, as the rows that deck.gl reads.
+
+Keys are short because every step of the time slider sends all rows: `id`, `n` name, `t` words of the tooltip, `p` [lon, lat],
+`r` radius in pixels, `c` fill, `l` outline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from app import theme
+from app.charts.map_view import located
+from app.theme import Scheme
+
+Colour = Literal["utilisation", "health", "runout"]
+Row = dict[str, Any]
+Site = Mapping[Hashable, Any]
+
+# A marker's area is proportional to egress up to this radius; smaller ones stop where a pointer still finds them.
+LARGEST_PX, SMALLEST_PX = 24.0, 3.5
+# Where sites are many, or the map is small, so is the largest marker: else Europe is one blot.
+MANY_SITES, LARGEST_OF_MANY_PX = 80, 14.0
+# The forecast may pass the largest of the past week; beyond this a marker would hide its neighbours.
+OVERSHOOT = 1.5
+THICKEST_PX, THINNEST_PX = 7.0, 0.8
+LONGEST_TEXT = 120
+OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 225, 110
+
+# Run-out, nearest last, so that it takes the colours of utilisation in the same order: the last one meets the eye first.
+RUNOUT_DAYS: tuple[float, ...] = (90.0, 60.0, 30.0)
+RUNOUT_WORDS: tuple[str, ...] = ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "over 80 % now")
+
+STATES: dict[str, theme.State] = {"ok": theme.OK, "watch": theme.WATCH, "act": theme.ACT, "unknown": theme.UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How traffic becomes size: the Gbps of the largest marker and its radius in pixels."""
+
+    gbps: float
+    pixels: float
+
+    def radius(self, gbps: float) -> float:
+        """Radius of a marker; its area is proportional to the traffic."""
+        share = max(0.0, gbps) / self.gbps if self.gbps > 0 else 0.0
+        return round(min(max(SMALLEST_PX, self.pixels * math.sqrt(share)), self.pixels * OVERSHOOT), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How sites are drawn: by what they are coloured, in which scheme, how large, and when now is. `present` says that the moment shown is now."""
+
+    colour: Colour
+    scheme: Scheme
+    size: Scale
+    now: pd.Timestamp
+    present: bool
+
+
+def scale(sites: pd.DataFrame, *, small: bool = False) -> Scale:
+    """One scale for all moments of the slider: the largest hour of the past week of any site (column `week`, lists of Gbps). `small`: the map is."""
+    weeks = [np.fmax.reduce(np.array(week, dtype=float), initial=np.nan) for week in sites["week"] if week is not None]
+    peaks = [float(peak) for peak in weeks if not np.isnan(peak)]
+    crowded = small or len(sites) > MANY_SITES
+    return Scale(max([*peaks, *sites["egress_gbps"].dropna()], default=0.0), LARGEST_OF_MANY_PX if crowded else LARGEST_PX)
+
+
+def placed(sites: pd.DataFrame) -> pd.DataFrame:
+    """The sites that have a place, large ones first: small ones then lie on top, and every moment has the same order."""
+    sized = located(sites.assign(_size=sites["egress_gbps"].fillna(0.0)))
+    return sized.sort_values(["_size", "site_id"], ascending=[False, True]).drop(columns="_size").reset_index(drop=True)
+
+
+def at_present(sites: pd.DataFrame) -> pd.DataFrame:
+    """The sites as they stand now, ready to be drawn: a frame of sites_now with `expected`, `low` and `high`."""
+    return placed(sites).assign(expected=False, low=math.nan, high=math.nan)
+
+
+def at_moment(sites: pd.DataFrame, moment: pd.DataFrame) -> pd.DataFrame:
+    """The same at another hour: what `moment` (one row a site_id) says of it stands in the place of now."""
+    changing = ["egress_gbps", "ingest_gbps", "utilisation", "state", "expected", "low", "high"]
+    return placed(sites).drop(columns=changing, errors="ignore").merge(moment[["site_id", *changing]], on="site_id", how="left")
+
+
+def runout_step(site: Site, now: pd.Timestamp) -> int | None:
+    """Which of the five steps of RUNOUT_WORDS a site is on; None without a forecast or a capacity."""
+    kind = site["runout"]
+    if kind == "over":
+        return len(RUNOUT_DAYS) + 1
+    if kind == "beyond":
+        return 0
+    if kind != "within":
+        return None
+    # Only the early bound may lie within the horizon: then the expected date lies beyond it.
+    days = (site["runout_mid"] - now) / pd.Timedelta(days=1) if not theme.missing(site["runout_mid"]) else math.inf
+    return sum(bool(days < limit) for limit in RUNOUT_DAYS)
+
+
+def step_of(site: Site, colour: Colour, now: pd.Timestamp) -> int | None:
+    """The step of the sequential scale that colours a site, by utilisation or by run-out."""
+    return runout_step(site, now) if colour == "runout" else theme.utilisation_step(site["utilisation"])
+
+
+def colour_of(site: Site, look: Look) -> str | None:
+    """The colour of a site; None where nothing is known that would colour it."""
+    if look.colour == "health":
+        return None if health(site) is theme.UNKNOWN else theme.state_colour(health(site), look.scheme)
+    step = step_of(site, look.colour, look.now)
+    return None if step is None else theme.PALETTES[look.scheme].utilisation[step]
+
+
+def health(site: Site) -> theme.State:
+    """The state of a site as word, glyph and shape."""
+    return STATES.get(site["state"], theme.UNKNOWN)
+
+
+def site_row(site: Site, look: Look) -> Row:
+    """One site as a marker. Without data it is a small empty ring, never a marker of size zero."""
+    silent = theme.missing(site["egress_gbps"])
+    fill, line = paint(site, look, silent)
+    row = {
+        "id": site["site_id"],
+        "n": said(site["name"]),
+        "t": words(site, look),
+        "p": place(site),
+        "r": SMALLEST_PX if silent else look.size.radius(float(site["egress_gbps"])),
+        "c": fill,
+        "l": line,
+        "k": health(site).symbol,
+    }
+    return row if theme.missing(site["high"]) else {**row, "h": look.size.radius(float(site["high"]))}
+
+
+def paint(site: Site, look: Look, silent: bool) -> tuple[list[int], list[int]]:
+    """Fill and outline, as red, green, blue, alpha. What is expected is paler, within an outline of its own colour."""
+    palette, colour = theme.PALETTES[look.scheme], colour_of(site, look)
+    if colour is None or (silent and look.colour != "health"):
+        ring = [*theme.rgb(palette.muted), OPAQUE]
+        # A state that is not known has a shape of its own, which is a ring already.
+        return (ring if look.colour == "health" else [*theme.rgb(palette.ground), 0]), ring
+    fill = [*theme.rgb(colour), EXPECTED_ALPHA if site["expected"] else MEASURED_ALPHA]
+    return fill, [*theme.rgb(colour if site["expected"] else palette.ground), OPAQUE]
+
+
+def place(site: Site) -> list[float]:
+    """[lon, lat], as fine as a map of the world can show."""
+    return [round(float(site["lon"]), 3), round(float(site["lat"]), 3)]
+
+
+def words(site: Site, look: Look) -> str:
+    """The lines of a site's tooltip, below its name: plain text."""
+    state, parts = health(site), (site["region_name"], site["partner"])
+    where = ", ".join(said(part) for part in parts if not theme.missing(part))
+    why = f": {site['reason']}" if look.present else ""
+    return "\n".join([
+        where,
+        traffic(site),
+        f"Ingest {theme.gbps(site['ingest_gbps'])}",
+        f"Utilisation {theme.percent(site['utilisation'])}",
+        f"Run-out {runout_words(site, look.now)}",
+        f"{state.glyph} {state.word}{why}",
+    ])  # fmt: skip
+
+
+def said(text: object) -> str:
+    """Foreign text as the map may carry it: one line, not endless, and not an expression, which deck.gl sees in any text that begins with @@."""
+    line = " ".join(str(text).split())
+    cut = line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT - 3]}..."
+    return f" {cut}" if cut.startswith("@@") else cut
+
+
+def traffic(site: Site) -> str:
+    """'Egress 812 Gbps', or what is expected with its 80 % interval."""
+    value = theme.gbps(site["egress_gbps"])
+    if not site["expected"]:
+        return f"Egress {value}"
+    if theme.missing(site["low"]) or theme.missing(site["high"]):
+        return f"Egress expected {value}"
+    return f"Egress expected {value} (80 %: {theme.gbps(site['low'])} to {theme.gbps(site['high'])})"
+
+
+def runout_words(site: Site, now: pd.Timestamp) -> str:
+    """When a site passes 80 % of its capacity, as an interval or as the reason why that is not known."""
+    if site["runout"] == "within":
+        return theme.interval(site["runout_early"], site["runout_late"], now)
+    return {"over": "over 80 % now", "beyond": "not in 90 days", "no capacity": "unknown: no capacity declared"}.get(site["runout"], "unknown: no forecast")
+
+
+def flow_rows(flows: pd.DataFrame, placed: pd.DataFrame) -> list[Row]:
+    """Flows (source_site_id, target_site_id, gbps) between two sites that have a place, as arcs: `s`, `d` ends, `w` width in pixels."""
+    sites = placed.set_index("site_id")[["name", "lon", "lat"]].to_dict("index")
+    shown = flows[flows["source_site_id"].isin(sites) & flows["target_site_id"].isin(sites) & (flows["source_site_id"] != flows["target_site_id"])]
+    most = shown["gbps"].max()
+    return [flow_row(sites[flow["source_site_id"]], sites[flow["target_site_id"]], flow, most) for flow in shown.to_dict("records")]
+
+
+def flow_row(source: Site, target: Site, flow: Site, most: float) -> Row:
+    """One flow; its width is proportional to its Gbps, `most` being the widest."""
+    return {
+        "s": place(source),
+        "d": place(target),
+        "w": round(max(THINNEST_PX, THICKEST_PX * flow["gbps"] / most), 1),
+        "n": said(f"{source['name']} to {target['name']}"),
+        "t": theme.gbps(flow["gbps"]),
+    }

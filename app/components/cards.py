@@ -1,0 +1,47 @@
+"""Where to look first: the sites that need it most, each with the reason in one sentence and its week in a line."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, state, theme
+from app.cached import Scope, Series
+from app.charts.site_rows import STATE_WORDS
+from app.charts.sparkline import sparkline
+from app.components.header import Frame
+from app.components.states import plain
+
+MOST, PICTURE_PX = 6, 104
+AHEAD = pd.Timedelta(days=7)
+LIMIT = 0.8
+
+
+def cards(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+    """Up to six cards. `sites`: a frame of sites_now, worst first."""
+    st.markdown("##### Where to look first")
+    urgent = sites[sites["state"] != "ok"].head(MOST)
+    if urgent.empty:
+        st.markdown(f":material/check_circle: All {len(sites)} sites are within their limits.")
+    with st.container(gap="xsmall"):
+        for _, site in urgent.iterrows():
+            _card(frame, scope, site)
+
+
+def _card(frame: Frame, scope: Scope, site: pd.Series) -> None:
+    of = STATE_WORDS[site["state"]]
+    with st.container(border=True, gap=None, key=f"card-{site['site_id']}"):
+        if st.button(f"{of.glyph} **{plain(site['name'])}**: {of.word}", key=f"open-{site['site_id']}", type="tertiary", help=f"Open {plain(site['name'])}"):
+            state.open_page("region", site=site["site_id"])
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.container().caption(plain(site["reason"]))
+            _picture(frame, scope, site)
+
+
+def _picture(frame: Frame, scope: Scope, site: pd.Series) -> None:
+    """The week so far, and the next one with its 80 % band where there is a forecast."""
+    ahead = cached.forecast(frame.pin, Series("site", site["site_id"], "egress_gbps"), frame.extent.now, frame.extent.now + AHEAD, scope)
+    limit = None if theme.missing(site["egress_capacity_gbps"]) else LIMIT * float(site["egress_capacity_gbps"])
+    parts = ("the last 7 days", "the next 7 with their 80 % interval" if len(ahead) else "", "80 % of capacity" if limit else "")
+    alt = f"Egress of {site['name']}: {', '.join(part for part in parts if part)}"
+    st.image(sparkline(site["week"], ahead, limit, frame.scheme), width=PICTURE_PX, alt=alt)

@@ -1,0 +1,82 @@
+"""The network in a row of numbers, each against last week, each with its week."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, theme
+from app.cached import Counts, Scope
+from app.components.header import Frame
+from app.components.states import plain
+from app.components.tile import has_values, tile
+
+LABELS = {"egress_gbps": "Egress", "ingest_gbps": "Ingest", "viewers": "Viewers"}
+HELP = {
+    "busiest": "Traffic over capacity in the newest hour, egress or ingest, whichever is fuller. The line is its egress of the week.",
+    "undeclared": "Utilisation needs a declared capacity: `python -m data ingest PATH --table capacity`.",
+    "over": "Sites whose expected traffic passes 80 % of the capacity then in force, by the newest forecast.",
+    "runout": "From the earliest to the latest date at which it passes 80 % of its capacity (80 % interval).",
+    "unpublished": "No forecast has been published yet: `python -m forecasting refresh` fits and publishes one.",
+}
+
+
+def headline(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+    """Traffic, audience, how full and how soon, and how fresh. `sites`: a frame of sites_now in `scope`."""
+    rows = cached.headline(frame.pin, scope).set_index("metric")
+    counts = cached.counts(frame.pin, scope)
+    with st.container(horizontal=True, gap="xsmall", key="headline"):
+        for metric in LABELS:
+            _traffic(metric, rows)
+        _busiest(counts, sites)
+        if cached.latest_run(frame.pin) is None:
+            _unpublished(counts)
+        else:
+            _running_out(counts, frame.extent.now)
+        _freshness(frame)
+
+
+def _traffic(metric: str, rows: pd.DataFrame) -> None:
+    row = rows.loc[metric] if metric in rows.index else None
+    if row is None or not has_values(row["series"]):
+        tile(LABELS[metric], theme.NO_DATA, help_=absent(metric))
+        return
+    tile(LABELS[metric], theme.metric_value(metric, row["value"]), theme.change(row["value"], row["week_ago"]), row["series"])
+
+
+def absent(metric: str) -> str:
+    """What to do about a metric that this lake does not have."""
+    supply = f"Send the column; where yours has another name, map it: `python -m data ingest PATH --map YOURS={metric}`."
+    return f"No snapshot of the last week holds `{metric}`. {supply}"
+
+
+def _busiest(counts: Counts, sites: pd.DataFrame) -> None:
+    if counts.busiest_site_id is None:
+        tile("Busiest site", theme.NO_DATA, help_=HELP["undeclared"])
+        return
+    week = sites.set_index("site_id").loc[counts.busiest_site_id, "week"]
+    tile("Busiest site", theme.percent(counts.busiest_utilisation), plain(counts.busiest_name), week, HELP["busiest"])
+
+
+def _unpublished(counts: Counts) -> None:
+    tile("Over 80 % now", str(counts.over_80_now), f"of {sites_of(counts)}")
+    tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
+
+
+def _running_out(counts: Counts, now: pd.Timestamp) -> None:
+    tile("Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"])
+    if counts.next_runout_name is None:
+        tile("Next run-out", "none in sight", "in 90 days", help_=HELP["runout"])
+        return
+    when = theme.interval(counts.next_runout_early, counts.next_runout_late, now)
+    tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"])
+
+
+def sites_of(counts: Counts) -> str:
+    """'1 site', '48 sites'."""
+    return f"{counts.sites} {'site' if counts.sites == 1 else 'sites'}"
+
+
+def _freshness(frame: Frame) -> None:
+    elapsed = (pd.Timestamp.now("UTC") - frame.extent.now).total_seconds()
+    tile("Freshness", theme.age(elapsed), theme.stamp(frame.extent.now, frame.zone), help_=f"End of the newest interval, {plain(frame.zone)}.")

@@ -1,0 +1,84 @@
+"""The network on a map with its controls: what is drawn, by what it is coloured, and when. A part of the page that runs by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, state, theme
+from app.cached import Scope
+from app.charts import map_legend, map_marks, map_view
+from app.charts.map_legend import Entry
+from app.charts.map_marks import Colour, Look
+from app.charts.map_view import Projection
+from app.charts.network_map import Drawing, deck
+from app.components import player
+from app.components.header import Frame
+from app.components.viewport import is_narrow
+
+# Relative: it holds at every page and under any base path.
+OUTLINE = "app/static/countries-110m.geojson"
+COLOURS = {"utilisation": "Utilisation", "health": "Health", "runout": "Run-out"}
+PROJECTIONS = {"flat": "Flat", "globe": "Globe"}
+LAYERS = {"sites": "Sites", "flows": "Flows", "labels": "Labels"}
+NO_FLOWS = pd.DataFrame(columns=["source_site_id", "target_site_id", "gbps", "expected"])
+# Layers whose objects are sites.
+PICKED = ("sites", "states")
+
+
+def network_map(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+    """`sites`: a frame of sites_now in `scope`. Switches and the slider draw the map alone anew, not the page."""
+    st.fragment(_panel, run_every=player.interval())(frame, scope, sites)
+
+
+def _panel(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+    _switches(has_flows=frame.pin.version("flows_1h") is not None)
+    picture = st.container(gap="xsmall", key="map-picture")
+    hours = player.player(frame)
+    with picture:
+        chosen = _picture(frame, scope, sites, hours)
+    if chosen:
+        player.stop()
+        state.open_page("region", site=chosen)
+
+
+def _switches(*, has_flows: bool) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", gap="small", key="map-switches"):
+        layers = [name for name in LAYERS if has_flows or name != "flows"]
+        bound = state.bound("layers")
+        st.session_state[bound["key"]] = [name for name in st.session_state[bound["key"]] if name in layers]
+        st.pills("Layers", layers, selection_mode="multi", format_func=LAYERS.__getitem__, label_visibility="collapsed", **bound)
+        st.segmented_control("Colour by", list(COLOURS), format_func=COLOURS.__getitem__, label_visibility="collapsed", **state.bound("color"))
+        st.segmented_control("Map", list(PROJECTIONS), format_func=PROJECTIONS.__getitem__, label_visibility="collapsed", **state.bound("map"))
+
+
+def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, hours: int) -> str | None:
+    """The map of one moment and its legend; the site that was clicked."""
+    chosen, moment = state.current(), player.base(frame) + hours * player.HOUR
+    shown = map_marks.at_moment(sites, cached.map_at(frame.pin, scope, moment)) if hours else map_marks.at_present(sites)
+    flows = cached.flows_at(frame.pin, scope, moment) if "flows" in chosen.layers else NO_FLOWS
+    canvas = map_view.NARROW if is_narrow() else map_view.WIDE
+    size = map_marks.scale(sites, small=canvas is map_view.NARROW)
+    look = Look(cast("Colour", chosen.color), frame.scheme, size, frame.extent.now, present=hours == 0)
+    drawn = deck(shown, flows, look, Drawing(chosen.layers, cast("Projection", chosen.map), OUTLINE, map_view.fit(frame.catalogue, canvas), canvas))
+    alt = map_legend.described(shown, look, theme.stamp(moment, frame.zone))
+    event = st.pydeck_chart(drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt)
+    arcs = map_marks.flow_rows(flows, shown) if len(flows) else []
+    st.markdown(legend_words(map_legend.legend(shown, arcs, look)))
+    if missing := map_legend.unplaced(sites):
+        st.caption(f":material/wrong_location: {missing}; the table has {'it' if missing.startswith('1 ') else 'them'}.")
+    return picked(event)
+
+
+def legend_words(entries: list[Entry]) -> str:
+    """The legend as Markdown: each glyph in its colour, then what it means."""
+    return " \u00a0 ".join(f':color[{entry.glyph}]{{foreground="{entry.colour}"}}\u00a0:small[{entry.words}]' for entry in entries)
+
+
+def picked(event: Mapping[str, Any]) -> str | None:
+    """The site_id of the marker that was clicked."""
+    objects = event["selection"]["objects"]
+    return next((str(found["id"]) for layer in PICKED for found in objects.get(layer, [])), None)

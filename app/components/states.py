@@ -1,0 +1,71 @@
+"""What a page says when it cannot show what was asked for: what is missing, why, and the command that mends it."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from app.cached import HeadroomError
+
+# Everything that Markdown, Streamlit's directives or LaTeX give a meaning.
+_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+.!|~$:&-])")
+
+
+def plain(text: object) -> str:
+    """Foreign text (a name, a value, a path) as Markdown that shows it letter by letter, on one line."""
+    return _MARKS.sub(r"\\\1", re.sub(r"\s+", " ", str(text)).strip())
+
+
+def nothing(title: str, why: str, commands: dict[str, str] | None = None, *, icon: str = "inbox") -> None:
+    """An empty state: what is missing, why (plain text), and commands by what they do."""
+    with st.container(border=True):
+        st.markdown(f"#### :material/{icon}: {plain(title)}")
+        st.markdown(plain(why))
+        for purpose, command in (commands or {}).items():
+            st.caption(plain(purpose))
+            st.code(command, language="bash", wrap_lines=True)
+
+
+def no_telemetry(lake: str) -> None:
+    """The lake holds no telemetry; the page comes to life once it does."""
+    nothing(
+        "No telemetry yet",
+        f"The lake at {lake} holds no telemetry. This page opens by itself once there is some.",
+        {
+            "Take in your own Parquet or CSV": f"python -m data ingest PATH --lake {lake}",
+            "Or make a simulated network to look around in": f"python -m data demo --lake {lake}",
+            "Then fit the forecasts": f"python -m forecasting refresh --lake {lake}",
+        },
+    )
+
+
+def partial(what: str, columns: dict[str, str]) -> None:
+    """Something needs optional columns that hold nothing here: which, what they mean (meaning by name), and how to supply them."""
+    if not columns:
+        return
+    names = ", ".join(f"`{name}`" for name in columns)
+    theirs = " ".join(f"--map YOURS={name}" for name in columns)
+    with st.container(border=True):
+        st.markdown(f":material/data_info_alert: **{plain(what)}** needs {names}: this lake holds no value of {'it' if len(columns) == 1 else 'them'}.")
+        st.caption("  \n".join(f"`{name}`: {plain(meaning)}" for name, meaning in columns.items()))
+        st.caption("Send them as columns of the telemetry; where yours have other names, map them:")
+        st.code(f"python -m data ingest PATH --table telemetry {theirs}", language="bash", wrap_lines=True)
+
+
+def failed(error: HeadroomError) -> None:
+    """An error that Headroom raised on purpose: the problem, its likely cause and the remedy."""
+    with st.container(border=True):
+        st.markdown("#### :material/error: This page cannot be shown")
+        st.markdown(plain(error.problem))
+        if error.cause:
+            st.markdown(f"**Likely cause:** {plain(error.cause)}")
+        if error.remedy:
+            st.markdown(f"**What mends it:** {plain(error.remedy)}")
+
+
+def crashed() -> None:
+    """An error that nobody expected; the log has the rest."""
+    with st.container(border=True):
+        st.markdown("#### :material/error: Something went wrong on this page")
+        st.markdown("The server's log says what. The other pages still work; reload this one to try again.")

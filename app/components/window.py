@@ -1,0 +1,106 @@
+"""How much time a page shows, in what grain, and what is drawn beside the measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from app import state
+from app.components.header import Frame
+from app.state import State
+
+Grain = Literal["5min", "1h", "1d"]
+
+# How far back each range reaches, and how far into the forecast: about half as far again, so that the past keeps the larger part.
+BACK = {"24h": timedelta(days=1), "7d": timedelta(days=7), "28d": timedelta(days=28), "90d": timedelta(days=90)}
+AHEAD = {"24h": timedelta(hours=12), "7d": timedelta(days=2), "28d": timedelta(days=14), "90d": timedelta(days=45), "all": timedelta(days=90)}
+# Five-minute samples of more than a month are more than a chart can draw and more than anyone can tell apart.
+FINE_LIMIT, HOURLY_LIMIT = timedelta(days=8), timedelta(days=400)
+FINEST_LIMIT = timedelta(days=32)
+# Beyond a month last week's line is a second copy of the same curve.
+GHOST_LIMIT = timedelta(days=29)
+RANGE_WORDS = {"24h": "24 h", "7d": "7 d", "28d": "28 d", "90d": "90 d", "all": "All", "custom": "Dates"}
+GRAIN_WORDS = {"auto": "Auto", "5min": "5 min", "1h": "Hour", "1d": "Day"}
+SHOW_WORDS = {"last_week": "Last week", "forecast": "Forecast", "events": "Events"}
+_DATES = "window.dates"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that a page shows: start and end (UTC; the end may lie in the forecast), now, and the grain of the measurements."""
+
+    start: pd.Timestamp
+    end: pd.Timestamp
+    now: pd.Timestamp
+    grain: Grain
+    words: str
+
+    @property
+    def past_end(self) -> pd.Timestamp:
+        return min(self.now, self.end)
+
+    @property
+    def ghost(self) -> bool:
+        """Whether last week's line still says something."""
+        return bool(self.past_end - self.start <= GHOST_LIMIT)
+
+
+def window(frame: Frame) -> Window:
+    """The window that the state asks for."""
+    now, first = frame.extent.now, frame.extent.first
+    start, end = span(state.current(), first, now)
+    grain = grain_of(state.current().grain, min(now, end) - start)
+    seconds = frame.extent.grain_seconds
+    words = {"1h": "hourly mean", "1d": "daily mean (UTC)"}.get(grain, f"{seconds // 60}-minute mean" if seconds > 300 else "5-minute mean")
+    return Window(start, end, now, grain, words)
+
+
+def span(chosen: State, first: pd.Timestamp, now: pd.Timestamp) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """First and last moment (UTC) of a range. A custom range may end in the forecast; one without an end ends now."""
+    if chosen.range == "custom" and chosen.start is not None:
+        end = now if chosen.end is None else pd.Timestamp(chosen.end)
+        start = pd.Timestamp(chosen.start)
+        # A range wholly in the forecast still shows the day before it, so that the join with what was can be seen.
+        return min(start, now - timedelta(days=1)) if start >= now else start, end
+    if chosen.range in BACK:
+        return max(now - BACK[chosen.range], first), now + AHEAD[chosen.range]
+    return first, now + AHEAD["all"]
+
+
+def grain_of(asked: str, past: timedelta) -> Grain:
+    """The grain asked for, or the one that follows the range; never finer than a range can show."""
+    follows: Grain = "5min" if past <= FINE_LIMIT else "1h" if past <= HOURLY_LIMIT else "1d"
+    wanted: dict[str, Grain] = {"5min": "5min" if past <= FINEST_LIMIT else follows, "1h": "1h", "1d": "1d"}
+    return wanted.get(asked, follows)
+
+
+def choose(frame: Frame) -> Window:
+    """Draw the choices of range, grain and companions, and return the window."""
+    st.segmented_control("Range", state.CHOICES["range"], format_func=RANGE_WORDS.__getitem__, **state.bound("range"))
+    if state.current().range == "custom":
+        _dates(frame)
+    st.selectbox("Grain", state.CHOICES["grain"], format_func=GRAIN_WORDS.__getitem__, width=110, **state.bound("grain"))
+    st.pills("Show", state.CHOICES["show"], format_func=SHOW_WORDS.__getitem__, selection_mode="multi", **state.bound("show"))
+    return window(frame)
+
+
+def _dates(frame: Frame) -> None:
+    """Two dates in the zone of the page, both included."""
+    zone = ZoneInfo(frame.zone)
+    start, end = span(state.current(), frame.extent.first, frame.extent.now)
+    st.session_state[_DATES] = (start.tz_convert(zone).date(), (end - timedelta(microseconds=1)).tz_convert(zone).date())
+    first, last = frame.extent.first.tz_convert(zone).date(), (frame.extent.now + AHEAD["all"]).tz_convert(zone).date()
+    earliest, latest = min(first, st.session_state[_DATES][0]), max(last, st.session_state[_DATES][1])
+    st.date_input("Dates", min_value=earliest, max_value=latest, key=_DATES, on_change=_dates_chosen, args=(frame.zone,), width=230)
+
+
+def _dates_chosen(zone: str) -> None:
+    picked: tuple[date, ...] = st.session_state[_DATES]
+    if len(picked) == 2:
+        first, last = (datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) for day in (picked[0], picked[1] + timedelta(days=1)))
+        state.update(range="custom", start=first, end=last)

@@ -1,0 +1,25 @@
+"""The pages, in the order of the navigation; the first is the one that opens. A line here adds one; app/state.py says what its URL carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from app.components.header import Frame
+from app.views import data, overview, region
+
+
+class View(NamedTuple):
+    """A page: its name (also the path of its URL), title, icon, and what draws it."""
+
+    name: str
+    title: str
+    icon: str
+    show: Callable[[Frame], None]
+
+
+VIEWS: tuple[View, ...] = (
+    View("overview", "Overview", ":material/public:", overview.show),
+    View("region", "Region", ":material/show_chart:", region.show),
+    View("data", "Data", ":material/database:", data.show),
+)

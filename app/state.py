@@ -1,0 +1,272 @@
+"""What a page shows, held in the URL: a link reproduces the page.
+
+Every value that a page reads stands in its URL, defaults too, so that a link keeps its meaning when a default changes. What was
+chosen on another page is remembered for the session; the URL wins. A value that cannot be used falls back to the default, and a
+note says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+
+from data.schema import TABLES
+
+# In a URL: every site, region, partner or role; and the end of the telemetry, or no bound.
+ALL, NOW = "all", "now"
+# Years that a time in a link may lie in; pandas holds no stamps much beyond.
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+CHOICES: dict[str, tuple[str, ...]] = {
+    "zone": ("UTC", "site", "viewer"),
+    "range": ("24h", "7d", "28d", "90d", "all", "custom"),
+    "grain": ("auto", "5min", "1h", "1d"),
+    "show": ("last_week", "forecast", "events"),
+    "color": ("utilisation", "health", "runout"),
+    "layers": ("sites", "flows", "labels"),
+    "role": ("ingest", "edge"),
+    "map": ("flat", "globe"),
+    "section": ("freshness", "completeness", "snapshots", "quarantine", "versions", "dictionary"),
+    "table": tuple(TABLES),
+}
+# Choices that fit into a note; of more, only the wrong one is named.
+LISTED = 8
+# The page that opens first; it lives at the root.
+HOME = "overview"
+# What the URL of a page carries beside the zone.
+CARRIED: dict[str, tuple[str, ...]] = {
+    "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
+    "region": ("region", "site", "range", "start", "end", "grain", "show"),
+    "data": ("section", "table"),
+}
+_MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no bound.
+
+    Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
+    """
+
+    site: str | None = None
+    region: str | None = None
+    partner: str | None = None
+    role: str | None = None
+    zone: str = "UTC"
+    range: str = "7d"
+    start: datetime | None = None
+    end: datetime | None = None
+    grain: str = "auto"
+    show: tuple[str, ...] = ("last_week", "forecast", "events")
+    color: str = "utilisation"
+    layers: tuple[str, ...] = ("sites", "flows")
+    map: str = "flat"
+    at: datetime | None = None
+    section: str = "freshness"
+    table: str = "telemetry"
+    notes: tuple[str, ...] = ()
+
+
+class Known(NamedTuple):
+    """What a link may name: the region of each site, and the partners."""
+
+    region_of: Mapping[str, str]
+    partners: Collection[str]
+
+
+class UnusableError(ValueError):
+    """A value of a link cannot be used; the message goes on from "The link"."""
+
+
+# Reading and writing ----------------------------------------------------------------------------------------------------
+
+
+def read(catalogue: pd.DataFrame, page: str) -> State:
+    """The state of this run: from what the URL says of this page, then from what the session remembers, then the defaults; the URL is completed.
+
+    `catalogue` has the columns site_id, region_id and partner of every site.
+    """
+    asked = {name: st.query_params[name] for name in ("zone", *CARRIED.get(page, ())) if name in st.query_params}
+    state = parse(_remembered(asked, page) | asked, known(catalogue))
+    st.session_state[_PAGE] = page
+    _keep(state)
+    return state
+
+
+def current() -> State:
+    """The state that this run has read, with what was changed since."""
+    state: State = st.session_state[_CURRENT]
+    return state
+
+
+def update(**changes: Any) -> None:
+    """Change values, in a callback or in the page; the URL follows."""
+    _keep(_changed(current(), changes))
+
+
+def link(page: str, **changes: Any) -> str:
+    """The address, relative to any page, that reproduces `page` with these changes."""
+    path = "" if page == HOME else page
+    return f"./{path}?{urlencode(texts(_changed(current(), changes), page))}"
+
+
+def open_page(page: str, **changes: Any) -> None:
+    """Go to a page now; the run ends here. Not for callbacks."""
+    target = _changed(current(), changes)
+    _keep(target, write=False)
+    # Streamlit knows a page by its URL path; what draws it is registered in app/main.py.
+    st.switch_page(st.Page(_drawn_elsewhere, title=page, url_path=page), query_params=texts(target, page))
+
+
+def bound(name: str) -> dict[str, Any]:
+    """Arguments that tie a widget to a value of the state: its key, and what happens when it changes.
+
+    `st.segmented_control("Colour by", state.CHOICES["color"], **state.bound("color"))`
+    """
+    key = f"state.{name}"
+    value = getattr(current(), name)
+    st.session_state[key] = list(value) if isinstance(value, tuple) else value
+    return {"key": key, "on_change": _adopt, "args": (name, key)}
+
+
+def _adopt(name: str, key: str) -> None:
+    """Take a widget's value over. The chosen segment, clicked again, gives None; it stays chosen."""
+    value = st.session_state[key]
+    if value is not None or name in _WITHOUT:
+        update(**{name: tuple(value) if isinstance(value, list) else value})
+
+
+def _remembered(asked: Mapping[str, str], page: str) -> dict[str, str]:
+    """What the session remembers; not the site, where the URL asks for a region without one.
+
+    A page about regions and not about one site leaves the site, and the region that came with it: who looked at one comes back to the whole network.
+    """
+    memory: dict[str, str] = st.session_state.get(_MEMORY, {})
+    forgotten = {"site"} if "region" in asked and asked["region"] != memory.get("region") else set()
+    carried = CARRIED.get(page, ())
+    if "region" in carried and "site" not in carried and memory.get("site", ALL) != ALL:
+        forgotten |= {"site", "region"}
+    return {name: text for name, text in memory.items() if name not in forgotten}
+
+
+def _keep(state: State, *, write: bool = True) -> None:
+    """Hold a state as that of this run, remember it for the session, and complete the URL."""
+    st.session_state[_CURRENT] = state
+    st.session_state[_MEMORY] = {name: _text(state, name) for name in _PARSE}
+    wanted = texts(state, st.session_state[_PAGE])
+    if write and st.query_params.to_dict() != wanted:
+        st.query_params.from_dict(wanted)
+
+
+def _changed(state: State, changes: Mapping[str, Any]) -> State:
+    """A state with changes; another region leaves the site."""
+    leaves = "site" not in changes and changes.get("region", state.region) != state.region
+    return replace(state, **{"notes": (), **({"site": None} if leaves else {}), **changes})
+
+
+def _drawn_elsewhere() -> None:
+    """Stands for a page that is pointed at."""
+
+
+# Between text and values ------------------------------------------------------------------------------------------------
+
+
+def known(catalogue: pd.DataFrame) -> Known:
+    """What a link may name, from the catalogue of sites."""
+    return Known(dict(zip(catalogue["site_id"], catalogue["region_id"], strict=True)), set(catalogue["partner"].dropna()))
+
+
+def texts(state: State, page: str) -> dict[str, str]:
+    """What the URL of a page says of a state."""
+    return {name: _text(state, name) for name in ("zone", *CARRIED.get(page, ()))}
+
+
+def parse(asked: Mapping[str, str], world: Known) -> State:
+    """The state that texts ask for; the defaults where they say nothing, or nothing usable."""
+    values: dict[str, Any] = {}
+    notes: list[str] = []
+    for name, text in asked.items():
+        try:
+            values[name] = _PARSE[name](text, world)
+        except UnusableError as fault:
+            notes.append(f"The link {fault}.")
+    return _consistent(values, notes, world)
+
+
+def _consistent(values: dict[str, Any], notes: list[str], world: Known) -> State:
+    """Values that go together: a site lies in its region, and a custom range starts before it ends."""
+    if values.get("site"):
+        values["region"] = world.region_of[values["site"]]
+    start, end = values.get("start"), values.get("end")
+    if values.get("range") == "custom" and (start is None or (end is not None and start >= end)):
+        notes.append("The link asks for a custom range that does not start before it ends.")
+        values |= {"range": State().range, "start": None, "end": None}
+    return State(**values, notes=tuple(notes))
+
+
+def _text(state: State, name: str) -> str:
+    value = getattr(state, name)
+    if value is None:
+        return _WITHOUT[name]
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _named(kind: str, names: Callable[[Known], Collection[str]], text: str, world: Known) -> str | None:
+    if text == ALL:
+        return None
+    if text not in names(world):
+        raise UnusableError(f"names a {kind} that this lake does not have: {_shown(text)}")
+    return text
+
+
+def _choice(name: str, text: str, _: Known) -> str:
+    if text not in CHOICES[name]:
+        few = len(CHOICES[name]) <= LISTED
+        raise UnusableError(f"asks for {name} {_shown(text)}" + (f"; it is one of {', '.join(CHOICES[name])}" if few else ", which is none"))
+    return text
+
+
+def _choices(name: str, text: str, world: Known) -> tuple[str, ...]:
+    """Several choices, in the order of the contract; none at all is a choice."""
+    wanted = {_choice(name, part, world) for part in text.split(",")} if text else set()
+    return tuple(option for option in CHOICES[name] if option in wanted)
+
+
+def _moment(text: str, _: Known) -> datetime | None:
+    if text == NOW:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UnusableError(f"has a time that cannot be read: {_shown(text)}; write it like 2026-11-20T09:25") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise UnusableError(f"has a time out of reach: {_shown(text)}")
+    return moment
+
+
+def _shown(text: str) -> str:
+    """Foreign text as it may stand in Markdown: short, ASCII, in a code span that it cannot leave."""
+    plain = ascii(text[:40])[1:-1].replace("`", "'")
+    return f"`{plain}`" + ("..." if len(text) > 40 else "")
+
+
+_WITHOUT = {"site": ALL, "region": ALL, "partner": ALL, "role": ALL, "start": NOW, "end": NOW, "at": NOW}
+_PARSE: dict[str, Callable[[str, Known], Any]] = {
+    "site": partial(_named, "site", lambda world: world.region_of.keys()),
+    "region": partial(_named, "region", lambda world: set(world.region_of.values())),
+    "partner": partial(_named, "partner", lambda world: world.partners),
+    "role": lambda text, world: None if text == ALL else _choice("role", text, world),
+    **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
+    **{name: partial(_choices, name) for name in ("show", "layers")},
+    **dict.fromkeys(("start", "end", "at"), _moment),
+}

@@ -1,0 +1,22 @@
+"""The door: the pages' script and the service routes as one ASGI application.
+
+    streamlit run streamlit_app.py        with Streamlit's server and options
+    uvicorn streamlit_app:app             under any ASGI server
+
+HEADROOM_LAKE names the lake, a folder or an s3:// address (default var/lake).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit import config
+
+from app.failures import on_script_error
+from app.pages import VIEWS
+from app.routes import routes
+
+# Under another ASGI server Streamlit looks for .streamlit/config.toml beside app/main.py and in the working folder; it lies here.
+config._main_script_path = config._main_script_path or __file__
+app = st.App(Path(__file__).parent / "app" / "main.py", routes=routes([view.name for view in VIEWS]), on_script_error=on_script_error)
