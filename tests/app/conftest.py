@@ -1,0 +1,46 @@
+"""Lakes in each state that a page must meet, and the app's pages as AppTest runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from tests.small_lake import make_lake
+
+MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
+DAYS = 4
+Opener = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session")
+def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """full: everything, until the end of today; partial: required columns alone and no run; stale: of 2004, measured; empty: nothing at all."""
+    where = tmp_path_factory.mktemp("lakes")
+    start = f"{pd.Timestamp.now('UTC') - pd.Timedelta(days=DAYS - 1):%Y-%m-%d}"
+    make_lake(where / "full", start, days=DAYS)
+    make_lake(where / "partial", start, days=DAYS, optional=False, run=False)
+    make_lake(where / "stale", "2004-03-01", days=DAYS, source="abilene/X01.parquet")
+    return {name: where / name for name in ("full", "partial", "stale", "empty")}
+
+
+@pytest.fixture
+def open_page(lakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Opener:
+    """Open a page on a lake (by the name of one of `lakes`, or a path) with what its URL says; the viewer sits in Tokyo."""
+
+    def opened(page: str, lake: str | Path = "full", **asked: str) -> AppTest:
+        monkeypatch.setenv("HEADROOM_LAKE", str(lakes[lake] if isinstance(lake, str) else lake))
+        st.cache_resource.clear()
+        test = AppTest.from_file(MAIN, default_timeout=60)
+        test.context["timezone"] = "Asia/Tokyo"
+        test.query_params.update(asked)
+        # AppTest goes to pages that are files; ours are functions, which Streamlit knows by the hash of their path.
+        test._page_hash = calc_hash(page)
+        return test.run()
+
+    return opened

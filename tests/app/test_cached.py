@@ -1,0 +1,150 @@
+"""Kept answers: asked once for a version, the same as the lake's own, and safe from the pages that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import streamlit as st
+
+from app import cached
+from data import queries
+from data.contract import Series
+from data.duck import Scope
+from data.lake import Lake
+from data.metrics import QUERY_SECONDS
+from tests.lakes import Plan, full_lake
+
+NOW = pd.Timestamp(Plan().end)
+RANGE = {"start": NOW - pd.Timedelta(days=1), "end": NOW}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "map_at": {"ts": NOW - pd.Timedelta(hours=3), "scope": Scope()},
+    "flows_at": {"ts": NOW - pd.Timedelta(hours=3), "scope": Scope()},
+    "history": {"level": "site", "key": "fra-01", "metrics": ("egress_gbps",), "grain": "1h", **RANGE},
+    "capacity_steps": {"level": "site", "key": "fra-01", "direction": "egress"},
+    "events": {"level": "site", "key": "fra-01", **RANGE},
+    "gaps": {"level": "site", "key": "fra-01", **RANGE},
+    "site_series": {"region_id": "eu-west", "metric": "egress_gbps", **RANGE},
+    "forecast": {"series": Series("site", "fra-01", "egress_gbps"), "start": NOW, "end": NOW + pd.Timedelta(days=1)},
+    "bands": {"series": Series("site", "fra-01", "egress_gbps"), **RANGE},
+    "fit": {"series": Series("site", "fra-01", "egress_gbps")},
+    "completeness": {"days": 2},
+}
+QUESTIONS = [name for name in queries.__all__ if name[0].islower()]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return full_lake(tmp_path_factory.mktemp("cached") / "lake", Plan(sites=3, days=9))
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    st.cache_resource.clear()
+    yield
+    st.cache_resource.clear()
+
+
+def asked(question: str) -> float:
+    """How often the lake was asked since the process began."""
+    return sum(s.value for m in QUERY_SECONDS.collect() for s in m.samples if s.name.endswith("_count") and s.labels["question"] == question)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_kept_answer_is_the_lakes_own_and_is_asked_once(lake: Lake, name: str) -> None:
+    """The kept question sees only the tables in its key: were one missing there, the answers would differ."""
+    pin, before = lake.pin(), asked(name)
+    own = getattr(queries, name)(pin, **ARGUMENTS.get(name, {}))
+    for _ in range(3):
+        kept = getattr(cached, name)(pin, **ARGUMENTS.get(name, {}))
+        pd.testing.assert_frame_equal(kept, own) if isinstance(own, pd.DataFrame) else _equal(kept, own)
+    assert asked(name) - before == 1
+
+
+def _equal(kept: object, own: object) -> None:
+    assert repr(kept) == repr(own)
+
+
+def test_a_page_that_changes_its_copy_leaves_the_kept_frame_alone(lake: Lake) -> None:
+    pin = lake.pin()
+    mine = cached.catalogue(pin)
+    mine["name"] = "changed"
+    mine.loc[0, "city"] = "changed"
+    del mine["lat"]
+    assert "changed" not in cached.catalogue(pin).to_csv()
+    assert "lat" in cached.catalogue(pin)
+
+
+def test_only_a_new_version_of_a_table_that_is_used_asks_again(tmp_path: Path) -> None:
+    lake = full_lake(tmp_path / "lake", Plan(sites=2, days=1, forecasts=False, gap=None))
+    before = asked("catalogue")
+    cached.catalogue(lake.pin())
+    lake.append("events", lake.read("events"))
+    cached.catalogue(lake.pin())
+    assert asked("catalogue") - before == 1
+    lake.replace("sites", lake.read("sites").slice(0, 1))
+    assert len(cached.catalogue(lake.pin())) == 1
+    assert asked("catalogue") - before == 2
+
+
+def test_every_scope_has_its_own_answer(lake: Lake) -> None:
+    pin = lake.pin()
+    scopes = [Scope(), Scope(frozenset({"fra-01"})), Scope(frozenset({"par-01", "fra-01"})), Scope(frozenset())]
+    assert [len(cached.catalogue(pin, scope)) for scope in scopes] == [3, 1, 2, 0]
+    assert [len(cached.catalogue(pin, scope)) for scope in scopes] == [3, 1, 2, 0]
+
+
+def test_the_pin_is_of_the_lake_in_the_environment(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HEADROOM_LAKE", lake.url)
+    assert cached.current_pin() == lake.pin()
+    monkeypatch.setenv("HEADROOM_LAKE", str(tmp_path / "none"))
+    assert cached.current_pin().versions == ()
+    monkeypatch.delenv("HEADROOM_LAKE")
+    assert cached.lake_url() == "var/lake"
+
+
+def test_the_pin_is_looked_up_once_in_a_while(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADROOM_LAKE", lake.url)
+    first = cached.current_pin()
+    lake.append("events", lake.read("events").slice(0, 0))
+    assert cached.current_pin() == first
+    st.cache_resource.clear()
+    assert cached.current_pin() == lake.pin() != first
+
+
+def test_progress_is_the_note_of_the_refresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADROOM_LAKE", str(tmp_path / "lake"))
+    assert cached.progress() is None
+    st.cache_resource.clear()
+    Lake(tmp_path / "lake").write_note("refresh", {"state": "running", "done": 3, "total": 9})
+    assert cached.progress() == {"state": "running", "done": 3, "total": 9}
+
+
+def test_an_error_is_not_kept(lake: Lake) -> None:
+    pin = lake.pin()
+    for _ in range(2):
+        with pytest.raises(cached.HeadroomError, match="There is no metric 'bandwidth'"):
+            cached.site_series(pin, None, "bandwidth", NOW, NOW)
+
+
+def test_metrics_carry_the_lake_and_the_questions(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HEADROOM_LAKE", lake.url)
+    cached.catalogue(cached.current_pin())
+    cached.count_error("tests")
+    with cached.timed_page("tests"):
+        pass
+    text = cached.metrics_text().decode()
+    for line in (
+        "headroom_lake_readable 1.0",
+        'headroom_query_seconds_count{question="catalogue"}',
+        'headroom_errors_total{where="tests"}',
+        'headroom_page_seconds_count{page="tests"}',
+    ):
+        assert line in text
+
+
+def test_a_frame_of_the_dictionary_names_every_table() -> None:
+    assert {"telemetry", "sites", "forecasts"} <= set(cached.dictionary()["table"])

@@ -1,0 +1,206 @@
+"""The Region page on lakes in every state, and what its widgets do."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from data.lake import Lake
+from data.schema import QUANTILES
+from tests.app.conftest import Opener
+from tests.lakes import Plan, full_lake
+from tests.small_lake import make_lake
+
+START = pd.Timestamp("2026-05-04", tz="UTC")
+NOW = START + pd.Timedelta(days=4)
+
+
+@pytest.fixture(scope="module")
+def forecast_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake whose run has forecasts and bands for one site's egress, refused its ingest, and never met its viewers."""
+    where = tmp_path_factory.mktemp("forecast") / "lake"
+    lake = make_lake(where, f"{START:%Y-%m-%d}")
+    series = {"run_id": "r88", "level": "site", "key": "fra-01", "metric": "egress_gbps"}
+    ahead = pd.date_range(NOW, periods=24 * 30, freq="h")
+    quantiles = {name: 150.0 * (0.5 + share) for name, share in QUANTILES.items()}
+    _add(lake, "forecasts", pd.DataFrame({"ts": ahead, "yhat": 150.0, **quantiles, **series}))
+    around = pd.date_range(NOW - pd.Timedelta(days=4), NOW + pd.Timedelta(days=2), freq="5min", inclusive="left")
+    wave = 100.0 * (1.5 + np.sin(2 * np.pi * (around.hour + around.minute / 60) / 24))
+    bounds = {"expected": wave, "lower_80": wave * 0.95, "upper_80": wave * 1.05, "lower_95": wave * 0.9, "upper_95": wave * 1.1}
+    _add(lake, "bands", pd.DataFrame({"ts": around, **bounds, **series}))
+    fits = [
+        {**series, "status": "fitted", "model": "prophet"},
+        {**series, "metric": "ingest_gbps", "status": "refused", "reason": "only 3 of 7 days *measured*"},
+    ]
+    _add(lake, "fits", pd.DataFrame(fits).assign(observations=96, seconds=0.4))
+    return where
+
+
+@pytest.fixture(scope="module")
+def mixed_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with sites that take nothing in (Madrid), and one without a declared capacity (Dallas)."""
+    where = tmp_path_factory.mktemp("mixed") / "lake"
+    full_lake(where, Plan(days=3))
+    return where
+
+
+def _add(lake: Lake, name: str, rows: pd.DataFrame) -> None:
+    lake.append(name, pa.Table.from_pandas(rows, preserve_index=False))
+
+
+def figures(page: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+
+
+def names(figure: dict[str, Any]) -> list[str]:
+    return [trace.get("name") for trace in figure["data"]]
+
+
+def numbers(sent: dict[str, str]) -> list[float]:
+    """The values of a trace, which travel as bytes."""
+    return np.frombuffer(base64.b64decode(sent["bdata"]), dtype=sent["dtype"]).tolist()
+
+
+def titles(figure: dict[str, Any]) -> str:
+    return " | ".join(note["text"] for note in figure["layout"]["annotations"])
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(element.value for kind in (page.markdown, page.caption) for element in kind)
+
+
+def test_full_lake_draws_traffic_and_quality_in_one_figure_and_each_site_beside_it(open_page: Opener) -> None:
+    page = open_page("region", region="eu-west")
+    assert not page.exception
+    main, *multiples = figures(page)
+    for title in (
+        "Egress, Europe West",
+        "Ingest, Europe West",
+        "Viewers, Europe West",
+        "Rebuffering",
+        "Startup time",
+        "Playback failures",
+        "Ingest starvation",
+    ):
+        assert title in titles(main)
+    assert [name for figure in multiples for name in ("Amsterdam 1", "Frankfurt 1") if name in titles(figure)] == ["Amsterdam 1", "Frankfurt 1"]
+    assert [metric.label for metric in page.metric] == ["Egress", "Ingest", "Viewers", "Utilisation"]
+
+
+def test_all_panels_share_one_time_axis(open_page: Opener) -> None:
+    layout = figures(open_page("region", region="eu-west"))[0]["layout"]
+    followers = [axis for name, axis in layout.items() if name.startswith("xaxis") and name != "xaxis"]
+    assert followers
+    assert all(axis["matches"] == "x" for axis in followers)
+
+
+def test_partial_lake_says_which_columns_are_missing_and_how_to_supply_them(open_page: Opener) -> None:
+    page = open_page("region", "partial", site="fra-01")
+    assert not page.exception
+    assert "Rebuffering" not in titles(figures(page)[0])
+    assert "`rebuffer_ratio`" in words(page)
+    assert any("--map YOURS=viewers" in block.value for block in page.code)
+    assert "`python -m forecasting refresh`" in words(page)
+
+
+def test_stale_lake_of_2004_is_shown_up_to_its_own_end(open_page: Opener) -> None:
+    page = open_page("region", "stale", region="sa")
+    assert not page.exception
+    last = pd.Timestamp(max(figures(page)[0]["layout"]["xaxis"]["range"]))
+    assert last == pd.Timestamp("2004-03-07")
+
+
+def test_empty_lake_says_which_command_helps(open_page: Opener) -> None:
+    page = open_page("region", "empty")
+    assert not page.exception
+    assert any("python -m data ingest PATH" in block.value for block in page.code)
+
+
+def test_forecast_bands_and_capacity_are_drawn_over_what_was_measured(open_page: Opener, forecast_lake: Path) -> None:
+    page = open_page("region", forecast_lake, site="fra-01")
+    assert not page.exception
+    assert {"actual", "expected", "80 % band, upper bound", "95 % band, upper bound", "capacity"} <= set(names(figures(page)[0]))
+    assert "Ingest has no forecast: only 3 of 7 days \\*measured\\*" in words(page)
+    assert "Viewers of this place was not part of the last refresh" in words(page)
+
+
+def test_site_that_takes_nothing_in_has_no_tile_and_no_panel_for_it_and_the_caption_says_so(open_page: Opener, mixed_lake: Path) -> None:
+    page = open_page("region", mixed_lake, site="mad-01")
+    assert not page.exception
+    assert [metric.label for metric in page.metric] == ["Egress", "Viewers", "Utilisation"]
+    assert "Rebuffering" in titles(figures(page)[0])
+    assert "Ingest" not in titles(figures(page)[0])
+    assert "Madrid has no ingest and no ingest starvation in this time." in words(page)
+
+
+def test_site_without_a_declared_capacity_has_no_utilisation_and_the_caption_says_how_to_declare_one(open_page: Opener, mixed_lake: Path) -> None:
+    page = open_page("region", mixed_lake, site="dfw-01")
+    assert "Utilisation" not in [metric.label for metric in page.metric]
+    assert "Dallas has no declared capacity" in words(page)
+    assert "`python -m data ingest PATH --table capacity`" in words(page)
+    assert "declared capacity" not in words(open_page("region", mixed_lake, site="fra-01"))
+
+
+def test_day_that_is_not_over_is_not_drawn_as_a_fall(open_page: Opener, mixed_lake: Path) -> None:
+    figure = figures(open_page("region", mixed_lake, site="fra-01", grain="1d"))[0]
+    (actual,) = [trace for trace in figure["data"] if trace.get("name") == "actual" and trace["yaxis"] == "y"]
+    assert numbers(actual["y"]) == pytest.approx([60.0, 60.0], rel=0.05)  # the wave's mean; the morning of the third day runs at 80
+    assert "outside the 95 % band" not in names(figure)
+
+
+def test_switching_the_forecast_off_leaves_the_measurements(open_page: Opener, forecast_lake: Path) -> None:
+    page = open_page("region", forecast_lake, site="fra-01", show="events")
+    assert "expected" not in names(figures(page)[0])
+    assert "actual" in names(figures(page)[0])
+
+
+def test_choosing_a_site_changes_the_charts_and_the_address(open_page: Opener) -> None:
+    page = open_page("region", region="asia")
+    page.selectbox("place.site").select("nrt-02").run()
+    assert page.query_params["site"] == "nrt-02"
+    assert "Egress, Tokyo 2" in titles(figures(page)[0])
+    page.selectbox("place.region").select("sa").run()
+    assert page.query_params["site"] == "all"
+    assert "Egress, South America" in titles(figures(page)[0])
+
+
+def test_range_is_followed_by_the_grain(open_page: Opener) -> None:
+    assert "5-minute mean" in titles(figures(open_page("region", site="fra-01", range="24h"))[0])
+    assert "daily mean" in titles(figures(open_page("region", site="fra-01", range="all", grain="1d"))[0])
+
+
+def test_custom_dates_come_from_the_address(open_page: Opener, forecast_lake: Path) -> None:
+    page = open_page("region", forecast_lake, site="fra-01", range="custom", start="2026-05-05T00:00", end="2026-05-06T00:00")
+    axis = figures(page)[0]["layout"]["xaxis"]["range"]
+    assert [pd.Timestamp(value) for value in axis] == [pd.Timestamp("2026-05-05"), pd.Timestamp("2026-05-06")]
+    assert page.date_input[0].value == (pd.Timestamp("2026-05-05").date(), pd.Timestamp("2026-05-05").date())
+
+
+def test_hole_is_named_and_never_drawn_as_zero(open_page: Opener) -> None:
+    figure = figures(open_page("region", site="gru-01"))[0]
+    hatched = [trace for trace in figure["data"] if trace.get("name") == "no data"]
+    assert hatched
+    assert hatched[0]["text"] == ["no data: Sao Paulo 1"]
+
+
+def test_hostile_name_is_shown_as_it_is_written(open_page: Opener) -> None:
+    page = open_page("region", site="iad-01")
+    assert not page.exception
+    assert "<script>" not in titles(figures(page)[0])
+    assert "&lt;script&gt;" in titles(figures(page)[0])
+
+
+def test_table_holds_the_numbers_of_the_charts(open_page: Opener, forecast_lake: Path) -> None:
+    page = open_page("region", forecast_lake, site="fra-01")
+    page.toggle("place-table").set_value(True).run()
+    rows = page.dataframe[0].value
+    assert {"egress_gbps [Gbps]", "egress_gbps_expected [Gbps]", "egress_gbps_capacity [Gbps]"} <= set(rows.columns)
+    assert rows["egress_gbps_upper_95 [Gbps]"].max() == pytest.approx(275, rel=0.01)

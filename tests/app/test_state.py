@@ -1,0 +1,219 @@
+"""State in the URL: what a link says, what it cannot say, and what a hostile one does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pandas as pd
+import pytest
+import streamlit as st
+from hypothesis import given
+from hypothesis import strategies as any_
+from streamlit.testing.v1 import AppTest
+
+from app import state
+from app.state import CARRIED, CHOICES, FIRST_YEAR, LAST_YEAR, State, known, parse, texts
+
+CATALOGUE = pd.DataFrame(
+    {"site_id": ["fra-01", "ams-01", "gru-01"], "region_id": ["eu-west", "eu-west", "sa"], "partner": ["Nordlicht & Co", "Nordlicht & Co", None]}
+)
+WORLD = known(CATALOGUE)
+MOMENTS = any_.datetimes(datetime(FIRST_YEAR, 1, 2), datetime(LAST_YEAR, 12, 30)).map(lambda m: m.replace(second=0, microsecond=0, tzinfo=UTC))  # noqa: DTZ001
+
+
+def subsets(name: str) -> any_.SearchStrategy[tuple[str, ...]]:
+    return any_.sets(any_.sampled_from(CHOICES[name])).map(lambda chosen: tuple(option for option in CHOICES[name] if option in chosen))
+
+
+def places() -> any_.SearchStrategy[dict[str, Any]]:
+    site = any_.sampled_from([{"site": s, "region": r} for s, r in WORLD.region_of.items()])
+    return site | any_.sampled_from([{"site": None, "region": r} for r in (None, "eu-west", "sa")])
+
+
+def ranges() -> any_.SearchStrategy[dict[str, Any]]:
+    preset = any_.sampled_from([option for option in CHOICES["range"] if option != "custom"]).map(lambda option: {"range": option})
+    hours = any_.none() | any_.integers(1, 5000).map(lambda n: timedelta(hours=n))
+    spans = any_.tuples(MOMENTS.filter(lambda m: m.year < LAST_YEAR), hours)
+    custom = spans.map(lambda two: {"range": "custom", "start": two[0], "end": two[0] + two[1] if two[1] else None})
+    return preset | custom
+
+
+@any_.composite
+def states(draw: any_.DrawFn) -> State:
+    single = {name: draw(any_.sampled_from(CHOICES[name])) for name in ("zone", "grain", "color", "map", "section", "table", "role")}
+    several = {name: draw(subsets(name)) for name in ("show", "layers")}
+    partner = draw(any_.none() | any_.sampled_from(sorted(WORLD.partners)))
+    chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | {"partner": partner, "at": draw(any_.none() | MOMENTS)}
+    return State(**chosen)
+
+
+@given(states(), any_.sampled_from(sorted(CARRIED)))
+def test_what_a_page_writes_it_reads_again(before: State, page: str) -> None:
+    written = texts(before, page)
+    after = parse(written, WORLD)
+    assert after.notes == ()
+    for name in written:
+        assert getattr(after, name) == getattr(before, name) or (name == "region" and before.site and page == "overview")
+
+
+@pytest.mark.parametrize("page", sorted(CARRIED))
+def test_a_link_carries_every_value_defaults_too(page: str) -> None:
+    assert set(texts(State(), page)) == {"zone", *CARRIED[page]}
+    assert all(texts(State(), page).values())
+
+
+@given(any_.dictionaries(any_.sampled_from(sorted({"zone"}.union(*CARRIED.values()))), any_.text(max_size=200)))
+def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
+    found = parse(asked, WORLD)
+    assert found.site is None or found.site in WORLD.region_of
+    assert found.zone in CHOICES["zone"]
+    assert parse(texts(found, "region") | texts(found, "overview") | texts(found, "data"), WORLD).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "default", "note"),
+    [
+        ({"site": "lhr-99"}, {"site": None}, "names a site that this lake does not have: `lhr-99`"),
+        ({"region": "mars"}, {"region": None}, "names a region that this lake does not have: `mars`"),
+        ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
+        ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),
+        ({"site": "`![x](http://evil)"}, {"site": None}, "`'![x](http://evil)`"),
+        ({"site": "x" * 10_000}, {"site": None}, f"`{'x' * 40}`..."),
+        ({"zone": "Mars/Olympus"}, {"zone": "UTC"}, "asks for zone `Mars/Olympus`; it is one of UTC, site, viewer"),
+        ({"layers": "sites,lasers"}, {"layers": State().layers}, "asks for layers `lasers`"),
+        ({"at": "yesterday"}, {"at": None}, "has a time that cannot be read: `yesterday`"),
+        ({"at": "9999-12-31T23:59"}, {"at": None}, "has a time out of reach: `9999-12-31T23:59`"),
+        ({"at": "0001-01-01T00:00+14:00"}, {"at": None}, "has a time that cannot be read"),
+        ({"range": "custom", "start": "2026-02-02", "end": "2026-02-01"}, {"range": "7d", "start": None, "end": None}, "does not start before it ends"),
+        ({"range": "custom"}, {"range": "7d"}, "does not start before it ends"),
+    ],
+)
+def test_an_unusable_value_falls_back_and_says_so(asked: dict[str, str], default: dict[str, object], note: str) -> None:
+    found = parse(asked, WORLD)
+    assert {name: getattr(found, name) for name in default} == default
+    assert len(found.notes) == 1
+    assert note in found.notes[0]
+    assert len(found.notes[0]) < 200
+
+
+def test_a_site_brings_its_region() -> None:
+    assert parse({"site": "gru-01", "region": "eu-west"}, WORLD).region == "sa"
+
+
+def test_times_are_read_in_utc() -> None:
+    assert parse({"at": "2026-11-20T09:25"}, WORLD).at == datetime(2026, 11, 20, 9, 25, tzinfo=UTC)
+    assert parse({"at": "2026-11-20T09:25+02:00"}, WORLD).at == datetime(2026, 11, 20, 7, 25, tzinfo=UTC)
+
+
+def test_no_layer_at_all_is_a_choice() -> None:
+    assert parse(texts(State(layers=()), "overview"), WORLD).layers == ()
+
+
+# In a session -----------------------------------------------------------------------------------------------------------
+
+
+def page() -> None:
+    """A page of two widgets, as AppTest runs it; `page` in the session says which page is open."""
+    import pandas as pd
+    import streamlit as st
+
+    from app import state
+
+    catalogue = pd.DataFrame({"site_id": ["fra-01", "gru-01"], "region_id": ["eu-west", "sa"], "partner": ["A", None]})
+    read = state.read(catalogue, st.session_state.get("page", "region"))
+    st.segmented_control("Zone", state.CHOICES["zone"], **state.bound("zone"))
+    st.selectbox("Site", ["fra-01", "gru-01"], index=None, **state.bound("site"))
+    st.pills("Show", state.CHOICES["show"], selection_mode="multi", **state.bound("show"))
+    st.text(state.link("region", site="gru-01"))
+    st.session_state["seen"] = read
+
+
+def opened(**asked: str) -> AppTest:
+    test = AppTest.from_function(page)
+    for name, text in asked.items():
+        test.query_params[name] = text
+    return test.run()
+
+
+def url(test: AppTest) -> dict[str, str]:
+    return {name: values[0] if isinstance(values, list) else values for name, values in test.query_params.items()}
+
+
+def test_opening_completes_the_url() -> None:
+    test = opened(zone="viewer")
+    assert not test.exception
+    assert url(test) == texts(State(zone="viewer"), "region")
+
+
+def test_a_widget_changes_the_url_and_shows_what_the_url_says() -> None:
+    test = opened(zone="site", show="events")
+    assert test.segmented_control[0].value == "site"
+    assert test.pills[0].value == ["events"]
+    test.segmented_control[0].set_value("viewer").run()
+    assert url(test)["zone"] == "viewer"
+    test.pills[0].set_value([]).run()
+    assert url(test)["show"] == ""
+    assert test.session_state["seen"].show == ()
+
+
+def test_the_chosen_segment_clicked_again_stays_chosen() -> None:
+    test = opened(zone="site")
+    test.segmented_control[0].set_value(None).run()
+    assert test.session_state["seen"].zone == "site"
+    assert test.segmented_control[0].value == "site"
+
+
+def test_another_page_keeps_what_was_chosen() -> None:
+    test = opened(zone="viewer", site="fra-01", range="28d")
+    test.session_state["page"] = "data"
+    test.query_params.clear()
+    test.run()
+    assert url(test) == texts(State(zone="viewer"), "data")
+    test.session_state["page"] = "region"
+    test.query_params.clear()
+    test.run()
+    assert test.session_state["seen"].site == "fra-01"
+    assert test.session_state["seen"].range == "28d"
+
+
+def test_the_overview_forgets_a_site_and_the_region_that_came_with_it() -> None:
+    test = opened(site="fra-01")
+    test.session_state["page"] = "overview"
+    test.query_params.clear()
+    test.run()
+    assert test.session_state["seen"].region is None
+    assert url(test)["region"] == "all"
+
+
+def test_the_overview_keeps_a_region_that_was_chosen() -> None:
+    test = opened(region="sa")
+    test.session_state["page"] = "overview"
+    test.query_params.clear()
+    test.run()
+    assert test.session_state["seen"].region == "sa"
+
+
+def test_a_region_in_the_url_is_not_overruled_by_a_remembered_site() -> None:
+    test = opened(site="fra-01")
+    test.query_params.clear()
+    test.query_params["region"] = "sa"
+    test.run()
+    assert test.session_state["seen"].region == "sa"
+    assert test.session_state["seen"].site is None
+
+
+def test_a_link_reproduces_the_page() -> None:
+    test = opened(zone="viewer", site="fra-01", range="90d")
+    address = urlsplit(test.text[0].value)
+    assert address.path == "./region"
+    again = opened(**dict(parse_qsl(address.query)))
+    assert again.session_state["seen"] == State(zone="viewer", site="gru-01", region="sa", range="90d")
+
+
+def test_a_change_of_region_leaves_the_site() -> None:
+    st.session_state.clear()
+    changed = state._changed(State(site="fra-01", region="eu-west"), {"region": "sa"})
+    assert (changed.region, changed.site) == ("sa", None)
+    assert state._changed(changed, {"region": "sa", "site": "gru-01"}).site == "gru-01"

@@ -1,0 +1,121 @@
+"""What all tests share: the browser, the real data sets, the golden files, and the rule that CI may not skip the browser tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+DATASETS = Path(os.environ.get("HEADROOM_DATASETS", ROOT.parent / "shared" / "datasets"))
+GOLDEN = ROOT / "tests" / "golden"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+NO_BROWSER = "no Chrome or Chromium: install one (Debian: apt-get install chromium), or name it in HEADROOM_CHROME"
+
+# What commands may see of the checkout when they run elsewhere.
+SEEN = ("Makefile", "app", "data", "forecasting", "pyproject.toml", "requirements-dev.txt", "requirements.txt", "scripts", "streamlit_app.py", ".streamlit")
+
+# An example that takes long on a busy machine says nothing about the product.
+settings.register_profile("headroom", deadline=None)
+settings.load_profile("headroom")
+
+_ran_in_browser: set[str] = set()
+
+
+def in_ci() -> bool:
+    """True where a test that cannot run is a failure and not a shrug."""
+    return os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Path of a Chrome or Chromium. Without one the test is skipped, under CI failed."""
+    named = os.environ.get("HEADROOM_CHROME")
+    found = next(filter(None, map(shutil.which, (named,) if named else BROWSERS)), None)
+    if found is None:
+        pytest.skip(NO_BROWSER)
+    return found
+
+
+@pytest.fixture(scope="session")
+def datasets() -> Path:
+    """Folder of the real data sets; the test is skipped where they are not."""
+    if not DATASETS.is_dir():
+        pytest.skip(f"no real data sets at {DATASETS}; name their folder in HEADROOM_DATASETS")
+    return DATASETS
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder that reads like the checkout, this environment included, and is written to like none."""
+    for name in SEEN:
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return tmp_path
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str], None]:
+    """Compare text with the file of that name under tests/golden; `make golden` rewrites the file instead."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if os.environ.get("HEADROOM_GOLDEN") == "write" and not in_ci():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"tests/golden/{name} is not there: `make golden` writes it"
+        assert text == path.read_text(encoding="utf-8"), f"tests/golden/{name} differs: where the change is meant, `make golden` rewrites it"
+
+    return compare
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under CI a browser test that is skipped, for whatever reason, has failed."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and in_ci() and item.get_closest_marker("browser"):
+        report.outcome = "failed"
+        report.longrepr = f"a browser test was skipped under CI: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Under CI no file may skip itself while it is imported: its browser tests would vanish without a trace."""
+    report = yield
+    if report.skipped and in_ci():
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} skipped itself under CI: {report.longrepr}"
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note which browser tests really ran."""
+    if report.when == "call" and "browser" in report.keywords and not report.skipped:
+        _ran_in_browser.add(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Under CI a run of the whole suite without one browser test has failed, however it came about."""
+    if _lost_its_browser_tests(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One loud line where no browser was found."""
+    missed = [r for r in terminalreporter.stats.get("skipped", []) if NO_BROWSER in str(r.longrepr)]
+    if missed:
+        terminalreporter.write_line(f"!!! {len(missed)} BROWSER TESTS DID NOT RUN: {NO_BROWSER} !!!", red=True, bold=True)
+    if _lost_its_browser_tests(config):
+        terminalreporter.write_line("!!! NOT ONE BROWSER TEST RAN, AND THIS IS CI !!!", red=True, bold=True)
+
+
+def _lost_its_browser_tests(config: pytest.Config) -> bool:
+    whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    worker = hasattr(config, "workerinput")
+    return in_ci() and whole and not worker and not config.option.collectonly and not _ran_in_browser

@@ -1,0 +1,90 @@
+"""No question ever tells a viewer of a site outside the viewer's scope."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data import queries
+from data.contract import Series
+from data.duck import Scope
+from data.lake import Lake
+from tests.lakes import SITES
+
+NAMES = {site: {site, name} for site, name, *_ in SITES}
+QUESTIONS: dict[str, Callable[..., Any]] = {name: ask for name, ask in vars(queries).items() if name in queries.__all__ and inspect.isfunction(ask)}
+
+
+def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
+    """Arguments of the questions that need some; for levels and keys both inside and outside of most scopes."""
+    recent = {"start": now - pd.Timedelta(days=3), "end": now}
+    series = [{"level": level, "key": key} for level, key in (("site", "par-01"), ("site", "mad-01"), ("region", "eu-west"), ("global", "all"))]
+    published = [{"series": Series(s["level"], s["key"], "egress_gbps"), "start": now, "end": now + pd.Timedelta(days=1)} for s in series]  # type: ignore[arg-type]
+    return {
+        "map_at": [{"ts": now - pd.Timedelta(hours=30)}, {"ts": now + pd.Timedelta(hours=30)}],
+        "flows_at": [{"ts": now - pd.Timedelta(hours=3)}, {"ts": now + pd.Timedelta(days=3)}],
+        "history": [{**s, **recent, "metrics": ("egress_gbps",), "grain": "1h"} for s in series],
+        "capacity_steps": [{**s, "direction": "egress"} for s in series],
+        "events": [{**s, "start": now - pd.Timedelta(days=30), "end": now} for s in series],
+        "gaps": [{**s, **recent} for s in series],
+        "site_series": [{**recent, "metric": "egress_gbps", "region_id": region} for region in ("eu-west", None)],
+        "forecast": published,
+        "bands": published,
+        "fit": [{"series": each["series"]} for each in published],
+        "completeness": [{"days": 3}],
+    }
+
+
+def told(answer: Any) -> str:
+    text = answer.to_csv() if isinstance(answer, pd.DataFrame) else repr(answer)
+    return text.replace("America/Chicago", "a zone that cities share")
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS))
+def test_every_question_takes_a_pin_and_a_scope(name: str) -> None:
+    assert next(iter(inspect.signature(QUESTIONS[name]).parameters)) == "pin"
+    assert "scope" in inspect.signature(QUESTIONS[name]).parameters
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sites=st.frozensets(st.sampled_from(sorted(NAMES)), max_size=11))
+def test_no_question_tells_of_a_site_outside_the_scope(full: Lake, sites: frozenset[str]) -> None:
+    pin = full.pin()
+    held = queries.extent(pin)
+    assert held is not None
+    outside = {word for site, words in NAMES.items() if site not in sites for word in words}
+    for name, question in QUESTIONS.items():
+        for arguments in cases(held.now).get(name, [{}]):
+            answer = told(question(pin, scope=Scope(sites), **arguments))
+            assert [word for word in outside if word in answer] == [], (name, arguments)
+
+
+def test_a_site_outside_the_scope_has_no_series(full: Lake) -> None:
+    pin, scope = full.pin(), Scope(frozenset({"fra-01"}))
+    held = queries.extent(pin)
+    assert held is not None
+    start = held.now - pd.Timedelta(days=1)
+    for grain in ("5min", "1h"):
+        assert queries.history(pin, "site", "par-01", ("egress_gbps",), start, held.now, grain, scope)["egress_gbps_mean"].isna().all()
+    for series in (Series("site", "par-01", "egress_gbps"), Series("region", "eu-west", "egress_gbps"), Series("global", "all", "egress_gbps")):
+        assert queries.forecast(pin, series, held.now, held.now + pd.Timedelta(days=1), scope).empty
+
+
+def test_a_narrow_network_is_the_sum_of_its_sites(full: Lake) -> None:
+    pin, scope = full.pin(), Scope(frozenset({"fra-01", "par-01"}))
+    held = queries.extent(pin, scope)
+    assert held is not None
+    assert held.sites == 2
+    start = held.now.floor("h") - pd.Timedelta(hours=5)
+    ask: dict[str, Any] = {"metrics": ("egress_gbps",), "start": start, "end": held.now.floor("h"), "grain": "1h"}
+    network = queries.history(pin, "global", "all", scope=scope, **ask)
+    parts = [queries.history(pin, "site", key, **ask)["egress_gbps_mean"] for key in ("fra-01", "par-01")]
+    pd.testing.assert_series_equal(network["egress_gbps_mean"], sum(parts[1:], parts[0]))
+    assert (network["egress_gbps_p95"] > network["egress_gbps_mean"]).all()
+    assert queries.headline(pin, scope).set_index("metric").loc["egress_gbps", "value"] < queries.headline(pin).set_index("metric").loc["egress_gbps", "value"]

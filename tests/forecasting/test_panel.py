@@ -1,0 +1,134 @@
+"""What a panel holds, and what it hides from a model."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from data.schema import Series
+from forecasting.models.panel import OUTAGE_SHARE, Sources, build, without_outages
+from tests.forecasting.networks import NOW, REGIONS, daily, event, no_events, panel_of, rows, stamps_of
+
+# A busy machine is no fault of the code.
+unhurried = settings(deadline=None, max_examples=60)
+
+FRA = Series("site", "fra-01", "egress_gbps")
+HOURS = stamps_of(20)
+
+
+def test_every_hour_has_a_row_in_utc_and_missing_ones_are_nan() -> None:
+    holed = rows("fra-01", HOURS, daily(HOURS)).drop(index=range(100, 140))
+    panel = panel_of(holed)
+    axis = pd.DatetimeIndex(panel.hourly.index)
+    assert str(axis.tz) == "UTC"
+    assert (axis == HOURS).all()
+    assert panel.hourly[FRA].isna().to_numpy().nonzero()[0].tolist() == list(range(100, 140))
+
+
+def test_an_hour_that_is_not_over_is_not_learned_from() -> None:
+    late = NOW + pd.Timedelta(minutes=20)
+    panel = panel_of(rows("fra-01", stamps_of(9, now=late.floor("h") + pd.Timedelta(hours=1)), np.full(9 * 24, 5.0)), now=late)
+    assert panel.start == NOW
+    assert panel.hourly.index[-1] == NOW - pd.Timedelta(hours=1)
+
+
+def test_of_two_rows_for_one_hour_the_later_counts() -> None:
+    panel = panel_of(rows("fra-01", HOURS, daily(HOURS)), rows("fra-01", HOURS[5:6], np.array([77.0])))
+    assert panel.hourly[FRA].iloc[5] == 77.0
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.inf, -np.inf, np.nan])
+def test_what_is_no_measurement_is_missing(bad: float) -> None:
+    values = daily(HOURS)
+    values[7] = bad
+    assert np.isnan(panel_of(rows("fra-01", HOURS, values)).hourly[FRA].iloc[7])
+
+
+def test_an_hour_with_less_than_half_of_its_samples_is_missing() -> None:
+    scarce = rows("fra-01", HOURS, daily(HOURS))
+    scarce.loc[[3, 4], "completeness"] = [0.49, 0.5]
+    missing = panel_of(scarce).hourly[FRA].isna()
+    assert missing.iloc[3]
+    assert not missing.iloc[4]
+
+
+def test_a_series_without_any_value_is_not_in_the_panel() -> None:
+    panel = panel_of(rows("fra-01", HOURS, daily(HOURS)), rows("ams-01", HOURS, np.full(len(HOURS), np.nan)))
+    assert panel.series == [FRA]
+
+
+def test_an_outage_is_masked_and_the_night_is_not() -> None:
+    values = daily(HOURS)
+    values[200:206] *= 0.01
+    masked = panel_of(rows("fra-01", HOURS, values)).hourly[FRA].isna().to_numpy().nonzero()[0]
+    assert masked.tolist() == list(range(200, 206))
+
+
+def test_a_series_that_is_often_off_keeps_its_zeros() -> None:
+    values = np.where(np.arange(len(HOURS)) % 100 < 20, 0.0, daily(HOURS))
+    assert panel_of(rows("fra-01", HOURS, values)).hourly[FRA].notna().all()
+
+
+@unhurried
+@given(arrays(float, 120, elements=st.sampled_from([0.0, 0.01, 0.4, 0.6, 1.0, 9.0, 20.0, 1e6])))
+def test_masking_outages_removes_only_what_is_low_and_changes_nothing_else(values: npt.NDArray[np.float64]) -> None:
+    frame = pd.DataFrame({"a": values}, index=stamps_of(5))
+    kept = without_outages(frame)["a"]
+    removed = frame["a"][kept.isna()]
+    usual = frame["a"].groupby(pd.DatetimeIndex(frame.index).hour).transform("median")
+    assert kept.dropna().equals(frame["a"][kept.notna()])
+    assert (removed < OUTAGE_SHARE * usual[kept.isna()]).all()
+    assert len(removed) <= 0.1 * len(values)
+
+
+def test_samples_are_missing_where_their_hour_is_masked() -> None:
+    fine = stamps_of(20, "15min")
+    frame = rows("fra-01", fine, daily(fine, noise=0.0))
+    hourly = frame.assign(ts=frame["ts"].dt.floor("h")).groupby(["level", "key", "ts"], as_index=False).mean()
+    hourly.loc[hourly["ts"] == HOURS[50], "completeness"] = 0.1
+    samples = frame[["level", "key", "ts", "egress_gbps"]]
+    panel = build(Sources(hourly, samples, REGIONS, no_events(), NOW, pd.Timedelta("15min")), ["egress_gbps"])
+    held = panel.samples[FRA]
+    missing = pd.DatetimeIndex(held[held.isna()].index)
+    assert len(missing) == 4
+    assert (missing.floor("h") == HOURS[50]).all()
+
+
+def masked_hours(scope: str, series: Series) -> int:
+    """Hours of a series that an event of three hours masks, in a network where ams-01 is a tenth of eu, and eu half of all."""
+    weights = {"fra-01": 9.0, "ams-01": 1.0, "nrt-01": 10.0}
+    flat = [rows(site, HOURS, np.full(len(HOURS), weight)) for site, weight in weights.items()]
+    sums = [rows("eu", HOURS, np.full(len(HOURS), 10.0), level="region"), rows("all", HOURS, np.full(len(HOURS), 20.0), level="global")]
+    panel = panel_of(*flat, *sums, events=no_events(event(f"{HOURS[60]:%Y-%m-%d %H:30}", 2.0, scope=scope, treatment="mask")))
+    return int(panel.hourly[series].isna().sum())
+
+
+@pytest.mark.parametrize(
+    ("scope", "level", "key", "hours"),
+    [
+        ("fra-01", "site", "fra-01", 3),
+        ("fra-01", "site", "ams-01", 0),
+        ("fra-01", "region", "eu", 3),
+        ("ams-01", "region", "eu", 3),
+        ("ams-01", "global", "all", 0),
+        ("eu", "site", "ams-01", 3),
+        ("eu", "site", "nrt-01", 0),
+        ("eu", "global", "all", 3),
+        ("global", "site", "nrt-01", 3),
+        ("elsewhere", "global", "all", 0),
+    ],
+)
+def test_an_event_masks_the_series_that_it_covers_enough_of(scope: str, level: str, key: str, hours: int) -> None:
+    assert masked_hours(scope, Series(level, key, "egress_gbps")) == hours  # type: ignore[arg-type]
+
+
+def test_a_panel_of_some_series_holds_these_alone() -> None:
+    panel = panel_of(rows("fra-01", HOURS, daily(HOURS)), rows("ams-01", HOURS, daily(HOURS)))
+    part = panel.only([FRA])
+    assert part.series == [FRA]
+    assert list(part.samples.columns) == [FRA]

@@ -1,0 +1,226 @@
+"""Who may import whom, read from the source itself: imports inside functions, under TYPE_CHECKING and by importlib count as well."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+INSIDE = ("app", "benchmarks", "data", "forecasting", "scripts", "streamlit_app", "tests")
+PRODUCT = ("app", "data", "forecasting", "streamlit_app")
+
+# What a part of the product may import of the product. The longest name that fits a module rules it.
+PURE = ("data.schema", "data.errors")
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "streamlit_app": ("app",),
+    "app": ("app",),
+    "app.views": ("app.components", "app.charts", "app.cached", "app.state", "app.theme"),
+    "app.charts": ("app.charts", "app.theme", "data.schema"),
+    # The contract's words are free to all but the views. Widening a row is a decision of the design, not of one file.
+    "app.components": ("app.components", "app.charts", "app.cached", "app.state", "app.theme", "data.schema"),
+    "app.cached": ("app.cached", "data", "forecasting"),
+    "app.state": ("app.state", "app.theme", "data.schema"),
+    "app.theme": ("app.theme", "data.schema"),
+    "app.routes": ("app.routes", "app.cached"),
+    "forecasting": ("forecasting", *PURE),
+    "forecasting.models": ("forecasting.models", *PURE),
+    "forecasting.evaluation": ("forecasting.evaluation", "forecasting.models", *PURE),
+    "forecasting.detection": ("forecasting.detection", "forecasting.evaluation", "forecasting.models", *PURE),
+    "forecasting.planning": ("forecasting.planning", "forecasting.evaluation", "forecasting.models", *PURE),
+    "forecasting.refresh": ("forecasting", "data"),
+    "forecasting.__main__": ("forecasting", "data"),
+    "data": ("data",),
+}
+# Where a library may be imported at all.
+HOMES: dict[str, tuple[str, ...]] = {
+    "streamlit": ("app", "streamlit_app"),
+    "duckdb": ("data",),
+    "deltalake": ("data",),
+    "prophet": ("forecasting.models.prophet_engine",),
+}
+# Parts that do without Streamlit although they are under app/.
+WITHOUT_STREAMLIT = ("app.__init__", "app.charts", "app.theme")
+# All that a chart may be made of: frame in, figure out.
+CHARTS_MADE_OF = frozenset({"numpy", "pandas", "plotly", "pydeck", "tsdownsample"})
+READS_OR_WRITES = frozenset({"asyncio", "ftplib", "glob", "http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile", "urllib"})
+
+
+def imported(source: str, module: str) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything that the source of `module` imports; '?' for a name that is made at run time."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module.split(".")[: -node.level] if node.level else []
+            stem = ".".join([*base, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{stem}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"importlib.import_module", "import_module", "__import__"}:
+            name = node.args[0] if node.args else None
+            yield node.lineno, name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else "?"
+
+
+def within(name: str, parts: tuple[str, ...]) -> bool:
+    """Whether the dotted name is one of the parts or lies below one."""
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
+
+
+def faults(source: str, module: str) -> list[str]:
+    """What is wrong with the imports of `module`, one line each."""
+    return [f"{module}:{line} imports {name}: {why}" for line, name in imported(source, module) if (why := fault(name, module))]
+
+
+def fault(name: str, module: str) -> str:
+    """Why `module` may not import `name`, or nothing."""
+    top = name.split(".", maxsplit=1)[0]
+    if name == "?":
+        return "a name made at run time, which no test can check"
+    if top in INSIDE:
+        rule = max((part for part in MAY_IMPORT if within(module, (part,))), key=len)
+        return "" if within(name, MAY_IMPORT[rule]) else f"{rule} may import {', '.join(MAY_IMPORT[rule])}"
+    if top in HOMES and not within(module, HOMES[top]):
+        return f"{top} belongs to {', '.join(HOMES[top])}"
+    if top == "streamlit" and within(module, WITHOUT_STREAMLIT):
+        return "this part does without Streamlit"
+    return chart_fault(top) if within(module, ("app.charts",)) else ""
+
+
+def chart_fault(top: str) -> str:
+    """Why a chart may not import a library from outside the product, or nothing."""
+    if top in READS_OR_WRITES:
+        return "a chart neither reads nor writes"
+    library = top not in sys.stdlib_module_names and top not in CHARTS_MADE_OF
+    return f"a chart is made of {', '.join(sorted(CHARTS_MADE_OF))}" if library else ""
+
+
+def product() -> Iterator[tuple[str, str]]:
+    """Module name and source of every file of the product; a package is named by its __init__."""
+    for path in sorted(ROOT.glob("**/*.py")):
+        relative = path.relative_to(ROOT)
+        if relative.with_suffix("").parts[0] in PRODUCT:
+            yield ".".join(relative.with_suffix("").parts), path.read_text(encoding="utf-8")
+
+
+def caches(source: str) -> list[int]:
+    """Lines that use one of Streamlit's caches."""
+    nodes = ast.walk(ast.parse(source))
+    named = [n.lineno for n in nodes if isinstance(n, ast.Attribute) and n.attr in {"cache_data", "cache_resource"}]
+    return named + [line for line, name in imported(source, "x") if name.startswith("streamlit.cache_")]
+
+
+def test_the_product_keeps_its_layers() -> None:
+    assert [line for module, source in product() for line in faults(source, module)] == []
+
+
+def test_only_app_cached_caches() -> None:
+    assert [f"{module}:{line}" for module, source in product() if not within(module, ("app.cached",)) for line in caches(source)] == []
+
+
+def test_prophet_has_one_home_and_is_used_there() -> None:
+    users = [module for module, source in product() if any(within(name, ("prophet",)) for _, name in imported(source, module))]
+    assert users == ["forecasting.models.prophet_engine"]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("app.views.region", "from data import queries"),
+        ("app.views.region", "import forecasting.refresh"),
+        ("app.views.region", "def draw():\n    from data.schema import TABLES"),
+        ("app.views.region", "from ..cached import lake\nfrom ...data import queries"),
+        ("app.views.region", "from app.views import overview"),
+        ("app.views.region", "from app import main"),
+        ("app.charts.lines", "import streamlit as st"),
+        ("app.charts.lines", "from app.cached import telemetry"),
+        ("app.charts.lines", "from data.queries import ask"),
+        ("app.charts.lines", "import requests"),
+        ("app.charts.lines", "import pathlib"),
+        ("app.__init__", "import streamlit"),
+        ("app.theme", "from streamlit import context"),
+        ("app.components.card", "from data import queries"),
+        ("app.main", "from data import queries"),
+        ("app.cached.lake", "import duckdb"),
+        ("forecasting.models.panel", "from data.lake import Lake"),
+        ("forecasting.models.panel", "import prophet"),
+        ("forecasting.models.panel", "from forecasting.planning import runout"),
+        ("forecasting.evaluation.scores", "import forecasting.detection"),
+        ("forecasting.planning.runout", "import forecasting.detection"),
+        ("forecasting.refresh", "import streamlit"),
+        ("forecasting.refresh", "from app.cached import anything"),
+        ("data.queries", "from forecasting import refresh"),
+        ("data.queries", "import importlib\nimportlib.import_module('app.cached')"),
+        ("data.queries", "import importlib\nimportlib.import_module(name)"),
+        ("data.queries", "__import__('streamlit')"),
+        ("data.queries", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import app.main"),
+        ("data.queries", "from tests import conftest"),
+        ("streamlit_app", "import data.queries"),
+    ],
+)
+def test_the_checker_sees_a_forbidden_import(module: str, source: str) -> None:
+    assert len(faults(source, module)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("app.views.region", "import streamlit as st\nfrom app import cached, charts\nfrom app.components.card import card"),
+        ("app.charts.lines", "import math\nimport pandas as pd\nfrom plotly import graph_objects as go\nfrom data.schema import METRIC\nfrom app import theme"),
+        ("app.cached", "import streamlit as st\nfrom data import queries\nfrom forecasting.planning import runout"),
+        ("forecasting.models.prophet_engine", "from prophet import Prophet\nfrom data.schema import METRIC"),
+        ("forecasting.refresh", "from data import lake\nfrom forecasting.models import engine"),
+        ("data.queries", "import duckdb\nfrom data.lake import Lake"),
+        ("data.queries", "import app_of_another_name"),
+        ("streamlit_app", "import streamlit as st\nfrom app.routes import routes"),
+    ],
+)
+def test_the_checker_lets_a_lawful_import_pass(module: str, source: str) -> None:
+    assert faults(source, module) == []
+
+
+@pytest.mark.parametrize("source", ["import streamlit as st\n@st.cache_data\ndef f(): ...", "from streamlit import cache_resource"])
+def test_the_checker_sees_a_cache(source: str) -> None:
+    assert caches(source) != []
+
+
+WITHOUT = """
+import importlib, pkgutil, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "streamlit":
+            raise ImportError("streamlit is blocked: " + name)
+
+sys.meta_path.insert(0, Blocked())
+count = 0
+for name in {packages!r}:
+    package = importlib.import_module(name)
+    for found in pkgutil.walk_packages(package.__path__, name + "."):
+        importlib.import_module(found.name)
+        count += 1
+print(count)
+"""
+
+
+def run_without_streamlit(packages: tuple[str, ...], where: Path) -> subprocess.CompletedProcess[str]:
+    """Import the packages, whole, in a process that has no Streamlit."""
+    return subprocess.run([sys.executable, "-c", WITHOUT.format(packages=packages)], cwd=where, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_forecasting_and_charts_import_without_streamlit() -> None:
+    done = run_without_streamlit(("forecasting", "app.charts"), ROOT)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
+
+
+def test_the_block_on_streamlit_holds(tmp_path: Path) -> None:
+    package = tmp_path / "leaky"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "deep.py").write_text("import streamlit")
+    done = run_without_streamlit(("leaky",), tmp_path)
+    assert done.returncode != 0
+    assert "streamlit is blocked" in done.stderr
