@@ -28,6 +28,8 @@ Direction = Literal["ingest", "egress"]
 
 # The quantiles that a run publishes, by column: bounds of the 95, 80 and 50 % intervals and the median.
 QUANTILES: dict[str, float] = {"q025": 0.025, "q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9, "q975": 0.975}
+# How far ahead, in hours, each horizon band of a backtest begins and ends.
+HORIZONS: dict[str, tuple[int, int]] = {"0-24 h": (0, 24), "1-7 d": (24, 168), "8-28 d": (168, 672), "29-90 d": (672, 2160)}
 PEAK_QUANTILES: dict[str, float] = {"q05": 0.05, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q95": 0.95}
 
 
@@ -114,3 +116,13 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)
+
+
+def identifier(name: str, meaning: str) -> Column:
+    """A column of identifiers."""
+    return Column(name, TEXT, meaning, pattern=ID_PATTERN)
+
+
+def stamp(name: str, meaning: str, *, required: bool = True, filled: str = "") -> Column:
+    """A column of stamps."""
+    return Column(name, STAMP, meaning, "UTC", required, filled=filled)
