@@ -9,6 +9,8 @@ import pyarrow as pa
 
 STAMP = pa.timestamp("us", tz="UTC")
 TEXT, REAL, WHOLE, DAY, FLAG = pa.string(), pa.float64(), pa.int64(), pa.date32(), pa.bool_()
+# Single precision: a draw is no sharper than its seventh digit, and there are millions.
+DRAWS = pa.list_(pa.float32())
 
 # An identifier becomes a file name, a URL parameter and a cache key, so it stays plain.
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data.contract import FLAG, HORIZONS, ID_PATTERN, LEVELS, METRIC, PEAK_QUANTILES, QUANTILES, REAL, TEXT, WHOLE, Column, Table, identifier, stamp
+from data.contract import DRAWS, FLAG, HORIZONS, ID_PATTERN, LEVELS, METRIC, PEAK_QUANTILES, QUANTILES, REAL, TEXT, WHOLE, Column, Table, identifier, stamp
 
 _SERIES = (
     Column("level", TEXT, "Level of the series", choices=LEVELS),
@@ -76,6 +76,21 @@ PEAKS = Table(
         stamp("week", "Monday 00:00 of the week"),
         Column("statistic", TEXT, "Which peak", choices=("peak", "p95")),
         *_quantile_columns(PEAK_QUANTILES),
+    ),
+    ("run_id", "level", "key", "metric", "week", "statistic"),
+    partition="run_id",
+    optional=True,
+)
+PATHS = Table(
+    "paths",
+    "Joint futures of each coming week, to 18 months ahead, that peaks and plans are read from",
+    "refresh",
+    (
+        _RUN,
+        *_SERIES,
+        stamp("week", "Monday 00:00 of the week"),
+        Column("statistic", TEXT, "Which peak", choices=("peak", "p95")),
+        Column("draws", DRAWS, "The statistic in each future; the same place in every row is the same future", "of the metric"),
     ),
     ("run_id", "level", "key", "metric", "week", "statistic"),
     partition="run_id",

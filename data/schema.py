@@ -31,7 +31,7 @@ from data.contract import (
     identifier,
     stamp,
 )
-from data.run_tables import ANOMALIES, BACKTESTS, BANDS, FITS, FORECASTS, INCIDENTS, LICENCES, PEAKS, RUNS, SCORES
+from data.run_tables import ANOMALIES, BACKTESTS, BANDS, FITS, FORECASTS, INCIDENTS, LICENCES, PATHS, PEAKS, RUNS, SCORES
 from data.validation import Fault, Findings, validate
 
 
@@ -211,7 +211,7 @@ TABLES: dict[str, Table] = {
     for t in (
         SITES, CAPACITY, TELEMETRY, FLOWS, LINKS, EVENTS,
         TELEMETRY_1H, TELEMETRY_1D, FLOWS_1H, SNAPSHOTS, QUARANTINE,
-        FORECASTS, BANDS, FITS, PEAKS, SCORES, LICENCES, BACKTESTS, ANOMALIES, INCIDENTS, RUNS, TRUTH,
+        FORECASTS, BANDS, FITS, PEAKS, PATHS, SCORES, LICENCES, BACKTESTS, ANOMALIES, INCIDENTS, RUNS, TRUTH,
     )
 }  # fmt: skip
 INPUT_TABLES: tuple[str, ...] = ("sites", "capacity", "telemetry", "flows", "links", "events")
