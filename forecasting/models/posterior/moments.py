@@ -44,12 +44,12 @@ def downdated(whole: Reals, columns: Reals, observed: Rows) -> Reals:
     return whole - gone.T @ gone if len(gone) else whole
 
 
-def moments(days: Reals, base: Reals, values: Reals, groups: Sequence[Group], spec: Spec) -> Moments:
-    """Moments of n series: base (T, 1 + F) is the offset and the seasons, values (T, n) is zero where missing; the groups' members are its columns.
+def moments(days: Reals, base: Reals, whole: Reals, values: Reals, groups: Sequence[Group], spec: Spec) -> Moments:
+    """Moments of n series: base (T, 1 + F) is the offset and the seasons, whole its Gram over all rows, values (T, n) is zero where missing; the groups' members are its columns.
 
     The smooth columns are the offset, the slope where the trend has one, the seasons, the regressors.
     """
-    whole, shared = base.T @ base, base.T @ values
+    shared = base.T @ values
     order = _order(base.shape[1], groups[0].regressors.shape[1], spec)
     of_group = np.empty(values.shape[1], dtype=np.intp)
     grams, products = [], np.empty((values.shape[1], len(order)))
