@@ -141,18 +141,20 @@ def fit(stamps: pd.DatetimeIndex, values: Reals, spec: Spec, regressors: Reals |
     if values.shape[:1] != (len(stamps),) or np.isinf(values).any():
         raise ValueError(f"values of shape {values.shape} for {len(stamps)} stamps; one row for each stamp is needed, finite or NaN")
     days = days_of(stamps)
-    order = np.argsort(days, kind="stable")
-    scale, scaled, observed = Scale.of(values[order], log=spec.log)
-    groups = grouped(days[order], observed, spec, columns[order])
+    if (days[1:] < days[:-1]).any():
+        order = np.argsort(days, kind="stable")
+        days, values, columns = days[order], values[order], columns[order]
+    scale, scaled, observed = Scale.of(values, log=spec.log)
+    groups = grouped(days, observed, spec, columns)
     priors = np.broadcast_to(np.asarray(regressor_prior, dtype=float), (count,))
-    return _curves(days[order], scaled, groups, spec, priors, scale)
+    return _curves(days, scaled, groups, spec, priors, scale)
 
 
 def _curves(days: Reals, scaled: Reals, groups: list[Group], spec: Spec, priors: Reals, scale: Scale) -> Curves:
     base = np.hstack([np.ones((len(days), 1)), seasonal(days, spec.seasons)])
     season_columns = base.shape[1] - 1
     widths = np.r_[TREND_PRIOR, np.full(spec.slopes, TREND_PRIOR), np.full(season_columns, spec.season_prior), priors]
-    found = without_noise(solved(days, base, scaled, groups, spec, 1.0 / widths**2), scaled, groups)
+    found = without_noise(solved(days, base, scaled, groups, spec, 1.0 / widths**2), scaled, groups, scale.still)
     smooth, cut = found.smooth, 1 + spec.slopes
     slope = smooth[:, 1] if spec.slopes else np.zeros(len(smooth))
     change = np.abs(found.changes).sum(axis=1) * scale.size

@@ -45,7 +45,9 @@ def downdated(whole: Reals, columns: Reals, observed: Rows) -> Reals:
 
 
 def moments(days: Reals, base: Reals, whole: Reals, values: Reals, groups: Sequence[Group], spec: Spec) -> Moments:
-    """Moments of n series: base (T, 1 + F) is the offset and the seasons, whole its Gram over all rows, values (T, n) is zero where missing; the groups' members are its columns.
+    """Moments of n series: base (T, 1 + F) is the offset and the seasons, whole its Gram over all rows; the groups' members are columns of values (T, n).
+
+    Values are zero where missing.
 
     The smooth columns are the offset, the slope where the trend has one, the seasons, the regressors.
     """

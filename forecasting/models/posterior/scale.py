@@ -15,11 +15,13 @@ class Scale:
     """The scales of N series: `size` (N,), the largest absolute value on the fitted scale, which Prophet divides by.
 
     On the log scale also `usual` and `highest` (N,), the median of the values above zero and the largest value, as `LogScale` has them for one series.
+    still (N,): whether a series never changes its value, or has none.
     """
 
     size: Reals
     usual: Reals | None
     highest: Reals | None
+    still: Rows
 
     @classmethod
     def of(cls, values: Reals, *, log: bool) -> tuple[Scale, Reals, Rows]:
@@ -32,7 +34,8 @@ class Scale:
         held = np.where(observed, values, 0.0)
         size = np.abs(held).max(axis=0, initial=0.0)
         size[size == 0.0] = 1.0
-        return cls(size, usual, highest), held / size, observed
+        still = ~(np.fmax.reduce(values, axis=0) > np.fmin.reduce(values, axis=0))
+        return cls(size, usual, highest, still), held / size, observed
 
     def value(self, curve: Reals) -> Reals:
         """From the fitted scale back to the unit of the series, as `LogScale.value` does; without logarithms the curve itself."""

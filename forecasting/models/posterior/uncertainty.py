@@ -24,6 +24,8 @@ CHANGES = np.linspace(np.log(0.005), np.log(500.0), 40)
 RATIOS = np.linspace(np.log(0.03), np.log(30.0), 36)
 # Frequencies far enough for the noise to fade at the largest ratio, and dense enough that what lies 60 standard deviations away does not fold back.
 FREQUENCIES = np.arange(0.05, 5.5 * 30.0, 0.1)
+# What is smaller than exp of this is zero; left as the least of floats, it would slow every product.
+NOTHING = -50.0
 # Where the distribution is evaluated: finely near the middle, where a trend that seldom changes leaves the noise alone.
 PLACES = np.concatenate([[0.0], np.geomspace(1e-3, 30.0, 500)])
 
@@ -82,7 +84,8 @@ def _distributions() -> Reals:
     rows = []
     for expected in np.exp(CHANGES):
         scaled = ratio / whole / np.sqrt(CHANGE_VARIANCE * expected) * FREQUENCIES
-        rows.append(0.5 + np.exp(noise + expected * (np.arctan(scaled) / scaled - 1.0)) @ kernel)
+        exponent = noise + expected * (np.arctan(scaled) / scaled - 1.0)
+        rows.append(0.5 + np.exp(np.where(exponent > NOTHING, exponent, -np.inf)) @ kernel)
     return np.maximum.accumulate(np.concatenate(rows), axis=1)
 
 
