@@ -1,0 +1,92 @@
+"""A panel cut into batches that fit a core's cache, each solved on its own thread: memory beyond the panel itself is that of a few batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from forecasting.models.posterior.additive import Estimate, estimate
+from forecasting.models.posterior.design import Group, Places, Rows
+from forecasting.models.posterior.moments import moments
+from forecasting.models.posterior.multiplicative import alternate, products
+from forecasting.models.posterior.spec import Spec
+from forecasting.models.spread import Reals
+
+# Series in one batch, at most: enough to spread the cost of a call, few enough for a core's cache.
+BATCH = 256
+# Prophet's prior of slope and offset, on values scaled to at most 1.
+TREND_PRIOR = 5.0
+# A series that never changes has no noise; Prophet says so with this.
+NO_NOISE = 1e-9
+
+
+def batches(groups: list[Group], size: int) -> Iterator[list[Group]]:
+    """The groups' members in batches of a size; a group that is too large is cut, small ones are put together."""
+    batch: list[Group] = []
+    room = size
+    for group in groups:
+        members = group.members
+        while len(members):
+            batch.append(replace(group, members=members[:room]))
+            members, room = members[room:], room - len(batch[-1].members)
+            if not room:
+                yield batch
+                batch, room = [], size
+    if batch:
+        yield batch
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Keep the linear algebra to the thread that calls it: its matrices are small, and threads of its own would only wait for ours."""
+    found: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return found
+
+
+def solved(days: Reals, base: Reals, scaled: Reals, groups: list[Group], spec: Spec, precision: Reals) -> Estimate:
+    """The estimates of all series, in the order of the columns of `scaled`."""
+
+    def one(batch: list[Group]) -> tuple[Places, Estimate]:
+        series = np.concatenate([group.members for group in batch])
+        starts = np.cumsum([0, *(len(group.members) for group in batch)])
+        placed = [replace(group, members=np.arange(*ends)) for group, ends in zip(batch, pairwise(starts), strict=True)]
+        values = scaled[:, series]
+        if spec.multiplicative:
+            return series, joined([alternate(products(days, base, values[:, group.members], group, spec), precision, spec) for group in placed])
+        return series, estimate(moments(days, base, whole, values, placed, spec), precision, spec.changepoint_prior)
+
+    threads, whole = os.cpu_count() or 1, base.T @ base
+    size = min(BATCH, -(-scaled.shape[1] // threads))
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(one, batches(groups, size)))
+    order = np.argsort(np.concatenate([series for series, _ in parts]))
+    return joined([part for _, part in parts]).of(order)
+
+
+def joined(parts: Sequence[Estimate]) -> Estimate:
+    """The estimates of all parts, one after another."""
+    return Estimate(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def without_noise(found: Estimate, scaled: Reals, groups: list[Group], still: Rows) -> Estimate:
+    """The estimates, but where a series never changes (`still`), its value and nothing else, as Prophet has it; NaN for series without any value."""
+    found.smooth[still], found.changes[still], found.variance[still] = 0.0, 0.0, NO_NOISE**2
+    for group in groups:
+        quiet = group.members[still[group.members]]
+        count = group.observed.sum()
+        level = scaled[group.observed.argmax(), quiet] if count else np.full(len(quiet), np.nan)
+        found.smooth[quiet, 0] = level
+        found.objective[quiet] = count * np.log(NO_NOISE) + 0.5 * (level / TREND_PRIOR) ** 2
+    return found
