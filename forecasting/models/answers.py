@@ -9,9 +9,9 @@ import pandas as pd
 
 from data.schema import QUANTILES, Series
 from forecasting.models.engine import BAND_COLUMNS, FIT_COLUMNS, FORECAST_COLUMNS, EngineResult
-from forecasting.models.history import Task
 from forecasting.models.panel import HOUR
 from forecasting.models.spread import LogScale, Reals, interpolate, measured_spread, widening
+from forecasting.models.task import Task
 
 BAND_LEVELS = {"lower_95": 0.025, "lower_80": 0.1, "upper_80": 0.9, "upper_95": 0.975}
 

@@ -1,6 +1,6 @@
 """The panel engine behind the engines' interface: Prophet's model, its posterior solved exactly for all series of a kind at once.
 
-It decides about each series as the reference engine does (history.py): log scale, slope, orders and events by what the history can carry, local clocks, the
+It decides about each series as the reference engine does (task.py): log scale, slope, orders and events by what the history can carry, local clocks, the
 level of the last two weeks, bands from recent residuals. What differs is how: no optimiser stops early, nothing is sampled, so the same panel gives the same
 numbers.
 """
@@ -20,7 +20,10 @@ from data.schema import QUANTILES
 from forecasting.models.answers import Curve, answer
 from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.engine import EngineResult, Plan, declined, refusal
-from forecasting.models.history import (
+from forecasting.models.panel import HOUR, Panel
+from forecasting.models.scopes import regressors
+from forecasting.models.spread import LogScale, Reals, interpolate, wander
+from forecasting.models.task import (
     DAILY_ORDER,
     EVENT_PRIOR,
     LEVEL_SPAN,
@@ -34,9 +37,6 @@ from forecasting.models.history import (
     weekly_order,
     widened,
 )  # fmt: skip
-from forecasting.models.panel import HOUR, Panel
-from forecasting.models.scopes import regressors
-from forecasting.models.spread import LogScale, Reals, interpolate, wander
 
 DAY_HOURS, WEEK_HOURS, YEAR_HOURS = 24.0, 168.0, 24.0 * 365.25
 YEARLY_ORDER = 10

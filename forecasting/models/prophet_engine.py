@@ -27,7 +27,10 @@ from data.errors import HeadroomError
 from data.schema import QUANTILES, Series
 from forecasting.models.answers import Curve, answer
 from forecasting.models.engine import EngineResult, Plan, declined, refusal
-from forecasting.models.history import (
+from forecasting.models.panel import HOUR, Panel
+from forecasting.models.scopes import regressors
+from forecasting.models.spread import LOG_FLOOR, LogScale, Reals, interpolate, normal_spread, wander
+from forecasting.models.task import (
     DAILY_ORDER,
     EVENT_PRIOR,
     LEVEL_SPAN,
@@ -41,9 +44,6 @@ from forecasting.models.history import (
     weekly_order,
     widened,
 )  # fmt: skip
-from forecasting.models.panel import HOUR, Panel
-from forecasting.models.scopes import regressors
-from forecasting.models.spread import LOG_FLOOR, LogScale, Reals, interpolate, normal_spread, wander
 
 # Paths that the trend may take, sampled.
 PATHS = 200
