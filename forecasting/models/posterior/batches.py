@@ -1,0 +1,67 @@
+"""A panel cut into batches that fit a core's cache, each solved on its own thread: memory beyond the panel itself is that of a few batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from forecasting.models.posterior.additive import Estimate, estimate
+from forecasting.models.posterior.design import Group, Places
+from forecasting.models.posterior.moments import moments
+from forecasting.models.posterior.spec import Spec
+from forecasting.models.spread import Reals
+
+# Series in one batch: enough to spread the cost of a call, few enough for a core's cache.
+BATCH = 256
+# Prophet's prior of slope and offset, on values scaled to at most 1.
+TREND_PRIOR = 5.0
+# A series that never changes has no noise; Prophet says so with this.
+NO_NOISE = 1e-9
+
+
+def batches(groups: list[Group]) -> Iterator[list[Group]]:
+    """The groups' members in batches; a group that is too large is cut, small ones are put together."""
+    batch: list[Group] = []
+    room = BATCH
+    for group in groups:
+        members = group.members
+        while len(members):
+            batch.append(replace(group, members=members[:room]))
+            members, room = members[room:], room - len(batch[-1].members)
+            if not room:
+                yield batch
+                batch, room = [], BATCH
+    if batch:
+        yield batch
+
+
+def solved(days: Reals, base: Reals, scaled: Reals, groups: list[Group], spec: Spec, precision: Reals) -> Estimate:
+    """The estimates of all series, in the order of the columns of `scaled`."""
+
+    def one(batch: list[Group]) -> tuple[Places, Estimate]:
+        series = np.concatenate([group.members for group in batch])
+        starts = np.cumsum([0, *(len(group.members) for group in batch)])
+        placed = [replace(group, members=np.arange(*ends)) for group, ends in zip(batch, zip(starts, starts[1:], strict=False), strict=True)]
+        held = moments(days, base, scaled[:, series], placed, spec)
+        return series, estimate(held, precision, spec.changepoint_prior)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        parts = list(threads.map(one, batches(groups)))
+    order = np.argsort(np.concatenate([series for series, _ in parts]))
+    return Estimate(*(np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Estimate._fields))
+
+
+def without_noise(found: Estimate, scaled: Reals, groups: list[Group]) -> Estimate:
+    """The estimates, but for series that never change their value and nothing else, as Prophet has them; NaN for series without any value."""
+    for group in groups:
+        held = scaled[group.observed][:, group.members]
+        still = group.members[(held == held[:1]).all(axis=0)]
+        level = scaled[group.observed][0, still] if len(held) else np.nan
+        found.smooth[still], found.changes[still], found.variance[still] = 0.0, 0.0, NO_NOISE**2
+        found.smooth[still, 0] = level
+        found.objective[still] = len(held) * np.log(NO_NOISE) + 0.5 * (level / TREND_PRIOR) ** 2
+    return found
