@@ -1,20 +1,22 @@
 """Prophet's model fitted to a panel of series at once: `fit` gives `Curves`, which answer for any stamps.
 
-The answer is the same maximum a posteriori that the prophet package looks for one series at a time, found exactly and for all together: series that were observed at
-the same stamps share one design matrix, and each then needs only the products of that matrix with its values (docs/models.md).
+The answer is the maximum a posteriori that the prophet package looks for one series at a time, found exactly and for all together: series that were observed
+at the same stamps share one design matrix, and each then needs only the products of that matrix with its values (docs/models.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from forecasting.models.posterior.batches import TREND_PRIOR, solved, without_noise
-from forecasting.models.posterior.design import Group, days_of, grouped, seasonal
+from forecasting.models.posterior.design import Axis, Group, days_of, grouped, seasonal
 from forecasting.models.posterior.scale import Scale
 from forecasting.models.posterior.spec import Season, Spec
+from forecasting.models.posterior.uncertainty import offsets, sampled
 from forecasting.models.spread import Reals
 
 __all__ = ["Curves", "Season", "Spec", "fit"]
@@ -24,8 +26,8 @@ __all__ = ["Curves", "Season", "Spec", "fit"]
 class Curves:
     """The fitted curves of N series.
 
-    sigma: (N,), noise on the fitted scale. change: (N,), the mean size of a change of slope. objective: (N,), the negative logarithm of the posterior, up to a constant.
-    A series without any value is NaN throughout.
+    sigma: (N,), noise on the fitted scale. change: (N,), the mean size of a change of slope. objective: (N,), the negative logarithm of the posterior, up to a
+    constant. A series without any value is NaN throughout.
     """
 
     spec: Spec
@@ -46,10 +48,13 @@ class Curves:
 
     def fitted_curve(self, stamps: pd.DatetimeIndex, regressors: Reals | None = None) -> Reals:
         """(H, N): the curve on the scale that was fitted, logarithms where the model is one of logarithms."""
-        return self.trend(stamps) + sum(self._effects(stamps, regressors).values())
+        return self._together(self.components(stamps, regressors))
 
     def components(self, stamps: pd.DatetimeIndex, regressors: Reals | None = None) -> dict[str, Reals]:
-        """The trend, each season by its name, and the regressors together, each (H, N): they add up to the fitted curve."""
+        """The trend, each season by its name, and the regressors together, each (H, N): they add up to the fitted curve.
+
+        In a multiplicative model all but the trend are shares of it: the fitted curve is trend x (1 + their sum).
+        """
         return {"trend": self.trend(stamps)} | self._effects(stamps, regressors)
 
     def trend(self, stamps: pd.DatetimeIndex) -> Reals:
@@ -61,14 +66,54 @@ class Curves:
             found[:, of] = np.outer(group.axis.at(days), self.slope[of]) + self.offset[of] + group.axis.hinges(days) @ self.changes[of].T
         return found * self.scale.size
 
+    def quantiles(self, stamps: pd.DatetimeIndex, levels: Sequence[float], regressors: Reals | None = None) -> Reals:
+        """(H, N, Q): Prophet's predictive quantiles in units of the values: the curve, its noise, and changes of the trend after the history."""
+        parts = self.components(stamps, regressors)
+        curve, change = self._together(parts), np.broadcast_to(self.change, parts["trend"].shape)
+        if self.spec.multiplicative:
+            change = change * np.abs(self._together(parts | {"trend": np.ones_like(curve)}))
+        found = curve[:, :, None] + offsets(self._ahead(stamps), change, self.bends, self.sigma, levels)
+        return np.stack([self.scale.value(found[:, :, number]) for number in range(len(levels))], axis=2)
+
+    def trend_paths(self, steps_ahead_stamps: pd.DatetimeIndex, paths: int, rng: np.random.Generator) -> Reals:
+        """(H, N, paths): how far sampled trends lie off the fitted one at ascending stamps, on the fitted scale; zero within the history.
+
+        Each series changes on its own, as Prophet has it.
+        """
+        ahead, bends = self._ahead(steps_ahead_stamps), self.bends
+        drawn = [sampled(ahead[:, series], self.change[series], bends[series], paths, rng) for series in range(ahead.shape[1])]
+        return np.stack(drawn, axis=1)
+
+    @property
+    def bends(self) -> Reals:
+        """(N,): at how many places each trend could bend."""
+        return self._each(lambda axis: float(axis.bends))
+
+    def _each(self, of: Callable[[Axis], float]) -> Reals:
+        """A number of each series' axis."""
+        found = np.empty(len(self.offset))
+        for group in self.groups:
+            found[group.members] = of(group.axis)
+        return found
+
+    def _ahead(self, stamps: pd.DatetimeIndex) -> Reals:
+        """(H, N): time after each series' own history, which lasts 1."""
+        return (days_of(stamps)[:, None] - self._each(lambda axis: axis.start)) / self._each(lambda axis: axis.span) - 1.0
+
+    def _together(self, parts: Mapping[str, Reals]) -> Reals:
+        """The curve that the components make."""
+        trend, effects = parts["trend"], sum(effect for name, effect in parts.items() if name != "trend")
+        return trend * (1.0 + effects) if self.spec.multiplicative else trend + effects
+
     def _effects(self, stamps: pd.DatetimeIndex, regressors: Reals | None) -> dict[str, Reals]:
-        """Seasons and regressors on the fitted scale."""
+        """Seasons and regressors, on the fitted scale or as shares of the trend."""
         days, at, found = days_of(stamps), 0, {}
+        size = 1.0 if self.spec.multiplicative else self.scale.size
         for season in self.spec.seasons:
-            found[season.name] = seasonal(days, [season]) @ self.seasons[:, at : at + 2 * season.order].T * self.scale.size
+            found[season.name] = seasonal(days, [season]) @ self.seasons[:, at : at + 2 * season.order].T * size
             at += 2 * season.order
         if self.regressors.shape[1]:
-            found["regressors"] = _effect(given(regressors, len(days), self.regressors.shape[1]), self.regressors) * self.scale.size
+            found["regressors"] = _effect(given(regressors, len(days), self.regressors.shape[1]), self.regressors) * size
         return found
 
 
@@ -85,9 +130,9 @@ def _effect(regressors: Reals, coefficients: Reals) -> Reals:
 
 
 def fit(stamps: pd.DatetimeIndex, values: Reals, spec: Spec, regressors: Reals | None = None, regressor_prior: float | Reals = 10.0) -> Curves:
-    """Fit every column of `values`, (T, N), NaN where missing or masked, observed at the T stamps: UTC, or local time without a zone.
+    """Fit every column of `values`, (T, N), NaN where missing or masked, at the T stamps: UTC, or local time without a zone.
 
-    regressors: (T, K) shared by all series, or (T, K, N); they enter as they are, without Prophet's standardisation. regressor_prior: one scale, or one for each.
+    regressors: (T, K) shared by all series, or (T, K, N); they enter as they are, without Prophet's standardisation. regressor_prior: one scale, or K of them.
     Raises ValueError for shapes that do not fit and for values that are infinite.
     """
     values = np.asarray(values, dtype=float)
@@ -95,8 +140,6 @@ def fit(stamps: pd.DatetimeIndex, values: Reals, spec: Spec, regressors: Reals |
     columns = given(regressors, len(stamps), count)
     if values.shape[:1] != (len(stamps),) or np.isinf(values).any():
         raise ValueError(f"values of shape {values.shape} for {len(stamps)} stamps; one row for each stamp is needed, finite or NaN")
-    if spec.multiplicative:
-        raise ValueError("multiplicative seasons are not solved yet")
     days = days_of(stamps)
     order = np.argsort(days, kind="stable")
     scale, scaled, observed = Scale.of(values[order], log=spec.log)
@@ -108,13 +151,13 @@ def fit(stamps: pd.DatetimeIndex, values: Reals, spec: Spec, regressors: Reals |
 def _curves(days: Reals, scaled: Reals, groups: list[Group], spec: Spec, priors: Reals, scale: Scale) -> Curves:
     base = np.hstack([np.ones((len(days), 1)), seasonal(days, spec.seasons)])
     season_columns = base.shape[1] - 1
-    widths = np.r_[TREND_PRIOR, np.full(season_columns, spec.season_prior), np.full(spec.slopes, TREND_PRIOR), priors]
+    widths = np.r_[TREND_PRIOR, np.full(spec.slopes, TREND_PRIOR), np.full(season_columns, spec.season_prior), priors]
     found = without_noise(solved(days, base, scaled, groups, spec, 1.0 / widths**2), scaled, groups)
-    smooth, after = found.smooth, 1 + season_columns + spec.slopes
-    slope = smooth[:, after - 1] if spec.slopes else np.zeros(len(smooth))
-    bends = np.empty(len(smooth))
+    smooth, cut = found.smooth, 1 + spec.slopes
+    slope = smooth[:, 1] if spec.slopes else np.zeros(len(smooth))
+    change = np.abs(found.changes).sum(axis=1) * scale.size
     for group in groups:
-        bends[group.members] = max(group.axis.bends, 1)
-    change = np.abs(found.changes).sum(axis=1) / bends * scale.size
+        change[group.members] /= max(group.axis.bends, 1)
+    seasons, regressors = np.hsplit(smooth[:, cut:], [season_columns])
     sigma = np.sqrt(found.variance) * scale.size
-    return Curves(spec, groups, scale, smooth[:, 0], slope, found.changes, smooth[:, 1 : 1 + season_columns], smooth[:, after:], sigma, change, found.objective)
+    return Curves(spec, groups, scale, smooth[:, 0], slope, found.changes, seasons, regressors, sigma, change, found.objective)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from forecasting.models.posterior.additive import Estimate, estimate
 from forecasting.models.posterior.design import Group, Places
 from forecasting.models.posterior.moments import moments
+from forecasting.models.posterior.multiplicative import alternate, products
 from forecasting.models.posterior.spec import Spec
 from forecasting.models.spread import Reals
 
@@ -45,14 +47,21 @@ def solved(days: Reals, base: Reals, scaled: Reals, groups: list[Group], spec: S
     def one(batch: list[Group]) -> tuple[Places, Estimate]:
         series = np.concatenate([group.members for group in batch])
         starts = np.cumsum([0, *(len(group.members) for group in batch)])
-        placed = [replace(group, members=np.arange(*ends)) for group, ends in zip(batch, zip(starts, starts[1:], strict=False), strict=True)]
-        held = moments(days, base, scaled[:, series], placed, spec)
-        return series, estimate(held, precision, spec.changepoint_prior)
+        placed = [replace(group, members=np.arange(*ends)) for group, ends in zip(batch, pairwise(starts), strict=True)]
+        values = scaled[:, series]
+        if spec.multiplicative:
+            return series, joined([alternate(products(days, base, values[:, group.members], group, spec), precision, spec) for group in placed])
+        return series, estimate(moments(days, base, values, placed, spec), precision, spec.changepoint_prior)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         parts = list(threads.map(one, batches(groups)))
     order = np.argsort(np.concatenate([series for series, _ in parts]))
-    return Estimate(*(np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Estimate._fields))
+    return joined([part for _, part in parts]).of(order)
+
+
+def joined(parts: Sequence[Estimate]) -> Estimate:
+    """The estimates of all parts, one after another."""
+    return Estimate(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def without_noise(found: Estimate, scaled: Reals, groups: list[Group]) -> Estimate:

@@ -1,8 +1,8 @@
 """Many small lassos at once, each solved exactly: minimise d'Sd / 2 - r'd + bound |d|_1 by following the solution along a line of r.
 
 Where a solution is known for another r, the one for this r is reached by moving r in a straight line: the solution moves in straight lines too, and turns only
-where a coefficient reaches zero or a correlation reaches its bound (the homotopy of Osborne, Presnell and Turlach, 2000). Each turn is one sweep of a tableau, done
-for all series together; a last solve on the set that is then active makes the answer exact, and the optimality conditions are checked.
+where a coefficient reaches zero or a correlation reaches its bound (the homotopy of Osborne, Presnell and Turlach, 2000). Each turn is one sweep of a tableau,
+done for all series together; a last solve on the set that is then active makes the answer exact, and the optimality conditions are checked.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ class Solution(NamedTuple):
     active: Flags
 
     @classmethod
-    def nothing(cls, series: int, coefficients: int) -> Solution:
-        """All at zero, which is the solution for r = 0."""
-        shape = (series, coefficients)
-        return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool))
+    def near(cls, values: Reals) -> Solution:
+        """A place to start from, given values that solve a nearby problem."""
+        return cls(values.copy(), np.sign(values), values != 0.0)
+
+    def copy(self) -> Solution:
+        return Solution(self.values.copy(), self.signs.copy(), self.active.copy())
 
     def of(self, series: npt.NDArray[np.intp] | Flags) -> Solution:
         return Solution(self.values[series], self.signs[series], self.active[series])
@@ -46,7 +48,7 @@ class Solution(NamedTuple):
 
 def solve(gram: Reals, target: Reals, bound: Reals, start: Solution) -> Solution:
     """The lassos' solutions: gram (n, C, C), target (n, C), bound (n,); `start` solves a nearby problem, and is quick to move from."""
-    found = Solution(*(part.copy() for part in start))
+    found = start.copy()
     pending = np.arange(len(target))
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -65,10 +67,10 @@ def _exact(gram: Reals, target: Reals, bound: Reals, start: Solution) -> tuple[S
     values = np.zeros_like(target)
     if active.any():
         wanted = np.where(active, target - limit * start.signs, 0.0)
-        values = np.linalg.solve(_only(gram, active), wanted[:, :, None])[:, :, 0]
-    left = target - np.matmul(gram, values[:, :, None])[:, :, 0]
+        values[:] = np.linalg.solve(_only(gram, active), wanted[:, :, None])[:, :, 0]
+    left = target - np.matvec(gram, values)
     slack = TOLERANCE * limit + ROUNDING * np.abs(target).max(axis=1, initial=0.0)[:, None]
-    right = np.where(active, values * start.signs >= 0.0, np.abs(left) <= limit + slack).all(axis=1)
+    right = np.all(np.where(active, values * start.signs >= 0.0, np.abs(left) <= limit + slack), axis=1)
     signs = np.where(active, start.signs, np.clip(left / limit, -1.0, 1.0))
     return Solution(values, signs, active), right
 
@@ -83,7 +85,7 @@ def _only(gram: Reals, active: Flags) -> Reals:
 
 def _followed(gram: Reals, target: Reals, bound: Reals, start: Solution) -> Solution:
     """Solutions reached from `start` along the line to `target`, turn by turn; those that arrive early leave the batch."""
-    found = Solution(*(part.copy() for part in start))
+    found = start.copy()
     path = _Path.begin(gram, target, bound, start)
     for _ in range(TURNS * target.shape[1]):
         path.advance()
@@ -111,11 +113,11 @@ class _Path(NamedTuple):
 
     @classmethod
     def begin(cls, gram: Reals, target: Reals, bound: Reals, start: Solution) -> _Path:
-        here = np.matmul(gram, start.values[:, :, None])[:, :, 0] + bound[:, None] * start.signs
+        here = np.matvec(gram, start.values) + bound[:, None] * start.signs
         tableau = np.concatenate([gram, (target - here)[:, :, None]], axis=2)
         if start.active.any():
             tableau = _swept(tableau, start.active)
-        return cls(np.arange(len(target)), tableau, bound, Solution(*(part.copy() for part in start)), np.ones(len(target)))
+        return cls(np.arange(len(target)), tableau, bound, start.copy(), np.ones(len(target)))
 
     def of(self, series: Flags) -> _Path:
         return _Path(self.series[series], self.tableau[series], self.bound[series], self.at.of(series), self.left[series])
@@ -177,6 +179,6 @@ def _swept(tableau: Reals, active: Flags) -> Reals:
     rest[:, :, :-1] = np.where(active[:, None, :], 0.0, rest[:, :, :-1])
     onto = np.matmul(inverse, tableau)
     back = np.where(active[:, None, :] & ~active[:, :, None], gram, 0.0)
-    found = rest + onto - np.matmul(back, onto)
+    found: Reals = rest + onto - np.matmul(back, onto)
     found[:, :, :-1] = np.where(active[:, None, :], inverse - np.matmul(back, inverse), found[:, :, :-1])
     return found

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.models.posterior.design import Group, Rows
+from forecasting.models.posterior.design import Group, Places, Rows
 from forecasting.models.posterior.spec import Spec
 from forecasting.models.spread import Reals
 
@@ -19,7 +19,7 @@ class Moments(NamedTuple):
     """Second moments of n series. U smooth columns (slope, offset, seasons, regressors), C hinges; the Grams' first axis is n.
 
     smooth (n, U, U), cross (n, U, C), hinge (n, C, C): the Gram. to_smooth (n, U), to_hinge (n, C): products with the values; square (n,): of the values with
-    themselves; count (n,): observations.
+    themselves; observations (n,): how many.
     """
 
     smooth: Reals
@@ -28,9 +28,9 @@ class Moments(NamedTuple):
     to_smooth: Reals
     to_hinge: Reals
     square: Reals
-    count: Reals
+    observations: Reals
 
-    def of(self, series: Rows) -> Moments:
+    def of(self, series: Places) -> Moments:
         return Moments(*(part[series] for part in self))
 
 
@@ -47,20 +47,27 @@ def downdated(whole: Reals, columns: Reals, observed: Rows) -> Reals:
 def moments(days: Reals, base: Reals, values: Reals, groups: Sequence[Group], spec: Spec) -> Moments:
     """Moments of n series: base (T, 1 + F) is the offset and the seasons, values (T, n) is zero where missing; the groups' members are its columns.
 
-    The smooth columns are the offset, the seasons, time where the trend has a slope, the regressors.
+    The smooth columns are the offset, the slope where the trend has one, the seasons, the regressors.
     """
-    whole = base.T @ base
+    whole, shared = base.T @ base, base.T @ values
+    order = _order(base.shape[1], groups[0].regressors.shape[1], spec)
     of_group = np.empty(values.shape[1], dtype=np.intp)
-    grams, products = [], np.empty((values.shape[1], base.shape[1] + spec.slopes + groups[0].regressors.shape[1] + spec.hinges))
-    products[:, : base.shape[1]] = values.T @ base
+    grams, products = [], np.empty((values.shape[1], len(order)))
     for number, group in enumerate(groups):
-        own = group.columns(days, spec)
+        own, members = group.columns(days, spec), group.members
         aside = own.T @ base
-        grams.append(np.block([[downdated(whole, base, group.observed), aside.T], [aside, own.T @ own]]))
-        products[group.members, base.shape[1] :] = values[:, group.members].T @ own
-        of_group[group.members] = number
+        gram = np.block([[downdated(whole, base, group.observed), aside.T], [aside, own.T @ own]])
+        grams.append(gram[np.ix_(order, order)])
+        products[members] = np.vstack([shared[:, members], own.T @ values[:, members]])[order].T
+        of_group[members] = number
     gram = np.stack(grams)[of_group] if len(groups) > 1 else np.broadcast_to(grams[0], (len(of_group), *grams[0].shape))
-    count = np.array([group.observed.sum() for group in groups], dtype=float)[of_group]
+    observations = np.array([group.observed.sum() for group in groups], dtype=float)[of_group]
     cut = gram.shape[1] - spec.hinges
     square = np.einsum("ts,ts->s", values, values)
-    return Moments(gram[:, :cut, :cut], gram[:, :cut, cut:], gram[:, cut:, cut:], products[:, :cut], products[:, cut:], square, count)
+    return Moments(gram[:, :cut, :cut], gram[:, :cut, cut:], gram[:, cut:, cut:], products[:, :cut], products[:, cut:], square, observations)
+
+
+def _order(base: int, regressors: int, spec: Spec) -> Places:
+    """Where the smooth columns and the hinges are in [offset, seasons | slope, regressors, hinges]."""
+    every = np.arange(base + spec.slopes + regressors + spec.hinges)
+    return np.concatenate([every[:1], every[base : base + spec.slopes], every[1:base], every[base + spec.slopes :]])
