@@ -9,6 +9,8 @@ import pyarrow as pa
 
 STAMP = pa.timestamp("us", tz="UTC")
 TEXT, REAL, WHOLE, DAY, FLAG = pa.string(), pa.float64(), pa.int64(), pa.date32(), pa.bool_()
+# Single precision: a draw is no sharper than its seventh digit, and there are millions.
+DRAWS = pa.list_(pa.float32())
 
 # An identifier becomes a file name, a URL parameter and a cache key, so it stays plain.
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -28,6 +30,8 @@ Direction = Literal["ingest", "egress"]
 
 # The quantiles that a run publishes, by column: bounds of the 95, 80 and 50 % intervals and the median.
 QUANTILES: dict[str, float] = {"q025": 0.025, "q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9, "q975": 0.975}
+# How far ahead, in hours, each horizon band of a backtest begins and ends.
+HORIZONS: dict[str, tuple[int, int]] = {"0-24 h": (0, 24), "1-7 d": (24, 168), "8-28 d": (168, 672), "29-90 d": (672, 2160)}
 PEAK_QUANTILES: dict[str, float] = {"q05": 0.05, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q95": 0.95}
 
 
@@ -114,3 +118,13 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)
+
+
+def identifier(name: str, meaning: str) -> Column:
+    """A column of identifiers."""
+    return Column(name, TEXT, meaning, pattern=ID_PATTERN)
+
+
+def stamp(name: str, meaning: str, *, required: bool = True, filled: str = "") -> Column:
+    """A column of stamps."""
+    return Column(name, STAMP, meaning, "UTC", required, filled=filled)

@@ -61,7 +61,9 @@ def _row(table: Table, column: Column) -> dict[str, str]:
 
 
 def _type(kind: pa.DataType) -> str:
-    """The type as a producer writes it: Arrow's own name, but for text."""
+    """The type as a producer writes it: Arrow's own name, but for text and lists."""
+    if pa.types.is_list(kind):
+        return f"list of {_type(kind.value_type).replace('float', 'float32')}"
     return "text" if pa.types.is_string(kind) else str(kind).replace("tz=", "").replace("double", "float64")
 
 

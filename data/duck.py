@@ -19,7 +19,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from data.contract import Table
+from data.contract import DRAWS, Table
 from data.errors import LakeError
 from data.lake import Lake, Pin, files
 from data.nearby import near
@@ -152,7 +152,7 @@ def _empty(table: Table) -> str:
 
 
 def _sql_type(kind: pa.DataType) -> str:
-    names = {pa.string(): "VARCHAR", pa.float64(): "DOUBLE", pa.int64(): "BIGINT", pa.date32(): "DATE", pa.bool_(): "BOOLEAN"}
+    names = {pa.string(): "VARCHAR", pa.float64(): "DOUBLE", pa.int64(): "BIGINT", pa.date32(): "DATE", pa.bool_(): "BOOLEAN", DRAWS: "FLOAT[]"}
     return "TIMESTAMPTZ" if pa.types.is_timestamp(kind) else names[kind]
 
 

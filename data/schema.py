@@ -11,6 +11,7 @@ from data.contract import (
     DIRECTION_OF,
     GBPS_LIMIT,
     GLOBAL_KEY,
+    HORIZONS,
     ID_PATTERN,
     LEVELS,
     METRIC,
@@ -27,16 +28,11 @@ from data.contract import (
     Metric,
     Series,
     Table,
+    identifier,
+    stamp,
 )
+from data.run_tables import ANOMALIES, BACKTESTS, BANDS, FITS, FORECASTS, INCIDENTS, LICENCES, PATHS, PEAKS, RUNS, SCORES
 from data.validation import Fault, Findings, validate
-
-
-def _id(name: str, meaning: str) -> Column:
-    return Column(name, TEXT, meaning, pattern=ID_PATTERN)
-
-
-def _stamp(name: str, meaning: str, *, required: bool = True, filled: str = "") -> Column:
-    return Column(name, STAMP, meaning, "UTC", required, filled=filled)
 
 
 def _of_metric(metric: Metric) -> Column:
@@ -53,24 +49,12 @@ def _rollup_columns() -> tuple[Column, ...]:
     )
     return (
         Column("level", TEXT, "What the row describes", choices=LEVELS),
-        _id("key", "site_id, region_id, or 'all'"),
-        _stamp("ts", "Start of the interval"),
+        identifier("key", "site_id, region_id, or 'all'"),
+        stamp("ts", "Start of the interval"),
         *measured,
         Column("samples", WHOLE, "Samples behind the row", "samples", low=0),
         Column("completeness", REAL, "Samples present over samples expected", "ratio", low=0.0, high=1.0),
     )
-
-
-_SERIES = (
-    Column("level", TEXT, "Level of the series", choices=LEVELS),
-    _id("key", "site_id, region_id, or 'all'"),
-    Column("metric", TEXT, "Metric of the series", choices=tuple(METRIC)),
-)
-_RUN = _id("run_id", "The refresh that published the row")
-
-
-def _quantile_columns(quantiles: dict[str, float]) -> tuple[Column, ...]:
-    return tuple(Column(n, REAL, f"{p:g} quantile", "of the metric", low=0.0) for n, p in quantiles.items())
 
 
 SITES = Table(
@@ -78,9 +62,9 @@ SITES = Table(
     "Points of presence",
     "ingest",
     (
-        _id("site_id", "Identifier of the site"),
+        identifier("site_id", "Identifier of the site"),
         Column("name", TEXT, "Name that people use"),
-        _id("region_id", "Identifier of the region"),
+        identifier("region_id", "Identifier of the region"),
         Column("region_name", TEXT, "Name of the region", required=False, filled="region_id"),
         Column("city", TEXT, "City", required=False),
         Column("country", TEXT, "Country, ISO 3166 alpha-2", required=False),
@@ -98,9 +82,9 @@ CAPACITY = Table(
     "Capacity of a site as steps in time; planned augments are rows",
     "ingest",
     (
-        _id("site_id", "Identifier of the site"),
+        identifier("site_id", "Identifier of the site"),
         Column("direction", TEXT, "Which way the traffic goes", choices=("ingest", "egress")),
-        _stamp("effective_from", "When this capacity starts"),
+        stamp("effective_from", "When this capacity starts"),
         Column("capacity_gbps", REAL, "Capacity from then on; zero closes the site", "Gbps", low=0.0, high=GBPS_LIMIT),
         Column("status", TEXT, "installed, or planned", required=False, choices=("installed", "planned"), filled="installed"),
         Column("cost_usd_month", REAL, "Cost of this capacity", "USD a month", required=False, low=0.0, high=1e12),
@@ -112,9 +96,9 @@ TELEMETRY = Table(
     "What the sites measured; 5-minute grain, others accepted",
     "ingest",
     (
-        _stamp("ts", "Start of the interval"),
-        _stamp("received_at", "When the measurement arrived", required=False, filled="the time of the ingest"),
-        _id("site_id", "Identifier of the site"),
+        stamp("ts", "Start of the interval"),
+        stamp("received_at", "When the measurement arrived", required=False, filled="the time of the ingest"),
+        identifier("site_id", "Identifier of the site"),
         *(_of_metric(m) for m in METRICS),
     ),
     ("site_id", "ts"),
@@ -125,9 +109,9 @@ FLOWS = Table(
     "Traffic between sites",
     "ingest",
     (
-        _stamp("ts", "Start of the interval"),
-        _id("source_site_id", "Where the traffic enters"),
-        _id("target_site_id", "Where the traffic leaves"),
+        stamp("ts", "Start of the interval"),
+        identifier("source_site_id", "Where the traffic enters"),
+        identifier("target_site_id", "Where the traffic leaves"),
         Column("gbps", REAL, "Traffic, mean of the interval", "Gbps", low=0.0, high=GBPS_LIMIT),
     ),
     ("source_site_id", "target_site_id", "ts"),
@@ -139,9 +123,9 @@ LINKS = Table(
     "Links between sites",
     "ingest",
     (
-        _id("link_id", "Identifier of the link"),
-        _id("source_site_id", "One end"),
-        _id("target_site_id", "The other end"),
+        identifier("link_id", "Identifier of the link"),
+        identifier("source_site_id", "One end"),
+        identifier("target_site_id", "The other end"),
         Column("capacity_gbps", REAL, "Capacity of the link", "Gbps", low=0.0, high=GBPS_LIMIT),
     ),
     ("link_id",),
@@ -152,11 +136,11 @@ EVENTS = Table(
     "What is known to happen: tournaments, releases, maintenance, outages",
     "ingest",
     (
-        _id("event_id", "Identifier of the event"),
+        identifier("event_id", "Identifier of the event"),
         Column("kind", TEXT, "What it is", choices=("tournament", "release", "maintenance", "outage", "change", "holiday")),
         Column("title", TEXT, "Name that people use"),
-        _stamp("start", "First moment"),
-        _stamp("end", "First moment after it"),
+        stamp("start", "First moment"),
+        stamp("end", "First moment after it"),
         Column("scope", TEXT, "global, a region_id, or a site_id", required=False, pattern=ID_PATTERN, filled="global"),
         Column("treatment", TEXT, "What the forecast does with it", required=False, choices=("regressor", "mask", "note"), filled="note"),
         Column("author", TEXT, "Who wrote it", required=False),
@@ -175,13 +159,13 @@ SNAPSHOTS = Table(
         Column("sha256", TEXT, "Hash of the content", pattern=r"^[0-9a-f]{64}$"),
         Column("source", TEXT, "Where the snapshot was read"),
         Column("table", TEXT, "Table that it fed"),
-        _stamp("ingested_at", "When it was taken in"),
+        stamp("ingested_at", "When it was taken in"),
         Column("state", TEXT, "What became of it", choices=("accepted", "partial", "refused")),
         Column("rows", WHOLE, "Rows read", "rows", low=0),
         Column("rows_accepted", WHOLE, "Rows taken in", "rows", low=0),
         Column("rows_quarantined", WHOLE, "Rows refused", "rows", low=0),
-        _stamp("first_ts", "Earliest stamp", required=False),
-        _stamp("last_ts", "Latest stamp", required=False),
+        stamp("first_ts", "Earliest stamp", required=False),
+        stamp("last_ts", "Latest stamp", required=False),
     ),
     ("sha256", "table"),
 )
@@ -193,7 +177,7 @@ QUARANTINE = Table(
         Column("sha256", TEXT, "Hash of the snapshot's content", pattern=r"^[0-9a-f]{64}$"),
         Column("source", TEXT, "Where the snapshot was read"),
         Column("table", TEXT, "Table that it was meant for"),
-        _stamp("refused_at", "When it was refused"),
+        stamp("refused_at", "When it was refused"),
         Column("level", TEXT, "Whether the file or rows were refused", choices=("file", "rows")),
         Column("column", TEXT, "Column at fault", required=False),
         Column("value", TEXT, "First value at fault", required=False),
@@ -205,144 +189,17 @@ QUARANTINE = Table(
     ),
     ("sha256", "table", "column", "bound"),
 )
-FORECASTS = Table(
-    "forecasts",
-    "Hourly forecasts to 90 days ahead",
-    "refresh",
-    (_RUN, *_SERIES, _stamp("ts", "Start of the hour"), Column("yhat", REAL, "Expected value", "of the metric", low=0.0), *_quantile_columns(QUANTILES)),
-    ("run_id", "level", "key", "metric", "ts"),
-    partition="run_id",
-)
-BANDS = Table(
-    "bands",
-    "Expected value and bounds at the telemetry's grain, for the last 14 and the next 2 days",
-    "refresh",
-    (
-        _RUN,
-        *_SERIES,
-        _stamp("ts", "Start of the interval"),
-        Column("expected", REAL, "Expected value", "of the metric", low=0.0),
-        Column("lower_80", REAL, "Lower bound, 80 %", "of the metric", low=0.0),
-        Column("upper_80", REAL, "Upper bound, 80 %", "of the metric", low=0.0),
-        Column("lower_95", REAL, "Lower bound, 95 %", "of the metric", low=0.0),
-        Column("upper_95", REAL, "Upper bound, 95 %", "of the metric", low=0.0),
-    ),
-    ("run_id", "level", "key", "metric", "ts"),
-    partition="run_id",
-)
-FITS = Table(
-    "fits",
-    "What became of each series in a run",
-    "refresh",
-    (
-        _RUN,
-        *_SERIES,
-        Column("status", TEXT, "fitted, refused (too little to go on) or failed", choices=("fitted", "refused", "failed")),
-        Column("reason", TEXT, "Why it was refused or failed", required=False),
-        Column("model", TEXT, "Model that was drawn", required=False),
-        Column("observations", WHOLE, "Hours fitted", "hours", low=0),
-        Column("seconds", REAL, "Time spent", "s", low=0.0),
-    ),
-    ("run_id", "level", "key", "metric"),
-    partition="run_id",
-)
-PEAKS = Table(
-    "peaks",
-    "Peak and P95 of each coming week",
-    "refresh",
-    (
-        _RUN,
-        *_SERIES,
-        _stamp("week", "Monday 00:00 of the week"),
-        Column("statistic", TEXT, "Which peak", choices=("peak", "p95")),
-        *_quantile_columns(PEAK_QUANTILES),
-    ),
-    ("run_id", "level", "key", "metric", "week", "statistic"),
-    partition="run_id",
-    optional=True,
-)
-SCORES = Table(
-    "scores",
-    "Backtest scores by series, model and horizon",
-    "refresh",
-    (
-        _RUN,
-        *_SERIES,
-        Column("model", TEXT, "Model scored"),
-        Column("horizon", TEXT, "Horizon band"),
-        Column("score", TEXT, "Which score"),
-        Column("value", REAL, "Its value"),
-        Column("origins", WHOLE, "Backtest origins behind it", "origins", low=0),
-    ),
-    ("run_id", "level", "key", "metric", "model", "horizon", "score"),
-    partition="run_id",
-    optional=True,
-)
-ANOMALIES = Table(
-    "anomalies",
-    "Measurements that left their band",
-    "refresh",
-    (
-        _RUN,
-        *_SERIES,
-        _stamp("ts", "Start of the interval"),
-        Column("value", REAL, "What was measured", "of the metric"),
-        Column("expected", REAL, "What was expected", "of the metric"),
-        Column("score", REAL, "Distance in robust standard deviations"),
-    ),
-    ("run_id", "level", "key", "metric", "ts"),
-    partition="run_id",
-    optional=True,
-)
-INCIDENTS = Table(
-    "incidents",
-    "Anomalies that belong together",
-    "refresh",
-    (
-        _RUN,
-        _id("incident_id", "Identifier of the incident"),
-        Column("kind", TEXT, "What it looks like"),
-        Column("scope", TEXT, "global, a region_id, or a site_id", pattern=ID_PATTERN),
-        _stamp("start", "First moment"),
-        _stamp("end", "First moment after it; null while it lasts", required=False),
-        Column("severity", REAL, "Share of demand touched", "ratio", low=0.0, high=1.0),
-    ),
-    ("run_id", "incident_id"),
-    partition="run_id",
-    optional=True,
-)
-RUNS = Table(
-    "runs",
-    "Refreshes; a run is published by its row here",
-    "refresh",
-    (
-        _RUN,
-        Column("number", WHOLE, "Count of the run in this lake", low=1),
-        Column("telemetry_version", WHOLE, "Version of the telemetry that was fitted", low=0),
-        _stamp("telemetry_until", "End of the telemetry that was fitted"),
-        Column("engine", TEXT, "Engine that fitted"),
-        Column("versions", TEXT, "Packages and their versions, JSON"),
-        Column("git_commit", TEXT, "Commit of the code", required=False),
-        _stamp("started", "When it started"),
-        Column("seconds", REAL, "How long it took", "s", low=0.0),
-        Column("fitted", WHOLE, "Series fitted", "series", low=0),
-        Column("refused", WHOLE, "Series refused", "series", low=0),
-        Column("failed", WHOLE, "Series failed", "series", low=0),
-        Column("licensed_share", REAL, "Share of series whose model beat the baseline", "ratio", required=False, low=0.0, high=1.0),
-    ),
-    ("run_id",),
-)
 TRUTH = Table(
     "simulated_incidents",
     "What the simulator did and when; read by tests and benchmarks alone",
     "simulator",
     (
-        _id("incident_id", "Identifier of the incident"),
+        identifier("incident_id", "Identifier of the incident"),
         Column("kind", TEXT, "outage, surge, congestion, starvation, gap, late, failover"),
-        _id("site_id", "Site that it struck"),
+        identifier("site_id", "Site that it struck"),
         Column("metric", TEXT, "Metric that shows it", required=False),
-        _stamp("start", "First moment"),
-        _stamp("end", "First moment after it"),
+        stamp("start", "First moment"),
+        stamp("end", "First moment after it"),
         Column("magnitude", REAL, "Size, relative to the normal value", "ratio"),
     ),
     ("incident_id",),
@@ -354,12 +211,12 @@ TABLES: dict[str, Table] = {
     for t in (
         SITES, CAPACITY, TELEMETRY, FLOWS, LINKS, EVENTS,
         TELEMETRY_1H, TELEMETRY_1D, FLOWS_1H, SNAPSHOTS, QUARANTINE,
-        FORECASTS, BANDS, FITS, PEAKS, SCORES, ANOMALIES, INCIDENTS, RUNS, TRUTH,
+        FORECASTS, BANDS, FITS, PEAKS, PATHS, SCORES, LICENCES, BACKTESTS, ANOMALIES, INCIDENTS, RUNS, TRUTH,
     )
 }  # fmt: skip
 INPUT_TABLES: tuple[str, ...] = ("sites", "capacity", "telemetry", "flows", "links", "events")
 
 __all__ = [
-    "DEMAND_METRICS", "DIRECTION_OF", "GLOBAL_KEY", "INPUT_TABLES", "LEVELS", "METRIC", "METRICS", "PEAK_QUANTILES", "QUANTILES", "STAMP", "TABLES",
+    "DEMAND_METRICS", "DIRECTION_OF", "GLOBAL_KEY", "HORIZONS", "INPUT_TABLES", "LEVELS", "METRIC", "METRICS", "PEAK_QUANTILES", "QUANTILES", "STAMP", "TABLES",
     "Column", "Direction", "Fault", "Findings", "Level", "Metric", "Series", "Table", "validate",
 ]  # fmt: skip

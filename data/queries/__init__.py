@@ -6,6 +6,7 @@ A run is visible only once its row is in `runs`; everything published is of the 
 
 from __future__ import annotations
 
+from data.queries.futures import Futures, futures
 from data.queries.gaps import gaps
 from data.queries.headline import Counts, counts, headline
 from data.queries.network import catalogue, flows_at, map_at, search_index
@@ -17,7 +18,7 @@ from data.queries.sites import sites_now
 from data.queries.state_of_data import completeness, freshness, quarantined, snapshots, table_versions
 
 __all__ = [
-    "Counts", "Extent", "Fit", "Run",
-    "bands", "capacity_steps", "catalogue", "completeness", "counts", "events", "extent", "fit", "flows_at", "forecast", "freshness", "gaps",
-    "headline", "history", "latest_run", "map_at", "quarantined", "runs", "search_index", "site_series", "sites_now", "snapshots", "table_versions",
+    "Counts", "Extent", "Fit", "Futures", "Run",
+    "bands", "capacity_steps", "catalogue", "completeness", "counts", "events", "extent", "fit", "flows_at", "forecast", "freshness", "futures",
+    "gaps", "headline", "history", "latest_run", "map_at", "quarantined", "runs", "search_index", "site_series", "sites_now", "snapshots", "table_versions",
 ]  # fmt: skip

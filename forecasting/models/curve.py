@@ -75,6 +75,11 @@ class Curves:
         found = curve[:, :, None] + offsets(self._ahead(stamps), change, self.bends, self.sigma, levels)
         return np.stack([self.scale.value(found[:, :, number]) for number in range(len(levels))], axis=2)
 
+    def offsets(self, stamps: pd.DatetimeIndex, levels: Sequence[float], sigma: Reals) -> Reals:
+        """(H, N, Q): quantiles about the curve on the fitted scale, for noise of another size, (N,) or (H, N); the model must not be multiplicative."""
+        ahead = self._ahead(stamps)
+        return offsets(ahead, np.broadcast_to(self.change, ahead.shape), self.bends, sigma, levels)
+
     def trend_paths(self, steps_ahead_stamps: pd.DatetimeIndex, paths: int, rng: np.random.Generator) -> Reals:
         """(H, N, paths): how far sampled trends lie off the fitted one at ascending stamps, on the fitted scale; zero within the history.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import pandas as pd
 
@@ -31,13 +31,14 @@ FIT_COLUMNS = [*IDENTITY, "status", "reason", "model", "observations", "seconds"
 class Plan:
     """What to forecast: hours from the panel's start to `horizon` after it, bands from `band_back` before its end to `band_ahead` after it.
 
-    The same seed gives the same numbers.
+    The same seed gives the same numbers. growth: the trend's shape as the history suggests it, or logistic below ten times the highest value ever measured.
     """
 
     horizon: pd.Timedelta = HORIZON
     band_back: pd.Timedelta = BAND_BACK
     band_ahead: pd.Timedelta = BAND_AHEAD
     seed: int = 1
+    growth: Literal["history", "logistic"] = "history"
 
     def hours(self, panel: Panel) -> pd.DatetimeIndex:
         """The hours of a forecast."""

@@ -25,48 +25,30 @@ from prophet import Prophet
 
 from data.errors import HeadroomError
 from data.schema import QUANTILES, Series
-from forecasting.models.engine import BAND_COLUMNS, FIT_COLUMNS, FORECAST_COLUMNS, EngineResult, Plan, declined, refusal
+from forecasting.models.answers import Curve, answer
+from forecasting.models.engine import EngineResult, Plan, declined, refusal
+from forecasting.models.history import (
+    DAILY_ORDER,
+    EVENT_PRIOR,
+    LEVEL_SPAN,
+    PATH_STEP,
+    SLOPE_AFTER,
+    TREND_PRIOR,
+    YEARLY_AFTER,
+    Task,
+    learnable,
+    task,
+    weekly_order,
+    widened,
+)  # fmt: skip
 from forecasting.models.panel import HOUR, Panel
 from forecasting.models.scopes import regressors
-from forecasting.models.spread import LEVEL_DAYS, LogScale, Reals, interpolate, measured_spread, normal_spread, wander, widening
+from forecasting.models.spread import LOG_FLOOR, LogScale, Reals, interpolate, normal_spread, wander
 
-# What is older tells little about the next 90 days and costs time; a yearly pattern needs two years to show, and is looked for in three.
-HISTORY, YEARLY_AFTER, YEARLY_HISTORY = pd.Timedelta(days=400), pd.Timedelta(days=730), pd.Timedelta(days=1095)
-# On less than twelve weeks a fitted slope is mostly noise; carried 90 days ahead it did more harm than no slope at all.
-SLOPE_AFTER = pd.Timedelta(weeks=12)
-# Harmonics of the day, and of the week by the length of history: forty resolve the hours of a match day, but only once it has been seen three times.
-DAILY_ORDER = 8
-WEEKLY_ORDER = ((pd.Timedelta(weeks=3), 40), (pd.Timedelta(weeks=2), 10), (pd.Timedelta(0), 3))
-# An event's effect as a share of the log range: a prior that lets it double a series, and that a handful of hours cannot carry away.
-EVENT_PRIOR = 0.5
-# The effect of an event that lasted less than this in all is not known.
-EVENT_HOURS = 6.0
-# A trend that bends as readily as Prophet's default follows every wave of the level and carries the last one on; this one is nearly straight over the
-# history, and what it misses is the level's business.
-TREND_PRIOR = 0.001
-LEVEL_SPAN = pd.Timedelta(days=LEVEL_DAYS)
-# Bands are as wide as the residuals of the last four weeks: every hour of the week four times.
-RESIDUAL_SPAN = pd.Timedelta(days=28)
-# Trend and level change slowly: once a day is enough, and linear in between.
-PATHS, PATH_STEP = 200, pd.Timedelta(days=1)
+# Paths that the trend may take, sampled.
+PATHS = 200
 # A fit takes about a second; one that takes two minutes will not end well.
 FIT_TIMEOUT_SECONDS = 120
-BAND_LEVELS = {"lower_95": 0.025, "lower_80": 0.1, "upper_80": 0.9, "upper_95": 0.975}
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """All that a worker needs for one series: hourly values and samples (index UTC, NaN missing), its events, the stamps wanted, and the zone it lives in."""
-
-    series: Series
-    hours: pd.Series
-    samples: pd.Series
-    events: pd.DataFrame
-    ahead: pd.DatetimeIndex
-    band: pd.DatetimeIndex
-    grain: pd.Timedelta
-    seed: int
-    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +66,9 @@ class Fitted:
 
     def curve(self, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> Reals:
         """The expected log value of each interval."""
-        frame = _frame(stamps, regressors(self.events, stamps, step), self.zone)
+        if not len(stamps):
+            return np.empty(0)
+        frame = _frame(stamps, regressors(self.events, stamps, step), self.zone, self.scale)
         # Prophet sorts by local time, in which the hour that a clock repeats in autumn stands twice: one answer for both.
         told = self.model.predict(frame.drop_duplicates("ds")).set_index("ds")["yhat"]
         return np.asarray(told.reindex(frame["ds"]), dtype=float) + self.shift
@@ -107,7 +91,7 @@ class Fitted:
         if self.model.growth == "flat":
             return np.zeros((len(stamps), 1))
         self.model.uncertainty_samples = PATHS
-        paths = self.model.predictive_samples(_frame(stamps, regressors(self.events, stamps, HOUR), self.zone))["trend"]
+        paths = self.model.predictive_samples(_frame(stamps, regressors(self.events, stamps, HOUR), self.zone, self.scale))["trend"]
         self.model.uncertainty_samples = 0
         return np.asarray(paths, dtype=float)
 
@@ -129,15 +113,6 @@ class ProphetEngine:
             yield _outcome(future, waiting.pop(future))
 
 
-def task(panel: Panel, series: Series, plan: Plan) -> Task:
-    """What a worker needs of the panel."""
-    values = panel.hourly[series].dropna()
-    span = panel.start - values.index[0]
-    since = panel.start - (YEARLY_HISTORY if span >= YEARLY_AFTER else HISTORY)
-    samples = panel.samples[series].loc[panel.now - RESIDUAL_SPAN :]
-    return Task(series, values.loc[since:], samples, panel.touching(series), plan.hours(panel), plan.band(panel), panel.grain, plan.seed, panel.clock(series))
-
-
 def _outcome(future: Future[EngineResult], series: Series) -> EngineResult:
     """The result, or the reason why there is none; raises HeadroomError where the worker itself died."""
     error = future.exception()
@@ -155,34 +130,36 @@ def fit_series(job: Task) -> EngineResult:
     began = time.perf_counter()
     with _quiet(), _seeded(job):
         fitted = fit(job)
+        ahead, recent = (fitted.curve(stamps, HOUR) for stamps in (job.ahead, pd.DatetimeIndex(job.recent.index)))
+        band, samples = (fitted.curve(stamps, job.grain) for stamps in (job.band, pd.DatetimeIndex(job.samples.index)))
         spread = fitted.spread(job.ahead)
-        forecasts, bands = _forecasts(job, fitted, spread), _bands(job, fitted, spread)
-    row = [*job.series, "fitted", None, fitted.label, len(job.hours), time.perf_counter() - began]
-    return EngineResult(forecasts, bands, pd.DataFrame([row], columns=FIT_COLUMNS))
+    curve = Curve(fitted.scale, ahead, recent, band, samples, spread, fitted.widened, fitted.label)
+    return answer(job, curve, time.perf_counter() - began)
 
 
 def fit(job: Task) -> Fitted:
     """Prophet on the logarithm of the hours."""
     stamps, scale = pd.DatetimeIndex(job.hours.index), LogScale.of(job.hours.to_numpy())
     logs = scale.log(job.hours.to_numpy())
-    events = _learnable(job.events, stamps)
+    events = learnable(job.events, stamps)
     columns = regressors(events, stamps, HOUR)
-    model = _model(stamps[-1] - stamps[0] + HOUR, list(columns))
-    model.fit(_frame(stamps, columns, job.zone).assign(y=logs), seed=job.seed, timeout=FIT_TIMEOUT_SECONDS)
+    model = _model(job, list(columns))
+    model.fit(_frame(stamps, columns, job.zone, scale).assign(y=logs), seed=job.seed, timeout=FIT_TIMEOUT_SECONDS)
     cast("Any", model.stan_backend).cleanup()
     bare = Fitted(model, scale, events, job.zone, 0.0, np.empty(0), 1.0, "")
     residuals = pd.Series(logs - bare.curve(stamps, HOUR), index=stamps)
     shift = float(residuals.loc[stamps[-1] - LEVEL_SPAN :].median())
     days, label = residuals.resample("D").mean().to_numpy(), _label(model, list(columns), job.zone)
-    return replace(bare, shift=shift, days=days, widened=_widened(len(logs), model), label=label)
+    return replace(bare, shift=shift, days=days, widened=widened(len(logs), model.params["beta"].shape[1] + 2), label=label)
 
 
-def _model(span: pd.Timedelta, columns: list[str]) -> Prophet:
+def _model(job: Task, columns: list[str]) -> Prophet:
     """An unfitted Prophet for a history of this length."""
+    span, by_history = job.span, "linear" if job.span >= SLOPE_AFTER else "flat"
     model = Prophet(
-        growth="linear" if span >= SLOPE_AFTER else "flat",
+        growth="logistic" if job.growth == "logistic" else by_history,
         daily_seasonality=cast("Any", DAILY_ORDER),
-        weekly_seasonality=cast("Any", next(order for least, order in WEEKLY_ORDER if span >= least)),
+        weekly_seasonality=cast("Any", weekly_order(span)),
         yearly_seasonality=cast("Any", span >= YEARLY_AFTER),
         changepoint_prior_scale=TREND_PRIOR,
         uncertainty_samples=0,
@@ -192,60 +169,15 @@ def _model(span: pd.Timedelta, columns: list[str]) -> Prophet:
     return model
 
 
-def _learnable(events: pd.DataFrame, stamps: pd.DatetimeIndex) -> pd.DataFrame:
-    """Without the kinds of event that the history has hardly seen."""
-    seen = regressors(events, stamps, HOUR).sum()
-    rare = {column.removeprefix("event_") for column, hours in seen.items() if hours < EVENT_HOURS}
-    return events[~events["kind"].isin(rare)]
-
-
-def _widened(observations: int, model: Prophet) -> float:
-    """Residuals are smaller than errors, because each coefficient took its share: the usual correction for degrees of freedom."""
-    coefficients = model.params["beta"].shape[1] + 2
-    return float(np.sqrt(observations / max(observations - coefficients, observations / 10)))
-
-
 def _label(model: Prophet, columns: list[str], zone: str) -> str:
     seasons = ", ".join(f"{name} {season['fourier_order']}" for name, season in model.seasonalities.items())
     known = f", {', '.join(column.removeprefix('event_') for column in columns)}" if columns else ""
     return f"prophet, log scale, {model.growth} trend, {seasons}, clock of {zone}{known}"
 
 
-def _forecasts(job: Task, fitted: Fitted, spread: Reals) -> pd.DataFrame:
-    """Rows of `forecasts`. The expected value is a mean: the curve, scaled so that the fitted and the measured total of the last four weeks agree."""
-    curve = fitted.curve(job.ahead, HOUR)
-    quantiles = fitted.scale.value(curve[:, None] + spread)
-    recent = job.hours.loc[job.hours.index[-1] - RESIDUAL_SPAN :]
-    total = fitted.scale.value(fitted.curve(pd.DatetimeIndex(recent.index), HOUR)).sum()
-    yhat = fitted.scale.value(curve) * (recent.sum() / total)
-    return pd.DataFrame(dict(zip(FORECAST_COLUMNS, [*job.series, job.ahead, yhat, *quantiles.T], strict=True)))
-
-
-def _bands(job: Task, fitted: Fitted, spread: Reals) -> pd.DataFrame:
-    """Rows of `bands`: the hourly curve at each stamp, as wide as the samples' residuals about it; after the last sample it widens as the forecast does."""
-    curve = fitted.curve(job.band, job.grain)
-    chosen = [list(QUANTILES.values()).index(level) for level in BAND_LEVELS.values()]
-    since = np.asarray((job.band - job.ahead[0]) / HOUR)
-    factors = interpolate(widening(spread[:, chosen]), np.arange(len(spread), dtype=float), since)
-    bounds = fitted.scale.value(curve[:, None] + factors * _measured(job, fitted, spread[0, chosen]))
-    columns = dict(zip(BAND_LEVELS, bounds.T, strict=True))
-    identity = dict(zip(Series._fields, job.series, strict=True))
-    return pd.DataFrame({**identity, "ts": job.band, "expected": fitted.scale.value(curve), **columns})[BAND_COLUMNS]
-
-
-def _measured(job: Task, fitted: Fitted, otherwise: Reals) -> Reals:
-    """Offsets of the bounds from the curve, as the samples of the last four weeks lay about it; `otherwise` where there are too few."""
-    samples = job.samples.dropna()
-    if len(samples) < 1.0 / min(BAND_LEVELS.values()):
-        return otherwise
-    stamps = pd.DatetimeIndex(samples.index)
-    residuals = fitted.scale.log(samples.to_numpy()) - fitted.curve(stamps, job.grain)
-    return measured_spread(fitted.widened * residuals, list(BAND_LEVELS.values()))
-
-
-def _frame(stamps: pd.DatetimeIndex, columns: pd.DataFrame, zone: str) -> pd.DataFrame:
-    """Prophet's input: local stamps without a zone, which it refuses, and the regressors."""
-    return columns.reset_index(drop=True).assign(ds=stamps.tz_convert(zone).tz_localize(None))
+def _frame(stamps: pd.DatetimeIndex, columns: pd.DataFrame, zone: str, scale: LogScale) -> pd.DataFrame:
+    """Prophet's input: local stamps without a zone, which it refuses, the regressors, and the bounds of the scale, which only a logistic trend reads."""
+    return columns.reset_index(drop=True).assign(ds=stamps.tz_convert(zone).tz_localize(None), cap=scale.ceiling, floor=LOG_FLOOR)
 
 
 @contextmanager

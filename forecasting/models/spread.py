@@ -14,6 +14,7 @@ Reals = npt.NDArray[np.float64]
 
 # Zeros are finite on the log scale as a fiftieth of the usual value: low enough for any night, high enough that one zero does not bend a fit.
 FLOOR_SHARE = 0.02
+LOG_FLOOR = float(np.log(FLOOR_SHARE))
 # Uncertainty that is carried 90 days ahead on a log scale knows no bound; beyond ten times the largest value ever measured it says nothing.
 CEILING = 10.0
 # Strata of the noise; Hazen's quantiles of their midpoints are those of the normal distribution, within 0.1 % at 2.5 %.
@@ -35,13 +36,18 @@ class LogScale:
         held = values[np.isfinite(values)]
         return cls(float(np.median(held[held > 0.0])), float(held.max()))
 
+    @property
+    def ceiling(self) -> float:
+        """The most that is believed, as a logarithm."""
+        return float(np.log(CEILING * self.highest / self.usual))
+
     def log(self, values: Reals) -> Reals:
         """To the log scale; NaN stays NaN."""
         return np.log(np.maximum(values, FLOOR_SHARE * self.usual) / self.usual)
 
     def value(self, logs: Reals) -> Reals:
         """Back to the unit of the series: zero where the floor stands for zero, and at most ten times the highest value that was measured."""
-        found = self.usual * np.exp(np.minimum(logs, np.log(CEILING * self.highest / self.usual)))
+        found = self.usual * np.exp(np.minimum(logs, self.ceiling))
         return np.where(found > FLOOR_SHARE * self.usual, found, 0.0)
 
 

@@ -19,7 +19,7 @@ from forecasting.models.engine import IDENTITY, EngineResult
 
 RESULT_TABLES = EngineResult._fields
 # Every table that a refresh writes by run; the later ones are there once their step is.
-TABLES_BY_RUN = (*RESULT_TABLES, "peaks", "scores", "anomalies", "incidents")
+TABLES_BY_RUN = (*RESULT_TABLES, "peaks", "paths", "scores", "licences", "backtests", "anomalies", "incidents")
 # Runs whose rows are kept: enough to compare with a week of daily refreshes.
 KEEP_RUNS = 10
 # A run without a row in `runs` is being made, or died; no refresh takes a day.

@@ -20,6 +20,7 @@ from data.lake import Lake
 from data.queries import Extent
 from forecasting.models.engine import IDENTITY, Engine, Plan
 from forecasting.models.panel import Panel
+from forecasting.models.panel_engine import PanelEngine
 from forecasting.refresh.progress import Telling
 from forecasting.refresh.publishing import RunRow, carry_over, new_run_id, publish, tidy, write
 from forecasting.refresh.reading import chosen, measured, panel_of
@@ -36,7 +37,7 @@ def _prophet() -> Engine:
     return ProphetEngine()
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet}
+ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet, "panel": PanelEngine}
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         "bands": published,
         "fit": [{"series": each["series"]} for each in published],
         "completeness": [{"days": 3}],
+        "futures": [{"level": level, "metric": "egress_gbps", "statistic": "peak"} for level in ("site", "region", "global")],
     }
 
 

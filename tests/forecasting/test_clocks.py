@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from data.schema import Series
 from forecasting.models.clocks import changes, clock, known
 from forecasting.models.engine import Plan
+from forecasting.models.history import task
 from forecasting.models.panel import Sources, build
-from forecasting.models.prophet_engine import fit_series, task
+from forecasting.models.prophet_engine import fit_series
 
 ZONES = {"nyc": "America/New_York", "yyz": "America/Toronto", "fra": "Europe/Berlin", "nrt": "Asia/Tokyo", "odd": "Mars/Olympus"}
 REGIONS = {"nyc": "world", "yyz": "world", "fra": "world", "nrt": "world", "odd": "world"}

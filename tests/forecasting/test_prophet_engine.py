@@ -1,4 +1,4 @@
-"""Prophet behind the interface, on short series, sound ones and spoiled ones."""
+"""The engines behind the interface, on short series, sound ones and spoiled ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,9 @@ import pytest
 from data.errors import HeadroomError
 from data.schema import QUANTILES, TABLES, Series, validate
 from forecasting.models import prophet_engine
-from forecasting.models.engine import EngineResult, Plan
+from forecasting.models.engine import Engine, EngineResult, Plan
 from forecasting.models.panel import Panel
+from forecasting.models.panel_engine import PanelEngine
 from forecasting.models.prophet_engine import ProphetEngine
 from tests.forecasting.networks import NOW, Here, daily, event, no_events, panel_of, rows, stamps_of
 
@@ -47,22 +48,27 @@ REFUSED = {
 }
 
 
-def results(panel: Panel, plan: Plan = SHORT) -> EngineResult:
+def results(panel: Panel, plan: Plan = SHORT, engine: Engine | None = None) -> EngineResult:
     """All parts of a forecast in one."""
-    parts = list(ProphetEngine().forecast(panel, plan, Here()))
+    parts = list((engine or ProphetEngine()).forecast(panel, plan, Here()))
     whole = [[frame for part in parts if len(frame := getattr(part, name))] for name in EngineResult._fields]
     return EngineResult(*(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame() for frames in whole))
 
 
+@pytest.fixture(scope="module", params=[ProphetEngine(), PanelEngine()], ids=["prophet", "panel"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return cast("Engine", request.param)
+
+
 @pytest.fixture(scope="module")
-def made() -> EngineResult:
+def made(engine: Engine) -> EngineResult:
     """What becomes of every series, sound or spoiled, in one panel."""
     values = FITTED | {key: spoiled for key, (spoiled, _) in REFUSED.items()}
     doubled = rows("doubled", HOURS, SOUND)
     frames = [rows(key, HOURS, held) for key, held in values.items()]
     missing = rows("nothing", HOURS, SOUND, completeness=0.1).assign(completeness=np.where(WITHIN == 0, 1.0, 0.1))
     masked = no_events(event(f"{HOURS[0]:%Y-%m-%d %H:%M}", 1.0, scope="nothing", treatment="mask"))
-    return results(panel_of(*frames, doubled, doubled.sample(frac=1, random_state=1), missing, events=masked))
+    return results(panel_of(*frames, doubled, doubled.sample(frac=1, random_state=1), missing, events=masked), engine=engine)
 
 
 @pytest.mark.parametrize("key", [*FITTED, "doubled"])
@@ -140,29 +146,29 @@ def wandering() -> Panel:
     return panel_of(rows("fra-01", stamps, daily(stamps) * np.exp(slopes.cumsum())))
 
 
-def test_the_same_seed_gives_the_same_numbers() -> None:
-    first, again = (results(wandering()) for _ in range(2))
+def test_the_same_seed_gives_the_same_numbers(engine: Engine) -> None:
+    first, again = (results(wandering(), engine=engine) for _ in range(2))
     assert first.forecasts.equals(again.forecasts)
     assert first.bands.equals(again.bands)
 
 
-def test_doubt_grows_with_the_horizon_where_growth_has_changed_before() -> None:
-    ahead = results(wandering(), Plan(pd.Timedelta(days=40), SHORT.band_back, SHORT.band_ahead)).forecasts
+def test_doubt_grows_with_the_horizon_where_growth_has_changed_before(engine: Engine) -> None:
+    ahead = results(wandering(), Plan(pd.Timedelta(days=40), SHORT.band_back, SHORT.band_ahead), engine=engine).forecasts
     width = np.log(ahead["q975"] / ahead["q025"])
     assert width.iloc[-24:].mean() > 1.2 * width.iloc[:24].mean()
 
 
-def test_growth_is_carried_on() -> None:
+def test_growth_is_carried_on(engine: Engine) -> None:
     stamps, plan = stamps_of(90), Plan(pd.Timedelta(days=45), SHORT.band_back, SHORT.band_ahead)
     doubling = np.log(2.0) / 90 / 24
-    found = results(panel_of(rows("fra-01", stamps, daily(stamps) * np.exp(doubling * np.arange(len(stamps))))), plan)
+    found = results(panel_of(rows("fra-01", stamps, daily(stamps) * np.exp(doubling * np.arange(len(stamps))))), plan, engine=engine)
     ahead = found.forecasts.set_index("ts")
     truth = daily(pd.DatetimeIndex(ahead.index), noise=0.0) * np.exp(doubling * (len(stamps) + np.arange(len(ahead))))
     assert "linear trend" in found.fits["model"][0]
     assert np.abs(ahead["q50"] / truth - 1).mean() < 0.06
 
 
-def test_an_announced_event_lifts_the_forecast_and_an_outage_does_not_sink_it() -> None:
+def test_an_announced_event_lifts_the_forecast_and_an_outage_does_not_sink_it(engine: Engine) -> None:
     stamps = stamps_of(28)
     values, cups = daily(stamps), []
     for day in (3, 10, 17, 24):
@@ -172,7 +178,7 @@ def test_an_announced_event_lifts_the_forecast_and_an_outage_does_not_sink_it() 
     coming = NOW.floor("D") + pd.Timedelta(days=1, hours=18)
     values[300:310] *= 0.5
     known = no_events(*cups, event(f"{coming:%Y-%m-%d %H:%M}", 4.0, scope="eu"), event(f"{stamps[300]:%Y-%m-%d %H:%M}", 10.0, scope="fra-01", treatment="mask"))
-    found = results(panel_of(rows("fra-01", stamps, values), events=known))
+    found = results(panel_of(rows("fra-01", stamps, values), events=known), engine=engine)
     ahead = found.forecasts.set_index("ts")
     during = (ahead.index >= coming) & (ahead.index < coming + pd.Timedelta(hours=4))
     truth = daily(pd.DatetimeIndex(ahead.index), noise=0.0)
@@ -182,14 +188,14 @@ def test_an_announced_event_lifts_the_forecast_and_an_outage_does_not_sink_it() 
     assert found.fits["model"][0].endswith(", tournament")
 
 
-def test_bands_hold_what_they_say_and_widen_ahead() -> None:
+def test_bands_hold_what_they_say_and_widen_ahead(engine: Engine) -> None:
     fine = stamps_of(28, "15min")
     values = daily(fine, noise=0.1)
     hours = rows("fra-01", fine, values).assign(ts=fine.floor("h")).groupby(["level", "key", "ts"], as_index=False).mean()
     panel = panel_of(hours)
     samples = pd.DataFrame({Series("site", "fra-01", "egress_gbps"): values}, index=fine)
     panel = Panel(panel.hourly, samples.set_axis(panel.hourly.columns, axis=1), panel.events, panel.regions, panel.weights, NOW, pd.Timedelta("15min"))
-    band = results(panel).bands.set_index("ts")
+    band = results(panel, engine=engine).bands.set_index("ts")
     past = band[band.index < NOW]
     measured = pd.Series(values, index=fine).loc[past.index]
     for name, share in (("80", 0.8), ("95", 0.95)):
@@ -217,6 +223,17 @@ def test_a_worker_that_dies_ends_the_refresh_with_a_remedy() -> None:
 
     with pytest.raises(HeadroomError, match=r"A worker process died over site/fra-01/egress_gbps.*`--workers 1`"):
         list(ProphetEngine().forecast(panel_of(rows("fra-01", HOURS, SOUND)), SHORT, Dying()))
+
+
+def test_a_logistic_trend_levels_off_below_its_ceiling_by_the_reference_engine(engine: Engine) -> None:
+    stamps = stamps_of(90)
+    growing = daily(stamps) * np.exp(np.log(4.0) / 90 / 24 * np.arange(len(stamps)))
+    plan = Plan(pd.Timedelta(days=90), SHORT.band_back, SHORT.band_ahead, growth="logistic")
+    found = results(panel_of(rows("fra-01", stamps, growing)), plan, engine)
+    assert found.fits["model"][0].startswith("prophet, log scale, logistic trend")
+    ahead = found.forecasts["q50"].to_numpy()
+    assert ahead.max() <= 10.0 * growing.max()
+    assert ahead[-24:].mean() < 4.0 * ahead[:24].mean()
 
 
 @pytest.fixture
