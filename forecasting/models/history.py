@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +14,27 @@ Reals = npt.NDArray[np.float64]
 Fit = TypeVar("Fit")
 
 
+class Known(Protocol):
+    """Regressors that are known ahead, (h, K, N), for any stamps."""
+
+    def __call__(self, stamps: pd.DatetimeIndex, /) -> Reals: ...
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """`measured` values (T, N), NaN where missing, at `stamps` (T), evenly spaced.
 
     seasons: cycles in steps, shortest first, such as 24 and 168; none where there is no cycle. fits: what models fitted to this very history, so that those
-    which share a fit do not repeat it.
+    which share a fit do not repeat it. zone: the IANA zone by whose clock the series live, none where the stamps say it themselves. known: events, where
+    there are any.
     """
 
     stamps: pd.DatetimeIndex
     measured: Reals
     seasons: tuple[int, ...] = ()
     fits: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    zone: str = ""
+    known: Known | None = None
 
     @property
     def step(self) -> pd.Timedelta:
@@ -44,15 +53,20 @@ class History:
 
     def until(self, count: int) -> History:
         """The first `count` steps, which know nothing of what came after."""
-        return History(self.stamps[:count], self.measured[:count], self.seasons)
+        return replace(self, stamps=self.stamps[:count], measured=self.measured[:count], fits={})
 
     def of(self, columns: npt.NDArray[Any]) -> History:
         """Some of the series."""
-        return History(self.stamps, self.measured[:, columns], self.seasons)
+        known = self.known
+        return replace(self, measured=self.measured[:, columns], fits={}, known=known and (lambda stamps: known(stamps)[:, :, columns]))
 
     def ahead(self, steps: int) -> pd.DatetimeIndex:
         """The stamps that follow."""
         return pd.DatetimeIndex(self.stamps[-1] + self.step * np.arange(1, steps + 1))
+
+    def clock(self, stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """What the series' clock shows at these stamps."""
+        return stamps.tz_convert(self.zone).tz_localize(None) if self.zone else stamps
 
 
 # Point forecasts (steps, series), that many steps ahead; finite wherever the series has a value at all.

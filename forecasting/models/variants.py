@@ -47,9 +47,10 @@ def panel_prophet(variant: Variant) -> Model:
         scale = LogScales.of(history.measured) if variant.log else None
         values = history.measured if scale is None else scale.log(history.measured)
         curves = _curves(history, variant, values)
-        found = extended(curves, history, steps, variant.trend)
+        parts = shared(history, ("ahead", variant.log, variant.order, variant.prior, steps), lambda: _ahead(curves, history, steps))
+        found = _extended(*parts, variant.trend, history.short)
         if variant.residuals:
-            missed = shared(history, ("residuals", variant.log, variant.order, variant.prior), lambda: values - curves.predict(history.stamps))
+            missed = shared(history, ("residuals", variant.log, variant.order, variant.prior), lambda: _missed(curves, history, values))
             found = found + carried(missed, history, steps)
         return found if scale is None else scale.value(found)
 
@@ -58,21 +59,29 @@ def panel_prophet(variant: Variant) -> Model:
 
 def panel_quantiles(history: History, steps: int, levels: Sequence[float]) -> Reals:
     """The panel's Prophet with its own bands, (steps, N, levels): what its users know, before anything is calibrated."""
-    return _curves(history, Variant(), history.measured).quantiles(history.ahead(steps), levels)
+    return _curves(history, Variant(), history.measured).quantiles(history.clock(history.ahead(steps)), levels)
 
 
 def _curves(history: History, variant: Variant, values: Reals) -> Curves:
-    return shared(history, ("curves", variant.log, variant.order, variant.prior), lambda: fit(history.stamps, values, _spec(history, variant)))
+    return shared(history, ("curves", variant.log, variant.order, variant.prior), lambda: fit(history.clock(history.stamps), values, _spec(history, variant)))
 
 
-def extended(curves: Curves, history: History, steps: int, trend: Trend) -> Reals:
-    """The fitted curve over the steps ahead, (steps, N), its trend as asked for."""
-    ahead = history.ahead(steps)
-    found = np.asarray(curves.predict(ahead), dtype=float)
+def _ahead(curves: Curves, history: History, steps: int) -> tuple[Reals, Reals, Reals]:
+    """The curve and its trend over the steps ahead, (steps, N), and the trend now, (1, N)."""
+    ahead = history.clock(history.ahead(steps))
+    return curves.predict(ahead), curves.trend(ahead), curves.trend(history.clock(history.stamps[-1:]))
+
+
+def _missed(curves: Curves, history: History, values: Reals) -> Reals:
+    """The residuals of the last long cycle, (t, N)."""
+    return np.asarray(values[-history.long :] - curves.predict(history.clock(history.stamps[-history.long :])))
+
+
+def _extended(curve: Reals, free: Reals, last: Reals, trend: Trend, cycle: int) -> Reals:
+    """The curve over the steps ahead, (steps, N), its trend as asked for."""
     if trend == "free":
-        return found
-    last, free = np.asarray(curves.trend(history.stamps[-1:])), np.asarray(curves.trend(ahead))
-    return found - free + last + (_damped(free - last, history.short) if trend == "damped" else 0.0)
+        return curve
+    return np.asarray(curve - free + last + (_damped(free - last, cycle) if trend == "damped" else 0.0))
 
 
 def _damped(rise: Reals, cycle: int) -> Reals:

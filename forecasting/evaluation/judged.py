@@ -1,0 +1,217 @@
+"""Series of a lake judged: what each would have been told at past origins, what is drawn therefore, and how good that was, as the rows that a run publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data.schema import HORIZONS, QUANTILES, Series
+from forecasting.evaluation import metrics
+from forecasting.evaluation.backtest import Backtest, Fold
+from forecasting.evaluation.cold_start import borrow
+from forecasting.evaluation.expect import Drawn, Learned, draw, learn, stamps_ahead
+from forecasting.evaluation.licence import BLEND
+from forecasting.evaluation.trials import Trials, forecast_of, of_model
+from forecasting.models.happenings import told_of_events
+from forecasting.models.history import History, Reals
+from forecasting.models.pool import PANEL, pool
+from forecasting.models.scopes import regressors
+
+LICENSED = "licensed"
+DAY_AND_WEEK = (24, 168)
+WEEK = DAY_AND_WEEK[1]
+BACKTEST_LEVELS = ("q025", "q10", "q90", "q975")
+AT = {name: place for place, name in enumerate(QUANTILES)}
+LEVELS = list(QUANTILES.values())
+# The week of past forecasts that is published is that of the newest origins; older ones count in the scores.
+WEEKS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Series that are judged together: hours (T, N) with one column for each, NaN where missing or masked, index UTC; the zone by whose clock they live.
+
+    events: for each series those that touch it, as `Panel.touching` gives them. mates: for each series the group whose shape it may borrow while it is young.
+    """
+
+    series: tuple[Series, ...]
+    hours: pd.DataFrame
+    zone: str
+    events: tuple[pd.DataFrame, ...]
+    mates: tuple[str, ...]
+
+    def history(self) -> History:
+        """The series as the pool sees them."""
+        kinds = sorted({str(kind) for held in self.events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
+        known = _Columns(self.events, tuple(f"event_{kind}" for kind in kinds)) if kinds else None
+        return History(pd.DatetimeIndex(self.hours.index), self.hours.to_numpy(float), DAY_AND_WEEK, zone=self.zone, known=known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Events as regressors, a column for each kind: (h, K, N)."""
+
+    events: tuple[pd.DataFrame, ...]
+    names: tuple[str, ...]
+
+    def __call__(self, stamps: pd.DatetimeIndex) -> Reals:
+        step = stamps[1] - stamps[0] if len(stamps) > 1 else pd.Timedelta(hours=1)
+        return np.stack([regressors(held, stamps, step).reindex(columns=list(self.names), fill_value=0.0).to_numpy() for held in self.events], axis=2)
+
+
+class Judged(NamedTuple):
+    """Rows without run_id: forecasts (point and quantiles; the baseline beside them), licences, scores, backtests. notes: what to know of a series."""
+
+    forecasts: pd.DataFrame
+    licences: pd.DataFrame
+    scores: pd.DataFrame
+    backtests: pd.DataFrame
+    notes: dict[Series, str]
+
+
+def judge(subject: Subject, horizon: int) -> Judged:
+    """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
+    history = subject.history()
+    models = pool(history.seasons)
+    learned = learn(history, horizon, models=models if history.known is None else told_of_events(models))
+    drawn = draw(learned)
+    scale = metrics.seasonal_scale(history.measured, history.short)
+    lent = borrow(history, drawn.point, drawn.quantiles, subject.mates)
+    weeks = list(past_weeks(learned))
+    return Judged(
+        _forecasts(subject, learned, drawn, lent.point, lent.quantiles),
+        _licences(subject, drawn, scale),
+        _scores(subject, learned, drawn, scale, weeks),
+        _backtests(subject, weeks),
+        {series: note for series, note in zip(subject.series, lent.notes, strict=True) if note},
+    )
+
+
+class PastWeek(NamedTuple):
+    """What would have been drawn at a past origin for the week after it: stamps (168), what came (168, N), and what `draw` said of it then."""
+
+    origin: pd.Timestamp
+    stamps: pd.DatetimeIndex
+    actual: Reals
+    drawn: Drawn
+    learned: Learned
+
+
+def past_weeks(learned: Learned) -> list[PastWeek]:
+    """The newest whole weeks after an origin, each drawn from what was known at its origin, oldest first."""
+    bands = tuple(band for band in learned.bands if band.last <= WEEK)
+    if not bands:
+        return []
+    short = [Fold(fold.origin, fold.forecasts[:, :WEEK], fold.actual[:WEEK]) for fold in learned.backtest.folds]
+    week = Learned(learned.history, bands, Backtest(learned.backtest.models, tuple(short)), learned.ahead[:, :WEEK])
+    found = []
+    for fold in [fold for fold in short if len(fold.actual) == WEEK][-WEEKS_SHOWN:]:
+        then = week.at(fold)
+        stamps = pd.DatetimeIndex(learned.history.stamps[fold.origin : fold.origin + WEEK])
+        found.append(PastWeek(stamps[0], stamps, fold.actual, draw(then), then))
+    return found
+
+
+def baseline_of(drawn: Drawn, learned: Learned) -> Reals:
+    """The best baseline's forecast, (H, N), in each band its own."""
+    found = np.empty_like(drawn.point)
+    for verdict, band in zip(drawn.verdicts, drawn.bands, strict=True):
+        places = np.array([learned.backtest.models.index(drawn.baselines[place]) for place in verdict.baseline])
+        found[band.first : band.last] = learned.ahead[places, band.first : band.last, np.arange(found.shape[1])[:, None]].T
+    return found
+
+
+def _long(subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals]) -> pd.DataFrame:
+    """Arrays (H, N) as rows, one for each series and stamp; a series without a value has none."""
+    count = len(stamps)
+    identity = {name: np.repeat([getattr(one, name) for one in subject.series], count) for name in Series._fields}
+    rows = pd.DataFrame({**identity, "ts": np.tile(stamps, len(subject.series)), **{name: values.T.ravel() for name, values in columns.items()}})
+    rows["ts"] = pd.DatetimeIndex(rows["ts"]).as_unit("us")
+    return rows[np.isfinite(rows[next(iter(columns))])]
+
+
+def _forecasts(subject: Subject, learned: Learned, drawn: Drawn, point: Reals, quantiles: Reals) -> pd.DataFrame:
+    columns = {"yhat": point, **{name: quantiles[:, :, place] for name, place in AT.items()}, "baseline": np.maximum(baseline_of(drawn, learned), 0.0)}
+    return _long(subject, stamps_ahead(learned), columns)
+
+
+def _backtests(subject: Subject, weeks: Sequence[PastWeek]) -> pd.DataFrame:
+    parts = []
+    for week in weeks:
+        drawn, then = week.drawn, week.learned
+        columns = {
+            "yhat": drawn.point,
+            "prophet": np.maximum(then.ahead[then.backtest.models.index(PANEL)].astype(float), 0.0),
+            "baseline": np.maximum(baseline_of(drawn, then), 0.0),
+            **{name: drawn.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS},
+        }
+        parts.append(_long(subject, week.stamps, columns).assign(origin=week.origin))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
+    rows = []
+    for place, series in enumerate(subject.series):
+        for licence, verdict in zip(drawn.licences(place), drawn.verdicts, strict=True):
+            own, other = verdict.blend_error[place] / scale[place], verdict.baseline_error[place] / scale[place]
+            licensed = licence.drawn == BLEND
+            rows.append({
+                **series._asdict(), "horizon": licence.horizon, "model": licence.drawn, "baseline": licence.baseline, "licensed": licensed,
+                "error": own if licensed else other, "baseline_error": other, "noise": licence.noise, "origins": licence.origins, "reason": licence.sentence,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+# Scores --------------------------------------------------------------------------------------------------------------------
+
+
+def _scores(subject: Subject, learned: Learned, drawn: Drawn, scale: Reals, weeks: Sequence[PastWeek]) -> pd.DataFrame:
+    """Errors of every model at all origins, and of what was drawn also how well its bands held in the weeks that are published."""
+    told = {name: of_model(learned.backtest, place, len(drawn.point)) for place, name in enumerate(learned.backtest.models)}
+    told |= {BLEND: drawn.blend_trials, LICENSED: drawn.trials}
+    parts = [_of_trials(subject, name, trials, drawn, scale) for name, trials in told.items() if len(trials.origins)]
+    parts += [_of_weeks(subject, weeks, scale)] if weeks else []
+    columns = [*Series._fields, "model", "horizon", "score", "value", "origins"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _of_trials(subject: Subject, model: str, trials: Trials, drawn: Drawn, scale: Reals) -> pd.DataFrame:
+    parts = []
+    for band in drawn.bands:
+        missed = trials.forecasts[:, band.first : band.last] - trials.actual[:, band.first : band.last]
+        count = int(np.isfinite(missed).any(axis=(1, 2)).sum())
+        if count:
+            flat, actual = _stacked(missed), np.where(np.isnan(_stacked(missed)), np.nan, _stacked(trials.actual[:, band.first : band.last]))
+            size = metrics.mean(np.abs(flat))
+            values = {"mase": size / scale, "wape": metrics.ratio(size, metrics.mean(np.abs(actual))),
+                      "bias": metrics.ratio(metrics.mean(flat), metrics.mean(np.abs(actual)))}  # fmt: skip
+            parts.append(_score_rows(subject, model, band.name, values, count))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _of_weeks(subject: Subject, weeks: Sequence[PastWeek], scale: Reals) -> pd.DataFrame:
+    parts = []
+    for name, (first, last) in HORIZONS.items():
+        if last <= WEEK:
+            actual = np.concatenate([week.actual[first:last] for week in weeks])
+            told = np.concatenate([week.drawn.quantiles[first:last] for week in weeks])
+            values = {"pinball": metrics.pinball(actual, told, LEVELS) / scale, "msis_95": metrics.msis(actual, told[:, :, 0], told[:, :, 6], 0.95, scale)}
+            values |= {f"coverage_{level}": metrics.coverage(actual, told[:, :, low], told[:, :, 6 - low]) for level, low in ((95, 0), (80, 1), (50, 2))}
+            parts.append(_score_rows(subject, LICENSED, name, values, len(weeks)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _stacked(values: Reals) -> Reals:
+    """(K, h, N) to (K x h, N)."""
+    return values.reshape(-1, values.shape[2])
+
+
+def _score_rows(subject: Subject, model: str, horizon: str, values: Mapping[str, Reals], origins: int) -> pd.DataFrame:
+    """One row for each series and score that has a value."""
+    frames = [pd.DataFrame([one._asdict() for one in subject.series]).assign(score=score, value=found) for score, found in values.items()]
+    rows = pd.concat(frames, ignore_index=True).assign(model=model, horizon=horizon, origins=origins)
+    return rows[np.isfinite(rows["value"])]

@@ -1,0 +1,66 @@
+"""Events for models that know nothing of them: a model sees the history without what events did to it, and its forecast gets what the coming ones will do.
+
+The effect of each kind of event on each series is that of the panel's log-scale curve with the events as regressors, learned from the history alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from forecasting.models.curve import Curves, Season, Spec, fit
+from forecasting.models.history import History, Known, Model, Reals, shared
+from forecasting.models.task import EVENT_HOURS, EVENT_PRIOR, TREND_PRIOR
+
+# A shape fine enough that the hours of an event are not blamed for what every such hour of the week has.
+ORDERS = (8, 6)
+# An effect beyond tenfold, either way, is a fault of the data or of the fit.
+LARGEST = float(np.log(10.0))
+
+
+def told_of_events(models: Mapping[str, Model]) -> dict[str, Model]:
+    """The same models, each aware of the history's events."""
+    return {name: _aware(model) for name, model in models.items()}
+
+
+def _aware(model: Model) -> Model:
+    def aware(history: History, steps: int) -> Reals:
+        if history.known is None:
+            return model(history, steps)
+        effect = shared(history, "effect", lambda: Effect.of(history, history.known))
+        return model(effect.without, steps) * effect.at(history.ahead(steps))
+
+    return aware
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What events do to the series of a history: `without` is that history as it would have been without them."""
+
+    curves: Curves
+    known: Known
+    learned: Reals
+    history: History
+    without: History
+
+    @classmethod
+    def of(cls, history: History, known: Known | None) -> Effect:
+        """Learn the effects; raises ValueError for a history that knows of no events."""
+        if known is None:
+            raise ValueError("the history knows of no events")
+        hours = history.step / pd.Timedelta(hours=1)
+        seasons = tuple(Season(f"every {season}", season * hours, min(order, season // 2)) for season, order in zip(history.seasons, ORDERS, strict=False))
+        columns = known(history.stamps)
+        learned = (columns.sum(axis=0) * hours >= EVENT_HOURS).astype(float)
+        spec = Spec(seasons, log=True, changepoint_prior=TREND_PRIOR)
+        curves = fit(history.clock(history.stamps), history.measured, spec, columns * learned, EVENT_PRIOR)
+        bare = cls(curves, known, learned, history, history)
+        return replace(bare, without=replace(history, measured=history.measured / bare.at(history.stamps), fits={}, known=None))
+
+    def at(self, stamps: pd.DatetimeIndex) -> Reals:
+        """The factor (h, N) by which events raise each series at each stamp; 1 where there are none."""
+        found = self.curves.components(self.history.clock(stamps), self.known(stamps) * self.learned)["regressors"]
+        return np.asarray(np.exp(np.clip(np.nan_to_num(found), -LARGEST, LARGEST)))
