@@ -4,10 +4,17 @@
     ├── ContractError     a table does not keep the contract (data/schema.py)
     ├── SnapshotError     a snapshot cannot be taken in at all
     ├── LakeError         the lake cannot be read or written
-    └── SettingError      a setting or an argument is not usable
+    ├── SettingError      a setting or an argument is not usable
+    ├── StoreError        the store of scenarios and plans cannot be opened, read or written
+    ├── ScenarioError     a scenario cannot be kept as it is: its name, its body, or the file that it comes from
+    └── ConflictError     somebody else changed the same thing meanwhile; it carries both versions
 
 A refusal to forecast or to plan is data (a recorded reason), never an exception.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 
 class HeadroomError(Exception):
@@ -33,3 +40,19 @@ class LakeError(HeadroomError):
 
 class SettingError(HeadroomError):
     """A setting or a command-line argument is not usable."""
+
+
+class StoreError(HeadroomError):
+    """The store of scenarios and plans cannot be opened, read or written, or does not hold what is asked for."""
+
+
+class ScenarioError(HeadroomError):
+    """A scenario cannot be kept as it is: its name, its body, or the file that it comes from."""
+
+
+class ConflictError(HeadroomError):
+    """Somebody else changed the same thing meanwhile. `yours` is what was to be written, `theirs` what stands there now; nothing was overwritten."""
+
+    def __init__(self, problem: str, *, yours: Any, theirs: Any, cause: str = "", remedy: str = "") -> None:
+        self.yours, self.theirs = yours, theirs
+        super().__init__(problem, cause=cause, remedy=remedy)

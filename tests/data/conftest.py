@@ -1,10 +1,17 @@
-"""Lakes that the tests of data/ read: made once for a session, never written to afterwards."""
+"""Lakes that the tests of data/ read: made once for a session, never written to afterwards. Stores of scenarios and plans: new for each test."""
 
 from __future__ import annotations
 
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from sqlalchemy import create_engine, make_url
 
 from data.lake import Lake
+from data.store import Store, open_store
 from tests.lakes import empty_lake, full_lake, partial_lake, stale_lake
 
 
@@ -30,3 +37,29 @@ def stale(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake without tables."""
     return empty_lake(tmp_path_factory.mktemp("empty") / "lake")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a store that does not exist yet: a file, and a database on the server that HEADROOM_TEST_POSTGRES names."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'kept' / 'scenarios.db'}"
+        return
+    server = os.environ.get("HEADROOM_TEST_POSTGRES")
+    if not server:
+        pytest.skip("no PostgreSQL: name a server where databases may be made in HEADROOM_TEST_POSTGRES, as postgresql://USER:PASSWORD@HOST/postgres")
+    name = f"headroom_{secrets.token_hex(6)}"
+    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+@pytest.fixture
+def store(store_place: str) -> Iterator[Store]:
+    """A new store, once of each kind."""
+    opened = open_store(store_place)
+    yield opened
+    opened.close()
