@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +45,8 @@ SAFE_RETENTION = timedelta(days=7)
 ROW_GROUP = 20_000
 # Tables of a remote lake that are probed for new versions at once.
 PROBES = 16
+# Under this name a commit keeps what its writer said about it.
+ABOUT = "headroom"
 # The newest version of a table that this process has seen, with the store's stamp on its log entry.
 _SEEN: dict[tuple[str, str], tuple[int, str]] = {}
 
@@ -70,12 +72,13 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a commit writes: rows, the dates they replace (None: append; empty: the whole table), and its marks."""
+    """What a commit writes: rows, the dates they replace (None: append; empty: the whole table), its marks, and what the history says of it."""
 
     rows: pa.Table | pa.RecordBatchReader
     dates: Sequence[date] | None = None
     whole: bool = False
     marks: Sequence[str] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Lake:
@@ -145,7 +148,7 @@ class Lake:
         return conform(TABLES[name], pa.table(rows))
 
     def history(self, name: str) -> list[dict[str, Any]]:
-        """Commits of a table, newest first: version, timestamp (UTC), operation, rows written."""
+        """Commits of a table, newest first: version, committed (UTC), operation, rows written, and what their writer said `about` them."""
         table = self.open(name)
         return [] if table is None else [_commit(entry) for entry in table.history()]
 
@@ -212,7 +215,11 @@ class Lake:
         rows = change.rows if isinstance(change.rows, pa.RecordBatchReader) else stored(contract, change.rows)
         replacing = change.whole or change.dates is not None
         # Without retries inside the library, a commit that lost the race surfaces here and the whole change is made anew.
-        properties = CommitProperties(app_transactions=[Transaction(mark, 1) for mark in change.marks] or None, max_commit_retries=0 if replacing else 15)
+        properties = CommitProperties(
+            custom_metadata={ABOUT: dict(change.about)} if change.about else None,
+            app_transactions=[Transaction(mark, 1) for mark in change.marks] or None,
+            max_commit_retries=0 if replacing else 15,
+        )
         how: dict[str, Any] = {"mode": "overwrite" if replacing else "append"}
         if change.dates is not None and not change.whole:
             how["predicate"] = _dates_predicate(contract, change.dates)
@@ -344,6 +351,7 @@ def _commit(entry: dict[str, Any]) -> dict[str, Any]:
         "committed": datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
         "operation": str(entry.get("operation", "")),
         "rows": metrics.get("num_added_rows") or metrics.get("numOutputRows"),
+        "about": entry.get(ABOUT) or {},
     }
 
 
