@@ -16,9 +16,11 @@ from data.queries.series import capacity_steps, events, history
 from data.queries.side_by_side import site_series
 from data.queries.sites import sites_now
 from data.queries.state_of_data import completeness, freshness, quarantined, snapshots, table_versions
+from data.queries.weekly import weekly
 
 __all__ = [
     "Counts", "Extent", "Fit", "Futures", "Run",
     "bands", "capacity_steps", "catalogue", "completeness", "counts", "events", "extent", "fit", "flows_at", "forecast", "freshness", "futures",
     "gaps", "headline", "history", "latest_run", "map_at", "quarantined", "runs", "search_index", "site_series", "sites_now", "snapshots", "table_versions",
+    "weekly",
 ]  # fmt: skip
