@@ -22,8 +22,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "queries": (),
     "pages": ("--lake", str(BENCH / "demo"), "--large", str(BENCH / "large")),
     "refresh": (),
+    "weekly": ("--lake", str(BENCH / "demo")),
 }
-NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large")}
+NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
 
 
 def main(arguments: list[str] | None = None) -> int:
