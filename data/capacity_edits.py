@@ -118,7 +118,7 @@ def onto_newest(lake: Lake, edit: Draft, scope: Scope = EVERYTHING) -> Draft:
     merged = pd.concat([newest.set_index(KEY).drop(mine, errors="ignore"), wanted[wanted.index.isin(mine)]]).reset_index()
     whole = draft(lake, base, merged)
     met = theirs[theirs.set_index(KEY).index.isin(mine)]
-    faults = [*whole.faults, *_unseen(edit.difference, scope)]
+    faults = [*edit.faults, *whole.faults, *_unseen(edit.difference, scope)]
     faults += _fault(met, "", "a step that nobody else has changed", "two people edited it at once", "compare both, and edit the newest version")
     return Draft(base, whole.rows, whole.difference, faults, whole.warnings)
 

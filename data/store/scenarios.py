@@ -96,8 +96,8 @@ class Scenarios:
         return self._added("created", [_fresh(name, packed(body), lake, author, run_id)])[0]
 
     def save(self, scenario_id: str, revision: int, body: Body, *, author: str = "", run_id: str | None = None) -> Scenario:
-        """Replace the body, and the run that it was made on; returns the scenario at its next revision."""
-        values = {"body": packed(body), "run_id": _checked_run(run_id)}
+        """Replace the body and, where it is named, the run that it was made on; returns the scenario at its next revision."""
+        values = {"body": packed(body)} | ({} if run_id is None else {"run_id": _checked_run(run_id)})
         return self._changed(scenario_id, "saved", author, revision, values)
 
     def rename(self, scenario_id: str, revision: int, name: str, *, author: str = "") -> Scenario:

@@ -166,6 +166,7 @@ def test_rows_that_cannot_be_kept_are_named(lake: Lake, added: dict[str, Any], c
     with pytest.raises(ContractError, match=r"The edit has 1 faults; the first: column"):
         commit(lake, made, author="Ada")
     assert lake.version("capacity") == version
+    assert onto_newest(lake, made).faults == made.faults
 
 
 def test_what_is_seldom_meant_is_a_warning(lake: Lake) -> None:

@@ -144,7 +144,8 @@ def test_who_saves_second_is_shown_both(store: Store) -> None:
     with pytest.raises(ConflictError, match=r"'Growth' is at revision 2, and you saw revision 1.*Grace changed it at .* UTC.*keep yours under another") as met:
         scenarios.save(made.id, 1, other(3.0), author="Ada")
     assert met.value.theirs == theirs == scenarios.get(made.id)
-    assert met.value.yours["body"] == other(3.0)
+    assert met.value.yours == {"body": other(3.0)}
+    assert theirs.run_id == "r1"
     with pytest.raises(ConflictError) as met:
         scenarios.rename(made.id, 1, "Other")
     assert met.value.yours == {"name": "Other"}
