@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,9 +58,21 @@ def store_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store that was just made, to be copied: the migrations need not run for each test."""
+    path = tmp_path_factory.mktemp("migrated") / "scenarios.db"
+    open_store(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def store(store_place: str) -> Iterator[Store]:
+def store(store_place: str, migrated: Path) -> Iterator[Store]:
     """A new store, once of each kind."""
+    if store_place.startswith("sqlite"):
+        path = Path(store_place.removeprefix("sqlite:///"))
+        path.parent.mkdir()
+        shutil.copy(migrated, path)
     opened = open_store(store_place)
     yield opened
     opened.close()
