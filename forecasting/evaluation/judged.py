@@ -18,6 +18,7 @@ from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.trials import Trials, forecast_of, of_model
 from forecasting.models.happenings import told_of_events
 from forecasting.models.history import History, Reals
+from forecasting.models.panel import HOUR
 from forecasting.models.pool import PANEL, pool
 from forecasting.models.scopes import regressors
 
@@ -44,23 +45,30 @@ class Subject:
     events: tuple[pd.DataFrame, ...]
     mates: tuple[str, ...]
 
-    def history(self) -> History:
-        """The series as the pool sees them."""
+    def history(self, horizon: int) -> History:
+        """The series as the pool sees them, with the events of the past and of the hours ahead."""
+        stamps = pd.DatetimeIndex(self.hours.index)
         kinds = sorted({str(kind) for held in self.events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
-        known = _Columns(self.events, tuple(f"event_{kind}" for kind in kinds)) if kinds else None
-        return History(pd.DatetimeIndex(self.hours.index), self.hours.to_numpy(float), DAY_AND_WEEK, zone=self.zone, known=known)
+        known = _Columns.of(self.events, kinds, stamps.union(History(stamps, np.empty((0, 0))).ahead(horizon))) if kinds else None
+        return History(stamps, self.hours.to_numpy(float), DAY_AND_WEEK, zone=self.zone, known=known)
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Events as regressors, a column for each kind: (h, K, N)."""
+    """Events as regressors, a column for each kind, on the hours from `first` on: (hours, K, N)."""
 
-    events: tuple[pd.DataFrame, ...]
-    names: tuple[str, ...]
+    first: pd.Timestamp
+    grid: Reals
+
+    @classmethod
+    def of(cls, events: Sequence[pd.DataFrame], kinds: Sequence[str], hours: pd.DatetimeIndex) -> _Columns:
+        names = [f"event_{kind}" for kind in kinds]
+        columns = [regressors(held, hours, HOUR).reindex(columns=names, fill_value=0.0).to_numpy() for held in events]
+        return cls(hours[0], np.stack(columns, axis=2))
 
     def __call__(self, stamps: pd.DatetimeIndex) -> Reals:
-        step = stamps[1] - stamps[0] if len(stamps) > 1 else pd.Timedelta(hours=1)
-        return np.stack([regressors(held, stamps, step).reindex(columns=list(self.names), fill_value=0.0).to_numpy() for held in self.events], axis=2)
+        start = int((stamps[0] - self.first) / HOUR)
+        return self.grid[start : start + len(stamps)]
 
 
 class Judged(NamedTuple):
@@ -75,7 +83,7 @@ class Judged(NamedTuple):
 
 def judge(subject: Subject, horizon: int) -> Judged:
     """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
-    history = subject.history()
+    history = subject.history(horizon)
     models = pool(history.seasons)
     learned = learn(history, horizon, models=models if history.known is None else told_of_events(models))
     drawn = draw(learned)
@@ -121,7 +129,7 @@ def baseline_of(drawn: Drawn, learned: Learned) -> Reals:
     found = np.empty_like(drawn.point)
     for verdict, band in zip(drawn.verdicts, drawn.bands, strict=True):
         places = np.array([learned.backtest.models.index(drawn.baselines[place]) for place in verdict.baseline])
-        found[band.first : band.last] = learned.ahead[places, band.first : band.last, np.arange(found.shape[1])[:, None]].T
+        found[band.first : band.last] = learned.ahead[places, band.first : band.last, np.arange(found.shape[1])].T
     return found
 
 

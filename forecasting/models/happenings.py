@@ -31,7 +31,8 @@ def _aware(model: Model) -> Model:
         if history.known is None:
             return model(history, steps)
         effect = shared(history, "effect", lambda: Effect.of(history, history.known))
-        return model(effect.without, steps) * effect.at(history.ahead(steps))
+        ahead = shared(history, ("effect", steps), lambda: effect.at(history.ahead(steps)))
+        return model(effect.without, steps) * ahead
 
     return aware
 
