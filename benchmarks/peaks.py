@@ -186,8 +186,8 @@ def abilene(datasets: Path) -> Iterator[tuple[str, str, Stamps, Reals, list[Whol
 
 
 def held_back(cases: list[Case]) -> Iterator[tuple[str, str, Stamps, Reals, list[Whole], int]]:
-    """Simulated networks, the last 4 weeks held back; missing hours are filled by the same hour of the week before, so that sums mean the same at every
-    hour.""" for case in cases:
+    """Simulated networks, the last 4 weeks held back; missing hours are filled by those of the week before, so that sums always mean the same."""
+    for case in cases:
         sites = pd.DataFrame(case.history.hourly)
         full = sites.fillna(sites.shift(int(WEEK / HOUR))).bfill().to_numpy()
         yield case.data, case.metric, case.history.stamps, full, list(case.history.groups), 4 * int(WEEK / HOUR)

@@ -60,7 +60,7 @@ class History:
     """What was measured: hourly means (T, N) of sites at `stamps` (T,), UTC, NaN where missing, and the weekly statistics of sites and of groups of them.
 
     `groups` are positions of sites: regions, the network. `weekly` holds N + G series, the sites first, from the finest samples there are; its weeks are
-    those of the stamps. `known` gives regressors at any hour.
+    those of the stamps. `known` gives regressors at any hour. Raises ValueError where the parts do not fit each other.
     """
 
     stamps: Stamps
@@ -68,6 +68,11 @@ class History:
     groups: tuple[Whole, ...]
     weekly: Weekly
     known: Known | None = None
+
+    def __post_init__(self) -> None:
+        shape = (int((monday(self.stamps[-1]) - monday(self.stamps[0])) / WEEK) + 1, self.series)
+        if self.weekly.peak.shape != shape or self.weekly.p95.shape != shape or self.hourly.shape[0] != len(self.stamps):
+            raise ValueError(f"weekly statistics of shape {self.weekly.peak.shape} for {len(self.stamps)} hours; {shape}, of weeks and series, is needed")
 
     @property
     def series(self) -> int:
