@@ -15,7 +15,7 @@ from forecasting.evaluation.backtest import Backtest, Fold
 from forecasting.evaluation.cold_start import borrow
 from forecasting.evaluation.expect import Drawn, Learned, draw, learn, stamps_ahead
 from forecasting.evaluation.licence import BLEND
-from forecasting.evaluation.trials import Trials, forecast_of, of_model
+from forecasting.evaluation.trials import Trials, of_model
 from forecasting.models.happenings import told_of_events
 from forecasting.models.history import History, Reals
 from forecasting.models.panel import HOUR

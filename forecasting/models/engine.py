@@ -50,15 +50,24 @@ class Plan:
         return pd.date_range(panel.now - self.band_back, last, freq=panel.grain, inclusive="left", unit="us", name="ts")
 
 
+NOTHING = pd.DataFrame()
+
+
 class EngineResult(NamedTuple):
     """What became of some series, in the contract's columns without run_id: a row of `fits` for each, forecasts and bands of those that were fitted.
 
-    Values are in the unit of the metric, finite, never negative; quantiles do not fall as the level rises, and lower <= expected <= upper.
+    Values are in the unit of the metric, finite, never negative; quantiles do not fall as the level rises, and lower <= expected <= upper. An engine that
+    judges its models also gives licences, scores and backtests; one that simulates the coming weeks, peaks and the paths behind them.
     """
 
     forecasts: pd.DataFrame
     bands: pd.DataFrame
     fits: pd.DataFrame
+    licences: pd.DataFrame = NOTHING
+    scores: pd.DataFrame = NOTHING
+    backtests: pd.DataFrame = NOTHING
+    peaks: pd.DataFrame = NOTHING
+    paths: pd.DataFrame = NOTHING
 
 
 class Engine(Protocol):
@@ -67,7 +76,7 @@ class Engine(Protocol):
     name: str
 
     def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
-        """Results in parts, as they are ready; each series of the panel is in exactly one.
+        """Results in parts, as they are ready; the fit of each series of the panel is in exactly one.
 
         An engine gets the whole panel, so that it may fit all series at once; one that fits them one by one spreads them over the executor. A series that
         cannot be fitted is a row of `fits` with its reason, never an exception.

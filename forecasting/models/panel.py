@@ -28,6 +28,7 @@ OUTAGE_SHARE = 0.05
 OUTAGES_AT_MOST = 0.10
 # An event that masks less than a tenth of a region leaves the region's sum worth learning from; the rollups draw the same line.
 PART_THAT_MATTERS = 0.10
+NO_WEEKS = pd.DataFrame(columns=["level", "key", "metric", "week", "peak", "p95", "completeness"])
 _TOUCHING = ["kind", "start", "end", "treatment", "share"]
 
 
@@ -35,7 +36,8 @@ class Sources(NamedTuple):
     """What a panel is built of.
 
     hours: level, key, ts, completeness and a column for each metric, hourly means; samples: the same at the telemetry's grain, without completeness;
-    regions: region_id by site_id; events: as in the contract; now: the end of the telemetry; grain: its step; zones: IANA zone by site_id, where known.
+    regions: region_id by site_id; events: as in the contract; now: the end of the telemetry; grain: its step; zones: IANA zone by site_id, where known;
+    weeks: level, key, metric, week, peak, p95, completeness, of the samples of each week.
     """
 
     hours: pd.DataFrame
@@ -45,6 +47,7 @@ class Sources(NamedTuple):
     now: pd.Timestamp
     grain: pd.Timedelta
     zones: Mapping[str, str] = MappingProxyType({})
+    weeks: pd.DataFrame = NO_WEEKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Panel:
     hourly: rows are all hours that ended by `now` (UTC), columns are `Series`; NaN where missing or masked.
     samples: the newest part of the same columns at the step `grain`, masked alike.
     events: as in the contract. regions: region_id by site_id. weights: usual value by (site_id, metric). zones: IANA zone by site_id.
+    weeks: peak and P95 of the samples of each week, long, as in `Sources`.
     """
 
     hourly: pd.DataFrame
@@ -64,6 +68,7 @@ class Panel:
     now: pd.Timestamp
     grain: pd.Timedelta
     zones: Mapping[str, str] = field(default_factory=dict)
+    weeks: pd.DataFrame = field(default_factory=NO_WEEKS.copy)
 
     @property
     def series(self) -> list[Series]:
@@ -98,7 +103,7 @@ def build(sources: Sources, metrics: Sequence[str]) -> Panel:
     hours = hours.assign(**{metric: hours[metric].where(hours["completeness"] >= COMPLETE_ENOUGH) for metric in metrics})
     raw = wide(hours, metrics, axis).dropna(axis="columns", how="all")
     weights = {(column[1], column[2]): float(raw[column].median()) for column in raw.columns if column[0] == "site"}
-    bare = Panel(raw, raw, _filled(sources.events), sources.regions, weights, sources.now, sources.grain, sources.zones)
+    bare = Panel(raw, raw, _filled(sources.events), sources.regions, weights, sources.now, sources.grain, sources.zones, sources.weeks)
     hourly = without_outages(raw.mask(event_hours(bare)))
     return replace(bare, hourly=hourly, samples=_samples(sources, metrics, hourly))
 

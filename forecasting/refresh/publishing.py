@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 from data import training
 from data.lake import Change, Lake, Pin, files
 from data.queries import latest_run
-from data.schema import Series
+from data.schema import TABLES, Series
 from forecasting.models.engine import IDENTITY, EngineResult
 
 RESULT_TABLES = EngineResult._fields
 # Every table that a refresh writes by run; the later ones are there once their step is.
-TABLES_BY_RUN = (*RESULT_TABLES, "peaks", "paths", "scores", "licences", "backtests", "anomalies", "incidents")
+TABLES_BY_RUN = (*RESULT_TABLES, "anomalies", "incidents")
 # Runs whose rows are kept: enough to compare with a week of daily refreshes.
 KEEP_RUNS = 10
 # A run without a row in `runs` is being made, or died; no refresh takes a day.
@@ -68,7 +68,7 @@ def _append(lake: Lake, run_id: str, batch: Sequence[EngineResult]) -> None:
         frames = [frame for result in batch if len(frame := getattr(result, name))]
         if frames:
             rows = pd.concat(frames, ignore_index=True)
-            order = [column for column in (*IDENTITY, "ts") if column in rows]
+            order = [column for column in TABLES[name].key if column in rows]
             lake.append(name, pa.Table.from_pandas(rows.sort_values(order).assign(run_id=run_id), preserve_index=False))
 
 

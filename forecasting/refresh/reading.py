@@ -11,12 +11,14 @@ import pandas as pd
 from data import training
 from data.errors import LakeError, SettingError
 from data.lake import Lake, Pin
-from data.queries import Extent, extent
+from data.queries import Extent, extent, weekly
 from data.schema import DEMAND_METRICS
 from forecasting.models.panel import Panel, Sources, build
 
 # Three years let a yearly pattern show; four weeks of samples say how wide a band is.
 HISTORY, RECENT = pd.Timedelta(days=1095), pd.Timedelta(days=28)
+# Peaks are drawn from the weeks of the last thirteen months.
+WEEKS = pd.Timedelta(days=400)
 # An ingest makes the rollups in the same breath; a day behind, one has been cut off.
 ROLLUPS_BEHIND_AT_MOST = pd.Timedelta(days=1)
 
@@ -42,7 +44,8 @@ def panel_of(pin: Pin, held: Extent) -> Panel:
     sites, events = (lake.read(name, pin.version(name)).to_pandas() for name in ("sites", "events"))
     samples = training.samples(pin, metrics, held.now - RECENT, held.now)
     regions, zones = (sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone"))
-    return build(Sources(hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones), metrics)
+    weeks = weekly(pin, tuple(metrics), held.now - WEEKS, held.now)
+    return build(Sources(hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks), metrics)
 
 
 def chosen(panel: Panel, patterns: Sequence[str]) -> Panel:
