@@ -105,7 +105,7 @@ SCORES = Table(
         *_SERIES,
         Column("model", TEXT, "Model scored; peaks for the quantiles of the table peaks"),
         Column("horizon", TEXT, "Horizon band; week 1 to week 4 for peaks"),
-        Column("score", TEXT, "mase, wape, bias, pinball, coverage_50, coverage_80, coverage_95, msis_95; for peaks coverage_90, coverage_95"),
+        Column("score", TEXT, "mae, mase, wape, bias, pinball, coverage_50, coverage_80, coverage_95, msis_95; for peaks coverage_90, coverage_95"),
         Column("value", REAL, "Its value"),
         Column("origins", WHOLE, "Backtest origins behind it", "origins", low=0),
     ),
@@ -202,7 +202,7 @@ RUNS = Table(
         Column("fitted", WHOLE, "Series fitted", "series", low=0),
         Column("refused", WHOLE, "Series refused", "series", low=0),
         Column("failed", WHOLE, "Series failed", "series", low=0),
-        Column("licensed_share", REAL, "Share of series whose model beat the baseline", "ratio", required=False, low=0.0, high=1.0),
+        Column("licensed_share", REAL, "Share of series and horizons whose model beat the baseline", "ratio", required=False, low=0.0, high=1.0),
     ),
     ("run_id",),
 )

@@ -16,11 +16,10 @@ from forecasting.evaluation.cold_start import borrow
 from forecasting.evaluation.expect import Drawn, Learned, draw, learn, stamps_ahead
 from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.trials import Trials, of_model
-from forecasting.models.happenings import told_of_events
+from forecasting.models.happenings import EventColumns, told_of_events
 from forecasting.models.history import History, Reals
 from forecasting.models.panel import HOUR
 from forecasting.models.pool import PANEL, pool
-from forecasting.models.scopes import regressors
 
 LICENSED = "licensed"
 DAY_AND_WEEK = (24, 168)
@@ -48,27 +47,8 @@ class Subject:
     def history(self, horizon: int) -> History:
         """The series as the pool sees them, with the events of the past and of the hours ahead."""
         stamps = pd.DatetimeIndex(self.hours.index)
-        kinds = sorted({str(kind) for held in self.events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
-        known = _Columns.of(self.events, kinds, stamps.union(History(stamps, np.empty((0, 0))).ahead(horizon))) if kinds else None
-        return History(stamps, self.hours.to_numpy(float), DAY_AND_WEEK, zone=self.zone, known=known)
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """Events as regressors, a column for each kind, on the hours from `first` on: (hours, K, N)."""
-
-    first: pd.Timestamp
-    grid: Reals
-
-    @classmethod
-    def of(cls, events: Sequence[pd.DataFrame], kinds: Sequence[str], hours: pd.DatetimeIndex) -> _Columns:
-        names = [f"event_{kind}" for kind in kinds]
-        columns = [regressors(held, hours, HOUR).reindex(columns=names, fill_value=0.0).to_numpy() for held in events]
-        return cls(hours[0], np.stack(columns, axis=2))
-
-    def __call__(self, stamps: pd.DatetimeIndex) -> Reals:
-        start = int((stamps[0] - self.first) / HOUR)
-        return self.grid[start : start + len(stamps)]
+        hours = stamps.union(pd.date_range(stamps[-1], periods=horizon + 1, freq=HOUR))
+        return History(stamps, self.hours.to_numpy(float), DAY_AND_WEEK, zone=self.zone, known=EventColumns.of(self.events, hours))
 
 
 class Judged(NamedTuple):
@@ -195,7 +175,7 @@ def _of_trials(subject: Subject, model: str, trials: Trials, drawn: Drawn, scale
         if count:
             flat, actual = _stacked(missed), np.where(np.isnan(_stacked(missed)), np.nan, _stacked(trials.actual[:, band.first : band.last]))
             size = metrics.mean(np.abs(flat))
-            values = {"mase": size / scale, "wape": metrics.ratio(size, metrics.mean(np.abs(actual))),
+            values = {"mae": size, "mase": size / scale, "wape": metrics.ratio(size, metrics.mean(np.abs(actual))),
                       "bias": metrics.ratio(metrics.mean(flat), metrics.mean(np.abs(actual)))}  # fmt: skip
             parts.append(_score_rows(subject, model, band.name, values, count))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -220,6 +200,7 @@ def _stacked(values: Reals) -> Reals:
 
 def _score_rows(subject: Subject, model: str, horizon: str, values: Mapping[str, Reals], origins: int) -> pd.DataFrame:
     """One row for each series and score that has a value."""
-    frames = [pd.DataFrame([one._asdict() for one in subject.series]).assign(score=score, value=found) for score, found in values.items()]
-    rows = pd.concat(frames, ignore_index=True).assign(model=model, horizon=horizon, origins=origins)
+    identity = {name: [getattr(one, name) for one in subject.series] * len(values) for name in Series._fields}
+    told = {"score": np.repeat(list(values), len(subject.series)), "value": np.concatenate(list(values.values()))}
+    rows = pd.DataFrame({**identity, **told, "model": model, "horizon": horizon, "origins": origins})
     return rows[np.isfinite(rows["value"])]

@@ -5,14 +5,17 @@ The effect of each kind of event on each series is that of the panel's log-scale
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.history import History, Known, Model, Reals, shared
+from forecasting.models.panel import HOUR
+from forecasting.models.scopes import regressors
 from forecasting.models.task import EVENT_HOURS, EVENT_PRIOR, TREND_PRIOR
 
 # A shape fine enough that the hours of an event are not blamed for what every such hour of the week has.
@@ -35,6 +38,33 @@ def _aware(model: Model) -> Model:
         return model(effect.without, steps) * ahead
 
     return aware
+
+
+@dataclass(frozen=True, slots=True)
+class EventColumns:
+    """Events as regressors on a grid of hours from `first` on, (hours, K, N): how much of each hour, and of each series, events of each kind cover."""
+
+    first: pd.Timestamp
+    grid: Reals
+
+    @classmethod
+    def of(cls, events: Sequence[pd.DataFrame], hours: pd.DatetimeIndex) -> EventColumns | None:
+        """Of the events of each series, as `Panel.touching` gives them; None where there is none to learn from."""
+        kinds = sorted({str(kind) for held in events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
+        if not kinds:
+            return None
+        names = [f"event_{kind}" for kind in kinds]
+        columns = [regressors(held, hours, HOUR).reindex(columns=names, fill_value=0.0).to_numpy() for held in events]
+        return cls(hours[0], np.stack(columns, axis=2))
+
+    def __call__(self, stamps: pd.DatetimeIndex | npt.NDArray[np.datetime64]) -> Reals:
+        """(h, K, N) at hours of the grid, UTC; zero beyond it."""
+        index = pd.DatetimeIndex(stamps)
+        at = np.asarray(((index if index.tz else index.tz_localize("UTC")) - self.first) / HOUR).astype(np.int64)
+        held = (at >= 0) & (at < len(self.grid))
+        found = np.zeros((len(at), *self.grid.shape[1:]))
+        found[held] = self.grid[at[held]]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

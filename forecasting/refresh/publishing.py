@@ -44,6 +44,7 @@ class RunRow:
     fitted: int
     refused: int
     failed: int
+    licensed_share: float | None = None
 
 
 def new_run_id(started: datetime) -> str:
@@ -51,12 +52,12 @@ def new_run_id(started: datetime) -> str:
     return f"{started:{STAMP_FORMAT}}-{secrets.token_hex(2)}"
 
 
-def write(lake: Lake, run_id: str, results: Iterable[EngineResult]) -> Iterator[pd.DataFrame]:
-    """Write results in batches under a run that nobody sees yet; yields the rows of `fits` as they come in."""
+def write(lake: Lake, run_id: str, results: Iterable[EngineResult]) -> Iterator[EngineResult]:
+    """Write results in batches under a run that nobody sees yet; yields each as it comes in."""
     batch: list[EngineResult] = []
     for result in results:
         batch.append(result)
-        yield result.fits
+        yield result
         if sum(len(one.fits) for one in batch) >= BATCH:
             _append(lake, run_id, batch)
             batch = []

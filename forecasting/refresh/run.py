@@ -18,9 +18,9 @@ import pandas as pd
 
 from data.lake import Lake
 from data.queries import Extent
+from forecasting.evaluation.licensed import LicensedEngine
 from forecasting.models.engine import IDENTITY, Engine, Plan
 from forecasting.models.panel import Panel
-from forecasting.models.panel_engine import PanelEngine
 from forecasting.refresh.progress import Telling
 from forecasting.refresh.publishing import RunRow, carry_over, new_run_id, publish, tidy, write
 from forecasting.refresh.reading import chosen, measured, panel_of
@@ -37,7 +37,7 @@ def _prophet() -> Engine:
     return ProphetEngine()
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet, "panel": PanelEngine}
+ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet, "panel": LicensedEngine}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ def refresh(
         part = chosen(panel, only) if only else panel
         tidy(lake, started)
         telling.begin(len(part.series))
-        fits = _forecast(lake, run_id, maker, part, telling, _workers(executor, workers))
+        fits, licensed = _forecast(lake, run_id, maker, part, telling, _workers(executor, workers))
         if only:
             fits.append(carry_over(lake, pin, run_id, part.series))
-        summary = _published(lake, run_id, maker.name, held, pd.concat(fits, ignore_index=True), started, time.perf_counter() - clock)
+        summary = _published(lake, run_id, maker.name, held, pd.concat(fits, ignore_index=True), started, time.perf_counter() - clock, licensed)
         telling.end(str(summary))
     return summary
 
@@ -87,19 +87,23 @@ def _workers(executor: Executor | None, workers: int | None) -> AbstractContextM
     return pool(workers) if executor is None else nullcontext(executor)
 
 
-def _forecast(lake: Lake, run_id: str, engine: Engine, panel: Panel, telling: Telling, workers: AbstractContextManager[Executor]) -> list[pd.DataFrame]:
-    """Forecast and write; returns the rows of `fits`."""
-    fits = [pd.DataFrame(columns=[*IDENTITY, "status"])]
+def _forecast(
+    lake: Lake, run_id: str, engine: Engine, panel: Panel, telling: Telling, workers: AbstractContextManager[Executor]
+) -> tuple[list[pd.DataFrame], list[bool]]:
+    """Forecast and write; returns the rows of `fits`, and for each series and horizon that was judged whether its model is licensed."""
+    fits, licensed = [pd.DataFrame(columns=[*IDENTITY, "status"])], list[bool]()
     with workers as executor:
-        for rows in write(lake, run_id, engine.forecast(panel, Plan(), executor)):
-            fits.append(rows)
-            telling.advance(len(rows))
-    return fits
+        for result in write(lake, run_id, engine.forecast(panel, Plan(), executor)):
+            fits.append(result.fits)
+            licensed += result.licences["licensed"].tolist() if len(result.licences) else []
+            telling.advance(len(result.fits))
+    return [rows for rows in fits if len(rows)] or fits[:1], licensed
 
 
-def _published(lake: Lake, run_id: str, engine: str, held: Extent, fits: pd.DataFrame, started: datetime, seconds: float) -> Summary:
+def _published(lake: Lake, run_id: str, engine: str, held: Extent, fits: pd.DataFrame, started: datetime, seconds: float, licensed: Sequence[bool]) -> Summary:
     counts = {status: int((fits["status"] == status).sum()) for status in ("fitted", "refused", "failed")}
-    row = RunRow(run_id, held.telemetry_version, held.now, engine, json.dumps(versions()), git_commit(), started, seconds, **counts)
+    share = sum(licensed) / len(licensed) if licensed else None
+    row = RunRow(run_id, held.telemetry_version, held.now, engine, json.dumps(versions()), git_commit(), started, seconds, **counts, licensed_share=share)
     return Summary(run_id, publish(lake, row), seconds, fits)
 
 
