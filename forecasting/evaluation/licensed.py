@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import QUANTILES, Series
-from forecasting.evaluation.agreement import reconciled
+from forecasting.evaluation.agreement import bottom_up
 from forecasting.evaluation.foreseen import Foreseen, coming, foresee
 from forecasting.evaluation.judged import Judged, Subject, judge
 from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, Plan
@@ -20,8 +20,6 @@ from forecasting.models.task import HISTORY
 
 # Series that one worker judges at once: enough to share their fits, few enough that every worker has some.
 TOGETHER = 24
-# What a series missed by over the first week says how far it may be moved.
-WEEK, LEAST_VARIANCE = "1-7 d", 1e-12
 
 
 class LicensedEngine:
@@ -110,29 +108,29 @@ def changes(zone: str, hours: pd.DatetimeIndex) -> bytes:
 def _last(panel: Panel, judged: Sequence[Judged], curves: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
     """The forecasts of all series, adding up, Prophet's curve beside them; the peaks and paths."""
     found = _joined([one.forecasts for one in judged])
-    scores = _joined([one.scores for one in judged])
     if len(found):
-        found = agreeing(panel, found, scores)
+        found = agreeing(panel, found)
         beside = curves[[*IDENTITY, "ts", "yhat"]].rename(columns={"yhat": "prophet"})
         found = found.merge(beside, on=[*IDENTITY, "ts"], how="left")
     more = {name: _joined([getattr(one, name) for one in weeks]) for name in Foreseen._fields}
     return EngineResult(found, NOTHING, NOTHING, **more)
 
 
-def agreeing(panel: Panel, forecasts: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts whose sites add up to their regions and the network, moved as little as that takes; quantiles move with their point.
+def agreeing(panel: Panel, forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts whose regions and network are the sums of their sites, which measured better than forecasts of their own (docs/models.md).
 
-    A region with a site that has no forecast says more than its sites do, and stays as it is; so does the network.
+    Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more than its sites, and stays as it is.
     """
     parts = []
     for metric, rows in forecasts.groupby("metric", sort=False):
-        point = rows.pivot(index="ts", columns=["level", "key"], values="yhat")
+        point = rows.pivot_table(index="ts", columns=["level", "key"], values="yhat")
         sites, groups, names = _members(panel, str(metric), point)
-        columns = [*(("site", site) for site in sites), *names]
-        before = point[columns].to_numpy()
-        after = reconciled(before, groups, _variances(scores, str(metric), columns)) if groups else before
-        moved = pd.DataFrame(after - before, index=point.index, columns=pd.MultiIndex.from_tuples(columns, names=["level", "key"]))
-        parts.append(_moved(rows, moved.stack(["level", "key"]).rename("move").reset_index()))
+        summed = bottom_up(point["site"][sites].to_numpy(), groups)[:, len(sites) :] if groups else np.empty((len(point), 0))
+        moves = [
+            pd.DataFrame({"level": level, "key": key, "ts": point.index, "move": summed[:, place] - point[level, key].to_numpy()})
+            for place, (level, key) in enumerate(names)
+        ]
+        parts.append(_moved(rows, pd.concat(moves, ignore_index=True)) if moves else rows)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -147,15 +145,6 @@ def _members(panel: Panel, metric: str, point: pd.DataFrame) -> tuple[list[str],
             groups.append(np.array([place for place, site in enumerate(sites) if site in wanted]))
             names.append((level, key))
     return sites, groups, names
-
-
-def _variances(scores: pd.DataFrame, metric: str, columns: Sequence[tuple[str, str]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Squared errors over the first week, in proportion: the share of what a series carries that it missed by, where it was scored, by the usual one elsewhere."""
-    mine = scores[(scores["metric"] == metric) & (scores["model"] == "licensed") & (scores["horizon"] == WEEK) & (scores["score"] == "mae")]
-    errors = mine.set_index(["level", "key"])["value"].reindex(pd.MultiIndex.from_tuples(columns)).to_numpy(float)
-    known = errors[np.isfinite(errors)]
-    usual = float(np.median(known)) if len(known) else 1.0
-    return np.maximum(np.where(np.isfinite(errors), errors, usual) ** 2, LEAST_VARIANCE)
 
 
 def _moved(rows: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
