@@ -99,7 +99,11 @@ def test_a_partial_lake_says_what_is_missing_and_how_to_supply_it(open_page: Ope
     assert metrics(page)["Next run-out"] == "no forecast"
     assert "Over 80 % now" in metrics(page)
     bare = open_page("overview", without_flows)
-    assert metrics(bare)["Busiest site"] == "no data"
+    assert metrics(bare)["Run-out"] == "unknown", "without a capacity nothing is called far from running out"
+    assert not {"Busiest site", "Next run-out", "Over 80 % in 30 d"} & set(metrics(bare))
+    assert "**No capacity is declared for any site**" in words(bare)
+    assert "within their limits" not in words(bare)
+    assert "python -m data ingest PATH --table capacity" in words(bare)
     assert layer(bare, "flows") is None
     assert list(bare.button_group(key="state.layers").options) == ["Sites", "Labels"]
 
