@@ -20,6 +20,9 @@ HELP = {
     "unpublished": "No forecast has been published yet: `python -m forecasting refresh` fits and publishes one.",
 }
 
+# What the run-out of a site reads where a forecast, or its own peaks, tell.
+FORETOLD = ("over", "within", "beyond")
+
 
 def headline(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
     """Traffic, audience, how full and how soon, and how fresh. `sites`: a frame of sites_now in `scope`."""
@@ -30,7 +33,7 @@ def headline(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
             _traffic(metric, rows)
         if declared(counts, sites):
             _busiest(counts, sites)
-            _over_and_out(frame, counts)
+            _over_and_out(frame, counts, sites)
         else:
             _undeclared(sites)
         _freshness(frame)
@@ -72,8 +75,9 @@ def _undeclared(sites: pd.DataFrame) -> None:
     tile("Run-out", "unknown", "no capacity declared", help_=HELP["undeclared"])
 
 
-def _over_and_out(frame: Frame, counts: Counts) -> None:
-    if cached.latest_run(frame.pin) is None:
+def _over_and_out(frame: Frame, counts: Counts, sites: pd.DataFrame) -> None:
+    """How many run out soon, and which first; a run that holds none of these sites tells as little as no run."""
+    if cached.latest_run(frame.pin) is None or not sites["runout"].isin(FORETOLD).any():
         _unpublished(counts)
     else:
         _running_out(counts, frame.extent.now)

@@ -26,7 +26,7 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> None:
     """`sites`: a frame of sites_now, worst first."""
     rows = rows_of(sites, now)
     unit = theme.unit("egress_gbps", float(rows["Egress"].fillna(0.0).max()))
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### All sites")
         export.csv_button(rows.drop(columns=["Last 7 days"]), "sites", key="sites-csv", units=UNITS)
     event = st.dataframe(

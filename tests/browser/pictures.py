@@ -1,4 +1,4 @@
-"""What a test sees of the map and of the wire: pixels, places of sites in the window, and bytes."""
+"""What a test sees of a page: the map as pixels, places of sites in the window, lines of charts, files that are saved, and bytes on the wire."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -128,6 +129,29 @@ def reached(page: Page, path: str | None = None, **wanted: str) -> None:
         assert time.monotonic() < end, f"{page.url} does not come to say {path or ''} {wanted}"
         page.wait_for_timeout(100)
     settle(page)
+
+
+def lines(page: Page) -> list[int]:
+    """Of each chart of the page, how many lines or heat maps are drawn: those with a shape, not those that are only named."""
+    drawn: list[int] = page.evaluate("""() => [...document.querySelectorAll('.js-plotly-plot')].map(plot =>
+        [...plot.querySelectorAll('.scatterlayer path.js-line')].filter(line => (line.getAttribute('d') || '').length > 20).length
+        + plot.querySelectorAll('.heatmaplayer image').length)""")
+    return drawn
+
+
+def drawn(page: Page, charts: int) -> None:
+    """Wait until so many charts stand on the page, none of them empty."""
+    end = time.monotonic() + DRAWN / 1000
+    while len(lines(page)) != charts or min(lines(page), default=1) == 0:
+        assert time.monotonic() < end, f"{charts} charts should be drawn; lines in each: {lines(page)}, {page.url}"
+        page.wait_for_timeout(200)
+
+
+def saved(page: Page, button: Locator) -> tuple[str, bytes]:
+    """The name and the content of the file that a button gives."""
+    with page.expect_download(timeout=DRAWN) as download:
+        button.click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
 class Wire:
