@@ -134,7 +134,7 @@ def reached(page: Page, path: str | None = None, **wanted: str) -> None:
 def lines(page: Page) -> list[int]:
     """Of each chart of the page, how many lines or heat maps are drawn: those with a shape, not those that are only named."""
     drawn: list[int] = page.evaluate("""() => [...document.querySelectorAll('.js-plotly-plot')].map(plot =>
-        [...plot.querySelectorAll('.scatterlayer path.js-line')].filter(line => (line.getAttribute('d') || '').length > 20).length
+        [...plot.querySelectorAll('.scatterlayer path.js-line')].filter(line => (line.getAttribute('d') || '').length > 8).length
         + plot.querySelectorAll('.heatmaplayer image').length)""")
     return drawn
 

@@ -33,7 +33,7 @@ class Network(NamedTuple):
 
 NETWORKS = (
     Network("abilene", "NYCMng", "2004", "All 12 sites are within their limits"),
-    Network("p2p_live", "France", "2020", "No capacity is declared for any site"),
+    Network("p2p_live", "FR", "2020", "No capacity is declared for any site"),
 )
 
 
