@@ -26,7 +26,7 @@ def test_every_table_is_drawn_and_saved_with_what_it_shows(open_page: OpenPage) 
             page.get_by_role("radio", name=section.capitalize(), exact=True).click()
         reached(page, section=section)
         expect(page.get_by_test_id("stDataFrame").locator("canvas").first).to_be_visible()
-        name, csv = saved(page, page.get_by_role("button", name="CSV"))
+        name, csv = saved(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV"))
         assert name == f"{section}.csv"
         tables[section] = pd.read_csv(io.BytesIO(csv))
     assert set(tables["freshness"]["site_id"]) == {site[0] for site in lakes.SITES}
@@ -41,7 +41,7 @@ def test_completeness_is_a_heat_map_that_can_be_saved(open_page: OpenPage) -> No
     expect(page.locator(".js-plotly-plot")).to_contain_text("Completeness by site and day")
     _, png = saved(page, page.get_by_role("button", name="PNG of completeness"))
     assert png.startswith(b"\x89PNG")
-    _, csv = saved(page, page.get_by_role("button", name="CSV"))
+    _, csv = saved(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV"))
     days = pd.read_csv(io.BytesIO(csv))
     silent = days[days["site_id"] == "mad-01"]["completeness [ratio]"]
     assert silent.min() < 0.95
@@ -50,12 +50,12 @@ def test_completeness_is_a_heat_map_that_can_be_saved(open_page: OpenPage) -> No
 
 def test_a_link_opens_one_table_of_the_dictionary_and_another_is_a_choice_away(open_page: OpenPage) -> None:
     page = open_page("/data?section=dictionary&table=capacity")
-    _, csv = saved(page, page.get_by_role("button", name="CSV"))
+    _, csv = saved(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV"))
     assert pd.read_csv(io.BytesIO(csv))["column"].tolist() == [column.name for column in TABLES["capacity"].columns]
     page.get_by_role("combobox", name="Table", exact=True).click()
     page.get_by_role("option", name="events", exact=True).click()
     reached(page, table="events")
-    name, csv = saved(page, page.get_by_role("button", name="CSV"))
+    name, csv = saved(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV"))
     assert name == "dictionary-events.csv"
     assert pd.read_csv(io.BytesIO(csv))["column"].tolist() == [column.name for column in TABLES["events"].columns]
 

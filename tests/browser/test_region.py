@@ -95,7 +95,7 @@ def test_a_chart_is_saved_as_png_svg_and_csv(open_page: OpenPage) -> None:
     assert name == "Frankfurt-traffic.svg"
     assert svg.startswith(b"<svg")
     assert b"Egress, Frankfurt" in svg
-    name, csv = saved(page, page.get_by_role("button", name="CSV"))
+    name, csv = saved(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV"))
     assert name == "Frankfurt-traffic.csv"
     rows = pd.read_csv(io.BytesIO(csv))
     assert {"ts", "egress_gbps [Gbps]", "ingest_gbps [Gbps]", "egress_gbps_upper_95 [Gbps]"} <= set(rows.columns)
@@ -107,7 +107,7 @@ def test_the_numbers_open_as_a_table(open_page: OpenPage) -> None:
     page.get_by_text("Show the numbers as a table").click()
     expect(page.get_by_test_id("stDataFrame").locator("canvas").first).to_be_visible()
     settle(page)
-    _, csv = saved(page, page.get_by_role("button", name="CSV").last)
+    _, csv = saved(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").last)
     stamps = pd.to_datetime(pd.read_csv(io.BytesIO(csv))["ts"])
     assert stamps.is_monotonic_decreasing, "newest first"
 
