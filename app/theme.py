@@ -177,12 +177,14 @@ def count(value: float | None) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """A ratio as percent: '91 %', '4.2 %', '0.42 %'; no decimals from 10 up."""
+    """A ratio as percent: '91 %', '4.2 %', '0.42 %'; no decimals from 10 up, but what is not full does not read 100 %."""
     if missing(ratio) or ratio is None:
         return NO_DATA
     value = ratio * 100
     if value == 0:
         return "0 %"
+    if 99.5 <= value < 100:
+        return f"{math.floor(10 * value) / 10:.1f} %"
     decimals = 0 if abs(value) >= 9.95 else 1 if abs(value) >= 0.995 else 2
     return f"{value:,.{decimals}f} %"
 

@@ -69,27 +69,28 @@ def judge(signs: Signs) -> Verdict:
 
 def _findings(s: Signs) -> Iterator[Verdict]:
     """Everything worth a word, most urgent kind first."""
-    yield from _above(s.egress_utilisation, WATCH_UTILISATION, ACT_UTILISATION, "Egress is at {:.0%} of capacity.")
-    yield from _above(s.ingest_utilisation, WATCH_UTILISATION, ACT_UTILISATION, "Ingest is at {:.0%} of capacity.")
-    yield from _above(s.rebuffer_ratio, WATCH_REBUFFER, ACT_REBUFFER, "Viewers rebuffer {:.2%} of the time.")
-    yield from _above(s.playback_failure_ratio, WATCH_FAILURE, ACT_FAILURE, "{:.2%} of plays fail.")
-    yield from _above(s.startup_seconds, WATCH_STARTUP, ACT_STARTUP, "Playback starts after {:.1f} s.")
-    yield from _above(s.ingest_starved_ratio, WATCH_STARVED, ACT_STARVED, "{:.0%} of streams arrive starved.")
+    yield from _above(s.egress_utilisation, WATCH_UTILISATION, ACT_UTILISATION, "Egress is at {:.0f} % of capacity.")
+    yield from _above(s.ingest_utilisation, WATCH_UTILISATION, ACT_UTILISATION, "Ingest is at {:.0f} % of capacity.")
+    yield from _above(s.rebuffer_ratio, WATCH_REBUFFER, ACT_REBUFFER, "Viewers rebuffer {:.2f} % of the time.")
+    yield from _above(s.playback_failure_ratio, WATCH_FAILURE, ACT_FAILURE, "{:.2f} % of plays fail.")
+    yield from _above(s.startup_seconds, WATCH_STARTUP, ACT_STARTUP, "Playback starts after {:.1f} s.", factor=1.0)
+    yield from _above(s.ingest_starved_ratio, WATCH_STARVED, ACT_STARVED, "{:.0f} % of streams arrive starved.")
     yield from _running_out(s)
     if s.completeness_24h is not None and s.completeness_24h < WATCH_COMPLETENESS:
-        yield Verdict("watch", f"Only {s.completeness_24h:.0%} of the last 24 h arrived.")
+        yield Verdict("watch", f"Only {100 * s.completeness_24h:.0f} % of the last 24 h arrived.")
 
 
-def _above(value: float | None, watch: float, act: float, sentence: str) -> Iterator[Verdict]:
+def _above(value: float | None, watch: float, act: float, sentence: str, *, factor: float = 100.0) -> Iterator[Verdict]:
+    """A value at a limit or above it; what is no ratio is written with a factor of one."""
     if value is not None and value >= watch:
-        yield Verdict("act" if value >= act else "watch", sentence.format(value))
+        yield Verdict("act" if value >= act else "watch", sentence.format(value * factor))
 
 
 def _running_out(s: Signs) -> Iterator[Verdict]:
     """Late to order is act; passing the limit within the forecast's horizon is watch."""
-    limit = f"{RUNOUT_LIMIT:.0%}"
+    limit = f"{100 * RUNOUT_LIMIT:.0f} %"
     if s.runout == "over" and s.peak_7d_utilisation is not None:
-        yield Verdict("watch", f"Peaked at {s.peak_7d_utilisation:.0%} of capacity in the last 7 days, above {limit}.")
+        yield Verdict("watch", f"Peaked at {100 * s.peak_7d_utilisation:.0f} % of capacity in the last 7 days, above {limit}.")
     if s.runout != "within":
         return
     mid, lead = s.runout_mid_days, s.lead_time_days

@@ -34,7 +34,7 @@ OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 225, 110
 
 # Run-out, nearest last, so that it takes the colours of utilisation in the same order: the last one meets the eye first.
 RUNOUT_DAYS: tuple[float, ...] = (90.0, 60.0, 30.0)
-RUNOUT_WORDS: tuple[str, ...] = ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "over 80 % now")
+RUNOUT_WORDS: tuple[str, ...] = ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "already over 80 %")
 
 STATES: dict[str, theme.State] = {"ok": theme.OK, "watch": theme.WATCH, "act": theme.ACT, "unknown": theme.UNKNOWN}
 
@@ -189,7 +189,7 @@ def runout_words(site: Site, now: pd.Timestamp) -> str:
     """When a site passes 80 % of its capacity, as an interval or as the reason why that is not known."""
     if site["runout"] == "within":
         return theme.interval(site["runout_early"], site["runout_late"], now)
-    return {"over": "over 80 % now", "beyond": "not in 90 days", "no capacity": "unknown: no capacity declared"}.get(site["runout"], "unknown: no forecast")
+    return {"over": RUNOUT_WORDS[-1], "beyond": RUNOUT_WORDS[0], "no capacity": "no capacity declared"}.get(site["runout"], "no forecast")
 
 
 def flow_rows(flows: pd.DataFrame, placed: pd.DataFrame) -> list[Row]:

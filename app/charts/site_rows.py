@@ -53,11 +53,20 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
 
 
 def thinned(week: list[float | None] | None) -> list[float] | None:
-    """The highest of every few hours; NaN, which draws a gap, where all of them are missing. None for a week without any value."""
+    """The highest of every few hours; none for a week without any value.
+
+    Where all of them are missing the line goes straight on: a cell that is handed a hole shows its numbers as text and no line at all.
+    """
     hours = np.array([] if week is None else week, dtype=np.float32)
     whole = np.pad(hours, (0, -len(hours) % HOURS_A_POINT), constant_values=np.nan)
     points = np.fmax.reduce(whole.reshape(-1, HOURS_A_POINT), axis=1)
-    return None if np.isnan(points).all() else [round(value, 2) for value in points.tolist()]
+    known = np.flatnonzero(~np.isnan(points))
+    return None if known.size == 0 else [rounded(value) for value in np.interp(np.arange(len(points)), known, points[known]).tolist()]
+
+
+def rounded(value: float) -> float:
+    """Four significant digits: enough for a cell, for sites of Mbps as for sites of Tbps."""
+    return float(f"{value:.4g}")
 
 
 def peak(low: float, high: float) -> str:

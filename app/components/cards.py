@@ -22,10 +22,22 @@ def cards(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
     st.markdown("##### Where to look first")
     urgent = sites[sites["state"] != "ok"].head(MOST)
     if urgent.empty:
-        st.markdown(f":material/check_circle: All {len(sites)} sites are within their limits.")
+        _all_well(sites)
     with st.container(gap="xsmall"):
         for _, site in urgent.iterrows():
             _card(frame, scope, site)
+
+
+def _all_well(sites: pd.DataFrame) -> None:
+    """What was held against limits and found within them, and what could not be, for want of a capacity."""
+    bare = int((sites["utilisation"].isna() & sites["egress_capacity_gbps"].isna()).sum())
+    if bare < len(sites):
+        st.markdown(f":material/check_circle: {'The other' if bare else 'All'} {len(sites) - bare} sites are within their limits.")
+    if bare:
+        whose = "any site" if bare == len(sites) else f"{bare} of {len(sites)} sites"
+        st.markdown(f":material/help: **No capacity is declared for {whose}**: how full they run, and when they run out, is unknown.")
+        st.caption("Take in a table of capacities: site_id, direction (egress or ingest), effective_from, capacity_gbps, status (installed or planned).")
+        st.code("python -m data ingest PATH --table capacity", language="bash", wrap_lines=True)
 
 
 def _card(frame: Frame, scope: Scope, site: pd.Series) -> None:

@@ -14,11 +14,14 @@ from app.components.tile import has_values, tile
 LABELS = {"egress_gbps": "Egress", "ingest_gbps": "Ingest", "viewers": "Viewers"}
 HELP = {
     "busiest": "Traffic over capacity in the newest hour, egress or ingest, whichever is fuller. The line is its egress of the week.",
-    "undeclared": "Utilisation needs a declared capacity: `python -m data ingest PATH --table capacity`.",
+    "undeclared": "How full a site runs, and when it runs out, needs a declared capacity: `python -m data ingest PATH --table capacity`.",
     "over": "Sites whose expected traffic passes 80 % of the capacity then in force, by the newest forecast.",
     "runout": "From the earliest to the latest date at which it passes 80 % of its capacity (80 % interval).",
     "unpublished": "No forecast has been published yet: `python -m forecasting refresh` fits and publishes one.",
 }
+
+# What the run-out of a site reads where a forecast, or its own peaks, tell.
+FORETOLD = ("over", "within", "beyond")
 
 
 def headline(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
@@ -28,11 +31,11 @@ def headline(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
             _traffic(metric, rows)
-        _busiest(counts, sites)
-        if cached.latest_run(frame.pin) is None:
-            _unpublished(counts)
+        if declared(counts, sites):
+            _busiest(counts, sites)
+            _over_and_out(frame, counts, sites)
         else:
-            _running_out(counts, frame.extent.now)
+            _undeclared(sites)
         _freshness(frame)
 
 
@@ -56,6 +59,28 @@ def _busiest(counts: Counts, sites: pd.DataFrame) -> None:
         return
     week = sites.set_index("site_id").loc[counts.busiest_site_id, "week"]
     tile("Busiest site", theme.percent(counts.busiest_utilisation), plain(counts.busiest_name), week, HELP["busiest"])
+
+
+def declared(counts: Counts, sites: pd.DataFrame) -> bool:
+    """Whether any site has a capacity that it could run out of."""
+    return counts.busiest_site_id is not None or bool(sites["egress_capacity_gbps"].notna().any())
+
+
+def _undeclared(sites: pd.DataFrame) -> None:
+    """Without a capacity nothing is full and nothing runs out; the largest site is still worth a number."""
+    known = sites[sites["egress_gbps"].notna()]
+    if len(known):
+        largest = known.loc[known["egress_gbps"].idxmax()]
+        tile("Largest site", theme.gbps(largest["egress_gbps"]), plain(largest["name"]), largest["week"])
+    tile("Run-out", "unknown", "no capacity declared", help_=HELP["undeclared"])
+
+
+def _over_and_out(frame: Frame, counts: Counts, sites: pd.DataFrame) -> None:
+    """How many run out soon, and which first; a run that holds none of these sites tells as little as no run."""
+    if cached.latest_run(frame.pin) is None or not sites["runout"].isin(FORETOLD).any():
+        _unpublished(counts)
+    else:
+        _running_out(counts, frame.extent.now)
 
 
 def _unpublished(counts: Counts) -> None:

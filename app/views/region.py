@@ -10,7 +10,7 @@ from app.components.header import Frame
 
 def show(frame: Frame) -> None:
     """The place and the time at choice; its numbers; traffic, forecast and quality over one time axis; its sites; the numbers behind."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="region-choices"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="small", key="region-choices"):
         where = place.choose(frame)
         when = window.choose(frame)
     place_numbers.draw(frame, where, when)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.components import network_map, player, site_table
 from app.components.cards import MOST
+from data.rollups import refresh_rollups
 from tests.app.conftest import Opener
 from tests.lakes import Plan, full_lake
 
@@ -99,9 +101,29 @@ def test_a_partial_lake_says_what_is_missing_and_how_to_supply_it(open_page: Ope
     assert metrics(page)["Next run-out"] == "no forecast"
     assert "Over 80 % now" in metrics(page)
     bare = open_page("overview", without_flows)
-    assert metrics(bare)["Busiest site"] == "no data"
+    assert metrics(bare)["Run-out"] == "unknown", "without a capacity nothing is called far from running out"
+    assert not {"Busiest site", "Next run-out", "Over 80 % in 30 d"} & set(metrics(bare))
+    assert "**No capacity is declared for any site**" in words(bare)
+    assert "within their limits" not in words(bare)
+    assert "python -m data ingest PATH --table capacity" in words(bare)
     assert layer(bare, "flows") is None
     assert list(bare.button_group(key="state.layers").options) == ["Sites", "Labels"]
+
+
+def test_the_table_writes_egress_in_one_unit_that_fits_and_leaves_out_columns_that_hold_nothing(open_page: Opener, without_flows: Path, tmp_path: Path) -> None:
+    def heads(page: AppTest) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(page.dataframe[0].proto.columns)
+        return found
+
+    assert heads(open_page("overview", without_flows))["Egress"]["label"] == "Egress, Gbps"
+    assert {name for name, how in heads(open_page("overview", without_flows)).items() if how.get("hidden")} >= {"Utilisation", "Peak of capacity", "Days left"}
+    small = full_lake(tmp_path / "lake", Plan(sites=3, days=3, flows=False, forecasts=False))
+    rows = small.read("telemetry").to_pandas()
+    small.replace("telemetry", pa.Table.from_pandas(rows.assign(egress_gbps=rows["egress_gbps"] / 1e4), preserve_index=False))
+    refresh_rollups(small)
+    page = open_page("overview", tmp_path / "lake")
+    assert heads(page)["Egress"]["label"] == "Egress, Mbps"
+    assert table(page)["Egress"].between(1, 20).all()
 
 
 def test_a_lake_of_2004_is_drawn_at_its_own_now(open_page: Opener) -> None:

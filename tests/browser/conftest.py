@@ -23,7 +23,7 @@ from tests.lakes import Plan, full_lake
 
 ROOT = Path(__file__).resolve().parents[2]
 # A slow machine that runs several tests at once takes this long to start a server, and to draw a page with a map.
-STARTED, DRAWN = 90.0, 60_000
+STARTED, DRAWN = 180.0, 120_000
 ARGUMENTS = [
     "--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
     "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
@@ -133,6 +133,7 @@ def open_page(chromium: Browser, serve: Serve, lake: Path) -> Iterator[OpenPage]
     ) -> Page:
         address = serve(on)
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id=zone, locale="en-GB")
+        context.set_default_timeout(DRAWN)
         page, check = context.new_page(), Check(urlsplit(address).netloc)
         opened.append((check, page))
         check.watch(page)

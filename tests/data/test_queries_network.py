@@ -151,8 +151,8 @@ def test_planned_capacity_counts_from_its_date(full: Lake, tmp_path: Path) -> No
 
 def test_states_have_reasons(sites: pd.DataFrame) -> None:
     assert sites["state"].to_dict() == {**dict.fromkeys(SITE, "ok"), "fra-01": "act", "par-01": "watch"}
-    assert sites.loc["fra-01", "reason"].startswith("Egress is at 91% of capacity")
-    assert "80% of capacity in 4" in sites.loc["par-01", "reason"]
+    assert sites.loc["fra-01", "reason"].startswith("Egress is at 91 % of capacity")
+    assert "80 % of capacity in 4" in sites.loc["par-01", "reason"]
 
 
 def test_a_silent_site_is_unknown_and_has_no_value(tmp_path: Path) -> None:

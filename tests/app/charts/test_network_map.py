@@ -271,10 +271,10 @@ def test_a_site_without_a_forecast_has_no_ring() -> None:
 
 
 def test_the_reason_is_told_of_now_alone() -> None:
-    sites = network(site(1, state="act", reason="Egress is at 95% of capacity."))
+    sites = network(site(1, state="act", reason="Egress is at 95 % of capacity."))
     then = map_marks.at_moment(sites, moment(sites, state="ok", expected=False, low=np.nan, high=np.nan))
     assert map_marks.words(then.to_dict("records")[0], look(sites, present=False)).endswith("\u25cf ok")
-    assert map_marks.words(map_marks.at_present(sites).to_dict("records")[0], look(sites)).endswith("\u25a0 act: Egress is at 95% of capacity.")
+    assert map_marks.words(map_marks.at_present(sites).to_dict("records")[0], look(sites)).endswith("\u25a0 act: Egress is at 95 % of capacity.")
 
 
 # Foreign text --------------------------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ def test_the_legend_of_run_out_goes_from_far_to_near() -> None:
         "in 60 to 90 days",
         "in 30 to 60 days",
         "within 30 days",
-        "over 80 % now",
+        "already over 80 %",
     ]
 
 
