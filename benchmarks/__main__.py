@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "queries": (),
     "pages": ("--lake", str(BENCH / "demo"), "--large", str(BENCH / "large")),
     "refresh": (),
+    "accuracy": (),
     "weekly": ("--lake", str(BENCH / "demo")),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
