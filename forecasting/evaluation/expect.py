@@ -6,7 +6,7 @@ decides from the backtest it is given, so the same function, given only what was
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from forecasting.evaluation.conformal import half_widths, quantiles
 from forecasting.evaluation.licence import Licence, Verdict, licences, verdicts
 from forecasting.evaluation.trials import Trials, forecast_of, left_out, of_model, of_weights, weights_of
 from forecasting.models.history import History, Model, Reals
-from forecasting.models.pool import baselines, needs, pool
+from forecasting.models.pool import PANEL, baselines, needs, pool
 
 # Origins for each band of horizons; eight let the best models decide (docs/models.md).
 ORIGINS = 8
@@ -71,12 +71,12 @@ class Drawn:
         return licences(self.verdicts, self.bands, self.baselines, series)
 
 
-def learn(history: History, horizon: int, *, count: int = ORIGINS, models: Mapping[str, Model] | None = None, more: tuple[int, ...] = ()) -> Learned:
+def learn(history: History, horizon: int, *, count: int = ORIGINS, models: Mapping[str, Model] | None = None, more: Sequence[int] = ()) -> Learned:
     """Backtest the pool (or these models) from `count` origins for each band of horizons, and from those in `more`; forecast `horizon` steps from the end."""
     chosen = pool(history.seasons) if models is None else models
     bands = horizon_bands(history.step, horizon)
-    starts = sorted({*origins(history, bands, count), *more})
-    return Learned(history, bands, backtest(history, chosen, starts, horizon, needs(history.seasons)), forecasts(history, chosen, horizon))
+    starts = origins(history, bands, count) | dict.fromkeys(more, horizon)
+    return Learned(history, bands, backtest(history, chosen, starts, needs(history.seasons)), forecasts(history, chosen, horizon))
 
 
 def draw(learned: Learned) -> Drawn:
@@ -123,6 +123,18 @@ def model_quantiles(learned: Learned, name: str) -> tuple[Reals, Reals]:
     point = learned.ahead[place].astype(float)
     half = half_widths(point, of_model(learned.backtest, place, len(point)), learned.history)
     return point, quantiles(point, half, lower_bound(learned.history))
+
+
+def best_baseline(learned: Learned, drawn: Drawn) -> Reals:
+    """The best baseline of each series and band, (H, N), to be shown beside what is drawn."""
+    told = learned.ahead[[learned.backtest.models.index(name) for name in drawn.baselines]].astype(float)
+    series = np.arange(told.shape[2])
+    return np.concatenate([told[verdict.baseline, band.first : band.last, series].T for verdict, band in zip(drawn.verdicts, drawn.bands, strict=True)])
+
+
+def prophet_curve(learned: Learned) -> Reals:
+    """Panel Prophet with its trend, (H, N), to be shown beside what is drawn."""
+    return learned.ahead[learned.backtest.models.index(PANEL)].astype(float)
 
 
 def stamps_ahead(learned: Learned) -> pd.DatetimeIndex:
