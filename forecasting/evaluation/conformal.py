@@ -21,10 +21,12 @@ Whole = npt.NDArray[np.int64]
 
 LEVELS = np.array(list(PEAK_QUANTILES.values()))
 MIDDLE = int(np.flatnonzero(LEVELS == 0.5)[0])
+# Which way a quantile moves to widen the spread.
+OUTWARD = np.sign(LEVELS - 0.5)[:, None]
 # A series' own weeks count twice.
 OWN = 2.0
 # Weight of a week against one that is a week younger, and of a horizon against one twice as long. Chosen on simulated networks: benchmarks/peaks.py.
-AGEING, OCTAVE = 0.95, 0.25
+AGEING, OCTAVE = 0.85, 0.5
 # A miss moves the bound by this share of the series' usual error; a hit moves it back by the odds.
 FEEDBACK = 0.2
 # The usual error is that of the last weeks.
@@ -63,7 +65,7 @@ def offsets(trials: Trials, groups: Whole, origin: int) -> Reals:
     fed = np.zeros((near, *errors.shape[2:]))
     for position, now in enumerate(moments):
         seen = int(moments[position - 1]) if position else 0
-        fed += _feedback(trials, errors, found, seen, int(now))
+        fed = np.where(OUTWARD * (fed + _feedback(trials, errors, found, seen, int(now))) > 0.0, fed + _feedback(trials, errors, found, seen, int(now)), 0.0)
         asked = near if position < len(trials.origins) else len(trials.ahead)
         for at in range(asked):
             found[position, at] = pooled(trials, errors, groups, int(now), at) + (fed[min(at, near - 1)] if near else 0.0)
@@ -115,7 +117,7 @@ def pooled(trials: Trials, errors: Reals, groups: Whole, now: int, at: int) -> R
 def weighted_quantile(errors: Reals, weights: Reals, level: float, own: float = OWN) -> Reals:
     """The conformal quantile for each series (M,) of a group's errors (n, M), NaN left out, with weights (n,), a series' own times `own`; 0 where there is none.
 
-    The week to come counts as one more error, as heavy as a fresh one of the series' own, above all others for a level above one half and below all others for
+    The week to come counts as one more error, as heavy as a fresh one of the usual series, above all others for a level above one half and below all others for
     one below it: with equal weights and `own` 1 the quantile is the ceil((n + 1) level)-th smallest error, or the largest.
     """
     held = np.isfinite(errors)
@@ -125,7 +127,8 @@ def weighted_quantile(errors: Reals, weights: Reals, level: float, own: float = 
     order = np.argsort(errors[held], kind="stable")
     values, sums = errors[held][order], np.cumsum(each[held][order])
     total = sums[-1] + (own - 1.0) * each.sum(axis=0)
-    wanted = level * total + own * (0.0 if level == 0.5 else level - (level < 0.5))
+    usual = 1.0 + (own - 1.0) / held.any(axis=0).sum()
+    wanted = level * total + usual * (0.0 if level == 0.5 else level - (level < 0.5))
     compared = np.where(held, errors, np.inf)
     low, high = np.zeros(errors.shape[1], dtype=np.int64), np.full(errors.shape[1], len(values) - 1)
     while (low < high).any():
