@@ -1,9 +1,9 @@
 """Calibration of weekly quantiles on past weeks that were forecast before they came.
 
 Split conformal on the log error of each quantile (Romano, Patterson and Candes, 2019), weighted (Tibshirani and others, 2019): a series' own weeks count twice,
-those of the other series of its group once, recent weeks more than old ones, and weeks at another horizon less the further it lies. What is left is fed back from
-the series' own misses, step by step (the quantile tracker of Angelopoulos, Candes and Tibshirani, 2023, in the line of Gibbs and Candes, 2021), so that a lone series
-whose level shifts recovers.
+those of the other series of its group once, recent weeks more than old ones, and weeks at another horizon less the further it lies. What is left is fed back
+from the series' own misses, step by step (the quantile tracker of Angelopoulos, Candes and Tibshirani, 2023, in the line of Gibbs and Candes, 2021), so that
+a lone series whose level shifts recovers.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ MIDDLE = int(np.flatnonzero(LEVELS == 0.5)[0])
 OUTWARD = np.sign(LEVELS - 0.5)[:, None]
 # A series' own weeks count twice.
 OWN = 2.0
-# Weight of a week against one that is a week younger, and of a horizon against one twice as long. Chosen on simulated networks: benchmarks/peaks.py.
+# Weight of a week against one that is a week younger, and of a horizon against one twice as long. How they were chosen is told in benchmarks/peaks.py.
 AGEING, OCTAVE = 0.85, 0.5
-# A miss moves the bound by this share of the series' usual error; a hit moves it back by the odds.
-FEEDBACK = 0.2
+# A miss moves the bound outward by this share of the series' usual error; a hit moves it back by the odds, never further in than where it was.
+FEEDBACK = 0.1
 # The usual error is that of the last weeks.
 USUAL_WEEKS = 8
 # Up to this many weeks ahead the own misses are fed back; they come too late for further ones, which take those of the last.
@@ -53,7 +53,8 @@ class Trials(NamedTuple):
 
 
 def offsets(trials: Trials, groups: Whole, origin: int) -> Reals:
-    """What to add to the logarithm of each quantile, (O + 1, A, 2, L, M): at each origin from what was known when its week began, then at `origin`, which is later.
+    """What to add to the logarithm of each quantile, (O + 1, A, 2, L, M): at each origin from what was known when its week began, then at `origin`, which is
+    later.
 
     groups: (M,), labels; series of one label lend each other their weeks. Zero where there is no past week yet, and beyond DIRECT weeks ahead at all
     origins but the last.
@@ -65,7 +66,8 @@ def offsets(trials: Trials, groups: Whole, origin: int) -> Reals:
     fed = np.zeros((near, *errors.shape[2:]))
     for position, now in enumerate(moments):
         seen = int(moments[position - 1]) if position else 0
-        fed = np.where(OUTWARD * (fed + _feedback(trials, errors, found, seen, int(now))) > 0.0, fed + _feedback(trials, errors, found, seen, int(now)), 0.0)
+        fed = fed + _feedback(trials, errors, found, seen, int(now))
+        fed = np.where(fed * OUTWARD > 0.0, fed, 0.0)
         asked = near if position < len(trials.origins) else len(trials.ahead)
         for at in range(asked):
             found[position, at] = pooled(trials, errors, groups, int(now), at) + (fed[min(at, near - 1)] if near else 0.0)
@@ -88,7 +90,7 @@ def _feedback(trials: Trials, errors: Reals, found: Reals, seen: int, now: int) 
         for position in np.flatnonzero((came > seen) & (came <= now)):
             error = errors[position, at]
             missed = (error > found[position, at]) - (1.0 - LEVELS)[:, None]
-            steps[at] += np.where(np.isfinite(error) & tails, FEEDBACK * _usual_error(errors, position, at) * missed, 0.0)
+            steps[at] += np.where(np.isfinite(error) & tails, FEEDBACK * _usual_error(errors, int(position), at) * missed, 0.0)
     return steps
 
 
@@ -115,7 +117,8 @@ def pooled(trials: Trials, errors: Reals, groups: Whole, now: int, at: int) -> R
 
 
 def weighted_quantile(errors: Reals, weights: Reals, level: float, own: float = OWN) -> Reals:
-    """The conformal quantile for each series (M,) of a group's errors (n, M), NaN left out, with weights (n,), a series' own times `own`; 0 where there is none.
+    """The conformal quantile for each series (M,) of a group's errors (n, M), NaN left out, with weights (n,), a series' own times `own`; 0 where there is
+    none.
 
     The week to come counts as one more error, as heavy as a fresh one of the usual series, above all others for a level above one half and below all others for
     one below it: with equal weights and `own` 1 the quantile is the ceil((n + 1) level)-th smallest error, or the largest.

@@ -4,12 +4,13 @@ Each path is the log-scale curve of every site, a change of its trend, and whole
 Kuensch, 1989, with the week as its block). A path draws the same week for all sites, so what they share stays shared, and the peak of a region is the highest
 hour of the sum of its sites: never a sum of peaks or of quantiles.
 
-Within a week the trend of a path stands still. A week is then a curve times a block of residuals times a level for each path, and one table of curve times block
-serves every path: the hours of all sites, weeks and paths are never held at once.
+Within a week the trend of a path stands still. A week is then a curve times a block of residuals times a level for each path, and one table of curve times
+block serves every path: the hours of all sites, weeks and paths are never held at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -27,7 +28,7 @@ Mask = npt.NDArray[np.bool_]
 HOUR = np.timedelta64(1, "h")
 HOURS = 168
 STATISTICS = ("peak", "p95")
-# With less, no week could have been forecast from the weeks before it.
+# Of one week nobody knows how it differs from another.
 WEEKS_AT_LEAST = 2
 # A slope is extrapolated once half a year has shown it; on shorter history it is the main harm, and the level of the last weeks does better.
 SLOPE_WEEKS, FLAT_WEEKS = 26, 8
@@ -59,7 +60,7 @@ class History:
     """What was measured: hourly means (T, N) of sites at `stamps` (T,), UTC, NaN where missing, and the weekly statistics of sites and of groups of them.
 
     `groups` are positions of sites: regions, the network. `weekly` holds N + G series, the sites first, from the finest samples there are; its weeks are
-    those of the stamps. `known` gives regressors at any hour.
+    those of the stamps. `known` gives regressors at any hour. Raises ValueError where the parts do not fit each other.
     """
 
     stamps: Stamps
@@ -67,6 +68,11 @@ class History:
     groups: tuple[Whole, ...]
     weekly: Weekly
     known: Known | None = None
+
+    def __post_init__(self) -> None:
+        shape = (int((monday(self.stamps[-1]) - monday(self.stamps[0])) / WEEK) + 1, self.series)
+        if self.weekly.peak.shape != shape or self.weekly.p95.shape != shape or self.hourly.shape[0] != len(self.stamps):
+            raise ValueError(f"weekly statistics of shape {self.weekly.peak.shape} for {len(self.stamps)} hours; {shape}, of weeks and series, is needed")
 
     @property
     def series(self) -> int:
@@ -76,7 +82,7 @@ class History:
     @property
     def whole_weeks(self) -> int:
         """How many of the weeks have ended."""
-        return len(self.weekly.weeks) - int(self.stamps[-1] + HOUR < self.weekly.weeks[-1] + WEEK)
+        return int(np.searchsorted(self.weekly.weeks, self.next_week))
 
     @property
     def next_week(self) -> np.datetime64:
@@ -86,7 +92,9 @@ class History:
     def until(self, week: int) -> History:
         """What was known when that week began (a position in `weekly.weeks`)."""
         keep = int(np.searchsorted(self.stamps, self.weekly.weeks[0] + week * WEEK))
-        return History(self.stamps[:keep], self.hourly[:keep], self.groups, Weekly(*(part[:week] for part in self.weekly)), self.known)
+        weeks, peak, p95, completeness = self.weekly
+        cut = Weekly(weeks[:week], peak[:week], p95[:week], completeness[:week])
+        return History(self.stamps[:keep], self.hourly[:keep], self.groups, cut, self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +113,20 @@ class JointPaths(NamedTuple):
     p95: Reals
 
 
+def _peak(hours: Reals) -> Reals:
+    return np.asarray(hours.max(axis=0))
+
+
+# In the order of STATISTICS.
+MEASURES: tuple[Callable[[Reals], Reals], ...] = (_peak, p95)
+
+
 @dataclass(frozen=True, slots=True)
 class _Model:
     """The sites' curves on the log scale, and the residual weeks about them.
 
-    pattern: (W, 168, N) and level: (W, N) add up to the curve of the weeks ahead. residuals: (B, 168, N), missing hours zero, and inside: (B, 168, N), the curve
-    of those weeks. sources: (B, N), the week that a site draws where a path draws week B. spread: (W, N, paths), how far the trend of a path strays.
+    pattern: (W, 168, N) and level: (W, N) add up to the curve of the weeks ahead. residuals: (B, 168, N), missing hours zero, and inside: (B, 168, N), the
+    curve of those weeks. sources: (B, N), the week that a site draws where a path draws week B. spread: (W, N, paths), how far the trend of a path strays.
     """
 
     pattern: Reals
@@ -121,7 +137,7 @@ class _Model:
     spread: Reals
 
 
-def simulate(history: History, ahead: int | Whole, draw: Draw = Draw()) -> JointPaths:  # noqa: B008
+def simulate(history: History, ahead: int | Whole, draw: Draw = Draw()) -> JointPaths:
     """Paths of some of the weeks ahead: the first so many, or those counted from 1, the week that holds the first hour ahead."""
     counted = np.arange(1, ahead + 1) if isinstance(ahead, int) else np.asarray(ahead)
     weeks = history.next_week + (counted - 1) * WEEK
@@ -139,7 +155,7 @@ def simulate(history: History, ahead: int | Whole, draw: Draw = Draw()) -> Joint
 def _usable(history: History) -> Mask:
     """Which sites have enough whole weeks, and values above zero in one of them."""
     peaks = history.weekly.peak[:, : history.hourly.shape[1]]
-    return (np.isfinite(peaks).sum(axis=0) >= WEEKS_AT_LEAST) & (np.nan_to_num(peaks).max(axis=0, initial=0.0) > 0.0)
+    return np.asarray((np.isfinite(peaks).sum(axis=0) >= WEEKS_AT_LEAST) & (np.nan_to_num(peaks).max(axis=0, initial=0.0) > 0.0))
 
 
 # Curves --------------------------------------------------------------------------------------------------------------------
@@ -281,19 +297,15 @@ def _fill(found: Reals, history: History, model: _Model, usable: Mask, drawn: Wh
             week, path = np.nonzero(drawn[weeks] == block)
             week = weeks[week]
             rise = np.exp(level[week, :, path]).T
-            for statistic, of in enumerate((_peak, p95)):
+            for statistic, of in enumerate(MEASURES):
                 own = of(hours) * ratios[statistic, block, : len(sites)]
                 found[statistic, week[:, None], sites, path[:, None]] = (own[:, None] * rise).T
             for group, members in enumerate(groups):
                 if len(members):
                     at = len(usable) + group
                     total = hours[:, members] @ rise[members]
-                    for statistic, of in enumerate((_peak, p95)):
+                    for statistic, of in enumerate(MEASURES):
                         found[statistic, week, at, path] = of(total) * ratios[statistic, block, len(sites) + group]
-
-
-def _peak(hours: Reals) -> Reals:
-    return np.asarray(hours.max(axis=0))
 
 
 def _alike(pattern: Reals) -> list[Whole]:

@@ -6,14 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.evaluation.conformal import LEVELS, MIDDLE, Trials, Whole, offsets
+from forecasting.evaluation.conformal import LEVELS, MIDDLE, OUTWARD, Trials, Whole, offsets
 from forecasting.evaluation.paths import STATISTICS, WEEKS_AT_LEAST, Draw, History, JointPaths, simulate
 from forecasting.evaluation.weekly import Reals, Stamps
 
 # The weeks ahead at which past forecasts are checked: the first four directly, further ones ever more thinly, up to half a year.
 CHECKED = np.array([1, 2, 3, 4, 6, 9, 13, 18, 26])
-# Every week of the last twenty is forecast anew from each of the four weeks before it; older origins, which alone reach far ahead, are taken once in four weeks.
+# Every week of the last twenty is forecast anew from each of the four weeks before it; older origins, which alone reach far ahead, are taken once in four
+# weeks.
 RECENT, EVERY = 20, 4
+# Of fewer measured weeks none could be forecast from those before it.
+CHECKABLE = WEEKS_AT_LEAST + 1
 # Fewer paths tell a past quantile well enough.
 TRIAL_PATHS = 100
 
@@ -32,12 +35,15 @@ class PeakForecast(NamedTuple):
 def forecast_peaks(history: History, groups: Whole, weeks: int = 26, draw: Draw = Draw(), past: Trials | None = None) -> PeakForecast:  # noqa: B008
     """Calibrated quantiles and paths of the first weeks ahead.
 
-    groups: (N + G,), labels; series of one label lend each other their past weeks in calibration. `past` are trials of the same history, made here where absent.
+    groups: (N + G,), labels; series of one label lend each other their past weeks in calibration. `past` are trials of the same history, made here where
+    absent.
     """
     past = trials(history, Draw(TRIAL_PATHS, draw.seed)) if past is None else past
-    simulated = simulate(history, weeks, draw)
     moves = offsets(past, groups, history.whole_weeks)[-1]
-    paths = moved(simulated, stretched(moves, _measured(past), np.arange(1, weeks + 1)))
+    came = np.isfinite(past.actual).any(axis=(0, 2, 3))
+    paths = moved(simulate(history, weeks, draw), stretched(moves[came], past.ahead[came], np.arange(1, weeks + 1)))
+    short = np.isfinite(history.weekly.peak).sum(axis=0) < CHECKABLE
+    paths = paths._replace(peak=np.where(short[:, None], np.nan, paths.peak), p95=np.where(short[:, None], np.nan, paths.p95))
     return PeakForecast(paths.weeks, quantiles(paths), paths)
 
 
@@ -63,30 +69,22 @@ def quantiles(paths: JointPaths) -> Reals:
     return np.ascontiguousarray(np.moveaxis(np.quantile(both, LEVELS, axis=-1, method="hazen"), 0, 2))
 
 
-def _measured(past: Trials) -> Trials:
-    """The trials without the horizons at which no week has come yet."""
-    came = np.isfinite(past.actual).any(axis=(0, 2, 3)) if len(past.origins) else np.zeros(len(past.ahead), dtype=bool)
-    return past._replace(ahead=np.where(came, past.ahead, 0))
-
-
-def stretched(moves: Reals, measured: Trials, ahead: Whole) -> Reals:
+def stretched(moves: Reals, checked: Whole, ahead: Whole) -> Reals:
     """Offsets (W, 2, L, M) of any weeks ahead from those of the checked ones, (A, 2, L, M): linear in the logarithm of the horizon between two of them.
 
-    Beyond the last that history could check, what widens the spread grows with the root of the horizon, as the error of a random walk does; what narrows it stays.
+    Beyond the last that history could check, what widens the spread grows with the root of the horizon, as the error of a random walk does; what narrows it
+    stays.
     """
-    held = measured.ahead > 0
-    if not held.any():
+    if not len(checked):
         return np.zeros((len(ahead), *moves.shape[1:]))
-    checked, known = np.log(measured.ahead[held]), moves[held]
-    at = np.interp(np.log(ahead), checked, np.arange(len(checked)))
+    at = np.interp(np.log(ahead), np.log(checked), np.arange(len(checked)))
     low = at.astype(np.int64)
     high = np.minimum(low + 1, len(checked) - 1)
-    found = known[low] + (at - low)[:, None, None, None] * (known[high] - known[low])
-    growth = np.sqrt(np.maximum(ahead / measured.ahead[held][-1], 1.0))[:, None, None, None]
+    found = moves[low] + (at - low)[:, None, None, None] * (moves[high] - moves[low])
+    growth = np.sqrt(np.maximum(ahead / checked[-1], 1.0))[:, None, None, None]
     middle = found[:, :, MIDDLE : MIDDLE + 1]
     away = found - middle
-    widens = away * np.sign(LEVELS - 0.5)[:, None] > 0.0
-    return np.where(widens, middle + away * growth, found)
+    return np.where(away * OUTWARD > 0.0, middle + away * growth, found)
 
 
 def moved(paths: JointPaths, moves: Reals) -> JointPaths:

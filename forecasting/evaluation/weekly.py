@@ -62,7 +62,7 @@ def grain(stamps: Stamps) -> np.timedelta64:
     step = steps.min() if len(steps) else np.timedelta64(0, "us")
     if not step > np.timedelta64(0, "us") or (steps % step).any() or WEEK % step or (stamps[0] - MONDAY) % step:
         raise SettingError(
-            f"The stamps, {len(stamps)} from {stamps[0] if len(stamps) else 'none'} on with a shortest step of {step}, are not on a grid that divides the week.",
+            f"The {len(stamps)} stamps from {stamps[0] if len(stamps) else 'none'} on, with a shortest step of {step}, are on no grid that divides the week.",
             cause="unsorted or repeated stamps, or a grain such as 11 minutes",
             remedy="sort them, drop repeats, and resample to a grain that divides the hour",
         )

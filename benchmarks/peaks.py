@@ -1,0 +1,214 @@
+"""Do the weekly peaks come as often as their quantiles say, and do forecasts of sites add up to a better one of the network?
+
+    python -m benchmarks.peaks [--datasets ../shared/datasets] [--networks 201,202,203,204] [--only simulator,p2p_live,zabbix,agreement]
+
+One JSON line for each data set, metric and statistic (`peak`, `p95`): weekly answers of 1 to 4 weeks ahead from every Monday on, each calibrated on what had
+come by then alone. `below_90` is the share of weeks at or under the 0.9 quantile, `paths_90` the same of the paths before calibration; `median_error` the
+median relative error of the 0.5 quantile, `last_week_error` that of last week's value repeated. Simulated networks: 13 months of 5-minute telemetry, the
+origins of the last half year; p2p_live and zabbix: those with three measured weeks or more. `agreement` lines: WAPE of hourly forecasts held back at the end,
+of the sums by a fit of their own, by adding up the sites, and reconciled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.holdout import SETS, measured
+from data.schema import DEMAND_METRICS
+from data.simulator.plan import TICKS_A_DAY, Plan
+from data.simulator.simulation import simulate as simulation
+from forecasting.evaluation.agreement import bottom_up, reconciled
+from forecasting.evaluation.conformal import LEVELS, MIDDLE, Trials, Whole, offsets
+from forecasting.evaluation.paths import HOUR, SEASONS, STATISTICS, STIFF, History
+from forecasting.evaluation.peaks import CHECKABLE, trials
+from forecasting.evaluation.weekly import WEEK, Reals, Stamps, grain, weekly
+from forecasting.models.curve import Spec, fit
+
+SITES, DAYS, END = 16, 400, datetime(2026, 11, 2, tzinfo=UTC)
+AHEAD = np.array([1, 2, 3, 4])
+HALF_A_YEAR = 26
+# An origin with fewer measured weeks has no past forecast to be calibrated on; the first week of both real sets is cut off.
+FIRST = 1 + CHECKABLE
+
+
+class Case(NamedTuple):
+    """A history to forecast from its position `first` on, and which series calibrate each other."""
+
+    data: str
+    metric: str
+    history: History
+    groups: Whole
+    first: int
+
+
+def main() -> None:
+    """Measure what is asked for, one line for each figure."""
+    parser = argparse.ArgumentParser(description="Coverage of weekly peaks, and agreement across levels.")
+    parser.add_argument("--datasets", type=Path, default=Path("../shared/datasets"))
+    parser.add_argument("--networks", default="201,202,203,204", help="seeds of simulated networks (default: %(default)s)")
+    parser.add_argument("--only", default="simulator,p2p_live,zabbix,agreement")
+    options = parser.parse_args()
+    seeds, only = [int(seed) for seed in options.networks.split(",")], options.only.split(",")
+    simulated = [case for seed in seeds for case in networks(seed)] if {"simulator", "agreement"} & set(only) else []
+    cases = [*(simulated if "simulator" in only else []), *(p2p_live(options.datasets) if "p2p_live" in only else [])]
+    pooled: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for case in [*cases, *([zabbix(options.datasets)] if "zabbix" in only else [])]:
+        rows = answers(case)
+        for statistic, part in rows.groupby("statistic"):
+            pooled.setdefault((case.data.split("-")[0], str(statistic)), []).append(part)
+            say("peaks", {"data": case.data, "metric": case.metric, "statistic": statistic, **summary(part)})
+    for (data, statistic), parts in pooled.items():
+        say("peaks", {"data": data, "metric": "all", "statistic": statistic, **summary(pd.concat(parts))})
+    if "agreement" in only:
+        for data, metric, stamps, sites, groups, held in [*abilene(options.datasets), *held_back(simulated)]:
+            say("agreement", {"data": data, "metric": metric, **agreement(stamps, sites, groups, held)})
+
+
+def say(benchmark: str, line: dict[str, object]) -> None:
+    """One line of JSON."""
+    sys.stdout.write(json.dumps({"benchmark": benchmark, **line}) + "\n")
+    sys.stdout.flush()
+
+
+# Data ----------------------------------------------------------------------------------------------------------------------
+
+
+def networks(seed: int) -> Iterator[Case]:
+    """The demand metrics of a simulated network, with its regions and itself."""
+    world = simulation(Plan(END, sites=SITES, days=DAYS, seed=seed))
+    place = {site: number for number, site in enumerate(world.network.world.site_ids)}
+    first = np.datetime64(END.replace(tzinfo=None), "us") - np.timedelta64(DAYS, "D")
+    stamps = first + np.arange(DAYS * TICKS_A_DAY) * np.timedelta64(5, "m")
+    values = {metric: np.full((len(stamps), SITES), np.nan) for metric in DEMAND_METRICS}
+    for day in world.days():
+        row = ((day.telemetry["ts"].to_numpy().astype("datetime64[us]") - first) / np.timedelta64(5, "m")).astype(np.int64)
+        column = [place[site] for site in day.telemetry["site_id"].to_pylist()]
+        for metric, grid in values.items():
+            grid[row, column] = day.telemetry[metric].to_numpy()
+    for metric, grid in values.items():
+        held = np.isfinite(grid).any(axis=0)
+        region = world.network.world.region[held]
+        groups = [np.flatnonzero(region == one) for one in np.unique(region)]
+        history = history_of(stamps, grid[:, held], [*groups, np.arange(held.sum())])
+        yield Case(f"simulator-{seed}", metric, history, levels_of(history), history.whole_weeks - HALF_A_YEAR)
+
+
+def p2p_live(datasets: Path) -> Iterator[Case]:
+    """Countries and their total."""
+    real = SETS["p2p_live"]
+    truth = measured(datasets, real)
+    for metric in real.columns.values():
+        sites = {series.key: values for series, values in truth.items() if series.level == "site" and series.metric == metric}
+        stamps = next(iter(sites.values())).index.tz_localize(None).to_numpy("datetime64[us]")
+        history = history_of(stamps, np.column_stack(list(sites.values())), [np.arange(len(sites))])
+        yield Case("p2p_live", metric, history, np.zeros(history.series, dtype=np.int64), FIRST)
+
+
+def zabbix(datasets: Path) -> Case:
+    """One interface: hourly means, whose P95 is theirs, and peaks of the minutes."""
+    rows = pd.read_parquet(datasets / "zabbix_link/hourly.parquet").set_index("ts").asfreq("h")
+    stamps, mean, highest = rows.index.to_numpy("datetime64[us]"), rows[["avg_mbps"]].to_numpy(float), rows[["max_mbps"]].to_numpy(float)
+    history = History(stamps, mean, (), weekly(stamps, mean)._replace(peak=weekly(stamps, highest).peak))
+    return Case("zabbix", "avg_mbps", history, np.zeros(1, dtype=np.int64), FIRST)
+
+
+def history_of(stamps: Stamps, samples: Reals, groups: list[Whole]) -> History:
+    """A history from samples of sites; a group's sample is the sum of the sites that were measured."""
+    sums = np.column_stack([np.nansum(samples[:, members], axis=1) for members in groups])
+    every = int(HOUR / grain(stamps))
+    with warnings.catch_warnings():
+        # An hour without any sample is NaN, and stays so.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        hourly = np.nanmean(samples.reshape(-1, every, samples.shape[1]), axis=1)
+    return History(stamps[::every], hourly, tuple(groups), weekly(stamps, np.hstack([samples, sums])))
+
+
+def levels_of(history: History) -> Whole:
+    """Sites calibrate sites, sums calibrate sums."""
+    return np.asarray(np.arange(history.series) >= history.hourly.shape[1], dtype=np.int64)
+
+
+# Coverage ------------------------------------------------------------------------------------------------------------------
+
+
+def answers(case: Case) -> pd.DataFrame:
+    """One row for each weekly answer: what came, last week's value, and the quantiles before and after calibration."""
+    past = trials(case.history, recent=case.history.whole_weeks, ahead=AHEAD)
+    moves = offsets(past, case.groups, case.history.whole_weeks)[:-1]
+    kept = past.origins >= case.first
+    return rows_of(past._replace(origins=past.origins[kept], predicted=past.predicted[kept], actual=past.actual[kept]), moves[kept], case.history)
+
+
+def rows_of(past: Trials, moves: Reals, history: History) -> pd.DataFrame:
+    """The answers of some origins."""
+    calibrated = np.sort(past.predicted * np.exp(moves), axis=3)
+    before = np.stack([history.weekly.peak, history.weekly.p95], axis=1)[past.origins - 1]
+    columns = {"actual": past.actual, "last_week": np.broadcast_to(before[:, None], past.actual.shape)}
+    columns |= {f"paths_{round(100 * level)}": past.predicted[:, :, :, number] for number, level in enumerate(LEVELS)}
+    columns |= {f"q_{round(100 * level)}": calibrated[:, :, :, number] for number, level in enumerate(LEVELS)}
+    statistic = np.broadcast_to(np.array(STATISTICS)[None, None, :, None], past.actual.shape)
+    rows = pd.DataFrame({"statistic": statistic.ravel()} | {name: values.ravel() for name, values in columns.items()})
+    return rows[rows["actual"].notna() & rows["q_50"].notna()]
+
+
+def summary(rows: pd.DataFrame) -> dict[str, object]:
+    """Shares of weeks at or under each quantile, and errors."""
+    came = rows["actual"]
+    shares = {f"below_{q}": (came <= rows[f"q_{q}"]).mean() for q in (5, 10, 50, 90, 95)} | {
+        f"paths_{q}": (came <= rows[f"paths_{q}"]).mean() for q in (90, 95)
+    }
+    errors = {
+        "median_error": (rows[f"q_{round(100 * LEVELS[MIDDLE])}"] / came - 1).abs().median(),
+        "last_week_error": (rows["last_week"] / came - 1).abs().median(),
+    }
+    return {"weeks": len(rows), **{name: round(float(value), 3 if name in shares else 4) for name, value in {**shares, **errors}.items()}}
+
+
+# Agreement -----------------------------------------------------------------------------------------------------------------
+
+
+def abilene(datasets: Path) -> Iterator[tuple[str, str, Stamps, Reals, list[Whole], int]]:
+    """Twelve sites and their total; of 14 days the last 4 are held back."""
+    truth = measured(datasets, SETS["abilene"])
+    for metric in SETS["abilene"].columns.values():
+        sites = pd.DataFrame({s.key: v.resample("h").mean() for s, v in truth.items() if s.level == "site" and s.metric == metric})
+        yield "abilene", metric, sites.index.tz_localize(None).to_numpy("datetime64[us]"), sites.to_numpy(), [np.arange(sites.shape[1])], 4 * 24
+
+
+def held_back(cases: list[Case]) -> Iterator[tuple[str, str, Stamps, Reals, list[Whole], int]]:
+    """Simulated networks, the last 4 weeks held back; missing hours are filled by those of the week before, so that sums always mean the same."""
+    for case in cases:
+        sites = pd.DataFrame(case.history.hourly)
+        full = sites.fillna(sites.shift(int(WEEK / HOUR))).bfill().to_numpy()
+        yield case.data, case.metric, case.history.stamps, full, list(case.history.groups), 4 * int(WEEK / HOUR)
+
+
+def agreement(stamps: Stamps, sites: Reals, groups: list[Whole], held: int) -> dict[str, object]:
+    """WAPE of the network (the last group) and of all groups: direct, bottom-up and reconciled; and what reconciliation does to the sites."""
+    truth = bottom_up(sites, groups)
+    known = pd.DatetimeIndex(stamps[:-held])
+    spec = Spec(SEASONS, log=True, growth="linear" if stamps[-1] - stamps[0] > HALF_A_YEAR * WEEK else "flat", changepoint_prior=STIFF)
+    curves = fit(known, truth[:-held], spec)
+    direct, variances = curves.predict(pd.DatetimeIndex(stamps[-held:])), (truth[:-held] - curves.predict(known)).var(axis=0)
+    found = {"direct": direct, "bottom_up": bottom_up(direct[:, : sites.shape[1]], groups), "reconciled": reconciled(direct, groups, variances)}
+    parts = {"network": slice(-1, None), "groups": slice(sites.shape[1], None), "sites": slice(0, sites.shape[1])}
+    return {f"{part}_{name}": round(wape(truth[-held:, of], values[:, of]), 4) for part, of in parts.items() for name, values in found.items()}
+
+
+def wape(truth: Reals, values: Reals) -> float:
+    """Sum of absolute errors over the sum of the values."""
+    return float(np.abs(truth - values).sum() / np.abs(truth).sum())
+
+
+if __name__ == "__main__":
+    main()
