@@ -77,7 +77,7 @@ class History:
     @property
     def series(self) -> int:
         """Sites and groups."""
-        return self.hourly.shape[1] + len(self.groups)
+        return int(self.hourly.shape[1]) + len(self.groups)
 
     @property
     def whole_weeks(self) -> int:

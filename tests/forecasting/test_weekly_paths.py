@@ -1,0 +1,145 @@
+"""Joint paths: seeded, to scale, and of sums where they are of groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecasting.evaluation.paths import HOUR, HOURS, WEEKS_AT_LEAST, Draw, History, simulate, stand_ins
+from forecasting.evaluation.weekly import WEEK, Reals, Stamps
+from tests.forecasting.demand_weeks import FIRST, Shocks, demand, history
+
+unhurried = settings(deadline=None, max_examples=10)
+DRAW = Draw(paths=40, seed=5)
+GROUPS = ([0, 1], [2], [0, 1, 2])
+
+
+@pytest.fixture(scope="module", params=[12, 30], ids=["level of the last weeks", "slope"])
+def network(request: pytest.FixtureRequest) -> History:
+    return history(demand(request.param, 3), GROUPS)
+
+
+def test_the_weeks_follow_the_history(network: History) -> None:
+    paths = simulate(network, 4, DRAW)
+    assert paths.peak.shape == paths.p95.shape == (4, 6, 40)
+    assert list(paths.weeks) == [network.weekly.weeks[-1] + (ahead + 1) * WEEK for ahead in range(4)]
+    assert np.isfinite(paths.peak).all()
+
+
+def test_the_same_seed_gives_the_same_paths(network: History) -> None:
+    first, again, other = (simulate(network, 3, draw) for draw in (DRAW, DRAW, Draw(40, 6)))
+    assert (first.peak == again.peak).all()
+    assert (first.p95 == again.p95).all()
+    assert (first.peak != other.peak).any()
+
+
+def test_the_p95_lies_under_the_peak(network: History) -> None:
+    paths = simulate(network, 3, DRAW)
+    assert (paths.p95 <= paths.peak).all()
+
+
+@unhurried
+@given(factor=st.floats(1e-6, 1e6))
+def test_another_unit_changes_nothing_but_the_unit(network: History, factor: float) -> None:
+    paths, scaled = simulate(network, 2, DRAW), simulate(history(network.hourly * factor, GROUPS), 2, DRAW)
+    assert scaled.peak == pytest.approx(paths.peak * factor, rel=1e-6)
+    assert scaled.p95 == pytest.approx(paths.p95 * factor, rel=1e-6)
+
+
+def test_the_paths_of_a_group_are_those_of_the_sum_of_its_sites(network: History) -> None:
+    paths = simulate(network, 4, DRAW).peak
+    parts, total = paths[:, :3], paths[:, 5]
+    assert paths[:, 4] == pytest.approx(parts[:, 2], rel=1e-9)
+    assert (total <= parts.sum(axis=1) * (1 + 1e-9)).all()
+    assert (total >= paths[:, 3] * (1 - 1e-9)).all(), "more demand never lowers a peak"
+    assert (total < parts.sum(axis=1)).any(), "the sites' peaks do not all fall into one hour"
+
+
+def test_a_sum_is_built_hour_by_hour_from_the_drawn_weeks() -> None:
+    """Without trend and with one level, a path of the sum is the peak of a past week's sum about the level: told apart by its size."""
+    values = demand(10, 2, shocks=Shocks(0.0, 0.0, 0.0))
+    shift = np.repeat(np.random.default_rng(2).permutation(10), HOURS)[:, None] * np.array([0.01, -0.01])
+    values = values * np.exp(shift)
+    paths = simulate(history(values, ([0, 1],)), 5, DRAW).peak
+    steps = np.round(np.log(paths[:, 0] / paths[:, 0].min()) / 0.01).astype(int)
+    ratio = paths[:, 1] / paths[:, 1].max()
+    assert np.log(ratio) == pytest.approx(-0.01 * steps, abs=1e-3), "both sites draw the same week"
+    wave = np.exp(0.5)
+    assert paths[:, 2] == pytest.approx(paths[:, 0] + paths[:, 1], rel=1e-6), "waves in step peak together"
+    assert paths[:, 0].max() / wave == pytest.approx(np.exp(shift[-8 * HOURS :, 0]).max(), rel=0.02)
+
+
+def test_the_finest_samples_make_the_peak() -> None:
+    values = demand(12, 1)
+    plain = history(values)
+    spiky = History(plain.stamps, plain.hourly, (), plain.weekly._replace(peak=1.3 * plain.weekly.peak))
+    assert simulate(spiky, 2, DRAW).peak == pytest.approx(1.3 * simulate(plain, 2, DRAW).peak)
+
+
+def test_a_site_without_history_has_no_path_and_leaves_its_group_in_place() -> None:
+    values = demand(12, 3)
+    values[:, 2] = np.nan
+    values[: 8 * HOURS, 1] = np.nan
+    paths = simulate(history(values, ([0, 1], [2], [0, 2])), 2, DRAW).peak
+    assert np.isfinite(paths[:, [0, 1, 3, 5]]).all()
+    assert np.isnan(paths[:, [2, 4]]).all()
+    assert paths[:, 5] == pytest.approx(paths[:, 0])
+
+
+@pytest.mark.parametrize("weeks", range(WEEKS_AT_LEAST))
+def test_too_little_history_is_no_path(weeks: int) -> None:
+    assert np.isnan(simulate(history(demand(WEEKS_AT_LEAST, 1)[: weeks * HOURS + 30]), 2, DRAW).peak).all()
+
+
+def test_what_comes_later_is_not_seen() -> None:
+    values = demand(14, 2)
+    changed = values.copy()
+    changed[12 * HOURS :] *= 7.0
+    before, after = (simulate(history(one, ([0, 1],)).until(12), 3, DRAW) for one in (values, changed))
+    assert (before.peak == after.peak).all()
+
+
+def test_a_week_that_has_begun_is_the_first_one_ahead() -> None:
+    begun = history(demand(12, 1)[: 11 * HOURS + 50])
+    assert begun.whole_weeks == 11
+    assert simulate(begun, 1, DRAW).weeks[0] == FIRST + 11 * WEEK
+
+
+def test_metrics_drawn_apart_draw_the_same_weeks() -> None:
+    values = demand(12, 2)
+    together, alone = simulate(history(values), 3, DRAW), simulate(history(values[:, 1:]), 3, DRAW)
+    assert together.peak[:, 1] == pytest.approx(alone.peak[:, 0])
+
+
+def test_chosen_weeks_are_those_of_all_weeks() -> None:
+    past = history(demand(12, 2))
+    assert simulate(past, np.array([2, 5]), DRAW).peak == pytest.approx(simulate(past, 5, DRAW).peak[[1, 4]])
+
+
+def test_a_known_event_lifts_its_week() -> None:
+    def known(stamps: Stamps) -> Reals:
+        hours = ((stamps - FIRST) / HOUR).astype(int)
+        return ((hours // HOURS % 3 == 2) & (hours % HOURS == 100)).astype(float)[:, None]
+
+    values = demand(30, 1, shocks=Shocks(0.01, 0.01, 0.01))
+    values *= np.exp(1.5 * known(FIRST + np.arange(len(values)) * HOUR))
+    weeks = np.median(simulate(history(values, known=known), 3, DRAW).peak[:, 0], axis=1)
+    assert weeks[2] > 1.5 * weeks[:2].max()
+
+
+def test_growth_goes_on_where_half_a_year_has_shown_it() -> None:
+    weeks = np.median(simulate(history(demand(40, 1, growth=0.02)), 26, DRAW).peak[:, 0], axis=1)
+    assert np.log(weeks[25] / weeks[0]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    past = history(demand(3, 2))
+    with pytest.raises(ValueError, match=r"shape \(3, 2\) for 504 hours; \(3, 1\)"):
+        History(past.stamps, past.hourly[:, :1], (), past.weekly)
+
+
+def test_stand_ins_come_in_turn_from_the_good() -> None:
+    assert list(stand_ins(np.array([False, True, False, True, False]))) == [1, 1, 1, 3, 1]
+    assert list(stand_ins(np.zeros(3, dtype=bool))) == [0, 1, 2]
