@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "queries": (),
     "pages": ("--lake", str(BENCH / "demo"), "--large", str(BENCH / "large")),
     "refresh": (),
+    "peaks": (),
     "weekly": ("--lake", str(BENCH / "demo")),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
