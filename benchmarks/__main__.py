@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "engine": (),
     "refresh": (),
     "accuracy": (),
+    "peaks": (),
     "weekly": ("--lake", str(BENCH / "demo")),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}

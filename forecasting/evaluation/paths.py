@@ -26,7 +26,7 @@ Whole = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 HOUR = np.timedelta64(1, "h")
-HOURS = 168
+HOURS, HOURS_A_DAY = 168, 24
 STATISTICS = ("peak", "p95")
 # Of one week nobody knows how it differs from another.
 WEEKS_AT_LEAST = 2
@@ -34,7 +34,7 @@ WEEKS_AT_LEAST = 2
 SLOPE_WEEKS, FLAT_WEEKS = 26, 8
 # Priors of changes of slope: the curve itself hardly bends, which halves its error half a year ahead; what the trend may yet do is drawn from how it bends when
 # it may. Chosen on simulated networks: benchmarks/peaks.py.
-STIFF, SUPPLE = 0.001, 0.01
+STIFF, SUPPLE = 0.001, 0.3
 # Residual weeks are drawn from the last year.
 BLOCKS = 52
 # Residuals keep what the harmonics leave over, so a few are enough.
@@ -174,11 +174,10 @@ def _model(history: History, usable: Mask, weeks: Stamps, blocks: int, paths: in
         some = long if sloped else ~long
         if some.any():
             since = history.stamps >= (history.stamps[0] if sloped else history.next_week - FLAT_WEEKS * WEEK)
-            part = _Fit.of(history, np.flatnonzero(usable)[some], since, "linear" if sloped else "flat", STIFF)
+            part = _Fit.of(history, np.flatnonzero(usable)[some], since, "linear" if sloped else "flat")
             curve[:, some], inside[:, some], floor[some] = part.at(coming), part.at(past), FLOOR_SHARE * part.usual
             if sloped:
-                supple = _Fit.of(history, np.flatnonzero(usable)[some], since, "linear", SUPPLE)
-                spread[:, some] = _trends(supple.curves, history, weeks, paths, rng)
+                spread[:, some] = _trends(history, np.flatnonzero(usable)[some], weeks, paths, rng)
     rows = _on_hours(history, values, past)
     residuals = (np.log(np.maximum(rows, floor)) - inside).reshape(blocks, HOURS, -1)
     cube = curve.reshape(len(weeks), HOURS, -1)
@@ -196,8 +195,8 @@ class _Fit:
     members: Whole
 
     @classmethod
-    def of(cls, history: History, members: Whole, since: Mask, growth: Literal["linear", "flat"], prior: float) -> _Fit:
-        spec = Spec(SEASONS, log=True, growth=growth, changepoint_prior=prior)
+    def of(cls, history: History, members: Whole, since: Mask, growth: Literal["linear", "flat"]) -> _Fit:
+        spec = Spec(SEASONS, log=True, growth=growth, changepoint_prior=STIFF)
         stamps = history.stamps[since]
         return cls(fit(pd.DatetimeIndex(stamps), history.hourly[since][:, members], spec, _regressors(history.known, stamps, members)), history.known, members)
 
@@ -219,19 +218,32 @@ def _regressors(known: Known | None, stamps: Stamps, members: Whole) -> Reals | 
     return found[:, :, members] if found.ndim == 3 else found
 
 
-def _trends(curves: Curves, history: History, weeks: Stamps, paths: int, rng: np.random.Generator) -> Reals:
-    """(W, N, paths): how far trends stray on the log scale, in part together.
+def _trends(history: History, members: Whole, weeks: Stamps, paths: int, rng: np.random.Generator) -> Reals:
+    """(W, N, paths): how far the trends of some sites stray on the log scale, in part together.
 
-    Every series draws a path of its own and shares in one more, so that its variance is its own and two series correlate as their past changes of slope did.
+    The sizes of their changes of slope are those of daily means, whose noise is nearer to white than that of hours. Every series draws a path of its own and
+    shares in one more, so that its variance is its own and two series correlate as their past changes of slope did.
     """
+    days, means = _daily(history, members)
+    curves = fit(days, means, Spec(SEASONS[1:], log=True, changepoint_prior=SUPPLE))
     middle = pd.DatetimeIndex(weeks + WEEK // 2)
-    own = curves.trend_paths(middle, paths, rng)
-    if not (curves.change > 0.0).any():
+    change = np.nan_to_num(curves.change)
+    own = np.nan_to_num(curves.trend_paths(middle, paths, rng))
+    if not (change > 0.0).any():
         return own
-    shared = _shared(curves.trend(pd.DatetimeIndex(history.weekly.weeks)))
-    pilot = int(np.argmax(curves.change))
-    common = curves.trend_paths(middle, paths, rng)[:, pilot] / curves.change[pilot]
-    return np.asarray(np.sqrt(1.0 - shared) * own + np.sqrt(shared) * common[:, None, :] * curves.change[:, None])
+    shared = _shared(np.nan_to_num(curves.trend(pd.DatetimeIndex(history.weekly.weeks))))
+    pilot = int(np.argmax(change))
+    common = curves.trend_paths(middle, paths, rng)[:, pilot] / change[pilot]
+    return np.asarray(np.sqrt(1.0 - shared) * own + np.sqrt(shared) * common[:, None, :] * change[:, None])
+
+
+def _daily(history: History, members: Whole) -> tuple[pd.DatetimeIndex, Reals]:
+    """Means of whole UTC days of some sites, NaN where an hour is missing."""
+    days = history.stamps.astype("datetime64[D]")
+    first, last = days[0] + (history.stamps[0] > days[0]), (history.stamps[-1] + HOUR).astype("datetime64[D]")
+    hours = first.astype(history.stamps.dtype) + np.arange(int((last - first) / HOUR)) * HOUR
+    means = _on_hours(history, history.hourly[:, members], hours).reshape(-1, HOURS_A_DAY, len(members)).mean(axis=1)
+    return pd.DatetimeIndex(hours[::HOURS_A_DAY]), means
 
 
 def _shared(trend: Reals) -> float:

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from forecasting.evaluation.calibration import LEVELS, MIDDLE, OUTWARD, Trials, Whole, offsets
-from forecasting.evaluation.paths import STATISTICS, WEEKS_AT_LEAST, Draw, History, JointPaths, simulate
+from forecasting.evaluation.paths import SLOPE_WEEKS, STATISTICS, WEEKS_AT_LEAST, Draw, History, JointPaths, simulate
 from forecasting.evaluation.weekly import Reals, Stamps
 
 # The weeks ahead at which past forecasts are checked: the first four directly, further ones ever more thinly, up to half a year.
 CHECKED = np.array([1, 2, 3, 4, 6, 9, 13, 18, 26])
-# Every week of the last twenty is forecast anew from each of the four weeks before it; older origins, which alone reach far ahead, are taken once in four
+# Every week of the last sixteen is forecast anew from each of the four weeks before it; older origins, which alone reach far ahead, are taken once in four
 # weeks.
-RECENT, EVERY = 20, 4
+RECENT, EVERY = 16, 4
 # Of fewer measured weeks none could be forecast from those before it.
 CHECKABLE = WEEKS_AT_LEAST + 1
 # Fewer paths tell a past quantile well enough.
@@ -48,9 +48,13 @@ def forecast_peaks(history: History, groups: Whole, weeks: int = 26, draw: Draw 
 
 
 def trials(history: History, draw: Draw = Draw(TRIAL_PATHS), recent: int = RECENT, every: int = EVERY, ahead: Whole = CHECKED) -> Trials:  # noqa: B008
-    """Forecasts of weeks that have come, each from what was known at its origin: all of the `recent` last origins, and each `every`-th before them."""
+    """Forecasts of weeks that have come, each from what was known at its origin: all of the `recent` last origins, and each `every`-th before them.
+
+    Where history is long enough, origins that could not yet follow a slope are left out: they err otherwise than the forecast that is calibrated.
+    """
     last = history.whole_weeks
-    origins = np.array([week for week in range(WEEKS_AT_LEAST, last) if week >= last - recent or (last - week) % every == 0], dtype=np.int64)
+    first = SLOPE_WEEKS if last >= SLOPE_WEEKS + recent else WEEKS_AT_LEAST
+    origins = np.array([week for week in range(first, last) if week >= last - recent or (last - week) % every == 0], dtype=np.int64)
     shape = (len(origins), len(ahead), len(STATISTICS))
     predicted, actual = np.full((*shape, len(LEVELS), history.series), np.nan), np.full((*shape, history.series), np.nan)
     measured = np.stack([history.weekly.peak, history.weekly.p95], axis=1)
