@@ -31,16 +31,20 @@ from data.queries import Extent
 
 BAR = 5.0
 DAY = pd.Timedelta(days=1)
-# One value a row, so that answers can be compared: by place and stamp.
 Answer = Callable[[], pd.DataFrame]
+Shape = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question by its two ways: ours, and SQL over `raw` and `sites`. `barred` says that the bar holds for it."""
+    """A question by its two ways: ours, as pages ask it, and SQL over `raw`. `barred` says that the bar holds for it.
+
+    `shape` brings our answer, which tells more than was asked (names, capacity, missing hours), to the columns and rows of the SQL's, to be compared.
+    """
 
     name: str
     ours: Answer
+    shape: Shape
     sql: str
     days: int
     barred: bool
@@ -100,24 +104,24 @@ def questions(pin: Pin, held: Extent, days: int) -> Iterator[Question]:
         ask = partial(queries.history, pin, start=span.start, end=span.end, metrics=("egress_gbps",))
         for level, key, listed in (("site", members.iloc[0], members.iloc[:1]), ("region", region, members), ("global", "all", sites["site_id"])):
             for grain, seconds in (("1h", 3600), ("1d", 86_400)):
-                ours = partial(_history, ask, level, key, grain)
-                yield Question(f"{level} by {grain}, {span_days} days", ours, _statistics(span, list(listed), seconds), span_days, span_days == days)
-        side_by_side = partial(_side_by_side, pin, region, span)
-        yield Question(f"sites of a region by 1h, {span_days} days", side_by_side, _means(span, list(members)), span_days, span_days == days)
-        complete = partial(_completeness, pin, span_days - 1, span)
-        yield Question(f"completeness by day, {span_days} days", complete, _counts(span), span_days, span_days == days)
+                ours = partial(ask, level=level, key=key, grain=grain)
+                by_hand = _statistics(span, list(listed), seconds)
+                yield Question(f"{level} by {grain}, {span_days} days", ours, _history, by_hand, span_days, span_days == days)
+        side_by_side = partial(queries.site_series, pin, region, "egress_gbps", span.start, span.end)
+        yield Question(f"sites of a region by 1h, {span_days} days", side_by_side, _side_by_side, _means(span, list(members)), span_days, span_days == days)
+        complete = partial(queries.completeness, pin, span_days + 1)
+        yield Question(f"completeness by day, {span_days} days", complete, partial(_completeness, span), _counts(span), span_days, span_days == days)
 
 
-def _history(ask: Callable[..., pd.DataFrame], level: str, key: str, grain: str) -> pd.DataFrame:
-    return ask(level=level, key=key, grain=grain)[["ts", "egress_gbps_mean", "egress_gbps_p95", "egress_gbps_max"]]
+def _history(found: pd.DataFrame) -> pd.DataFrame:
+    return found[["ts", "egress_gbps_mean", "egress_gbps_p95", "egress_gbps_max"]]
 
 
-def _side_by_side(pin: Pin, region: str, span: Span) -> pd.DataFrame:
-    return queries.site_series(pin, region, "egress_gbps", span.start, span.end)[["site_id", "ts", "value"]].dropna()
+def _side_by_side(found: pd.DataFrame) -> pd.DataFrame:
+    return found[["site_id", "ts", "value"]]
 
 
-def _completeness(pin: Pin, days: int, span: Span) -> pd.DataFrame:
-    found = queries.completeness(pin, days + 2)
+def _completeness(span: Span, found: pd.DataFrame) -> pd.DataFrame:
     ts = pd.to_datetime(found["date"], utc=True).astype("datetime64[us, UTC]")
     found = found.assign(ts=ts).loc[(ts >= span.start) & (ts < span.end), ["site_id", "ts", "completeness"]]
     return found[found["completeness"] > 0].sort_values(["site_id", "ts"])
@@ -154,7 +158,7 @@ def measured(pin: Pin, question: Question, runs: int) -> dict[str, object]:
         listed = [path for path, day in files(pin.url, "telemetry", pin.version("telemetry") or 0) if day and day >= _first_day(pin, question.days)]
         con.execute(f"CREATE VIEW raw AS SELECT * FROM read_parquet([{_listed(listed)}], hive_partitioning = true)")
         by_hand: Answer = lambda: con.sql(question.sql).to_arrow_table().to_pandas()  # noqa: E731 - beside ours, which is a call too
-        equal, rows = same(question.ours(), by_hand())
+        equal, rows = same(question.shape(question.ours()), by_hand())
         ours, raw = zip(*((timed(question.ours), timed(by_hand)) for _ in range(runs)), strict=True)
     ratio = statistics.median(raw) / statistics.median(ours)
     return {
