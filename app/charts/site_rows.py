@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import runout_words
+from app.charts.map_marks import records, runout_words
 
 # A sparkline in a cell is some 100 pixels wide: the highest of every few hours draws the same line in a fraction of the bytes.
 HOURS_A_POINT = 3
@@ -46,13 +48,13 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
         "Last 7 days": [thinned(week) for week in sites["week"]],
         "Peak in 28 days": [peak(low, high) for low, high in zip(sites["peak_28d_low"], sites["peak_28d_high"], strict=True)],
         "Peak of capacity": 100 * sites["peak_28d_mid"] / sites["egress_capacity_gbps"].where(sites["egress_capacity_gbps"] > 0),
-        "Run-out": [runout_words(site, now) for site in sites.to_dict("records")],
+        "Run-out": [runout_words(site, now) for site in records(sites[["runout", "runout_early", "runout_late"]])],
         "Days left": days_left(sites, now),
         "Complete": 100 * sites["completeness_24h"],
     })  # fmt: skip
 
 
-def thinned(week: list[float | None] | None) -> list[float] | None:
+def thinned(week: Sequence[float | None] | None) -> list[float] | None:
     """The highest of every few hours; NaN, which draws a gap, where all of them are missing. None for a week without any value."""
     hours = np.array([] if week is None else week, dtype=np.float32)
     whole = np.pad(hours, (0, -len(hours) % HOURS_A_POINT), constant_values=np.nan)
