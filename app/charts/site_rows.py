@@ -56,10 +56,9 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
 
 def thinned(week: Sequence[float | None] | None) -> list[float] | None:
     """The highest of every few hours; NaN, which draws a gap, where all of them are missing. None for a week without any value."""
-    hours = np.array([] if week is None else week, dtype=np.float32)
-    whole = np.pad(hours, (0, -len(hours) % HOURS_A_POINT), constant_values=np.nan)
-    points = np.fmax.reduce(whole.reshape(-1, HOURS_A_POINT), axis=1)
-    return None if np.isnan(points).all() else [round(value, 2) for value in points.tolist()]
+    hours = np.array([] if week is None else week, dtype=float)
+    points = np.fmax.reduceat(hours, np.arange(0, len(hours), HOURS_A_POINT)) if len(hours) else hours
+    return None if np.isnan(points).all() else np.round(points, 2).tolist()
 
 
 def peak(low: float, high: float) -> str:
