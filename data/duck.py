@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from data.contract import DRAWS, Table
 from data.errors import LakeError
-from data.lake import Lake, Pin, files
+from data.lake import Pin, files
 from data.nearby import near
 from data.schema import TABLES
 
@@ -130,16 +130,19 @@ def _relation(pin: Pin, table: Table, span: Span | None) -> str:
     if not wanted:
         return _empty(table)
     listed = ", ".join(quoted(path) for path in (near(pin.url, wanted) if "://" in pin.url else wanted))
-    united = "" if _alike(listed) else ", union_by_name = true"
+    present, alike = _held(listed)
+    # By name DuckDB looks into every file for every statement, which files of the same columns do not need.
+    united = "" if alike else ", union_by_name = true"
     hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': {_partition_type(table)}}}" if table.partition else ", hive_partitioning = false"
-    return f"SELECT {_columns(table, _stored_columns(pin.only((table.name,)), table.name))} FROM read_parquet([{listed}]{united}{hive})"
+    return f"SELECT {_columns(table, present | {table.partition})} FROM read_parquet([{listed}]{united}{hive})"
 
 
-@lru_cache(maxsize=256)
-def _alike(listed: str) -> bool:
-    """Whether all files hold the same columns. Where they do not, DuckDB has to look into each of them for every statement."""
-    sql = f"SELECT count(DISTINCT columns) = 1 FROM (SELECT list((name, type) ORDER BY name) AS columns FROM parquet_schema([{listed}]) GROUP BY file_name)"
-    return bool(_database().cursor().sql(sql).fetchall()[0][0])
+@lru_cache(maxsize=128)
+def _held(listed: str) -> tuple[frozenset[str], bool]:
+    """The columns that any of the files holds, and whether all hold the same ones: a column of a later version is not in earlier files."""
+    sql = f"SELECT DISTINCT columns FROM (SELECT list(name ORDER BY name) AS columns FROM parquet_schema([{listed}]) GROUP BY file_name)"
+    found = [frozenset(columns) for (columns,) in _database().cursor().sql(sql).fetchall()]
+    return frozenset().union(*found), len(found) == 1
 
 
 def _needed(table: Table, value: str | None, span: Span | None) -> bool:
@@ -153,12 +156,6 @@ def _needed(table: Table, value: str | None, span: Span | None) -> bool:
 
 def _partition_type(table: Table) -> str:
     return "DATE" if table.partition == "date" else "VARCHAR"
-
-
-@lru_cache(maxsize=64)
-def _stored_columns(pin: Pin, name: str) -> frozenset[str]:
-    table = Lake(pin.url).open(name, pin.version(name))
-    return frozenset() if table is None else frozenset(field.name for field in table.schema().fields)
 
 
 def quoted(text: str) -> str:

@@ -188,6 +188,7 @@ def test_sites_without_telemetry_are_unknown(tmp_path: Path) -> None:
     new = queries.sites_now(lake.pin()).set_index("site_id").loc["new-01"]
     assert (new["state"], new["reason"]) == ("unknown", "No telemetry has arrived.")
     assert pd.isna(new["age_seconds"])
+    assert (len(new["week"]), np.isnan(new["week"]).all()) == (168, True)
 
 
 # Headline ------------------------------------------------------------------------------------------------------------------
@@ -270,3 +271,4 @@ def test_search_finds_sites_regions_cities_and_partners(full: Lake) -> None:
     assert found.loc[("region", "eu-west"), ["label", "detail"]].tolist() == ["Europe West", "6 sites"]
     assert found.loc[("city", "Paris"), "detail"] == "FR, 1 site"
     assert found.loc[("partner", "Meridian"), "detail"] == "4 sites"
+    assert found.index.get_level_values("kind").unique().tolist() == ["site", "region", "city", "partner"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pydeck as pdk
 import pytest
 from hypothesis import given
 from hypothesis import strategies as any_
@@ -99,6 +100,11 @@ def test_a_step_of_the_slider_is_small() -> None:
     sent = deck(ahead, map_marks.flow_rows(between, ahead), look(many, present=False), drawing).to_json()
     assert len(sent.encode()) < 250_000
     assert "\n" not in sent
+
+
+def test_the_compact_spec_says_what_pydecks_own_does() -> None:
+    drawn = deck(map_marks.at_present(network()), [], look(network()), Drawing(ALL_LAYERS, "globe", OUTLINE, map_view.fit(network())))
+    assert json.loads(drawn.to_json()) == json.loads(pdk.Deck.to_json(drawn))
 
 
 # What stays the same, so that pan and zoom do ------------------------------------------------------------------------------
