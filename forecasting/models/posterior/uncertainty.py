@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from forecasting.models.posterior.threads import one_blas_thread
 from forecasting.models.spread import Reals
 
 # The standard deviation of L U is the root of 2 x 1/3.
@@ -75,6 +76,7 @@ def quantile_table(level: float) -> Reals:
 
 
 @lru_cache(maxsize=1)
+@one_blas_thread()
 def _distributions() -> Reals:
     """(nodes, PLACES): the distribution function of trend and noise together, scaled to a standard deviation of 1 (Gil-Pelaez, 1951)."""
     kernel = np.sin(np.outer(FREQUENCIES, PLACES)) / FREQUENCIES[:, None] * (FREQUENCIES[1] - FREQUENCIES[0]) / np.pi
