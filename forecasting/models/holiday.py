@@ -14,8 +14,8 @@ from data.errors import SettingError
 def holiday_columns(country: str, stamps: pd.DatetimeIndex, names: Sequence[str] | None = None) -> pd.DataFrame:
     """One column for each holiday of the country (ISO 3166 code) in the stamps' years: 1 at the stamps of that day by their own clock, 0 elsewhere.
 
-    Two holidays on one day both count. `names` asks for these columns and no others, so that a forecast has those of its history. Names are in English where the
-    source has them so. Raises SettingError for a country that the source does not know.
+    Two holidays on one day both count. `names` asks for these columns and no others, so that a forecast has those of its history. Names are in English where
+    the source has them so. Raises SettingError for a country that the source does not know.
     """
     dates = stamps.tz_localize(None).normalize()
     try:
