@@ -109,7 +109,7 @@ class Fitted:
         """Fit the hours, a column for each series."""
         stamps = pd.DatetimeIndex(hours.index)
         events = [learnable(job.events, pd.DatetimeIndex(job.hours.index)) for job in jobs]
-        known = sorted({column for held in events for column in regressors(held, stamps[:1], HOUR)})
+        known = sorted({f"event_{kind}" for held in events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
         columns = event_columns(events, known, stamps, HOUR)
         return cls(jobs, kind, fit(_local(stamps, kind.zone), hours.to_numpy(), kind.spec, columns, EVENT_PRIOR), events, known)
 
