@@ -137,6 +137,16 @@ def test_rows_in_any_order_and_rows_without_values_change_nothing() -> None:
     assert fit(longer, padded, PLAIN).predict(stamps) == pytest.approx(found, rel=1e-6)
 
 
+@pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("prior", [0.05, 500.0])
+def test_stamps_that_repeat_and_changepoints_that_coincide_do_no_harm(spec: Spec, prior: float) -> None:
+    stamps = pd.date_range("2026-03-02", periods=8, freq="h").repeat(150)
+    rng = np.random.default_rng(3)
+    values = (5.0 + np.arange(8).repeat(150) + rng.normal(0.0, 0.1, 1200))[:, None]
+    curves = fit(stamps, values, replace(spec, seasons=(Season("daily", 24.0, 1),), changepoint_prior=prior))
+    assert curves.predict(stamps)[:, 0] == pytest.approx(5.0 + np.arange(8).repeat(150), abs=0.4 if spec.hinges else 1.5)
+
+
 def test_the_unit_does_not_matter() -> None:
     stamps, values = panel(3)
     for spec in MODELS.values():
