@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "ingest": (),
     "queries": (),
     "pages": ("--lake", str(BENCH / "demo"), "--large", str(BENCH / "large")),
+    "engine": (),
     "refresh": (),
     "weekly": ("--lake", str(BENCH / "demo")),
 }

@@ -16,6 +16,7 @@ from forecasting.models.posterior.batches import TREND_PRIOR, solved, without_no
 from forecasting.models.posterior.design import Axis, Group, days_of, grouped, seasonal
 from forecasting.models.posterior.scale import Scale
 from forecasting.models.posterior.spec import Season, Spec
+from forecasting.models.posterior.threads import one_blas_thread
 from forecasting.models.posterior.uncertainty import offsets, sampled
 from forecasting.models.spread import Reals
 
@@ -50,6 +51,7 @@ class Curves:
         """(H, N): the curve on the scale that was fitted, logarithms where the model is one of logarithms."""
         return self._together(self.components(stamps, regressors))
 
+    @one_blas_thread()
     def components(self, stamps: pd.DatetimeIndex, regressors: Reals | None = None) -> dict[str, Reals]:
         """The trend, each season by its name, and the regressors together, each (H, N): they add up to the fitted curve.
 
@@ -134,6 +136,7 @@ def _effect(regressors: Reals, coefficients: Reals) -> Reals:
     return regressors @ coefficients.T if regressors.ndim == 2 else np.einsum("tkn,nk->tn", regressors, coefficients)
 
 
+@one_blas_thread()
 def fit(stamps: pd.DatetimeIndex, values: Reals, spec: Spec, regressors: Reals | None = None, regressor_prior: float | Reals = 10.0) -> Curves:
     """Fit every column of `values`, (T, N), NaN where missing or masked, at the T stamps: UTC, or local time without a zone.
 
@@ -145,6 +148,8 @@ def fit(stamps: pd.DatetimeIndex, values: Reals, spec: Spec, regressors: Reals |
     columns = given(regressors, len(stamps), count)
     if values.shape[:1] != (len(stamps),) or np.isinf(values).any():
         raise ValueError(f"values of shape {values.shape} for {len(stamps)} stamps; one row for each stamp is needed, finite or NaN")
+    if not values.shape[1]:
+        raise ValueError("there are no values; at least one series is needed")
     days = days_of(stamps)
     if (days[1:] < days[:-1]).any():
         order = np.argsort(days, kind="stable")

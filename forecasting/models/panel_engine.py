@@ -72,7 +72,7 @@ class PanelEngine:
                 kinds.setdefault(Kind(spec_of(job.span), job.zone), []).append(job)
         for kind, jobs in kinds.items():
             for at in range(0, len(jobs), TOGETHER):
-                yield together(jobs[at : at + TOGETHER], kind)
+                yield from settled(jobs[at : at + TOGETHER], kind)
 
 
 def spec_of(span: pd.Timedelta) -> Spec:
@@ -81,6 +81,16 @@ def spec_of(span: pd.Timedelta) -> Spec:
     if span >= YEARLY_AFTER:
         seasons.append(Season("yearly", YEAR_HOURS, YEARLY_ORDER))
     return Spec(tuple(seasons), log=True, growth="linear" if span >= SLOPE_AFTER else "flat", changepoint_prior=TREND_PRIOR)
+
+
+def settled(jobs: Sequence[Task], kind: Kind) -> list[EngineResult]:
+    """What is expected of some series; where their algebra breaks down together, each is tried alone, so that one cannot spoil the others."""
+    try:
+        return [together(jobs, kind)]
+    except np.linalg.LinAlgError as error:
+        if len(jobs) == 1:
+            return [declined(jobs[0].series, f"LinAlgError: {error}", "failed")]
+        return [result for job in jobs for result in settled([job], kind)]
 
 
 def together(jobs: Sequence[Task], kind: Kind) -> EngineResult:
@@ -109,7 +119,7 @@ class Fitted:
         """Fit the hours, a column for each series."""
         stamps = pd.DatetimeIndex(hours.index)
         events = [learnable(job.events, pd.DatetimeIndex(job.hours.index)) for job in jobs]
-        known = sorted({column for held in events for column in regressors(held, stamps[:1], HOUR)})
+        known = sorted({f"event_{kind}" for held in events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
         columns = event_columns(events, known, stamps, HOUR)
         return cls(jobs, kind, fit(_local(stamps, kind.zone), hours.to_numpy(), kind.spec, columns, EVENT_PRIOR), events, known)
 

@@ -157,7 +157,7 @@ def _model(job: Task, columns: list[str]) -> Prophet:
     """An unfitted Prophet for a history of this length."""
     span, by_history = job.span, "linear" if job.span >= SLOPE_AFTER else "flat"
     model = Prophet(
-        growth="logistic" if job.growth == "logistic" else by_history,
+        growth=cast("Any", "logistic" if job.growth == "logistic" else by_history),
         daily_seasonality=cast("Any", DAILY_ORDER),
         weekly_seasonality=cast("Any", weekly_order(span)),
         yearly_seasonality=cast("Any", span >= YEARLY_AFTER),

@@ -69,7 +69,8 @@ def wander(days: Reals, ahead: int) -> Reals:
     day after, which the noise accounts for already. It never falls as time goes on; beyond half of the history it grows as a random walk does.
     """
     longest = max(len(days) // 2, 1)
-    apart = np.array([_mean_square(days[lag:] - _typical(days)[:-lag]) for lag in range(1, longest + 1)])
+    typical = _typical(days)
+    apart = np.array([_mean_square(days[lag:] - typical[:-lag]) for lag in range(1, longest + 1)])
     excess = np.maximum.accumulate(np.maximum(np.nan_to_num(apart - apart[0]), 0.0))
     lags = np.arange(ahead + 1)
     squares: Reals = np.where(lags <= longest, np.r_[0.0, excess][np.minimum(lags, longest)], excess[-1] * lags / longest)

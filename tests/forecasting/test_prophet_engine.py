@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, cast
@@ -16,11 +16,12 @@ import pytest
 
 from data.errors import HeadroomError
 from data.schema import QUANTILES, TABLES, Series, validate
-from forecasting.models import prophet_engine
+from forecasting.models import panel_engine, prophet_engine
 from forecasting.models.engine import Engine, EngineResult, Plan
 from forecasting.models.panel import Panel
 from forecasting.models.panel_engine import PanelEngine
 from forecasting.models.prophet_engine import ProphetEngine
+from forecasting.models.task import Task
 from tests.forecasting.networks import NOW, Here, daily, event, no_events, panel_of, rows, stamps_of
 
 # Three days ahead and two of band are enough to look at, and quick.
@@ -212,6 +213,20 @@ def test_a_fit_that_breaks_is_a_recorded_reason(monkeypatch: pytest.MonkeyPatch)
     found = results(panel_of(rows("fra-01", HOURS, SOUND)))
     assert found.fits[["status", "reason"]].to_numpy().tolist() == [["failed", "RuntimeError: Optimization terminated abnormally, error code 70"]]
     assert found.forecasts.empty
+
+
+def test_a_series_whose_algebra_breaks_down_is_a_recorded_reason_and_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = panel_engine.together
+
+    def brittle(jobs: Sequence[Task], kind: panel_engine.Kind) -> EngineResult:
+        if any(job.series.key == "odd" for job in jobs):
+            raise np.linalg.LinAlgError("Singular matrix")
+        return sound(jobs, kind)
+
+    monkeypatch.setattr(panel_engine, "together", brittle)
+    found = results(panel_of(rows("fra-01", HOURS, SOUND), rows("odd", HOURS, SOUND)), engine=PanelEngine())
+    told = dict(zip(found.fits["key"], zip(found.fits["status"], found.fits["reason"], strict=True), strict=True))
+    assert told == {"fra-01": ("fitted", None), "odd": ("failed", "LinAlgError: Singular matrix")}
 
 
 def test_a_worker_that_dies_ends_the_refresh_with_a_remedy() -> None:

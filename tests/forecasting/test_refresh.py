@@ -65,6 +65,15 @@ def test_what_is_published_can_be_asked_for_and_keeps_the_contract(lake: Lake) -
         assert validate(TABLES[name], lake.read(name), now=datetime.now(UTC)).faults == []
 
 
+def test_the_panel_engine_is_chosen_by_its_name_and_keeps_the_contract(lake: Lake) -> None:
+    summary = refresh(lake, engine="panel", executor=Here())
+    pin = lake.pin()
+    assert (summary.count("fitted"), runs(pin).iloc[0]["engine"]) == (9, "panel")
+    assert len(forecast(pin, FRA, NOW, LATER)) == 90 * 24
+    for name in ("forecasts", "bands", "fits", "runs"):
+        assert validate(TABLES[name], lake.read(name), now=datetime.now(UTC)).faults == []
+
+
 def test_the_run_says_what_it_knew_and_how_it_was_made(lake: Lake) -> None:
     summary = go(lake)
     row = runs(lake.pin()).iloc[0]

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from forecasting.models.posterior.additive import Estimate, estimate
 from forecasting.models.posterior.design import Group, Places, Rows
@@ -44,17 +41,6 @@ def batches(groups: list[Group], size: int) -> Iterator[list[Group]]:
         yield batch
 
 
-@lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Keep the linear algebra to the thread that calls it: its matrices are small, and threads of its own would only wait for ours."""
-    found: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
-    return found
-
-
 def solved(days: Reals, base: Reals, scaled: Reals, groups: list[Group], spec: Spec, precision: Reals) -> Estimate:
     """The estimates of all series, in the order of the columns of `scaled`."""
 
@@ -69,7 +55,7 @@ def solved(days: Reals, base: Reals, scaled: Reals, groups: list[Group], spec: S
 
     threads, whole = os.cpu_count() or 1, base.T @ base
     size = min(BATCH, -(-scaled.shape[1] // threads))
-    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(one, batches(groups, size)))
     order = np.argsort(np.concatenate([series for series, _ in parts]))
     return joined([part for _, part in parts]).of(order)

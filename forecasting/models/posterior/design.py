@@ -24,14 +24,12 @@ class Axis:
     """A series' own time: 0 at its first observation, 1 at its last, `span` days apart.
 
     changepoints: (C,) on that axis; those that a short history has no room for are infinite, and bend nothing. bends: how many are finite.
-    step: the mean distance of two observations.
     """
 
     start: float
     span: float
     changepoints: Reals
     bends: int
-    step: float
 
     def at(self, days: Reals) -> Reals:
         """Days since the epoch on this axis."""
@@ -76,14 +74,14 @@ def seasonal(days: Reals, seasons: Sequence[Season]) -> Reals:
 def axis_of(days: Reals, spec: Spec) -> Axis:
     """Time and changepoints of a series that was observed on these days (ascending), placed where Prophet places them."""
     if not len(days):
-        return Axis(0.0, 1.0, np.full(spec.hinges, np.inf), 0, 1.0)
+        return Axis(0.0, 1.0, np.full(spec.hinges, np.inf), 0)
     start, span = float(days[0]), float(days[-1] - days[0]) or 1.0
     early = int(np.floor(len(days) * spec.changepoint_range))
     bends = max(min(spec.hinges, early - 1), 0)
     places = np.linspace(0, max(early - 1, 0), bends + 1).round().astype(int)[1:]
     points = np.full(spec.hinges, np.inf)
     points[:bends] = (days[places] - start) / span
-    return Axis(start, span, points, bends, 1.0 / max(len(days) - 1, 1))
+    return Axis(start, span, points, bends)
 
 
 def grouped(days: Reals, observed: Rows, spec: Spec, regressors: Reals) -> list[Group]:

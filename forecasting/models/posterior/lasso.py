@@ -18,6 +18,8 @@ Flags = npt.NDArray[np.bool_]
 
 # A correlation may pass its bound by this share of it, and of the largest, before a coefficient counts as wrongly left at zero.
 TOLERANCE, ROUNDING = 1e-7, 1e-12
+# What is added to the diagonal, as a share of it: columns that coincide would otherwise have no inverse, and nothing else notices.
+RIDGE = 1e-10
 # Turns allowed for each coefficient; a path takes about one. And how often a solution that fails its check is followed again.
 TURNS, ATTEMPTS = 8, 4
 
@@ -48,7 +50,9 @@ class Solution(NamedTuple):
 
 def solve(gram: Reals, target: Reals, bound: Reals, start: Solution) -> Solution:
     """The lassos' solutions: gram (n, C, C), target (n, C), bound (n,); `start` solves a nearby problem, and is quick to move from."""
-    found = start.copy()
+    found, gram = start.copy(), gram.copy()
+    diagonal = np.einsum("nii->ni", gram)
+    diagonal *= 1.0 + RIDGE
     pending = np.arange(len(target))
     for attempt in range(ATTEMPTS):
         if attempt:

@@ -17,8 +17,8 @@ from forecasting.models.posterior.moments import Moments
 from forecasting.models.posterior.spec import Spec
 from forecasting.models.spread import Reals
 
-# Stop where a round lowers the objective by less than this many nats.
-CONVERGED, ROUNDS = 1e-7, 200
+# Stop where a cycle of three rounds lowers the objective by less than this many nats.
+CONVERGED, CYCLES = 1e-7, 300
 # Rounds of noise and trend before the effects are looked at again, which move more.
 TREND_ROUNDS = 2
 # Rows whose products are in memory at once.
@@ -88,15 +88,32 @@ def alternate(held: Products, precision: Reals, spec: Spec) -> Estimate:
     moving = np.arange(len(held.square))
     smooth = np.zeros((len(moving), len(precision)))
     found = Estimate(smooth, np.zeros((len(moving), spec.hinges)), np.full(len(moving), np.nan), np.full(len(moving), np.inf))
-    for _ in range(ROUNDS):
-        part = held.of(moving)
-        now = _round(part, found.of(moving), precision, spec)
-        still = found.objective[moving] - now.objective > CONVERGED
-        found.put(moving, now)
-        moving = moving[still]
+    for _ in range(CYCLES):
+        part, before = held.of(moving), found.of(moving)
+        once = _round(part, before, precision, spec)
+        twice = _round(part, once, precision, spec)
+        leap = _round(part, _leapt(before, once, twice, 1 + spec.slopes), precision, spec)
+        better = np.flatnonzero(leap.objective < twice.objective)
+        twice.put(better, leap.of(better))
+        found.put(moving, twice)
+        moving = moving[before.objective - twice.objective > CONVERGED]
         if not len(moving):
             break
     return found
+
+
+def _leapt(before: Estimate, once: Estimate, twice: Estimate, cut: int) -> Estimate:
+    """Where two rounds in a row lead if their effects go on in the same way (Varadhan and Roland's squared extrapolation, 2008).
+
+    Where trend and effects can stand for each other, rounds alone crawl along the valley; a leap that does not help is not taken.
+    """
+    step = once.smooth[:, cut:] - before.smooth[:, cut:]
+    bend = twice.smooth[:, cut:] - once.smooth[:, cut:] - step
+    lengths = np.linalg.norm(step, axis=1), np.linalg.norm(bend, axis=1)
+    far = np.divide(*lengths, out=np.ones(len(step)), where=lengths[1] > 0.0)[:, None]
+    smooth = twice.smooth.copy()
+    smooth[:, cut:] = before.smooth[:, cut:] + 2.0 * far * step + far**2 * bend
+    return twice._replace(smooth=smooth)
 
 
 def _round(held: Products, before: Estimate, precision: Reals, spec: Spec) -> Estimate:

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from forecasting.models.posterior.threads import one_blas_thread
 from forecasting.models.spread import Reals
 
 # The standard deviation of L U is the root of 2 x 1/3.
@@ -42,10 +43,13 @@ def offsets(ahead: Reals, change: Reals, bends: Reals, sigma: Reals, levels: Seq
     every = np.hypot(spread, sigma)
     with np.errstate(divide="ignore", invalid="ignore"):
         at = _nodes(np.log(expected), CHANGES), _nodes(np.log(spread / sigma), RATIOS)
-    found = np.empty((*every.shape, len(levels)))
-    for number, level in enumerate(levels):
-        found[:, :, number] = np.sign(level - 0.5) * every * _between(at, max(level, 1.0 - level))
-    return found
+    widths = {upper: every * _between(at, upper) for upper in {_upper(level) for level in levels}}
+    return np.stack([np.sign(level - 0.5) * widths[_upper(level)] for level in levels], axis=2)
+
+
+def _upper(level: float) -> float:
+    """The level, or the one that lies as far above the middle."""
+    return round(max(level, 1.0 - level), 12)
 
 
 def _nodes(wanted: Reals, nodes: Reals) -> tuple[npt.NDArray[np.intp], Reals]:
@@ -75,6 +79,7 @@ def quantile_table(level: float) -> Reals:
 
 
 @lru_cache(maxsize=1)
+@one_blas_thread()
 def _distributions() -> Reals:
     """(nodes, PLACES): the distribution function of trend and noise together, scaled to a standard deviation of 1 (Gil-Pelaez, 1951)."""
     kernel = np.sin(np.outer(FREQUENCIES, PLACES)) / FREQUENCIES[:, None] * (FREQUENCIES[1] - FREQUENCIES[0]) / np.pi
