@@ -87,7 +87,7 @@ _MEANINGS: dict[str, Meaning] = {"egress_gbps": "egress", "ingest_gbps": "ingest
 
 def missing(value: object) -> bool:
     """Whether a value is null, not a number or infinite."""
-    return value is None or bool(pd.isna(value)) or (isinstance(value, float) and math.isinf(value))
+    return not math.isfinite(value) if isinstance(value, float) else value is None or bool(pd.isna(value))
 
 
 # --- colours -----------------------------------------------------------------------------------------------------------------

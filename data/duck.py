@@ -6,6 +6,7 @@ fetched from an object store.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,13 +22,14 @@ import pyarrow as pa
 
 from data.contract import DRAWS, Table
 from data.errors import LakeError
-from data.lake import Lake, Pin, files
+from data.lake import Pin, files
 from data.nearby import near
 from data.schema import TABLES
 
 # One database for the process; every question runs on a cursor of its own (one connection shared by threads refuses queries).
 _LOCK = threading.Lock()
 _STATE: dict[str, duckdb.DuckDBPyConnection] = {}
+_WITH = re.compile(r"\s*WITH\s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +58,43 @@ def ask(
 ) -> pd.DataFrame:
     """Run `sql` over the named tables of a pin, as a frame with UTC stamps.
 
-    Each table is a view that holds only what `scope` may see; one that the lake lacks is empty. `span` (half-open) leaves out
+    Each table holds only what `scope` may see; one that the lake lacks is empty. `span` (half-open) leaves out
     the files that cannot hold it; the statement still filters ts itself.
     """
-    with asking(pin, tables, scope=scope, span=span) as cursor:
-        return cursor.sql(sql, params=dict(parameters or {})).to_arrow_table().to_pandas()
+    with _opened(pin, scope) as cursor:
+        return cursor.sql(_above(sql, _sources(pin, tables, scope, span)), params=dict(parameters or {})).to_arrow_table().to_pandas()
 
 
 @contextmanager
 def asking(pin: Pin, tables: Sequence[str], *, scope: Scope = EVERYTHING, span: Span | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A cursor with a view for each of `tables`; for statements that stream or write. LakeError where a file cannot be read."""
+    with _opened(pin, scope) as cursor:
+        for name, source in _sources(pin, tables, scope, span).items():
+            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
+        yield cursor
+
+
+def _sources(pin: Pin, tables: Sequence[str], scope: Scope, span: Span | None) -> dict[str, str]:
+    """SQL of each table; which events a narrower scope may see depends on the regions of its sites, which come first."""
+    named = tables if scope.all else ("sites", *(name for name in tables if name != "sites"))
+    return {name: _scoped(TABLES[name], _relation(pin, TABLES[name], span), scope) for name in named}
+
+
+def _above(sql: str, sources: Mapping[str, str]) -> str:
+    """The statement with its tables as common table expressions: for a view DuckDB would look through the files once more."""
+    listed = ", ".join(f"{name} AS NOT MATERIALIZED ({source})" for name, source in sources.items())
+    own = _WITH.match(sql)
+    return f"WITH {listed}, {sql[own.end() :]}" if own else f"WITH {listed} {sql}"
+
+
+@contextmanager
+def _opened(pin: Pin, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor that speaks UTC and knows the scope."""
     cursor = _database().cursor()
     try:
         cursor.execute("SET TimeZone = 'UTC'")
         if not scope.all:
             cursor.register("_scope", pa.table({"site_id": pa.array(sorted(scope.sites or ()), pa.string())}))
-            # Which events a viewer may see depends on the regions of the sites in scope.
-            tables = ("sites", *(name for name in tables if name != "sites"))
-        for name in tables:
-            relation = _relation(pin, TABLES[name], span)
-            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {_scoped(TABLES[name], relation, scope)}")
         yield cursor
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         first_line = str(error).partition("\n")[0]
@@ -111,8 +130,19 @@ def _relation(pin: Pin, table: Table, span: Span | None) -> str:
     if not wanted:
         return _empty(table)
     listed = ", ".join(quoted(path) for path in (near(pin.url, wanted) if "://" in pin.url else wanted))
+    present, alike = _held(listed)
+    # By name DuckDB looks into every file for every statement, which files of the same columns do not need.
+    united = "" if alike else ", union_by_name = true"
     hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': {_partition_type(table)}}}" if table.partition else ", hive_partitioning = false"
-    return f"SELECT {_columns(table, _stored_columns(pin.only((table.name,)), table.name))} FROM read_parquet([{listed}], union_by_name = true{hive})"
+    return f"SELECT {_columns(table, present | {table.partition})} FROM read_parquet([{listed}]{united}{hive})"
+
+
+@lru_cache(maxsize=128)
+def _held(listed: str) -> tuple[frozenset[str], bool]:
+    """The columns that any of the files holds, and whether all hold the same ones: a column of a later version is not in earlier files."""
+    sql = f"SELECT DISTINCT columns FROM (SELECT list(name ORDER BY name) AS columns FROM parquet_schema([{listed}]) GROUP BY file_name)"
+    found = [frozenset(columns) for (columns,) in _database().cursor().sql(sql).fetchall()]
+    return frozenset().union(*found), len(found) == 1
 
 
 def _needed(table: Table, value: str | None, span: Span | None) -> bool:
@@ -126,12 +156,6 @@ def _needed(table: Table, value: str | None, span: Span | None) -> bool:
 
 def _partition_type(table: Table) -> str:
     return "DATE" if table.partition == "date" else "VARCHAR"
-
-
-@lru_cache(maxsize=64)
-def _stored_columns(pin: Pin, name: str) -> frozenset[str]:
-    table = Lake(pin.url).open(name, pin.version(name))
-    return frozenset() if table is None else frozenset(field.name for field in table.schema().fields)
 
 
 def quoted(text: str) -> str:

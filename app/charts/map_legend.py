@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import RUNOUT_WORDS, STATES, Look, Row, colour_of
+from app.charts.map_marks import COLOURING, RUNOUT_WORDS, STATES, Look, Row, colour_of, records
 from app.charts.map_view import located
 
 DOT, RING, LINE = "\u25cf", "\u25cb", "\u2501"
@@ -46,7 +46,7 @@ def _scale(look: Look) -> Iterator[Entry]:
 
 def _extras(sites: pd.DataFrame, arcs: list[Row], look: Look) -> Iterator[Entry]:
     palette = theme.PALETTES[look.scheme]
-    if any(colour_of(site, look) is None for site in sites.to_dict("records")):
+    if any(colour_of(site, look) is None for site in records(sites[COLOURING])):
         yield Entry(RING, palette.muted, NOTHING[look.colour])
     if look.size.gbps > 0:
         yield Entry(DOT, palette.context, f"area: egress, largest {theme.gbps(look.size.gbps)}")

@@ -30,6 +30,8 @@ MANY_SITES, LARGEST_OF_MANY_PX = 80, 14.0
 OVERSHOOT = 1.5
 THICKEST_PX, THINNEST_PX = 7.0, 0.8
 LONGEST_TEXT = 120
+# The columns that the colour of a site follows from.
+COLOURING = ["state", "utilisation", "runout", "runout_mid"]
 OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 225, 110
 
 # Run-out, nearest last, so that it takes the colours of utilisation in the same order: the last one meets the eye first.
@@ -64,11 +66,11 @@ class Look:
 
 
 def scale(sites: pd.DataFrame, *, small: bool = False) -> Scale:
-    """One scale for all moments of the slider: the largest hour of the past week of any site (column `week`, lists of Gbps). `small`: the map is."""
-    weeks = [np.fmax.reduce(np.array(week, dtype=float), initial=np.nan) for week in sites["week"] if week is not None]
-    peaks = [float(peak) for peak in weeks if not np.isnan(peak)]
+    """One scale for all moments of the slider: the largest hour of the past week of any site (column `week`, hours in Gbps). `small`: the map is."""
+    weeks = [np.asarray(week, dtype=float) for week in sites["week"] if week is not None]
+    largest = np.fmax.reduce(np.concatenate([*weeks, sites["egress_gbps"].to_numpy(dtype=float)]), initial=np.nan)
     crowded = small or len(sites) > MANY_SITES
-    return Scale(max([*peaks, *sites["egress_gbps"].dropna()], default=0.0), LARGEST_OF_MANY_PX if crowded else LARGEST_PX)
+    return Scale(0.0 if np.isnan(largest) else float(largest), LARGEST_OF_MANY_PX if crowded else LARGEST_PX)
 
 
 def placed(sites: pd.DataFrame) -> pd.DataFrame:
@@ -118,6 +120,17 @@ def colour_of(site: Site, look: Look) -> str | None:
 def health(site: Site) -> theme.State:
     """The state of a site as word, glyph and shape."""
     return STATES.get(site["state"], theme.UNKNOWN)
+
+
+def records(frame: pd.DataFrame) -> list[Site]:
+    """A mapping for each row. `DataFrame.to_dict` boxes value by value, which for hundreds of sites takes longer than all that is done with them."""
+    names, values = list(frame), (frame[name].astype(object).to_numpy().tolist() for name in frame)
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def site_rows(sites: pd.DataFrame, look: Look) -> list[Row]:
+    """All sites as markers, in their order. `sites`: a frame of `at_present` or `at_moment`."""
+    return [site_row(site, look) for site in records(sites)]
 
 
 def site_row(site: Site, look: Look) -> Row:
@@ -194,10 +207,15 @@ def runout_words(site: Site, now: pd.Timestamp) -> str:
 
 def flow_rows(flows: pd.DataFrame, placed: pd.DataFrame) -> list[Row]:
     """Flows (source_site_id, target_site_id, gbps) between two sites that have a place, as arcs: `s`, `d` ends, `w` width in pixels."""
-    sites = placed.set_index("site_id")[["name", "lon", "lat"]].to_dict("index")
-    shown = flows[flows["source_site_id"].isin(sites) & flows["target_site_id"].isin(sites) & (flows["source_site_id"] != flows["target_site_id"])]
-    most = shown["gbps"].max()
-    return [flow_row(sites[flow["source_site_id"]], sites[flow["target_site_id"]], flow, most) for flow in shown.to_dict("records")]
+    sites = {site["site_id"]: site for site in records(placed[["site_id", "name", "lon", "lat"]])}
+    shown = [flow for flow in records(flows) if len(ends(flow)) == 2 and ends(flow) <= sites.keys()]
+    most = max((flow["gbps"] for flow in shown), default=0.0)
+    return [flow_row(sites[flow["source_site_id"]], sites[flow["target_site_id"]], flow, most) for flow in shown]
+
+
+def ends(flow: Site) -> set[str]:
+    """The sites that a flow joins; one where it stays within a site."""
+    return {flow["source_site_id"], flow["target_site_id"]}
 
 
 def flow_row(source: Site, target: Site, flow: Site, most: float) -> Row:

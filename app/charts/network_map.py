@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pydeck as pdk
+from pydeck.bindings.json_tools import default_serialize
 
 from app import theme
 from app.charts import map_labels, map_layers, map_marks, map_view
@@ -37,17 +38,13 @@ class Deck(pdk.Deck):  # type: ignore[misc]
     """A deck that is sent without the blanks of a pretty print: they are half of it."""
 
     def to_json(self) -> str:
-        """The spec as compact JSON."""
-        return json.dumps(json.loads(super().to_json()), separators=(",", ":"), ensure_ascii=False)
+        """The spec as compact JSON, with keys in pydeck's order."""
+        return json.dumps(self, default=default_serialize, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def deck(sites: pd.DataFrame, flows: pd.DataFrame, look: Look, drawing: Drawing) -> Deck:
-    """The deck of one moment.
-
-    `sites`: a frame of `map_marks.at_present` or `at_moment`. `flows`: source_site_id, target_site_id, gbps, expected; may be empty.
-    """
-    rows = [map_marks.site_row(site, look) for site in sites.to_dict("records")]
-    arcs = map_marks.flow_rows(flows, sites) if "flows" in drawing.layers and len(flows) else []
+def deck(sites: pd.DataFrame, arcs: list[map_marks.Row], look: Look, drawing: Drawing) -> Deck:
+    """The deck of one moment. `sites`: a frame of `map_marks.at_present` or `at_moment`; `arcs`: rows of `map_marks.flow_rows`, may be empty."""
+    rows = map_marks.site_rows(sites, look)
     return Deck(
         layers=list(_layers(rows, arcs, look, drawing)),
         views=[map_view.view(drawing.projection)],
@@ -62,7 +59,7 @@ def _layers(rows: list[map_marks.Row], arcs: list[map_marks.Row], look: Look, dr
     where, scheme = drawing.projection, look.scheme
     layers = [map_layers.ocean(scheme)] if where == "globe" else []
     layers.append(map_layers.outline(drawing.outline, scheme, where))
-    if arcs:
+    if arcs and "flows" in drawing.layers:
         layers.append(map_layers.flows(arcs, scheme, where))
     if "sites" in drawing.layers and rows:
         layers += [map_layers.bounds(rows, where)] if any("h" in row for row in rows) else []

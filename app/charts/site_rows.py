@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import runout_words
+from app.charts.map_marks import records, runout_words
 
 # A sparkline in a cell is some 100 pixels wide: the highest of every few hours draws the same line in a fraction of the bytes.
 HOURS_A_POINT = 3
@@ -46,27 +49,27 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
         "Last 7 days": [thinned(week) for week in sites["week"]],
         "Peak in 28 days": [peak(low, high) for low, high in zip(sites["peak_28d_low"], sites["peak_28d_high"], strict=True)],
         "Peak of capacity": 100 * sites["peak_28d_mid"] / sites["egress_capacity_gbps"].where(sites["egress_capacity_gbps"] > 0),
-        "Run-out": [runout_words(site, now) for site in sites.to_dict("records")],
+        "Run-out": [runout_words(site, now) for site in records(sites[["runout", "runout_early", "runout_late"]])],
         "Days left": days_left(sites, now),
         "Complete": 100 * sites["completeness_24h"],
     })  # fmt: skip
 
 
-def thinned(week: list[float | None] | None) -> list[float] | None:
-    """The highest of every few hours; none for a week without any value.
+def thinned(week: Sequence[float | None] | None) -> list[float] | None:
+    """The highest of every few hours, to four significant digits; none for a week without any value.
 
     Where all of them are missing the line goes straight on: a cell that is handed a hole shows its numbers as text and no line at all.
     """
-    hours = np.array([] if week is None else week, dtype=np.float32)
-    whole = np.pad(hours, (0, -len(hours) % HOURS_A_POINT), constant_values=np.nan)
-    points = np.fmax.reduce(whole.reshape(-1, HOURS_A_POINT), axis=1)
+    hours = np.array([] if week is None else week, dtype=float)
+    points = np.fmax.reduceat(hours, np.arange(0, len(hours), HOURS_A_POINT)) if len(hours) else hours
     known = np.flatnonzero(~np.isnan(points))
-    return None if known.size == 0 else [rounded(value) for value in np.interp(np.arange(len(points)), known, points[known]).tolist()]
+    return None if known.size == 0 else rounded(np.interp(np.arange(len(points)), known, points[known])).tolist()
 
 
-def rounded(value: float) -> float:
+def rounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Four significant digits: enough for a cell, for sites of Mbps as for sites of Tbps."""
-    return float(f"{value:.4g}")
+    size = 10.0 ** (3.0 - np.floor(np.log10(np.where(values > 0.0, values, 1.0))))
+    return np.round(values * size) / size
 
 
 def peak(low: float, high: float) -> str:

@@ -78,8 +78,7 @@ def _known_zone(name: str | None) -> str:
 
 def search(index: pd.DataFrame) -> None:
     """Find a site, region, city or partner by any part of its name, and open it."""
-    index = index.sort_values("kind", key=lambda kinds: kinds.map({"site": 0, "region": 1, "city": 2, "partner": 3}), kind="stable")
-    labels = [f"{row.label} \u00b7 {row.kind}, {row.detail}" if row.detail else f"{row.label} \u00b7 {row.kind}" for row in index.itertuples()]
+    labels = (index["label"] + " \u00b7 " + index["kind"] + (", " + index["detail"]).where(index["detail"] != "", "")).to_numpy(dtype=object)
     st.selectbox(
         "Find a site, city, region or partner",
         range(len(labels)),

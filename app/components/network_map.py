@@ -24,7 +24,6 @@ OUTLINE = "app/static/countries-110m.geojson"
 COLOURS = {"utilisation": "Utilisation", "health": "Health", "runout": "Run-out"}
 PROJECTIONS = {"flat": "Flat", "globe": "Globe"}
 LAYERS = {"sites": "Sites", "flows": "Flows", "labels": "Labels"}
-NO_FLOWS = pd.DataFrame(columns=["source_site_id", "target_site_id", "gbps", "expected"])
 # Layers whose objects are sites.
 PICKED = ("sites", "states")
 
@@ -59,14 +58,13 @@ def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, hours: int) -> str
     """The map of one moment and its legend; the site that was clicked."""
     chosen, moment = state.current(), player.base(frame) + hours * player.HOUR
     shown = map_marks.at_moment(sites, cached.map_at(frame.pin, scope, moment)) if hours else map_marks.at_present(sites)
-    flows = cached.flows_at(frame.pin, scope, moment) if "flows" in chosen.layers else NO_FLOWS
+    arcs = map_marks.flow_rows(cached.flows_at(frame.pin, scope, moment), shown) if "flows" in chosen.layers else []
     canvas = map_view.NARROW if is_narrow() else map_view.WIDE
     size = map_marks.scale(sites, small=canvas is map_view.NARROW)
     look = Look(cast("Colour", chosen.color), frame.scheme, size, frame.extent.now, present=hours == 0)
-    drawn = deck(shown, flows, look, Drawing(chosen.layers, cast("Projection", chosen.map), OUTLINE, map_view.fit(frame.catalogue, canvas), canvas))
+    drawn = deck(shown, arcs, look, Drawing(chosen.layers, cast("Projection", chosen.map), OUTLINE, map_view.fit(frame.catalogue, canvas), canvas))
     alt = map_legend.described(shown, look, theme.stamp(moment, frame.zone))
     event = st.pydeck_chart(drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt)
-    arcs = map_marks.flow_rows(flows, shown) if len(flows) else []
     st.markdown(legend_words(map_legend.legend(shown, arcs, look)))
     if missing := map_legend.unplaced(sites):
         st.caption(f":material/wrong_location: {missing}; the table has {'it' if missing.startswith('1 ') else 'them'}.")

@@ -30,7 +30,7 @@ def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
         UNION ALL SELECT 'region', region_id, any_value(coalesce(region_name, region_id)), count(*) || ' sites' FROM sites GROUP BY region_id
         UNION ALL SELECT 'city', city, city, concat_ws(', ', any_value(country), count(*) || ' sites') FROM sites WHERE city IS NOT NULL GROUP BY city
         UNION ALL SELECT 'partner', partner, partner, count(*) || ' sites' FROM sites WHERE partner IS NOT NULL GROUP BY partner
-        ORDER BY kind, label"""
+        ORDER BY list_position(['site', 'region', 'city', 'partner'], kind), label"""
     found = ask(pin, sql, ["sites"], scope=scope)
     found["detail"] = found["detail"].str.replace(r"\b1 sites", "1 site", regex=True)
     return found

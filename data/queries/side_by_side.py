@@ -10,7 +10,7 @@ import pandas as pd
 from data.contract import DIRECTION_OF
 from data.duck import EVERYTHING, Scope, ask
 from data.lake import Pin
-from data.queries.grid import Matrix, spread, unrolled
+from data.queries.grid import ROWS, Matrix, spread, unrolled
 from data.queries.series import known_metrics
 
 
@@ -18,31 +18,34 @@ def site_series(pin: Pin, region_id: str | None, metric: str, start: datetime, e
     """site_id, name, ts (each hour, missing ones too), value (hourly mean), capacity_gbps in force then; the sites of a region, or all."""
     known_metrics((metric,))
     axis = pd.date_range(pd.Timestamp(start).floor("h"), end, freq="h", inclusive="left", unit="us")
-    sql = "SELECT site_id, name FROM sites WHERE $region IS NULL OR region_id = $region ORDER BY site_id"
-    sites = ask(pin, sql, ["sites"], scope=scope, parameters={"region": region_id})
-    values, capacity = _values(pin, sites["site_id"], metric, axis, scope), _capacity(pin, sites["site_id"], metric, axis, scope)
-    return unrolled(sites, "ts", axis, value=values, capacity_gbps=capacity)
+    steps = _steps(pin, region_id, metric, scope)
+    sites = steps[["site_id", "name"]].drop_duplicates(ignore_index=True)
+    return unrolled(sites, "ts", axis, value=_values(pin, sites["site_id"], metric, axis, scope), capacity_gbps=_capacity(steps, axis))
+
+
+def _steps(pin: Pin, region_id: str | None, metric: str, scope: Scope) -> pd.DataFrame:
+    """site_id, name, effective_from, capacity_gbps: a row for each step of capacity installed; one of nulls for a site without any."""
+    sql = """SELECT s.site_id, s.name, c.effective_from, c.capacity_gbps
+             FROM sites s LEFT JOIN capacity c ON c.site_id = s.site_id AND c.direction = $direction AND c.status IS DISTINCT FROM 'planned'
+             WHERE $region IS NULL OR s.region_id = $region ORDER BY s.site_id, c.effective_from"""
+    return ask(pin, sql, ["sites", "capacity"], scope=scope, parameters={"direction": DIRECTION_OF.get(metric, ""), "region": region_id})
 
 
 def _values(pin: Pin, sites: pd.Series, metric: str, axis: pd.DatetimeIndex, scope: Scope) -> Matrix:
     """Hourly means by site and hour."""
-    sql = f"""SELECT key, (epoch_us(ts) - epoch_us($start)) // 3600000000 AS step, {metric}_mean AS value FROM telemetry_1h
-              WHERE level = 'site' AND ts >= $start AND ts < $end AND key IN (SELECT unnest($sites::VARCHAR[]))"""
+    sql = f"""SELECT row, (epoch_us(ts) - epoch_us($start)) // 3600000000 AS step, {metric}_mean AS value FROM telemetry_1h JOIN {ROWS} USING (key)
+              WHERE level = 'site' AND ts >= $start AND ts < $end"""
     span = axis.min(), axis.max() + pd.Timedelta(hours=1)
     if axis.empty:
         return np.empty((len(sites), 0))
     parameters = {"start": span[0], "end": span[1], "sites": sites.tolist()}
-    return spread(sites, len(axis), ask(pin, sql, ["telemetry_1h"], scope=scope, span=span, parameters=parameters))
+    return spread(len(sites), len(axis), ask(pin, sql, ["telemetry_1h"], scope=scope, span=span, parameters=parameters))
 
 
-def _capacity(pin: Pin, sites: pd.Series, metric: str, axis: pd.DatetimeIndex, scope: Scope) -> Matrix:
-    """Capacity installed, by site and hour; NaN where undeclared, or where the metric has none."""
-    sql = """SELECT site_id, effective_from, capacity_gbps FROM capacity
-             WHERE direction = $direction AND status IS DISTINCT FROM 'planned' ORDER BY effective_from"""
-    steps = ask(pin, sql, ["capacity"], scope=scope, parameters={"direction": DIRECTION_OF.get(metric, "")})
-    matrix = np.full((len(sites), len(axis)), np.nan)
-    places = pd.Index(sites).get_indexer(steps["site_id"])
-    for place, first, gbps in zip(places, axis.searchsorted(steps["effective_from"]), steps["capacity_gbps"], strict=True):
-        if place >= 0:
-            matrix[place, first:] = gbps
+def _capacity(steps: pd.DataFrame, axis: pd.DatetimeIndex) -> Matrix:
+    """Capacity installed, by site and hour; NaN where undeclared."""
+    rows = steps["site_id"].ne(steps["site_id"].shift()).cumsum().to_numpy() - 1
+    matrix = np.full((steps["site_id"].nunique(), len(axis)), np.nan)
+    for row, first, gbps in zip(rows, axis.searchsorted(steps["effective_from"]), steps["capacity_gbps"], strict=True):
+        matrix[row, first:] = gbps
     return matrix

@@ -16,6 +16,7 @@ from data.queries.published import latest_run
 from data.queries.state_of_data import freshness
 
 WEEK_HOURS = 168
+Week = np.ndarray[Any, np.dtype[np.float64]]
 PEAK_DAYS = 28
 # A site runs out early where its high quantile passes the limit, late where its low one does.
 RUNOUT_QUANTILES = {"early": "q90", "mid": "q50", "late": "q10"}
@@ -29,7 +30,7 @@ def sites_now(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     The catalogue's columns; the newest hourly mean, of the last 3 hours, of egress_gbps, ingest_gbps (Gbps), viewers and the quality metrics;
     egress_capacity_gbps, ingest_capacity_gbps installed now; egress_utilisation, ingest_utilisation and utilisation (the higher);
     peak_7d_utilisation (highest hourly P95 over the capacity of now); egress_week_ago; completeness_24h, completeness_7d; age_seconds;
-    week (168 hourly means of egress, None for missing); peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28 days);
+    week (168 hourly means of egress, NaN for missing); peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28 days);
     runout_early, _mid, _late (first hour whose q90, q50, q10 passes 80 % of the capacity then in force) and runout; state and reason (data/quality.py).
     """
     held = extent(pin)
@@ -37,6 +38,8 @@ def sites_now(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
         return catalogue(pin, scope).head(0)
     sites = catalogue(pin, scope).set_index("site_id", drop=False)
     sites = sites.join(_measured(pin, held, scope)).join(_capacity(pin, held.now, scope)).join(_expected(pin, held.now, scope))
+    # A site that was never heard of has a week too, of missing hours.
+    sites["week"] = [_week(hours) for hours in sites.pop("hours")]
     sites["age_seconds"] = freshness(pin, scope).set_index("site_id")["age_seconds"]
     sites = _with_utilisation(sites)
     sites["runout"] = [_runout(row) for row in sites.to_dict("records")]
@@ -66,13 +69,12 @@ def _measured(pin: Pin, held: Extent, scope: Scope) -> pd.DataFrame:
     part = 1 - (held.now - newest) / pd.Timedelta(hours=1)
     found["completeness_24h"] = (found.pop("day") / (24 - part)).clip(upper=1.0)
     found["completeness_7d"] = (found.pop("seven") / (WEEK_HOURS - part)).clip(upper=1.0)
-    found["week"] = [_week(hours) for hours in found.pop("hours")]
     return found.drop(columns="at")
 
 
-def _week(hours: Any) -> list[float | None]:
-    week: list[float | None] = [None] * WEEK_HOURS
-    for hour in [] if hours is None else hours:
+def _week(hours: Any) -> Week:
+    week = np.full(WEEK_HOURS, np.nan)
+    for hour in hours if isinstance(hours, np.ndarray) else []:
         week[hour["hour"]] = hour["value"]
     return week
 

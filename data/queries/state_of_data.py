@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from data.duck import EVERYTHING, Scope, ask
 from data.lake import Lake, Pin
-from data.queries.grid import Matrix, spread, unrolled
+from data.queries.grid import ROWS, Matrix, spread, unrolled
 from data.queries.now import extent
 
 
@@ -32,11 +32,14 @@ def completeness(pin: Pin, days: int, scope: Scope = EVERYTHING) -> pd.DataFrame
 
 def _completeness(pin: Pin, sites: pd.Series, axis: pd.DatetimeIndex, scope: Scope) -> Matrix:
     """By site and day: 0 where nothing arrived, NaN before the site's first day."""
-    sql = "SELECT key, (epoch_us(ts) - epoch_us($first)) // 86400000000 AS step, completeness AS value FROM telemetry_1d WHERE level = 'site' ORDER BY ts"
-    found = ask(pin, sql, ["telemetry_1d"], scope=scope, parameters={"first": axis[0]})
-    matrix = spread(sites, len(axis), found[found["step"] >= 0])
-    first = found.groupby("key")["step"].min().reindex(sites).fillna(np.inf).to_numpy()
-    return np.where(np.isnan(matrix) & (np.arange(len(axis)) >= first[:, None]), 0.0, matrix)
+    sql = f"""SELECT row, (epoch_us(ts) - epoch_us($first)) // 86400000000 AS step, completeness AS value FROM telemetry_1d JOIN {ROWS} USING (key)
+              WHERE level = 'site'"""
+    found = ask(pin, sql, ["telemetry_1d"], scope=scope, parameters={"first": axis[0], "sites": sites.tolist()})
+    before = found["step"] < 0
+    matrix = spread(len(sites), len(axis), found[~before])
+    begun = np.logical_or.accumulate(~np.isnan(matrix), axis=1)
+    begun[found.loc[before, "row"].unique()] = True
+    return np.where(np.isnan(matrix) & begun, 0.0, matrix)
 
 
 def freshness(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:

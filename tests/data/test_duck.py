@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -51,8 +51,15 @@ def test_a_column_that_came_later_is_null_before(tmp_path: Path) -> None:
         ts = pa.array([datetime(2026, 1, day, tzinfo=UTC)], pa.timestamp("us", "UTC"))
         rows = pa.table({"ts": ts, "site_id": ["a"], column: [1.0], "date": ts.cast(pa.date32())})
         write_deltalake(place, rows, partition_by=["date"], mode="append", schema_mode="merge")
-    found = ask(Lake(tmp_path / "lake").pin(), "SELECT egress_gbps, viewers FROM telemetry ORDER BY ts", ["telemetry"])
-    assert found.isna().to_numpy().tolist() == [[False, True], [True, False]]
+    pin, sql = Lake(tmp_path / "lake").pin(), "SELECT egress_gbps, viewers FROM telemetry ORDER BY ts"
+    assert ask(pin, sql, ["telemetry"]).isna().to_numpy().tolist() == [[False, True], [True, False]]
+    for day, gaps in ((1, [False, True]), (2, [True, False])):
+        assert ask(pin, sql, ["telemetry"], span=day_span(date(2026, 1, day))).isna().to_numpy().tolist() == [gaps]
+
+
+def test_a_question_may_bring_common_table_expressions_of_its_own(full: Lake) -> None:
+    sql = "\n  with busy AS (SELECT site_id FROM telemetry GROUP BY ALL) SELECT count(*) AS n FROM busy JOIN sites USING (site_id)"
+    assert ask(full.pin(), sql, ["telemetry", "sites"])["n"].tolist() == [len(SITES)]
 
 
 def test_a_span_leaves_out_the_files_of_other_days(full: Lake) -> None:

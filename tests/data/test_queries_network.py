@@ -104,10 +104,10 @@ def test_the_week_is_168_hours_with_its_gap_missing(sites: pd.DataFrame) -> None
     week = sites.loc["mad-01", "week"]
     first = NOW.floor("h") - pd.Timedelta(hours=167)
     assert len(week) == 168
-    missing = [first + pd.Timedelta(hours=i) for i, value in enumerate(week) if value is None]
+    missing = [first + pd.Timedelta(hours=i) for i, value in enumerate(week) if math.isnan(value)]
     assert missing == [pd.Timestamp("2026-03-15 08:00", tz="UTC"), pd.Timestamp("2026-03-15 09:00", tz="UTC")]
     assert week[0] == pytest.approx(hourly("mad-01", first))
-    assert None not in sites.loc["fra-01", "week"]
+    assert not np.isnan(sites.loc["fra-01", "week"]).any()
 
 
 def test_completeness_and_age(sites: pd.DataFrame) -> None:
@@ -188,6 +188,7 @@ def test_sites_without_telemetry_are_unknown(tmp_path: Path) -> None:
     new = queries.sites_now(lake.pin()).set_index("site_id").loc["new-01"]
     assert (new["state"], new["reason"]) == ("unknown", "No telemetry has arrived.")
     assert pd.isna(new["age_seconds"])
+    assert (len(new["week"]), np.isnan(new["week"]).all()) == (168, True)
 
 
 # Headline ------------------------------------------------------------------------------------------------------------------
@@ -270,3 +271,4 @@ def test_search_finds_sites_regions_cities_and_partners(full: Lake) -> None:
     assert found.loc[("region", "eu-west"), ["label", "detail"]].tolist() == ["Europe West", "6 sites"]
     assert found.loc[("city", "Paris"), "detail"] == "FR, 1 site"
     assert found.loc[("partner", "Meridian"), "detail"] == "4 sites"
+    assert found.index.get_level_values("kind").unique().tolist() == ["site", "region", "city", "partner"]
