@@ -72,7 +72,7 @@ def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Week
     index = pd.DatetimeIndex(weeks).tz_localize("UTC")
     whole["column"] = pd.MultiIndex.from_frame(whole[list(Series._fields)]).to_flat_index()
     columns = [tuple(one) for one in series]
-    wide = [whole.pivot(index="week", columns="column", values=name).reindex(index=index, columns=columns).to_numpy(float) for name in STATISTICS]
+    wide = [whole.pivot_table(index="week", columns="column", values=name).reindex(index=index, columns=columns).to_numpy(float) for name in STATISTICS]
     return Weekly(weeks, wide[0], wide[1], np.isfinite(wide[0]).astype(float))
 
 
@@ -106,7 +106,7 @@ def _identified(subject: Coming, weeks: Stamps) -> pd.DataFrame:
 
 
 def _scores(subject: Coming, past: Trials, moves: Reals) -> pd.DataFrame:
-    """How often past weeks stayed below the calibrated quantiles, each calibrated from what was known at its origin: the peak of each week, 1 to 4 weeks ahead."""
+    """How often the peak of past weeks, 1 to 4 weeks ahead, stayed below the calibrated quantiles, each calibrated from what was known at its origin."""
     rows = []
     for at, weeks in enumerate(past.ahead[past.ahead <= DIRECT]):
         for name, level in CHECKED.items():

@@ -13,13 +13,13 @@ from data.schema import HORIZONS, QUANTILES, Series
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Backtest, Fold
 from forecasting.evaluation.cold_start import borrow
-from forecasting.evaluation.expect import Drawn, Learned, draw, learn, stamps_ahead
+from forecasting.evaluation.expect import Drawn, Learned, best_baseline, draw, learn, prophet_curve, stamps_ahead
 from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.trials import Trials, of_model
 from forecasting.models.happenings import EventColumns, told_of_events
 from forecasting.models.history import History, Reals
 from forecasting.models.panel import HOUR
-from forecasting.models.pool import PANEL, pool
+from forecasting.models.pool import pool
 
 LICENSED = "licensed"
 DAY_AND_WEEK = (24, 168)
@@ -104,15 +104,6 @@ def past_weeks(learned: Learned) -> list[PastWeek]:
     return found
 
 
-def baseline_of(drawn: Drawn, learned: Learned) -> Reals:
-    """The best baseline's forecast, (H, N), in each band its own."""
-    found = np.empty_like(drawn.point)
-    for verdict, band in zip(drawn.verdicts, drawn.bands, strict=True):
-        places = np.array([learned.backtest.models.index(drawn.baselines[place]) for place in verdict.baseline])
-        found[band.first : band.last] = learned.ahead[places, band.first : band.last, np.arange(found.shape[1])].T
-    return found
-
-
 def _long(subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals]) -> pd.DataFrame:
     """Arrays (H, N) as rows, one for each series and stamp; a series without a value has none."""
     count = len(stamps)
@@ -123,7 +114,7 @@ def _long(subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Real
 
 
 def _forecasts(subject: Subject, learned: Learned, drawn: Drawn, point: Reals, quantiles: Reals) -> pd.DataFrame:
-    columns = {"yhat": point, **{name: quantiles[:, :, place] for name, place in AT.items()}, "baseline": np.maximum(baseline_of(drawn, learned), 0.0)}
+    columns = {"yhat": point, **{name: quantiles[:, :, place] for name, place in AT.items()}, "baseline": np.maximum(best_baseline(learned, drawn), 0.0)}
     return _long(subject, stamps_ahead(learned), columns)
 
 
@@ -133,8 +124,8 @@ def _backtests(subject: Subject, weeks: Sequence[PastWeek]) -> pd.DataFrame:
         drawn, then = week.drawn, week.learned
         columns = {
             "yhat": drawn.point,
-            "prophet": np.maximum(then.ahead[then.backtest.models.index(PANEL)].astype(float), 0.0),
-            "baseline": np.maximum(baseline_of(drawn, then), 0.0),
+            "prophet": np.maximum(prophet_curve(then), 0.0),
+            "baseline": np.maximum(best_baseline(then, drawn), 0.0),
             **{name: drawn.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS},
         }
         parts.append(_long(subject, week.stamps, columns).assign(origin=week.origin))

@@ -20,11 +20,13 @@ levels = st.sampled_from(list(LEVELS))
 
 def by_hand(values: Reals, weights: Reals, level: float, own: float, series: int) -> float:
     """The quantile of one series: every error in a list, its weight beside it, and the week to come at the end that the level looks to."""
-    pairs = [(values[row, of], weights[row] * (own if of == series else 1.0)) for row, of in np.ndindex(values.shape) if np.isfinite(values[row, of])]
+    pairs: list[tuple[float, float]] = [
+        (float(values[row, of]), float(weights[row]) * (own if of == series else 1.0)) for row, of in np.ndindex(values.shape) if np.isfinite(values[row, of])
+    ]
     if not pairs:
         return 0.0
     count = np.isfinite(values).any(axis=0).sum()
-    coming = 0.0 if level == 0.5 else (count - 1 + own) / count
+    coming = 0.0 if level == 0.5 else float((count - 1 + own) / count)
     pairs = sorted([*pairs, (math.inf if level > 0.5 else -math.inf, coming)])
     wanted, reached = level * sum(weight for _, weight in pairs), 0.0
     largest = max(value for value, _ in pairs if math.isfinite(value))
@@ -38,7 +40,7 @@ def by_hand(values: Reals, weights: Reals, level: float, own: float, series: int
 @unhurried
 @given(errors, levels, st.sampled_from([1.0, 2.0, 3.0]), st.sampled_from([1.0, 0.5]))
 def test_the_quantile_is_that_of_brute_force(values: Reals, level: float, own: float, ageing: float) -> None:
-    weights = ageing ** np.arange(len(values))[::-1]
+    weights = np.asarray(ageing ** np.arange(len(values))[::-1], dtype=float)
     expected = [by_hand(values, weights, level, own, series) for series in range(values.shape[1])]
     assert list(weighted_quantile(values, weights, level, own)) == pytest.approx(expected)
 
