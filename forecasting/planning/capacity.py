@@ -1,0 +1,70 @@
+"""Capacity steps of the contract as what is in force in each week, and the policy that says how much of it may be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from data.errors import SettingError
+from data.schema import Direction
+from forecasting.planning.demand import WEEK, Reals, Statistic
+
+# The usual target of network planners: worry at 70 to 80 % of the busy hour, panic above 90 %.
+LIMIT = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a site may carry: the weekly statistic (peak or P95) stays at or below `limit` x capacity, or the site's own share in `limits`.
+
+    `planned` says whether augments that are planned and not yet installed count as capacity.
+    """
+
+    statistic: Statistic = "peak"
+    limit: float = LIMIT
+    limits: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    planned: bool = True
+
+    def __post_init__(self) -> None:
+        for key, share in {"limit": self.limit, **self.limits}.items():
+            if not 0.0 < share <= 1.0:
+                raise SettingError(f"The limit {share:g} ({key}) is not a share of capacity.", cause="a percentage", remedy="give a share above 0, at most 1")
+
+    def shares(self, keys: Sequence[str]) -> Reals:
+        """The limit of each site, (keys,)."""
+        return np.array([self.limits.get(key, self.limit) for key in keys])
+
+
+def by_week(steps: pd.DataFrame, keys: Sequence[str], direction: Direction, weeks: pd.DatetimeIndex, *, planned: bool) -> Reals:
+    """Capacity of each key and week, Gbps, (keys, weeks), from the contract's `capacity`; NaN before the first step of a key.
+
+    A week has the least capacity in force at any time of it: its peak may fall before an augment, or after a closure. Planned steps count from their date
+    where `planned`, otherwise not at all.
+    """
+    held = steps[(steps["direction"] == direction) & (planned | (steps["status"] != "planned"))].sort_values("effective_from", kind="stable")
+    found = np.full((len(keys), len(weeks)), np.nan)
+    groups = {str(key): rows for key, rows in held.groupby("site_id", observed=True)}
+    for i, key in enumerate(keys):
+        if key in groups:
+            found[i] = _of_one(groups[key], weeks)
+    return found
+
+
+def _of_one(rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> Reals:
+    """The least of what was in force on Monday and of all steps within the week."""
+    starts, gbps = pd.DatetimeIndex(rows["effective_from"]), np.r_[np.nan, rows["capacity_gbps"].to_numpy(float)]
+    monday = starts.searchsorted(weeks, side="right")
+    found = gbps[monday]
+    sunday = starts.searchsorted(weeks + WEEK, side="left")
+    for week in np.flatnonzero((sunday > monday) & (monday > 0)):
+        found[week] = gbps[monday[week] : sunday[week] + 1].min()
+    return np.asarray(found)
+
+
+def allowed(steps: pd.DataFrame, keys: Sequence[str], direction: Direction, weeks: pd.DatetimeIndex, policy: Policy) -> Reals:
+    """What the policy lets each key carry in each week, Gbps, (keys, weeks); NaN where no capacity is declared."""
+    return policy.shares(keys)[:, None] * by_week(steps, keys, direction, weeks, planned=policy.planned)
