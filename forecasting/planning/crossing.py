@@ -93,8 +93,10 @@ def answered(level: Level, key: str, start: pd.Timestamp, horizon: pd.Timestamp,
 def utilisation(demand: Reals, room: Reals) -> Reals:
     """Demand over what there is for it. No demand uses nothing, even of nothing; any demand uses nothing at all without end; NaN where the room is unknown."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = demand / room
-    return np.where((demand == 0.0) & ~np.isnan(room), 0.0, found)
+        found: Reals = demand / room
+    if (room == 0.0).any():
+        found[(demand == 0.0) & (room == 0.0)] = 0.0
+    return found
 
 
 def first_crossings(used: Reals) -> Reals:
@@ -104,10 +106,9 @@ def first_crossings(used: Reals) -> Reals:
     from the week before: so it moves smoothly with demand and capacity, never the wrong way, and never out of the week that crosses. Weeks whose value is not
     known (NaN) neither cross nor hold back.
     """
-    known = np.nan_to_num(used, nan=0.0, posinf=np.inf)
-    over = known > 1.0
+    over = used > 1.0
     week = over.argmax(axis=-2)
-    at, before = (np.take_along_axis(known, w[..., None, :], axis=-2)[..., 0, :] for w in (week, np.maximum(week - 1, 0)))
-    crosses, rises = over.any(axis=-2), week > 0
+    at, before = (np.take_along_axis(used, w[..., None, :], axis=-2)[..., 0, :] for w in (week, np.maximum(week - 1, 0)))
+    crosses, rises, before = over.any(axis=-2), week > 0, np.nan_to_num(before, nan=0.0)
     part = np.divide(1.0 - before, at - before, out=np.zeros_like(at), where=crosses & rises)
     return np.where(crosses, WEEK_DAYS * (week + part), np.inf)

@@ -26,12 +26,13 @@ class Failover:
     """Pull of each site on the demand of another: (failed, helper), 0 where the helper may not take over.
 
     A helper's weight is its pull, multiplied with its headroom where `by_headroom`. Demand is shared out in proportion to weight, and what a full helper
-    cannot take goes to the rest in the same proportion.
+    cannot take goes to the rest in the same proportion. `round_trip_ms` is the bound that the pulls keep, and that a site added later has to keep.
     """
 
     keys: tuple[str, ...]
     pull: Reals
     by_headroom: bool
+    round_trip_ms: float = ROUND_TRIP_MS
 
     def __post_init__(self) -> None:
         if self.pull.shape != (len(self.keys), len(self.keys)) or not (self.pull >= 0.0).all() or self.pull.diagonal().any():
@@ -62,10 +63,10 @@ def nearby(sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float = ROUN
     km = distances_km(sites, keys)
     pull = np.where(km <= reach_km(round_trip_ms), 1.0 / (km + METRO_KM), 0.0)
     np.fill_diagonal(pull, 0.0)
-    return Failover(tuple(keys), pull, by_headroom=True)
+    return Failover(tuple(keys), pull, by_headroom=True, round_trip_ms=round_trip_ms)
 
 
-def declared(table: pd.DataFrame, sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float | None = None) -> Failover:
+def declared(table: pd.DataFrame, sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float = np.inf) -> Failover:
     """What the operator declares: rows of site_id, helper_site_id and weight; a pair that is not there does not help, nor one beyond the round trip, if given.
 
     SettingError for an unknown site, a negative weight, or a site that is to help itself.
@@ -77,9 +78,9 @@ def declared(table: pd.DataFrame, sites: pd.DataFrame, keys: Sequence[str], roun
             raise SettingError(f"The failover row {site} to {helper} with weight {weight:g} is not usable.", cause="an unknown site, or a site helping itself",
                                remedy="name two sites of the network and a weight of at least 0")  # fmt: skip
         pull[at[site], at[helper]] = weight
-    if round_trip_ms is not None:
+    if np.isfinite(round_trip_ms):
         pull[distances_km(sites, keys) > reach_km(round_trip_ms)] = 0.0
-    return Failover(tuple(keys), pull, by_headroom=False)
+    return Failover(tuple(keys), pull, by_headroom=False, round_trip_ms=round_trip_ms)
 
 
 def distances_km(sites: pd.DataFrame, keys: Sequence[str]) -> Reals:

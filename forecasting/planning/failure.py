@@ -74,7 +74,7 @@ class Relocation:
 
 def headroom(demand: Reals, capacity: Reals, ceiling: float) -> Reals:
     """Ceiling x capacity less demand, never below nought; nought where no capacity is declared."""
-    return np.nan_to_num(np.maximum(ceiling * capacity - demand, 0.0), nan=0.0)
+    return np.maximum(ceiling * np.nan_to_num(capacity, nan=0.0) - demand, 0.0)
 
 
 def site_failure(site: str) -> Failure:
