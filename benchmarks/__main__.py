@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "engine": (),
     "refresh": (),
     "weekly": ("--lake", str(BENCH / "demo")),
+    "planning": (),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
 

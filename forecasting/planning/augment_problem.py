@@ -35,7 +35,7 @@ class Request:
     ceiling: float = CEILING
     budget_usd: float | None = None
     ordering: OrderPolicy = field(default_factory=OrderPolicy)
-    seconds: float = 25.0
+    seconds: float = 20.0
 
     def __post_init__(self) -> None:
         if not (0.0 < self.q < 1.0 and self.months >= 1 and self.ceiling >= max(self.policy.limit, *self.policy.limits.values(), 0.0)):

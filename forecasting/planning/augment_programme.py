@@ -24,8 +24,8 @@ from forecasting.planning.failure import NOTHING_GBPS
 GAP = 1e-4
 # The least time that HiGHS is given for a part when the others have used up theirs.
 LEAST_SECONDS = 0.5
-# HiGHS's own words: proved optimal, out of time, no solution exists.
-OPTIMAL, OUT_OF_TIME, INFEASIBLE = 0, 1, 2
+# milp's word for: no solution exists.
+INFEASIBLE = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +70,7 @@ def _part(rows: Rows, columns: Whole, kept: Whole, seconds: float) -> tuple[Real
     """Values, the least that they could cost, and whether the part had to be made elastic."""
     if not len(columns):
         return np.zeros(0), 0.0, True
+    ends = time.monotonic() + seconds
     matrix, low, cost = rows.matrix[kept][:, columns], rows.low[kept], rows.cost[columns]
     strict = _milp(cost, np.ones(len(columns)), rows.most[columns], matrix, low, seconds)
     if strict.x is not None:
@@ -80,11 +81,12 @@ def _part(rows: Rows, columns: Whole, kept: Whole, seconds: float) -> tuple[Real
     slack = slack[:, np.unique(slack.indices)]
     wide, spare = hstack([matrix, slack]).tocsr(), slack.shape[1]
     whole = np.r_[np.ones(len(columns)), np.zeros(spare)]
-    short = _milp(np.r_[np.zeros(len(columns)), np.ones(spare)], whole, np.r_[rows.most[columns], np.full(spare, np.inf)], wide, low, seconds / 2)
+    half = max((ends - time.monotonic()) / 2, LEAST_SECONDS)
+    short = _milp(np.r_[np.zeros(len(columns)), np.ones(spare)], whole, np.r_[rows.most[columns], np.full(spare, np.inf)], wide, low, half)
     if short.x is None:
         return None
     least = np.r_[rows.most[columns], short.x[len(columns) :] + NOTHING_GBPS]
-    found = _milp(np.r_[cost, np.zeros(spare)], whole, least, wide, low, seconds / 2)
+    found = _milp(np.r_[cost, np.zeros(spare)], whole, least, wide, low, half)
     chosen = found if found.x is not None else short
     return chosen.x[: len(columns)], float(found.mip_dual_bound or 0.0) if found.x is not None else 0.0, True
 

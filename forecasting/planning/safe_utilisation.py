@@ -78,7 +78,7 @@ def safe_utilisation(samples: pd.DataFrame, groups: Mapping[str, str] | None = N
     if groups is not None:
         held = held.assign(quality=held["quality"] / held["site_id"].map(_at_low_load(held)))
     parts = {str(key): rows for key, rows in held.groupby("key", observed=True)}
-    keys = sorted({str(key) for key in (samples["site_id"] if groups is None else samples["site_id"].map(groups).dropna())})
+    keys = sorted({str(key) for key in (samples["site_id"] if groups is None else samples["site_id"].map(groups).dropna()).unique()})
     return [_of_one(key, parts.get(key, held.iloc[:0]), seed) for key in keys]
 
 
