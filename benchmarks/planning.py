@@ -4,10 +4,10 @@
 
 One JSON line a question. The network is made up: sites in clusters on the globe, demand that grows by a quarter a year, capacity a third above today's peaks.
 The plain failures share out the demand of one site in one week of one future after another, in NumPy, by filling and sharing the rest until nothing is left;
-the programme asks HiGHS each time. Both are timed on a random part of the cases, compared there value by value, and extrapolated to all. The plain what-if walks
-through the weeks of each path of each site, region and the network, and through the sites that could take over in each failure; it is timed on some of the
-paths. The plain augment plan buys, site by site and month by month, the one kind of step that comes cheapest, which is what a spreadsheet does: its cost says
-what the programme saves. Absolute times mean little on a shared machine; `cpu_seconds` is what a busy one does not stretch.
+the programme asks HiGHS each time. Both are timed on a random part of the cases, compared there value by value, and extrapolated to all. The plain what-if
+walks through the weeks of each path of each site, region and the network, and through the sites that could take over in each failure; it is timed on some of
+the paths. The plain augment plan buys, site by site and month by month, the one kind of step that comes cheapest, which is what a spreadsheet does: its cost
+says what the programme saves. Absolute times mean little on a shared machine; `cpu_seconds` is what a busy one does not stretch.
 """
 
 from __future__ import annotations

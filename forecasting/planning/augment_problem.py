@@ -97,10 +97,11 @@ def build(demand: Demand, steps: pd.DataFrame, catalogue: pd.DataFrame, failover
     """The problem of some demand, the contract's `capacity` and a catalogue.
 
     catalogue: site_id, gbps, cost_usd_month, lead_time_days; optional: cost_usd_once (0 where missing), most (units of it, as many as help where missing).
-    SettingError where a step of the catalogue is not usable, or N-1 is asked for without a failover.
+    SettingError where a step of the catalogue is not usable, the demand is of another statistic than the policy's, or N-1 is asked for without a failover.
     """
     if request.n_minus_1 and failover is None:
         raise SettingError("A plan that survives a failure needs to know who takes over for whom.", remedy="give a failover")
+    request.policy.check(demand)
     capacity = by_week(steps, demand.keys, demand.direction, demand.weeks, planned=request.policy.planned)
     kept = [i for i, row in enumerate(capacity) if not np.isnan(row).all()]
     month, mondays = _months(demand.weeks, request.months)

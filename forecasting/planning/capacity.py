@@ -12,7 +12,7 @@ import pandas as pd
 
 from data.errors import SettingError
 from data.schema import Direction
-from forecasting.planning.demand import WEEK, Reals, Statistic
+from forecasting.planning.demand import WEEK, Demand, Reals, Statistic
 
 Whole = npt.NDArray[np.int64]
 MICROSECOND = pd.Timedelta(1, "us")
@@ -37,6 +37,12 @@ class Policy:
         for key, share in {"limit": self.limit, **self.limits}.items():
             if not 0.0 < share <= 1.0:
                 raise SettingError(f"The limit {share:g} ({key}) is not a share of capacity.", cause="a percentage", remedy="give a share above 0, at most 1")
+
+    def check(self, demand: Demand) -> None:
+        """SettingError where the demand is of another statistic than the policy's."""
+        if demand.statistic != self.statistic:
+            raise SettingError(f"The demand is the {demand.statistic} of each week, the policy is about its {self.statistic}.",
+                               remedy="give the paths of the policy's statistic")  # fmt: skip
 
     def shares(self, keys: Sequence[str]) -> Reals:
         """The limit of each site, (keys,)."""
@@ -66,6 +72,10 @@ def _of_one(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
     return found
 
 
-def allowed(steps: pd.DataFrame, keys: Sequence[str], direction: Direction, weeks: pd.DatetimeIndex, policy: Policy) -> Reals:
-    """What the policy lets each key carry in each week, Gbps, (keys, weeks); NaN where no capacity is declared."""
-    return policy.shares(keys)[:, None] * by_week(steps, keys, direction, weeks, planned=policy.planned)
+def allowed(steps: pd.DataFrame, demand: Demand, policy: Policy) -> Reals:
+    """What the policy lets each key of a demand carry in each of its weeks, Gbps, (keys, weeks); NaN where no capacity is declared.
+
+    SettingError where the demand is of another statistic than the policy's.
+    """
+    policy.check(demand)
+    return policy.shares(demand.keys)[:, None] * by_week(steps, demand.keys, demand.direction, demand.weeks, planned=policy.planned)

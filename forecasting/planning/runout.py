@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from data.errors import SettingError
 from data.schema import GLOBAL_KEY, Level
 from forecasting.planning.capacity import Policy, allowed
 from forecasting.planning.crossing import RunOut, answered, first_crossings, refusal, utilisation
@@ -26,8 +25,7 @@ def run_outs(
     steps: the contract's `capacity`. measured: the policy's statistic of the last whole week, Gbps: a site that stood above its limit then is over, whatever
     the paths say. SettingError where the demand is of another statistic than the policy's.
     """
-    _check(demand, policy)
-    room = allowed(steps, demand.keys, demand.direction, demand.weeks, policy)
+    room = allowed(steps, demand, policy)
     found = answers("site", demand, room, over_now(demand.keys, room, measured or {}))
     return [*found, *(refusal("site", key, demand.start, demand.horizon, reason) for key, reason in (refused or {}).items())]
 
@@ -39,8 +37,7 @@ def group_run_outs(
     """The answer for each region (groups: region_id by site_id), and for the network where the one group is "all": the sum of the sites' demand against the
     sum of what the policy lets them carry. Refused where a site is without forecast or capacity. `diversity` as in Demand.summed.
     """
-    _check(demand, policy)
-    room = allowed(steps, demand.keys, demand.direction, demand.weeks, policy)
+    room = allowed(steps, demand, policy)
     bare = [key for key, row in zip(demand.keys, room, strict=True) if np.isnan(row).all()]
     summed = demand.summed(groups, diversity)
     rooms = np.array([np.nansum(room[[groups.get(key) == name for key in demand.keys]], axis=0) for name in summed.keys]).reshape(len(summed.keys), -1)
@@ -82,12 +79,6 @@ def runout_frame(found: Sequence[RunOut]) -> pd.DataFrame:
     ]  # fmt: skip
     columns = ["level", "key", "answer", "p10", "p50", "p90", "horizon", "within", "reason"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("p10", "p50", "p90", "horizon"), "datetime64[us, UTC]"))
-
-
-def _check(demand: Demand, policy: Policy) -> None:
-    if demand.statistic != policy.statistic:
-        raise SettingError(f"The demand is the {demand.statistic} of each week, the policy is about its {policy.statistic}.",
-                           remedy="give the paths of the policy's statistic")  # fmt: skip
 
 
 def _unknown_parts(groups: Mapping[str, str], refused: Mapping[str, str], bare: Sequence[str]) -> dict[str, str]:

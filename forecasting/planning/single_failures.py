@@ -1,7 +1,8 @@
 """Every single failure in every coming week and future: what is shed, who passes the limit, and until when the network is N-1 safe.
 
 One failed site shares out its demand by weight, and what a full helper cannot take goes on to the rest: the optimum of the programme in failure.py, found for
-all weeks and futures of a site at once.
+all weeks and futures of a site at once. The weekly peaks of a site and its helpers are taken to fall together: within the reach of a round trip they mostly
+share their evening, and where they do not the answer errs on the safe side.
 """
 
 from __future__ import annotations
