@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,8 @@ class Policy:
     planned: bool = True
 
     def __post_init__(self) -> None:
+        if self.statistic not in get_args(Statistic):
+            raise SettingError(f"There is no weekly statistic {self.statistic!r}.", remedy=f"give one of {', '.join(get_args(Statistic))}")
         for key, share in {"limit": self.limit, **self.limits}.items():
             if not 0.0 < share <= 1.0:
                 raise SettingError(f"The limit {share:g} ({key}) is not a share of capacity.", cause="a percentage", remedy="give a share above 0, at most 1")

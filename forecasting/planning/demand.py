@@ -15,6 +15,8 @@ from data.schema import GLOBAL_KEY, Direction
 
 Reals = npt.NDArray[np.float64]
 Statistic = Literal["peak", "p95"]
+# By group the sum of its sites' peaks over the peak of their sum: one number (costs.diversity), or (weeks, paths) of them (diversity_of).
+Diversity = Mapping[str, Reals | float]
 WEEK = pd.Timedelta(days=7)
 WEEK_DAYS = 7.0
 
@@ -87,19 +89,20 @@ class Demand:
         """With anything added that broadcasts to (keys, weeks, paths)."""
         return self.with_gbps(self.gbps + gbps)
 
-    def summed(self, groups: Mapping[str, str], diversity: Mapping[str, float] | None = None) -> Demand:
+    def summed(self, groups: Mapping[str, str], diversity: Diversity | None = None) -> Demand:
         """Sums along the sites by group (site_id to group; a site without one is left out), path by path, so that what moves together stays together.
 
-        The peaks of sites in other time zones do not fall in the same hour, and the peak of a sum is less than the sum of peaks: `diversity`, by group the
-        sum of peaks over the peak of the sum (costs.diversity_factor), brings the sum down to it. Without it the sum is an upper bound.
+        The peaks of sites in other time zones do not fall in the same hour, and the peak of a sum is less than the sum of peaks: `diversity` brings the sum
+        down to it. Without it the sum is an upper bound.
         """
         names = tuple(sorted({groups[key] for key in self.keys if key in groups}))
         member = np.array([[groups.get(key) == name for key in self.keys] for name in names], dtype=float).reshape(len(names), len(self.keys))
-        shared = np.array([(diversity or {}).get(name, 1.0) for name in names])
-        sums = np.tensordot(member, self.gbps, axes=1) / shared[:, None, None]
+        sums = np.tensordot(member, self.gbps, axes=1)
+        for row, name in enumerate(names):
+            sums[row] /= (diversity or {}).get(name, 1.0)
         return replace(self, keys=names, gbps=sums)
 
-    def total(self, diversity: float = 1.0) -> Demand:
+    def total(self, diversity: Reals | float = 1.0) -> Demand:
         """The network as the one key "all"."""
         return self.summed(dict.fromkeys(self.keys, GLOBAL_KEY), {GLOBAL_KEY: diversity})
 
@@ -112,6 +115,18 @@ class Demand:
         order = np.argsort(self.gbps.sum(axis=0), axis=1, kind="stable")
         chosen = order[:, rank(q, self.paths)]
         return np.asarray(np.take_along_axis(self.gbps, chosen[None, :, None], axis=2)[:, :, 0])
+
+
+def diversity_of(sites: Demand, whole: Demand, groups: Mapping[str, str]) -> dict[str, Reals]:
+    """The diversity of each group, (weeks, paths), where a run has futures of the groups as well: with it the sum of the sites is the group's own future.
+
+    `whole` has the groups as keys, and the weeks and paths of `sites`. What a what-if then does to the sites, their sum follows.
+    """
+    sums = sites.summed(groups)
+    shared = [key for key in sums.keys if key in whole.keys]
+    above, below = sums.only(shared).gbps, whole.only(shared).gbps
+    found = np.divide(above, below, out=np.ones_like(above), where=(above > 0.0) & (below > 0.0))
+    return dict(zip(shared, found, strict=True))
 
 
 def rank(q: float, count: int) -> int:

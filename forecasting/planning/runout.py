@@ -11,7 +11,7 @@ import pandas as pd
 from data.schema import GLOBAL_KEY, Level
 from forecasting.planning.capacity import Policy, allowed
 from forecasting.planning.crossing import RunOut, answered, first_crossings, refusal, utilisation
-from forecasting.planning.demand import Demand, Reals
+from forecasting.planning.demand import Demand, Diversity, Reals
 
 NO_CAPACITY = "no capacity is declared"
 NAMED_AT_MOST = 3
@@ -32,7 +32,7 @@ def run_outs(
 
 def group_run_outs(
     demand: Demand, steps: pd.DataFrame, policy: Policy, groups: Mapping[str, str], *,
-    refused: Mapping[str, str] | None = None, diversity: Mapping[str, float] | None = None,
+    refused: Mapping[str, str] | None = None, diversity: Diversity | None = None,
 ) -> list[RunOut]:  # fmt: skip
     """The answer for each region (groups: region_id by site_id), and for the network where the one group is "all": the sum of the sites' demand against the
     sum of what the policy lets them carry. Refused where a site is without forecast or capacity. `diversity` as in Demand.summed.
@@ -47,7 +47,7 @@ def group_run_outs(
     return [_levelled(found[key]) for key in sorted(found)]
 
 
-def network_run_out(demand: Demand, steps: pd.DataFrame, policy: Policy, *, refused: Mapping[str, str] | None = None, diversity: float = 1.0) -> RunOut:
+def network_run_out(demand: Demand, steps: pd.DataFrame, policy: Policy, *, refused: Mapping[str, str] | None = None, diversity: Reals | float = 1.0) -> RunOut:
     """The answer for the whole network."""
     everyone = dict.fromkeys((*demand.keys, *(refused or {})), GLOBAL_KEY)
     return group_run_outs(demand, steps, policy, everyone, refused=refused, diversity={GLOBAL_KEY: diversity})[0]

@@ -13,7 +13,7 @@ from data.schema import GLOBAL_KEY
 from forecasting.planning.augment_problem import Request, build
 from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.crossing import RunOut
-from forecasting.planning.demand import Demand, Reals
+from forecasting.planning.demand import Demand, Diversity, Reals
 from forecasting.planning.failover import Failover
 from forecasting.planning.failure import CEILING
 from forecasting.planning.runout import group_run_outs, network_run_out, run_outs
@@ -38,7 +38,7 @@ class Scene:
     failover: Failover
     catalogue: pd.DataFrame | None = None
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    diversity: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    diversity: Diversity = field(default_factory=lambda: MappingProxyType({}))
     ceiling: float = CEILING
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Protocol, cast
 
@@ -185,7 +185,7 @@ class Limit:
 
 
 KINDS: dict[str, type[Any]] = {
-    "growth": Growth, "event": Event, "bitrate": Bitrate, "site_added": SiteAdded, "site_closed": SiteClosed, "augment_moved": AugmentMoved, "limit": Limit,
+    "growth": Growth, "event": Event, "bitrate": Bitrate, "add_site": SiteAdded, "close_site": SiteClosed, "move_augment": AugmentMoved, "limit": Limit,
 }  # fmt: skip
 
 
@@ -199,7 +199,28 @@ def applied(scene: Scene, changes: Sequence[Change]) -> Scene:
 def to_dicts(changes: Sequence[Any]) -> list[dict[str, object]]:
     """The changes as plain values: the kind and every value, defaults included, so that what is kept never changes its meaning when a default does."""
     names = {kind: name for name, kind in KINDS.items()}
-    return [{"kind": names[type(change)], **asdict(change)} for change in changes]
+    plain = ({name: list(value) if isinstance(value, tuple) else value for name, value in asdict(change).items()} for change in changes)
+    return [{"kind": names[type(change)], **values} for change, values in zip(changes, plain, strict=True)]
+
+
+def to_body(changes: Sequence[Change], policy: Policy) -> dict[str, object]:
+    """Changes and policy as a named scenario keeps them."""
+    held = {"statistic": policy.statistic, "limit": policy.limit, "limits": dict(policy.limits), "planned": policy.planned}
+    return {"changes": to_dicts(changes), "policy": held}
+
+
+def from_body(body: Mapping[str, Any]) -> tuple[list[Change], Policy]:
+    """Changes and policy of a named scenario; what its policy leaves out is as usual. SettingError where it holds what no policy has."""
+    held = body.get("policy", {})
+    usual = Policy()
+    if unknown := set(held) - {one.name for one in fields(usual)}:
+        raise SettingError(f"The policy holds {', '.join(sorted(map(str, unknown)))}.", cause="a newer version", remedy="save the scenario anew")
+    try:
+        limits = {str(key): float(share) for key, share in held.get("limits", {}).items()}
+        policy = Policy(held.get("statistic", usual.statistic), float(held.get("limit", usual.limit)), limits, bool(held.get("planned", usual.planned)))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SettingError(f"The policy {held!r} cannot be read ({error}).", remedy="give limits as numbers") from error
+    return from_dicts(body.get("changes", [])), policy
 
 
 def to_text(changes: Sequence[Change]) -> str:

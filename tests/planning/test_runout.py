@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from data.errors import SettingError
 from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.crossing import first_crossings
-from forecasting.planning.demand import Demand, Reals
-from forecasting.planning.runout import group_run_outs, network_run_out, run_outs, runout_frame
+from forecasting.planning.demand import Demand, Reals, diversity_of
+from forecasting.planning.runout import answers, group_run_outs, network_run_out, run_outs, runout_frame
 from tests.planning.networks import START, demand, growing, installed, names, steps, weeks
 
 gbps = arrays(float, (3, 6, 5), elements=st.floats(0.0, 200.0))
@@ -155,6 +155,19 @@ def test_regions_add_up_and_refuse_where_a_part_is_not_known() -> None:
     assert (whole.days >= network_run_out(held.only(names(3)), capacity, Policy()).days).all()
 
 
+def test_a_region_with_futures_of_its_own_is_judged_by_them_and_follows_what_becomes_of_its_sites() -> None:
+    held = demand(growing(4, 30, 50))
+    groups = dict(zip(held.keys, ("east", "east", "west", "west"), strict=True))
+    own = held.summed(groups).scaled(np.random.default_rng(2).uniform(0.6, 1.0, (2, 30, 50)))
+    shared = diversity_of(held, own, groups)
+    assert held.summed(groups, shared).gbps == pytest.approx(own.gbps)
+    capacity = installed(list(held.gbps[:, 0].max(axis=1)))
+    found = group_run_outs(held.scaled(1.1), capacity, Policy(), groups, diversity=shared)
+    rooms = np.array([[0.8 * capacity["capacity_gbps"][i : i + 2].sum()] * 30 for i in (0, 2)])
+    for answer, expected in zip(found, answers("region", own.scaled(1.1), rooms), strict=True):
+        assert answer.days == pytest.approx(expected.days)
+
+
 def test_a_joint_future_at_a_quantile_is_one_path() -> None:
     held = demand(growing(5, 3, 21))
     chosen = held.typical(0.9)
@@ -180,6 +193,8 @@ def test_paths_that_cannot_be_are_refused(values: Reals, start: pd.Timestamp, me
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(SettingError, match="limit 80 \\(limit\\) is not a share"):
         Policy(limit=80)
+    with pytest.raises(SettingError, match="no weekly statistic 'mean'"):
+        Policy("mean")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="about its p95"):
         run_outs(demand(np.ones((1, 3, 2))), installed([1.0]), Policy("p95"))
     with pytest.raises(SettingError, match="No demand is known for x"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import SettingError
+from data.store.body import packed
 from forecasting.planning.augment_problem import Request
 from forecasting.planning.augments import plan_augments
 from forecasting.planning.capacity import Policy
+from forecasting.planning.demand import Statistic
 from forecasting.planning.failover import nearby
 from forecasting.planning.ordering import OrderPolicy
 from forecasting.planning.scene import Scene, compared, outcome, single_step_cost
-from forecasting.planning.whatif import AugmentMoved, Bitrate, Change, Event, Growth, Limit, SiteAdded, SiteClosed, applied, from_text, to_text
+from forecasting.planning.whatif import (
+    AugmentMoved,
+    Bitrate,
+    Change,
+    Event,
+    Growth,
+    Limit,
+    SiteAdded,
+    SiteClosed,
+    applied,
+    from_body,
+    from_text,
+    to_body,
+    to_text,
+)
 from tests.planning.networks import START, demand, growing, installed, steps, world
 
 COUNT, SPAN = 8, 53
@@ -135,6 +152,23 @@ changes: st.SearchStrategy[Change] = st.one_of(
 @given(st.lists(changes, max_size=5))
 def test_changes_come_back_from_a_url_as_they_went_in(made: list[Change]) -> None:
     assert from_text(to_text(made)) == made
+
+
+@given(
+    st.lists(changes, max_size=5), st.sampled_from(["peak", "p95"]), st.floats(0.1, 1.0), st.dictionaries(words, st.floats(0.1, 1.0), max_size=3), st.booleans()
+)
+def test_a_named_scenario_keeps_changes_and_policy(made: list[Change], statistic: Statistic, limit: float, limits: dict[str, float], planned: bool) -> None:
+    policy = Policy(statistic, limit, limits, planned)
+    body = to_body(made, policy)
+    assert from_body(json.loads(packed(body))) == (made, policy)
+
+
+def test_a_policy_that_cannot_be_read_is_refused() -> None:
+    assert from_body({"changes": [], "policy": {"limit": 0.7}}) == ([], Policy(limit=0.7, limits={}))
+    with pytest.raises(SettingError, match="The policy holds colour"):
+        from_body({"policy": {"colour": 1}})
+    with pytest.raises(SettingError, match="cannot be read"):
+        from_body({"policy": {"limits": 3}})
 
 
 @pytest.mark.parametrize(
