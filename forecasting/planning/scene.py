@@ -28,7 +28,8 @@ class Scene:
     """Demand against capacity under a policy.
 
     steps: the contract's `capacity`; sites: the contract's `sites`; failover: with the demand's keys. refused: site_id to reason, of sites without a forecast.
-    catalogue: as in augment_problem.build, or None where no step is on offer. diversity: by region_id, and "all" for the network, as in Demand.summed.
+    measured: as in run_outs. catalogue: as in augment_problem.build, or None where no step is on offer. diversity: by region_id, and "all" for the network, as
+    in Demand.summed.
     """
 
     demand: Demand
@@ -39,6 +40,7 @@ class Scene:
     catalogue: pd.DataFrame | None = None
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     diversity: Diversity = field(default_factory=lambda: MappingProxyType({}))
+    measured: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     ceiling: float = CEILING
 
     @property
@@ -78,7 +80,7 @@ def outcome(scene: Scene, request: Request | None = None) -> Outcome:
     near = demand.until(FAILURE_WEEKS)
     failures = single_failures(near, scene.capacity(near), scene.policy.shares(near.keys), scene.failover, ceiling=scene.ceiling, loads=False)
     return Outcome(
-        run_outs(demand, scene.steps, scene.policy, refused=scene.refused),
+        run_outs(demand, scene.steps, scene.policy, refused=scene.refused, measured=scene.measured),
         group_run_outs(demand, scene.steps, scene.policy, groups, refused=scene.refused, diversity=scene.diversity),
         network_run_out(demand, scene.steps, scene.policy, refused=scene.refused, diversity=scene.diversity.get(GLOBAL_KEY, 1.0)),
         failures,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -27,6 +27,7 @@ def dates(found: Demand, capacity: pd.DataFrame, policy: Policy) -> Reals:
     return np.array([answer.days for answer in run_outs(found, capacity, policy)])
 
 
+@settings(max_examples=50)
 @given(gbps, factors, arrays(float, (3, 6, 5), elements=st.floats(0.0, 50.0)))
 def test_more_demand_never_gives_a_later_date(values: Reals, factor: float, more: Reals) -> None:
     base, capacity = demand(values), installed([100.0, 50.0, 150.0])
@@ -35,6 +36,7 @@ def test_more_demand_never_gives_a_later_date(values: Reals, factor: float, more
     assert (dates(base.plus(more), capacity, Policy()) <= before + ROUNDING).all()
 
 
+@settings(max_examples=50)
 @given(gbps, factors, st.floats(0.5, 0.8), st.floats(0.8, 1.0))
 def test_more_capacity_or_a_higher_limit_never_gives_an_earlier_date(values: Reals, factor: float, low: float, high: float) -> None:
     held = demand(values)
@@ -43,6 +45,7 @@ def test_more_capacity_or_a_higher_limit_never_gives_an_earlier_date(values: Rea
     assert (dates(held, installed([100.0, 50.0, 150.0]), Policy(limit=high)) >= base - ROUNDING).all()
 
 
+@settings(max_examples=50)
 @given(gbps)
 def test_an_augment_that_counts_never_gives_an_earlier_date(values: Reals) -> None:
     held = demand(values)
