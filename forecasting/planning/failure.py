@@ -6,7 +6,7 @@ takes to its weight is as small as it can be. For one failed site that ratio has
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,9 +82,10 @@ def site_failure(site: str) -> Failure:
     return Failure(site, {site: 1.0})
 
 
-def group_failure(sites: pd.DataFrame, column: str, value: str) -> Failure:
-    """All sites of a region (column region_id) or a partner (column partner) go dark."""
-    return Failure(value, dict.fromkeys(sites.loc[sites[column] == value, "site_id"].astype(str), 1.0))
+def group_failure(sites: pd.DataFrame, column: str, value: str, keys: Sequence[str]) -> Failure:
+    """All sites of a region (column region_id) or a partner (column partner) go dark, of those that have demand (keys): the others have nothing to move."""
+    members = sites.loc[(sites[column] == value) & sites["site_id"].isin(keys), "site_id"].astype(str)
+    return Failure(value, dict.fromkeys(members, 1.0))
 
 
 def path_failure(source: str, target: str, flow_gbps: float, egress_gbps: float) -> Failure:
@@ -135,13 +136,14 @@ def _programme(required: Reals, room: Reals, weights: Reals) -> Reals:
     by_source = coo_array((one, (source, columns)), shape=(failed, count))
     by_helper = coo_array((one, (helper, columns)), shape=(len(room), count))
     flows = vstack([by_source, by_helper]).tocsr()
-    most = float(-linprog(-one, A_ub=flows, b_ub=np.r_[required, room]).fun)
+    most = linprog(-one, A_ub=flows, b_ub=np.r_[required, room])
     # A flow over its fair share is at most the site's `ratio`; the sum of the ratios is what the second programme makes small.
     fair = weights[source, helper] / weights.sum(axis=1)[source] * required[source]
     ratios = coo_array((-fair, (columns, source)), shape=(count, failed))
     share = hstack([coo_array((one, (columns, columns)), shape=(count, count)), ratios])
     total = coo_array((-one, (np.zeros(count, dtype=int), columns)), shape=(1, count + failed))
     bounds = vstack([hstack([flows, coo_array((failed + len(room), failed))]), share, total]).tocsr()
-    found = linprog(np.r_[np.zeros(count), np.ones(failed)], A_ub=bounds, b_ub=np.r_[required, room, np.zeros(count), SOLVED_GBPS - most])
-    moved[source, helper] = np.maximum(found.x[:count], 0.0)
+    found = linprog(np.r_[np.zeros(count), np.ones(failed)], A_ub=bounds, b_ub=np.r_[required, room, np.zeros(count), SOLVED_GBPS + most.fun])
+    # Where sizes lie so far apart that HiGHS cannot keep the total within its tolerance, what sheds least stands without the balance.
+    moved[source, helper] = np.maximum(found.x[:count] if found.x is not None else most.x, 0.0)
     return moved

@@ -109,10 +109,11 @@ def test_a_path_that_fails_leaves_the_site_its_other_viewers() -> None:
 def test_a_region_fails_as_a_whole_and_is_played_week_by_week() -> None:
     sites, held = world(12), demand(growing(12, 4, 9))
     capacity = np.tile(held.gbps[:, 0].max(axis=1)[:, None] * 1.5, (1, 4))
-    failure = group_failure(sites, "region_id", "r1")
+    failure = group_failure(sites, "region_id", "r1", held.keys)
     weeks = played(failure, nearby(sites, held.keys, 300.0), held, capacity, np.full(12, 0.8))
     assert len(weeks) == 4
     assert weeks[0].failed == ("s001", "s005", "s009")
+    assert tuple(group_failure(sites, "partner", "acme", ["s003", "s004", "s009"]).displaced) == ("s003", "s009")
     for week, found in enumerate(weeks):
         assert found.load.sum() + found.shed.sum() == pytest.approx(held.typical(0.9)[:, week].sum(), abs=GBPS)
         assert found.load[[1, 5, 9]].tolist() == [0.0, 0.0, 0.0]
@@ -173,6 +174,6 @@ def test_declared_weights_are_kept_within_reach_and_checked() -> None:
     with pytest.raises(SettingError, match="Where s009 stands is not known"):
         nearby(sites, ["s009"])
     with pytest.raises(SettingError, match="displaces nothing"):
-        group_failure(sites, "region_id", "mars")
+        group_failure(sites, "region_id", "mars", names(4))
     with pytest.raises(SettingError, match="moon cannot fail"):
         relocate(site_failure("moon"), declared(table, sites, names(4)), State(names(4), np.ones(4), np.ones(4), np.ones(4)))
