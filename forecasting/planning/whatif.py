@@ -180,8 +180,10 @@ class Limit:
 
     def apply(self, scene: Scene) -> Scene:
         held: Policy = scene.policy
-        changed = replace(held, limit=self.limit) if self.site_id is None else replace(held, limits={**held.limits, self.site_id: self.limit})
-        return replace(scene, policy=changed)
+        if self.site_id is None:
+            return replace(scene, policy=replace(held, limit=self.limit))
+        scene.demand.positions([self.site_id])
+        return replace(scene, policy=replace(held, limits={**held.limits, self.site_id: self.limit}))
 
 
 KINDS: dict[str, type[Any]] = {

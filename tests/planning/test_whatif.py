@@ -202,6 +202,7 @@ def test_a_text_that_is_no_scenario_is_refused(text: str, message: str) -> None:
         (SiteClosed("mars", "2027-03-06"), "No demand is known for mars"),
         (AugmentMoved("s001", 5.0), "s001 has no planned augment"),
         (Limit(80.0), "limit 80"),
+        (Limit(0.7, "mars"), "No demand is known for mars"),
     ],
 )
 def test_a_change_that_cannot_be_is_refused(scene: Scene, change: Change, message: str) -> None:
