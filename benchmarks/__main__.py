@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "accuracy": (),
     "peaks": (),
     "weekly": ("--lake", str(BENCH / "demo")),
+    "planning": (),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
 

@@ -1,0 +1,178 @@
+"""What to buy where and when, why, and what it is worth: the augment plan, its purchases ranked, and the curve of cost against risk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from forecasting.planning.augment_problem import Exposure, Problem, Request, Violation, build, risk, violations
+from forecasting.planning.augment_programme import GAP, solve
+from forecasting.planning.demand import Demand, Reals
+from forecasting.planning.failover import Failover
+from forecasting.planning.ordering import DAY
+
+# From an even chance that each site keeps its limit to near certainty.
+CURVE: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+PURCHASE_COLUMNS = ["rank", "site_id", "in_service", "order_by", "gbps", "units", "cost_usd", "risk_removed", "risk_per_kusd", "reason"]
+
+
+class Purchase(NamedTuple):
+    """Units of one step that come into service together.
+
+    cost_usd is what they cost within the months planned; risk_removed the Gbps-months that come back without them; reason the first constraint that breaks.
+    """
+
+    site_id: str
+    in_service: pd.Timestamp
+    order_by: pd.Timestamp
+    gbps: float
+    units: int
+    cost_usd: float
+    risk_removed: float
+    reason: str
+
+    @property
+    def worth(self) -> float:
+        """Risk removed for each USD; infinite where it is for free."""
+        return self.risk_removed / self.cost_usd if self.cost_usd > 0.0 else np.inf
+
+
+class Broken(NamedTuple):
+    """A constraint that no plan keeps, with what it lacks and which bound is to blame."""
+
+    violation: Violation
+    month: pd.Timestamp
+    cause: str
+
+    def __str__(self) -> str:
+        what = "its limit" if self.violation.kind == "limit" else "the failure of it"
+        return f"{self.violation.key}, {what}, {self.month:%Y-%m}: {self.violation.short_gbps:.1f} Gbps short; {self.cause}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AugmentPlan:
+    """The cheapest plan found. units: (options, months) in service. purchases: most risk removed for a USD first. bound: no plan costs less, USD.
+
+    broken: what could not be kept; the plan then falls short by as little as can be. An empty plan with the reason `refused` was not found in the time given.
+    """
+
+    problem: Problem
+    units: Reals
+    purchases: tuple[Purchase, ...]
+    cost_usd: float
+    bound_usd: float
+    risk: float
+    risk_without: float
+    broken: tuple[Broken, ...]
+    refused: str = ""
+
+    @property
+    def gap(self) -> float:
+        """How much cheaper, as a share of its cost, the cheapest plan might be at most; not a number where no plan was found."""
+        if self.refused:
+            return float("nan")
+        return max((self.cost_usd - self.bound_usd) / self.cost_usd, 0.0) if self.cost_usd > 0.0 else 0.0
+
+    @property
+    def proved(self) -> bool:
+        """Whether it is proved that no plan is cheaper, to a hundredth of a percent."""
+        return self.gap <= 2.0 * GAP
+
+    def frame(self) -> pd.DataFrame:
+        """The purchases as a table, ranked; risk_per_kusd is the risk removed for each thousand USD."""
+        rows = [
+            {**one._asdict(), "rank": place, "risk_per_kusd": one.worth * 1000.0} for place, one in enumerate(self.purchases, start=1)
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=PURCHASE_COLUMNS).astype(dict.fromkeys(("in_service", "order_by"), "datetime64[us, UTC]"))
+
+
+def plan_augments(
+    demand: Demand, steps: pd.DataFrame, catalogue: pd.DataFrame, failover: Failover | None = None, request: Request | None = None
+) -> AugmentPlan:
+    """The cheapest purchases that keep the policy in every month, as augment_problem.build describes its inputs."""
+    return planned(build(demand, steps, catalogue, failover, request or Request()))
+
+
+def planned(problem: Problem) -> AugmentPlan:
+    """Solve a problem and explain the answer."""
+    nothing = np.zeros((len(problem.site), len(problem.months)))
+    found, without = solve(problem), risk(problem, nothing)
+    if found is None:
+        return AugmentPlan(problem, nothing, (), 0.0, 0.0, without, without, (), f"no plan was found within {problem.request.seconds:g} s")
+    cost, exposure, lacking = problem.cost(found.units), Exposure.of(problem, found.units), violations(problem, found.units)
+    purchases = sorted(_purchases(exposure, found.units, lacking), key=lambda one: (-one.worth, one.in_service, one.site_id))
+    return AugmentPlan(problem, found.units, tuple(purchases), cost, min(found.bound, cost), exposure.total, without, tuple(_broken(problem, lacking)))
+
+
+def curve(problem: Problem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
+    """Cost against risk: q, cost_usd, risk, gap and whether it is the one `chosen`, for plans that keep the policy with rising probability, from buying nothing
+    (q missing) on. A plan that was not found in its time is not among them; the time of the request is spread over all.
+    """
+    chosen = problem.request
+    levels = sorted({*quantiles, chosen.q})
+    rows: list[dict[str, object]] = [{"q": np.nan, "cost_usd": 0.0, "risk": risk(problem, np.zeros((len(problem.site), len(problem.months))))}]
+    for q in levels:
+        request = replace(chosen, q=q, seconds=chosen.seconds / len(levels))
+        problem_at = replace(problem, request=request, need=np.quantile(problem.peaks, q, axis=2))
+        if (found := solve(problem_at)) is not None:
+            cost = problem_at.cost(found.units)
+            rows.append({"q": q, "cost_usd": cost, "risk": risk(problem_at, found.units), "gap": max(cost - found.bound, 0.0) / max(cost, 1.0)})
+    frame = pd.DataFrame(rows, columns=["q", "cost_usd", "risk", "gap"]).fillna({"gap": 0.0})
+    return frame.assign(chosen=frame["q"] == chosen.q)
+
+
+def _purchases(exposure: Exposure, units: Reals, lacking: Sequence[Violation]) -> Iterator[Purchase]:
+    """Each rise of the units in service."""
+    problem, rises = exposure.problem, np.diff(units, axis=1, prepend=0.0)
+    kept, serving = {one[:3] for one in lacking}, np.arange(len(problem.months))
+    for option, month in np.argwhere(rises > 0.5):
+        site, withdrawn = int(problem.site[option]), np.where(serving >= month, rises[option, month], 0.0)
+        without = units.copy()
+        without[option] -= withdrawn
+        lost = [one for one in violations(problem, without) if one[:3] not in kept]
+        yield Purchase(
+            problem.keys[site], problem.months[month], problem.months[month] - np.ceil(problem.padded_days[option]) * DAY, float(problem.gbps[option]),
+            round(rises[option, month]), problem.cost(units) - problem.cost(without), exposure.more_without(site, withdrawn * problem.gbps[option]),
+            _reason(problem, lost, problem.keys[site]),
+        )  # fmt: skip
+
+
+def _reason(problem: Problem, lost: Sequence[Violation], site: str) -> str:
+    """The first constraint that breaks without a purchase, its own site's limit before the failures of others."""
+    own = [one for one in lost if one.kind == "limit" and one.key == site]
+    first = min(own or lost, key=lambda one: (one.month, -one.short_gbps), default=None)
+    if first is None:
+        return "brings a constraint that cannot be kept nearer"
+    month = f"{problem.months[first.month]:%Y-%m}"
+    if first.kind == "limit":
+        share = problem.limits[problem.keys.index(first.key)]
+        return f"keeps {first.key} at or below {share:.0%} of its capacity in {month}: {first.short_gbps:.1f} Gbps too much without it"
+    return f"takes over if {first.key} fails in {month}: {first.short_gbps:.1f} Gbps would be shed without it"
+
+
+def _broken(problem: Problem, lacking: Sequence[Violation]) -> Iterator[Broken]:
+    """Each constraint that is not kept with the bound that is to blame."""
+    most = np.where(np.arange(len(problem.months))[None, :] >= problem.first[:, None], problem.most[:, None], 0.0)
+    hopeless = {one[:3] for one in violations(problem, most)} if lacking else set()
+    return (Broken(one, problem.months[one.month], _cause(problem, one, hopeless=one[:3] in hopeless)) for one in lacking)
+
+
+def _cause(problem: Problem, violation: Violation, *, hopeless: bool) -> str:
+    """Reach, catalogue, lead time, or, where all that can be bought would keep it, the budget."""
+    site = problem.keys.index(violation.key)
+    helpers = [site] if violation.kind == "limit" else list(np.flatnonzero(problem.allowed[site]))
+    if not helpers:
+        return "no other site is within reach"
+    mine = np.isin(problem.site, helpers)
+    if not mine.any():
+        return "the catalogue has no step for it" if violation.kind == "limit" else "the catalogue has no step for the sites within reach"
+    if not hopeless:
+        return "the budget does not reach so far"
+    first = int(problem.first[mine].min())
+    if (problem.first[mine] > violation.month).any():
+        return "lead time: " + (f"steps come into service from {problem.months[first]:%Y-%m}" if first < len(problem.months) else "no step is there in time")
+    return "the catalogue allows no more units"

@@ -1,0 +1,84 @@
+"""Capacity steps of the contract as what is in force in each week, and the policy that says how much of it may be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data.errors import SettingError
+from data.schema import Direction
+from forecasting.planning.demand import WEEK, Demand, Reals, Statistic
+
+Whole = npt.NDArray[np.int64]
+MICROSECOND = pd.Timedelta(1, "us")
+
+# The usual target of network planners: worry at 70 to 80 % of the busy hour, panic above 90 %.
+LIMIT = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a site may carry: the weekly statistic (peak or P95) stays at or below `limit` x capacity, or the site's own share in `limits`.
+
+    `planned` says whether augments that are planned and not yet installed count as capacity.
+    """
+
+    statistic: Statistic = "peak"
+    limit: float = LIMIT
+    limits: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    planned: bool = True
+
+    def __post_init__(self) -> None:
+        if self.statistic not in get_args(Statistic):
+            raise SettingError(f"There is no weekly statistic {self.statistic!r}.", remedy=f"give one of {', '.join(get_args(Statistic))}")
+        for key, share in {"limit": self.limit, **self.limits}.items():
+            if not 0.0 < share <= 1.0:
+                raise SettingError(f"The limit {share:g} ({key}) is not a share of capacity.", cause="a percentage", remedy="give a share above 0, at most 1")
+
+    def check(self, demand: Demand) -> None:
+        """SettingError where the demand is of another statistic than the policy's."""
+        if demand.statistic != self.statistic:
+            raise SettingError(f"The demand is the {demand.statistic} of each week, the policy is about its {self.statistic}.",
+                               remedy="give the paths of the policy's statistic")  # fmt: skip
+
+    def shares(self, keys: Sequence[str]) -> Reals:
+        """The limit of each site, (keys,)."""
+        return np.array([self.limits.get(key, self.limit) for key in keys])
+
+
+def by_week(steps: pd.DataFrame, keys: Sequence[str], direction: Direction, weeks: pd.DatetimeIndex, *, planned: bool) -> Reals:
+    """Capacity of each key and week, Gbps, (keys, weeks), from the contract's `capacity`; NaN before the first step of a key.
+
+    A week has the least capacity in force at any time of it: its peak may fall before an augment, or after a closure. Planned steps count from their date
+    where `planned`, otherwise not at all.
+    """
+    held = steps[(steps["direction"] == direction) & (planned | (steps["status"] != "planned"))].sort_values(["site_id", "effective_from"], kind="stable")
+    sites, starts = held["site_id"].to_numpy(str), pd.DatetimeIndex(held["effective_from"]).as_unit("us").asi8
+    gbps, mondays = held["capacity_gbps"].to_numpy(float), weeks.as_unit("us").asi8
+    first, last = sites.searchsorted(np.array(keys, dtype=str), "left"), sites.searchsorted(np.array(keys, dtype=str), "right")
+    return np.array([_of_one(starts[a:b], gbps[a:b], mondays) for a, b in zip(first, last, strict=True)]).reshape(len(keys), len(weeks))
+
+
+def _of_one(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
+    """The least of what was in force on Monday and of all steps within the week; stamps in microseconds."""
+    held = np.r_[np.nan, gbps]
+    monday, sunday = starts.searchsorted(mondays, "right"), starts.searchsorted(mondays + WEEK // MICROSECOND, "left")
+    found: Reals = held[monday]
+    for week in np.flatnonzero((sunday > monday) & (monday > 0)):
+        found[week] = held[monday[week] : sunday[week] + 1].min()
+    return found
+
+
+def allowed(steps: pd.DataFrame, demand: Demand, policy: Policy) -> Reals:
+    """What the policy lets each key of a demand carry in each of its weeks, Gbps, (keys, weeks); NaN where no capacity is declared.
+
+    SettingError where the demand is of another statistic than the policy's.
+    """
+    policy.check(demand)
+    return policy.shares(demand.keys)[:, None] * by_week(steps, demand.keys, demand.direction, demand.weeks, planned=policy.planned)

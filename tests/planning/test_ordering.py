@@ -1,0 +1,70 @@
+"""Order-by dates: the early quantile less the padded lead time; the calendar keeps RFC 5545."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import SettingError
+from forecasting.planning.calendar import LINE_OCTETS, Entry, calendar, folded
+from forecasting.planning.crossing import answered, refusal
+from forecasting.planning.ordering import OrderPolicy, order_by, plan_calendar, plan_frame
+from tests.planning.networks import START
+
+HORIZON = START + pd.Timedelta(weeks=78)
+TODAY = pd.Timestamp("2027-01-05 09:30", tz="UTC")
+
+
+def test_order_by_is_the_early_quantile_less_twice_the_lead_time_and_five_days() -> None:
+    answer = answered("site", "a", START, HORIZON, np.linspace(200.0, 400.0, 101))
+    assert answer.p10 == START + pd.Timedelta(days=220)
+    assert order_by(answer, 60.0, OrderPolicy()) == START + pd.Timedelta(days=220 - 125)
+    assert order_by(answer, 60.0, OrderPolicy(early=0.5, times=1.0, plus_days=0.0)) == START + pd.Timedelta(days=300 - 60)
+
+
+def test_overdue_first_then_by_date_then_none_then_unknown() -> None:
+    answers = [
+        refusal("site", "dark", START, HORIZON, "no capacity is declared"),
+        answered("site", "never", START, HORIZON, np.full(10, np.inf)),
+        answered("site", "later", START, HORIZON, np.full(10, 300.0)),
+        answered("site", "over", START, HORIZON, np.zeros(10)),
+        answered("site", "soon", START, HORIZON, np.full(10, 200.0)),
+        answered("site", "late", START, HORIZON, np.full(10, 100.0)),
+    ]
+    plan = plan_frame(answers, {"soon": 30.0, "later": 30.0}, TODAY)
+    assert plan["key"].tolist() == ["over", "late", "soon", "later", "never", "dark"]
+    assert plan["state"].tolist() == ["overdue", "overdue", "due", "due", "none", "unknown"]
+    assert plan["padded_days"].tolist()[:3] == [185.0, 185.0, 65.0]
+    assert plan["days_left"].tolist()[2] == 200 - 65 - 1
+    text = plan_calendar(plan, TODAY)
+    assert text.count("BEGIN:VEVENT") == 4
+    assert text.count("DTSTART;VALUE=DATE:20270105") == 2
+    assert "SUMMARY:OVERDUE: order capacity for over" in text
+    unfolded = text.replace("\r\n ", "")
+    assert "may run out from 2027-07-23." in unfolded
+
+
+def test_a_calendar_has_the_lines_that_the_standard_asks_for() -> None:
+    text = calendar([Entry("order-a@headroom", START, "Order; a, b\\c", "first\r\nsecond")], TODAY)
+    assert text.split("\r\n") == [
+        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Headroom//Capacity plan//EN", "CALSCALE:GREGORIAN", "BEGIN:VEVENT", "UID:order-a@headroom",
+        "DTSTAMP:20270105T093000Z", "DTSTART;VALUE=DATE:20270104", "DTEND;VALUE=DATE:20270105", "SUMMARY:Order\\; a\\, b\\\\c", "DESCRIPTION:first\\nsecond",
+        "TRANSP:TRANSPARENT", "END:VEVENT", "END:VCALENDAR", "",
+    ]  # fmt: skip
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=400))
+def test_folding_loses_nothing_and_no_line_is_long(line: str) -> None:
+    text = folded(line)
+    assert all(len(part.encode()) <= LINE_OCTETS for part in text.split("\r\n"))
+    assert re.sub("\r\n ", "", text) == line
+
+
+def test_order_settings_that_cannot_be_are_refused() -> None:
+    with pytest.raises(SettingError, match="factor of at least 1"):
+        OrderPolicy(times=0.5)

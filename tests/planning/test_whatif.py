@@ -1,0 +1,216 @@
+"""What-ifs: each change does what it says to demand, capacity and dates, they add up, and they come back from a URL as they went in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import SettingError
+from data.store.body import packed
+from forecasting.planning.augment_problem import Request
+from forecasting.planning.augments import plan_augments
+from forecasting.planning.capacity import Policy
+from forecasting.planning.demand import Statistic
+from forecasting.planning.failover import nearby
+from forecasting.planning.ordering import OrderPolicy
+from forecasting.planning.scene import Scene, compared, outcome, single_step_cost
+from forecasting.planning.whatif import (
+    AugmentMoved,
+    Bitrate,
+    Change,
+    Event,
+    Growth,
+    Limit,
+    SiteAdded,
+    SiteClosed,
+    applied,
+    from_body,
+    from_text,
+    to_body,
+    to_text,
+)
+from tests.planning.networks import START, demand, growing, installed, steps, world
+
+COUNT, SPAN = 8, 53
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    held, sites = demand(growing(COUNT, SPAN, 40)), world(COUNT)
+    planned = steps([("s002", "2027-04-01", 500.0, "planned")])
+    capacity = pd.concat([installed(list(held.gbps[:, 0].max(axis=1) * 1.4)), planned], ignore_index=True)
+    sold = pd.DataFrame([(key, gbps, 100.0 * gbps**0.9, 20.0) for key in held.keys for gbps in (10.0, 40.0)],
+                        columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"])  # fmt: skip
+    return Scene(held, capacity, sites, Policy(), nearby(sites, held.keys, 200.0), sold)
+
+
+def test_growth_bears_on_its_scope_and_direction_alone(scene: Scene) -> None:
+    ratio = Growth(10.0, "r1").apply(scene).demand.gbps / scene.demand.gbps
+    assert ratio[[1, 5], 52].mean() == pytest.approx(1.1 ** (53 * 7 / 365.25))
+    assert (np.diff(ratio[1, :, 0]) > 0).all()
+    assert (ratio[[0, 2, 3, 4, 6, 7]] == 1.0).all()
+    assert Growth(10.0, direction="ingest").apply(scene) is scene
+
+
+def test_growth_brings_every_date_nearer_and_costs_more(scene: Scene) -> None:
+    base, more, less = outcome(scene), outcome(Growth(20.0).apply(scene)), outcome(Growth(-20.0).apply(scene))
+    for key, answer in base.all().items():
+        assert (more.all()[key].days <= answer.days).all()
+        assert (less.all()[key].days >= answer.days).all()
+    assert less.cost_usd < base.cost_usd < more.cost_usd
+    table = compared({"base": base, "more": more})
+    assert set(table["level"]) == {"site", "region", "global", "n-1"}
+    assert (table.loc[table["scenario"] == "more", "later_days"].dropna() <= 0).all()
+    assert table.loc[(table["scenario"] == "more") & (table["level"] == "global"), "more_usd"].item() == pytest.approx(more.cost_usd - base.cost_usd)
+
+
+def test_an_event_lifts_the_peaks_of_its_weeks_and_a_p95_only_as_far_as_it_lasts(scene: Scene) -> None:
+    event = Event(120.0, "2027-03-06", 60.0, "r0")
+    lifted = event.apply(scene).demand.gbps - scene.demand.gbps
+    assert lifted.sum(axis=0)[8:10] == pytest.approx(np.full((2, 40), 120.0))
+    assert np.delete(lifted, [8, 9], axis=1).sum() == 0.0
+    assert (lifted[[0, 4], 8] > 0).all()
+    of_p95 = replace(scene, demand=replace(scene.demand, statistic="p95"))
+    short = Event(120.0, "2027-03-02", 4.2).apply(of_p95).demand.gbps - scene.demand.gbps
+    assert short.sum(axis=0)[8] == pytest.approx(np.full(40, 60.0))
+
+
+def test_a_codec_that_saves_a_third_does_so_by_degrees(scene: Scene) -> None:
+    ratio = (Bitrate(0.7, "2027-02-01", weeks=10.0).apply(scene).demand.gbps / scene.demand.gbps)[0, :, 0]
+    assert ratio[:4].tolist() == [1.0] * 4
+    assert ratio[4:15] == pytest.approx([*np.linspace(0.97, 0.7, 10), 0.7])
+    ingest = replace(scene, demand=replace(scene.demand, direction="ingest"))
+    assert Bitrate(0.7, "2027-02-01").apply(ingest) is ingest
+
+
+def test_a_site_added_relieves_others_and_one_closed_burdens_them_and_demand_is_conserved(scene: Scene) -> None:
+    new = SiteAdded("new", "r0", -40.0, -118.0, 300.0, "2027-03-01", ("s000", "s004"), 0.5)
+    added = new.apply(scene)
+    assert added.demand.gbps.sum(axis=0) == pytest.approx(scene.demand.gbps.sum(axis=0))
+    assert added.demand.gbps[-1, :8].sum() == 0.0
+    assert added.demand.gbps[0, 8:] == pytest.approx(0.5 * scene.demand.gbps[0, 8:])
+    assert added.failover.pull[:-1, :-1].tolist() == scene.failover.pull.tolist()
+    assert added.failover.pull[-1, 0] > 0.0
+    closed = SiteClosed("s001", "2027-03-03").apply(scene)
+    assert closed.demand.gbps.sum(axis=0) == pytest.approx(scene.demand.gbps.sum(axis=0))
+    assert closed.demand.gbps[1, 8:].sum() == 0.0
+    assert (closed.demand.gbps[1, :8] == scene.demand.gbps[1, :8]).all()
+    assert closed.capacity(closed.demand)[1, 9] == 0.0
+    assert (outcome(closed).network.days <= outcome(scene).network.days).all()
+
+
+def test_a_site_added_keeps_the_latency_bound_of_the_failover(scene: Scene) -> None:
+    near = replace(scene, failover=nearby(scene.sites, scene.demand.keys, 1.0))
+    assert SiteAdded("new", "r0", 0.0, 0.0, 300.0, "2027-03-01").apply(near).failover.pull[-1].sum() == 0.0
+
+
+def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: Scene) -> None:
+    highest = scene.demand.gbps[2].max(axis=1)
+    capacity = pd.concat([installed([highest[12] / 0.8], ["s002"]), steps([("s002", "2027-04-01", highest.max() * 2.0, "planned")])])
+    alone = replace(scene, demand=scene.demand.only(["s002"]), steps=capacity, failover=nearby(scene.sites, ["s002"]))
+    days = [outcome(AugmentMoved("s002", later).apply(alone)).sites[0].days for later in (-60.0, 0.0, 60.0)]
+    assert (days[0] >= days[1]).all()
+    assert (days[1] >= days[2]).all()
+    assert (days[0] > days[2]).any()
+    loose = outcome(Limit(0.95).apply(scene)).sites
+    assert all((now.days >= then.days).all() for now, then in zip(loose, outcome(scene).sites, strict=True))
+    one = applied(scene, [Limit(0.7), Limit(0.9, "s003")]).policy
+    assert one.shares(["s000", "s003"]).tolist() == [0.7, 0.9]
+
+
+def test_the_quick_cost_is_that_of_the_plan_where_one_kind_of_step_is_sold_and_never_below_it(scene: Scene) -> None:
+    request = Request(months=12, ordering=OrderPolicy(times=1.0, plus_days=0.0))
+    quick = single_step_cost(scene, request)
+    plan = plan_augments(scene.demand, scene.steps, scene.catalogue, request=request)
+    assert plan.cost_usd <= quick * (1 + 1e-9)
+    assert scene.catalogue is not None
+    only = replace(scene, catalogue=scene.catalogue[scene.catalogue["gbps"] == 10.0])
+    assert only.catalogue is not None
+    assert single_step_cost(only, request) == pytest.approx(plan_augments(only.demand, only.steps, only.catalogue, request=request).cost_usd)
+    assert np.isnan(single_step_cost(replace(scene, catalogue=None), request))
+
+
+finite = st.floats(-1e6, 1e6)
+words = st.text("abcdefghij-0123456789", min_size=1, max_size=12)
+changes: st.SearchStrategy[Change] = st.one_of(
+    st.builds(Growth, finite, words, st.sampled_from([None, "ingest", "egress"])),
+    st.builds(Event, finite, st.just("2027-03-06"), finite, words),
+    st.builds(Bitrate, finite, st.just("2027-03-06T10:00"), words, finite),
+    st.builds(SiteAdded, words, words, finite, finite, finite, st.just("2027-01-01"), st.lists(words, max_size=3).map(tuple), finite),
+    st.builds(SiteClosed, words, st.just("2027-01-01")),
+    st.builds(AugmentMoved, words, finite),
+    st.builds(Limit, finite, st.none() | words),
+)
+
+
+@given(st.lists(changes, max_size=5))
+def test_changes_come_back_from_a_url_as_they_went_in(made: list[Change]) -> None:
+    assert from_text(to_text(made)) == made
+
+
+@given(
+    st.lists(changes, max_size=5), st.sampled_from(["peak", "p95"]), st.floats(0.1, 1.0), st.dictionaries(words, st.floats(0.1, 1.0), max_size=3), st.booleans()
+)
+def test_a_named_scenario_keeps_changes_and_policy(made: list[Change], statistic: Statistic, limit: float, limits: dict[str, float], planned: bool) -> None:
+    policy = Policy(statistic, limit, limits, planned)
+    body = to_body(made, policy)
+    assert from_body(json.loads(packed(body))) == (made, policy)
+
+
+def test_a_policy_that_cannot_be_read_is_refused() -> None:
+    assert from_body({"changes": [], "policy": {"limit": 0.7}}) == ([], Policy(limit=0.7, limits={}))
+    with pytest.raises(SettingError, match="The policy holds colour"):
+        from_body({"policy": {"colour": 1}})
+    with pytest.raises(SettingError, match="cannot be read"):
+        from_body({"policy": {"limits": 3}})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[{"kind":"grow', "is not JSON"),
+        ('{"kind":"growth"}', "not a list of changes"),
+        ('[{"kind":"magic"}]', "'magic'} is not a change"),
+        ('[{"kind":"growth"}]', "missing 1 required positional argument"),
+        ('[{"kind":"growth","percent":"much"}]', "could not convert"),
+        ('[{"kind":"growth","percent":1e999}]', "not finite"),
+        ('[{"kind":"growth","percent":5,"direction":"up"}]', "neither ingest nor egress"),
+        ('[{"kind":"growth","percent":5,"colour":"red"}]', "is not a change"),
+        ("[3]", "3 is not a change"),
+    ],
+)
+def test_a_text_that_is_no_scenario_is_refused(text: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (Growth(5.0, "mars"), "mars is neither a region nor a site"),
+        (Growth(-100.0), "less than nothing"),
+        (Event(-1.0, "2027-03-06", 3.0), "is none"),
+        (Event(1.0, "soon", 3.0), "'soon' is not a date"),
+        (Bitrate(0.0, "2027-03-06"), "bitrate of 0 times"),
+        (SiteAdded("s001", "r0", 0.0, 0.0, 1.0, "2027-03-06"), "s001 with 1 Gbps"),
+        (SiteClosed("mars", "2027-03-06"), "No demand is known for mars"),
+        (AugmentMoved("s001", 5.0), "s001 has no planned augment"),
+        (Limit(80.0), "limit 80"),
+        (Limit(0.7, "mars"), "No demand is known for mars"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(scene: Scene, change: Change, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        change.apply(scene)
+
+
+def test_a_site_that_nobody_can_replace_cannot_close(scene: Scene) -> None:
+    alone = replace(scene, failover=nearby(scene.sites, scene.demand.keys, 0.0))
+    with pytest.raises(SettingError, match="no site within reach takes over"):
+        SiteClosed("s001", f"{START:%Y-%m-%d}").apply(alone)
