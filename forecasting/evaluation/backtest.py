@@ -1,0 +1,105 @@
+"""Backtests: every model forecasts from origins in the past, told nothing of what came after, and is compared with what did.
+
+A `Backtest` keeps the forecasts themselves, not only their errors, so that the blend's weights, its bands and the licence are arithmetic on one set of arrays;
+`known_at` cuts that set back to what was known at an earlier moment, which is how the whole procedure is itself backtested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.models.history import History, Model, Reals
+
+DAY = pd.Timedelta(days=1)
+# Where errors are told apart: the day ahead is operations', the week is staffing's, the month is ordering's, the quarter is planning's.
+EDGES = ((0, 1, "0-24 h"), (1, 7, "1-7 d"), (7, 28, "8-28 d"), (28, 90, "29-90 d"))
+Stored = npt.NDArray[np.float32]
+
+
+class Band(NamedTuple):
+    """A range of horizons: steps `first` to `last`, counted from 0 for the first step ahead, `last` not included."""
+
+    name: str
+    first: int
+    last: int
+
+
+class Fold(NamedTuple):
+    """One origin: the number of steps known there, the forecasts of all models (M, h, N) and what came (h, N)."""
+
+    origin: int
+    forecasts: Stored
+    actual: Reals
+
+
+class Backtest(NamedTuple):
+    """Names of the models and the folds, oldest first."""
+
+    models: tuple[str, ...]
+    folds: tuple[Fold, ...]
+
+    def known_at(self, origin: int) -> Backtest:
+        """What of it was known when only `origin` steps were."""
+        cut = [(fold, min(origin - fold.origin, len(fold.actual))) for fold in self.folds if fold.origin < origin]
+        return Backtest(self.models, tuple(Fold(fold.origin, fold.forecasts[:, :left], fold.actual[:left]) for fold, left in cut))
+
+    def errors(self, bands: Sequence[Band]) -> Reals:
+        """Mean absolute errors, (origins, models, bands, series); NaN where an origin does not reach half of a band or nothing was measured."""
+        blank = np.full((len(self.models), self.folds[0].actual.shape[1] if self.folds else 0), np.nan)
+        return np.array([[_band_error(fold, band, blank) for band in bands] for fold in self.folds]).swapaxes(1, 2)
+
+
+def _band_error(fold: Fold, band: Band, blank: Reals) -> Reals:
+    """Mean absolute error of each model and series, (M, N)."""
+    actual = fold.actual[band.first : band.last]
+    if 2 * len(actual) < band.last - band.first or not len(actual):
+        return blank
+    missed = np.abs(fold.forecasts[:, band.first : band.last] - actual)
+    held = ~np.isnan(actual)
+    count = held.sum(axis=0)
+    total = np.where(held, missed, 0.0).sum(axis=1)
+    return np.where(2 * count >= len(actual), total / np.maximum(count, 1), np.nan)
+
+
+def horizon_bands(step: pd.Timedelta, horizon: int) -> tuple[Band, ...]:
+    """The bands that `horizon` steps reach into; what lies beyond the last edge belongs to the last band."""
+    found = []
+    for first, last, name in EDGES:
+        start, stop = int(np.ceil(first * DAY / step)), min(int(np.ceil(last * DAY / step)), horizon)
+        if start < stop:
+            found.append(Band(name, start, stop))
+    return (*found[:-1], found[-1]._replace(last=horizon))
+
+
+def origins(length: int, bands: Sequence[Band], count: int, stride: int, least: int) -> list[int]:
+    """At most `count` origins for each band that leave the whole of it to be seen, `stride` steps apart, oldest first, none with under `least` steps known.
+
+    Where the history is too short for a whole band, the origins see as much of it as there is.
+    """
+    found: set[int] = set()
+    for band in bands:
+        newest = length - band.last if length - band.last >= least else least
+        found |= {origin for k in range(count) if least <= (origin := newest - k * stride)}
+        if newest == least:
+            found |= {origin for k in range(count) if (origin := least + k * stride) <= length - max(band.first, 1)}
+    return sorted(found)
+
+
+def backtest(history: History, models: Mapping[str, Model], starts: Sequence[int], horizon: int) -> Backtest:
+    """Let every model forecast from each of the origins."""
+    folds = []
+    for origin in starts:
+        actual = history.values[origin : origin + horizon]
+        folds.append(Fold(origin, forecasts(history.until(origin), models, len(actual)), actual))
+    return Backtest(tuple(models), tuple(folds))
+
+
+def forecasts(history: History, models: Mapping[str, Model], horizon: int) -> Stored:
+    """The forecasts of all models, (M, H, N), never below zero where the history never was."""
+    floor = np.where(np.fmin.reduce(history.values, axis=0) >= 0.0, 0.0, -np.inf)
+    return np.stack([np.maximum(model(history, horizon), floor) for model in models.values()]).astype(np.float32)

@@ -1,0 +1,96 @@
+"""Errors of point forecasts and of intervals, a number for each series.
+
+Arrays are (H, N), steps by series; a step where the actual is missing does not count, and a series without a countable step has NaN. `levels` are quantile
+levels; quantiles are (H, N, Q). Definitions: sMAPE, MASE, OWA, MSIS as in the M4 competition (Makridakis, Spiliotis and Assimakopoulos, 2020); MASE from
+Hyndman and Koehler (2006); interval score from Gneiting and Raftery (2007); WAPE, pinball loss and coverage as usual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from forecasting.models.history import Reals
+
+
+def mean(values: Reals) -> Reals:
+    """The mean over the steps that are not missing, (H, N) to (N); NaN where all are."""
+    held = ~np.isnan(values)
+    count = held.sum(axis=0)
+    return np.where(count > 0, np.where(held, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def ratio(top: Reals, bottom: Reals) -> Reals:
+    """top / bottom, NaN where the bottom is zero or missing."""
+    defined = np.abs(bottom) > 0.0
+    return np.where(defined, top / np.where(defined, bottom, 1.0), np.nan)
+
+
+def seasonal_scale(history: Reals, season: int) -> Reals:
+    """The mean absolute difference of the history (T, N) from itself one season before: what MASE and MSIS are measured in. NaN where it is zero or unknown."""
+    if len(history) <= season:
+        return np.full(history.shape[1], np.nan)
+    scale = mean(np.abs(history[season:] - history[:-season]))
+    return np.where(scale > 0.0, scale, np.nan)
+
+
+def mae(actual: Reals, forecast: Reals) -> Reals:
+    """Mean absolute error."""
+    return mean(np.abs(actual - forecast))
+
+
+def mase(actual: Reals, forecast: Reals, scale: Reals) -> Reals:
+    """Mean absolute scaled error: below 1 is better than the in-sample seasonal naive forecast was, one step of the season ahead."""
+    return mae(actual, forecast) / scale
+
+
+def wape(actual: Reals, forecast: Reals) -> Reals:
+    """Sum of absolute errors over the sum of absolute actuals."""
+    return ratio(mae(actual, forecast), mean(np.abs(actual)))
+
+
+def smape(actual: Reals, forecast: Reals) -> Reals:
+    """Symmetric mean absolute percentage error, 0 to 200; a step where both are zero is no error."""
+    size = np.abs(actual) + np.abs(forecast)
+    share = np.where(size == 0.0, 0.0, 200.0 * np.abs(actual - forecast) / np.where(size == 0.0, 1.0, size))
+    return mean(share)
+
+
+def owa(smapes: Reals, mases: Reals, naive_smapes: Reals, naive_mases: Reals) -> float:
+    """Overall weighted average of a model over series: the mean of its mean sMAPE and its mean MASE, each as a share of Naive2's; NaN where undefined."""
+    shares = [ratio(np.asarray(_over(mine, other)), np.asarray(_over(other, mine))) for mine, other in ((smapes, naive_smapes), (mases, naive_mases))]
+    return float(np.mean(shares))
+
+
+def _over(values: Reals, others: Reals) -> float:
+    """The mean over the series in which both are defined."""
+    return float(mean(np.where(np.isnan(others), np.nan, values)))
+
+
+def bias(actual: Reals, forecast: Reals) -> Reals:
+    """Sum of forecast minus actual over the sum of absolute actuals: above zero where too much was forecast."""
+    return ratio(mean(forecast - actual), mean(np.abs(actual)))
+
+
+def pinball(actual: Reals, quantiles: Reals, levels: Sequence[float]) -> Reals:
+    """Mean quantile loss over steps and levels, in the unit of the series."""
+    short = actual[:, :, None] - quantiles
+    return mean(np.maximum(np.asarray(levels) * short, (np.asarray(levels) - 1.0) * short).mean(axis=2))
+
+
+def coverage(actual: Reals, lower: Reals, upper: Reals) -> Reals:
+    """The share of actuals within the bounds, both included."""
+    within = ((actual >= lower) & (actual <= upper)).astype(float)
+    return mean(np.where(np.isnan(actual), np.nan, within))
+
+
+def interval_score(actual: Reals, lower: Reals, upper: Reals, level: float) -> Reals:
+    """Mean width of the interval plus 2 / (1 - level) times what misses it; the true quantiles minimise it."""
+    missed = np.maximum(lower - actual, 0.0) + np.maximum(actual - upper, 0.0)
+    return mean(np.where(np.isnan(actual), np.nan, upper - lower + 2.0 / (1.0 - level) * missed))
+
+
+def msis(actual: Reals, lower: Reals, upper: Reals, level: float, scale: Reals) -> Reals:
+    """Mean scaled interval score."""
+    return interval_score(actual, lower, upper, level) / scale

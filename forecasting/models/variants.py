@@ -1,0 +1,117 @@
+"""Panel Prophet in the variants that the pool needs: its trend free, frozen or damped, on the raw or the log scale, with or without the last residuals.
+
+Three fits of the panel serve them all. What each variant is for was measured (docs/models.md): an extrapolated slope does the most harm on a short history;
+the log scale suits demand, whose swings grow with its level; the residuals of yesterday and of last week carry what a smooth curve cannot.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from forecasting.models.baselines import fading
+from forecasting.models.curve import Curves, Season, Spec, fit
+from forecasting.models.history import History, Model, Reals, shared
+
+# Prophet's own orders, for its shortest and its other seasonalities.
+SHORT_ORDER, LONG_ORDER = 4, 3
+# A season is modelled once it has been seen twice, as Prophet's own rule has it.
+SEEN_AT_LEAST = 2
+# A damped slope is gone after two days, the residual of yesterday after three: lengths in short cycles.
+DAMPING_CYCLES, RESIDUAL_CYCLES = 2.0, 3.0
+# How much of a past residual is expected again.
+CARRIED = 0.5
+# Zeros are finite on the log scale as a fiftieth of the usual value, and no forecast exceeds ten times the highest value that was measured.
+FLOOR_SHARE, CEILING = 0.02, 10.0
+
+Trend = Literal["free", "frozen", "damped"]
+
+
+class Variant(NamedTuple):
+    """A member of the family. `order` is the Fourier order of the short season, `prior` that of the changepoints; `residuals` adds the last ones."""
+
+    log: bool = False
+    trend: Trend = "free"
+    residuals: bool = False
+    order: int = SHORT_ORDER
+    prior: float = 0.05
+
+
+def panel_prophet(variant: Variant) -> Model:
+    """The model of a variant."""
+
+    def model(history: History, steps: int) -> Reals:
+        scale = LogScales.of(history.values) if variant.log else None
+        values = history.values if scale is None else scale.log(history.values)
+        curves = shared(history, ("curves", variant.log, variant.order, variant.prior), lambda: fit(history.stamps, values, _spec(history, variant)))
+        found = extended(curves, history, steps, variant.trend)
+        if variant.residuals:
+            missed = shared(history, ("residuals", variant.log, variant.order, variant.prior), lambda: values - curves.predict(history.stamps))
+            found = found + carried(missed, history, steps)
+        return found if scale is None else scale.value(found)
+
+    return model
+
+
+def extended(curves: Curves, history: History, steps: int, trend: Trend) -> Reals:
+    """The fitted curve over the steps ahead, (steps, N), its trend as asked for."""
+    ahead = history.ahead(steps)
+    found = np.asarray(curves.predict(ahead), dtype=float)
+    if trend == "free":
+        return found
+    last, free = np.asarray(curves.trend(history.stamps[-1:])), np.asarray(curves.trend(ahead))
+    return found - free + last + (_damped(free - last, history.short) if trend == "damped" else 0.0)
+
+
+def _damped(rise: Reals, cycle: int) -> Reals:
+    """A straight rise since the last step, (steps, N), whose slope fades exponentially."""
+    span = DAMPING_CYCLES * cycle
+    return rise[:1] * span * (1.0 - fading(len(rise), span))[:, None]
+
+
+def carried(missed: Reals, history: History, steps: int) -> Reals:
+    """What past residuals (T, N) add: half of those of the last short cycle, fading, and half of those of the last long one."""
+    rows = np.arange(steps)
+    held = np.where(np.isnan(missed), 0.0, missed)
+    found = CARRIED * _last(held, history.short)[rows % history.short] * fading(steps, RESIDUAL_CYCLES * history.short)[:, None]
+    if history.long > history.short:
+        found = found + CARRIED * _last(held, history.long)[rows % history.long]
+    return found
+
+
+def _last(values: Reals, count: int) -> Reals:
+    """The last `count` rows, zeros before the first."""
+    return np.concatenate([np.zeros((max(count - len(values), 0), values.shape[1])), values[-count:]])
+
+
+def _spec(history: History, variant: Variant) -> Spec:
+    hours = history.step / pd.Timedelta(hours=1)
+    known = [season for season in history.seasons if len(history.stamps) >= SEEN_AT_LEAST * season]
+    orders = [variant.order if season == history.short else LONG_ORDER for season in known]
+    seasons = [Season(f"every {season}", season * hours, min(order, season // 2)) for season, order in zip(known, orders, strict=True)]
+    return Spec(seasons=tuple(seasons), changepoint_prior=variant.prior)
+
+
+class LogScales(NamedTuple):
+    """Values as logarithms of their ratio to the usual value of their series: `usual` and `highest` are (N)."""
+
+    usual: Reals
+    highest: Reals
+
+    @classmethod
+    def of(cls, values: Reals) -> LogScales:
+        """The scales of a panel (T, N): the median of the values above zero; 1 for a series that has none."""
+        usual = np.array([np.median(held) if len(held := column[column > 0.0]) else 1.0 for column in values.T])
+        return cls(usual, np.fmax.reduce(values, axis=0, initial=0.0))
+
+    def log(self, values: Reals) -> Reals:
+        """To the log scale; NaN stays NaN."""
+        return np.log(np.maximum(values, FLOOR_SHARE * self.usual) / self.usual)
+
+    def value(self, logs: Reals) -> Reals:
+        """Back to the unit of the series; zero where the floor stands for zero."""
+        highest = np.log(CEILING * np.maximum(self.highest, self.usual) / self.usual)
+        found = self.usual * np.exp(np.minimum(logs, highest))
+        return np.where(found > FLOOR_SHARE * self.usual, found, 0.0)
