@@ -18,6 +18,8 @@ from forecasting.models.history import History, Model, Reals
 DAY = pd.Timedelta(days=1)
 # Where errors are told apart: the day ahead is operations', the week is staffing's, the month is ordering's, the quarter is planning's.
 EDGES = ((0, 1, "0-24 h"), (1, 7, "1-7 d"), (7, 28, "8-28 d"), (28, 90, "29-90 d"))
+# Up to a week ahead an error is measured at every origin asked for, beyond at half as many: they take more history each.
+WEEKLY_CYCLES = 7
 Stored = npt.NDArray[np.float32]
 
 
@@ -54,6 +56,16 @@ class Backtest(NamedTuple):
         return np.array([[_band_error(fold, band, blank) for band in bands] for fold in self.folds]).swapaxes(1, 2)
 
 
+    def looks(self, bands: Sequence[Band]) -> Reals:
+        """How often each band was seen, had no two origins seen the same step."""
+        seen = [{fold.origin + step for fold in self.folds for step in range(band.first, min(band.last, len(fold.actual)))} for band in bands]
+        return np.array([len(steps) / (band.last - band.first) for steps, band in zip(seen, bands, strict=True)])
+
+    def without(self, place: int) -> Backtest:
+        """All folds but one."""
+        return Backtest(self.models, self.folds[:place] + self.folds[place + 1 :])
+
+
 def _band_error(fold: Fold, band: Band, blank: Reals) -> Reals:
     """Mean absolute error of each model and series, (M, N)."""
     actual = fold.actual[band.first : band.last]
@@ -76,30 +88,42 @@ def horizon_bands(step: pd.Timedelta, horizon: int) -> tuple[Band, ...]:
     return (*found[:-1], found[-1]._replace(last=horizon))
 
 
-def origins(length: int, bands: Sequence[Band], count: int, stride: int, least: int) -> list[int]:
-    """At most `count` origins for each band that leave the whole of it to be seen, `stride` steps apart, oldest first, none with under `least` steps known.
+def origins(history: History, bands: Sequence[Band], count: int) -> list[int]:
+    """For each band at most `count` origins, oldest first, that leave the whole of it to be seen; where the history is too short, as much as half of it.
 
-    Where the history is too short for a whole band, the origins see as much of it as there is.
+    They are whole short cycles apart, a long one where the history allows: neighbours would tell the same story twice.
     """
+    length, day, least = len(history.stamps), history.short, least_known(history)
     found: set[int] = set()
     for band in bands:
-        newest = length - band.last if length - band.last >= least else least
-        found |= {origin for k in range(count) if least <= (origin := newest - k * stride)}
-        if newest == least:
-            found |= {origin for k in range(count) if (origin := least + k * stride) <= length - max(band.first, 1)}
+        wanted = count if band.last <= WEEKLY_CYCLES * day else max(count // 2, 2)
+        newest = max(length - band.last, min(least, length - (band.first + band.last + 1) // 2))
+        room = newest - least
+        stride = int(np.clip(room // max(wanted - 1, 1) // day * day, day, max(history.long, day)))
+        if length - band.last < least:
+            newest = length - (band.first + band.last + 1) // 2
+        found |= {origin for k in range(wanted) if least <= (origin := newest - k * stride)}
     return sorted(found)
 
 
-def backtest(history: History, models: Mapping[str, Model], starts: Sequence[int], horizon: int) -> Backtest:
-    """Let every model forecast from each of the origins."""
+def least_known(history: History) -> int:
+    """Steps that must be known at an origin: two long cycles, or half of a history that has not four, but two short cycles at least."""
+    return max(2 * history.short, min(2 * history.long, len(history.stamps) // 2))
+
+
+def backtest(history: History, models: Mapping[str, Model], starts: Sequence[int], horizon: int, needs: Mapping[str, int] | None = None) -> Backtest:
+    """Let every model forecast from each of the origins; NaN where one is not yet itself although it now is (`needs`: steps of history by name)."""
     folds = []
     for origin in starts:
-        actual = history.values[origin : origin + horizon]
-        folds.append(Fold(origin, forecasts(history.until(origin), models, len(actual)), actual))
+        actual = history.measured[origin : origin + horizon]
+        told = forecasts(history.until(origin), models, len(actual))
+        unlike = [origin < (needs or {}).get(name, 0) <= len(history.stamps) for name in models]
+        told[np.array(unlike, dtype=bool)] = np.nan
+        folds.append(Fold(origin, told, actual))
     return Backtest(tuple(models), tuple(folds))
 
 
 def forecasts(history: History, models: Mapping[str, Model], horizon: int) -> Stored:
     """The forecasts of all models, (M, H, N), never below zero where the history never was."""
-    floor = np.where(np.fmin.reduce(history.values, axis=0) >= 0.0, 0.0, -np.inf)
+    floor = np.where(np.fmin.reduce(history.measured, axis=0) >= 0.0, 0.0, -np.inf)
     return np.stack([np.maximum(model(history, horizon), floor) for model in models.values()]).astype(np.float32)

@@ -17,8 +17,8 @@ SEASONS_AT_LEAST = 3
 
 def naive2(history: History, steps: int) -> Reals:
     """The forecast (steps, N); NaN where it is not defined: a series with holes, or one that is seasonal but not above zero throughout."""
-    found = np.full((steps, history.values.shape[1]), np.nan)
-    for column, values in enumerate(history.values.T):
+    found = np.full((steps, history.measured.shape[1]), np.nan)
+    for column, values in enumerate(history.measured.T):
         started = values[np.argmax(~np.isnan(values)) :]
         if not np.isnan(started).any() and (not is_seasonal(started, history.short) or started.min() > 0.0):
             found[:, column] = _forecast(started, history.short, steps)

@@ -12,6 +12,12 @@ from forecasting.models.history import History, Model, Reals
 CYCLES = 4
 # A level that strays comes back: most of what the last day says is gone after two.
 LEVEL_SPAN_CYCLES = 2.0
+# A week of days: their median knows today's level and not the weekend.
+SHORT_CYCLES = 7
+# A cycle counts half as much as the next newer one; the sixth counts for a thirtieth.
+FORGETTING, REMEMBERED_CYCLES = 0.5, 6
+# One odd day may not triple a forecast, nor quench it.
+RESCALED_AT_MOST = 3.0
 
 # From the last cycles (count, season, N), NaN where missing, to one cycle (season, N).
 Summary = Callable[[Reals], Reals]
@@ -19,7 +25,7 @@ Summary = Callable[[Reals], Reals]
 
 def naive(history: History, steps: int) -> Reals:
     """The last value that was measured, repeated."""
-    return np.repeat(_latest(history.values[:, None, :]), steps, axis=0)
+    return np.repeat(_latest(history.measured[:, None, :]), steps, axis=0)
 
 
 def seasonal_naive(season: int) -> Model:
@@ -32,12 +38,44 @@ def seasonal_median(season: int) -> Model:
     return lambda history, steps: laid_ahead(_profile(history, season, nan_median), steps)
 
 
+def short_median(history: History, steps: int) -> Reals:
+    """The median of the last seven short cycles, phase by phase."""
+    profile = nan_median(cycles(history.measured, history.short, SHORT_CYCLES))
+    return laid_ahead(np.where(np.isnan(profile), naive(history, history.short), profile), steps)
+
+
+def fading_mean(season: int) -> Model:
+    """The model that takes the mean of the last cycles, phase by phase, each with half the weight of the next newer one."""
+    weights = FORGETTING ** np.arange(REMEMBERED_CYCLES)[::-1, None, None]
+
+    def summary(blocks: Reals) -> Reals:
+        held = ~np.isnan(blocks)
+        total = (weights * held).sum(axis=0)
+        return np.where(total > 0.0, (weights * np.where(held, blocks, 0.0)).sum(axis=0) / np.where(total > 0.0, total, 1.0), np.nan)
+
+    return lambda history, steps: laid_ahead(_profile(history, season, summary, REMEMBERED_CYCLES), steps)
+
+
+def rescaled_median(season: int) -> Model:
+    """The seasonal median times the share of it that the last short cycle carried."""
+
+    def model(history: History, steps: int) -> Reals:
+        profile = _profile(history, season, nan_median)
+        recent = history.measured[-history.short :]
+        usual = np.where(np.isnan(recent), np.nan, laid_back(profile, len(recent)))
+        carried, expected = nan_mean(recent), nan_mean(usual)
+        share = np.where(expected > 0.0, carried / np.where(expected > 0.0, expected, 1.0), 1.0)
+        return laid_ahead(profile, steps) * np.clip(share, 1.0 / RESCALED_AT_MOST, RESCALED_AT_MOST)
+
+    return model
+
+
 def levelled_median(season: int) -> Model:
     """The seasonal median, moved by how far the last short cycle lay from it; the move fades with the horizon."""
 
     def model(history: History, steps: int) -> Reals:
         profile = _profile(history, season, nan_median)
-        move = nan_mean(history.values[-history.short :] - laid_back(profile, min(history.short, len(history.values))))
+        move = nan_mean(history.measured[-history.short :] - laid_back(profile, min(history.short, len(history.measured))))
         return laid_ahead(profile, steps) + fading(steps, LEVEL_SPAN_CYCLES * history.short)[:, None] * move
 
     return model
@@ -58,7 +96,7 @@ def laid_back(profile: Reals, steps: int) -> Reals:
     return profile[np.arange(-steps, 0) % len(profile)]
 
 
-def cycles(values: Reals, season: int, count: int = CYCLES) -> Reals:
+def cycles(values: Reals, season: int, count: int) -> Reals:
     """The last `count` cycles, (count, season, N); the first row of a cycle has the phase of the first step ahead. NaN before the history's start."""
     rows = values[-count * season :]
     padded = np.full((count * season, values.shape[1]), np.nan)
@@ -66,13 +104,13 @@ def cycles(values: Reals, season: int, count: int = CYCLES) -> Reals:
     return padded.reshape(count, season, -1)
 
 
-def _profile(history: History, season: int, summary: Summary) -> Reals:
+def _profile(history: History, season: int, summary: Summary, count: int = CYCLES) -> Reals:
     """One cycle of `season` steps; what none of the last cycles holds is taken from the next shorter season, and at last from the newest value."""
-    found = summary(cycles(history.values, season))
+    found = summary(cycles(history.measured, season, count))
     if not np.isnan(found).any():
         return found
     shorter = max((other for other in history.seasons if other < season), default=None)
-    rest = naive(history, season) if shorter is None else laid_ahead(_profile(history, shorter, summary), season)
+    rest = naive(history, season) if shorter is None else laid_ahead(_profile(history, shorter, summary, count), season)
     return np.where(np.isnan(found), rest, found)
 
 

@@ -16,13 +16,14 @@ Fit = TypeVar("Fit")
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Values (T, N), NaN where missing, at `stamps` (T), evenly spaced. `seasons` are cycles in steps, shortest first, such as 24 and 168; none for no cycle.
+    """`measured` values (T, N), NaN where missing, at `stamps` (T), evenly spaced.
 
-    `fits` keeps what models fitted to this very history, so that those which share a fit do not repeat it.
+    seasons: cycles in steps, shortest first, such as 24 and 168; none where there is no cycle. fits: what models fitted to this very history, so that those
+    which share a fit do not repeat it.
     """
 
     stamps: pd.DatetimeIndex
-    values: Reals
+    measured: Reals
     seasons: tuple[int, ...] = ()
     fits: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -43,11 +44,11 @@ class History:
 
     def until(self, count: int) -> History:
         """The first `count` steps, which know nothing of what came after."""
-        return History(self.stamps[:count], self.values[:count], self.seasons)
+        return History(self.stamps[:count], self.measured[:count], self.seasons)
 
     def of(self, columns: npt.NDArray[Any]) -> History:
         """Some of the series."""
-        return History(self.stamps, self.values[:, columns], self.seasons)
+        return History(self.stamps, self.measured[:, columns], self.seasons)
 
     def ahead(self, steps: int) -> pd.DatetimeIndex:
         """The stamps that follow."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from forecasting.models.baselines import levelled_median, naive, seasonal_median, seasonal_naive
-from forecasting.models.history import History, Model, Reals, shared
+from forecasting.models.baselines import fading_mean, levelled_median, naive, rescaled_median, seasonal_median, seasonal_naive, short_median
+from forecasting.models.history import Model, Reals, shared
 from forecasting.models.variants import Variant, panel_prophet
 
 PANEL = "panel"
@@ -24,7 +24,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def baselines(seasons: Sequence[int]) -> dict[str, Model]:
-    """The models without a fit, among them those that a forecast must beat to be drawn."""
+    """The copies and medians that a forecast must beat to be drawn."""
     if not seasons:
         return {"naive": naive}
     copies = {f"seasonal-naive-{season}": seasonal_naive(season) for season in seasons}
@@ -33,16 +33,25 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
     """Every model for series with these seasons, in steps: seven of panel Prophet, those without a fit, and three ensembles of both."""
-    single = {name: remembered(name, model) for name, model in ({name: panel_prophet(one) for name, one in VARIANTS.items()} | baselines(seasons)).items()}
-    simple = list(baselines(seasons))
-    three = [single[name] for name in ("panel-log-frozen-residuals", *simple[-3:-1])]
-    five = [*three, single["panel-frozen-residuals"], single[simple[-1]]]
+    fitted = {name: panel_prophet(one) for name, one in VARIANTS.items()}
+    if not seasons:
+        return fitted | baselines(seasons)
+    others = {"short-median": short_median, "fading-mean": fading_mean(seasons[-1]), "rescaled-median": rescaled_median(seasons[-1])}
+    single = {name: remembered(name, model) for name, model in (fitted | baselines(seasons) | others).items()}
+    three = [single[name] for name in ("panel-log-frozen-residuals", f"seasonal-naive-{seasons[-1]}", "seasonal-median")]
+    five = [*three, single["panel-frozen-residuals"], single["levelled-median"]]
     return {
         **single,
-        "median-of-five": ensemble(five, lambda stacked: np.median(stacked, axis=0)),
-        "median-of-three": ensemble(three, lambda stacked: np.median(stacked, axis=0)),
-        "mean-of-three": ensemble(three, lambda stacked: stacked.mean(axis=0)),
+        "median-of-five": ensemble(five, lambda stacked: np.asarray(np.median(stacked, axis=0))),
+        "median-of-three": ensemble(three, lambda stacked: np.asarray(np.median(stacked, axis=0))),
+        "mean-of-three": ensemble(three, lambda stacked: np.asarray(stacked.mean(axis=0))),
     }
+
+
+def needs(seasons: Sequence[int]) -> dict[str, int]:
+    """Steps of history below which a model is not yet itself: a copy of last week, before there was one, copies yesterday."""
+    weekly = (f"seasonal-naive-{max(seasons, default=1)}", "seasonal-median", "levelled-median", "fading-mean", "rescaled-median")
+    return dict.fromkeys((*weekly, "median-of-five", "median-of-three", "mean-of-three"), max(seasons, default=1))
 
 
 def ensemble(members: Sequence[Model], combine: Callable[[Reals], Reals]) -> Model:

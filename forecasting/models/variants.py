@@ -43,8 +43,8 @@ def panel_prophet(variant: Variant) -> Model:
     """The model of a variant."""
 
     def model(history: History, steps: int) -> Reals:
-        scale = LogScales.of(history.values) if variant.log else None
-        values = history.values if scale is None else scale.log(history.values)
+        scale = LogScales.of(history.measured) if variant.log else None
+        values = history.measured if scale is None else scale.log(history.measured)
         curves = shared(history, ("curves", variant.log, variant.order, variant.prior), lambda: fit(history.stamps, values, _spec(history, variant)))
         found = extended(curves, history, steps, variant.trend)
         if variant.residuals:

@@ -1,0 +1,169 @@
+"""Bands from what the very same procedure missed at past origins: split conformal prediction on rolling-origin residuals.
+
+After Vovk, Gammerman and Shafer (2005) and, for the rolling origins, Stankeviciute, Alaa and van der Schaar (2021). Residuals are divided by the square root
+of the forecast (a busy hour errs more than a quiet one, though not in proportion), by how much that phase of the day usually errs, and, within the first cycle,
+by how much less the first steps err: that ties the band to the present. Their absolute values are pooled over a cycle of horizon on either side, and a series
+with few of them leans on the shape of all. Symmetric about the forecast, so levels are nested and ordered by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from forecasting.evaluation.metrics import mean
+from forecasting.evaluation.trials import Trials
+from forecasting.models.history import History, Reals
+
+# An interval of each level; the contract's quantiles are their ends and the forecast itself.
+LEVELS = (0.50, 0.80, 0.95)
+# A forecast of zero still errs: as if it were a tenth of the usual value.
+FLOOR_SHARE = 0.1
+# A phase's own mean counts for half once this many residuals stand behind it.
+PHASE_EVIDENCE = 30.0
+# Residuals of one origin move together: each origin says as much as this many independent ones.
+INDEPENDENT_PER_ORIGIN = 6.0
+# A series' own quantile counts for half once this many residuals stand behind it.
+OWN_EVIDENCE = 24.0
+# Days up to here have a quantile each, the rest one a week.
+DAILY_CYCLES, WEEKLY_CYCLES = 7, 7
+# Where no origin reaches, the error grows as a random walk's would.
+GROWTH = 0.5
+
+
+def quantiles(point: Reals, half: Reals, lowest: Reals) -> Reals:
+    """The contract's seven quantiles (H, N, 7) of a forecast (H, N) with half widths (H, N, 3) of LEVELS, none below `lowest` (N)."""
+    spread = np.concatenate([-half[:, :, ::-1], np.zeros((*point.shape, 1)), half], axis=2)
+    return np.maximum(point[:, :, None] + spread, lowest[:, None])
+
+
+def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence[float] = LEVELS) -> Reals:
+    """Half the width of an interval of each level, (H, N, levels), about the forecast `point` (H, N)."""
+    trials = trials if np.isfinite(trials.forecasts - trials.actual).any() else in_sample(history, len(point))
+    floor = _floor(history.measured)
+    missed = np.abs(trials.actual - trials.forecasts) / np.sqrt(np.abs(trials.forecasts) + floor)
+    places = (np.array(trials.origins)[:, None] + np.arange(len(point))) % history.short
+    phases, lead = _phases(missed, places, history.short), np.ones(len(point))
+    lead[: history.short] = _lead(missed[:, : history.short] / phases[places[:, : history.short]])
+    pooled = _pooled(missed / phases[places] / lead[:, None], history.short, levels)
+    now = (len(history.stamps) + np.arange(len(point))) % history.short
+    return np.asarray((np.sqrt(np.abs(point) + floor) * phases[now] * lead[:, None])[:, :, None] * pooled)
+
+
+def in_sample(history: History, horizon: int) -> Trials:
+    """For a history that no origin fits into: as if each cycle had been forecast by the one before it."""
+    values, step = history.measured, history.short if len(history.stamps) > history.short else 1
+    told, came = values[:-step][-horizon:], values[step:][-horizon:]
+    if not len(came):
+        told, came = values, np.zeros_like(values)
+    return Trials((len(values) - len(came),), _long(told, horizon)[None], _long(came, horizon)[None])
+
+
+def _long(values: Reals, horizon: int) -> Reals:
+    return np.concatenate([values, np.full((horizon - len(values), values.shape[1]), np.nan)])
+
+
+def _floor(values: Reals) -> Reals:
+    """A tenth of each series' usual absolute value, (N); a value above zero for all."""
+    usual = mean(np.abs(values))
+    return np.where(usual > 0.0, FLOOR_SHARE * usual, 1.0)
+
+
+def _phases(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
+    """How much each phase of the short cycle errs, (cycle, N), with a mean of one; shrunk to one where little was seen."""
+    usual = mean(missed.reshape(-1, missed.shape[2]))
+    shares = missed / np.where(usual > 0.0, usual, 1.0)
+    held = ~np.isnan(shares)
+    totals, counts = np.zeros((2, cycle, missed.shape[2]))
+    np.add.at(totals, places, np.where(held, shares, 0.0))
+    np.add.at(counts, places, held)
+    found = (totals + PHASE_EVIDENCE) / (counts + PHASE_EVIDENCE)
+    return np.asarray(found / found.mean(axis=0))
+
+
+def _lead(missed: Reals) -> Reals:
+    """How much of the first cycle's error each of its steps has, at most one and never falling; over all series and origins together."""
+    usual = mean(missed.reshape(-1, missed.shape[2]))
+    each = mean(np.moveaxis(missed / np.where(usual > 0.0, usual, np.nan), 1, 2).reshape(-1, missed.shape[1]))
+    if np.isnan(each).any() or each[-1] <= 0.0:
+        return np.ones(len(each))
+    smooth = np.convolve(np.concatenate([each[:1], each, each[-1:]]), np.full(3, 1.0 / 3.0), mode="valid")
+    rising = np.asarray(_rising(smooth))
+    return rising / rising[-1] if rising[0] > 0.0 else np.ones(len(each))
+
+
+def _rising(values: Reals) -> list[float]:
+    """The closest sequence that never falls: pooled adjacent violators (Ayer et al., 1955)."""
+    blocks: list[tuple[float, int]] = []
+    for value in values:
+        block = (float(value), 1)
+        while blocks and blocks[-1][0] > block[0]:
+            level, count = blocks.pop()
+            block = ((level * count + block[0] * block[1]) / (count + block[1]), count + block[1])
+        blocks.append(block)
+    return [level for level, count in blocks for _ in range(count)]
+
+
+def _pooled(missed: Reals, cycle: int, levels: Sequence[float]) -> Reals:
+    """Quantiles of absolute residuals (K, H, N) at each step, (H, N, levels), linear between the middles of blocks."""
+    horizon = missed.shape[1]
+    edges = _edges(cycle, horizon)
+    blocks: list[Reals] = []
+    for first, last in zip(edges[:-1], edges[1:], strict=True):
+        found = _quantiles(missed[:, max(first - cycle, 0) : last + cycle], levels)
+        blank = np.isnan(found[:, 0])
+        if blank.any() and blocks:
+            found[blank] = blocks[-1][blank] * (last / first) ** GROWTH
+        blocks.append(found)
+    middles = (edges[:-1] + edges[1:] - 1) / 2.0
+    stacked = _filled(np.stack(blocks))
+    return _between(stacked, middles, horizon)
+
+
+def _edges(cycle: int, horizon: int) -> npt.NDArray[np.intp]:
+    """Where the blocks of horizon begin and end: single cycles for a week, then weeks."""
+    block = max(cycle, 1)
+    daily = np.arange(0, DAILY_CYCLES * block, block)
+    weekly = np.arange(DAILY_CYCLES * block, horizon, WEEKLY_CYCLES * block)
+    starts = np.concatenate([daily, weekly])
+    return np.append(starts[starts < horizon], horizon)
+
+
+def _quantiles(missed: Reals, levels: Sequence[float]) -> Reals:
+    """Conformal quantiles of the pooled residuals (K, h, N), (N, levels): own and shared ones in geometric mean by evidence; NaN without residuals."""
+    rows = np.sort(missed.reshape(-1, missed.shape[2]), axis=0)  # NaN last
+    count = (~np.isnan(rows)).sum(axis=0)
+    independent = INDEPENDENT_PER_ORIGIN * np.maximum((~np.isnan(missed)).any(axis=1).sum(axis=0), 1)
+    usual = mean(rows)
+    shared = np.sort((rows / np.where(usual > 0.0, usual, np.nan)).ravel())
+    shared = shared[~np.isnan(shared)]
+    trust = count / (count + OWN_EVIDENCE)
+    found = np.empty((missed.shape[2], len(levels)))
+    for place, level in enumerate(levels):
+        raised = np.minimum(level * (1.0 + 1.0 / independent), 1.0)
+        own = np.take_along_axis(rows, _rank(raised, count)[None], axis=0)[0]
+        other = shared[_rank(raised, np.full(len(count), len(shared)))] * usual if len(shared) else own
+        both = (own > 0.0) & (other > 0.0)
+        found[:, place] = np.where(both, np.where(both, own, 1.0) ** trust * np.where(both, other, 1.0) ** (1.0 - trust), own)
+    return np.maximum.accumulate(found, axis=1)
+
+
+def _rank(level: Reals, count: npt.NDArray[np.int_]) -> npt.NDArray[np.intp]:
+    return np.clip(np.ceil(level * count) - 1, 0, np.maximum(count - 1, 0)).astype(np.intp)
+
+
+def _filled(blocks: Reals) -> Reals:
+    """Blocks (B, N, levels) whose leading gaps take the first that is known, or zero."""
+    for number in range(len(blocks) - 2, -1, -1):
+        blocks[number] = np.where(np.isnan(blocks[number]), blocks[number + 1], blocks[number])
+    return np.nan_to_num(blocks)
+
+
+def _between(blocks: Reals, middles: Reals, horizon: int) -> Reals:
+    """Linear interpolation of blocks (B, N, levels) at their middles to the steps, (H, N, levels)."""
+    place = np.interp(np.arange(horizon), middles, np.arange(len(middles), dtype=float))
+    lower = np.minimum(place.astype(int), max(len(middles) - 2, 0))
+    upper, share = np.minimum(lower + 1, len(middles) - 1), (place - lower)[:, None, None]
+    return np.asarray(blocks[lower] * (1.0 - share) + blocks[upper] * share)

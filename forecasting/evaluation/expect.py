@@ -1,0 +1,126 @@
+"""What to expect of a panel, and how far to trust it: backtests, the blend, the licence and the bands in one pass over plain arrays.
+
+`learn` lets the pool forecast from past origins and from the end; `draw` turns that into a licensed forecast with bands. Everything that `draw` decides it
+decides from the backtest it is given, so the same function, given only what was known at an earlier origin, is backtested itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from forecasting.evaluation.backtest import Backtest, Band, Fold, Stored, backtest, forecasts, horizon_bands, origins
+from forecasting.evaluation.conformal import half_widths, quantiles
+from forecasting.evaluation.licence import Licence, Verdict, licences, verdicts
+from forecasting.evaluation.trials import Trials, forecast_of, left_out, of_model, of_weights, weights_of
+from forecasting.models.history import History, Model, Reals
+from forecasting.models.pool import baselines, needs, pool
+
+# Origins for each band of horizons; eight let the best models decide (docs/models.md).
+ORIGINS = 8
+# What is drawn until anything is proven: it was the best of the baselines on short histories.
+UNPROVEN = "levelled-median"
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The pool's forecasts at past origins and at the end of a history: `ahead` is (models, H, N)."""
+
+    history: History
+    bands: tuple[Band, ...]
+    backtest: Backtest
+    ahead: Stored
+
+    @property
+    def now(self) -> Fold:
+        """The end of the history as a fold that nothing has come after."""
+        return Fold(len(self.history.stamps), self.ahead, np.full(self.ahead.shape[1:], np.nan))
+
+    def at(self, fold: Fold) -> Learned:
+        """What was known at an earlier origin."""
+        return Learned(self.history.until(fold.origin), self.bands, self.backtest.known_at(fold.origin), fold.forecasts)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A licensed forecast: `point` (H, N), `quantiles` (H, N, 7) in the contract's levels, and how it came about.
+
+    blend: (H, N), the blend whether licensed or not. weights: (models, bands, N), what `point` is made of. trials and blend_trials: the same procedures at
+    past origins, each without its own evidence.
+    """
+
+    point: Reals
+    quantiles: Reals
+    blend: Reals
+    weights: Reals
+    verdicts: list[Verdict]
+    trials: Trials
+    blend_trials: Trials
+    baselines: tuple[str, ...]
+    bands: tuple[Band, ...]
+
+    def licences(self, series: int) -> list[Licence]:
+        """What is drawn for one series in each band, and why."""
+        return licences(self.verdicts, self.bands, self.baselines, series)
+
+
+def learn(history: History, horizon: int, *, count: int = ORIGINS, models: Mapping[str, Model] | None = None, more: tuple[int, ...] = ()) -> Learned:
+    """Backtest the pool (or these models) from `count` origins for each band of horizons, and from those in `more`; forecast `horizon` steps from the end."""
+    chosen = pool(history.seasons) if models is None else models
+    bands = horizon_bands(history.step, horizon)
+    starts = sorted({*origins(history, bands, count), *more})
+    return Learned(history, bands, backtest(history, chosen, starts, horizon, needs(history.seasons)), forecasts(history, chosen, horizon))
+
+
+def draw(learned: Learned) -> Drawn:
+    """The licensed forecast of every series."""
+    known, bands, history = learned.backtest, learned.bands, learned.history
+    names = tuple(name for name in baselines(history.seasons) if name in known.models)
+    places = [known.models.index(name) for name in names]
+    whole, apart = weights_of(known, bands, history), left_out(known, bands, history)
+    blend_trials = of_weights(known, apart, bands, history)
+    found = _verdicts(known, blend_trials, places, bands, names, whole.shape[2])
+    fixed, licensed = _only(found, places, whole), np.stack([verdict.licensed for verdict in found])
+    shares = [np.where(licensed, share, fixed) for share in (whole, *apart)]
+    point, blend = (forecast_of(learned.now, share, bands, history.short) for share in (shares[0], whole))
+    trials = of_weights(known, shares[1:], bands, history)
+    trials = trials._replace(forecasts=np.where(np.isnan(trials.forecasts), blend_trials.forecasts, trials.forecasts))
+    lowest = lower_bound(history)
+    half = half_widths(point, trials, history)
+    return Drawn(np.maximum(point, lowest), quantiles(point, half, lowest), blend, shares[0], found, trials, blend_trials, names, bands)
+
+
+def _verdicts(known: Backtest, blend: Trials, places: list[int], bands: tuple[Band, ...], names: tuple[str, ...], series: int) -> list[Verdict]:
+    default = names.index(UNPROVEN) if UNPROVEN in names else 0
+    blank = np.full((0, len(places), len(bands), series), np.nan)
+    others = known.errors(bands)[:, places] if known.folds else blank
+    return verdicts(blend.errors(bands) if known.folds else blank[:, 0], others, known.looks(bands), default)
+
+
+def _only(found: list[Verdict], places: list[int], like: Reals) -> Reals:
+    """Weights (models, bands, N) that are one for the best baseline and zero for all else."""
+    shares = np.zeros_like(like)
+    for band, verdict in enumerate(found):
+        shares[np.array(places)[verdict.baseline], band, np.arange(like.shape[2])] = 1.0
+    return shares
+
+
+def lower_bound(history: History) -> Reals:
+    """Zero for a series that never fell below it, (N); demand is never negative, other people's data may be."""
+    return np.where(np.fmin.reduce(history.measured, axis=0) < 0.0, -np.inf, 0.0)
+
+
+def model_quantiles(learned: Learned, name: str) -> tuple[Reals, Reals]:
+    """A single model of the pool with bands of its own trials: point (H, N) and quantiles (H, N, 7)."""
+    place = learned.backtest.models.index(name)
+    point = learned.ahead[place].astype(float)
+    half = half_widths(point, of_model(learned.backtest, place, len(point)), learned.history)
+    return point, quantiles(point, half, lower_bound(learned.history))
+
+
+def stamps_ahead(learned: Learned) -> pd.DatetimeIndex:
+    """The stamps of every forecast."""
+    return learned.history.ahead(learned.ahead.shape[1])

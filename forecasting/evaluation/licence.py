@@ -1,0 +1,146 @@
+"""The licence: what may be drawn for a series and a band of horizons, and why.
+
+The blend is drawn where it beat the best baseline out of sample by more than the noise of that comparison; else the best baseline is. The comparison is paired
+by origin, as a logarithm of the two errors' ratio, so that a hard week counts no more than an easy one. A series with few origins leans on the others of its
+panel by as much as they agree (a random-effects mean, DerSimonian and Laird, 1986).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from forecasting.evaluation.backtest import Band
+from forecasting.models.history import Reals
+
+BLEND = "blend"
+# The margin must exceed this many standard errors: one is where the error on parts kept for choosing was least (docs/models.md).
+STANDARD_ERRORS = 1.0
+# Origins below which a series alone proves nothing, and below which a panel of at least so many series does not either.
+ORIGINS_ALONE, ORIGINS_TOGETHER, SERIES_TOGETHER = 3, 2, 5
+# An error ratio beyond a thousand says no more than a thousand does.
+RATIO_AT_MOST = 1e3
+# A variance over few origins leans on the panel's by this many.
+SHARED_ORIGINS = 2.0
+
+
+class Verdict(NamedTuple):
+    """The comparison in one band: for each series the best baseline's place, the gain (log ratio of errors, above zero where the blend was better), its
+    noise (standard error), both mean errors, and the number of origins; NaN and 0 where nothing could be compared.
+    """  # fmt: skip
+
+    baseline: npt.NDArray[np.intp]
+    gain: Reals
+    noise: Reals
+    blend_error: Reals
+    baseline_error: Reals
+    origins: int
+
+    @property
+    def licensed(self) -> npt.NDArray[np.bool_]:
+        """Whether the blend may be drawn."""
+        return np.nan_to_num(self.gain, nan=-np.inf) > STANDARD_ERRORS * np.nan_to_num(self.noise)
+
+
+class Licence(NamedTuple):
+    """What is drawn for one series in one band, and why, in a sentence with the numbers."""
+
+    horizon: str
+    drawn: str
+    baseline: str
+    gain: float
+    noise: float
+    origins: int
+    sentence: str
+
+
+def verdicts(blend: Reals, baselines: Reals, looks: Reals, default: int) -> list[Verdict]:
+    """One for each band: mean absolute errors of the blend (K, B, N) and of the baselines (K, M, B, N) at the same origins, and disjoint looks at each band.
+
+    A band that too few origins saw takes over the verdict of the band before it; where there is none, nothing is proven and the baseline `default` stands.
+    """
+    found: list[Verdict] = []
+    for band in range(blend.shape[1]):
+        seen = np.isfinite(blend[:, band]).any(axis=1) & np.isfinite(baselines[:, :, band]).any(axis=2).all(axis=1)
+        enough = seen.sum() >= (ORIGINS_TOGETHER if blend.shape[2] >= SERIES_TOGETHER else ORIGINS_ALONE)
+        if enough:
+            found.append(_compared(blend[seen, band], baselines[seen][:, :, band], float(looks[band])))
+        else:
+            found.append(found[-1] if found else _unproven(blend.shape[2], default))
+    return found
+
+
+def _unproven(series: int, default: int) -> Verdict:
+    blank = np.full(series, np.nan)
+    return Verdict(np.full(series, default, dtype=np.intp), blank, blank, blank, blank, 0)
+
+
+def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
+    """The verdict on errors of the same origins: blend (K, N), baselines (K, M, N)."""
+    usual = _means(baselines)
+    best = np.argmin(np.where(np.isnan(usual), np.inf, usual), axis=0)
+    other = np.take_along_axis(baselines, best[None, None], axis=1)[:, 0]
+    logs = np.log(_limited(other, blend))
+    gain = _means(logs)
+    noise = _variance(logs) / max(min(len(blend), looks), 1.0)
+    gain, noise = _leaning(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
+    return Verdict(best, gain, np.sqrt(noise), _means(blend), _means(other), len(blend))
+
+
+def _limited(other: Reals, blend: Reals) -> Reals:
+    """The ratio of two errors; one where both are zero."""
+    both = other + blend
+    ratio = np.where(both > 0.0, np.maximum(other, both / RATIO_AT_MOST) / np.maximum(np.where(both > 0.0, blend, 1.0), both / RATIO_AT_MOST), 1.0)
+    return np.where(np.isnan(both), np.nan, ratio)
+
+
+def _means(values: Reals) -> Reals:
+    """Means over the origins, NaN left out."""
+    held = ~np.isnan(values)
+    count = held.sum(axis=0)
+    return np.where(count > 0, np.where(held, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def _variance(logs: Reals) -> Reals:
+    """The variance over origins of each series, leaning on the panel's mean variance; NaN without an origin."""
+    count = (~np.isnan(logs)).sum(axis=0)
+    squares = _means((logs - _means(logs)) ** 2) * count
+    own = squares / np.maximum(count - 1, 1)
+    usual = own[count > 1].mean() if (count > 1).any() else np.nan
+    weight = np.maximum(count - 1, 0)
+    return np.asarray((np.where(count > 1, own, 0.0) * weight + SHARED_ORIGINS * usual) / (weight + SHARED_ORIGINS))
+
+
+def _leaning(gain: Reals, noise: Reals) -> tuple[Reals, Reals]:
+    """Gains and squared noises that lean on the panel's mean gain, by as much as the series agree."""
+    known = np.isfinite(gain) & np.isfinite(noise)
+    if known.sum() < SERIES_TOGETHER:
+        return gain, noise
+    between = max(float(gain[known].var(ddof=1) - noise[known].mean()), 1e-9)
+    own, middle = 1.0 / np.maximum(noise, 1e-12), float(gain[known].mean())
+    precision = own + 1.0 / between
+    return (own * gain + middle / between) / precision, 1.0 / precision + (between + noise[known].mean()) / known.sum()
+
+
+def licences(found: Sequence[Verdict], bands: Sequence[Band], baselines: Sequence[str], series: int) -> list[Licence]:
+    """The licences of one series, one for each band."""
+    return [_licence(verdict, band.name, baselines, series) for verdict, band in zip(found, bands, strict=True)]
+
+
+def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: int) -> Licence:
+    name, drawn = baselines[verdict.baseline[series]], bool(verdict.licensed[series])
+    gain, noise = float(verdict.gain[series]), float(verdict.noise[series])
+    return Licence(horizon, BLEND if drawn else name, name, gain, noise, verdict.origins, _sentence(verdict, name, drawn, series))
+
+
+def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
+    if not verdict.origins or not np.isfinite(verdict.gain[series]):
+        return f"{name} is drawn: the history is too short for backtests that could prove anything better."
+    gain, noise = (100.0 * (1.0 - np.exp(-value)) for value in (verdict.gain[series], verdict.noise[series]))
+    numbers = f"mean absolute error {verdict.blend_error[series]:.3g} against {verdict.baseline_error[series]:.3g} over {verdict.origins} origins"
+    if drawn:
+        return f"The blend is drawn: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers})."
+    return f"{name} is drawn: against this baseline the blend gained {gain:.0f} % give or take {noise:.0f}, no proof ({numbers})."

@@ -1,0 +1,84 @@
+"""One procedure's forecasts at past origins beside what came: the blend with each origin left out when its own weights were chosen, or any model of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from forecasting.evaluation.backtest import Backtest, Band, Fold
+from forecasting.models.blend import blended, weights
+from forecasting.models.history import History, Reals
+
+# Two bands' weights pass into one another over half of a short cycle, so that no forecast jumps where a band ends.
+PASSING_CYCLES = 0.25
+
+
+class Trials(NamedTuple):
+    """Origins (K), forecasts and actuals (K, H, N); NaN where an origin does not reach, nothing was measured or nothing was forecast."""
+
+    origins: tuple[int, ...]
+    forecasts: Reals
+    actual: Reals
+
+    def errors(self, bands: Sequence[Band]) -> Reals:
+        """Mean absolute errors, (K, bands, N); NaN where less than half of a band could be compared."""
+        missed = np.abs(self.forecasts - self.actual)
+        return np.stack([_at_least_half(missed[:, band.first : band.last]) for band in bands], axis=1)
+
+
+def _at_least_half(missed: Reals) -> Reals:
+    """Means over the steps, (K, h, N) to (K, N)."""
+    held = ~np.isnan(missed)
+    count = held.sum(axis=1)
+    return np.where(2 * count >= missed.shape[1], np.where(held, missed, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+
+
+def padded(origins: Sequence[int], told: Sequence[Reals], came: Sequence[Reals], horizon: int) -> Trials:
+    """Trials from forecasts and actuals of unequal length, each (h, N)."""
+    series = told[0].shape[1] if told else 0
+    both = np.full((2, len(told), horizon, series), np.nan)
+    for place, (forecast, actual) in enumerate(zip(told, came, strict=True)):
+        both[0, place, : len(forecast)], both[1, place, : len(actual)] = forecast, actual
+    return Trials(tuple(origins), both[0], both[1])
+
+
+def of_model(backtest: Backtest, place: int, horizon: int) -> Trials:
+    """The trials of one model of the pool."""
+    folds = backtest.folds
+    return padded([fold.origin for fold in folds], [fold.forecasts[place].astype(float) for fold in folds], [fold.actual for fold in folds], horizon)
+
+
+def weights_of(backtest: Backtest, bands: Sequence[Band], history: History) -> Reals:
+    """The blend's weights (models, bands, N) by what the backtest says at the end of the history; even ones where it says nothing."""
+    if not backtest.folds:
+        return np.full((len(backtest.models), len(bands), history.measured.shape[1]), 1.0 / len(backtest.models))
+    ages = np.array([(len(history.stamps) - fold.origin) / history.long for fold in backtest.folds])
+    return weights(backtest.errors(bands), backtest.looks(bands), ages)
+
+
+def left_out(backtest: Backtest, bands: Sequence[Band], history: History) -> list[Reals]:
+    """The weights that each origin would have had without its own evidence, a (models, bands, N) for each."""
+    return [weights_of(backtest.without(place), bands, history) for place in range(len(backtest.folds))]
+
+
+def of_weights(backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[Band], history: History) -> Trials:
+    """The trials of a blend, its weights (models, bands, N) given for each origin."""
+    told = [forecast_of(fold, share, bands, history.short) for fold, share in zip(backtest.folds, chosen, strict=True)]
+    return padded([fold.origin for fold in backtest.folds], told, [fold.actual for fold in backtest.folds], bands[-1].last)
+
+
+def forecast_of(fold: Fold, share: Reals, bands: Sequence[Band], cycle: int) -> Reals:
+    """The blend's forecast of one fold."""
+    return blended(fold.forecasts.astype(float), by_step(share, bands, cycle)[:, : fold.forecasts.shape[1]])
+
+
+def by_step(share: Reals, bands: Sequence[Band], cycle: int) -> Reals:
+    """Weights of bands (models, bands, N) as weights of steps (models, H, N), passing gently from one band to the next."""
+    found = np.repeat(share, [band.last - band.first for band in bands], axis=1)
+    for number, band in enumerate(bands[1:], start=1):
+        half = min(int(PASSING_CYCLES * cycle), band.first - bands[number - 1].first, band.last - band.first)
+        rise = ((np.arange(2 * half) + 0.5) / (2 * half))[None, :, None] if half else np.empty((1, 0, 1))
+        found[:, band.first - half : band.first + half] = (1.0 - rise) * share[:, None, number - 1] + rise * share[:, None, number]
+    return found
