@@ -1,7 +1,8 @@
 """The licence: what may be drawn for a series and a band of horizons, and why.
 
 The blend is drawn where it beat the best baseline out of sample by more than the noise of that comparison; else the best baseline is. The comparison is paired
-by origin, as a logarithm of the two errors' ratio, so that a hard week counts no more than an easy one. A series with few origins leans on the others of its
+by origin, as a logarithm of the two errors' ratio, so that a hard week counts no more than an easy one; and as no origin weighs on the blend that it judges,
+none weighs on which baseline it judges as the best. A series with few origins leans on the others of its
 panel by as much as they agree (a random-effects mean, DerSimonian and Laird, 1986).
 """
 
@@ -80,14 +81,20 @@ def _unproven(series: int, default: int) -> Verdict:
 
 def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
     """The verdict on errors of the same origins: blend (K, N), baselines (K, M, N)."""
-    usual = _means(baselines)
-    best = np.argmin(np.where(np.isnan(usual), np.inf, usual), axis=0)
-    other = np.take_along_axis(baselines, best[None, None], axis=1)[:, 0]
+    best = _best(baselines)
+    rivals = np.stack([_best(np.delete(baselines, place, axis=0)) for place in range(len(baselines))])
+    other = np.take_along_axis(baselines, rivals[:, None], axis=1)[:, 0]
     logs = np.log(_limited(other, blend))
     gain = _means(logs)
     noise = _variance(logs) / max(min(len(blend), looks), 1.0)
     gain, noise = _leaning(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
     return Verdict(best, gain, np.sqrt(noise), _means(blend), _means(other), len(blend))
+
+
+def _best(baselines: Reals) -> npt.NDArray[np.intp]:
+    """The baseline of the least mean error, (N)."""
+    usual = _means(baselines)
+    return np.asarray(np.argmin(np.where(np.isnan(usual), np.inf, usual), axis=0))
 
 
 def _limited(other: Reals, blend: Reals) -> Reals:
