@@ -1,4 +1,4 @@
-"""`python -m forecasting`: refresh the forecasts of a lake, or say how the last refreshes went."""
+"""`python -m forecasting`: refresh the forecasts of a lake, say how the last refreshes went, or backtest and forecast the series of a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from data.ingest.command import EXPECTED, one_line
 from data.lake import Lake
 from data.queries import runs
+from forecasting.commands.backtest import add_backtest, backtest
+from forecasting.commands.forecast import add_forecast, forecast
 from forecasting.refresh import ENGINES, Summary, refresh
 from forecasting.refresh.progress import NOTE
 
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; 0 fine, 2 it could not be done, 130 interrupted. A fault is one line, never a trace."""
     options = parse(arguments)
     try:
-        return _refresh(options) if options.command == "refresh" else _status(options)
+        return RUN[options.command](options)
     except EXPECTED as error:
         print(f"python -m forecasting {options.command}: {one_line(error)}", file=sys.stderr)
         return UNUSABLE
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command and its options."""
-    parser = argparse.ArgumentParser(prog="python -m forecasting", description="Forecast every series of a lake.")
+    parser = argparse.ArgumentParser(prog="python -m forecasting", description="Forecast the series of a lake or of a file.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     making = commands.add_parser("refresh", help="forecast and publish one run", description="Forecast every series of a lake and publish one run.")
     making.add_argument("--engine", choices=sorted(ENGINES), default="prophet", help="what forecasts (default: %(default)s)")
@@ -47,6 +49,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     telling = commands.add_parser("status", help="how the last refreshes went", description="How the last refreshes went.")
     for command in (making, telling):
         command.add_argument("--lake", default=os.environ.get("HEADROOM_LAKE", "var/lake"), help="a folder or an s3:// address (default: %(default)s)")
+    add_backtest(commands.add_parser("backtest", help="score models on the series of a file", description="Score models on the series of a file."))
+    add_forecast(commands.add_parser("forecast", help="forecast the series of a file", description="Forecast the series of a file, with quantiles."))
     return parser.parse_args(arguments)
 
 
@@ -85,6 +89,9 @@ def line(run: Any) -> str:
     """A row of `runs` in words."""
     when = f"{run.started:%Y-%m-%d %H:%M} UTC, {run.seconds:.0f} s, {run.engine}, telemetry until {run.telemetry_until:%Y-%m-%d %H:%M} UTC"
     return f"run {run.number}: {when}: {run.fitted} fitted, {run.refused} refused, {run.failed} failed"
+
+
+RUN = {"refresh": _refresh, "status": _status, "backtest": backtest, "forecast": forecast}
 
 
 def _end(*_: object) -> NoReturn:

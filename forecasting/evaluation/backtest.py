@@ -55,7 +55,6 @@ class Backtest(NamedTuple):
         blank = np.full((len(self.models), self.folds[0].actual.shape[1] if self.folds else 0), np.nan)
         return np.array([[_band_error(fold, band, blank) for band in bands] for fold in self.folds]).swapaxes(1, 2)
 
-
     def looks(self, bands: Sequence[Band]) -> Reals:
         """How often each band was seen, had no two origins seen the same step."""
         seen = [{fold.origin + step for fold in self.folds for step in range(band.first, min(band.last, len(fold.actual)))} for band in bands]

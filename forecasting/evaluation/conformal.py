@@ -9,6 +9,7 @@ with few of them leans on the shape of all. Symmetric about the forecast, so lev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ GROWTH = 0.5
 def quantiles(point: Reals, half: Reals, lowest: Reals) -> Reals:
     """The contract's seven quantiles (H, N, 7) of a forecast (H, N) with half widths (H, N, 3) of LEVELS, none below `lowest` (N)."""
     spread = np.concatenate([-half[:, :, ::-1], np.zeros((*point.shape, 1)), half], axis=2)
-    return np.maximum(point[:, :, None] + spread, lowest[:, None])
+    return np.asarray(np.maximum(point[:, :, None] + spread, lowest[:, None]))
 
 
 def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence[float] = LEVELS) -> Reals:
@@ -111,7 +112,7 @@ def _pooled(missed: Reals, cycle: int, levels: Sequence[float]) -> Reals:
     horizon = missed.shape[1]
     edges = _edges(cycle, horizon)
     blocks: list[Reals] = []
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges):
         found = _quantiles(missed[:, max(first - cycle, 0) : last + cycle], levels)
         blank = np.isnan(found[:, 0])
         if blank.any() and blocks:
@@ -151,7 +152,7 @@ def _quantiles(missed: Reals, levels: Sequence[float]) -> Reals:
 
 
 def _rank(level: Reals, count: npt.NDArray[np.int_]) -> npt.NDArray[np.intp]:
-    return np.clip(np.ceil(level * count) - 1, 0, np.maximum(count - 1, 0)).astype(np.intp)
+    return np.asarray(np.clip(np.ceil(level * count) - 1, 0, np.maximum(count - 1, 0)), dtype=np.intp)
 
 
 def _filled(blocks: Reals) -> Reals:

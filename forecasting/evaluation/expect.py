@@ -62,6 +62,10 @@ class Drawn:
     baselines: tuple[str, ...]
     bands: tuple[Band, ...]
 
+    def blend_quantiles(self, learned: Learned) -> Reals:
+        """The blend with bands of its own trials, (H, N, 7)."""
+        return quantiles(self.blend, half_widths(self.blend, self.blend_trials, learned.history), lower_bound(learned.history))
+
     def licences(self, series: int) -> list[Licence]:
         """What is drawn for one series in each band, and why."""
         return licences(self.verdicts, self.bands, self.baselines, series)

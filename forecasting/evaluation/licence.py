@@ -65,13 +65,18 @@ def verdicts(blend: Reals, baselines: Reals, looks: Reals, default: int) -> list
     """
     found: list[Verdict] = []
     for band in range(blend.shape[1]):
-        seen = np.isfinite(blend[:, band]).any(axis=1) & np.isfinite(baselines[:, :, band]).any(axis=2).all(axis=1)
-        enough = seen.sum() >= (ORIGINS_TOGETHER if blend.shape[2] >= SERIES_TOGETHER else ORIGINS_ALONE)
+        seen = _some(np.isfinite(blend[:, band])) & np.all(_some(np.isfinite(baselines[:, :, band])), axis=1)
+        enough = np.count_nonzero(seen) >= (ORIGINS_TOGETHER if blend.shape[2] >= SERIES_TOGETHER else ORIGINS_ALONE)
         if enough:
             found.append(_compared(blend[seen, band], baselines[seen][:, :, band], float(looks[band])))
         else:
             found.append(found[-1] if found else _unproven(blend.shape[2], default))
     return found
+
+
+def _some(held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Whether any series holds."""
+    return np.asarray(np.any(held, axis=-1))
 
 
 def _unproven(series: int, default: int) -> Verdict:

@@ -1,4 +1,4 @@
-"""One procedure's forecasts at past origins beside what came: the blend with each origin left out when its own weights were chosen, or any model of the pool."""
+"""One procedure's forecasts at past origins beside what came: any model's, or the blend's with each origin left out when its own weights were chosen."""
 
 from __future__ import annotations
 

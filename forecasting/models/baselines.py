@@ -65,7 +65,7 @@ def rescaled_median(season: int) -> Model:
         usual = np.where(np.isnan(recent), np.nan, laid_back(profile, len(recent)))
         carried, expected = nan_mean(recent), nan_mean(usual)
         share = np.where(expected > 0.0, carried / np.where(expected > 0.0, expected, 1.0), 1.0)
-        return laid_ahead(profile, steps) * np.clip(share, 1.0 / RESCALED_AT_MOST, RESCALED_AT_MOST)
+        return np.asarray(laid_ahead(profile, steps) * np.clip(share, 1.0 / RESCALED_AT_MOST, RESCALED_AT_MOST))
 
     return model
 
@@ -118,7 +118,7 @@ def _latest(blocks: Reals) -> Reals:
     """The newest value of each phase that is not missing, (count, season, N) to (season, N)."""
     held = ~np.isnan(blocks)
     newest = len(blocks) - 1 - held[::-1].argmax(axis=0)
-    return np.take_along_axis(blocks, newest[None], axis=0)[0]
+    return np.asarray(np.take_along_axis(blocks, newest[None], axis=0)[0])
 
 
 def nan_median(blocks: Reals) -> Reals:
@@ -126,10 +126,10 @@ def nan_median(blocks: Reals) -> Reals:
     ordered = np.sort(blocks, axis=0)  # NaN last
     count = (~np.isnan(blocks)).sum(axis=0)
     middle = [np.take_along_axis(ordered, np.maximum(index, 0)[None], axis=0)[0] for index in ((count - 1) // 2, count // 2 - (count == 0))]
-    return 0.5 * (middle[0] + middle[1])
+    return np.asarray(0.5 * (middle[0] + middle[1]))
 
 
 def nan_mean(blocks: Reals) -> Reals:
     """The mean along the first axis of what is not missing; zero where all is."""
     held = ~np.isnan(blocks)
-    return np.where(held, blocks, 0.0).sum(axis=0) / np.maximum(held.sum(axis=0), 1)
+    return np.asarray(np.where(held, blocks, 0.0).sum(axis=0) / np.maximum(held.sum(axis=0), 1))

@@ -199,3 +199,27 @@ def _seeded(job: Task) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
+
+
+def by_default(stamps: pd.DatetimeIndex, values: Reals, ahead: pd.DatetimeIndex, levels: list[float], seed: int = 1) -> Reals:
+    """One series by the package at its defaults: the expected value and the quantiles of its own samples, (H, 1 + levels); NaN where it cannot be fitted.
+
+    Stamps without a zone, or UTC; values NaN where missing.
+    """
+    frame = pd.DataFrame({"ds": stamps.tz_localize(None), "y": values}).dropna()
+    blank = np.full((len(ahead), 1 + len(levels)), np.nan)
+    if len(frame) < 2:  # Prophet refuses it
+        return blank
+    state = np.random.get_state()  # noqa: NPY002 - Prophet knows no other generator
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        with _quiet():
+            model = Prophet().fit(frame, seed=seed, timeout=FIT_TIMEOUT_SECONDS)
+            future = pd.DataFrame({"ds": ahead.tz_localize(None)})
+            expected, samples = model.predict(future)["yhat"].to_numpy(), model.predictive_samples(future)["yhat"]
+            cast("Any", model.stan_backend).cleanup()
+    except (RuntimeError, ValueError):
+        return blank
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    return np.column_stack([expected, np.quantile(samples, levels, axis=1).T])

@@ -6,6 +6,7 @@ the log scale suits demand, whose swings grow with its level; the residuals of y
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def panel_prophet(variant: Variant) -> Model:
     def model(history: History, steps: int) -> Reals:
         scale = LogScales.of(history.measured) if variant.log else None
         values = history.measured if scale is None else scale.log(history.measured)
-        curves = shared(history, ("curves", variant.log, variant.order, variant.prior), lambda: fit(history.stamps, values, _spec(history, variant)))
+        curves = _curves(history, variant, values)
         found = extended(curves, history, steps, variant.trend)
         if variant.residuals:
             missed = shared(history, ("residuals", variant.log, variant.order, variant.prior), lambda: values - curves.predict(history.stamps))
@@ -53,6 +54,15 @@ def panel_prophet(variant: Variant) -> Model:
         return found if scale is None else scale.value(found)
 
     return model
+
+
+def panel_quantiles(history: History, steps: int, levels: Sequence[float]) -> Reals:
+    """The panel's Prophet with its own bands, (steps, N, levels): what its users know, before anything is calibrated."""
+    return _curves(history, Variant(), history.measured).quantiles(history.ahead(steps), levels)
+
+
+def _curves(history: History, variant: Variant, values: Reals) -> Curves:
+    return shared(history, ("curves", variant.log, variant.order, variant.prior), lambda: fit(history.stamps, values, _spec(history, variant)))
 
 
 def extended(curves: Curves, history: History, steps: int, trend: Trend) -> Reals:

@@ -1,0 +1,85 @@
+"""Too little history: under a floor the answer is a refusal with its reason; above it a young series borrows the shape of its group, at its own level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from forecasting.models.history import History, Reals
+
+# Two days tell a daily shape from a trend; with no season, eight values tell a level from noise.
+LEAST_CYCLES, LEAST_STEPS = 2, 8
+# A series with holes for half of its life tells more about its holes.
+COMPLETE_AT_LEAST = 0.5
+# A borrowed shape is less certain than one's own: bands are half as wide again as the group's are for its own members.
+WIDER = 1.5
+
+
+class Borrowed(NamedTuple):
+    """Point (H, N) and quantiles (H, N, Q) with the young series' replaced, and a note for each of those (None for the others)."""
+
+    point: Reals
+    quantiles: Reals
+    notes: list[str | None]
+
+
+def refusals(history: History) -> list[str | None]:
+    """For each series the reason why it is not forecast, or None."""
+    floor = max(LEAST_CYCLES * history.short, LEAST_STEPS)
+    return [_refusal(column, floor) for column in ~np.isnan(history.measured.T)]
+
+
+def _refusal(held: np.ndarray[tuple[int], np.dtype[np.bool_]], floor: int) -> str | None:
+    count = int(held.sum())
+    if not count:
+        return "no usable value: all are missing"
+    life = len(held) - int(held.argmax())
+    if count < floor:
+        return f"{count} usable values; at least {floor} are needed"
+    if count < COMPLETE_AT_LEAST * life:
+        return f"{count / life:.0%} of the values since its first one are usable; at least {COMPLETE_AT_LEAST:.0%} are needed"
+    return None
+
+
+def young(history: History) -> list[bool]:
+    """Whether each series has not yet seen its longest season twice over, as its shape would need."""
+    lives = [len(held) - int(held.argmax()) if held.any() else 0 for held in ~np.isnan(history.measured.T)]
+    return [life < 2 * history.long for life in lives]
+
+
+def borrow(history: History, point: Reals, quantiles: Reals, groups: Sequence[str]) -> Borrowed:
+    """The forecasts of an expected panel with those of young series drawn after their groups' grown members; a group without one lends nothing."""
+    point, quantiles = point.copy(), quantiles.copy()
+    told: list[str | None] = [None] * len(groups)
+    fresh, labels = np.array(young(history)), np.array(groups)
+    for series in np.flatnonzero(fresh):
+        mates = np.flatnonzero((labels == labels[series]) & ~fresh)
+        share = _share(history.measured[:, series], history.measured[:, mates]) if len(mates) else None
+        if share is None:
+            continue
+        shape = point[:, mates].sum(axis=1)
+        point[:, series] = share * shape
+        quantiles[:, series] = _spread(point[:, series], point[:, mates], quantiles[:, mates])
+        cycles = int((~np.isnan(history.measured[:, series])).sum()) / max(history.short, 1)
+        told[series] = f"{cycles:.0f} cycles of its own; the shape is that of {len(mates)} series of {labels[series]}, with bands {WIDER:g} times as wide"
+    return Borrowed(point, quantiles, told)
+
+
+def _share(own: Reals, others: Reals) -> float | None:
+    """The level of a series as a share of the sum of others, over the steps where all were measured; None where there are none."""
+    total = others.sum(axis=1)
+    both = ~np.isnan(own) & ~np.isnan(total)
+    carried = total[both].sum()
+    return float(own[both].sum() / carried) if carried > 0.0 else None
+
+
+def _spread(centre: Reals, others: Reals, quantiles: Reals) -> Reals:
+    """Quantiles (H, Q) about a centre (H): the mean relative distance of the group's own, widened; none below zero where none of theirs is."""
+    size = np.where(others > 0.0, others, np.nan)[:, :, None]
+    relative = (quantiles - others[:, :, None]) / size
+    held = ~np.isnan(relative)
+    usual = np.where(held, relative, 0.0).sum(axis=1) / np.maximum(held.sum(axis=1), 1)
+    found = centre[:, None] * (1.0 + WIDER * usual)
+    return np.asarray(np.maximum(found, 0.0) if (quantiles >= 0.0).all() else found)
