@@ -1,0 +1,87 @@
+"""Bands: nested, ordered, scaled with the series, and holding what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
+from forecasting.evaluation.trials import Trials
+from tests.forecasting.panels import demand, history
+
+HORIZON = 30
+
+
+def trials(missed: np.ndarray, level: float = 100.0) -> Trials:
+    """A constant forecast that missed by so much, (K, H, N)."""
+    told = np.full_like(missed, level)
+    return Trials(tuple(100 + 6 * place for place in range(len(missed))), told, told + missed)
+
+
+def noise(seed: int, origins: int = 12, series: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(origins, HORIZON, series))
+
+
+@given(st.integers(0, 50), st.integers(1, 12), st.integers(1, 4))
+@settings(max_examples=25)
+def test_a_wider_level_contains_the_narrower(seed: int, origins: int, series: int) -> None:
+    found = half_widths(np.full((HORIZON, series), 100.0), trials(noise(seed, origins, series)), history(demand(200, series)))
+    assert found.shape == (HORIZON, series, len(LEVELS))
+    assert (found >= 0.0).all()
+    assert (np.diff(found, axis=2) >= 0.0).all()
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e9])
+def test_widths_scale_with_the_series(factor: float) -> None:
+    values, missed = demand(200, 2), noise(1, series=2)
+    point = np.full((HORIZON, 2), 100.0)
+    plain = half_widths(point, trials(missed), history(values))
+    scaled = half_widths(point * factor, trials(missed * factor, 100.0 * factor), history(values * factor))
+    np.testing.assert_allclose(scaled, plain * factor, rtol=1e-9)
+
+
+def test_exchangeable_errors_are_covered_as_often_as_the_level_says() -> None:
+    missed, future = noise(2, origins=20, series=40), noise(3, origins=20, series=40)
+    found = half_widths(np.full((HORIZON, 40), 100.0), trials(missed), history(demand(200, 40)))
+    for place, level in enumerate(LEVELS):
+        assert (np.abs(future) <= found[:, :, place]).mean() == pytest.approx(level, abs=0.03)
+
+
+def test_the_band_is_tied_to_the_present_where_the_first_steps_err_less() -> None:
+    missed = noise(4, origins=16) * np.minimum(np.arange(1, HORIZON + 1) / 6.0, 1.0)[None, :, None]
+    found = half_widths(np.full((HORIZON, 3), 100.0), trials(missed), history(demand(200, 3)))[:, :, 1]
+    assert (found[0] < 0.5 * found[8]).all()
+
+
+def test_busy_hours_have_wider_bands_than_quiet_ones() -> None:
+    point = np.where(np.arange(HORIZON) % 2 == 0, 100.0, 1.0)[:, None] * np.ones((1, 3))
+    found = half_widths(point, trials(noise(5)), history(demand(200, 3)))[:, :, 2]
+    assert (found[::2] > 2.0 * found[1::2]).all()
+
+
+def test_errors_that_grow_with_the_horizon_give_bands_that_do() -> None:
+    missed = noise(6) * (1.0 + np.arange(HORIZON))[None, :, None]
+    found = half_widths(np.full((HORIZON, 3), 100.0), trials(missed), history(demand(200, 3)))[:, :, 1]
+    assert (found[-1] > 2.0 * found[6]).all()
+
+
+def test_horizons_that_no_origin_reaches_are_wider_than_the_last_that_one_does() -> None:
+    missed = noise(7)
+    missed[:, 12:] = np.nan
+    found = half_widths(np.full((HORIZON, 3), 100.0), trials(missed), history(demand(200, 3)))[:, :, 2]
+    assert (found[-1] > found[8]).all()
+
+
+def test_a_history_without_origins_has_bands_from_its_own_past() -> None:
+    empty = Trials((), np.empty((0, HORIZON, 2)), np.empty((0, HORIZON, 2)))
+    found = half_widths(np.full((HORIZON, 2), 20.0), empty, history(demand(20, 2)))
+    assert (found > 0.0).all()
+    assert np.isfinite(found).all()
+
+
+def test_quantiles_are_ordered_about_the_forecast_and_never_below_the_floor() -> None:
+    point, half = np.full((4, 2), 1.0), np.broadcast_to(np.array([0.5, 2.0, 3.0]), (4, 2, 3))
+    found = quantiles(point, half, np.array([0.0, -np.inf]))
+    np.testing.assert_allclose(found[0], [[0.0, 0.0, 0.5, 1.0, 1.5, 3.0, 4.0], [-2.0, -1.0, 0.5, 1.0, 1.5, 3.0, 4.0]])

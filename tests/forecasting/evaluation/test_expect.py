@@ -1,0 +1,116 @@
+"""The whole procedure on panels: invariants, awkward series, and what it says of itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecasting.evaluation import metrics
+from forecasting.evaluation.expect import Drawn, draw, learn, model_quantiles, stamps_ahead
+from forecasting.evaluation.licence import BLEND
+from tests.forecasting.panels import SEASONS, awkward, demand, history
+
+HORIZON, STEPS = 60, 300
+FACTORS = np.array([1.0, 1e3, 1e-3, 1.0])
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Drawn:
+    """A panel of four series."""
+    return draw(learn(history(demand(STEPS, 4)), HORIZON))
+
+
+@pytest.fixture(scope="module")
+def strange() -> tuple[list[str], Drawn]:
+    """A panel of all that is awkward, and the names of its series."""
+    series = awkward(STEPS)
+    return list(series), draw(learn(history(np.column_stack(list(series.values()))), HORIZON))
+
+
+def test_quantiles_are_ordered_finite_and_hold_the_point(drawn: Drawn) -> None:
+    assert drawn.quantiles.shape == (HORIZON, 4, 7)
+    assert np.isfinite(drawn.quantiles).all()
+    assert (np.diff(drawn.quantiles, axis=2) >= 0.0).all()
+    np.testing.assert_array_equal(drawn.quantiles[:, :, 3], drawn.point)
+
+
+def test_weights_are_shares_of_models(drawn: Drawn) -> None:
+    np.testing.assert_allclose(drawn.weights.sum(axis=0), 1.0)
+    assert (drawn.weights >= 0.0).all()
+
+
+def test_units_do_not_matter(drawn: Drawn) -> None:
+    scaled = draw(learn(history(demand(STEPS, 4) * FACTORS), HORIZON))
+    np.testing.assert_allclose(scaled.point, drawn.point * FACTORS, rtol=2e-3)
+    np.testing.assert_allclose(scaled.quantiles, drawn.quantiles * FACTORS[:, None], rtol=2e-2)
+
+
+def test_the_order_of_the_series_does_not_matter(drawn: Drawn) -> None:
+    order = np.array([2, 0, 3, 1])
+    turned = draw(learn(history(demand(STEPS, 4)[:, order]), HORIZON))
+    np.testing.assert_allclose(turned.point, drawn.point[:, order], rtol=1e-6)
+    np.testing.assert_allclose(turned.quantiles, drawn.quantiles[:, order], rtol=1e-6)
+
+
+def test_an_unlicensed_band_draws_its_baseline_and_a_licensed_one_the_blend() -> None:
+    learned = learn(history(demand(STEPS, 6, seed=9)), HORIZON)
+    found = draw(learned)
+    band, last = found.bands[0], found.bands[0].last - max(SEASONS)
+    for series in range(6):
+        name = found.licences(series)[0].drawn
+        told = found.blend if name == BLEND else learned.ahead[learned.backtest.models.index(name)]
+        np.testing.assert_allclose(found.point[band.first : max(last, 6), series], told[band.first : max(last, 6), series], rtol=1e-6)
+
+
+def test_a_plain_season_is_forecast_better_than_by_its_own_level(drawn: Drawn) -> None:
+    values = demand(STEPS + HORIZON, 4)
+    found = draw(learn(history(values[:STEPS]), HORIZON))
+    actual = values[STEPS:]
+    assert (metrics.mae(actual, found.point) < 0.6 * metrics.mae(actual, np.broadcast_to(values[:STEPS].mean(axis=0), actual.shape))).all()
+
+
+def test_awkward_series_get_sane_forecasts(strange: tuple[list[str], Drawn]) -> None:
+    names, found = strange
+    highest = {name: np.nanmax(np.abs(values)) for name, values in awkward(STEPS).items()}
+    for place, name in enumerate(names):
+        bounds = found.quantiles[:, place]
+        assert np.isfinite(bounds).all(), name
+        assert (np.diff(bounds, axis=1) >= 0.0).all(), name
+        assert np.abs(found.point[:, place]).max() <= 3.0 * highest[name] + 1e-12, name
+        assert name == "negative" or (bounds >= 0.0).all(), name
+
+
+def test_a_series_that_never_changes_is_forecast_as_it_is(strange: tuple[list[str], Drawn]) -> None:
+    names, found = strange
+    np.testing.assert_allclose(found.point[:, names.index("constant")], 7.0, rtol=1e-6)
+    np.testing.assert_array_equal(found.quantiles[:, names.index("zero")], 0.0)
+
+
+def test_an_awkward_neighbour_leaves_a_series_its_forecast(strange: tuple[list[str], Drawn]) -> None:
+    names, found = strange
+    place = names.index("usual")
+    alone = draw(learn(history(awkward(STEPS)["usual"][:, None]), HORIZON))
+    np.testing.assert_allclose(found.blend[:, place], alone.blend[:, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [8, 13, 30, 50])
+def test_a_short_history_is_forecast_by_the_unproven_default_with_bands(steps: int) -> None:
+    found = draw(learn(history(demand(steps, 2)), 24))
+    assert np.isfinite(found.quantiles).all()
+    assert (found.quantiles[:, :, 6] > found.quantiles[:, :, 0]).all()
+    assert steps > 40 or found.licences(0)[0].drawn == "levelled-median"
+
+
+@pytest.mark.parametrize("seasons", [(), (7,)])
+def test_a_panel_needs_no_two_seasons(seasons: tuple[int, ...]) -> None:
+    found = draw(learn(history(demand(150, 2, seasons=(7,)), seasons), 14))
+    assert np.isfinite(found.quantiles).all()
+
+
+def test_any_model_has_bands_of_its_own_trials() -> None:
+    learned = learn(history(demand(STEPS, 2)), 24)
+    point, bounds = model_quantiles(learned, "seasonal-median")
+    np.testing.assert_array_equal(bounds[:, :, 3], point)
+    assert (bounds[:, :, 6] > bounds[:, :, 0]).all()
+    assert len(stamps_ahead(learned)) == 24
+    assert stamps_ahead(learned)[0] == learned.history.stamps[-1] + learned.history.step

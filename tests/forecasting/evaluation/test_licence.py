@@ -1,0 +1,88 @@
+"""The licence: who is drawn, and the sentence that says why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecasting.evaluation.backtest import Band
+from forecasting.evaluation.licence import BLEND, Licence, licences, verdicts
+
+BANDS = (Band("0-24 h", 0, 24), Band("1-7 d", 24, 168))
+NAMES = ("copy", "median")
+
+
+def judged(blend: float, copy: float, median: float, origins: int = 8, series: int = 1, spread: float = 0.1, seed: int = 0) -> list[Licence]:
+    """The licences of the first series where errors are about so large."""
+    rng = np.random.default_rng(seed)
+    wobble = np.exp(spread * rng.normal(size=(3, origins, 2, series)))
+    errors = np.array([blend, copy, median])[:, None, None, None] * wobble
+    found = verdicts(errors[0], np.stack(errors[1:], axis=1), np.array([float(origins), float(origins)]), default=1)
+    return licences(found, BANDS, NAMES, 0)
+
+
+def test_a_blend_that_clearly_beats_the_best_baseline_is_drawn() -> None:
+    first, _ = judged(1.0, 2.0, 1.5)
+    assert (first.drawn, first.baseline, first.horizon, first.origins) == (BLEND, "median", "0-24 h", 8)
+    assert first.gain == pytest.approx(np.log(1.5), abs=0.1)
+    assert first.sentence.startswith("The blend is drawn: it beat median, the best baseline, by 3")
+    assert "over 8 origins" in first.sentence
+
+
+def test_a_blend_that_is_no_better_leaves_the_best_baseline_drawn_and_says_so() -> None:
+    first, _ = judged(1.9, 2.5, 1.5)
+    assert (first.drawn, first.baseline) == ("median", "median")
+    assert first.sentence.startswith("median is drawn: against this baseline the blend gained -")
+    assert "no proof" in first.sentence
+
+
+def test_a_margin_within_its_noise_is_no_proof() -> None:
+    blend = np.array([0.5, 2.0, 0.5, 2.0, 0.4, 2.0])[:, None, None]
+    found = verdicts(blend, np.full((6, 1, 1, 1), 1.1), np.array([6.0]), 0)[0]
+    assert 0.0 < found.gain[0] < found.noise[0]
+    assert not found.licensed[0]
+
+
+def test_two_origins_prove_nothing_for_one_series_but_something_for_a_panel() -> None:
+    assert judged(1.0, 2.0, 1.5, origins=2)[0].drawn == "median"
+    assert judged(1.0, 2.0, 1.5, origins=2, series=12)[0].drawn == BLEND
+
+
+def test_without_a_backtest_the_default_stands_and_the_sentence_says_why() -> None:
+    found = verdicts(np.empty((0, 2, 1)), np.empty((0, 2, 2, 1)), np.zeros(2), default=1)
+    first, second = licences(found, BANDS, NAMES, 0)
+    assert first.drawn == second.drawn == "median"
+    assert first.sentence == "median is drawn: the history is too short for backtests that could prove anything better."
+
+
+def test_a_band_that_no_origin_saw_takes_over_the_verdict_before_it() -> None:
+    blend, others = np.full((4, 2, 1), 1.0), np.full((4, 2, 2, 1), 2.0)
+    blend[:, 1], others[:, :, 1] = np.nan, np.nan
+    assert [one.drawn for one in licences(verdicts(blend, others, np.array([4.0, 0.0]), 0), BANDS, NAMES, 0)] == [BLEND, BLEND]
+
+
+def test_which_baseline_is_the_best_is_not_judged_at_the_origin_that_it_is_compared_at() -> None:
+    # Each baseline is perfect at one origin and poor at the others: who picks the best with hindsight sees a champion that was none.
+    others = np.full((3, 3, 1, 1), 4.0)
+    for place in range(3):
+        others[place, place] = 0.1
+    found = verdicts(np.full((3, 1, 1), 2.0), others, np.array([3.0]), 0)[0]
+    assert found.gain[0] == pytest.approx(np.log(2.0))
+    assert found.licensed[0]
+
+
+def test_a_series_leans_on_a_panel_that_agrees_and_not_on_one_that_does_not() -> None:
+    rng = np.random.default_rng(5)
+    own = np.exp(0.8 * rng.normal(size=(4, 1, 1)))
+    agreeing = np.concatenate([own, 0.5 * np.exp(0.1 * rng.normal(size=(4, 1, 20)))], axis=2)
+    baselines = np.ones((4, 1, 1, 21))
+    together = verdicts(agreeing, baselines, np.array([4.0]), 0)[0]
+    alone = verdicts(own, baselines[:, :, :, :1], np.array([4.0]), 0)[0]
+    assert together.noise[0] < alone.noise[0]
+    assert abs(together.gain[0] - np.log(2.0)) < abs(alone.gain[0] - np.log(2.0))
+
+
+def test_errors_of_zero_are_compared() -> None:
+    found = verdicts(np.zeros((4, 1, 1)), np.zeros((4, 2, 1, 1)), np.array([4.0]), 0)[0]
+    assert found.gain[0] == 0.0
+    assert not found.licensed[0]
