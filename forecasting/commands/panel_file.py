@@ -90,7 +90,7 @@ def _numbers(values: pd.Series, path: Path) -> Reals:
     strange = np.isnan(numbers) & ~values.isna().to_numpy() | np.isinf(numbers)
     if strange.any():
         row = int(np.argmax(strange))
-        raise SettingError(f"{path} has y = {values.iloc[row]!r} in row {row}, and {int(strange.sum()) - 1} more that are no finite number.",
+        raise SettingError(f"{path} has y = {str(values.iloc[row])!r} in row {row}, and {int(strange.sum()) - 1} more that are no finite number.",
                            cause="a unit, a comma or a word stands in the column", remedy="write plain numbers, nothing where one is missing")  # fmt: skip
     return np.asarray(numbers)
 

@@ -1,0 +1,205 @@
+"""`python -m forecasting backtest` and `forecast` on small files, from end to end, bad input included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting import __main__ as command
+from forecasting.commands.contest import known_models
+from tests.forecasting.panels import demand
+
+STEPS, SEASON = 160, "6,42"
+ROW = {"model", "mase", "wape", "smape", "owa", "coverage_80", "coverage_95", "msis_95", "seconds"}
+Write = Callable[[pd.DataFrame], Path]
+
+
+def long(steps: int = STEPS, series: int = 2, freq: str = "h", start: str = "2026-01-05") -> pd.DataFrame:
+    """series_id, ts, y."""
+    stamps, values = pd.date_range(start, periods=steps, freq=freq), demand(steps, series)
+    return pd.concat([pd.DataFrame({"series_id": f"s{place}", "ts": stamps, "y": values[:, place]}) for place in range(series)], ignore_index=True)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a frame as Parquet under a new name."""
+
+    def at(frame: pd.DataFrame) -> Path:
+        path = tmp_path / f"panel-{len(list(tmp_path.iterdir()))}.parquet"
+        frame.to_parquet(path)
+        return path
+
+    return at
+
+
+def backtested(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """The report of a backtest that must succeed."""
+    out = tmp_path / "report.json"
+    assert command.main(["backtest", *arguments, "--season", SEASON, "--json", str(out)]) == 0
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of a command that must refuse."""
+    assert command.main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "Likely cause: " in err
+    assert "Remedy: " in err
+    return err
+
+
+def test_backtest_scores_every_model_over_all_series_and_for_each(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = backtested(tmp_path, "--panel", str(write(long())), "--horizon", "12h", "--origins", "2", "--models", "panel,blend,seasonal-naive-42")
+    assert [row["model"] for row in report["models"]] == ["licensed", "panel", "blend", "seasonal-naive-42"]
+    assert all(set(row) == ROW for row in report["models"])
+    assert all(np.isfinite([value for name, value in row.items() if name != "model"]).all() for row in report["models"])
+    assert set(report["series"]) == {"s0", "s1"}
+    assert [row["model"] for row in report["series"]["s0"]["models"]] == ["licensed", "panel", "blend", "seasonal-naive-42"]
+    assert all(one["sentence"] for one in report["series"]["s0"]["licences"])
+    mean = np.mean([report["series"][name]["models"][0]["mase"] for name in ("s0", "s1")])
+    assert report["models"][0]["mase"] == pytest.approx(mean, abs=1e-5)
+    assert "2 series, 2 origins, 12 steps" in capsys.readouterr().out
+
+
+def test_the_test_file_is_what_is_scored_and_moves_nothing_else(write: Write, tmp_path: Path) -> None:
+    whole = long(STEPS + 12)
+    known = whole["ts"] < whole["ts"].min() + pd.Timedelta(hours=STEPS)
+    panel, honest = write(whole[known]), write(whole[~known])
+    worse = write(whole[~known].assign(y=lambda rows: rows["y"] + 1000.0))
+    first, second = (backtested(tmp_path, "--panel", str(panel), "--test", str(test), "--horizon", "12") for test in (honest, worse))
+    assert first["origins"] == 1
+    assert second["models"][0]["mase"] > 10.0 * first["models"][0]["mase"]
+    assert [one["licences"] for one in first["series"].values()] == [one["licences"] for one in second["series"].values()]
+
+
+def test_row_numbers_stand_for_times_and_ragged_series_end_where_they_end(write: Write, tmp_path: Path) -> None:
+    rows = pd.concat(
+        [pd.DataFrame({"series": name, "t": range(steps), "y": demand(steps, 1, seed)[:, 0]}) for seed, (name, steps) in enumerate((("a", 160), ("b", 130)))]
+    )
+    test = pd.DataFrame({"series": ["a", "b"] * 6, "t": [value for step in range(6) for value in (160 + step, 130 + step)], "y": 20.0})
+    report = backtested(tmp_path, "--panel", str(write(rows)), "--test", str(write(test)), "--horizon", "6", "--freq", "h")
+    assert set(report["series"]) == {"a", "b"}
+    out = tmp_path / "told.csv"
+    assert command.main(["forecast", "--panel", str(write(rows)), "--season", SEASON, "--horizon", "3", "--out", str(out)]) == 0
+    assert pd.read_csv(out).groupby("series_id")["t"].apply(list).to_dict() == {"a": [160, 161, 162], "b": [130, 131, 132]}
+
+
+def test_prophet_itself_may_be_asked_for(write: Write, tmp_path: Path) -> None:
+    report = backtested(tmp_path, "--panel", str(write(long(series=1))), "--horizon", "6", "--origins", "1", "--models", "prophet", "--workers", "1")
+    row = report["models"][1]
+    assert row["model"] == "prophet"
+    assert row["mase"] > 0.0
+    assert 0.0 <= row["coverage_80"] <= row["coverage_95"] <= 1.0
+
+
+@pytest.mark.parametrize(("freq", "stamps"), [("h", "tz"), ("5min", "naive"), ("D", "naive")])
+def test_forecast_writes_ordered_quantiles_after_the_end(write: Write, tmp_path: Path, freq: str, stamps: str) -> None:
+    frame = long(freq=freq)
+    if stamps == "tz":
+        frame["ts"] = frame["ts"].dt.tz_localize("America/New_York")
+    out = tmp_path / "told.parquet"
+    assert command.main(["forecast", "--panel", str(write(frame)), "--season", SEASON, "--horizon", "9", "--out", str(out)]) == 0
+    told = pd.read_parquet(out)
+    assert told.columns.tolist() == ["series_id", "ts", "yhat", "q025", "q10", "q25", "q50", "q75", "q90", "q975"]
+    assert len(told) == 18
+    assert (told[["q025", "q10", "q25", "q50", "q75", "q90", "q975"]].diff(axis=1).iloc[:, 1:] >= 0.0).all(axis=None)
+    end = frame["ts"].max() if stamps == "naive" else frame["ts"].max().tz_convert("UTC").tz_localize(None)
+    assert told["ts"].min() == end + pd.Timedelta(pd.tseries.frequencies.to_offset(freq))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json"])
+def test_forecast_writes_what_the_ending_says(write: Write, tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"told{ending}"
+    assert command.main(["forecast", "--panel", str(write(long())), "--season", SEASON, "--horizon", "4", "--out", str(out)]) == 0
+    told = pd.read_csv(out) if ending == ".csv" else pd.read_json(out)
+    assert len(told) == 8
+
+
+def test_csv_without_a_zone_gaps_and_repeated_stamps_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = long().drop(index=range(30, 40))
+    path = tmp_path / "panel.csv"
+    pd.concat([frame, frame.iloc[[5]]]).to_csv(path, index=False)
+    assert command.main(["forecast", "--panel", str(path), "--season", SEASON, "--horizon", "4"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 9
+    assert "1 rows repeat the stamp of another row" in err
+
+
+def test_a_series_that_cannot_be_forecast_is_named_with_its_reason_and_the_others_are(write: Write, tmp_path: Path) -> None:
+    frame = long()
+    single = frame.tail(1).assign(series_id="single")
+    blank = frame[frame["series_id"] == "s0"].assign(series_id="blank", y=np.nan)
+    report = backtested(tmp_path, "--panel", str(write(pd.concat([frame, single, blank]))), "--horizon", "6", "--origins", "1")
+    assert {one["series_id"]: one["reason"] for one in report["refused"]} == {
+        "single": "1 usable values; at least 12 are needed", "blank": "no usable value: all are missing",
+    }  # fmt: skip
+    assert set(report["series"]) == {"s0", "s1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda frame: frame.rename(columns={"y": "load"}), "has no column y; it has series_id, ts, load"),
+        (lambda frame: frame.drop(columns="ts"), "has no column ts"),
+        (lambda frame: frame.assign(y=frame["y"].astype(str).replace(frame["y"].astype(str)[3], "n/a!")), "has y = 'n/a!' in row 3"),
+        (lambda frame: frame.assign(y=np.inf), "has y = 'inf' in row 0, and 319 more that are no finite"),
+        (lambda frame: frame.assign(ts="yesterday"), "has ts = 'yesterday' in row 0, which is no time"),
+        (lambda frame: frame.assign(ts=frame["ts"] + pd.to_timedelta(np.where(frame.index == 7, 20, 0), unit="min")), "are not on a grid of 0 days 01:00:00"),
+        (lambda frame: frame.drop(columns="ts").assign(t=0.5), "has a t that is no whole number"),
+        (lambda frame: frame.head(0), "has no row"),
+        (lambda frame: frame.groupby("series_id").head(1), "so its step is not known"),
+        (lambda frame: frame.groupby("series_id").head(5), "has enough history (s0: 5 usable values; at least 12 are needed"),
+    ],
+)
+def test_a_bad_file_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str], change: Callable[[pd.DataFrame], pd.DataFrame], words: str) -> None:
+    assert words in refused(capsys, "forecast", "--panel", str(write(change(long()))), "--season", SEASON)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--season", "24,x"], "--season 24,x is no list of whole numbers from 2 up"),
+        (["--season", "1"], "--season 1 is no list"),
+        (["--horizon", "soon"], "'soon' is no horizon"),
+        (["--horizon", "5min"], "A horizon of 5min is less than one step"),
+        (["--freq", "ME"], "'ME' is no even step"),
+        (["--models", "oracle"], "No model is called oracle"),
+        (["--origins", "0"], "0 origins are none"),
+        (["--horizon", "300"], "No series could be scored over 300 steps"),
+    ],
+)
+def test_a_bad_option_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert words in refused(capsys, "backtest", "--panel", str(write(long())), *arguments)
+
+
+def test_a_test_file_that_does_not_go_on_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    panel = str(write(long()))
+    assert "has no value of s0, s1 within 48 steps from 2026-01-11 16:00:00 on" in refused(capsys, "backtest", "--panel", panel, "--test", panel)
+
+
+def test_files_that_are_none_get_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "There is no file" in refused(capsys, "forecast", "--panel", str(tmp_path / "none.csv"))
+    torn = tmp_path / "torn.parquet"
+    torn.write_bytes(b"PAR1 and no more")
+    assert "cannot be read" in refused(capsys, "forecast", "--panel", str(torn))
+    blank = tmp_path / "blank.csv"
+    blank.write_text("")
+    assert "cannot be read" in refused(capsys, "forecast", "--panel", str(blank))
+
+
+def test_an_unknown_ending_is_refused_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "has no ending that is known" in refused(capsys, "forecast", "--panel", str(tmp_path / "none"), "--out", "told.xlsx")
+
+
+def test_every_model_may_be_named() -> None:
+    names = known_models((24, 168))
+    assert {"licensed", "blend", "prophet", "panel", "seasonal-naive-24", "seasonal-naive-168", "seasonal-median"} <= set(names)
+    assert len(names) == len(set(names))
