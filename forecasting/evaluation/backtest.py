@@ -87,13 +87,14 @@ def horizon_bands(step: pd.Timedelta, horizon: int) -> tuple[Band, ...]:
     return (*found[:-1], found[-1]._replace(last=horizon))
 
 
-def origins(history: History, bands: Sequence[Band], count: int) -> list[int]:
-    """For each band at most `count` origins, oldest first, that leave the whole of it to be seen; where the history is too short, as much as half of it.
+def origins(history: History, bands: Sequence[Band], count: int) -> dict[int, int]:
+    """For each band at most `count` origins that leave the whole of it to be seen, or half of it where the history is too short; with the steps to forecast.
 
-    They are whole short cycles apart, a long one where the history allows: neighbours would tell the same story twice.
+    Oldest first. They are whole short cycles apart, a long one where the history allows: neighbours would tell the same story twice. Each forecasts to the end
+    of the band that asked for it, and a week at least.
     """
     length, day, least = len(history.stamps), history.short, least_known(history)
-    found: set[int] = set()
+    found: dict[int, int] = {}
     for band in bands:
         wanted = count if band.last <= WEEKLY_CYCLES * day else max(count // 2, 2)
         newest = max(length - band.last, min(least, length - (band.first + band.last + 1) // 2))
@@ -101,8 +102,9 @@ def origins(history: History, bands: Sequence[Band], count: int) -> list[int]:
         stride = int(np.clip(room // max(wanted - 1, 1) // day * day, day, max(history.long, day)))
         if length - band.last < least:
             newest = length - (band.first + band.last + 1) // 2
-        found |= {origin for k in range(wanted) if least <= (origin := newest - k * stride)}
-    return sorted(found)
+        reach = min(max(band.last, WEEKLY_CYCLES * day), bands[-1].last)
+        found |= {origin: max(reach, found.get(origin, 0)) for k in range(wanted) if least <= (origin := newest - k * stride)}
+    return dict(sorted(found.items()))
 
 
 def least_known(history: History) -> int:
@@ -110,10 +112,10 @@ def least_known(history: History) -> int:
     return max(2 * history.short, min(2 * history.long, len(history.stamps) // 2))
 
 
-def backtest(history: History, models: Mapping[str, Model], starts: Sequence[int], horizon: int, needs: Mapping[str, int] | None = None) -> Backtest:
-    """Let every model forecast from each of the origins; NaN where one is not yet itself although it now is (`needs`: steps of history by name)."""
+def backtest(history: History, models: Mapping[str, Model], starts: Mapping[int, int], needs: Mapping[str, int] | None = None) -> Backtest:
+    """Let every model forecast from each of the origins, so many steps; NaN where one is not yet itself but now is (`needs`: steps of history by name)."""
     folds = []
-    for origin in starts:
+    for origin, horizon in sorted(starts.items()):
         actual = history.measured[origin : origin + horizon]
         told = forecasts(history.until(origin), models, len(actual))
         unlike = [origin < (needs or {}).get(name, 0) <= len(history.stamps) for name in models]

@@ -6,7 +6,7 @@ decides from the backtest it is given, so the same function, given only what was
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,12 +71,12 @@ class Drawn:
         return licences(self.verdicts, self.bands, self.baselines, series)
 
 
-def learn(history: History, horizon: int, *, count: int = ORIGINS, models: Mapping[str, Model] | None = None, more: tuple[int, ...] = ()) -> Learned:
+def learn(history: History, horizon: int, *, count: int = ORIGINS, models: Mapping[str, Model] | None = None, more: Sequence[int] = ()) -> Learned:
     """Backtest the pool (or these models) from `count` origins for each band of horizons, and from those in `more`; forecast `horizon` steps from the end."""
     chosen = pool(history.seasons) if models is None else models
     bands = horizon_bands(history.step, horizon)
-    starts = sorted({*origins(history, bands, count), *more})
-    return Learned(history, bands, backtest(history, chosen, starts, horizon, needs(history.seasons)), forecasts(history, chosen, horizon))
+    starts = origins(history, bands, count) | dict.fromkeys(more, horizon)
+    return Learned(history, bands, backtest(history, chosen, starts, needs(history.seasons)), forecasts(history, chosen, horizon))
 
 
 def draw(learned: Learned) -> Drawn:

@@ -54,13 +54,21 @@ def weights_of(backtest: Backtest, bands: Sequence[Band], history: History) -> R
     """The blend's weights (models, bands, N) by what the backtest says at the end of the history; even ones where it says nothing."""
     if not backtest.folds:
         return np.full((len(backtest.models), len(bands), history.measured.shape[1]), 1.0 / len(backtest.models))
-    ages = np.array([(len(history.stamps) - fold.origin) / history.long for fold in backtest.folds])
-    return weights(backtest.errors(bands), backtest.looks(bands), ages)
+    return weights(backtest.errors(bands), backtest.looks(bands), _ages(backtest, history))
+
+
+def _ages(backtest: Backtest, history: History) -> Reals:
+    """How long ago each origin was, in long cycles."""
+    return np.array([(len(history.stamps) - fold.origin) / history.long for fold in backtest.folds])
 
 
 def left_out(backtest: Backtest, bands: Sequence[Band], history: History) -> list[Reals]:
     """The weights that each origin would have had without its own evidence, a (models, bands, N) for each."""
-    return [weights_of(backtest.without(place), bands, history) for place in range(len(backtest.folds))]
+    if len(backtest.folds) < 2:
+        return [weights_of(backtest.without(place), bands, history) for place in range(len(backtest.folds))]
+    errors, ages = backtest.errors(bands), _ages(backtest, history)
+    others = [backtest.without(place).looks(bands) for place in range(len(errors))]
+    return [weights(np.delete(errors, place, axis=0), looks, np.delete(ages, place)) for place, looks in enumerate(others)]
 
 
 def of_weights(backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[Band], history: History) -> Trials:

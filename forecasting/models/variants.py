@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from forecasting.models.baselines import fading
+from forecasting.models.baselines import fading, nan_median
 from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.history import History, Model, Reals, shared
 
@@ -44,13 +44,13 @@ def panel_prophet(variant: Variant) -> Model:
     """The model of a variant."""
 
     def model(history: History, steps: int) -> Reals:
-        scale = LogScales.of(history.measured) if variant.log else None
-        values = history.measured if scale is None else scale.log(history.measured)
-        curves = _curves(history, variant, values)
+        scale = shared(history, "log scales", lambda: LogScales.of(history.measured)) if variant.log else None
+        curves = _curves(history, variant, scale)
         found = extended(curves, history, steps, variant.trend)
         if variant.residuals:
-            missed = shared(history, ("residuals", variant.log, variant.order, variant.prior), lambda: values - curves.predict(history.stamps))
-            found = found + carried(missed, history, steps)
+            recent = history.stamps[-history.long :]
+            values = history.measured[-history.long :]
+            found = found + carried((values if scale is None else scale.log(values)) - curves.predict(recent), history, steps)
         return found if scale is None else scale.value(found)
 
     return model
@@ -58,21 +58,23 @@ def panel_prophet(variant: Variant) -> Model:
 
 def panel_quantiles(history: History, steps: int, levels: Sequence[float]) -> Reals:
     """The panel's Prophet with its own bands, (steps, N, levels): what its users know, before anything is calibrated."""
-    return _curves(history, Variant(), history.measured).quantiles(history.ahead(steps), levels)
+    return _curves(history, Variant(), None).quantiles(history.ahead(steps), levels)
 
 
-def _curves(history: History, variant: Variant, values: Reals) -> Curves:
-    return shared(history, ("curves", variant.log, variant.order, variant.prior), lambda: fit(history.stamps, values, _spec(history, variant)))
+def _curves(history: History, variant: Variant, scale: LogScales | None) -> Curves:
+    """The fit that a variant shares with others."""
+    key = ("curves", variant.log, variant.order, variant.prior)
+    return shared(history, key, lambda: fit(history.stamps, history.measured if scale is None else scale.log(history.measured), _spec(history, variant)))
 
 
 def extended(curves: Curves, history: History, steps: int, trend: Trend) -> Reals:
     """The fitted curve over the steps ahead, (steps, N), its trend as asked for."""
     ahead = history.ahead(steps)
-    found = np.asarray(curves.predict(ahead), dtype=float)
+    whole = shared(history, ("ahead", id(curves), steps), lambda: curves.predict(ahead))
     if trend == "free":
-        return found
-    last, free = np.asarray(curves.trend(history.stamps[-1:])), np.asarray(curves.trend(ahead))
-    return found - free + last + (_damped(free - last, history.short) if trend == "damped" else 0.0)
+        return whole
+    free, last = shared(history, ("trend", id(curves), steps), lambda: (curves.trend(ahead), curves.trend(history.stamps[-1:])))
+    return whole - free + last + (_damped(free - last, history.short) if trend == "damped" else 0.0)
 
 
 def _damped(rise: Reals, cycle: int) -> Reals:
@@ -82,7 +84,7 @@ def _damped(rise: Reals, cycle: int) -> Reals:
 
 
 def carried(missed: Reals, history: History, steps: int) -> Reals:
-    """What past residuals (T, N) add: half of those of the last short cycle, fading, and half of those of the last long one."""
+    """What the last residuals (rows, N) add: half of those of the last short cycle, fading, and half of those of the last long one."""
     rows = np.arange(steps)
     held = np.where(np.isnan(missed), 0.0, missed)
     found = CARRIED * _last(held, history.short)[rows % history.short] * fading(steps, RESIDUAL_CYCLES * history.short)[:, None]
@@ -113,8 +115,8 @@ class LogScales(NamedTuple):
     @classmethod
     def of(cls, values: Reals) -> LogScales:
         """The scales of a panel (T, N): the median of the values above zero; 1 for a series that has none."""
-        usual = np.array([np.median(held) if len(held := column[column > 0.0]) else 1.0 for column in values.T])
-        return cls(usual, np.fmax.reduce(values, axis=0, initial=0.0))
+        usual = nan_median(np.where(values > 0.0, values, np.nan))
+        return cls(np.where(np.isnan(usual), 1.0, usual), np.fmax.reduce(values, axis=0, initial=0.0))
 
     def log(self, values: Reals) -> Reals:
         """To the log scale; NaN stays NaN."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.models.baselines import cycles, fading_mean, levelled_median, nan_median, naive, rescaled_median, seasonal_median, seasonal_naive, short_median
+from forecasting.models.baselines import cycles, fading_mean, levelled_median, naive, nan_median, rescaled_median, seasonal_median, seasonal_naive, short_median
 from forecasting.models.pool import baselines, needs, pool
 from tests.forecasting.panels import SEASONS, demand, history
 

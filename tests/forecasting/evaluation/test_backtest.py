@@ -33,11 +33,20 @@ def test_bands_of_hours_days_and_steps() -> None:
     assert [(band.first, band.last) for band in horizon_bands(pd.Timedelta(days=7), 3)] == [(0, 1), (1, 3)]
 
 
+def test_each_origin_forecasts_to_the_end_of_the_band_that_asked_for_it_and_a_week_at_least() -> None:
+    known = History(pd.date_range("2026-01-05", periods=180 * 24, freq="h"), np.ones((180 * 24, 1)), (24, 168))
+    found = origins(known, horizon_bands(HOUR, 90 * 24), 8)
+    assert sorted(set(found.values())) == [168, 672, 2160]
+    assert all(origin + steps <= 180 * 24 for origin, steps in found.items() if steps > 168)
+    assert sum(steps == 2160 for steps in found.values()) == 4
+
+
 @pytest.mark.parametrize("length", [30, 50, 100, 400, 2000])
 def test_origins_leave_a_history_before_and_half_of_a_band_after_them(length: int) -> None:
     known = History(pd.date_range("2026-01-05", periods=length, freq="h"), np.ones((length, 1)), (24, 168))
     found = origins(known, horizon_bands(HOUR, 168), 8)
-    assert found == sorted(set(found))
+    assert list(found) == sorted(found)
+    assert set(found.values()) <= {168}
     assert all(origin >= 2 * 24 or origin * 2 >= length for origin in found)
     assert all(origin <= length - 12 for origin in found)
     assert length < 400 or len(found) >= 8
@@ -45,7 +54,7 @@ def test_origins_leave_a_history_before_and_half_of_a_band_after_them(length: in
 
 def test_a_fold_holds_forecasts_and_what_came() -> None:
     values = demand(200, 3)
-    found = backtest(history(values), {"copy": seasonal_naive(SHORT)}, [120, 190], 24)
+    found = backtest(history(values), {"copy": seasonal_naive(SHORT)}, {120: 24, 190: 24})
     assert [(fold.origin, fold.forecasts.shape, fold.actual.shape) for fold in found.folds] == [(120, (1, 24, 3), (24, 3)), (190, (1, 10, 3), (10, 3))]
     np.testing.assert_array_equal(found.folds[0].actual, values[120:144])
     errors = found.errors(horizon_bands(HOUR, 24))
@@ -56,7 +65,7 @@ def test_a_fold_holds_forecasts_and_what_came() -> None:
 
 def test_a_model_that_is_not_yet_itself_is_not_scored() -> None:
     values = demand(100, 1)
-    found = backtest(history(values), baselines(SEASONS), [20, 60], 12, needs(SEASONS))
+    found = backtest(history(values), baselines(SEASONS), {20: 12, 60: 12}, needs(SEASONS))
     errors = found.errors(horizon_bands(HOUR, 12))[:, :, 0, 0]
     names = list(baselines(SEASONS))
     assert np.isnan(errors[0]).tolist() == [name != f"seasonal-naive-{SHORT}" for name in names]
@@ -65,8 +74,8 @@ def test_a_model_that_is_not_yet_itself_is_not_scored() -> None:
 
 def test_no_model_of_the_pool_sees_what_came_after_its_origin() -> None:
     values, models = demand(220, 2), pool(SEASONS)
-    honest = backtest(history(values), models, [100, 150], 30, needs(SEASONS))
-    blinded = backtest(history(corrupted(values, 150)), models, [100, 150], 30, needs(SEASONS))
+    honest = backtest(history(values), models, {100: 30, 150: 30}, needs(SEASONS))
+    blinded = backtest(history(corrupted(values, 150)), models, {100: 30, 150: 30}, needs(SEASONS))
     for one, other in zip(honest.folds, blinded.folds, strict=True):
         np.testing.assert_array_equal(one.forecasts, other.forecasts)
 
@@ -85,20 +94,22 @@ def test_nothing_that_is_drawn_at_an_origin_sees_what_came_after_it() -> None:
 
 def test_what_was_known_at_an_origin_is_cut_to_it() -> None:
     values = demand(200, 1)
-    found = backtest(history(values), baselines(SEASONS), [100, 120, 150], 40).known_at(150)
+    found = backtest(history(values), baselines(SEASONS), dict.fromkeys([100, 120, 150], 40)).known_at(150)
     assert [(fold.origin, len(fold.actual), fold.forecasts.shape[1]) for fold in found.folds] == [(100, 40, 40), (120, 30, 30)]
 
 
 def test_looks_count_disjoint_views_of_a_band() -> None:
     values, bands = demand(300, 1), horizon_bands(HOUR, 24)
-    apart, together = (backtest(history(values), baselines(SEASONS), starts, 24).looks(bands)[0] for starts in ([100, 150, 200], [100, 106, 112]))
+    apart, together = (
+        backtest(history(values), baselines(SEASONS), dict.fromkeys(starts, 24)).looks(bands)[0] for starts in ([100, 150, 200], [100, 106, 112])
+    )
     assert (apart, together) == (3.0, 1.5)
 
 
 def test_an_origin_left_out_does_not_weigh_on_its_own_residual() -> None:
     values, bands = demand(300, 2), horizon_bands(HOUR, 24)
     known = history(values)
-    found = backtest(known, baselines(SEASONS), [150, 200, 250], 24)
+    found = backtest(known, baselines(SEASONS), dict.fromkeys([150, 200, 250], 24))
     absurd = found.folds[1]._replace(actual=found.folds[1].actual * 1e6)
     other = Backtest(found.models, (found.folds[0], absurd, found.folds[2]))
     told = [of_weights(one, left_out(one, bands, known), bands, known).forecasts for one in (found, other)]
@@ -109,7 +120,7 @@ def test_an_origin_left_out_does_not_weigh_on_its_own_residual() -> None:
 def test_weights_pass_gently_from_band_to_band_and_sum_to_one() -> None:
     values, bands = demand(700, 2), horizon_bands(HOUR, 60)
     known = history(values)
-    share = weights_of(backtest(known, baselines(SEASONS), [400, 500, 600], 60), bands, known)
+    share = weights_of(backtest(known, baselines(SEASONS), dict.fromkeys([400, 500, 600], 60)), bands, known)
     steps = by_step(share, bands, SHORT)
     np.testing.assert_allclose(steps.sum(axis=0), 1.0)
     np.testing.assert_array_equal(steps[:, 0], share[:, 0])

@@ -17,7 +17,7 @@ def judged(blend: float, copy: float, median: float, origins: int = 8, series: i
     rng = np.random.default_rng(seed)
     wobble = np.exp(spread * rng.normal(size=(3, origins, 2, series)))
     errors = np.array([blend, copy, median])[:, None, None, None] * wobble
-    found = verdicts(errors[0], np.stack(errors[1:], axis=1), np.array([float(origins), float(origins)]), default=1)
+    found = verdicts(errors[0], np.stack([errors[1], errors[2]], axis=1), np.array([float(origins), float(origins)]), default=1)
     return licences(found, BANDS, NAMES, 0)
 
 
