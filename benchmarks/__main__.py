@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "pages": ("--lake", str(BENCH / "demo"), "--large", str(BENCH / "large")),
     "engine": (),
     "refresh": (),
+    "accuracy": (),
     "weekly": ("--lake", str(BENCH / "demo")),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}

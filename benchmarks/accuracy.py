@@ -8,7 +8,12 @@ One JSON line for each data set, part and model: MASE, WAPE, sMAPE, OWA, coverag
 Membership of the pool, powers, margins and bands were chosen on the part `chosen` and are to be judged on the part `reported`:
 abilene: ingress of the nodes / their egress, the last 7, 5, 4 and 3 days of 14 held back; p2p_live: the third and second week from the end / the last week
 (p2p_live_busy: of the regions that are seldom idle); zabbix_link: the weeks 7 to 12 from the end / the last 6; worldcup98: the week before the last / the
-last; m4_hourly: every other series, from the first / from the second. All hourly means, seasons of a day and a week, MASE scaled by the day as in M4. Everything is fitted anew at each origin.
+last; m4_hourly: every other series, from the first / from the second, and all. Hourly means, seasons of a day and a week, MASE scaled by the day as in M4.
+Everything is fitted anew at each origin. One rule came after both parts had been seen: that the best baseline, too, is judged without hindsight.
+
+Measured (chosen / reported): what is drawn over Prophet: abilene 0.34 / 0.40, p2p_live 0.81 / 0.79 (busy 0.78 / 0.75), zabbix_link 0.33 / 0.52, worldcup98
+0.32 / 0.77; over the best baseline: 0.92 / 0.98, 0.96 / 0.95 (busy 0.97 / 0.97), 1.00 / 1.22, 1.00 / 0.93; M4's OWA 0.446 / 0.486, all 207 series 0.459.
+In the 95 % band: abilene 0.959 / 0.925, p2p_live 0.953 / 0.940, zabbix_link 0.988 / 0.907, worldcup98 1.000 / 0.887, M4 0.930 / 0.946 (docs/models.md).
 """
 
 from __future__ import annotations
@@ -60,6 +65,8 @@ def main() -> None:
     parser.add_argument("--without-prophet", action="store_true", help="leave the slow one out")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    if not options.datasets.is_dir():
+        sys.exit(f"no real data sets at {options.datasets}; name their folder with --datasets")
     models = [*default_models(SEASONS), *([] if options.without_prophet else [PROPHET])]
     with ExitStack() as stack:
         executor = None if options.without_prophet else stack.enter_context(pool(options.workers))
@@ -121,7 +128,8 @@ def p2p_live(datasets: Path) -> Iterator[Held]:
     """Received and sent traffic and viewers of every region; an absent row on a present day is zero, as the data sets' README says."""
     rows = pd.read_parquet(datasets / "p2p_live" / "by_country_5min.parquet")
     columns = ["p2p_in_gbps", "p2p_out_gbps", "active_receivers"]
-    wide = pd.concat({name: rows.pivot_table(index="ts", columns="region", values=name, observed=True).fillna(0.0) for name in columns}, axis="columns")
+    grids = {name: rows.pivot_table(index="ts", columns="region", values=name, observed=True).fillna(0.0) for name in columns}
+    wide = pd.concat(grids, axis="columns", sort=True)
     wide.columns = [" ".join(map(str, column)) for column in wide.columns]
     return weekly("p2p_live", wide.resample("h").mean(), chosen=(3, 2), reported=(1,))
 

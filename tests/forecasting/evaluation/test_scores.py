@@ -1,0 +1,65 @@
+"""The leaderboard's rows against loops that say the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.evaluation.expect import Drawn, Learned, draw, learn
+from forecasting.evaluation.metrics import seasonal_scale
+from forecasting.evaluation.scores import COLUMNS, QUANTILE_LEVELS, held_out_quantiles, scores
+from forecasting.models.pool import pool
+from tests.forecasting.panels import SEASONS, demand, history
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[Learned, Drawn, pd.DataFrame]:
+    """A panel of three series and its leaderboard."""
+    learned = learn(history(demand(300, 3)), 48)
+    drawn = draw(learned)
+    return learned, drawn, scores(learned, drawn)
+
+
+def test_every_model_is_scored_on_every_series_and_band(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+    _, drawn, found = both
+    assert found.columns.tolist() == COLUMNS
+    assert set(found["model"]) == {*pool(SEASONS), "blend", "licensed"}
+    assert found.groupby(["model", "horizon", "score"]).size().eq(3).all()
+    assert set(found["horizon"]) == {band.name for band in drawn.bands}
+    assert found["value"].notna().all()
+    assert not found.duplicated(["series", "model", "horizon", "score"]).any()
+
+
+def test_a_models_error_is_the_mean_over_its_origins(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+    learned, _, found = both
+    place, scale = learned.backtest.models.index("seasonal-median"), seasonal_scale(learned.history.measured, SEASONS[0])[1]
+    each = [np.abs(fold.forecasts[place, :24, 1] - fold.actual[:24, 1]).mean() / scale for fold in learned.backtest.folds if len(fold.actual) >= 12]
+    row = found[(found["series"] == 1) & (found["model"] == "seasonal-median") & (found["horizon"] == "0-24 h") & (found["score"] == "mase")]
+    assert row["value"].item() == pytest.approx(np.mean(each), rel=1e-5)
+    assert row["origins"].item() == len(each)
+
+
+def test_the_bands_that_other_origins_give_cover_about_what_they_say(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+    _, _, found = both
+    usual = found[found["model"] == "licensed"].groupby("score")["value"].mean()
+    assert usual["coverage_80"] == pytest.approx(0.8, abs=0.1)
+    assert usual["coverage_95"] == pytest.approx(0.95, abs=0.05)
+
+
+def test_an_origins_own_residuals_do_not_widen_its_band(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+    learned, drawn, _ = both
+    absurd = drawn.trials.actual.copy()
+    absurd[2] *= 1e3
+    honest, other = (held_out_quantiles(drawn.trials._replace(actual=actual), learned.history) for actual in (drawn.trials.actual, absurd))
+    np.testing.assert_array_equal(honest[2], other[2])
+    assert np.nanmax(other[3] - honest[3]) > 0.0
+
+
+def test_levels_of_the_quantiles() -> None:
+    np.testing.assert_allclose(QUANTILE_LEVELS, [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
+
+
+def test_a_history_without_origins_has_no_leaderboard() -> None:
+    learned = learn(history(demand(10, 2)), 24)
+    assert scores(learned, draw(learned)).empty
