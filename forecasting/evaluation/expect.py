@@ -17,7 +17,7 @@ from forecasting.evaluation.conformal import half_widths, quantiles
 from forecasting.evaluation.licence import Licence, Verdict, licences, verdicts
 from forecasting.evaluation.trials import Trials, forecast_of, left_out, of_model, of_weights, weights_of
 from forecasting.models.history import History, Model, Reals
-from forecasting.models.pool import baselines, needs, pool
+from forecasting.models.pool import PANEL, baselines, needs, pool
 
 # Origins for each band of horizons; eight let the best models decide (docs/models.md).
 ORIGINS = 8
@@ -123,6 +123,18 @@ def model_quantiles(learned: Learned, name: str) -> tuple[Reals, Reals]:
     point = learned.ahead[place].astype(float)
     half = half_widths(point, of_model(learned.backtest, place, len(point)), learned.history)
     return point, quantiles(point, half, lower_bound(learned.history))
+
+
+def best_baseline(learned: Learned, drawn: Drawn) -> Reals:
+    """The best baseline of each series and band, (H, N), to be shown beside what is drawn."""
+    told = learned.ahead[[learned.backtest.models.index(name) for name in drawn.baselines]].astype(float)
+    series = np.arange(told.shape[2])
+    return np.concatenate([told[verdict.baseline, band.first : band.last, series].T for verdict, band in zip(drawn.verdicts, drawn.bands, strict=True)])
+
+
+def prophet_curve(learned: Learned) -> Reals:
+    """Panel Prophet with its trend, (H, N), to be shown beside what is drawn."""
+    return learned.ahead[learned.backtest.models.index(PANEL)].astype(float)
 
 
 def stamps_ahead(learned: Learned) -> pd.DatetimeIndex:

@@ -23,9 +23,9 @@ QUANTILE_LEVELS = (*sorted((1.0 - level) / 2.0 for level in LEVELS), 0.5, *((1.0
 
 
 def scores(learned: Learned, drawn: Drawn) -> pd.DataFrame:
-    """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; for what is drawn also coverage, pinball loss and MSIS of its bands.
+    """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of what is drawn also coverage, pinball loss and MSIS of its bands.
 
-    Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those that the other origins would have given.
+    Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those that the other origins give.
     """
     history, horizon = learned.history, learned.ahead.shape[1]
     scale = metrics.seasonal_scale(history.measured, history.short)

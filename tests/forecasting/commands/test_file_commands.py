@@ -92,6 +92,7 @@ def test_row_numbers_stand_for_times_and_ragged_series_end_where_they_end(write:
     assert pd.read_csv(out).groupby("series_id")["t"].apply(list).to_dict() == {"a": [160, 161, 162], "b": [130, 131, 132]}
 
 
+@pytest.mark.slow
 def test_prophet_itself_may_be_asked_for(write: Write, tmp_path: Path) -> None:
     report = backtested(tmp_path, "--panel", str(write(long(series=1))), "--horizon", "6", "--origins", "1", "--models", "prophet", "--workers", "1")
     row = report["models"][1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecasting.evaluation import metrics
-from forecasting.evaluation.expect import Drawn, draw, learn, model_quantiles, stamps_ahead
+from forecasting.evaluation.expect import Drawn, best_baseline, draw, learn, model_quantiles, prophet_curve, stamps_ahead
 from forecasting.evaluation.licence import BLEND
 from tests.forecasting.panels import SEASONS, awkward, demand, history
 
@@ -105,6 +105,16 @@ def test_a_short_history_is_forecast_by_the_unproven_default_with_bands(steps: i
 def test_a_panel_needs_no_two_seasons(seasons: tuple[int, ...]) -> None:
     found = draw(learn(history(demand(150, 2, seasons=(7,)), seasons), 14))
     assert np.isfinite(found.quantiles).all()
+
+
+def test_the_best_baseline_and_prophet_stand_beside_what_is_drawn() -> None:
+    learned = learn(history(demand(STEPS, 3)), HORIZON)
+    found = draw(learned)
+    beside = best_baseline(learned, found)
+    for band, licence in zip(found.bands, found.licences(1), strict=True):
+        expected = learned.ahead[learned.backtest.models.index(licence.baseline), band.first : band.last, 1]
+        np.testing.assert_array_equal(beside[band.first : band.last, 1], expected)
+    np.testing.assert_array_equal(prophet_curve(learned), learned.ahead[learned.backtest.models.index("panel")])
 
 
 def test_any_model_has_bands_of_its_own_trials() -> None:
