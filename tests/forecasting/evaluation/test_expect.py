@@ -107,6 +107,14 @@ def test_a_panel_needs_no_two_seasons(seasons: tuple[int, ...]) -> None:
     assert np.isfinite(found.quantiles).all()
 
 
+def test_every_earlier_origin_can_be_drawn_as_it_would_have_been() -> None:
+    learned = learn(history(demand(STEPS, 2)), HORIZON)
+    for fold in learned.backtest.folds:
+        replayed = draw(learned.at(fold))
+        assert replayed.quantiles.shape == (fold.forecasts.shape[1], 2, 7)
+        assert np.isfinite(replayed.quantiles).all()
+
+
 def test_the_best_baseline_and_prophet_stand_beside_what_is_drawn() -> None:
     learned = learn(history(demand(STEPS, 3)), HORIZON)
     found = draw(learned)
