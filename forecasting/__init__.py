@@ -1,1 +1,1 @@
-"""What we expect: frames in, frames out, and one composition root that publishes a run."""
+"""What we expect: frames in, frames out, one composition root that publishes a run, and commands on the series of a file."""

@@ -45,9 +45,9 @@ class Backtest(NamedTuple):
     models: tuple[str, ...]
     folds: tuple[Fold, ...]
 
-    def known_at(self, origin: int) -> Backtest:
-        """What of it was known when only `origin` steps were."""
-        cut = [(fold, min(origin - fold.origin, len(fold.actual))) for fold in self.folds if fold.origin < origin]
+    def known_at(self, origin: int, reach: int) -> Backtest:
+        """What of it was known when only `origin` steps were, to `reach` steps ahead."""
+        cut = [(fold, min(origin - fold.origin, len(fold.actual), reach)) for fold in self.folds if fold.origin < origin]
         return Backtest(self.models, tuple(Fold(fold.origin, fold.forecasts[:, :left], fold.actual[:left]) for fold, left in cut))
 
     def errors(self, bands: Sequence[Band]) -> Reals:

@@ -40,8 +40,10 @@ class Learned:
         return Fold(len(self.history.stamps), self.ahead, np.full(self.ahead.shape[1:], np.nan))
 
     def at(self, fold: Fold) -> Learned:
-        """What was known at an earlier origin."""
-        return Learned(self.history.until(fold.origin), self.bands, self.backtest.known_at(fold.origin), fold.forecasts)
+        """What was known at an earlier origin, as far ahead as was forecast there."""
+        reach = fold.forecasts.shape[1]
+        bands = horizon_bands(self.history.step, reach)
+        return Learned(self.history.until(fold.origin), bands, self.backtest.known_at(fold.origin, reach), fold.forecasts)
 
 
 @dataclass(frozen=True, slots=True)

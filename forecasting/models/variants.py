@@ -70,12 +70,13 @@ def _curves(history: History, variant: Variant, scale: LogScales | None) -> Curv
 
 def extended(curves: Curves, history: History, steps: int, trend: Trend) -> Reals:
     """The fitted curve over the steps ahead, (steps, N), its trend as asked for."""
-    ahead, now = history.clock(history.ahead(steps)), history.clock(history.stamps[-1:])
-    whole = shared(history, ("ahead", id(curves), steps), lambda: curves.predict(ahead))
+    parts = shared(history, ("ahead", id(curves), steps), lambda: curves.components(history.clock(history.ahead(steps))))
+    free = parts["trend"]
+    shape = shared(history, ("shape", id(curves), steps), lambda: sum((part for name, part in parts.items() if name != "trend"), np.zeros_like(free)))
     if trend == "free":
-        return whole
-    free, last = shared(history, ("trend", id(curves), steps), lambda: (curves.trend(ahead), curves.trend(now)))
-    return whole - free + last + (_damped(free - last, history.short) if trend == "damped" else 0.0)
+        return free + shape
+    last = curves.trend(history.clock(history.stamps[-1:]))
+    return shape + last + (_damped(free - last, history.short) if trend == "damped" else 0.0)
 
 
 def _damped(rise: Reals, cycle: int) -> Reals:

@@ -94,8 +94,8 @@ def test_nothing_that_is_drawn_at_an_origin_sees_what_came_after_it() -> None:
 
 def test_what_was_known_at_an_origin_is_cut_to_it() -> None:
     values = demand(200, 1)
-    found = backtest(history(values), baselines(SEASONS), dict.fromkeys([100, 120, 150], 40)).known_at(150)
-    assert [(fold.origin, len(fold.actual), fold.forecasts.shape[1]) for fold in found.folds] == [(100, 40, 40), (120, 30, 30)]
+    found = backtest(history(values), baselines(SEASONS), dict.fromkeys([100, 120, 150], 40)).known_at(150, 35)
+    assert [(fold.origin, len(fold.actual), fold.forecasts.shape[1]) for fold in found.folds] == [(100, 35, 35), (120, 30, 30)]
 
 
 def test_looks_count_disjoint_views_of_a_band() -> None:

