@@ -41,6 +41,7 @@ ANSWERS_KEPT = 512
 
 MEASURED = ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "capacity", "snapshots")
 PUBLISHED = ("runs", "forecasts", "bands", "fits")
+TESTED = ("runs", "backtests", "telemetry_1h")
 
 
 def lake_url() -> str:
@@ -155,6 +156,61 @@ def bands(pin: Pin, series: Series, start: datetime, end: datetime, scope: Scope
 def fit(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> Fit | None:
     """What became of a series in the newest run."""
     return _answer(queries.fit, PUBLISHED, pin, scope, series=series)
+
+
+def licence(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """Which model is drawn for a series at each horizon, and why."""
+    return _answer(queries.licence, ("runs", "licences"), pin, scope, series=series)
+
+
+def licences(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """The licences of all series."""
+    return _answer(queries.licences, ("runs", "licences"), pin, scope)
+
+
+def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """How every model did for a series."""
+    return _answer(queries.scores, ("runs", "scores"), pin, scope, series=series)
+
+
+def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """How often the intervals and peak quantiles of all series held."""
+    return _answer(queries.calibration, ("runs", "scores"), pin, scope)
+
+
+def coverage(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """How often the intervals of a series held at each past origin."""
+    return _answer(queries.coverage, TESTED, pin, scope, series=series)
+
+
+def backtest(pin: Pin, series: Series, origin: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What one past origin would have forecast, and what came."""
+    return _answer(queries.backtest, TESTED, pin, scope, series=series, origin=origin)
+
+
+def residuals(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What came less what was expected, over all backtests of a series."""
+    return _answer(queries.residuals, TESTED, pin, scope, series=series)
+
+
+def peaks(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """Quantiles of the peak of each coming week."""
+    return _answer(queries.peaks, ("runs", "peaks"), pin, scope, series=series)
+
+
+def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """The backtest error of a series from run to run."""
+    return _answer(queries.drift, ("runs", "scores"), pin, scope, series=series)
+
+
+def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What earlier runs published for a series against what has come since."""
+    return _answer(queries.hindsight, MEASURED + PUBLISHED, pin, scope, series=series)
+
+
+def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """The scores of two runs side by side."""
+    return _answer(queries.run_against_run, ("runs", "scores"), pin, scope, run=run, against=against, series=series)
 
 
 def completeness(pin: Pin, days: int, scope: Scope = EVERYTHING) -> pd.DataFrame:
