@@ -27,9 +27,13 @@ from data.queries import Counts, Extent, Fit, Run
 from data.queries.headline import count
 from data.queries.series import Grain
 from data.schema import TABLES
+from forecasting.models import refit as refitting
+from forecasting.models.engine import HORIZON
+from forecasting.models.panel import Panel
+from forecasting.models.refit import Refit, Wish
 
 # What the pages know of the lake beside the answers.
-__all__ = ["EVERYTHING", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Run", "Scope", "Series"]
+__all__ = ["EVERYTHING", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Refit", "Run", "Scope", "Series", "Wish"]
 
 Answer = TypeVar("Answer")
 
@@ -211,6 +215,32 @@ def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
 def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """The scores of two runs side by side."""
     return _answer(queries.run_against_run, ("runs", "scores"), pin, scope, run=run, against=against, series=series)
+
+
+def usual(pin: Pin, metric: str, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What each site usually carries."""
+    return _answer(queries.usual, ("sites", "telemetry_1d"), pin, scope, metric=metric)
+
+
+def refit(pin: Pin, series: Series, wish: Wish, scope: Scope = EVERYTHING) -> Refit | None:
+    """A series fitted anew with other settings, unpublished; None where there is no telemetry."""
+    return _answer(_refit, (*MEASURED, "events"), pin, scope, series=series, wish=wish)
+
+
+def _refit(pin: Pin, scope: Scope, series: Series, wish: Wish) -> Refit | None:
+    panel = _answer(_panel, (*MEASURED, "events"), pin, scope, series=series)
+    return None if panel is None else refitting.refit(panel, series, wish)
+
+
+def _panel(pin: Pin, scope: Scope, series: Series) -> Panel | None:
+    """All that a refit reads, so that another setting asks the lake for nothing."""
+    held = extent(pin, scope)
+    if held is None:
+        return None
+    hours = queries.history(pin, series.level, series.key, (series.metric,), held.first, held.now, "1h", scope)
+    known = queries.events(pin, series.level, series.key, held.first, held.now + HORIZON, scope)
+    values = hours.rename(columns={f"{series.metric}_mean": "value"})[["ts", "value", "completeness"]]
+    return refitting.panel_of_one(series, values, known, usual(pin, series.metric, scope), held.now)
 
 
 def completeness(pin: Pin, days: int, scope: Scope = EVERYTHING) -> pd.DataFrame:

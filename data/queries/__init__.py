@@ -18,11 +18,13 @@ from data.queries.series import capacity_steps, events, history
 from data.queries.side_by_side import site_series
 from data.queries.sites import sites_now
 from data.queries.state_of_data import completeness, freshness, quarantined, snapshots, table_versions
+from data.queries.usual import usual
 from data.queries.weekly import weekly
 
 __all__ = [
     "Counts", "Extent", "Fit", "Futures", "Run",
     "backtest", "bands", "calibration", "capacity_steps", "catalogue", "completeness", "counts", "coverage", "drift", "events", "extent", "fit",
     "flows_at", "forecast", "freshness", "futures", "gaps", "headline", "hindsight", "history", "latest_run", "licence", "licences", "map_at", "peaks",
-    "quarantined", "residuals", "run_against_run", "runs", "scores", "search_index", "site_series", "sites_now", "snapshots", "table_versions", "weekly",
+    "quarantined", "residuals", "run_against_run", "runs", "scores", "search_index", "site_series", "sites_now", "snapshots", "table_versions", "usual",
+    "weekly",
 ]  # fmt: skip
