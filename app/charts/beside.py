@@ -47,7 +47,7 @@ def curves(beside: pd.DataFrame, zone: str, unit: Unit, palette: Palette) -> Ite
     """A thin line for each curve, in grey: what is drawn in colour is what a run licensed."""
     for column in shown(beside):
         few = drawable(beside[["ts", column]], [column], 2 * CONTEXT_POINTS)
-        line = {"color": colour_of(column, palette), "width": 1.5, "dash": CURVES[column].dash}
+        line = {"color": colour_of(column, palette), "width": 1.3, "dash": CURVES[column].dash}
         words = {"name": CURVES[column].name, "hovertemplate": f"{CURVES[column].name} %{{y:.3~r}} {unit.word}<extra></extra>"}
         yield {"type": "scatter", "mode": "lines", "line": line, "connectgaps": False} | words | times(few, zone) | {"y": values(few[column], unit)}
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from app.charts.axes import Trace, times, values
 from app.charts.panels import End, Panel
-from app.charts.plain import above, layout, upright
+from app.charts.plain import above, layout, names_axis, upright
 from app.theme import PALETTES, Palette, Scheme, Unit, hue, label, meaning, percent
 
 PERCENT = Unit(100.0, "%")
@@ -22,6 +22,8 @@ SYMBOLS = {0.5: "circle", 0.8: "triangle-up", 0.9: "diamond", 0.95: "square"}
 ROW, LEFT = 26, 84
 # The axis reaches down to here at least, so that a point or two about the nominal share do not look like a fall.
 LEAST_BOTTOM = 0.5
+# Rows between marks that would lie on each other, with the reach of chance about them.
+APART = 0.32
 # Two standard errors either way: about 95 %.
 Z = 1.96
 
@@ -96,18 +98,24 @@ def calibration_chart(spec: CalibrationChart) -> go.Figure:
     palette = PALETTES[spec.scheme]
     horizons, shares = list(dict.fromkeys(spec.rows["horizon"])), sorted(set(spec.rows["nominal"]))
     base = layout(spec.title, spec.subtitle, plot=ROW * max(len(horizons), 3) + 10, left=LEFT, scheme=spec.scheme, right=24)
-    lowest = float(np.nanmin([spec.rows["observed"].min(), *shares])) if len(spec.rows) else 0.0
     names = [label(name, 14) for name in horizons]
     axes = {
-        "xaxis": {"range": [max(0.0, 100 * lowest - 8), 103], "ticksuffix": " %", "fixedrange": True, "nticks": 6},
-        "yaxis": {"range": [max(len(names), 3) - 0.4, -0.6], "tickvals": list(range(len(names))), "ticktext": names, "fixedrange": True},
+        "xaxis": {"range": [max(0.0, 100 * _lowest(spec) - 8), 103], "ticksuffix": " %", "fixedrange": True, "nticks": 6},
+        "yaxis": names_axis(names, 3) | {"showgrid": True},
         "shapes": [upright(100 * share, palette, colour=palette.words["capacity"]) for share in shares],
         "annotations": [*base["annotations"], *(above(100 * share, percent(share), palette, palette.words["capacity"]) for share in shares)],
     }
-    return go.Figure({"data": [_marks(spec, share, horizons) for share in shares], "layout": base | axes})
+    apart = {share: APART * (at - (len(shares) - 1) / 2) if spec.counted else 0.0 for at, share in enumerate(shares)}
+    return go.Figure({"data": [_marks(spec, share, horizons, apart[share]) for share in shares], "layout": base | axes})
 
 
-def _marks(spec: CalibrationChart, share: float, horizons: list[str]) -> Trace:
+def _lowest(spec: CalibrationChart) -> float:
+    """The least share that is drawn, the reach of chance included."""
+    low, _ = wilson(spec.rows["observed"].to_numpy(dtype=float), spec.rows["origins"].to_numpy(dtype=float))
+    return float(np.nanmin([*(low if spec.counted else spec.rows["observed"]), *spec.rows["nominal"]], initial=1.0))
+
+
+def _marks(spec: CalibrationChart, share: float, horizons: list[str], shift: float) -> Trace:
     rows = spec.rows[spec.rows["nominal"] == share]
     observed = 100 * rows["observed"].to_numpy(dtype=float)
     colour = hue(spec.metric, spec.scheme)
@@ -117,7 +125,7 @@ def _marks(spec: CalibrationChart, share: float, horizons: list[str]) -> Trace:
     ]
     chance = {"error_x": _chance(rows, observed) | {"color": colour, "thickness": 1, "width": 3}} if spec.counted else {}
     return chance | {
-        "type": "scatter", "mode": "markers", "name": f"{percent(share)}", "x": observed, "y": [horizons.index(name) for name in rows["horizon"]],
+        "type": "scatter", "mode": "markers", "name": f"{percent(share)}", "x": observed, "y": [horizons.index(name) + shift for name in rows["horizon"]],
         "marker": {"symbol": SYMBOLS.get(share, "circle"), "size": 10, "color": colour}, "hovertext": texts, "hoverinfo": "text",
     }  # fmt: skip
 

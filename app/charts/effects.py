@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.plain import layout, level
+from app.charts.plain import layout, level, names_axis
 from app.charts.residuals import DAYS, week_axis
 from app.theme import PALETTES, Scheme, hue, label, percent
 
@@ -59,6 +59,6 @@ def events_chart(events: pd.DataFrame, *, metric: str, scheme: Scheme) -> go.Fig
     names = [label(kind, 14) for kind in rows["kind"]]
     axes = {
         "xaxis": {"range": [low - 0.1 * span, high + 0.8 * span], "ticksuffix": " %", "nticks": 4, "fixedrange": True},
-        "yaxis": {"range": [max(len(names), 3) - 0.5, -0.5], "tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "fixedrange": True},
+        "yaxis": names_axis(names, 3),
     }
     return go.Figure({"data": [bars], "layout": base | axes})

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.plain import above, layout, upright
+from app.charts.plain import above, layout, names_axis, upright
 from app.theme import PALETTES, Scheme, hue, label, percent, significant
 
 ROW, LEFT = 24, 172
+# The model of `scores` that stands for what the licence would have drawn at each origin.
+AS_DRAWN = "licensed"
 BEST, DRAWN, BASELINE = "\u2605 best", "\u25a0 drawn", "\u25cb best baseline"
 SCORES = {
     "mase": "MASE", "wape": "WAPE", "bias": "Bias", "pinball": "Pinball loss", "coverage_50": "50 % coverage", "coverage_80": "80 % coverage",
@@ -62,10 +64,19 @@ def written(score: str, value: float) -> str:
     return percent(value) if score in SHARES else significant(value)
 
 
-def marks(spec: Leaderboard, place: int, model: str) -> str:
-    """What is said of a model beside its bar."""
-    said = [BEST] * (place == 0) + [DRAWN] * (model == spec.drawn) + [BASELINE] * (model == spec.baseline)
-    return "  ".join(said)
+def is_drawn(spec: Leaderboard, model: str) -> bool:
+    """Whether a row is what the licence draws: under its own name, or as what was drawn at each origin, before the next was known."""
+    return model in (spec.drawn, AS_DRAWN)
+
+
+def marks(spec: Leaderboard, rows: pd.DataFrame) -> list[str]:
+    """What is said of each model beside its bar; the best is one that could be drawn, not what was."""
+    candidates = rows.index[rows["model"] != AS_DRAWN]
+    best = candidates[0] if len(candidates) else None
+    return [
+        "  ".join([BEST] * (at == best) + [DRAWN] * is_drawn(spec, model) + [BASELINE] * (model == spec.baseline))
+        for at, model in zip(rows.index, rows["model"], strict=True)
+    ]
 
 
 def leaderboard(spec: Leaderboard) -> go.Figure:
@@ -74,8 +85,8 @@ def leaderboard(spec: Leaderboard) -> go.Figure:
     factor = 100.0 if spec.score in SHARES else 1.0
     subtitle = f"{SCORES.get(spec.score, spec.score)}, {_origins(rows)}"
     base = layout(f"{spec.horizon} ahead", subtitle, plot=ROW * max(len(rows), 2), left=LEFT, scheme=spec.scheme)
-    texts = [f"{written(spec.score, value)}  {marks(spec, at, model)}" for at, (model, value) in enumerate(zip(rows["model"], rows["value"], strict=True))]
-    colours = [hue(spec.metric, spec.scheme) if model == spec.drawn else palette.context for model in rows["model"]]
+    texts = [f"{written(spec.score, value)}  {said}" for value, said in zip(rows["value"], marks(spec, rows), strict=True)]
+    colours = [hue(spec.metric, spec.scheme) if is_drawn(spec, model) else palette.context for model in rows["model"]]
     bars = {
         "type": "bar", "orientation": "h", "y": np.arange(len(rows)), "x": rows["value"].to_numpy(dtype=float) * factor, "text": texts,
         "textposition": "outside", "cliponaxis": False, "marker": {"color": colours}, "textfont": {"size": 12, "color": palette.ink},
@@ -96,7 +107,7 @@ def _axes(rows: pd.DataFrame, factor: float) -> dict[str, Any]:
     names = [label(model, 26) for model in rows["model"]]
     return {
         "xaxis": {"range": [1.1 * low, high + 0.62 * span], "fixedrange": True, "zeroline": True, "nticks": 5, "ticksuffix": " %" if factor != 1.0 else ""},
-        "yaxis": {"range": [max(len(rows), 2) - 0.5, -0.5], "tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "fixedrange": True},
+        "yaxis": names_axis(names, 2),
     }
 
 

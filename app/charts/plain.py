@@ -7,7 +7,9 @@ from typing import Any
 from app.charts.marks import Note
 from app.theme import PALETTES, Palette, Scheme, label, template
 
-HEADER, BELOW, RIGHT = 52, 34, 16
+HEADER, BELOW, RIGHT = 62, 34, 16
+# Room between a name at the left and what it names, in px.
+STANDOFF = 6
 
 
 def layout(title: str, subtitle: str, *, plot: int, left: int, scheme: Scheme, right: int = RIGHT) -> dict[str, Any]:
@@ -27,6 +29,12 @@ def heading(title: str, subtitle: str, left: int, palette: Palette) -> list[Note
     ]
 
 
+def names_axis(names: list[str], least: int) -> dict[str, Any]:
+    """The y axis of rows with names, the first on top, and as high as `least` rows."""
+    shown = {"tickvals": list(range(len(names))), "ticktext": names, "ticklabelstandoff": STANDOFF, "showgrid": False, "fixedrange": True}
+    return {"range": [max(len(names), least) - 0.5, -0.5]} | shown
+
+
 def level(y: float, palette: Palette) -> dict[str, Any]:
     """A thin line across the plot at a value of y."""
     return {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": {"color": palette.muted, "width": 1}}
@@ -35,7 +43,7 @@ def level(y: float, palette: Palette) -> dict[str, Any]:
 def upright(x: float, palette: Palette, *, dash: str = "dot", colour: str = "") -> dict[str, Any]:
     """A thin line across the plot at a value of x."""
     line = {"color": colour or palette.muted, "width": 1, "dash": dash}
-    return {"type": "line", "xref": "x", "yref": "y domain", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
+    return {"type": "line", "xref": "x", "yref": "y domain", "x0": x, "x1": x, "y0": 0, "y1": 1, "layer": "below", "line": line}
 
 
 def above(x: float, text: str, palette: Palette, colour: str = "") -> Note:

@@ -57,7 +57,10 @@ def distribution_chart(residuals: pd.DataFrame, *, metric: str, scheme: Scheme) 
     marks = [above(low, "10 %", palette), above(middle, "median", palette), above(high, "90 %", palette)]
     lines = [upright(x, palette, dash=dash) for x, dash in ((low, "dot"), (middle, "solid"), (high, "dot"))]
     words = {"shapes": lines, "annotations": [*base["annotations"], *marks]}
-    axes = {"xaxis": {"nticks": 6, "fixedrange": True, "ticksuffix": f" {label(axis.word)}"}, "yaxis": {"nticks": 4, "fixedrange": True}}
+    axes = {
+        "xaxis": {"nticks": 6, "fixedrange": True, "ticksuffix": f" {label(axis.word)}", "showticksuffix": "last"},
+        "yaxis": {"nticks": 4, "fixedrange": True},
+    }
     return go.Figure({"data": [_bars(off, hue(metric, scheme), axis.word)], "layout": base | words | axes | {"bargap": 0.05}})
 
 

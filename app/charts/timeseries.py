@@ -230,5 +230,6 @@ def _ends(spec: TrafficChart, axis: Unit, palette: Palette) -> Iterator[End]:
         yield End("95 % band", last["q975"] * axis.factor, word)
     elif (measured := spec.history["value"].dropna()).size:
         yield End("actual", float(measured.iloc[-1]) * axis.factor, word)
+        yield from beside.curve_ends(spec.beside, axis, palette)
     if (ghost := spec.last_week["value"].dropna()).size:
         yield End("last week", float(ghost.iloc[-1]) * axis.factor, palette.muted)

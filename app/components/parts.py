@@ -63,7 +63,7 @@ def beside_published(frame: Frame, series: Series, name: str, made: Refit) -> No
     chart = TrafficChart(
         title=f"{METRIC[series.metric].label}, {name}, published and refitted", metric=series.metric, grain="hourly mean", start=start, end=end, now=now,
         history=pd.DataFrame({"ts": rows["ts"], "value": rows[f"{series.metric}_mean"]}), forecast=published,
-        beside=made.curve.rename(columns={"yhat": "refit"}), zone=frame.zone, scheme=frame.scheme, height=300,
+        beside=made.curve[made.curve["ts"] >= now].rename(columns={"yhat": "refit"}), zone=frame.zone, scheme=frame.scheme, height=300,
     )  # fmt: skip
     figure = linked_figure([traffic_panel(chart)], start=start, end=end, zone=frame.zone, scheme=frame.scheme)
     told = against_published(published, made.curve, now)

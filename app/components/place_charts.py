@@ -58,7 +58,8 @@ def traffic_charts(frame: Frame, place: Place, window: Window, shown: list[Traff
         TrafficChart(
             title=f"{METRIC[one.metric].label}, {place.name}", metric=one.metric, grain=window.words, start=window.start, end=window.end, now=window.now,
             history=one.history, forecast=one.forecast, bands=one.bands, last_week=one.last_week, capacity=one.capacity,
-            events=happened if number == 0 else NO_EVENTS, gaps=silent, beside=one.beside, peaks=one.peaks, zone=frame.zone, scheme=frame.scheme, height=HEIGHTS[one.metric],
+            events=happened if number == 0 else NO_EVENTS, gaps=silent, beside=one.beside, peaks=one.peaks,
+            zone=frame.zone, scheme=frame.scheme, height=HEIGHTS[one.metric],
         )
         for number, one in enumerate(shown)
     ]  # fmt: skip

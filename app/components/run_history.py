@@ -18,8 +18,8 @@ from app.components.header import Frame
 from app.components.ledger import ledger
 
 RUNS = {
-    "number": "Run", "started": "Started", "took": "Took", "engine": "Engine", "licensed": "Licensed", "fitted": "Fitted",
-    "refused": "Refused", "failed": "Failed", "telemetry_version": "Telemetry version", "telemetry_until": "Telemetry until", "made_with": "Versions", "git_commit": "Commit",
+    "number": "Run", "started": "Started", "took": "Took", "engine": "Engine", "licensed": "Licensed", "fitted": "Fitted", "refused": "Refused",
+    "failed": "Failed", "telemetry_version": "Telemetry version", "telemetry_until": "Telemetry until", "made_with": "Versions", "git_commit": "Commit",
 }  # fmt: skip
 # A difference of less than this share is rounding.
 SAME = 0.005

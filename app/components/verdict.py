@@ -34,8 +34,7 @@ def sentences(frame: Frame, licence: pd.DataFrame, name: str) -> None:
     """What is drawn at each horizon, with the numbers and the run's own reason."""
     with st.container(border=True, gap="xsmall", key="licence"):
         for line, reason in lines(licence):
-            st.markdown(line)
-            st.caption(states.plain(reason))
+            st.markdown(f"{line}  \n:gray[{states.plain(reason)}]")
         with st.container(horizontal=True, horizontal_alignment="right"):
             export.csv_button(licence, f"{name} licence", "licence-csv", zone=frame.zone)
 

@@ -42,7 +42,7 @@ def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
 def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """model, horizon, score, value, other_value of a series in two runs, by their numbers; mean, other_mean over the series that both scored, `series` of them.
 
-    Null where one of the runs has no such score.
+    Null where one of the runs has no such score. Ordered by horizon and score, the lowest value first.
     """
     both = " FULL JOIN ".join(
         f"(SELECT s.* FROM scores s JOIN runs r USING (run_id) WHERE r.number = ${name}) {alias}" for name, alias in (("run", "a"), ("against", "b"))
@@ -53,5 +53,5 @@ def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Sco
                avg(value) FILTER (paired) AS mean, avg(other) FILTER (paired) AS other_mean, count(*) FILTER (paired) AS series
         FROM (SELECT level, key, metric, model, horizon, score, a.value, b.value AS other, a.value IS NOT NULL AND b.value IS NOT NULL AS paired
               FROM {both} USING (level, key, metric, model, horizon, score))
-        GROUP BY model, horizon, score ORDER BY model, {in_order()}, horizon, score"""
+        GROUP BY model, horizon, score ORDER BY {in_order()}, horizon, score, value, model"""
     return ask(pin, sql, ["scores", "runs"], scope=scope, parameters={**series._asdict(), "run": run, "against": against})
