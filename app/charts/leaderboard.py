@@ -71,12 +71,9 @@ def is_drawn(spec: Leaderboard, model: str) -> bool:
 
 def marks(spec: Leaderboard, rows: pd.DataFrame) -> list[str]:
     """What is said of each model beside its bar; the best is one that could be drawn, not what was."""
-    candidates = rows.index[rows["model"] != AS_DRAWN]
-    best = candidates[0] if len(candidates) else None
-    return [
-        "  ".join([BEST] * (at == best) + [DRAWN] * is_drawn(spec, model) + [BASELINE] * (model == spec.baseline))
-        for at, model in zip(rows.index, rows["model"], strict=True)
-    ]
+    best = next((model for model in rows["model"] if model != AS_DRAWN), None)
+    told = ((BEST, lambda model: model == best), (DRAWN, lambda model: is_drawn(spec, model)), (BASELINE, lambda model: model == spec.baseline))
+    return ["  ".join(word for word, holds in told if holds(model)) for model in rows["model"]]
 
 
 def leaderboard(spec: Leaderboard) -> go.Figure:
