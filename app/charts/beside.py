@@ -18,6 +18,8 @@ WEEK = pd.Timedelta(days=7)
 IN_SIGHT = pd.Timedelta(days=1)
 # How much of a week the caps at the 0.9 and 0.95 quantile take.
 CAPS = {"q90": 0.18, "q95": 0.1}
+# Words over heights that differ by less than this share would touch.
+TOUCHING = 0.1
 PEAK_COLUMNS = ("q50", "q90", "q95")
 
 
@@ -105,11 +107,13 @@ def _stroke(first: pd.Timestamp, y: float, last: pd.Timestamp, y_last: float) ->
     return [(first, y), (last, y_last), (last, None)]
 
 
-def peaks_note(weeks: pd.DataFrame, zone: str, unit: Unit, colour: str, palette: Palette) -> Iterator[Note]:
-    """The words over the first week."""
+def peaks_note(weeks: pd.DataFrame, taken: pd.Series, zone: str, unit: Unit, palette: Palette, colour: str) -> Iterator[Note]:
+    """The words over the first week; under its step where a limit (`taken`, in the metric's own unit) has its words already."""
     if len(weeks):
         first = weeks.iloc[0]
+        under = bool(((taken - first["q95"]).abs() < TOUCHING * first["q95"]).any())
+        y, anchor = (first["q50"], "top") if under else (first["q95"], "bottom")
         yield {
-            "xref": "x", "yref": "y", "x": instant(first["middle"], zone), "y": float(first["q95"]) * unit.factor, "yanchor": "bottom", "showarrow": False,
+            "xref": "x", "yref": "y", "x": instant(first["middle"], zone), "y": float(y) * unit.factor, "yanchor": anchor, "showarrow": False,
             "text": "peak of week", "font": halo(colour, palette),
         }  # fmt: skip

@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import Trace, times, values
+from app.charts.marks import Note
 from app.charts.panels import End, Panel
 from app.charts.plain import above, layout, names_axis, upright
 from app.theme import PALETTES, Palette, Scheme, Unit, hue, label, meaning, percent
@@ -24,6 +25,8 @@ ROW, LEFT = 26, 84
 LEAST_BOTTOM = 0.5
 # Rows between marks that would lie on each other, with the reach of chance about them.
 APART = 0.32
+# Shares that are nearer than this would have their names on each other on a narrow screen.
+CLOSE = 0.1
 # Two standard errors either way: about 95 %.
 Z = 1.96
 
@@ -47,9 +50,9 @@ def coverage_panel(spec: CoverageChart) -> Panel:
     lowest = spec.rows[list(NOMINAL)].min().min()
     bottom = min(LEAST_BOTTOM, 1.0 if pd.isna(lowest) else float(lowest) - 0.05)
     return Panel(
-        title=spec.title, subtitle=spec.subtitle, height=spec.height, unit=PERCENT, bottom=100 * max(bottom, 0.0), top=103.0,
+        title=spec.title, subtitle=f"{spec.subtitle}; dotted: nominal", height=spec.height, unit=PERCENT, bottom=100 * max(bottom, 0.0), top=103.0,
         traces=list(_lines(spec)), shapes=[_level(share, palette) for share in NOMINAL.values()],
-        notes=[_meant(share, palette) for share in NOMINAL.values()], ends=list(_ends(spec, palette)),
+        ends=list(_ends(spec, palette)),
     )  # fmt: skip
 
 
@@ -65,13 +68,6 @@ def _lines(spec: CoverageChart) -> Iterator[Trace]:
 def _level(share: float, palette: Palette) -> dict[str, Any]:
     line = {"color": palette.words["capacity"], "width": 1, "dash": "dot"}
     return {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": 100 * share, "y1": 100 * share, "line": line}
-
-
-def _meant(share: float, palette: Palette) -> dict[str, Any]:
-    return {
-        "xref": "x domain", "yref": "y", "x": 0, "y": 100 * share, "xanchor": "left", "yanchor": "bottom", "xshift": 4, "showarrow": False,
-        "text": f"nominal {percent(share)}", "font": {"size": 11, "color": palette.words["capacity"]},
-    }  # fmt: skip
 
 
 def _ends(spec: CoverageChart, palette: Palette) -> Iterator[End]:
@@ -103,10 +99,18 @@ def calibration_chart(spec: CalibrationChart) -> go.Figure:
         "xaxis": {"range": [max(0.0, 100 * _lowest(spec) - 8), 103], "ticksuffix": " %", "fixedrange": True, "nticks": 6},
         "yaxis": names_axis(names, 3) | {"showgrid": True},
         "shapes": [upright(100 * share, palette, colour=palette.words["capacity"]) for share in shares],
-        "annotations": [*base["annotations"], *(above(100 * share, percent(share), palette, palette.words["capacity"]) for share in shares)],
+        "annotations": [*base["annotations"], *_heads(shares, palette)],
     }
     apart = {share: APART * (at - (len(shares) - 1) / 2) if spec.counted else 0.0 for at, share in enumerate(shares)}
     return go.Figure({"data": [_marks(spec, share, horizons, apart[share]) for share in shares], "layout": base | axes})
+
+
+def _heads(shares: list[float], palette: Palette) -> Iterator[Note]:
+    """The nominal shares above their lines; two that are close stand back to back."""
+    for at, share in enumerate(shares):
+        after, before = shares[at + 1 : at + 2], shares[max(0, at - 1) : at]
+        anchor = "right" if after and after[0] - share < CLOSE else "left" if before and share - before[0] < CLOSE else "center"
+        yield above(100 * share, percent(share), palette, palette.words["capacity"]) | {"xanchor": anchor}
 
 
 def _lowest(spec: CalibrationChart) -> float:

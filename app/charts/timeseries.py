@@ -215,7 +215,8 @@ def _notes(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[mark
         yield marks.capacity_above(scale.above, scale.highest, colour)
     if spec.start <= spec.now <= spec.end and spec.height > LOW:
         yield marks.now_note(spec.now, spec.start, spec.end, spec.zone, palette)
-    yield from beside.peaks_note(spec.peaks, spec.zone, scale.unit, palette.words[meaning(spec.metric)], palette)
+    limits = spec.capacity["capacity_gbps"]
+    yield from beside.peaks_note(spec.peaks, limits, spec.zone, scale.unit, palette, palette.words[meaning(spec.metric)])
     if spec.history["value"].notna().sum() == 0:
         yield marks.nothing(palette, "nothing was measured in this time")
 

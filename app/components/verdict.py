@@ -31,10 +31,10 @@ def draw(frame: Frame, series: Series, name: str) -> None:
 
 
 def sentences(frame: Frame, licence: pd.DataFrame, name: str) -> None:
-    """What is drawn at each horizon, with the numbers and the run's own reason."""
+    """What is drawn at each horizon, with the numbers; the run's own words for it when asked."""
     with st.container(border=True, gap="xsmall", key="licence"):
         for line, reason in lines(licence):
-            st.markdown(f"{line}  \n:gray[{states.plain(reason)}]")
+            st.markdown(line, help=states.plain(reason))
         with st.container(horizontal=True, horizontal_alignment="right"):
             export.csv_button(licence, f"{name} licence", "licence-csv", zone=frame.zone)
 

@@ -12,7 +12,7 @@ from app.charts.beside import IN_SIGHT, week_peaks, weeks_between
 from app.charts.tables import chart_table
 from app.charts.timeseries import TrafficChart, traffic_chart
 from app.theme import PALETTES, Unit
-from tests.app.charts.traffic import END, HOUR, NOW, START, forecast, history, moments, named, words
+from tests.app.charts.traffic import END, HOUR, NOW, START, capacity, forecast, history, moments, named, words
 
 GBPS = Unit(1.0, "Gbps")
 MONDAY = pd.Timestamp("2026-11-23", tz="UTC")
@@ -72,6 +72,12 @@ def test_a_week_is_cut_to_what_is_in_sight() -> None:
     assert seen["first"].iloc[0] == MONDAY + 24 * HOUR
     assert seen["last"].iloc[-1] == END
     assert ((seen["middle"] > seen["first"]) & (seen["middle"] < seen["last"])).all()
+
+
+def test_the_words_of_the_peak_make_way_for_those_of_a_capacity() -> None:
+    usual, near = (traffic_chart(replace(CHART, capacity=capacity((START, gbps, "installed")))) for gbps in (500.0, 350.0))
+    heights = [next(note.y for note in figure.layout.annotations if note.text == "peak of week") for figure in (usual, near)]
+    assert heights == [345.0, 300.0]
 
 
 def test_without_them_the_chart_is_as_it_was() -> None:

@@ -86,7 +86,7 @@ def coverage(eighty: list[float], ninety_five: list[float]) -> CoverageChart:
 def test_both_intervals_are_drawn_with_their_nominal_lines() -> None:
     panel = coverage_panel(coverage([0.7, 0.85], [0.9, 0.97]))
     assert [shape["y0"] for shape in panel.shapes] == [80.0, 95.0]
-    assert [note["text"] for note in panel.notes] == ["nominal 80 %", "nominal 95 %"]
+    assert panel.subtitle.endswith("dotted: nominal")
     np.testing.assert_allclose(panel.traces[0]["y"], [70.0, 85.0])
     assert panel.traces[0]["marker"]["symbol"] != panel.traces[1]["marker"]["symbol"]
 
