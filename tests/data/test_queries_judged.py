@@ -31,7 +31,7 @@ def measured(lake: Lake, series: Series) -> pd.Series:
     """Hourly means of a series by ts."""
     frame = lake.read("telemetry_1h").to_pandas()
     mine = frame[(frame["level"] == series.level) & (frame["key"] == series.key) & (frame["completeness"] >= 0.5)]
-    return mine.set_index("ts")[f"{series.metric}_mean"]
+    return mine.set_index("ts")[f"{series.metric}_mean"].sort_index()
 
 
 def with_what_came(lake: Lake, series: Series) -> pd.DataFrame:

@@ -42,3 +42,54 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         **{name: [{"series": each["series"]} for each in published] for name in OF_A_SERIES},
         "completeness": [{"days": 3}],
         "usual": [{"metric": "egress_gbps"}],
+        "futures": [{"level": level, "metric": "egress_gbps", "statistic": "peak"} for level in ("site", "region", "global")],
+    }
+
+
+def told(answer: Any) -> str:
+    text = answer.to_csv() if isinstance(answer, pd.DataFrame) else repr(answer)
+    return text.replace("America/Chicago", "a zone that cities share")
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS))
+def test_every_question_takes_a_pin_and_a_scope(name: str) -> None:
+    assert next(iter(inspect.signature(QUESTIONS[name]).parameters)) == "pin"
+    assert "scope" in inspect.signature(QUESTIONS[name]).parameters
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sites=st.frozensets(st.sampled_from(sorted(NAMES)), max_size=11))
+def test_no_question_tells_of_a_site_outside_the_scope(full: Lake, sites: frozenset[str]) -> None:
+    pin = full.pin()
+    held = queries.extent(pin)
+    assert held is not None
+    outside = {word for site, words in NAMES.items() if site not in sites for word in words}
+    for name, question in QUESTIONS.items():
+        for arguments in cases(held.now).get(name, [{}]):
+            answer = told(question(pin, scope=Scope(sites), **arguments))
+            assert [word for word in outside if word in answer] == [], (name, arguments)
+
+
+def test_a_site_outside_the_scope_has_no_series(full: Lake) -> None:
+    pin, scope = full.pin(), Scope(frozenset({"fra-01"}))
+    held = queries.extent(pin)
+    assert held is not None
+    start = held.now - pd.Timedelta(days=1)
+    for grain in ("5min", "1h"):
+        assert queries.history(pin, "site", "par-01", ("egress_gbps",), start, held.now, grain, scope)["egress_gbps_mean"].isna().all()
+    for series in (Series("site", "par-01", "egress_gbps"), Series("region", "eu-west", "egress_gbps"), Series("global", "all", "egress_gbps")):
+        assert queries.forecast(pin, series, held.now, held.now + pd.Timedelta(days=1), scope).empty
+
+
+def test_a_narrow_network_is_the_sum_of_its_sites(full: Lake) -> None:
+    pin, scope = full.pin(), Scope(frozenset({"fra-01", "par-01"}))
+    held = queries.extent(pin, scope)
+    assert held is not None
+    assert held.sites == 2
+    start = held.now.floor("h") - pd.Timedelta(hours=5)
+    ask: dict[str, Any] = {"metrics": ("egress_gbps",), "start": start, "end": held.now.floor("h"), "grain": "1h"}
+    network = queries.history(pin, "global", "all", scope=scope, **ask)
+    parts = [queries.history(pin, "site", key, **ask)["egress_gbps_mean"] for key in ("fra-01", "par-01")]
+    pd.testing.assert_series_equal(network["egress_gbps_mean"], sum(parts[1:], parts[0]))
+    assert (network["egress_gbps_p95"] > network["egress_gbps_mean"]).all()
+    assert queries.headline(pin, scope).set_index("metric").loc["egress_gbps", "value"] < queries.headline(pin).set_index("metric").loc["egress_gbps", "value"]
