@@ -13,9 +13,10 @@ from app.charts.plain import above, layout, names_axis, upright
 from app.theme import PALETTES, Scheme, hue, label, percent, significant
 
 ROW, LEFT = 24, 172
-# The model of `scores` that stands for what the licence would have drawn at each origin.
-AS_DRAWN = "licensed"
-BEST, DRAWN, BASELINE = "\u2605 best", "\u25a0 drawn", "\u25cb best baseline"
+# Models of `scores` that are no candidates: what the licence would have drawn at each origin, and the quantiles of the table `peaks`.
+AS_DRAWN, PEAKS = "licensed", "peaks"
+# Shapes stand before words: on a narrow screen the words may be cut off, and the caption below says what the shapes mean.
+BEST, DRAWN, BASELINE = ("\u2605", "best"), ("\u25a0", "drawn"), ("\u25cb", "best baseline")
 SCORES = {
     "mase": "MASE", "wape": "WAPE", "bias": "Bias", "pinball": "Pinball loss", "coverage_50": "50 % coverage", "coverage_80": "80 % coverage",
     "coverage_95": "95 % coverage", "msis_95": "MSIS, 95 %",
@@ -73,7 +74,8 @@ def marks(spec: Leaderboard, rows: pd.DataFrame) -> list[str]:
     """What is said of each model beside its bar; the best is one that could be drawn, not what was."""
     best = next((model for model in rows["model"] if model != AS_DRAWN), None)
     told = ((BEST, lambda model: model == best), (DRAWN, lambda model: is_drawn(spec, model)), (BASELINE, lambda model: model == spec.baseline))
-    return ["  ".join(word for word, holds in told if holds(model)) for model in rows["model"]]
+    held = ([mark for mark, holds in told if holds(model)] for model in rows["model"])
+    return [f"{''.join(shape for shape, _ in found)} {', '.join(word for _, word in found)}".strip() for found in held]
 
 
 def leaderboard(spec: Leaderboard) -> go.Figure:

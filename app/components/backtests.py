@@ -13,6 +13,7 @@ from app import cached, state, theme
 from app.cached import Series
 from app.charts.axes import instant
 from app.charts.calibration import CalibrationChart, CoverageChart, calibration_chart, coverage_panel
+from app.charts.leaderboard import PEAKS
 from app.charts.panels import Panel, linked_figure
 from app.charts.residuals import distribution_chart, hour_of_week_chart
 from app.charts.timeseries import TrafficChart, traffic_panel
@@ -117,7 +118,7 @@ def calibrations(frame: Frame, series: Series, name: str) -> None:
     mine = rows[(rows["level"] == series.level) & (rows["key"] == series.key) & (rows["metric"] == series.metric)]
     charts = {}
     for key, title, of_peaks in (("intervals", "Intervals", False), ("peaks", "Peaks of the week", True)):
-        part = mine[(mine["model"] == "peaks") == of_peaks]
+        part = mine[(mine["model"] == PEAKS) == of_peaks]
         if len(part):
             what = "weeks under the 0.9 and 0.95 quantile, with chance" if of_peaks else "hours inside, by how far ahead"
             spec = CalibrationChart(title, f"share of {what}", series.metric, part, of_peaks, frame.scheme)

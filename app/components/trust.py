@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.column_config import ButtonColumn, NumberColumn, TextColumn
+from streamlit.column_config import NumberColumn, TextColumn
 
 from app import cached, state, theme
+from app.charts.leaderboard import PEAKS
 from app.components import export, states
 from app.components.header import Frame
-from app.components.licence import LICENSED, UNTRIED, verdict
+from app.components.licence import LICENSED, UNTRIED
 from app.components.place import region_names, site_names
-from app.components.site_table import opened
 from app.components.tile import tile
 from data.schema import GLOBAL_KEY, METRIC
 
 # Series that stand in the table before it scrolls; and its rows in px.
 MOST_PX, ROW_PX, HEADER_PX = 322, 35, 38
-_CLICK = "trust.click"
+_TABLE = "trust-series"
 IDENTITY = ["level", "key", "metric"]
 
 
@@ -62,13 +62,13 @@ def _worst(frame: Frame) -> None:
     if off.empty:
         return
     row = off.loc[off["miss"].idxmin()]
-    where = f"{name_of(frame, str(row['level']), str(row['key']))}, {METRIC[str(row['metric'])].label.lower()}"
+    where = f"{names(frame).get((row['level'], row['key']), row['key'])}, {METRIC[str(row['metric'])].label.lower()}"
     tile("Least covered", theme.percent(row["observed"]), states.plain(where), help_="Share of hours inside the 95 % interval in the backtests of one series.")
 
 
 def misses(calibration: pd.DataFrame) -> pd.DataFrame:
     """level, key, metric, observed, miss (observed less nominal) of the 95 % interval of what is drawn, over the horizons of a series."""
-    rows = calibration[(calibration["model"] != "peaks") & (calibration["nominal"] == 0.95)]
+    rows = calibration[(calibration["model"] != PEAKS) & (calibration["nominal"] == 0.95)]
     found = rows.groupby(IDENTITY, sort=False)["observed"].mean().reset_index()
     return found.assign(miss=found["observed"] - 0.95)
 
@@ -76,61 +76,62 @@ def misses(calibration: pd.DataFrame) -> pd.DataFrame:
 def series_table(frame: Frame, licences: pd.DataFrame) -> pd.DataFrame:
     """A row for each series, the least covered first: name, metric, how many horizons are licensed, error against the baseline, coverage, peaks."""
     calibration = cached.calibration(frame.pin, frame.scope)
-    tested = licences[licences["origins"] > 0]
-    sums = tested.groupby(IDENTITY)[["error", "baseline_error"]].mean()
-    rows = licences.groupby(IDENTITY, sort=False).apply(_horizons, include_groups=False).rename("horizons").reset_index()
-    rows = rows.join((100 * (sums["error"] / sums["baseline_error"] - 1)).rename("against"), on=IDENTITY)
+    tested = licences[licences["origins"] > 0].groupby(IDENTITY)
+    errors = tested[["error", "baseline_error"]].mean()
+    columns = {"against": 100 * (errors["error"] / errors["baseline_error"] - 1), "won": tested["licensed"].sum(), "tested": tested.size()}
     for name, peaks, nominal in (("inside_80", False, 0.8), ("inside_95", False, 0.95), ("peaks_90", True, 0.9)):
-        held = calibration[((calibration["model"] == "peaks") == peaks) & (calibration["nominal"] == nominal)]
-        rows = rows.join((100 * held.groupby(IDENTITY)["observed"].mean()).rename(name), on=IDENTITY)
-    names = {(level, key): name_of(frame, level, key) for level, key in rows[["level", "key"]].drop_duplicates().itertuples(index=False)}
-    rows.insert(0, "name", [names[level, key] for level, key in zip(rows["level"], rows["key"], strict=True)])
-    return rows.assign(label=rows["metric"].map(lambda metric: METRIC[metric].label)).sort_values("inside_95", na_position="last", ignore_index=True)
+        held = calibration[((calibration["model"] == PEAKS) == peaks) & (calibration["nominal"] == nominal)]
+        columns[name] = 100 * held.groupby(IDENTITY)["observed"].mean()
+    rows = licences[IDENTITY].drop_duplicates().join(pd.DataFrame(columns), on=IDENTITY)
+    rows = rows.assign(horizons=won_of_tested(rows), label=[METRIC[metric].label for metric in rows["metric"]])
+    called = names(frame)
+    rows.insert(0, "name", [called.get((level, key), key) for level, key in zip(rows["level"], rows["key"], strict=True)])
+    return rows.sort_values("inside_95", na_position="last", kind="stable", ignore_index=True)
 
 
-def _horizons(rows: pd.DataFrame) -> str:
-    """'2 of 3 licensed', with the shape of the majority."""
-    tested = [found for found in map(verdict, rows.itertuples()) if found is not UNTRIED]
-    won = sum(found is LICENSED for found in tested)
-    return f"{LICENSED.glyph if won else UNTRIED.glyph} {won} of {len(tested)}"
+def won_of_tested(rows: pd.DataFrame) -> list[str]:
+    """'● 2 of 3': the horizons that are licensed, of those that were tested; a filled shape where there are any."""
+    pairs = rows[["won", "tested"]].fillna(0).astype(int).itertuples(index=False)
+    return [f"{LICENSED.glyph if won else UNTRIED.glyph} {won} of {tested}" for won, tested in pairs]
 
 
-def name_of(frame: Frame, level: str, key: str) -> str:
-    """What people call a place."""
-    if level == "global" and key == GLOBAL_KEY:
-        return "All regions"
-    names: Mapping[str, str] = site_names(frame.catalogue, None) if level == "site" else region_names(frame.catalogue)
-    return names.get(key, key)
+def names(frame: Frame) -> dict[tuple[str, str], str]:
+    """What people call each place, by level and key."""
+    places = {"site": site_names(frame.catalogue, None), "region": region_names(frame.catalogue), "global": {GLOBAL_KEY: "All regions"}}
+    return {(level, key): name for level, known in places.items() for key, name in known.items()}
 
 
 def worst_first(frame: Frame, rows: pd.DataFrame) -> None:
-    """The table; a click on a name, or a selected row, chooses the series below."""
+    """The table; a selected row chooses the series below."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.markdown("##### Where to look: the least covered series first")
         units = {"against": "%", "inside_80": "%", "inside_95": "%", "peaks_90": "%"}
         export.csv_button(rows, "licences and calibration", "trust-csv", units, frame.zone)
-    event = st.dataframe(
+    choices = [choice(frame, *identity) for identity in rows[IDENTITY].itertuples(index=False)]
+    st.dataframe(
         rows, column_config=columns(), column_order=list(columns()), hide_index=True, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), row_height=ROW_PX,
-        on_select="rerun", selection_mode="single-row", key="trust-series", placeholder=theme.NO_DATA, alt="Every series with its licences and coverage",
+        on_select=partial(_selected, choices), selection_mode="single-row", key=_TABLE, placeholder=theme.NO_DATA,
+        alt="Every series with its licences and coverage; a selected row is shown below",
     )  # fmt: skip
-    at = opened(event.selection, st.session_state.get(_CLICK))
-    if at is not None and at < len(rows):
-        _choose(rows.iloc[at])
 
 
-def _choose(row: pd.Series) -> None:
-    """The page below is about this series; what was chosen stays, until another row is."""
-    if st.session_state.get("trust.chosen") == tuple(row[IDENTITY]):
-        return
-    st.session_state["trust.chosen"] = tuple(row[IDENTITY])
-    place = {"site": {"site": row["key"]}, "region": {"site": None, "region": row["key"]}}.get(row["level"], {"site": None, "region": None})
-    state.open_page("models", metric=row["metric"], **place)
+def choice(frame: Frame, level: str, key: str, metric: str) -> dict[str, str | None]:
+    """What changes in the state where a series is chosen."""
+    if level == "site":
+        return {"metric": metric, "site": key, "region": str(frame.catalogue.set_index("site_id")["region_id"][key])}
+    return {"metric": metric, "site": None, "region": key if level == "region" else None}
+
+
+def _selected(choices: list[dict[str, str | None]]) -> None:
+    """Show the series of the row that was just selected; one that is let go of stays."""
+    for row in st.session_state[_TABLE]["selection"]["rows"]:
+        state.update(**choices[row])
 
 
 def columns() -> dict[str, Any]:
     """How each column of the table reads."""
     return {
-        "name": ButtonColumn("Series of", type="tertiary", alignment="left", pinned=True, width=170, key=_CLICK, help="Shows this series below"),
+        "name": TextColumn("Series of", pinned=True, width=170, help="Select a row to see the series below"),
         "label": TextColumn("Metric", width=80),
         "horizons": TextColumn("Horizons licensed", width=130, help="How many of the tested horizons are drawn by a model that beat the best baseline"),
         "against": NumberColumn("Error against baseline", width=150, format="%+.0f %%", help="MASE of what is drawn against that of the best baseline"),

@@ -12,8 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from app import cached
 from app.components import run_history
-from app.components.trust import misses
-from app.state import CHOICES
+from app.components.header import Frame
+from app.components.trust import choice, misses
+from app.state import CHOICES, State
 from data.lake import Lake
 from tests.app.conftest import Opener
 
@@ -64,6 +65,21 @@ def test_the_least_covered_series_stands_on_top(open_page: Opener) -> None:
     assert rows["inside_95"].is_monotonic_increasing
     assert len(rows) == 22
     assert "All regions" in set(rows["name"])
+
+
+@pytest.mark.parametrize(
+    ("series", "changes"),
+    [
+        (("site", "nrt-02", "ingest_gbps"), {"metric": "ingest_gbps", "site": "nrt-02", "region": "asia"}),
+        (("region", "asia", "viewers"), {"metric": "viewers", "site": None, "region": "asia"}),
+        (("global", "all", "egress_gbps"), {"metric": "egress_gbps", "site": None, "region": None}),
+    ],
+)
+def test_a_row_of_the_table_stands_for_its_series(series: tuple[str, str, str], changes: dict[str, str | None], lakes: dict[str, Path]) -> None:
+    pin = Lake(lakes["judged"]).pin()
+    extent = cached.extent(pin)
+    assert extent is not None
+    assert choice(Frame(pin, extent, cached.catalogue(pin), State(), "UTC", "light"), *series) == changes
 
 
 def test_a_run_that_judged_nothing_says_which_command_judges(open_page: Opener) -> None:

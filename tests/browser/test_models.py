@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from data import queries
+from data.lake import Lake
 from tests.browser.conftest import OpenPage, settle
 from tests.judged_runs import judged_lake
 
@@ -54,6 +57,19 @@ def test_from_the_network_to_a_refit_and_back_by_its_link(open_page: OpenPage, j
     assert (asked(page, "part"), asked(page, "site")) == ("runs", "nrt-01")
     again = open_page(urlsplit(page.url)._replace(scheme="", netloc="").geturl(), on=judged)
     expect(again.locator(".st-key-drift .js-plotly-plot")).to_be_visible()
+
+
+def test_a_selected_row_shows_its_series_and_another_place_can_be_chosen_after_it(open_page: OpenPage, judged: Path) -> None:
+    rows = queries.calibration(Lake(judged).pin())
+    inside = rows[(rows["model"] == "licensed") & (rows["nominal"] == 0.95)].groupby(["level", "key", "metric"])["observed"].mean()
+    level, key, _ = inside.idxmin()
+    page = open_page("/models", on=judged)
+    page.locator(".st-key-trust-series .dvn-scroller").click(position={"x": 18, "y": 55})
+    expect(page).to_have_url(re.compile(f"{level}={key}"))
+    settle(page)
+    page.get_by_role("combobox", name=re.compile("Metric")).click()
+    page.get_by_role("option", name="Viewers").click()
+    expect(page).to_have_url(re.compile("metric=viewers"))
 
 
 def test_no_part_scrolls_sideways_on_a_narrow_dark_screen(open_page: OpenPage, judged: Path) -> None:
