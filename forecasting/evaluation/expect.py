@@ -136,7 +136,7 @@ def best_baseline(learned: Learned, drawn: Drawn) -> Reals:
 
 def prophet_curve(learned: Learned) -> Reals:
     """Panel Prophet with its trend, (H, N), to be shown beside what is drawn."""
-    return learned.ahead[learned.backtest.models.index(PANEL)].astype(float)
+    return np.asarray(learned.ahead[learned.backtest.models.index(PANEL)], dtype=float)
 
 
 def stamps_ahead(learned: Learned) -> pd.DatetimeIndex:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import mean_absolute_error, mean_pinball_loss  # type: ignore[import-untyped]
+from sklearn.metrics import mean_absolute_error, mean_pinball_loss
 
 from forecasting.evaluation import metrics
 from forecasting.evaluation.naive2 import is_seasonal, naive2, seasonal_indices
