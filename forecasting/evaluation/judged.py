@@ -148,6 +148,7 @@ def _backtests(subject: Subject, weeks: Sequence[PastWeek]) -> pd.DataFrame:
 
 
 def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
+    """Errors scaled as MASE is; the noise, a share of the errors' ratio, as the difference of errors that it makes of the baseline's."""
     rows = []
     for place, series in enumerate(subject.series):
         for licence, verdict in zip(drawn.licences(place), drawn.verdicts, strict=True):
@@ -155,7 +156,7 @@ def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
             licensed = licence.drawn == BLEND
             rows.append({
                 **series._asdict(), "horizon": licence.horizon, "model": licence.drawn, "baseline": licence.baseline, "licensed": licensed,
-                "error": own if licensed else other, "baseline_error": other, "noise": licence.noise, "origins": licence.origins, "reason": licence.sentence,
+                "error": own if licensed else other, "baseline_error": other, "noise": other * (1.0 - np.exp(-licence.noise)), "origins": licence.origins, "reason": licence.sentence,
             })  # fmt: skip
     return pd.DataFrame(rows)
 
