@@ -154,10 +154,9 @@ def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
         for licence, verdict in zip(drawn.licences(place), drawn.verdicts, strict=True):
             own, other = verdict.blend_error[place] / scale[place], verdict.baseline_error[place] / scale[place]
             licensed = licence.drawn == BLEND
-            rows.append({
-                **series._asdict(), "horizon": licence.horizon, "model": licence.drawn, "baseline": licence.baseline, "licensed": licensed,
-                "error": own if licensed else other, "baseline_error": other, "noise": other * (1.0 - np.exp(-licence.noise)), "origins": licence.origins, "reason": licence.sentence,
-            })  # fmt: skip
+            numbers = {"error": own if licensed else other, "baseline_error": other, "noise": other * (1.0 - np.exp(-licence.noise))}
+            told = {"horizon": licence.horizon, "model": licence.drawn, "baseline": licence.baseline, "licensed": licensed}
+            rows.append(series._asdict() | told | numbers | {"origins": licence.origins, "reason": licence.sentence})
     return pd.DataFrame(rows)
 
 
