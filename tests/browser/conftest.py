@@ -31,8 +31,19 @@ ARGUMENTS = [
 BUSY = '[data-testid="stApp"][data-test-script-state="running"], [data-testid="stApp"][data-test-script-state="initial"], [data-testid="stSkeleton"]'
 expect.set_options(timeout=DRAWN)
 
+# Software WebGL shares two cores with the other tests: what fails once is tried again, what fails three times is a fault.
+TRIES_MORE = 2
+
 Serve = Callable[[Path], str]
 OpenPage = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests get another chance; pytest says how often it was needed."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.flaky(reruns=TRIES_MORE))
 
 
 @dataclass
