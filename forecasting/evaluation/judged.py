@@ -11,9 +11,9 @@ import pandas as pd
 
 from data.schema import QUANTILES, Series
 from forecasting.evaluation import metrics
-from forecasting.evaluation.backtest import Backtest, Fold
+from forecasting.evaluation.backtest import Backtest, Fold, least_known
 from forecasting.evaluation.cold_start import borrow
-from forecasting.evaluation.expect import Drawn, Learned, best_baseline, draw, learn, prophet_curve, stamps_ahead
+from forecasting.evaluation.expect import Drawn, Learned, Starts, best_baseline, draw, learn, prophet_curve, stamps_ahead
 from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.scores import scores
 from forecasting.models.happenings import EventColumns, told_of_events
@@ -22,12 +22,14 @@ from forecasting.models.panel import HOUR
 from forecasting.models.pool import pool
 
 DAY_AND_WEEK = (24, 168)
-WEEK = DAY_AND_WEEK[1]
+WEEK, MONTH = DAY_AND_WEEK[1], 672
 BACKTEST_LEVELS = ("q025", "q10", "q90", "q975")
 AT = {name: place for place, name in enumerate(QUANTILES)}
 SCORE_COLUMNS = ("model", "horizon", "score", "value", "origins")
 # The week of past forecasts that is published is that of the newest origins; older ones count in the scores.
 WEEKS_SHOWN = 8
+# Origins from which the whole horizon can be seen: neighbours tell nearly the same story.
+FAR = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def judge(subject: Subject, horizon: int) -> Judged:
     """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
     history = subject.history(horizon)
     models = pool(history.seasons)
-    learned = learn(history, horizon, models=models if history.known is None else told_of_events(models))
+    learned = learn(history, horizon, models=models if history.known is None else told_of_events(models), starts=starts(history, horizon))
     drawn = draw(learned)
     scale = metrics.seasonal_scale(history.measured, history.short)
     lent = borrow(history, drawn.point, drawn.quantiles, subject.mates)
@@ -76,6 +78,20 @@ def judge(subject: Subject, horizon: int) -> Judged:
         _backtests(subject, weeks),
         {series: note for series, note in zip(subject.series, lent.notes, strict=True) if note},
     )
+
+
+def starts(history: History, horizon: int) -> Starts | None:
+    """Origins that serve every band at once, so that few are enough: the last day, the last weeks, and some from which the whole horizon can be seen.
+
+    None where the history is too short for that, and each band must look for its own.
+    """
+    length = len(history.stamps)
+    weeks = [length - WEEK * back for back in range(1, WEEKS_SHOWN + 1)]
+    far = [length - horizon - WEEK * back for back in range(FAR)] if horizon > MONTH else []
+    if min([*weeks, *far]) < least_known(history):
+        return None
+    found = {length - DAY_AND_WEEK[0]: DAY_AND_WEEK[0]} | {origin: MONTH if length - origin >= MONTH else WEEK for origin in weeks}
+    return dict(sorted((found | dict.fromkeys(far, horizon)).items()))
 
 
 class PastWeek(NamedTuple):
@@ -132,6 +148,7 @@ def _backtests(subject: Subject, weeks: Sequence[PastWeek]) -> pd.DataFrame:
 
 
 def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
+    """Errors scaled as MASE is; the noise, a share of the errors' ratio, as the difference of errors that it makes of the baseline's."""
     rows = []
     for place, series in enumerate(subject.series):
         for licence, verdict in zip(drawn.licences(place), drawn.verdicts, strict=True):
@@ -139,7 +156,7 @@ def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
             licensed = licence.drawn == BLEND
             rows.append({
                 **series._asdict(), "horizon": licence.horizon, "model": licence.drawn, "baseline": licence.baseline, "licensed": licensed,
-                "error": own if licensed else other, "baseline_error": other, "noise": licence.noise, "origins": licence.origins, "reason": licence.sentence,
+                "error": own if licensed else other, "baseline_error": other, "noise": other * (1.0 - np.exp(-licence.noise)), "origins": licence.origins, "reason": licence.sentence,
             })  # fmt: skip
     return pd.DataFrame(rows)
 
