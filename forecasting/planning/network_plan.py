@@ -11,14 +11,15 @@ import pandas as pd
 from data.schema import GLOBAL_KEY, Level
 from forecasting.planning.capacity import Policy
 from forecasting.planning.crossing import RunOut, refusal
-from forecasting.planning.demand import Demand
+from forecasting.planning.demand import Demand, diversity_of
 from forecasting.planning.ordering import OrderPolicy, by_urgency, plan_frame
-from forecasting.planning.runout import group_run_outs, network_run_out, run_outs, runout_frame
+from forecasting.planning.runout import group_run_outs, run_outs, runout_frame
 
 COLUMNS = [
     "level", "key", "direction", "state", "order_by", "days_left", "lead_days", "padded_days", "p10", "p50", "p90", "horizon", "probability",
     "answer", "reason",
 ]  # fmt: skip
+NO_FUTURES = "too little history of the sum of its sites"
 # What a saved plan is scored by, beside its dates.
 KEPT_QUANTILES = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
 
@@ -46,14 +47,22 @@ class Published:
 
 def network_answers(held: Published, steps: pd.DataFrame, policy: Policy, regions: Mapping[str, str]) -> dict[Level, list[RunOut]]:
     """The answers of one direction by level. regions: region_id by site_id; steps: the contract's `capacity`."""
-    groups = {key: regions[key] for key in (*held.sites.keys, *held.refused) if key in regions}
-    measured = {level: held.measured.get(level, {}) for level in held.levels}
+    carrying = (*held.sites.keys, *held.refused)
     unmeasured = [refusal("site", key, held.sites.start, held.sites.horizon, reason) for key, reason in held.unmeasured.items()]
     return {
-        "site": [*run_outs(held.sites, steps, policy, refused=held.refused, measured=measured["site"]), *unmeasured],
-        "region": group_run_outs(held.sites, steps, policy, groups, refused=held.refused, own=held.regions, measured=measured["region"]),
-        "global": [network_run_out(held.sites, steps, policy, refused=held.refused, own=held.network, measured=measured["global"])],
+        "site": [*run_outs(held.sites, steps, policy, refused=held.refused, measured=held.measured.get("site")), *unmeasured],
+        "region": _group_answers("region", held, steps, policy, {key: regions[key] for key in carrying if key in regions}),
+        "global": _group_answers("global", held, steps, policy, dict.fromkeys(carrying, GLOBAL_KEY)),
     }
+
+
+def _group_answers(level: Level, held: Published, steps: pd.DataFrame, policy: Policy, groups: Mapping[str, str]) -> list[RunOut]:
+    """The answers of groups by their own futures; a sum of peaks does not stand in for futures that are not there."""
+    whole, measured = held.levels[level], held.measured.get(level)
+    shared = diversity_of(held.sites, whole, groups)
+    found = group_run_outs(held.sites, steps, policy, groups, refused=held.refused, diversity=shared, measured=measured)
+    known = {*whole.keys, *(one.key for one in found if one.answer == "refused")}
+    return [one if one.key in known else refusal(level, one.key, one.start, one.horizon, NO_FUTURES) for one in found]
 
 
 def network_plan(

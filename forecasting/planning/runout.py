@@ -8,14 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from data.errors import SettingError
 from data.schema import GLOBAL_KEY, Level
 from forecasting.planning.capacity import Policy, allowed
 from forecasting.planning.crossing import RunOut, answered, first_crossings, refusal, utilisation
 from forecasting.planning.demand import Demand, Diversity, Reals
 
 NO_CAPACITY = "no capacity is declared"
-NO_FUTURES = "its own futures are not known: too little history of the sum of its sites"
 NAMED_AT_MOST = 3
 
 
@@ -34,34 +32,27 @@ def run_outs(
 
 def group_run_outs(
     demand: Demand, steps: pd.DataFrame, policy: Policy, groups: Mapping[str, str], *,
-    refused: Mapping[str, str] | None = None, diversity: Diversity | None = None,
-    own: Demand | None = None, measured: Mapping[str, float] | None = None,
+    refused: Mapping[str, str] | None = None, diversity: Diversity | None = None, measured: Mapping[str, float] | None = None,
 ) -> list[RunOut]:  # fmt: skip
     """The answer for each region (groups: region_id by site_id), and for the network where the one group is "all": the sum of the sites' demand against the
-    sum of what the policy lets them carry. Refused where a site is without forecast or capacity. `diversity` as in Demand.summed.
-
-    own: the groups' own futures, where they are known: peaks of sums, which take the place of sums of peaks. measured: as in run_outs, by group.
+    sum of what the policy lets them carry. Refused where a site is without forecast or capacity. `diversity` as in Demand.summed; `measured` as in run_outs,
+    by group.
     """
     room = allowed(steps, demand, policy)
     bare = [key for key, row in zip(demand.keys, room, strict=True) if np.isnan(row).all()]
-    summed = demand.summed(groups, diversity) if own is None else _of_groups(own, demand, groups)
+    summed = demand.summed(groups, diversity)
     rooms = np.array([np.nansum(room[[groups.get(key) == name for key in demand.keys]], axis=0) for name in summed.keys])
     rooms = rooms.reshape(len(summed.keys), len(demand.weeks))
-    reasons = dict.fromkeys({groups[key] for key in demand.keys if key in groups}.difference(summed.keys), NO_FUTURES) | _unknown_parts(
-        groups, refused or {}, bare
-    )
+    reasons = _unknown_parts(groups, refused or {}, bare)
     found = {answer.key: answer for answer in answers("region", summed, rooms, over_now(summed.keys, rooms, measured or {}))}
     found |= {key: refusal("region", key, demand.start, demand.horizon, reason) for key, reason in reasons.items()}
     return [_levelled(found[key]) for key in sorted(found)]
 
 
-def network_run_out(
-    demand: Demand, steps: pd.DataFrame, policy: Policy, *, refused: Mapping[str, str] | None = None, diversity: Reals | float = 1.0,
-    own: Demand | None = None, measured: Mapping[str, float] | None = None,
-) -> RunOut:  # fmt: skip
+def network_run_out(demand: Demand, steps: pd.DataFrame, policy: Policy, *, refused: Mapping[str, str] | None = None, diversity: Reals | float = 1.0) -> RunOut:
     """The answer for the whole network."""
     everyone = dict.fromkeys((*demand.keys, *(refused or {})), GLOBAL_KEY)
-    return group_run_outs(demand, steps, policy, everyone, refused=refused, diversity={GLOBAL_KEY: diversity}, own=own, measured=measured)[0]
+    return group_run_outs(demand, steps, policy, everyone, refused=refused, diversity={GLOBAL_KEY: diversity})[0]
 
 
 def answers(level: Level, demand: Demand, room: Reals, over: Sequence[bool] | None = None) -> list[RunOut]:
@@ -106,14 +97,6 @@ def listed(names: Sequence[str]) -> str:
     """A few names in full, and how many more there are."""
     more = len(names) - NAMED_AT_MOST
     return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-
-
-def _of_groups(own: Demand, demand: Demand, groups: Mapping[str, str]) -> Demand:
-    """The own futures of the groups that sites of the demand are in; SettingError where they do not fit the demand."""
-    if own.statistic != demand.statistic or not own.weeks.equals(demand.weeks):
-        raise SettingError(f"The futures of the groups are the {own.statistic} of {len(own.weeks)} weeks from {own.start}, those of the sites the "
-                           f"{demand.statistic} of {len(demand.weeks)} weeks from {demand.start}.", remedy="give both of one run")  # fmt: skip
-    return own.only(sorted({groups[key] for key in demand.keys if key in groups}.intersection(own.keys)))
 
 
 def _levelled(answer: RunOut) -> RunOut:

@@ -201,6 +201,15 @@ def test_a_site_that_never_carried_anything_counts_in_no_sum(planned: Lake, tmp_
     assert after.drop(("site", "new-01")).equals(before)
 
 
+def test_a_region_without_futures_of_its_own_is_not_answered_from_sums_of_peaks(lake: Lake, tmp_path: Path) -> None:
+    declare(lake)
+    rest = published(lake).read("paths").to_pandas().query("key != 'eu'")
+    lake.replace("paths", pa.Table.from_pandas(rest, preserve_index=False))
+    found = made(lake, tmp_path / "plan.parquet")
+    assert found.loc[("region", "eu")]["reason"] == "too little history of the sum of its sites"
+    assert found.loc[("global", "all")]["answer"] == "within"
+
+
 def test_a_site_that_was_above_its_limit_last_week_is_over(planned: Lake, tmp_path: Path) -> None:
     declare(planned, gbps=1e-6)
     assert set(made(planned, tmp_path / "plan.parquet")["answer"]) == {"over"}
