@@ -17,8 +17,8 @@ Nothing here or in what it measures was chosen on these networks. Of networks 40
     cases   from P10 to P90   before P10   after P90   error of the median   of the line   less
       177           0.757        0.079       0.164             32.5 days      238.4 days   86 %
 
-A network alone, of 6 to 11 cases, holds 0.33 to 1.00: what its sites share makes their dates hang together, and the share of all has a standard error of 0.03 (the
-networks drawn anew with replacement). The line mostly comes too late (25 of the 27 cases of networks 401, 402 and 405): it follows the mean of the weekly
+A network alone, of 6 to 11 cases, holds 0.33 to 1.00: what its sites share makes their dates hang together, and the share of all has a standard error of 0.03
+(networks drawn anew with replacement). The line mostly comes too late (25 of the 27 cases of networks 401, 402 and 405): it follows the mean of the weekly
 peaks, and the first to pass the limit is one of the highest.
 """
 
