@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "peaks": (),
     "weekly": ("--lake", str(BENCH / "demo")),
     "planning": (),
+    "runout": (),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
 

@@ -1,4 +1,4 @@
-"""`python -m forecasting`: refresh the forecasts of a lake, say how the last refreshes went, or backtest and forecast the series of a file."""
+"""`python -m forecasting`: refresh the forecasts of a lake, tell of the last refreshes, plan from them, or backtest and forecast the series of a file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from data.lake import Lake
 from data.queries import runs
 from forecasting.commands.backtest import add_backtest, backtest
 from forecasting.commands.forecast import add_forecast, forecast
+from forecasting.commands.plan import add_plan, plan
 from forecasting.refresh import ENGINES, Summary, refresh
 from forecasting.refresh.progress import NOTE
 
@@ -47,7 +48,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
                         help="renew only these, '*' allowed, for instance 'region/*/egress_gbps'; the others are carried over from the last run")  # fmt: skip
     making.add_argument("--quiet", action="store_true", help="say nothing unless it fails")
     telling = commands.add_parser("status", help="how the last refreshes went", description="How the last refreshes went.")
-    for command in (making, telling):
+    planning = commands.add_parser("plan", help="what to order by when", description="When each site, region and the network runs out; what to order by when.")
+    add_plan(planning)
+    for command in (making, telling, planning):
         command.add_argument("--lake", default=os.environ.get("HEADROOM_LAKE", "var/lake"), help="a folder or an s3:// address (default: %(default)s)")
     add_backtest(commands.add_parser("backtest", help="score models on the series of a file", description="Score models on the series of a file."))
     add_forecast(commands.add_parser("forecast", help="forecast the series of a file", description="Forecast the series of a file, with quantiles."))
@@ -91,7 +94,7 @@ def line(run: Any) -> str:
     return f"run {run.number}: {when}: {run.fitted} fitted, {run.refused} refused, {run.failed} failed"
 
 
-RUN = {"refresh": _refresh, "status": _status, "backtest": backtest, "forecast": forecast}
+RUN = {"refresh": _refresh, "status": _status, "backtest": backtest, "forecast": forecast, "plan": plan}
 
 
 def _end(*_: object) -> NoReturn:

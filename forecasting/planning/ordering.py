@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -51,26 +52,33 @@ def plan_frame(answers: Sequence[RunOut], lead_days: Mapping[str, float], today:
     """
     chosen, day = policy or OrderPolicy(), today.floor("D")
     rows = [_row(answer, lead_days.get(answer.key, USUAL_LEAD_DAYS), day, chosen) for answer in answers]
-    found = pd.DataFrame(rows, columns=PLAN_COLUMNS).astype(dict.fromkeys(("order_by", "p10", "p50", "p90"), "datetime64[us, UTC]"))
-    place = found["state"].map({"overdue": 0, "due": 0, "none": 1, "unknown": 2})
-    order = found.assign(place=place).sort_values(["place", "order_by", "p10", "key"], kind="stable", na_position="last").index
-    return found.loc[order].reset_index(drop=True)
+    found = pd.DataFrame(rows, columns=PLAN_COLUMNS)
+    return by_urgency(found.astype(dict.fromkeys(("order_by", "p10", "p50", "p90"), "datetime64[us, UTC]") | {"days_left": "Int64"}))
+
+
+def by_urgency(plan: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a plan, or of several together, in the order of `plan_frame`."""
+    place = plan["state"].map({"overdue": 0, "due": 0, "none": 1, "unknown": 2})
+    order = plan.assign(place=place).sort_values(["place", "order_by", "p10", "key"], kind="stable", na_position="last").index
+    return plan.loc[order].reset_index(drop=True)
 
 
 def plan_calendar(plan: pd.DataFrame, today: pd.Timestamp) -> str:
-    """The orders of a plan as iCalendar text, an all-day entry each; an overdue one stands on today."""
+    """The orders of a plan as iCalendar text, an all-day entry each; an overdue one stands on today. A column `direction` tells those of a key apart."""
     due = plan[plan["state"].isin(("overdue", "due"))]
-    entries = [
-        Entry(
-            uid=f"order-{row.level}-{row.key}@headroom",
-            day=max(row.order_by, today.floor("D")),
-            title=f"{'OVERDUE: order' if row.state == 'overdue' else 'Order'} capacity for {row.key}",
-            text=f"Order by {row.order_by:%Y-%m-%d}: lead time {row.lead_days:g} days, {row.padded_days:g} with padding; "
-            f"may run out from {row.order_by + row.padded_days * DAY:%Y-%m-%d}.",
-        )
-        for row in due.itertuples(index=False)
-    ]
-    return calendar(entries, today)
+    ways = due["direction"] if "direction" in due else [""] * len(due)
+    return calendar([_entry(row, way, today.floor("D")) for row, way in zip(due.itertuples(index=False), ways, strict=True)], today)
+
+
+def _entry(row: Any, way: str, today: pd.Timestamp) -> Entry:
+    """An order as an entry; way: the direction, or nothing."""
+    return Entry(
+        uid=f"order-{'-'.join(part for part in (row.level, row.key, way) if part)}@headroom",
+        day=max(row.order_by, today),
+        title=f"{'OVERDUE: order' if row.state == 'overdue' else 'Order'} {f'{way} capacity'.strip()} for {row.key}",
+        text=f"Order by {row.order_by:%Y-%m-%d}: lead time {row.lead_days:g} days, {row.padded_days:g} with padding; "
+        f"may run out from {row.order_by + row.padded_days * DAY:%Y-%m-%d}.",
+    )
 
 
 def _row(answer: RunOut, lead_days: float, today: pd.Timestamp, policy: OrderPolicy) -> dict[str, object]:

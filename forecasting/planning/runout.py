@@ -32,17 +32,19 @@ def run_outs(
 
 def group_run_outs(
     demand: Demand, steps: pd.DataFrame, policy: Policy, groups: Mapping[str, str], *,
-    refused: Mapping[str, str] | None = None, diversity: Diversity | None = None,
+    refused: Mapping[str, str] | None = None, diversity: Diversity | None = None, measured: Mapping[str, float] | None = None,
 ) -> list[RunOut]:  # fmt: skip
     """The answer for each region (groups: region_id by site_id), and for the network where the one group is "all": the sum of the sites' demand against the
-    sum of what the policy lets them carry. Refused where a site is without forecast or capacity. `diversity` as in Demand.summed.
+    sum of what the policy lets them carry. Refused where a site is without forecast or capacity. `diversity` as in Demand.summed; `measured` as in run_outs,
+    by group.
     """
     room = allowed(steps, demand, policy)
     bare = [key for key, row in zip(demand.keys, room, strict=True) if np.isnan(row).all()]
     summed = demand.summed(groups, diversity)
-    rooms = np.array([np.nansum(room[[groups.get(key) == name for key in demand.keys]], axis=0) for name in summed.keys]).reshape(len(summed.keys), -1)
+    rooms = np.array([np.nansum(room[[groups.get(key) == name for key in demand.keys]], axis=0) for name in summed.keys])
+    rooms = rooms.reshape(len(summed.keys), len(demand.weeks))
     reasons = _unknown_parts(groups, refused or {}, bare)
-    found = {answer.key: answer for answer in answers("region", summed, rooms)}
+    found = {answer.key: answer for answer in answers("region", summed, rooms, over_now(summed.keys, rooms, measured or {}))}
     found |= {key: refusal("region", key, demand.start, demand.horizon, reason) for key, reason in reasons.items()}
     return [_levelled(found[key]) for key in sorted(found)]
 

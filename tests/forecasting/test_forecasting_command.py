@@ -16,7 +16,7 @@ from tests.forecasting.test_refresh import Mixed
 @pytest.fixture
 def mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refreshes use an engine that fits some, refuses some and fails at one."""
-    monkeypatch.setitem(ENGINES, "prophet", Mixed)
+    monkeypatch.setitem(ENGINES, "panel", Mixed)
 
 
 @pytest.mark.usefixtures("mixed")

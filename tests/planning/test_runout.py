@@ -171,6 +171,12 @@ def test_a_region_with_futures_of_its_own_is_judged_by_them_and_follows_what_bec
         assert answer.days == pytest.approx(expected.days)
 
 
+def test_a_region_that_stood_above_its_room_last_week_is_over() -> None:
+    held, groups = demand(np.full((2, 6, 5), 10.0)), {"s000": "east", "s001": "west"}
+    found = group_run_outs(held, installed([100.0, 100.0]), Policy(), groups, measured={"east": 80.1, "west": 79.9})
+    assert [(one.key, one.answer) for one in found] == [("east", "over"), ("west", "beyond")]
+
+
 def test_a_joint_future_at_a_quantile_is_one_path() -> None:
     held = demand(growing(5, 3, 21))
     chosen = held.typical(0.9)

@@ -1,0 +1,117 @@
+"""What a plan is made from, read from the newest run of a lake; and where a plan is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data import training
+from data.errors import LakeError
+from data.lake import Lake, Pin
+from data.queries import Futures, Run, catalogue, futures, latest_run, weekly
+from data.schema import DIRECTION_OF, Direction, Level
+from data.store import PlanNote, Plans, open_store, store_url
+from forecasting.evaluation.foreseen import WEEKS_PLANNED
+from forecasting.evaluation.licensed import LicensedEngine
+from forecasting.evaluation.peaks import CHECKABLE
+from forecasting.evaluation.weekly import COMPLETE_AT_LEAST
+from forecasting.planning.demand import WEEK, Demand, Statistic
+from forecasting.planning.network_plan import Published, peak_quantiles
+
+LEVELS: tuple[Level, ...] = ("site", "region", "global")
+UNMEASURED = "capacity is declared, but no traffic was ever measured"
+
+
+class PlanInputs(NamedTuple):
+    """The newest run's futures by direction, with the contract's `capacity` (steps) and `sites`. `today` is the end of the telemetry that was fitted."""
+
+    lake: str
+    run: Run
+    today: pd.Timestamp
+    steps: pd.DataFrame
+    sites: pd.DataFrame
+    directions: dict[Direction, Published]
+
+
+def plan_inputs(url: str, statistic: Statistic) -> PlanInputs:
+    """Read them; raises LakeError where the lake has no run, or one whose engine draws no futures. Series without futures are refused, with a reason each."""
+    lake = Lake(url)
+    pin = lake.pin()
+    run = latest_run(pin)
+    if run is None:
+        raise LakeError(f"The lake {lake.url} has no published run to plan from.", cause="nothing was forecast yet, or --lake names another folder",
+                        remedy="publish one with `python -m forecasting refresh`")  # fmt: skip
+    drawn = {metric: {level: futures(pin, level, metric, statistic) for level in LEVELS} for metric in DIRECTION_OF}
+    if run.engine != LicensedEngine.name and not any(found for of_level in drawn.values() for found in of_level.values()):
+        raise LakeError(f"Run {run.number} of the lake {lake.url} has no joint futures of coming weeks to plan from.",
+                        cause=f"the engine {run.engine} draws none",
+                        remedy=f"publish a run with `python -m forecasting refresh --engine {LicensedEngine.name}`")  # fmt: skip
+    steps, sites, fits = lake.read("capacity", pin.version("capacity")).to_pandas(), catalogue(pin), training.of_run(pin, "fits", run.run_id, [])
+    measured = _last_week(pin, run, statistic)
+    found = {direction: _published(run, drawn[metric], _fits_of(fits, metric), _sites_of(steps, direction), measured.get(metric, {}), (direction, statistic))
+             for metric, direction in DIRECTION_OF.items()}  # fmt: skip
+    return PlanInputs(lake.url, run, run.telemetry_until, steps, sites, {name: one for name, one in found.items() if one is not None})
+
+
+def _published(
+    run: Run, drawn: Mapping[Level, Futures | None], fits: pd.DataFrame, declared: set[str], measured: Mapping[Level, Mapping[str, float]],
+    what: tuple[Direction, Statistic],
+) -> Published | None:  # fmt: skip
+    """One direction; None where no site carries any of it."""
+    site, region, network = (_demand(drawn[level], run, *what) for level in LEVELS)
+    refused = {str(one.key): _reason(one) for one in fits.itertuples(index=False) if one.key not in site.keys}
+    if not site.keys and not refused:
+        return None
+    unmeasured = dict.fromkeys(sorted(declared.difference(site.keys, refused)), UNMEASURED)
+    return Published(site, region, network, refused, unmeasured, measured)
+
+
+def _demand(found: Futures | None, run: Run, direction: Direction, statistic: Statistic) -> Demand:
+    """Futures as demand; without any, of no key, over the weeks that a refresh would draw."""
+    if found is not None:
+        return Demand(found.keys, direction, statistic, found.weeks, found.draws)
+    weeks = pd.date_range(_monday(run.telemetry_until), periods=WEEKS_PLANNED, freq=WEEK, unit="us")
+    return Demand((), direction, statistic, weeks, np.empty((0, len(weeks), 1)))
+
+
+def _reason(fit: Any) -> str:
+    """Why a series has no futures."""
+    if fit.status != "fitted":
+        return str(fit.reason)
+    return f"too little history: {fit.observations / 24:.0f} days; {CHECKABLE} whole weeks are needed"
+
+
+def _fits_of(fits: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return fits[(fits["level"] == "site") & (fits["metric"] == metric)].sort_values("key")
+
+
+def _sites_of(steps: pd.DataFrame, direction: Direction) -> set[str]:
+    return set(steps.loc[steps["direction"] == direction, "site_id"])
+
+
+def _last_week(pin: Pin, run: Run, statistic: Statistic) -> dict[str, dict[Level, dict[str, float]]]:
+    """By metric, level and key: the statistic of the last whole week before the end of the telemetry that was fitted, where enough of it was measured."""
+    end = _monday(run.telemetry_until)
+    rows = weekly(pin, tuple(DIRECTION_OF), end - WEEK, end)
+    found: dict[str, dict[Level, dict[str, float]]] = {}
+    for row in rows[rows["completeness"] >= COMPLETE_AT_LEAST].itertuples(index=False):
+        found.setdefault(row.metric, {}).setdefault(row.level, {})[row.key] = float(getattr(row, statistic))
+    return found
+
+
+def _monday(moment: pd.Timestamp) -> pd.Timestamp:
+    return moment.floor("D") - pd.Timedelta(days=moment.weekday())
+
+
+def keep_plan(inputs: PlanInputs, plan: pd.DataFrame, bought: pd.DataFrame, policy: Mapping[str, Any], name: str) -> PlanNote:
+    """Keep a plan in the lake's store, to be scored by what comes. bought: key, direction, add_gbps, cost_usd_month of the sites that the plan adds to."""
+    identity, dates = ["level", "key", "direction"], ["p10", "p50", "p90"]
+    rows = plan[[*identity, "answer", "reason", *dates, "order_by"]].rename(columns={date: f"run_out_{date}" for date in dates})
+    rows = rows.merge(bought.assign(level="site"), how="left", on=identity).replace({"reason": {"": None}})
+    peaks = pd.concat([peak_quantiles(held) for held in inputs.directions.values()], ignore_index=True)
+    with closing(open_store(store_url(inputs.lake))) as store:
+        return Plans(store).save(name, rows, peaks, policy, lake=inputs.lake, run_id=inputs.run.run_id)
