@@ -21,6 +21,8 @@ from data.schema import TABLES
 
 # In a URL: every site, region, partner or role; and the end of the telemetry, or no bound.
 ALL, NOW = "all", "now"
+# In a URL: the place that runs out first, and no change to what is expected.
+WORST, NONE = "worst", "none"
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -34,7 +36,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "map": ("flat", "globe"),
     "section": ("freshness", "completeness", "snapshots", "quarantine", "versions", "dictionary"),
     "table": tuple(TABLES),
+    "direction": ("egress", "ingest"),
+    "statistic": ("peak", "p95"),
+    "planned": ("counted", "left-out"),
 }
+# The share of capacity that may be used: from half of it to all.
+LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
+# A longer what-if does not fit into the addresses that every browser and mail program passes on.
+WHATIF_LETTERS = 2000
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
 # The page that opens first; it lives at the root.
@@ -43,6 +52,7 @@ HOME = "overview"
 CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
+    "capacity": ("region", "partner", "role", "direction", "statistic", "limit", "planned", "focus", "whatif"),
     "data": ("section", "table"),
 }
 _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
@@ -51,6 +61,9 @@ _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 @dataclass(frozen=True, slots=True)
 class State:
     """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no bound.
+
+    `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
+    app.cached.planning reads them (None: none).
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -71,6 +84,12 @@ class State:
     at: datetime | None = None
     section: str = "freshness"
     table: str = "telemetry"
+    direction: str = "egress"
+    statistic: str = "peak"
+    limit: float = 0.8
+    planned: str = "counted"
+    focus: str | None = None
+    whatif: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -254,19 +273,51 @@ def _moment(text: str, _: Known) -> datetime | None:
     return moment
 
 
+def _limit(text: str, _: Known) -> float:
+    """A share of capacity."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = float("nan")
+    if not LEAST_LIMIT <= share <= MOST_LIMIT:
+        raise UnusableError(f"asks for the limit {_shown(text)}; it is a share of capacity from {LEAST_LIMIT:g} to {MOST_LIMIT:g}")
+    return share
+
+
+def _focus(text: str, world: Known) -> str | None:
+    """A place by level and key."""
+    if text == WORST:
+        return None
+    level, _, key = text.partition(":")
+    places = {"site": set(world.region_of), "region": set(world.region_of.values()), "global": {ALL}}
+    if key not in places.get(level, set()):
+        raise UnusableError(f"looks at a place that this lake does not have: {_shown(text)}")
+    return text
+
+
+def _whatif(text: str, _: Known) -> str | None:
+    """Changes as text; what they say is read where they are applied."""
+    if len(text) > WHATIF_LETTERS:
+        raise UnusableError(f"holds a what-if of {len(text):,} letters; at most {WHATIF_LETTERS:,} are read")
+    return None if text in ("", NONE) else text
+
+
 def _shown(text: str) -> str:
     """Foreign text as it may stand in Markdown: short, ASCII, in a code span that it cannot leave."""
     plain = ascii(text[:40])[1:-1].replace("`", "'")
     return f"`{plain}`" + ("..." if len(text) > 40 else "")
 
 
-_WITHOUT = {"site": ALL, "region": ALL, "partner": ALL, "role": ALL, "start": NOW, "end": NOW, "at": NOW}
+_WITHOUT = {"site": ALL, "region": ALL, "partner": ALL, "role": ALL, "start": NOW, "end": NOW, "at": NOW, "focus": WORST, "whatif": NONE}
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "site": partial(_named, "site", lambda world: world.region_of.keys()),
     "region": partial(_named, "region", lambda world: set(world.region_of.values())),
     "partner": partial(_named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
-    **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
+    **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table", "direction", "statistic", "planned")},
     **{name: partial(_choices, name) for name in ("show", "layers")},
     **dict.fromkeys(("start", "end", "at"), _moment),
+    "limit": _limit,
+    "focus": _focus,
+    "whatif": _whatif,
 }

@@ -32,6 +32,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "bands": {"series": Series("site", "fra-01", "egress_gbps"), **RANGE},
     "fit": {"series": Series("site", "fra-01", "egress_gbps")},
     "completeness": {"days": 2},
+    "futures": {"level": "site", "metric": "egress_gbps", "statistic": "peak"},
+    "weekly": {"metrics": ("egress_gbps",), **RANGE},
 }
 QUESTIONS = [name for name in queries.__all__ if name[0].islower()]
 

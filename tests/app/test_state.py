@@ -42,10 +42,18 @@ def ranges() -> any_.SearchStrategy[dict[str, Any]]:
 
 @any_.composite
 def states(draw: any_.DrawFn) -> State:
-    single = {name: draw(any_.sampled_from(CHOICES[name])) for name in ("zone", "grain", "color", "map", "section", "table", "role")}
+    single = {
+        name: draw(any_.sampled_from(CHOICES[name]))
+        for name in ("zone", "grain", "color", "map", "section", "table", "role", "direction", "statistic", "planned")
+    }
     several = {name: draw(subsets(name)) for name in ("show", "layers")}
     partner = draw(any_.none() | any_.sampled_from(sorted(WORLD.partners)))
-    chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | {"partner": partner, "at": draw(any_.none() | MOMENTS)}
+    plan = {
+        "limit": draw(any_.integers(50, 100)) / 100,
+        "focus": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "global:all"])),
+        "whatif": draw(any_.none() | any_.just('[{"kind":"growth","percent":20}]')),
+    }
+    chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | plan | {"partner": partner, "at": draw(any_.none() | MOMENTS)}
     return State(**chosen)
 
 
@@ -55,7 +63,7 @@ def test_what_a_page_writes_it_reads_again(before: State, page: str) -> None:
     after = parse(written, WORLD)
     assert after.notes == ()
     for name in written:
-        assert getattr(after, name) == getattr(before, name) or (name == "region" and before.site and page == "overview")
+        assert getattr(after, name) == getattr(before, name) or (name == "region" and before.site and page in {"overview", "capacity"})
 
 
 @pytest.mark.parametrize("page", sorted(CARRIED))
@@ -77,6 +85,9 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
     [
         ({"site": "lhr-99"}, {"site": None}, "names a site that this lake does not have: `lhr-99`"),
         ({"region": "mars"}, {"region": None}, "names a region that this lake does not have: `mars`"),
+        ({"limit": "80"}, {"limit": 0.8}, "asks for the limit `80`; it is a share of capacity from 0.5 to 1"),
+        ({"focus": "site:lhr-99"}, {"focus": None}, "looks at a place that this lake does not have: `site:lhr-99`"),
+        ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
         ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
         ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),
         ({"site": "`![x](http://evil)"}, {"site": None}, "`'![x](http://evil)`"),
