@@ -205,8 +205,11 @@ def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> 
     ends = pd.DatetimeIndex(demand.weeks + WEEK)
     room = allowed(scene.steps, own, scene.policy)
     columns = {name: demand.quantile(q)[0] for name, q in FAN.items()}
-    columns |= {"room_gbps": np.where(np.isnan(room).all(axis=0), np.nan, np.nansum(room, axis=0)), "probability": answers[level, key].probabilities(ends)}
-    return Fan(answers[level, key], pd.DataFrame({"ts": ends, **columns}), _steps(scene, members))
+    answer = answers[level, key]
+    # A group that is refused has parts without a forecast or capacity: the limit of the rest is not its limit.
+    unknown = np.isnan(room).all(axis=0) | (answer.answer == "refused")
+    columns |= {"room_gbps": np.where(unknown, np.nan, np.nansum(room, axis=0)), "probability": answer.probabilities(ends)}
+    return Fan(answer, pd.DataFrame({"ts": ends, **columns}), _steps(scene, members))
 
 
 def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:

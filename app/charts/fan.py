@@ -10,7 +10,7 @@ import pandas as pd
 
 from app.charts.axes import Trace, instant, times, values
 from app.charts.bands import band
-from app.charts.marks import capacity_lines, capacity_notes, future, halo, now_note, steps_between
+from app.charts.marks import capacity_above, capacity_lines, capacity_notes, future, halo, now_note, steps_between
 from app.charts.panels import End, Panel
 from app.theme import BAND_80, BAND_95, DASH, PALETTES, Palette, Scheme, Unit, fade, gbps, hue, percent, unit
 
@@ -55,6 +55,9 @@ def _fan(chart: FanChart) -> Panel:
     colour = hue(chart.metric, chart.scheme)
     traces = [*_bands(chart, colour, of), *capacity_lines(steps, chart.end, chart.zone, of, palette.hues["capacity"]), *_limit(chart, of, palette)]
     notes = [*capacity_notes(steps, chart.start, chart.end, chart.zone, of, top * of.factor, palette), *_limit_note(chart, of, top, palette)]
+    if len(steps) and steps["capacity_gbps"].min() > top:
+        held = float(steps["capacity_gbps"].iloc[0])
+        notes.append(capacity_above(held, float(chart.weeks["q95"].max()), palette.words["capacity"]))
     last = float(chart.weeks["q50"].iloc[-1]) * of.factor
     return Panel(
         chart.title, f"{of.word}, {chart.statistic} of each week at its end, {chart.zone}; bands hold 80 and 90 % of the futures", FAN_PX, of, top * of.factor,

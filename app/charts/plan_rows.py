@@ -66,7 +66,7 @@ def soon_words(share: float) -> str:
 def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None = None) -> pd.DataFrame:
     """What the table shows, in the order of `rows` (an outlook with name, region and partner); beside it `base`, the same without the what-if.
 
-    key, Site, Region, Partner, Run-out, (Without the what-if, Later by: days), Within 90 days (percent), Probability (list), Lead time (days), Order by.
+    key, Site, Run-out, (Without the what-if, Later by: days), Order by, Within 90 days (percent), Probability (list), Lead time (days), Region, Partner.
     """
     told = records(rows)
     before: dict[str, object] = {}
@@ -77,13 +77,16 @@ def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None 
             "Later by": [moved(earlier.get(row["key"]), row) for row in told],
         }
     return pd.DataFrame({
-        "key": rows["key"], "Site": rows["name"], "Region": rows["region"], "Partner": rows["partner"],
+        "key": rows["key"],
+        "Site": rows["name"],
         "Run-out": [answer_words(row, now) for row in told],
         **before,
+        "Order by": [order_words(row, now) for row in told],
         "Within 90 days": 100 * rows["within_90"].astype(float),
         "Probability": rows["odds"],
         "Lead time": rows["lead_days"],
-        "Order by": [order_words(row, now) for row in told],
+        "Region": rows["region"],
+        "Partner": rows["partner"],
     })  # fmt: skip
 
 

@@ -14,11 +14,13 @@ from app.charts.marks import nothing
 from app.charts.plan_rows import answer_words
 from app.theme import PALETTES, TIME_TICKS, Palette, Scheme, day, fade, hue, label, template
 
-ROW, HEADER, BELOW, LEFT = 21, 62, 26, 132
+ROW, HEADER, BELOW, LEFT = 21, 82, 26, 132
 # More bars than a screen holds are a table, which stands below.
 MOST = 16
 # What is over has no dates: a mark at now. An order that should have been placed longer ago than this is drawn at the rim.
-BACK = pd.Timedelta(days=120)
+BACK = pd.Timedelta(days=45)
+# Dates that lie close together are told apart; the axis reaches at least so far.
+LEAST = pd.Timedelta(days=120)
 
 
 def dated(rows: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +38,7 @@ def runout_bars(rows: pd.DataFrame, *, now: pd.Timestamp, direction: str, zone: 
     words = _words(len(shown), len(rows), limit, hue(f"{direction}_gbps", scheme), palette)
     if shown.empty:
         return go.Figure({"layout": layout | {"annotations": [*words, nothing(palette, "nothing runs out in sight")]}})
-    start, end = now - BACK, shown["horizon"].iloc[0]
+    start, end = now - BACK, _end(shown, now)
     traces = [*_bars(shown, now, end, hue(f"{direction}_gbps", scheme), zone), *_medians(shown, now, zone, palette), *_orders(shown, start, zone, palette)]
     line = {"type": "line", "xref": "x", "yref": "y domain", "y0": 0, "y1": 1, "x0": instant(now, zone), "x1": instant(now, zone)}
     note = {"xref": "x", "yref": "y domain", "x": instant(now, zone), "y": 1, "yanchor": "bottom", "showarrow": False, "text": f"now, {day(now)}"}
@@ -45,6 +47,12 @@ def runout_bars(rows: pd.DataFrame, *, now: pd.Timestamp, direction: str, zone: 
     return go.Figure(
         {"data": traces, "layout": layout | axes | {"shapes": [line | {"line": {"color": palette.muted, "width": 1}}], "annotations": words + marks}}
     )
+
+
+def _end(shown: pd.DataFrame, now: pd.Timestamp) -> pd.Timestamp:
+    """As far as the latest date that is known, and a little on, so that an open end shows as one; never beyond the horizon by more than that."""
+    latest = max([now + LEAST, *shown["p90"].dropna(), *shown["p50"].dropna(), *shown["p10"].dropna()])
+    return min(latest, shown["horizon"].iloc[0]) + BACK / 3
 
 
 def _bars(shown: pd.DataFrame, now: pd.Timestamp, end: pd.Timestamp, colour: str, zone: str) -> Iterator[Trace]:
@@ -96,12 +104,14 @@ def _axes(shown: pd.DataFrame, start: str, end: str) -> dict[str, Any]:
 def _words(shown: int, all_of_them: int, limit: str, colour: str, palette: Palette) -> list[dict[str, Any]]:
     """Title, subtitle and what each mark means."""
     at = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "xshift": 8 - LEFT, "yanchor": "top", "showarrow": False, "align": "left"}
+    few = f"{shown} of {all_of_them} sites, worst first"
     red = palette.hues["capacity"]
     keys = (
         f'<span style="color:{colour}">\u25ac</span> 80 % interval, <b>|</b> median  <span style="color:{red}">\u25a0</span> already over  '
         f'<span style="color:{red}">\u25bc</span> order overdue  <span style="color:{red}">\u25bd</span> order by'
     )
     return [
-        at | {"yshift": HEADER - 4, "text": f"<b>Run-out</b>, {label(limit)}: {shown} of {all_of_them} sites", "font": {"size": 14}},
-        at | {"yshift": HEADER - 25, "text": keys, "font": {"size": 11, "color": palette.muted}},
+        at | {"yshift": HEADER - 4, "text": f"<b>Run-out</b>: {few}", "font": {"size": 15}},
+        at | {"yshift": HEADER - 24, "text": label(limit, 80), "font": {"size": 12, "color": palette.muted}},
+        at | {"yshift": HEADER - 42, "text": keys, "font": {"size": 11, "color": palette.muted}},
     ]

@@ -67,7 +67,7 @@ def no_futures(frame: Frame, question: Question) -> None:
 
 def no_capacity(frame: Frame, sites: pd.DataFrame) -> bool:
     """Said, and true, where no site has a capacity to run out of."""
-    if not ((sites["answer"] == "refused") & (sites["reason"] == planning.NO_CAPACITY)).all():
+    if not ((sites["answer"] == "refused").all() and (sites["reason"] == planning.NO_CAPACITY).any()):
         return False
     states.nothing(
         "No capacity is declared for these sites",

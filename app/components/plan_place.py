@@ -13,10 +13,12 @@ from app.cached import planning
 from app.cached.planning import Fan, Question
 from app.charts.fan import FanChart, fan_panels, fan_table
 from app.charts.panels import linked_figure
+from app.charts.plan_rows import answer_words
 from app.components import export, states
 from app.components.header import Frame
 from app.components.place import Place, region_names
 from app.components.run_outs import sentence
+from app.components.what_if import Outlooks
 from data.schema import GLOBAL_KEY, Level
 
 _PLACE = "plan.place"
@@ -26,19 +28,26 @@ STATISTIC = {"peak": "peak", "p95": "P95"}
 LEVELS: dict[str, Level] = {"site": "site", "region": "region", "global": "global"}
 
 
-def draw(frame: Frame, question: Question, rows: pd.DataFrame, sites: pd.DataFrame) -> None:
-    """The choice of a place, its answer in a sentence, and its figure. `rows`: the outlook of all levels; `sites`: the table's, worst first."""
-    names = places(frame, rows, sites)
+def draw(frame: Frame, found: Outlooks, sites: pd.DataFrame) -> None:
+    """The choice of a place, its answer in a sentence, and its figure. `sites`: the table's, worst first."""
+    names = places(frame, found.rows, sites)
     if not names:
         return
     place = choose(names)
-    answer = rows[(rows["level"] == place.level) & (rows["key"] == place.key)].iloc[0].to_dict()
-    st.markdown(states.plain(sentence(place.name, answer, frame)))
-    found = planning.fan(frame.pin, question, place.level, place.key, frame.scope)
-    if found is None:
+    answer, before = answer_of(found.rows, place), None if found.base is None else answer_of(found.base, place)
+    without = f"; without the what-if: {answer_words(before, frame.extent.now)}" if before else ""
+    st.markdown(states.plain(sentence(place.name, answer, frame) + without))
+    futures = planning.fan(frame.pin, found.question, place.level, place.key, frame.scope)
+    if futures is None:
         states.nothing(f"{place.name} has no futures", str(answer["reason"]), icon="query_stats")
         return
-    figure(frame, question, place, found)
+    figure(frame, found.question, place, futures)
+
+
+def answer_of(rows: pd.DataFrame, place: Place) -> dict[str, Any]:
+    """The row of a place; empty where it has none."""
+    mine = rows[(rows["level"] == place.level) & (rows["key"] == place.key)]
+    return {str(name): value for name, value in mine.iloc[0].items()} if len(mine) else {}
 
 
 def places(frame: Frame, rows: pd.DataFrame, sites: pd.DataFrame) -> dict[str, str]:

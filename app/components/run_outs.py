@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.column_config import ButtonColumn, LineChartColumn, NumberColumn, TextColumn
 
-from app import state, theme
+from app import state
 from app.cached import planning
 from app.cached.planning import Question
 from app.charts.plan_rows import answer_words, order_words, plan_table, soon_words
@@ -49,11 +49,11 @@ def numbers(frame: Frame, sites: pd.DataFrame, safe: str) -> None:
     late = sites[sites["state"] == "overdue"]
     first = sites[sites["answer"].isin(("over", "within"))].head(1)
     with st.container(horizontal=True, gap="small", key="plan-numbers"):
-        tile("Over the limit now", f"{over.sum()} of {len(sites)}", "sites, at least half of the futures")
-        tile("Likely over within 90 days", str(len(soon)), "more sites, over half of the futures")
+        tile("Over the limit now", f"{over.sum()} of {len(sites)}", "sites in half of the futures")
+        tile("Likely over within 90 days", str(len(soon)), "more, in half of the futures")
         tile("Orders overdue", str(len(late)), f"of {sites['order_by'].notna().sum()} to be placed")
         tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
-        tile("N-1 safe", safe, "until some single failure sheds demand", help_="Whether the other sites can take over what any one site carries")
+        tile("N-1 safe", safe, "any one site may fail", help_="Until when the other sites can take over what any one site carries")
 
 
 def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:
@@ -133,5 +133,5 @@ def sentence(name: str, row: dict[str, Any], frame: Frame) -> str:
     now = frame.extent.now
     if row["answer"] == "refused":
         return answer_words(row, now)
-    order = f"; order {order_words(row, now)}, lead time {theme.significant(row['lead_days'])} days" if row["level"] == "site" else ""
-    return f"{name}: passes the limit {answer_words(row, now)}; {soon_words(float(row['within_90']))} within 90 days{order}"
+    order = f"; order: {order_words(row, now)}, lead time {row['lead_days']:g} days" if row["level"] == "site" else ""
+    return f"{name}, when it passes the limit: {answer_words(row, now)}; probability within 90 days {soon_words(float(row['within_90']))}{order}"

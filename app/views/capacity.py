@@ -23,7 +23,7 @@ def show(frame: Frame) -> None:
         no_site_passes()
         return
     if plan_choices.no_capacity(frame, sites):
-        plan_place.draw(frame, found.question, found.rows, sites)
+        plan_place.draw(frame, found, sites)
         return
     failures = planning.failures(frame.pin, found.question, frame.scope)
     run_outs.numbers(frame, sites, plan_failures.safe_words(failures.safe_until, frame.extent.now) if failures else "not known")
@@ -31,6 +31,6 @@ def show(frame: Frame) -> None:
     run_outs.bars(frame, found.question, sites)
     run_outs.table(frame, sites, found.base)
     st.markdown("##### One place against its capacity")
-    plan_place.draw(frame, found.question, found.rows, sites)
+    plan_place.draw(frame, found, sites)
     if failures is not None:
         plan_failures.draw(frame, failures)
