@@ -7,6 +7,7 @@ note says so.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -296,10 +297,18 @@ def _focus(text: str, world: Known) -> str | None:
 
 
 def _whatif(text: str, _: Known) -> str | None:
-    """Changes as text; what they say is read where they are applied."""
+    """A JSON list of changes; what each says is read where it is applied."""
+    if text in ("", NONE):
+        return None
     if len(text) > WHATIF_LETTERS:
         raise UnusableError(f"holds a what-if of {len(text):,} letters; at most {WHATIF_LETTERS:,} are read")
-    return None if text in ("", NONE) else text
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError):
+        held = None
+    if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
+        raise UnusableError(f"holds a what-if that cannot be read: {_shown(text)}")
+    return text
 
 
 def _shown(text: str) -> str:

@@ -149,7 +149,7 @@ def test_a_what_if_is_added_in_the_page_and_taken_back(open_page: Opener, lake: 
     assert "Without the what-if" not in table(page)
 
 
-@pytest.mark.parametrize("text", ["[", '[{"kind":"growth"}]', '[{"kind":"close_site","site_id":"gru-01","start":"2026-08-01"}]'])
+@pytest.mark.parametrize("text", ['[{"kind":"growth"}]', '[{"kind":"close_site","site_id":"gru-01","start":"2026-08-01"}]'])
 def test_a_what_if_that_cannot_be_applied_is_left_out_and_says_so(open_page: Opener, lake: Path, text: str) -> None:
     page = open_page("capacity", lake, whatif=text)
     assert not page.exception

@@ -87,6 +87,7 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"region": "mars"}, {"region": None}, "names a region that this lake does not have: `mars`"),
         ({"limit": "80"}, {"limit": 0.8}, "asks for the limit `80`; it is a share of capacity from 0.5 to 1"),
         ({"focus": "site:lhr-99"}, {"focus": None}, "looks at a place that this lake does not have: `site:lhr-99`"),
+        ({"whatif": "[growth"}, {"whatif": None}, "holds a what-if that cannot be read: `[growth`"),
         ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
         ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
         ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),
