@@ -8,6 +8,7 @@ note says so.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,19 +19,18 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from data.schema import TABLES
+from data.schema import DEMAND_METRICS, ID_PATTERN, TABLES
 
-# In a URL: every site, region, partner or role; and the end of the telemetry, or no bound.
-ALL, NOW = "all", "now"
-# In a URL: the place that runs out first, and no change to what is expected.
-WORST, NONE = "worst", "none"
+# In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
+# before it, or the place that runs out first.
+ALL, NOW, NONE, NEWEST, BEFORE, WORST = "all", "now", "none", "newest", "before", "worst"
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 CHOICES: dict[str, tuple[str, ...]] = {
     "zone": ("UTC", "site", "viewer"),
     "range": ("24h", "7d", "28d", "90d", "all", "custom"),
     "grain": ("auto", "5min", "1h", "1d"),
-    "show": ("last_week", "forecast", "events"),
+    "show": ("last_week", "forecast", "peaks", "prophet", "baseline", "events"),
     "color": ("utilisation", "health", "runout"),
     "layers": ("sites", "flows", "labels"),
     "role": ("ingest", "edge"),
@@ -40,6 +40,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
+    "metric": DEMAND_METRICS,
+    "part": ("verdict", "backtests", "components", "runs"),
+    "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
+    "beside": ("prophet", "baseline"),
+    "history": ("28", "56", "90", "180", "365", "all"),
+    "prior": ("0.001", "0.01", "0.05", "0.1", "0.5"),
 }
 # The share of capacity that may be used: from half of it to all.
 LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
@@ -54,14 +60,18 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
     "capacity": ("region", "partner", "role", "direction", "statistic", "limit", "planned", "focus", "whatif"),
+    "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
 }
+# Digits that the number of a run may have; Python would read the longest of numbers.
+RUN_DIGITS = 9
 _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no bound.
+    """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no bound; as an origin or a run, the newest
+    (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
     app.cached.planning reads them (None: none).
@@ -78,7 +88,7 @@ class State:
     start: datetime | None = None
     end: datetime | None = None
     grain: str = "auto"
-    show: tuple[str, ...] = ("last_week", "forecast", "events")
+    show: tuple[str, ...] = ("last_week", "forecast", "peaks", "events")
     color: str = "utilisation"
     layers: tuple[str, ...] = ("sites", "flows")
     map: str = "flat"
@@ -91,6 +101,16 @@ class State:
     planned: str = "counted"
     focus: str | None = None
     whatif: str | None = None
+    metric: str = "egress_gbps"
+    part: str = "verdict"
+    score: str = "mase"
+    origin: datetime | None = None
+    beside: tuple[str, ...] = ("prophet", "baseline")
+    history: str = "90"
+    prior: str = "0.05"
+    without: str = NONE
+    run: int | None = None
+    against: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -311,21 +331,42 @@ def _whatif(text: str, _: Known) -> str | None:
     return text
 
 
+def _number(text: str, _: Known) -> int | None:
+    if text in (NEWEST, BEFORE):
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= RUN_DIGITS and int(text)):
+        raise UnusableError(f"names a run that there is not: {_shown(text)}")
+    return int(text)
+
+
+def _event(text: str, _: Known) -> str:
+    if not re.fullmatch(ID_PATTERN, text):
+        raise UnusableError(f"names an event that there is not: {_shown(text)}")
+    return text
+
+
 def _shown(text: str) -> str:
     """Foreign text as it may stand in Markdown: short, ASCII, in a code span that it cannot leave."""
     plain = ascii(text[:40])[1:-1].replace("`", "'")
     return f"`{plain}`" + ("..." if len(text) > 40 else "")
 
 
-_WITHOUT = {"site": ALL, "region": ALL, "partner": ALL, "role": ALL, "start": NOW, "end": NOW, "at": NOW, "focus": WORST, "whatif": NONE}
+_WITHOUT = {
+    **dict.fromkeys(("site", "region", "partner", "role"), ALL),
+    **dict.fromkeys(("start", "end", "at", "origin"), NOW),
+    "run": NEWEST, "against": BEFORE, "focus": WORST, "whatif": NONE,
+}  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "site": partial(_named, "site", lambda world: world.region_of.keys()),
     "region": partial(_named, "region", lambda world: set(world.region_of.values())),
     "partner": partial(_named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
-    **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table", "direction", "statistic", "planned")},
-    **{name: partial(_choices, name) for name in ("show", "layers")},
-    **dict.fromkeys(("start", "end", "at"), _moment),
+    **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
+    **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "direction", "statistic", "planned")},
+    **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
+    **dict.fromkeys(("start", "end", "at", "origin"), _moment),
+    **dict.fromkeys(("run", "against"), _number),
+    "without": _event,
     "limit": _limit,
     "focus": _focus,
     "whatif": _whatif,

@@ -105,7 +105,7 @@ SCORES = Table(
         *_SERIES,
         Column("model", TEXT, "Model scored; peaks for the quantiles of the table peaks"),
         Column("horizon", TEXT, "Horizon band; week 1 to week 4 for peaks"),
-        Column("score", TEXT, "mae, mase, wape, bias, pinball, coverage_50, coverage_80, coverage_95, msis_95; for peaks coverage_90, coverage_95"),
+        Column("score", TEXT, "mase, wape, bias, pinball, coverage_80, coverage_95, msis_95; for peaks coverage_90, coverage_95"),
         Column("value", REAL, "Its value"),
         Column("origins", WHOLE, "Backtest origins behind it", "origins", low=0),
     ),

@@ -217,6 +217,6 @@ TABLES: dict[str, Table] = {
 INPUT_TABLES: tuple[str, ...] = ("sites", "capacity", "telemetry", "flows", "links", "events")
 
 __all__ = [
-    "DEMAND_METRICS", "DIRECTION_OF", "GLOBAL_KEY", "HORIZONS", "INPUT_TABLES", "LEVELS", "METRIC", "METRICS", "PEAK_QUANTILES", "QUANTILES", "STAMP", "TABLES",
-    "Column", "Direction", "Fault", "Findings", "Level", "Metric", "Series", "Table", "validate",
+    "DEMAND_METRICS", "DIRECTION_OF", "GLOBAL_KEY", "HORIZONS", "ID_PATTERN", "INPUT_TABLES", "LEVELS", "METRIC", "METRICS", "PEAK_QUANTILES",
+    "QUANTILES", "STAMP", "TABLES", "Column", "Direction", "Fault", "Findings", "Level", "Metric", "Series", "Table", "validate",
 ]  # fmt: skip

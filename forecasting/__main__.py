@@ -41,7 +41,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m forecasting", description="Forecast the series of a lake or of a file.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     making = commands.add_parser("refresh", help="forecast and publish one run", description="Forecast every series of a lake and publish one run.")
-    making.add_argument("--engine", choices=sorted(ENGINES), default="prophet", help="what forecasts (default: %(default)s)")
+    making.add_argument("--engine", choices=sorted(ENGINES), default="panel", help="what forecasts (default: %(default)s)")
     making.add_argument("--workers", type=int, help="worker processes (default: one for each processor)")
     making.add_argument("--series", nargs="+", default=[], metavar="LEVEL/KEY/METRIC",
                         help="renew only these, '*' allowed, for instance 'region/*/egress_gbps'; the others are carried over from the last run")  # fmt: skip

@@ -27,9 +27,13 @@ from data.queries import Counts, Extent, Fit, Futures, Run
 from data.queries.headline import count
 from data.queries.series import Grain
 from data.schema import TABLES
+from forecasting.models import refit as refitting
+from forecasting.models.engine import HORIZON
+from forecasting.models.panel import Panel
+from forecasting.models.refit import Refit, Wish
 
 # What the pages know of the lake beside the answers.
-__all__ = ["EVERYTHING", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Run", "Scope", "Series"]
+__all__ = ["EVERYTHING", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Refit", "Run", "Scope", "Series", "Wish"]
 
 Answer = TypeVar("Answer")
 
@@ -42,6 +46,7 @@ ANSWERS_KEPT = 512
 MEASURED = ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "capacity", "snapshots")
 PUBLISHED = ("runs", "forecasts", "bands", "fits")
 PATHS = ("runs", "paths", "sites")
+TESTED = ("runs", "backtests", "telemetry_1h")
 
 
 def lake_url() -> str:
@@ -166,6 +171,87 @@ def futures(pin: Pin, level: Level, metric: str, statistic: str, scope: Scope = 
 def weekly(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """The measured peak and P95 of every week, of sites, regions and the network."""
     return _answer(queries.weekly, MEASURED, pin, scope, metrics=metrics, start=start, end=end)
+
+
+def licence(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """Which model is drawn for a series at each horizon, and why."""
+    return _answer(queries.licence, ("runs", "licences"), pin, scope, series=series)
+
+
+def licences(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """The licences of all series."""
+    return _answer(queries.licences, ("runs", "licences"), pin, scope)
+
+
+def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """How every model did for a series."""
+    return _answer(queries.scores, ("runs", "scores"), pin, scope, series=series)
+
+
+def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """How often the intervals and peak quantiles of all series held."""
+    return _answer(queries.calibration, ("runs", "scores"), pin, scope)
+
+
+def coverage(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """How often the intervals of a series held at each past origin."""
+    return _answer(queries.coverage, TESTED, pin, scope, series=series)
+
+
+def backtest(pin: Pin, series: Series, origin: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What one past origin would have forecast, and what came."""
+    return _answer(queries.backtest, TESTED, pin, scope, series=series, origin=origin)
+
+
+def residuals(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What came less what was expected, over all backtests of a series."""
+    return _answer(queries.residuals, TESTED, pin, scope, series=series)
+
+
+def peaks(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """Quantiles of the peak of each coming week."""
+    return _answer(queries.peaks, ("runs", "peaks"), pin, scope, series=series)
+
+
+def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """The backtest error of a series from run to run."""
+    return _answer(queries.drift, ("runs", "scores"), pin, scope, series=series)
+
+
+def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What earlier runs published for a series against what has come since."""
+    return _answer(queries.hindsight, MEASURED + PUBLISHED, pin, scope, series=series)
+
+
+def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """The scores of two runs side by side."""
+    return _answer(queries.run_against_run, ("runs", "scores"), pin, scope, run=run, against=against, series=series)
+
+
+def usual(pin: Pin, metric: str, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What each site usually carries."""
+    return _answer(queries.usual, ("sites", "telemetry_1d"), pin, scope, metric=metric)
+
+
+def refit(pin: Pin, series: Series, wish: Wish, scope: Scope = EVERYTHING) -> Refit | None:
+    """A series fitted anew with other settings, unpublished; None where there is no telemetry."""
+    return _answer(_refit, (*MEASURED, "events"), pin, scope, series=series, wish=wish)
+
+
+def _refit(pin: Pin, scope: Scope, series: Series, wish: Wish) -> Refit | None:
+    panel = _answer(_panel, (*MEASURED, "events"), pin, scope, series=series)
+    return None if panel is None else refitting.refit(panel, series, wish)
+
+
+def _panel(pin: Pin, scope: Scope, series: Series) -> Panel | None:
+    """All that a refit reads, so that another setting asks the lake for nothing."""
+    held = extent(pin, scope)
+    if held is None:
+        return None
+    hours = queries.history(pin, series.level, series.key, (series.metric,), held.first, held.now, "1h", scope)
+    known = queries.events(pin, series.level, series.key, held.first, held.now + HORIZON, scope)
+    values = hours.rename(columns={f"{series.metric}_mean": "value"})[["ts", "value", "completeness"]]
+    return refitting.panel_of_one(series, values, known, usual(pin, series.metric, scope), held.now)
 
 
 def completeness(pin: Pin, days: int, scope: Scope = EVERYTHING) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from app.charts.bands import BANDS, QUANTILES
+from app.charts.beside import CURVES, PEAK_COLUMNS
 from app.charts.marks import held
 from app.charts.quality import QualityChart
 from app.charts.timeseries import TrafficChart
@@ -14,7 +15,8 @@ from data.schema import METRIC
 
 
 def chart_table(charts: Sequence[TrafficChart | QualityChart]) -> pd.DataFrame:
-    """One row a stamp, and for each chart its metric, what was expected with bounds, last week and capacity; null where there is nothing.
+    """One row a stamp, and for each chart its metric, what was expected with bounds, other curves, last week, capacity, and the quantiles of a week's peak in
+    the row in which the week begins; null where there is nothing.
 
     Up to now the bounds are the bands', after it the forecast's. Nothing is thinned or rounded.
     """
@@ -33,8 +35,19 @@ def _table(chart: TrafficChart | QualityChart) -> pd.DataFrame:
         return measured
     table = measured.merge(_expected(chart), on="ts", how="outer")
     ghost = chart.last_week[["ts", "value"]].rename(columns={"value": f"{chart.metric}_last_week"})
-    table = table.merge(_between(ghost, chart.start, chart.end), on="ts", how="outer")
+    for more in (ghost, _beside(chart), _peaks(chart)):
+        table = table.merge(_between(more, chart.start, chart.end), on="ts", how="outer") if len(more.columns) > 1 else table
     return table.assign(**{f"{chart.metric}_capacity": held(table["ts"], chart.capacity)}) if len(chart.capacity) else table
+
+
+def _beside(chart: TrafficChart) -> pd.DataFrame:
+    return chart.beside.rename(columns={column: f"{chart.metric}_{column}" for column in CURVES})
+
+
+def _peaks(chart: TrafficChart) -> pd.DataFrame:
+    weeks = chart.peaks[chart.peaks["statistic"] == "peak"] if "statistic" in chart.peaks else chart.peaks
+    named = weeks[["week", *PEAK_COLUMNS]].rename(columns={level: f"{chart.metric}_peak_{level}" for level in PEAK_COLUMNS} | {"week": "ts"})
+    return named if len(named) else named[["ts"]]
 
 
 def _expected(chart: TrafficChart) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts import bands, events, marks
+from app.charts import bands, beside, events, marks
 from app.charts.axes import CONTEXT_POINTS, HISTORY_POINTS, Trace, drawable, times, values
 from app.charts.panels import LOW, End, Panel, linked_figure
 from app.theme import PALETTES, Palette, Scheme, Unit, fade, hue, meaning, significant, unit
@@ -25,6 +25,8 @@ _PARTS: dict[str, dict[str, str]] = {
     "capacity": {"effective_from": _STAMP, "capacity_gbps": _REAL, "status": _TEXT},
     "events": {"title": _TEXT, "kind": _TEXT, "start": _STAMP, "end": _STAMP},
     "gaps": {"start": _STAMP, "end": _STAMP, "names": _TEXT},
+    "beside": {"ts": _STAMP},
+    "peaks": {"week": _STAMP} | dict.fromkeys(beside.PEAK_COLUMNS, _REAL),
 }
 
 
@@ -38,6 +40,7 @@ class TrafficChart:
     - `last_week`: ts (already shifted by a week), value.
     - `capacity`: effective_from, capacity_gbps, status (installed, planned).
     - `events`: title, kind, start, end. `gaps`: start, end, names (of the sites that are missing).
+    - `beside`: ts, and a column for each other curve, of those that beside.CURVES names. `peaks`: week, q50, q90, q95 (the table `peaks`).
 
     `grain` says how the values came about ("hourly mean"); it stands in the subtitle.
     """
@@ -55,6 +58,8 @@ class TrafficChart:
     capacity: pd.DataFrame = None
     events: pd.DataFrame = None
     gaps: pd.DataFrame = None
+    beside: pd.DataFrame = None
+    peaks: pd.DataFrame = None
     zone: str = "UTC"
     scheme: Scheme = "light"
     height: int = 380
@@ -110,6 +115,8 @@ def _within(spec: TrafficChart) -> TrafficChart:
         last_week=_between(spec.last_week, spec.start, spec.end),
         capacity=marks.steps_between(spec.capacity, spec.start, spec.end),
         gaps=spec.gaps[(spec.gaps["start"] < spec.end) & (spec.gaps["end"] > spec.start)],
+        beside=_between(spec.beside, spec.start, spec.end),
+        peaks=beside.weeks_between(spec.peaks, max(spec.start, spec.now), spec.end),
     )
 
 
@@ -124,7 +131,8 @@ def _scale(spec: TrafficChart) -> _Scale:
     """From zero to a tenth above all that is drawn; a 95 % band or a capacity that would squash the rest does not count."""
     measured = _highest(spec.history, "value", "max")
     usual = max(measured, _highest(spec.last_week, "value"), _highest(spec.forecast, "yhat", "q90"), _highest(spec.bands, "expected", "upper_80"))
-    data = max(usual, min(max(_highest(spec.forecast, "q975"), _highest(spec.bands, "upper_95")), 1.5 * usual))
+    beyond = max(_highest(spec.forecast, "q975"), _highest(spec.bands, "upper_95"), _highest(spec.peaks, "q95"), _highest(spec.beside, *beside.CURVES))
+    data = max(usual, min(beyond, 1.5 * usual))
     limits = spec.capacity["capacity_gbps"]
     near = limits[limits <= marks.CAPACITY_REACH * data] if data else limits
     top = max(data, near.max() if len(near) else 0.0) or 1.0
@@ -158,6 +166,8 @@ def _traces(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[Tra
         if len(expected):
             share = (expected["ts"].iloc[-1] - expected["ts"].iloc[0]) / (spec.end - spec.start)
             yield from bands.expectation(expected, names, share, colour, zone, axis, noun)
+    yield from beside.curves(spec.beside, zone, axis, palette)
+    yield from beside.week_peaks(spec.peaks, zone, axis, palette.words[meaning(spec.metric)])
     yield from marks.capacity_lines(spec.capacity, spec.end, zone, axis, palette.hues["capacity"])
     if len(spec.history):
         yield from _measured(spec, axis, colour)
@@ -205,6 +215,8 @@ def _notes(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[mark
         yield marks.capacity_above(scale.above, scale.highest, colour)
     if spec.start <= spec.now <= spec.end and spec.height > LOW:
         yield marks.now_note(spec.now, spec.start, spec.end, spec.zone, palette)
+    limits = spec.capacity["capacity_gbps"]
+    yield from beside.peaks_note(spec.peaks, limits, spec.zone, scale.unit, palette, palette.words[meaning(spec.metric)])
     if spec.history["value"].notna().sum() == 0:
         yield marks.nothing(palette, "nothing was measured in this time")
 
@@ -215,8 +227,10 @@ def _ends(spec: TrafficChart, axis: Unit, palette: Palette) -> Iterator[End]:
     if len(spec.forecast):
         last = spec.forecast.iloc[-1]
         yield End("expected", last["yhat"] * axis.factor, word)
+        yield from beside.curve_ends(spec.beside, axis, palette)
         yield End("95 % band", last["q975"] * axis.factor, word)
     elif (measured := spec.history["value"].dropna()).size:
         yield End("actual", float(measured.iloc[-1]) * axis.factor, word)
+        yield from beside.curve_ends(spec.beside, axis, palette)
     if (ghost := spec.last_week["value"].dropna()).size:
         yield End("last week", float(ghost.iloc[-1]) * axis.factor, palette.muted)

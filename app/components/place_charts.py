@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import cached, state, theme
 from app.charts.bands import BANDS
+from app.charts.beside import CURVES, PEAK_COLUMNS
 from app.charts.panels import linked_figure
 from app.charts.quality import QUALITY_METRICS, QualityChart, quality_panel
 from app.charts.small_multiples import Multiple, Site, small_multiples
@@ -16,6 +17,7 @@ from app.charts.tables import chart_table
 from app.charts.timeseries import TrafficChart, traffic_panel
 from app.components import export, states
 from app.components.header import Frame
+from app.components.licence import sentence
 from app.components.place import Place
 from app.components.series import NO_EVENTS, Traffic, measured, traffic
 from app.components.window import Window
@@ -42,6 +44,7 @@ def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
     export.chart(
         figure, key="place", name=f"{place.name} traffic", alt=alt(place, window, shown, frame.zone), data=table, units=units_of(charts), zone=frame.zone
     )
+    _say_what_is_drawn(shown)
     _say_what_is_absent(frame, place, told, {chart.metric for chart in charts})
     return charts
 
@@ -55,7 +58,8 @@ def traffic_charts(frame: Frame, place: Place, window: Window, shown: list[Traff
         TrafficChart(
             title=f"{METRIC[one.metric].label}, {place.name}", metric=one.metric, grain=window.words, start=window.start, end=window.end, now=window.now,
             history=one.history, forecast=one.forecast, bands=one.bands, last_week=one.last_week, capacity=one.capacity,
-            events=happened if number == 0 else NO_EVENTS, gaps=silent, zone=frame.zone, scheme=frame.scheme, height=HEIGHTS[one.metric],
+            events=happened if number == 0 else NO_EVENTS, gaps=silent, beside=one.beside, peaks=one.peaks,
+            zone=frame.zone, scheme=frame.scheme, height=HEIGHTS[one.metric],
         )
         for number, one in enumerate(shown)
     ]  # fmt: skip
@@ -93,8 +97,15 @@ def newest(history: pd.DataFrame) -> float | None:
 
 def units_of(charts: list[Chart]) -> dict[str, str]:
     """The unit of every column that the table behind the charts may have; the table itself is made only once it is asked for."""
-    parts = ("", *(f"_{part}" for part in (*BANDS, "last_week", "capacity")))
+    parts = ("", *(f"_{part}" for part in (*BANDS, *CURVES, *(f"peak_{level}" for level in PEAK_COLUMNS), "last_week", "capacity")))
     return {f"{chart.metric}{part}": METRIC[chart.metric].unit for chart in charts for part in parts}
+
+
+def _say_what_is_drawn(shown: list[Traffic]) -> None:
+    """The licence of each metric in a sentence, where the run has judged it."""
+    for one in shown:
+        if len(one.licence) and len(one.forecast):
+            st.caption(f":material/fact_check: {sentence(METRIC[one.metric].label, one.licence)}")
 
 
 def _say_what_is_absent(frame: Frame, place: Place, told: list[Traffic], drawn: set[str]) -> None:

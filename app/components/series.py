@@ -21,7 +21,10 @@ _STEP = {"1h": timedelta(hours=1), "1d": timedelta(days=1)}
 
 @dataclass(frozen=True)
 class Traffic:
-    """One metric of a place over a window; frames as the charts take them (see TrafficChart). `reason` says why there is no forecast."""
+    """One metric of a place over a window; frames as the charts take them (see TrafficChart). `reason` says why there is no forecast.
+
+    `beside` holds the other models' curves that are asked for, `licence` what decided which one is drawn.
+    """
 
     metric: str
     history: pd.DataFrame
@@ -29,6 +32,9 @@ class Traffic:
     forecast: pd.DataFrame
     last_week: pd.DataFrame
     capacity: pd.DataFrame
+    beside: pd.DataFrame
+    peaks: pd.DataFrame
+    licence: pd.DataFrame
     reason: str | None
 
     @property
@@ -42,13 +48,17 @@ def traffic(frame: Frame, place: Place, window: Window, metric: str) -> Traffic:
     expected = "forecast" in show
     series = Series(place.level, place.key, metric)
     direction = DIRECTION_OF.get(metric)
+    ahead = in_grain(cached.forecast(frame.pin, series, window.now, window.end, frame.scope), window.grain, finest="1h") if expected else NO_FORECAST
     return Traffic(
         metric,
         measured(frame, place, window, metric),
         in_grain(cached.bands(frame.pin, series, window.start, window.end, frame.scope), window.grain) if expected else NO_BANDS,
-        in_grain(cached.forecast(frame.pin, series, window.now, window.end, frame.scope), window.grain, finest="1h") if expected else NO_FORECAST,
+        ahead,
         last_week(frame, place, window, metric) if "last_week" in show and window.ghost else NO_VALUES,
         cached.capacity_steps(frame.pin, place.level, place.key, direction, frame.scope) if direction else NO_CAPACITY,
+        ahead[["ts", *(name for name in BESIDE if name in show)]],
+        cached.peaks(frame.pin, series, frame.scope) if expected and "peaks" in show else NO_PEAKS,
+        cached.licence(frame.pin, series, frame.scope),
         why_no_forecast(frame, series),
     )
 
@@ -104,7 +114,10 @@ def _frame(**columns: str) -> pd.DataFrame:
 _STAMP = "datetime64[us, UTC]"
 _BOUNDS = dict.fromkeys(("expected", "lower_80", "upper_80", "lower_95", "upper_95"), "float64")
 NO_BANDS = _frame(ts=_STAMP, **_BOUNDS)
-NO_FORECAST = _frame(ts=_STAMP, **dict.fromkeys(("yhat", "q025", "q10", "q25", "q50", "q75", "q90", "q975"), "float64"))
+# Columns of the forecast that hold the curve of another model.
+BESIDE = ("prophet", "baseline")
+NO_FORECAST = _frame(ts=_STAMP, **dict.fromkeys(("yhat", "q025", "q10", "q25", "q50", "q75", "q90", "q975", *BESIDE), "float64"))
+NO_PEAKS = _frame(week=_STAMP, statistic="str", **dict.fromkeys(("q05", "q10", "q50", "q90", "q95"), "float64"))
 NO_VALUES = _frame(ts=_STAMP, value="float64")
 NO_EVENTS = _frame(event_id="str", kind="str", title="str", start=_STAMP, end=_STAMP, scope="str", treatment="str")
 NO_CAPACITY = _frame(effective_from=_STAMP, capacity_gbps="float64", status="str")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app import state
+from app import cached, state
 from app.components.header import Frame
 from app.state import State
 
@@ -26,8 +26,10 @@ FINEST_LIMIT = timedelta(days=32)
 GHOST_LIMIT = timedelta(days=29)
 RANGE_WORDS = {"24h": "24 h", "7d": "7 d", "28d": "28 d", "90d": "90 d", "all": "All", "custom": "Dates"}
 GRAIN_WORDS = {"auto": "Auto", "5min": "5 min", "1h": "Hour", "1d": "Day"}
-SHOW_WORDS = {"last_week": "Last week", "forecast": "Forecast", "events": "Events"}
-_DATES = "window.dates"
+SHOW_WORDS = {"last_week": "Last week", "forecast": "Forecast", "peaks": "Peaks", "prophet": "Prophet", "baseline": "Baseline", "events": "Events"}
+# What only a run that judged its models has.
+OF_JUDGED_RUNS = ("peaks", "prophet", "baseline")
+_DATES, _SHOW = "window.dates", "state.show"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,21 @@ def choose(frame: Frame) -> Window:
     if state.current().range == "custom":
         _dates(frame)
     st.selectbox("Grain", state.CHOICES["grain"], format_func=GRAIN_WORDS.__getitem__, width=110, **state.bound("grain"))
-    st.pills("Show", state.CHOICES["show"], format_func=SHOW_WORDS.__getitem__, selection_mode="multi", **state.bound("show"))
+    _companions(frame)
     return window(frame)
+
+
+def _companions(frame: Frame) -> None:
+    """What is drawn beside the measurements; what no run of this lake has is not offered, and stays as it was chosen."""
+    judged = not cached.licences(frame.pin, frame.scope).empty
+    offered = [name for name in state.CHOICES["show"] if judged or name not in OF_JUDGED_RUNS]
+    st.session_state[_SHOW] = [name for name in state.current().show if name in offered]
+    st.pills("Show", offered, format_func=SHOW_WORDS.__getitem__, selection_mode="multi", key=_SHOW, on_change=_show_chosen, args=(offered,))
+
+
+def _show_chosen(offered: list[str]) -> None:
+    chosen = {*st.session_state[_SHOW], *(name for name in state.current().show if name not in offered)}
+    state.update(show=tuple(name for name in state.CHOICES["show"] if name in chosen))
 
 
 def _dates(frame: Frame) -> None:

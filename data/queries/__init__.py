@@ -9,18 +9,22 @@ from __future__ import annotations
 from data.queries.futures import Futures, futures
 from data.queries.gaps import gaps
 from data.queries.headline import Counts, counts, headline
+from data.queries.judged import backtest, calibration, coverage, licence, licences, peaks, residuals, scores
 from data.queries.network import catalogue, flows_at, map_at, search_index
 from data.queries.now import Extent, extent
 from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs
+from data.queries.run_history import drift, hindsight, run_against_run
 from data.queries.series import capacity_steps, events, history
 from data.queries.side_by_side import site_series
 from data.queries.sites import sites_now
 from data.queries.state_of_data import completeness, freshness, quarantined, snapshots, table_versions
+from data.queries.usual import usual
 from data.queries.weekly import weekly
 
 __all__ = [
     "Counts", "Extent", "Fit", "Futures", "Run",
-    "bands", "capacity_steps", "catalogue", "completeness", "counts", "events", "extent", "fit", "flows_at", "forecast", "freshness", "futures",
-    "gaps", "headline", "history", "latest_run", "map_at", "quarantined", "runs", "search_index", "site_series", "sites_now", "snapshots", "table_versions",
+    "backtest", "bands", "calibration", "capacity_steps", "catalogue", "completeness", "counts", "coverage", "drift", "events", "extent", "fit",
+    "flows_at", "forecast", "freshness", "futures", "gaps", "headline", "hindsight", "history", "latest_run", "licence", "licences", "map_at", "peaks",
+    "quarantined", "residuals", "run_against_run", "runs", "scores", "search_index", "site_series", "sites_now", "snapshots", "table_versions", "usual",
     "weekly",
 ]  # fmt: skip

@@ -51,8 +51,8 @@ def runs(pin: Pin, limit: int = 20, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def forecast(pin: Pin, series: Series, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """ts, yhat and the quantile columns of a series, hourly, start <= ts < end; empty where the run has none."""
-    return _published(pin, "forecasts", ("yhat", *QUANTILES), series, start, end, scope)
+    """ts, yhat, the quantile columns, prophet and baseline (NaN where the run has no such curve), hourly, start <= ts < end; empty where the run has none."""
+    return _published(pin, "forecasts", ("yhat", *QUANTILES, "prophet", "baseline"), series, start, end, scope)
 
 
 def bands(pin: Pin, series: Series, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:

@@ -137,5 +137,5 @@ def weighted_quantile(errors: Reals, weights: Reals, level: float, own: float = 
     while (low < high).any():
         middle = (low + high) // 2
         reached = sums[middle] + (own - 1.0) * (each * (compared <= values[middle])).sum(axis=0) >= wanted - ROUNDING * total
-        low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
+        low, high = np.where(reached, low, np.minimum(middle + 1, high)), np.where(reached, middle, high)
     return np.asarray(values[low])

@@ -23,6 +23,8 @@ from forecasting.models.pool import PANEL, baselines, needs, pool
 ORIGINS = 8
 # What is drawn until anything is proven: it was the best of the baselines on short histories.
 UNPROVEN = "levelled-median"
+# Origins, counted in steps from the start of the history, and how many steps each forecasts.
+Starts = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,17 @@ class Drawn:
         return licences(self.verdicts, self.bands, self.baselines, series)
 
 
-def learn(history: History, horizon: int, *, count: int = ORIGINS, models: Mapping[str, Model] | None = None, more: Sequence[int] = ()) -> Learned:
-    """Backtest the pool (or these models) from `count` origins for each band of horizons, and from those in `more`; forecast `horizon` steps from the end."""
+def learn(
+    history: History, horizon: int, *, count: int = ORIGINS, models: Mapping[str, Model] | None = None, more: Sequence[int] = (), starts: Starts | None = None
+) -> Learned:
+    """Backtest the pool (or these models) from `count` origins for each band of horizons, and from those in `more`; forecast `horizon` steps from the end.
+
+    `starts` names the origins instead, each with how many steps it forecasts.
+    """
     chosen = pool(history.seasons) if models is None else models
     bands = horizon_bands(history.step, horizon)
-    starts = origins(history, bands, count) | dict.fromkeys(more, horizon)
-    return Learned(history, bands, backtest(history, chosen, starts, needs(history.seasons)), forecasts(history, chosen, horizon))
+    found = origins(history, bands, count) | dict.fromkeys(more, horizon) if starts is None else starts
+    return Learned(history, bands, backtest(history, chosen, found, needs(history.seasons)), forecasts(history, chosen, horizon))
 
 
 def draw(learned: Learned) -> Drawn:

@@ -9,26 +9,27 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.schema import HORIZONS, QUANTILES, Series
+from data.schema import QUANTILES, Series
 from forecasting.evaluation import metrics
-from forecasting.evaluation.backtest import Backtest, Fold
+from forecasting.evaluation.backtest import Backtest, Fold, least_known
 from forecasting.evaluation.cold_start import borrow
-from forecasting.evaluation.expect import Drawn, Learned, best_baseline, draw, learn, prophet_curve, stamps_ahead
+from forecasting.evaluation.expect import Drawn, Learned, Starts, best_baseline, draw, learn, prophet_curve, stamps_ahead
 from forecasting.evaluation.licence import BLEND
-from forecasting.evaluation.trials import Trials, of_model
+from forecasting.evaluation.scores import scores
 from forecasting.models.happenings import EventColumns, told_of_events
 from forecasting.models.history import History, Reals
 from forecasting.models.panel import HOUR
 from forecasting.models.pool import pool
 
-LICENSED = "licensed"
 DAY_AND_WEEK = (24, 168)
-WEEK = DAY_AND_WEEK[1]
+WEEK, MONTH = DAY_AND_WEEK[1], 672
 BACKTEST_LEVELS = ("q025", "q10", "q90", "q975")
 AT = {name: place for place, name in enumerate(QUANTILES)}
-LEVELS = list(QUANTILES.values())
+SCORE_COLUMNS = ("model", "horizon", "score", "value", "origins")
 # The week of past forecasts that is published is that of the newest origins; older ones count in the scores.
 WEEKS_SHOWN = 8
+# Origins from which the whole horizon can be seen: neighbours tell nearly the same story.
+FAR = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def judge(subject: Subject, horizon: int) -> Judged:
     """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
     history = subject.history(horizon)
     models = pool(history.seasons)
-    learned = learn(history, horizon, models=models if history.known is None else told_of_events(models))
+    learned = learn(history, horizon, models=models if history.known is None else told_of_events(models), starts=starts(history, horizon))
     drawn = draw(learned)
     scale = metrics.seasonal_scale(history.measured, history.short)
     lent = borrow(history, drawn.point, drawn.quantiles, subject.mates)
@@ -73,10 +74,24 @@ def judge(subject: Subject, horizon: int) -> Judged:
     return Judged(
         _forecasts(subject, learned, drawn, lent.point, lent.quantiles),
         _licences(subject, drawn, scale),
-        _scores(subject, learned, drawn, scale, weeks),
+        _scores(subject, learned, drawn),
         _backtests(subject, weeks),
         {series: note for series, note in zip(subject.series, lent.notes, strict=True) if note},
     )
+
+
+def starts(history: History, horizon: int) -> Starts | None:
+    """Origins that serve every band at once, so that few are enough: the last day, the last weeks, and some from which the whole horizon can be seen.
+
+    None where the history is too short for that, and each band must look for its own.
+    """
+    length = len(history.stamps)
+    weeks = [length - WEEK * back for back in range(1, WEEKS_SHOWN + 1)]
+    far = [length - horizon - WEEK * back for back in range(FAR)] if horizon > MONTH else []
+    if min([*weeks, *far]) < least_known(history):
+        return None
+    found = {length - DAY_AND_WEEK[0]: DAY_AND_WEEK[0]} | {origin: MONTH if length - origin >= MONTH else WEEK for origin in weeks}
+    return dict(sorted((found | dict.fromkeys(far, horizon)).items()))
 
 
 class PastWeek(NamedTuple):
@@ -133,6 +148,7 @@ def _backtests(subject: Subject, weeks: Sequence[PastWeek]) -> pd.DataFrame:
 
 
 def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
+    """Errors scaled as MASE is; the noise, a share of the errors' ratio, as the difference of errors that it makes of the baseline's."""
     rows = []
     for place, series in enumerate(subject.series):
         for licence, verdict in zip(drawn.licences(place), drawn.verdicts, strict=True):
@@ -140,58 +156,14 @@ def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
             licensed = licence.drawn == BLEND
             rows.append({
                 **series._asdict(), "horizon": licence.horizon, "model": licence.drawn, "baseline": licence.baseline, "licensed": licensed,
-                "error": own if licensed else other, "baseline_error": other, "noise": licence.noise, "origins": licence.origins, "reason": licence.sentence,
+                "error": own if licensed else other, "baseline_error": other, "noise": other * (1.0 - np.exp(-licence.noise)), "origins": licence.origins, "reason": licence.sentence,
             })  # fmt: skip
     return pd.DataFrame(rows)
 
 
-# Scores --------------------------------------------------------------------------------------------------------------------
-
-
-def _scores(subject: Subject, learned: Learned, drawn: Drawn, scale: Reals, weeks: Sequence[PastWeek]) -> pd.DataFrame:
-    """Errors of every model at all origins, and of what was drawn also how well its bands held in the weeks that are published."""
-    told = {name: of_model(learned.backtest, place, len(drawn.point)) for place, name in enumerate(learned.backtest.models)}
-    told |= {BLEND: drawn.blend_trials, LICENSED: drawn.trials}
-    parts = [_of_trials(subject, name, trials, drawn, scale) for name, trials in told.items() if len(trials.origins)]
-    parts += [_of_weeks(subject, weeks, scale)] if weeks else []
-    columns = [*Series._fields, "model", "horizon", "score", "value", "origins"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
-def _of_trials(subject: Subject, model: str, trials: Trials, drawn: Drawn, scale: Reals) -> pd.DataFrame:
-    parts = []
-    for band in drawn.bands:
-        missed = trials.forecasts[:, band.first : band.last] - trials.actual[:, band.first : band.last]
-        count = int(np.isfinite(missed).any(axis=(1, 2)).sum())
-        if count:
-            flat, actual = _stacked(missed), np.where(np.isnan(_stacked(missed)), np.nan, _stacked(trials.actual[:, band.first : band.last]))
-            size = metrics.mean(np.abs(flat))
-            values = {"mae": size, "mase": size / scale, "wape": metrics.ratio(size, metrics.mean(np.abs(actual))),
-                      "bias": metrics.ratio(metrics.mean(flat), metrics.mean(np.abs(actual)))}  # fmt: skip
-            parts.append(_score_rows(subject, model, band.name, values, count))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _of_weeks(subject: Subject, weeks: Sequence[PastWeek], scale: Reals) -> pd.DataFrame:
-    parts = []
-    for name, (first, last) in HORIZONS.items():
-        if last <= WEEK:
-            actual = np.concatenate([week.actual[first:last] for week in weeks])
-            told = np.concatenate([week.drawn.quantiles[first:last] for week in weeks])
-            values = {"pinball": metrics.pinball(actual, told, LEVELS) / scale, "msis_95": metrics.msis(actual, told[:, :, 0], told[:, :, 6], 0.95, scale)}
-            values |= {f"coverage_{level}": metrics.coverage(actual, told[:, :, low], told[:, :, 6 - low]) for level, low in ((95, 0), (80, 1), (50, 2))}
-            parts.append(_score_rows(subject, LICENSED, name, values, len(weeks)))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _stacked(values: Reals) -> Reals:
-    """(K, h, N) to (K x h, N)."""
-    return values.reshape(-1, values.shape[2])
-
-
-def _score_rows(subject: Subject, model: str, horizon: str, values: Mapping[str, Reals], origins: int) -> pd.DataFrame:
-    """One row for each series and score that has a value."""
-    identity = {name: [getattr(one, name) for one in subject.series] * len(values) for name in Series._fields}
-    told = {"score": np.repeat(list(values), len(subject.series)), "value": np.concatenate(list(values.values()))}
-    rows = pd.DataFrame({**identity, **told, "model": model, "horizon": horizon, "origins": origins})
-    return rows[np.isfinite(rows["value"])]
+def _scores(subject: Subject, learned: Learned, drawn: Drawn) -> pd.DataFrame:
+    """The leaderboard of every series."""
+    told = scores(learned, drawn)
+    places = told["series"].to_numpy(dtype=int)
+    identity = {name: [getattr(subject.series[place], name) for place in places] for name in Series._fields}
+    return pd.DataFrame({**identity, **{name: told[name].to_numpy() for name in SCORE_COLUMNS}})

@@ -13,13 +13,13 @@ from data.schema import QUANTILES, Series
 from forecasting.evaluation.agreement import bottom_up
 from forecasting.evaluation.foreseen import Foreseen, coming, foresee
 from forecasting.evaluation.judged import Judged, Subject, judge
-from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, Plan
+from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, Plan, refusal
 from forecasting.models.panel import HOUR, Panel
 from forecasting.models.panel_engine import PanelEngine
 from forecasting.models.task import HISTORY
 
 # Series that one worker judges at once: enough to share their fits, few enough that every worker has some.
-TOGETHER = 24
+TOGETHER = 32
 
 
 class LicensedEngine:
@@ -29,12 +29,12 @@ class LicensedEngine:
 
     def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
         """As in `Engine`; bands, fits and evidence come with each part, the forecasts, which must add up, and the coming weeks with the last."""
+        able = [series for series in panel.series if refusal(panel.hourly[series], panel.now) is None]
+        hours = int(plan.horizon / HOUR)
+        waiting: dict[Future[Judged], Subject] = {executor.submit(judge, subject, hours): subject for subject in subjects(panel, able)}
         weeks = [executor.submit(foresee, one) for metric in metrics_of(panel) if (one := coming(panel, metric, plan.seed)) is not None]
         curves = _together(list(PanelEngine().forecast(panel, plan, executor)))
-        fitted = [series for series in panel.series if _key(series) in _fitted(curves.fits)]
         yield curves._replace(forecasts=NOTHING, fits=curves.fits[curves.fits["status"] != "fitted"])
-        hours = int(plan.horizon / HOUR)
-        waiting: dict[Future[Judged], Subject] = {executor.submit(judge, subject, hours): subject for subject in subjects(panel, fitted)}
         drawn = []
         for done in as_completed(list(waiting)):
             judged, subject = done.result(), waiting.pop(done)
@@ -46,14 +46,6 @@ class LicensedEngine:
 def metrics_of(panel: Panel) -> list[str]:
     """The metrics of the panel's series."""
     return sorted({series.metric for series in panel.series})
-
-
-def _key(series: Series) -> tuple[str, str, str]:
-    return (series.level, series.key, series.metric)
-
-
-def _fitted(fits: pd.DataFrame) -> set[tuple[str, str, str]]:
-    return set(fits.loc[fits["status"] == "fitted", IDENTITY].itertuples(index=False, name=None))
 
 
 def _together(parts: Sequence[EngineResult]) -> EngineResult:
@@ -68,7 +60,7 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _fits(fits: pd.DataFrame, subject: Subject, judged: Judged) -> pd.DataFrame:
     """The rows of a subject's series; what is drawn in the first day stands as the model, with what a young series borrowed."""
-    mine = fits[pd.MultiIndex.from_frame(fits[IDENTITY]).isin(subject.series)].copy()
+    mine = fits[pd.MultiIndex.from_frame(fits[IDENTITY]).isin(subject.series) & (fits["status"] == "fitted")].copy()
     first = judged.licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"]
     names = [first.get(key, "") for key in mine[IDENTITY].itertuples(index=False, name=None)]
     notes = [judged.notes.get(Series(*key)) for key in mine[IDENTITY].itertuples(index=False, name=None)]
@@ -76,21 +68,21 @@ def _fits(fits: pd.DataFrame, subject: Subject, judged: Judged) -> pd.DataFrame:
 
 
 def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
-    """The series in groups of one metric whose clocks change together, so that they share their fits."""
+    """The series in groups whose clocks change together, so that they share their fits; the largest first, so that no worker waits for one."""
     hours = panel.hourly.loc[panel.start - HISTORY :]
-    groups: dict[tuple[str, bytes], list[Series]] = defaultdict(list)
-    zones: dict[tuple[str, bytes], str] = {}
+    groups: dict[bytes, list[Series]] = defaultdict(list)
+    zones: dict[bytes, str] = {}
     for one in series:
         zone = panel.clock(one)
-        kind = (one.metric, changes(zone, pd.DatetimeIndex(hours.index)))
+        kind = changes(zone, pd.DatetimeIndex(hours.index))
         groups[kind].append(one)
         zones.setdefault(kind, zone)
     parts = [(zones[kind], members[at : at + TOGETHER]) for kind, members in groups.items() for at in range(0, len(members), TOGETHER)]
-    return [_subject(panel, hours, zone, members) for zone, members in parts]
+    return [_subject(panel, hours, zone, members) for zone, members in sorted(parts, key=lambda part: len(part[1]), reverse=True)]
 
 
 def _subject(panel: Panel, hours: pd.DataFrame, zone: str, members: Sequence[Series]) -> Subject:
-    mates = tuple(panel.regions.get(one.key, one.key) if one.level == "site" else one.level for one in members)
+    mates = tuple(f"{panel.regions.get(one.key, one.key) if one.level == 'site' else one.level}, {one.metric}" for one in members)
     first = min(pd.Timestamp(hours[one].first_valid_index()) for one in members)
     return Subject(tuple(members), hours.loc[first:, list(members)], zone, tuple(panel.touching(one) for one in members), mates)
 

@@ -13,6 +13,9 @@ import numpy as np
 
 from forecasting.models.history import Reals
 
+# Forecasts are kept in single precision, so a smaller difference is rounding.
+REPEATS_ITSELF = 1e-6
+
 
 def mean(values: Reals) -> Reals:
     """The mean over the steps that are not missing, (H, N) to (N); NaN where all are."""
@@ -28,11 +31,14 @@ def ratio(top: Reals, bottom: Reals) -> Reals:
 
 
 def seasonal_scale(history: Reals, season: int) -> Reals:
-    """The mean absolute difference of the history (T, N) from itself one season before: what MASE and MSIS are measured in. NaN where it is zero or unknown."""
+    """The mean absolute difference of the history (T, N) from itself one season before: what MASE and MSIS are measured in.
+
+    NaN where it is unknown or nothing: a series that repeats itself to a millionth has no error to be measured in.
+    """
     if len(history) <= season:
         return np.full(history.shape[1], np.nan)
     scale = mean(np.abs(history[season:] - history[:-season]))
-    return np.where(scale > 0.0, scale, np.nan)
+    return np.where(scale > REPEATS_ITSELF * mean(np.abs(history)), scale, np.nan)
 
 
 def mae(actual: Reals, forecast: Reals) -> Reals:

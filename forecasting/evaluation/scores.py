@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecasting.evaluation import metrics
@@ -18,6 +19,8 @@ from forecasting.models.history import History, Reals
 
 LICENSED = "licensed"
 COLUMNS = ["series", "model", "horizon", "score", "value", "origins"]
+# One score of one model in one band: the series that have it, and for each of them its value and the origins behind it, in the order of COLUMNS.
+Row = tuple[npt.NDArray[np.intp], str, str, str, Reals, npt.NDArray[np.intp]]
 # Levels of the seven quantiles that a band of LEVELS stands for.
 QUANTILE_LEVELS = (*sorted((1.0 - level) / 2.0 for level in LEVELS), 0.5, *((1.0 + level) / 2.0 for level in LEVELS))
 
@@ -33,7 +36,16 @@ def scores(learned: Learned, drawn: Drawn) -> pd.DataFrame:
     both = ((BLEND, drawn.blend_trials), (LICENSED, drawn.trials))
     rows = [row for name, trials in chain(tried, both) for row in _points(name, trials, drawn.bands, scale)]
     rows += _bounds(drawn.trials, held_out_quantiles(drawn.trials, history), drawn.bands, scale)
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=COLUMNS)
+    return _frame(rows)
+
+
+def _frame(rows: list[Row]) -> pd.DataFrame:
+    """COLUMNS from rows of many series each."""
+    if not rows:
+        return pd.DataFrame(columns=COLUMNS)
+    counts = [len(row[0]) for row in rows]
+    told = {name: np.repeat([row[place] for row in rows], counts) for place, name in enumerate(COLUMNS) if name in {"model", "horizon", "score"}}
+    return pd.DataFrame({**told, **{name: np.concatenate([row[COLUMNS.index(name)] for row in rows]) for name in ("series", "value", "origins")}})[COLUMNS]
 
 
 def held_out_quantiles(trials: Trials, history: History) -> Reals:
@@ -48,7 +60,7 @@ def held_out_quantiles(trials: Trials, history: History) -> Reals:
     return found
 
 
-def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) -> Iterator[pd.DataFrame]:
+def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
     """MASE, WAPE and bias of one model."""
     for band, reaching in _reaching(trials, bands):
         told, came = trials.forecasts[reaching, band.first : band.last], trials.actual[reaching, band.first : band.last]
@@ -56,7 +68,7 @@ def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) ->
         yield from _tidy(name, band, ("mase", "wape", "bias"), np.array(each))
 
 
-def _bounds(trials: Trials, bounds: Reals, bands: tuple[Band, ...], scale: Reals) -> Iterator[pd.DataFrame]:
+def _bounds(trials: Trials, bounds: Reals, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
     """Coverage, pinball loss and MSIS of what is drawn."""
     for band, reaching in _reaching(trials, bands):
         steps = slice(band.first, band.last)
@@ -82,10 +94,9 @@ def _reaching(trials: Trials, bands: tuple[Band, ...]) -> Iterator[tuple[Band, l
             yield band, reaching
 
 
-def _tidy(model: str, band: Band, names: tuple[str, ...], each: Reals) -> Iterator[pd.DataFrame]:
+def _tidy(model: str, band: Band, names: tuple[str, ...], each: Reals) -> Iterator[Row]:
     """Rows of scores (K, scores, N), their means over the origins."""
     for place, name in enumerate(names):
         values, origins = metrics.mean(each[:, place]), (~np.isnan(each[:, place])).sum(axis=0)
         defined = np.flatnonzero(origins)
-        columns = (defined, model, band.name, name, values[defined], origins[defined])
-        yield pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+        yield defined, model, band.name, name, values[defined], origins[defined]

@@ -58,7 +58,7 @@ class Summary:
 
 
 def refresh(
-    lake: Lake, *, engine: str | Engine = "prophet", workers: int | None = None, only: Sequence[str] = (), bar: bool = False, executor: Executor | None = None
+    lake: Lake, *, engine: str | Engine = "panel", workers: int | None = None, only: Sequence[str] = (), bar: bool = False, executor: Executor | None = None
 ) -> Summary:
     """Forecast every series of the lake and publish one run; until then, and where it fails, the last one serves.
 

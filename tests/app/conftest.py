@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from tests.judged_runs import judged_lake
 from tests.small_lake import make_lake
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
@@ -20,13 +21,16 @@ Opener = Callable[..., AppTest]
 
 @pytest.fixture(scope="session")
 def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """full: everything, until the end of today; partial: required columns alone and no run; stale: of 2004, measured; empty: nothing at all."""
+    """full: everything, until the end of today; partial: required columns alone and no run; stale: of 2004, measured; empty: nothing at all;
+    judged: two runs with licences, backtests, scores and peaks.
+    """
     where = tmp_path_factory.mktemp("lakes")
     start = f"{pd.Timestamp.now('UTC') - pd.Timedelta(days=DAYS - 1):%Y-%m-%d}"
     make_lake(where / "full", start, days=DAYS)
     make_lake(where / "partial", start, days=DAYS, optional=False, run=False)
     make_lake(where / "stale", "2004-03-01", days=DAYS, source="abilene/X01.parquet")
-    return {name: where / name for name in ("full", "partial", "stale", "empty")}
+    judged_lake(where / "judged")
+    return {name: where / name for name in ("full", "partial", "stale", "empty", "judged")}
 
 
 @pytest.fixture

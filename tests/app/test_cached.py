@@ -16,8 +16,10 @@ from data.contract import Series
 from data.duck import Scope
 from data.lake import Lake
 from data.metrics import QUERY_SECONDS
+from tests.judged_runs import judged_lake
 from tests.lakes import Plan, full_lake
 
+FRANKFURT = Series("site", "fra-01", "egress_gbps")
 NOW = pd.Timestamp(Plan().end)
 RANGE = {"start": NOW - pd.Timedelta(days=1), "end": NOW}
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -34,13 +36,27 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "completeness": {"days": 2},
     "futures": {"level": "site", "metric": "egress_gbps", "statistic": "peak"},
     "weekly": {"metrics": ("egress_gbps",), **RANGE},
+    "usual": {"metric": "egress_gbps"},
 }
-QUESTIONS = [name for name in queries.__all__ if name[0].islower()]
+# Questions about what a run says of its own models, which the lake of the others has not.
+JUDGED: dict[str, dict[str, Any]] = {
+    "licences": {},
+    "calibration": {},
+    **{name: {"series": FRANKFURT} for name in ("licence", "scores", "coverage", "residuals", "peaks", "drift", "hindsight")},
+    "backtest": {"series": FRANKFURT, "origin": pd.Timestamp("2026-03-13", tz="UTC")},
+    "run_against_run": {"series": FRANKFURT, "run": 2, "against": 1},
+}
+QUESTIONS = [name for name in queries.__all__ if name[0].islower() and name not in JUDGED]
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return full_lake(tmp_path_factory.mktemp("cached") / "lake", Plan(sites=3, days=9))
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return judged_lake(tmp_path_factory.mktemp("judged") / "lake")
 
 
 @pytest.fixture(autouse=True)
@@ -58,12 +74,22 @@ def asked(question: str) -> float:
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_kept_answer_is_the_lakes_own_and_is_asked_once(lake: Lake, name: str) -> None:
     """The kept question sees only the tables in its key: were one missing there, the answers would differ."""
+    _kept_and_own(lake, name, ARGUMENTS.get(name, {}))
+
+
+@pytest.mark.parametrize("name", sorted(JUDGED))
+def test_a_kept_answer_about_the_models_is_the_lakes_own_and_is_asked_once(judged: Lake, name: str) -> None:
+    assert len(_kept_and_own(judged, name, JUDGED[name])) > 0
+
+
+def _kept_and_own(lake: Lake, name: str, arguments: dict[str, Any]) -> Any:
     pin, before = lake.pin(), asked(name)
-    own = getattr(queries, name)(pin, **ARGUMENTS.get(name, {}))
+    own = getattr(queries, name)(pin, **arguments)
     for _ in range(3):
-        kept = getattr(cached, name)(pin, **ARGUMENTS.get(name, {}))
+        kept = getattr(cached, name)(pin, **arguments)
         pd.testing.assert_frame_equal(kept, own) if isinstance(own, pd.DataFrame) else _equal(kept, own)
     assert asked(name) - before == 1
+    return own
 
 
 def _equal(kept: object, own: object) -> None:

@@ -204,3 +204,40 @@ def test_table_holds_the_numbers_of_the_charts(open_page: Opener, forecast_lake:
     rows = page.dataframe[0].value
     assert {"egress_gbps [Gbps]", "egress_gbps_expected [Gbps]", "egress_gbps_capacity [Gbps]"} <= set(rows.columns)
     assert rows["egress_gbps_upper_95 [Gbps]"].max() == pytest.approx(275, rel=0.01)
+
+
+# What a judged run adds ------------------------------------------------------------------------------------------------------
+
+
+def test_a_judged_run_says_what_is_drawn_and_why_and_draws_the_peaks(open_page: Opener) -> None:
+    page = open_page("region", "judged", site="nrt-01", range="28d")
+    assert not page.exception
+    assert "Egress, drawn: **" in words(page)
+    assert "Ingest, drawn: **" in words(page)
+    assert "peak of week" in titles(figures(page)[0])
+    assert {"peak of week", "peak of week, median"} <= set(names(figures(page)[0]))
+    assert not {"Prophet", "baseline"} & set(names(figures(page)[0]))
+
+
+def test_prophet_and_the_baseline_are_switched_on_beside_it_and_the_address_says_so(open_page: Opener) -> None:
+    page = open_page("region", "judged", site="nrt-01", range="28d")
+    page.pills("state.show").set_value(["forecast", "prophet", "baseline"]).run()
+    assert page.query_params["show"] == "forecast,prophet,baseline"
+    assert {"Prophet", "baseline", "expected"} <= set(names(figures(page)[0]))
+    assert "peak of week" not in names(figures(page)[0])
+
+
+def test_the_table_holds_the_other_curves_and_the_peaks(open_page: Opener) -> None:
+    page = open_page("region", "judged", site="nrt-01", range="28d", show="forecast,peaks,prophet,baseline")
+    page.toggle("place-table").set_value(True).run()
+    columns = set(page.dataframe[0].value.columns)
+    assert {"egress_gbps_prophet [Gbps]", "egress_gbps_baseline [Gbps]", "egress_gbps_peak_q90 [Gbps]"} <= columns
+
+
+def test_a_run_that_judged_nothing_offers_no_switch_and_keeps_quiet(open_page: Opener, forecast_lake: Path) -> None:
+    page = open_page("region", forecast_lake, site="fra-01", show="forecast,peaks,prophet")
+    assert not page.exception
+    assert page.pills("state.show").options == ["Last week", "Forecast", "Events"]
+    assert "drawn:" not in words(page)
+    page.pills("state.show").set_value(["forecast", "events"]).run()
+    assert page.query_params["show"] == "forecast,peaks,prophet,events"  # what is not offered stays as it was chosen

@@ -14,13 +14,17 @@ from hypothesis import strategies as any_
 from streamlit.testing.v1 import AppTest
 
 from app import state
-from app.state import CARRIED, CHOICES, FIRST_YEAR, LAST_YEAR, State, known, parse, texts
+from app.state import CARRIED, CHOICES, FIRST_YEAR, LAST_YEAR, RUN_DIGITS, State, known, parse, texts
+from data.schema import ID_PATTERN
 
 CATALOGUE = pd.DataFrame(
     {"site_id": ["fra-01", "ams-01", "gru-01"], "region_id": ["eu-west", "eu-west", "sa"], "partner": ["Nordlicht & Co", "Nordlicht & Co", None]}
 )
 WORLD = known(CATALOGUE)
 MOMENTS = any_.datetimes(datetime(FIRST_YEAR, 1, 2), datetime(LAST_YEAR, 12, 30)).map(lambda m: m.replace(second=0, microsecond=0, tzinfo=UTC))  # noqa: DTZ001
+
+
+SINGLE = ("zone", "grain", "color", "map", "section", "table", "role", "metric", "part", "score", "history", "prior", "direction", "statistic", "planned")
 
 
 def subsets(name: str) -> any_.SearchStrategy[tuple[str, ...]]:
@@ -42,18 +46,18 @@ def ranges() -> any_.SearchStrategy[dict[str, Any]]:
 
 @any_.composite
 def states(draw: any_.DrawFn) -> State:
-    single = {
-        name: draw(any_.sampled_from(CHOICES[name]))
-        for name in ("zone", "grain", "color", "map", "section", "table", "role", "direction", "statistic", "planned")
-    }
-    several = {name: draw(subsets(name)) for name in ("show", "layers")}
+    single = {name: draw(any_.sampled_from(CHOICES[name])) for name in SINGLE}
+    several = {name: draw(subsets(name)) for name in ("show", "layers", "beside")}
+    runs = {name: draw(any_.none() | any_.integers(1, 10**RUN_DIGITS - 1)) for name in ("run", "against")}
+    event = draw(any_.sampled_from(["none", "all"]) | any_.from_regex(ID_PATTERN.replace("$", r"\Z"), fullmatch=True))
+    moments = {name: draw(any_.none() | MOMENTS) for name in ("at", "origin")}
     partner = draw(any_.none() | any_.sampled_from(sorted(WORLD.partners)))
     plan = {
         "limit": draw(any_.integers(50, 100)) / 100,
         "focus": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "global:all"])),
         "whatif": draw(any_.none() | any_.just('[{"kind":"growth","percent":20}]')),
     }
-    chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | plan | {"partner": partner, "at": draw(any_.none() | MOMENTS)}
+    chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | plan | {"partner": partner, "without": event}
     return State(**chosen)
 
 
@@ -77,7 +81,7 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
     found = parse(asked, WORLD)
     assert found.site is None or found.site in WORLD.region_of
     assert found.zone in CHOICES["zone"]
-    assert parse(texts(found, "region") | texts(found, "overview") | texts(found, "data"), WORLD).notes == ()
+    assert parse({name: text for page in CARRIED for name, text in texts(found, page).items()}, WORLD).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +99,13 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"site": "x" * 10_000}, {"site": None}, f"`{'x' * 40}`..."),
         ({"zone": "Mars/Olympus"}, {"zone": "UTC"}, "asks for zone `Mars/Olympus`; it is one of UTC, site, viewer"),
         ({"layers": "sites,lasers"}, {"layers": State().layers}, "asks for layers `lasers`"),
+        ({"metric": "bandwidth"}, {"metric": "egress_gbps"}, "asks for metric `bandwidth`; it is one of egress_gbps, ingest_gbps, viewers"),
+        ({"prior": "1e9"}, {"prior": "0.05"}, "asks for prior `1e9`"),
+        ({"without": "a b"}, {"without": "none"}, "names an event that there is not: `a b`"),
+        ({"run": "0"}, {"run": None}, "names a run that there is not: `0`"),
+        ({"run": "9" * 5000}, {"run": None}, "names a run that there is not"),
+        ({"against": "\u0663"}, {"against": None}, "names a run that there is not"),
+        ({"origin": "never"}, {"origin": None}, "has a time that cannot be read: `never`"),
         ({"at": "yesterday"}, {"at": None}, "has a time that cannot be read: `yesterday`"),
         ({"at": "9999-12-31T23:59"}, {"at": None}, "has a time out of reach: `9999-12-31T23:59`"),
         ({"at": "0001-01-01T00:00+14:00"}, {"at": None}, "has a time that cannot be read"),

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, make_url
 
 from data.lake import Lake
 from data.store import Store, open_store
+from tests.judged_runs import judged_lake
 from tests.lakes import empty_lake, full_lake, partial_lake, stale_lake
 
 
@@ -38,6 +39,12 @@ def stale(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake without tables."""
     return empty_lake(tmp_path_factory.mktemp("empty") / "lake")
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Two runs with licences, backtests, scores and peaks."""
+    return judged_lake(tmp_path_factory.mktemp("judged") / "lake")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -28,7 +28,8 @@ def test_the_newest_run(full: Lake) -> None:
 
 def test_forecasts_cover_the_range_in_order(full: Lake) -> None:
     found = queries.forecast(full.pin(), FRANKFURT, NOW, NOW + 2 * DAY)
-    assert list(found.columns) == ["ts", "yhat", *QUANTILES]
+    assert list(found.columns) == ["ts", "yhat", *QUANTILES, "prophet", "baseline"]
+    assert found[["prophet", "baseline"]].isna().all(axis=None)
     assert found["ts"].tolist() == list(pd.date_range(NOW.ceil("h"), NOW + 2 * DAY, freq="h"))
     assert (found[list(QUANTILES)].diff(axis=1).iloc[:, 1:] > 0).all(axis=None)
 

@@ -18,6 +18,7 @@ from data.lake import Lake
 from tests.lakes import SITES
 
 NAMES = {site: {site, name} for site, name, *_ in SITES}
+OF_A_SERIES = ("fit", "licence", "scores", "coverage", "residuals", "peaks", "drift", "hindsight")
 QUESTIONS: dict[str, Callable[..., Any]] = {name: ask for name, ask in vars(queries).items() if name in queries.__all__ and inspect.isfunction(ask)}
 
 
@@ -36,8 +37,11 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         "site_series": [{**recent, "metric": "egress_gbps", "region_id": region} for region in ("eu-west", None)],
         "forecast": published,
         "bands": published,
-        "fit": [{"series": each["series"]} for each in published],
+        "backtest": [{"series": each["series"], "origin": now - pd.Timedelta(days=7)} for each in published],
+        "run_against_run": [{"series": each["series"], "run": 1, "against": 2} for each in published],
+        **{name: [{"series": each["series"]} for each in published] for name in OF_A_SERIES},
         "completeness": [{"days": 3}],
+        "usual": [{"metric": "egress_gbps"}],
         "futures": [{"level": level, "metric": "egress_gbps", "statistic": "peak"} for level in ("site", "region", "global")],
     }
 

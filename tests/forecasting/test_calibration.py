@@ -45,6 +45,13 @@ def test_the_quantile_is_that_of_brute_force(values: Reals, level: float, own: f
     assert list(weighted_quantile(values, weights, level, own)) == pytest.approx(expected)
 
 
+def test_a_series_without_an_error_takes_the_largest_of_the_others_where_the_level_lies_beyond_them() -> None:
+    values = np.array([[1.0, np.nan, np.nan], [3.0, 2.0, np.nan]])
+    weights = np.array([0.5, 1.0])
+    expected = [by_hand(values, weights, 0.9, 2.0, series) for series in range(3)]
+    assert list(weighted_quantile(values, weights, 0.9, 2.0)) == pytest.approx(expected)
+
+
 @unhurried
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=40), st.sampled_from([0.9, 0.95]))
 def test_equal_weights_give_the_textbook_rank(values: list[int], level: float) -> None:

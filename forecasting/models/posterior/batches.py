@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,12 +54,20 @@ def solved(days: Reals, base: Reals, scaled: Reals, groups: list[Group], spec: S
             return series, joined([alternate(products(days, base, values[:, group.members], group, spec), precision, spec) for group in placed])
         return series, estimate(moments(days, base, whole, values, placed, spec), precision, spec.changepoint_prior)
 
-    threads, whole = os.cpu_count() or 1, base.T @ base
+    threads, whole = _threads(), base.T @ base
     size = min(BATCH, -(-scaled.shape[1] // threads))
-    with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(one, batches(groups, size)))
+    if threads == 1:
+        parts = [one(batch) for batch in batches(groups, size)]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(one, batches(groups, size)))
     order = np.argsort(np.concatenate([series for series, _ in parts]))
     return joined([part for _, part in parts]).of(order)
+
+
+def _threads() -> int:
+    """One for each processor; a worker process has siblings that see to the others."""
+    return 1 if multiprocessing.parent_process() else os.cpu_count() or 1
 
 
 def joined(parts: Sequence[Estimate]) -> Estimate:

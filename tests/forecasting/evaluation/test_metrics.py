@@ -43,6 +43,7 @@ def test_the_scale_is_the_in_sample_error_of_the_seasonal_naive_forecast() -> No
     assert metrics.seasonal_scale(values, 2) == pytest.approx((3.0 + 3.0) / 2.0)
     assert np.isnan(metrics.seasonal_scale(np.ones((6, 1)), 2)).all()
     assert np.isnan(metrics.seasonal_scale(values, 6)).all()
+    assert np.isnan(metrics.seasonal_scale(10.0 + np.sin(np.arange(48) * 2.0 * np.pi / 24.0)[:, None], 24)).all(), "rounding is no scale"
 
 
 def test_intervals_by_hand() -> None:

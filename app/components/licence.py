@@ -1,0 +1,82 @@
+"""What a licence says, in words: which model is drawn how far ahead, and the numbers that decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from app import theme
+from app.components.states import plain
+from app.theme import State
+
+LICENSED = State("licensed", "\u25cf", "circle")
+BASELINE = State("baseline", "\u25b2", "triangle-up")
+UNTRIED = State("not tested", "\u25cb", "circle-open")
+WORDS = {LICENSED: "Beat the best baseline out of sample", BASELINE: "Nothing beat the best baseline, so that is drawn", UNTRIED: "History allows no backtest"}
+
+
+def verdict(row: Any) -> State:
+    """Licensed, baseline drawn, or not tested; of a row of the table `licences`."""
+    return UNTRIED if row.origins == 0 else LICENSED if row.licensed else BASELINE
+
+
+def sentence(label: str, rows: pd.DataFrame) -> str:
+    """One sentence of Markdown for all horizons of a series: neighbours that were decided alike are told together. `rows`: as cached.licence gives them."""
+    parts = [list(group) for _, group in groupby(rows.itertuples(), key=lambda row: (row.model, verdict(row), row.baseline))]
+    return f"{label}, drawn: " + "; ".join(_part(part) for part in parts) + "."
+
+
+def _part(rows: list[Any]) -> str:
+    first = rows[0]
+    told = {LICENSED: _won, BASELINE: _lost, UNTRIED: _untried}[verdict(first)]
+    return f"**{plain(first.model)}** {reach([row.horizon for row in rows])}{told(rows)}"
+
+
+def reach(horizons: list[str]) -> str:
+    """'up to 7 d', '8 to 90 d', from the names of neighbouring horizons, such as '0-24 h' and '1-7 d'."""
+    first, last = horizons[0].partition("-"), horizons[-1].partition("-")
+    return f"up to {last[2]}" if first[0] == "0" else f"{first[0]} to {last[2]}"
+
+
+def _won(rows: list[Any]) -> str:
+    return f", {_below(rows)} {plain(rows[0].baseline)}, its best baseline, in {_tests(rows)}"
+
+
+def _below(rows: list[Any]) -> str:
+    shares = sorted(1 - row.error / row.baseline_error for row in rows if row.baseline_error > 0)
+    low, high = (theme.percent(share) for share in (shares[0], shares[-1])) if shares else (theme.NO_DATA, theme.NO_DATA)
+    return f"{low} below" if low == high else f"{low.removesuffix(' %')} to {high} below"
+
+
+def _lost(rows: list[Any]) -> str:
+    return f", which nothing beat by more than the noise in {_tests(rows)}"
+
+
+def _untried(_: list[Any]) -> str:
+    return ", untested, because history is too short for a backtest that far"
+
+
+def _tests(rows: list[Any]) -> str:
+    most = max(int(row.origins) for row in rows)
+    return f"{most} backtest" + ("s" if most != 1 else "")
+
+
+def lines(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """For each horizon a line of Markdown with verdict and numbers, and the run's own reason."""
+    for row in rows.itertuples():
+        found = verdict(row)
+        yield f"{found.glyph} **{plain(row.horizon)}: {plain(row.model)}**, {_numbers(row)}", str(row.reason)
+
+
+def _numbers(row: Any) -> str:
+    if row.origins == 0:
+        return "not tested: history is too short for a backtest that far"
+    needed = f"noise {theme.significant(row.noise)}, {_tests([row])}"
+    if row.licensed:
+        return (
+            f"licensed: MASE {theme.significant(row.error)}, {_below([row])} {plain(row.baseline)} ({theme.significant(row.baseline_error)}; {plain(needed)})"
+        )
+    return f"the best baseline, MASE {theme.significant(row.baseline_error)}: no model was better by more than the noise ({plain(needed)})"

@@ -1,0 +1,145 @@
+"""One series fitted anew while somebody waits: over another window, with another changepoint prior, or as though an event had not been known.
+
+Prophet's model by the panel's exact fit, on the log scale, in the series' own clock. It is a question put to the history, not what a run would publish: no
+other model takes part, and nothing has licensed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data.schema import Series
+from forecasting.models.curve import Curves, Season, Spec, fit
+from forecasting.models.engine import HORIZON, refusal
+from forecasting.models.panel import COMPLETE_ENOUGH, HOUR, Panel, event_hours, without_outages
+from forecasting.models.scopes import regressors
+from forecasting.models.spread import Reals
+
+# Harmonics of the day, and of the week by how many weeks were seen: forty resolve the hours of a match day, but only once it has been seen three times.
+DAY, WEEK_ORDERS = Season("day", 24.0, 8), ((3, 40), (2, 10), (0, 3))
+# A yearly pattern needs two years to show.
+YEAR, YEARLY_AFTER = Season("year", 8766.0, 10), pd.Timedelta(days=730)
+# An event may double a series; the effect of a kind that lasted less than this in all is not known.
+EVENT_PRIOR, EVENT_HOURS = 0.5, 6.0
+WEEK_HOURS = 168
+# Leave out every event; any other word is the identifier of one.
+NO_EVENT_KNOWN = "all"
+
+
+class Wish(NamedTuple):
+    """What to fit: days of history (None: all), Prophet's changepoint prior scale, and what to leave out: nothing (""), "all", or one event by its event_id."""
+
+    days: int | None = 90
+    prior: float = 0.05
+    without: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """What a refit says; `refused` says why there is none, and the rest is then empty.
+
+    - curve: ts (UTC, hours of the window and of the 90 days after it), yhat, in the unit of the metric.
+    - trend: ts (UTC, days of the same time), value in the unit of the metric: the level without season and events.
+    - day: hour (0 to 23 of `zone`'s clock), effect; week: hour (0 to 167 from Monday 00:00), effect: what the hour of the week adds to that of the day.
+    - events: kind, effect, hours (seen in the window). Effects are shares of the level: 0.1 is ten percent above it.
+    """
+
+    curve: pd.DataFrame
+    trend: pd.DataFrame
+    day: pd.DataFrame
+    week: pd.DataFrame
+    events: pd.DataFrame
+    zone: str
+    hours: int
+    refused: str = ""
+
+
+def panel_of_one(series: Series, hours: pd.DataFrame, events: pd.DataFrame, sites: pd.DataFrame, now: pd.Timestamp) -> Panel:
+    """The panel of a single series, not masked yet.
+
+    hours: ts on a complete axis, value, completeness. sites: site_id, region_id, timezone, usual (the site's usual value, null where it has none).
+    """
+    held = hours["value"].where(hours["completeness"] >= COMPLETE_ENOUGH)
+    values = pd.DataFrame(held.to_numpy(dtype=float, na_value=np.nan), index=pd.DatetimeIndex(hours["ts"], name="ts"))
+    values = values.loc[values.index + HOUR <= now]
+    values.columns = pd.MultiIndex.from_tuples([series], names=Series._fields)
+    by_site = sites.set_index("site_id")
+    weights = {(str(site), series.metric): float(value) for site, value in by_site["usual"].dropna().items()}
+    known = events.assign(scope=events["scope"].fillna("global"), treatment=events["treatment"].fillna("note"))
+    zones: Mapping[str, str] = by_site["timezone"].dropna().to_dict()
+    return Panel(values, values, known, by_site["region_id"].to_dict(), weights, now, HOUR, zones)
+
+
+def refit(panel: Panel, series: Series, wish: Wish) -> Refit:
+    """Fit the series as wished and say what it then expects, with its parts."""
+    left = _without(panel, wish.without)
+    masked = without_outages(left.hourly.mask(event_hours(left)))[series]
+    values = masked if wish.days is None else masked.loc[left.now - pd.Timedelta(days=wish.days) :]
+    values = values.loc[values.first_valid_index() :]
+    if reason := refusal(values, left.now):
+        return _refused(reason)
+    stamps, touching, zone = pd.DatetimeIndex(values.index), left.touching(series), left.clock(series)
+    columns = regressors(touching, stamps, HOUR)
+    known = columns.loc[:, columns.sum() >= EVENT_HOURS]
+    curves = fit(_local(stamps, zone), values.to_numpy()[:, None], _spec(stamps, wish.prior), known.to_numpy(), EVENT_PRIOR)
+    ahead = pd.date_range(stamps[0], left.start + HORIZON, freq=HOUR, inclusive="left", unit="us", name="ts")
+    expected = curves.predict(_local(ahead, zone), regressors(touching, ahead, HOUR)[known.columns].to_numpy())[:, 0]
+    curve, trend = pd.DataFrame({"ts": ahead, "yhat": expected}), _trend(curves, ahead[::24], zone)
+    return Refit(curve, trend, *_season(curves), _effects(curves, known), zone, int(values.count()))
+
+
+def _without(panel: Panel, event: str) -> Panel:
+    """The panel as though nobody had known of an event, or of any."""
+    if event == NO_EVENT_KNOWN:
+        return replace(panel, events=panel.events.head(0))
+    return replace(panel, events=panel.events[panel.events["event_id"] != event])
+
+
+def _spec(stamps: pd.DatetimeIndex, prior: float) -> Spec:
+    span = stamps[-1] - stamps[0] + HOUR
+    order = next(order for weeks, order in WEEK_ORDERS if span >= pd.Timedelta(weeks=weeks))
+    seasons = (DAY, Season("week", float(WEEK_HOURS), order), *([YEAR] if span >= YEARLY_AFTER else []))
+    return Spec(seasons, log=True, changepoint_prior=prior)
+
+
+def _local(stamps: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
+    return stamps.tz_convert(zone).tz_localize(None)
+
+
+def _trend(curves: Curves, stamps: pd.DatetimeIndex, zone: str) -> pd.DataFrame:
+    return pd.DataFrame({"ts": stamps, "value": curves.scale.value(curves.trend(_local(stamps, zone)))[:, 0]})
+
+
+def _season(curves: Curves) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Hour of the day, and what the hour of the week adds to it.
+
+    The harmonics of a day are also some of a week's, so that a fit may put a shape into either: they are added up and split anew.
+    """
+    monday = pd.date_range("2024-01-01", periods=WEEK_HOURS, freq="h")
+    parts = curves.components(monday, np.zeros((WEEK_HOURS, curves.regressors.shape[1])))
+    both: Reals = (parts["day"] + parts["week"])[:, 0].reshape(7, 24)
+    daily = both.mean(axis=0)
+    of_day = pd.DataFrame({"hour": np.arange(24), "effect": np.expm1(daily)})
+    return of_day, pd.DataFrame({"hour": np.arange(WEEK_HOURS), "effect": np.expm1(both - daily).ravel()})
+
+
+def _effects(curves: Curves, seen: pd.DataFrame) -> pd.DataFrame:
+    """What an hour wholly within an event of each kind adds, where the event covers the whole series."""
+    kinds = [column.removeprefix("event_") for column in seen.columns]
+    effects = np.expm1(curves.regressors[0] * curves.scale.size[0])
+    return pd.DataFrame({"kind": pd.Series(kinds, dtype="str"), "effect": effects, "hours": seen.sum().to_numpy()})
+
+
+def _refused(reason: str) -> Refit:
+    def empty(**columns: str) -> pd.DataFrame:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+
+    stamp, real = "datetime64[us, UTC]", "float64"
+    season = empty(hour="int64", effect=real)
+    events = empty(kind="str", effect=real, hours=real)
+    return Refit(empty(ts=stamp, yhat=real), empty(ts=stamp, value=real), season, season, events, "UTC", 0, reason)

@@ -1,0 +1,69 @@
+"""What a licence says in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from app.components.licence import BASELINE, LICENSED, UNTRIED, lines, reach, sentence, verdict
+
+
+def row(horizon: str, model: str = "blend", error: float = 0.8, **other: Any) -> dict[str, Any]:
+    usual = {"baseline": "seasonal naive 168 h", "licensed": True, "baseline_error": 1.0, "noise": 0.05, "origins": 8, "reason": "because"}
+    return {"horizon": horizon, "model": model, "error": error, **usual, **other}
+
+
+def lost(horizon: str) -> dict[str, Any]:
+    return row(horizon, "seasonal naive 168 h", 1.0, licensed=False)
+
+
+def untried(horizon: str) -> dict[str, Any]:
+    return row(horizon, "prophet, trend", 1.0, licensed=False, origins=0)
+
+
+def said(*rows: dict[str, Any]) -> str:
+    return sentence("Egress", pd.DataFrame(rows)).replace("\\", "")
+
+
+def test_one_sentence_tells_neighbours_that_were_decided_alike_together() -> None:
+    text = said(row("0-24 h", error=0.7), row("1-7 d", error=0.8), lost("8-28 d"), untried("29-90 d"))
+    assert text == (
+        "Egress, drawn: **blend** up to 7 d, 20 to 30 % below seasonal naive 168 h, its best baseline, in 8 backtests; "
+        "**seasonal naive 168 h** 8 to 28 d, which nothing beat by more than the noise in 8 backtests; "
+        "**prophet, trend** 29 to 90 d, untested, because history is too short for a backtest that far."
+    )
+
+
+def test_equal_shares_are_said_once_and_one_backtest_is_one() -> None:
+    assert "20 % below seasonal naive 168 h, its best baseline, in 1 backtest" in said(row("0-24 h", origins=1), row("1-7 d", origins=1))
+
+
+def test_a_baseline_without_error_divides_nothing() -> None:
+    assert "no data below" in said(row("0-24 h", error=0.0, baseline_error=0.0))
+
+
+@pytest.mark.parametrize(
+    ("horizons", "words"),
+    [(["0-24 h"], "up to 24 h"), (["0-24 h", "1-7 d"], "up to 7 d"), (["8-28 d"], "8 to 28 d"), (["8-28 d", "29-90 d"], "8 to 90 d")],
+)
+def test_reach(horizons: list[str], words: str) -> None:
+    assert reach(horizons) == words
+
+
+def test_each_horizon_has_a_verdict_with_shape_and_numbers() -> None:
+    rows = pd.DataFrame([row("0-24 h"), lost("1-7 d"), untried("29-90 d")])
+    assert [verdict(one) for one in rows.itertuples()] == [LICENSED, BASELINE, UNTRIED]
+    told = [(line.replace("\\", ""), reason) for line, reason in lines(rows)]
+    assert told[0] == (
+        f"{LICENSED.glyph} **0-24 h: blend**, licensed: MASE 0.800, 20 % below seasonal naive 168 h (1.00; noise 0.0500, 8 backtests)",
+        "because",
+    )
+    assert "no model was better by more than the noise" in told[1][0]
+    assert "not tested" in told[2][0]
+    assert len({state.glyph for state in (LICENSED, BASELINE, UNTRIED)}) == 3
+
+
+def test_a_hostile_model_name_stays_text() -> None:
+    assert "](http" not in sentence("Egress", pd.DataFrame([row("0-24 h", "[x](http://evil)")]))

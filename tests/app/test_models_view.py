@@ -1,0 +1,222 @@
+"""The Models page: may I trust this forecast? On a judged lake, on one whose run judged nothing, on one without a run, and on an empty one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cached
+from app.components import run_history
+from app.components.header import Frame
+from app.components.trust import choice, misses
+from app.state import CHOICES, State
+from data.lake import Lake
+from tests.app.conftest import Opener
+
+
+def figures(page: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+
+
+def titles(page: AppTest) -> str:
+    return " | ".join(note["text"] for figure in figures(page) for note in figure["layout"].get("annotations", []))
+
+
+def traces(page: AppTest) -> set[str]:
+    return {trace.get("name") for figure in figures(page) for trace in figure["data"]}
+
+
+def words(page: AppTest) -> str:
+    return "\n".join([*(m.value for m in page.markdown), *(c.value for c in page.caption), *(c.value for c in page.code)])
+
+
+def table(page: AppTest, at: int) -> pd.DataFrame:
+    frame: pd.DataFrame = page.dataframe[at].value
+    return frame
+
+
+@pytest.mark.parametrize("part", CHOICES["part"])
+@pytest.mark.parametrize("lake", ["judged", "full"])
+def test_every_part_opens_with_a_judged_run_and_without(open_page: Opener, lake: str, part: str) -> None:
+    page = open_page("models", lake, part=part, site="fra-01")
+    assert not page.exception
+    assert page.segmented_control("state.part").value == part
+    assert "cannot be shown" not in words(page)
+
+
+def test_the_network_comes_first_and_its_numbers_are_the_licences(open_page: Opener, lakes: dict[str, Path]) -> None:
+    page = open_page("models", "judged")
+    tiles = {metric.label: (metric.value, metric.delta) for metric in page.metric}
+    licences = Lake(lakes["judged"]).read("licences").to_pandas().query("run_id == 'judged-2'")
+    near = licences[licences["horizon"] == "0-24 h"]
+    assert tiles["Licensed, 0-24 h"][1] == f"{near['licensed'].sum()} of {len(near)} series"
+    assert tiles["Licensed, 29-90 d"] == ("not tested", "history is too short")
+    off = misses(cached.calibration(Lake(lakes["judged"]).pin()))
+    assert tiles["Least covered"][0] == f"{100 * off['observed'].min():.0f} %"
+
+
+def test_the_least_covered_series_stands_on_top(open_page: Opener) -> None:
+    rows = table(open_page("models", "judged"), 0)
+    assert rows["inside_95"].is_monotonic_increasing
+    assert len(rows) == 22
+    assert "All regions" in set(rows["name"])
+
+
+@pytest.mark.parametrize(
+    ("series", "changes"),
+    [
+        (("site", "nrt-02", "ingest_gbps"), {"metric": "ingest_gbps", "site": "nrt-02", "region": "asia"}),
+        (("region", "asia", "viewers"), {"metric": "viewers", "site": None, "region": "asia"}),
+        (("global", "all", "egress_gbps"), {"metric": "egress_gbps", "site": None, "region": None}),
+    ],
+)
+def test_a_row_of_the_table_stands_for_its_series(series: tuple[str, str, str], changes: dict[str, str | None], lakes: dict[str, Path]) -> None:
+    pin = Lake(lakes["judged"]).pin()
+    extent = cached.extent(pin)
+    assert extent is not None
+    assert choice(Frame(pin, extent, cached.catalogue(pin), State(), "UTC", "light"), *series) == changes
+
+
+def test_a_run_that_judged_nothing_says_which_command_judges(open_page: Opener) -> None:
+    page = open_page("models", "full")
+    assert "The newest run was not judged" in words(page)
+    assert any("python -m forecasting refresh --engine panel --lake" in block.value for block in page.code)
+    assert not page.metric
+
+
+def test_a_lake_without_a_run_says_so(open_page: Opener) -> None:
+    assert "No forecast has been published yet" in words(open_page("models", "partial"))
+    assert "No run yet" in words(open_page("models", "partial", part="runs"))
+
+
+def test_an_empty_lake_says_which_command_helps(open_page: Opener) -> None:
+    page = open_page("models", "empty")
+    assert not page.exception
+    assert any("python -m data ingest PATH" in block.value for block in page.code)
+
+
+def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(open_page: Opener, lakes: dict[str, Path]) -> None:
+    page = open_page("models", "judged", site="nrt-01")
+    for horizon in ("0\\-24 h", "1\\-7 d", "8\\-28 d", "29\\-90 d"):
+        assert f"**{horizon}:" in words(page)
+    models = set(Lake(lakes["judged"]).read("scores").to_pandas()["model"]) - {"peaks"}
+    assert all(set(figure["layout"]["yaxis"]["ticktext"]) == models for figure in figures(page))
+    assert len(figures(page)) == 2
+
+
+def test_another_score_ranks_anew_and_stands_in_the_address(open_page: Opener) -> None:
+    page = open_page("models", "judged", site="nrt-01")
+    page.selectbox("state.score").select("coverage_95").run()
+    assert page.query_params["score"] == "coverage_95"
+    assert "95 % coverage, 8 backtests" in titles(page)
+    assert "licensed under" not in titles(page)
+
+
+def test_a_backtest_is_held_against_what_came_and_its_curves_can_be_switched_off(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="backtests", site="nrt-01")
+    assert {"actual", "expected", "Prophet", "baseline", "95 % band, upper bound"} <= traces(page)
+    assert "origin: nothing after it was known" in titles(page)
+    for title in ("Coverage over time", "Intervals", "Peaks of the week", "Residuals by hour of week", "Residuals, distribution"):
+        assert title in titles(page)
+    page.pills("state.beside").set_value([]).run()
+    assert not {"Prophet", "baseline"} & traces(page)
+    assert page.query_params["beside"] == ""
+
+
+def test_another_origin_changes_the_backtest_and_the_address(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="backtests", site="nrt-01")
+    origins = page.selectbox("models.origin").options
+    assert len(origins) == 8
+    before = titles(page)
+    page.selectbox("models.origin").select_index(3).run()
+    assert titles(page) != before
+    again = open_page("models", "judged", part="backtests", site="nrt-01", origin=page.query_params["origin"])
+    assert again.selectbox("models.origin").value == page.selectbox("models.origin").value
+
+
+def test_a_refit_is_drawn_beside_what_is_published_and_marked(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="components", site="nrt-01")
+    assert {"expected", "refit, unpublished", "trend"} <= traces(page)
+    assert "**Unpublished**" in words(page)
+    for title in ("Trend", "Day", "Week", "Events"):
+        assert title in titles(page)
+    before = words(page)
+    page.selectbox("state.history").select("28").run()
+    assert page.query_params["history"] == "28"
+    assert "on 672 hours" in words(page)
+    assert words(page) != before
+
+
+def test_an_event_can_be_left_out_of_a_refit(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="components", site="nrt-01")
+    page.selectbox("state.without").select("all").run()
+    assert "Events" not in titles(page)
+    assert page.query_params["without"] == "all"
+
+
+def test_an_event_of_an_old_link_that_is_gone_leaves_nothing_out(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="components", site="nrt-01", without="gone-7")
+    assert not page.exception
+    assert "Events" in titles(page)
+
+
+def test_a_series_that_nobody_measured_is_refused_in_words(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="components", site="nrt-01", metric="viewers")
+    assert "cannot be fitted: no usable value" in words(page)
+    assert "was not judged by the newest run" in words(open_page("models", "judged", site="nrt-01", metric="viewers"))
+    assert "holds no backtests" in words(open_page("models", "judged", part="backtests", site="nrt-01", metric="viewers"))
+
+
+def test_runs_are_listed_and_held_against_each_other(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="runs", site="nrt-01")
+    runs, side_by_side = table(page, 1), table(page, 2)
+    assert runs["Run"].tolist() == [2, 1]
+    assert runs["Versions"].iloc[0] == "numpy 2.4.1, headroom 0.2"
+    assert {"Run 2", "Run 1", "Here", "All series"} <= set(side_by_side.columns)
+    assert "Backtest error from run to run" in titles(page)
+    assert "Published, held against what has come" in titles(page)
+    page.selectbox("models.run").select(1).run()
+    assert page.query_params["run"] == "1"
+    assert list(table(page, 2).columns)[2:4] == ["Run 1", "Run 2"]  # nothing came before the first, so that the newest stands against it
+
+
+def test_a_single_run_has_nothing_to_be_held_against(open_page: Opener) -> None:
+    assert "There is one run" in words(open_page("models", "full", part="runs"))
+
+
+def test_only_the_chosen_part_is_computed(open_page: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("this part was not chosen")
+
+    monkeypatch.setattr(cached, "refit", never)
+    monkeypatch.setattr(cached, "residuals", never)
+    assert not open_page("models", "judged").exception
+
+
+def test_hostile_names_are_shown_as_they_are(open_page: Opener) -> None:
+    for part in CHOICES["part"]:
+        page = open_page("models", "judged", site="iad-01", part=part)
+        assert not page.exception
+        assert "<script>" not in titles(page)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "said"), [(0.9, 1.0, "better by 10 %"), (1.1, 1.0, "worse by 10 %"), (1.0, 1.001, "the same"), (float("nan"), 1.0, "no data")]
+)
+def test_a_difference_is_said_with_a_shape_and_a_word(new: float, old: float, said: str) -> None:
+    assert run_history.compared("mase", pd.Series([new]), pd.Series([old]))[0].endswith(said)
+
+
+def test_coverage_is_better_the_nearer_it_is_to_what_is_meant() -> None:
+    assert "worse" in run_history.compared("coverage_95", pd.Series([0.99]), pd.Series([0.94]))[0]
+    assert "better" in run_history.compared("bias", pd.Series([-0.01]), pd.Series([0.02]))[0]
+
+
+@pytest.mark.parametrize(("versions", "said"), [('{"numpy": "2.4"}', "numpy 2.4"), ("{}", ""), ("not json", "not json"), ("[1]", "[1]")])
+def test_versions_are_read_as_json_or_left_as_they_are(versions: str, said: str) -> None:
+    assert run_history.made_with(versions) == said

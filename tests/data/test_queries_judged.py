@@ -1,0 +1,179 @@
+"""Licences, backtests, scores and peaks: each answer against the same worked out from the tables by pandas alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data import queries
+from data.contract import HORIZONS, Series
+from data.duck import Scope
+from data.errors import HeadroomError
+from data.lake import Lake
+
+TOKYO = Series("site", "nrt-01", "egress_gbps")
+NETWORK = Series("global", "all", "ingest_gbps")
+SERIES = [TOKYO, NETWORK]
+NEWEST, BEFORE = "judged-2", "judged-1"
+WEEK, HOUR = pd.Timedelta(days=7), pd.Timedelta(hours=1)
+
+
+def rows(lake: Lake, table: str, series: Series | None = None, run: str | None = NEWEST) -> pd.DataFrame:
+    """A table's rows of a series and a run."""
+    frame = lake.read(table).to_pandas()
+    frame = frame if run is None else frame[frame["run_id"] == run]
+    mine = [] if series is None else [frame[name] == value for name, value in series._asdict().items()]
+    return frame[np.logical_and.reduce(mine)] if mine else frame
+
+
+def measured(lake: Lake, series: Series) -> pd.Series:
+    """Hourly means of a series by ts."""
+    frame = lake.read("telemetry_1h").to_pandas()
+    mine = frame[(frame["level"] == series.level) & (frame["key"] == series.key) & (frame["completeness"] >= 0.5)]
+    return mine.set_index("ts")[f"{series.metric}_mean"].sort_index()
+
+
+def with_what_came(lake: Lake, series: Series) -> pd.DataFrame:
+    """Every hour of every backtest with what came."""
+    found = rows(lake, "backtests", series)
+    return found.assign(value=measured(lake, series).reindex(found["ts"]).to_numpy())
+
+
+def test_a_licence_names_every_horizon_from_the_nearest_on(judged: Lake) -> None:
+    found = queries.licence(judged.pin(), TOKYO)
+    assert found["horizon"].tolist() == list(HORIZONS)
+    stored = rows(judged, "licences", TOKYO).set_index("horizon").loc[list(HORIZONS), list(found.columns[1:])].reset_index()
+    pd.testing.assert_frame_equal(found, stored, check_dtype=False)
+
+
+def test_the_licences_of_all_series_are_of_the_newest_run_alone(judged: Lake) -> None:
+    found = queries.licences(judged.pin())
+    assert len(found) == len(rows(judged, "licences"))
+    assert not found.duplicated(["level", "key", "metric", "horizon"]).any()
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_scores_are_those_of_the_newest_run(judged: Lake, series: Series) -> None:
+    found, stored = (
+        f.set_index(["model", "horizon", "score"])["value"].sort_index() for f in (queries.scores(judged.pin(), series), rows(judged, "scores", series))
+    )
+    pd.testing.assert_series_equal(found, stored, check_dtype=False, check_index_type=False)
+
+
+def test_calibration_reads_the_nominal_share_off_the_score(judged: Lake) -> None:
+    found = queries.calibration(judged.pin())
+    assert set(found["model"]) == {"licensed", "peaks"}
+    assert set(found.loc[found["model"] == "peaks", "nominal"]) == {0.9, 0.95}
+    assert set(found.loc[found["model"] == "licensed", "nominal"]) == {0.5, 0.8, 0.95}
+    one = found[(found["key"] == "nrt-01") & (found["metric"] == "egress_gbps") & (found["horizon"] == "week 2") & (found["nominal"] == 0.95)]
+    stored = rows(judged, "scores", TOKYO).query("model == 'peaks' and horizon == 'week 2' and score == 'coverage_95'")
+    assert one["observed"].tolist() == stored["value"].tolist()
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_coverage_counts_the_hours_inside_each_interval(judged: Lake, series: Series) -> None:
+    found = queries.coverage(judged.pin(), series).set_index("origin")
+    for origin, hours in with_what_came(judged, series).groupby("origin"):
+        known = hours.dropna(subset="value")
+        assert found.loc[origin, "hours"] == len(known)
+        assert found.loc[origin, "coverage_80"] == pytest.approx(known["value"].between(known["q10"], known["q90"]).mean())
+        assert found.loc[origin, "coverage_95"] == pytest.approx(known["value"].between(known["q025"], known["q975"]).mean())
+        for name, column in (("wape", "yhat"), ("prophet_wape", "prophet"), ("baseline_wape", "baseline")):
+            assert found.loc[origin, name] == pytest.approx((known["value"] - known[column]).abs().sum() / known["value"].sum())
+
+
+def test_hours_in_which_nothing_came_count_for_nothing(judged: Lake, tmp_path_factory: pytest.TempPathFactory) -> None:
+    lake = Lake(tmp_path_factory.mktemp("holed") / "lake")
+    for name in ("telemetry", "telemetry_1d", "sites", "runs", "backtests"):
+        lake.replace(name, judged.read(name))
+    hours = judged.read("telemetry_1h").to_pandas()
+    origin = queries.coverage(judged.pin(), TOKYO)["origin"].iloc[0]
+    low = (hours["key"] == "nrt-01") & (hours["ts"] >= origin) & (hours["ts"] < origin + 5 * HOUR)
+    hours.loc[low, "completeness"] = 0.4
+    lake.replace("telemetry_1h", judged.read("telemetry_1h").from_pandas(hours, preserve_index=False))
+    found = queries.coverage(lake.pin(), TOKYO)
+    assert found["hours"].iloc[0] == 168 - 5
+    assert queries.backtest(lake.pin(), TOKYO, origin)["value"].isna().sum() == 5
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_a_backtest_is_a_week_beside_what_came(judged: Lake, series: Series) -> None:
+    origin = queries.coverage(judged.pin(), series)["origin"].iloc[3]
+    found = queries.backtest(judged.pin(), series, origin).set_index("ts")
+    stored = with_what_came(judged, series).query("origin == @origin").set_index("ts")[list(found.columns)]
+    pd.testing.assert_frame_equal(found, stored, check_dtype=False, check_freq=False)
+    assert len(found) == 168
+    assert queries.backtest(judged.pin(), series, origin + HOUR / 2).empty
+
+
+def test_residuals_are_what_came_less_what_was_expected(judged: Lake) -> None:
+    found = queries.residuals(judged.pin(), TOKYO)
+    stored = with_what_came(judged, TOKYO).sort_values(["origin", "ts"])
+    np.testing.assert_allclose(found["residual"], stored["value"] - stored["yhat"])
+
+
+def test_peaks_keep_their_quantiles_in_order(judged: Lake) -> None:
+    found = queries.peaks(judged.pin(), TOKYO)
+    assert set(found["statistic"]) == {"peak", "p95"}
+    assert (found["week"].dt.day_of_week == 0).all()
+    assert (found[["q05", "q10", "q50", "q90", "q95"]].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+
+
+def test_drift_follows_the_drawn_model_from_run_to_run(judged: Lake) -> None:
+    found = queries.drift(judged.pin(), TOKYO)
+    stored = rows(judged, "scores", TOKYO, None).query("model == 'licensed' and score == 'mase'")
+    assert found["number"].tolist() == [1, 1, 2, 2]
+    assert found["value"].tolist() == pytest.approx(stored.sort_values(["run_id", "horizon"])["value"].tolist())
+
+
+def test_hindsight_holds_what_was_published_against_what_has_come_since(judged: Lake) -> None:
+    found = queries.hindsight(judged.pin(), TOKYO)
+    assert found["number"].tolist() == [1]  # no hour has passed since the newest run
+    until = judged.read("runs").to_pandas().set_index("run_id").loc[BEFORE, "telemetry_until"]
+    told = rows(judged, "forecasts", TOKYO, BEFORE).set_index("ts")
+    came = measured(judged, TOKYO).loc[until:]
+    told = told.loc[came.index]
+    assert found["hours"].tolist() == [24]
+    assert found["wape"].iloc[0] == pytest.approx((came - told["yhat"]).abs().sum() / came.sum())
+    assert found["coverage_80"].iloc[0] == pytest.approx(came.between(told["q10"], told["q90"]).mean())
+
+
+def test_two_runs_stand_side_by_side(judged: Lake) -> None:
+    found = queries.run_against_run(judged.pin(), 2, 1, TOKYO).set_index(["model", "horizon", "score"])
+    new, old = (rows(judged, "scores", TOKYO, run).set_index(["model", "horizon", "score"])["value"] for run in (NEWEST, BEFORE))
+    np.testing.assert_allclose(found["value"], new.loc[found.index])
+    np.testing.assert_allclose(found["other_value"], old.loc[found.index])
+    every = rows(judged, "scores").groupby(["model", "horizon", "score"])["value"].agg(["mean", "count"]).loc[found.index]
+    np.testing.assert_allclose(found["mean"], every["mean"])
+    assert found["series"].tolist() == every["count"].tolist()
+
+
+def test_a_run_that_is_gone_leaves_its_side_empty(judged: Lake) -> None:
+    found = queries.run_against_run(judged.pin(), 2, 77, TOKYO)
+    assert found["value"].notna().all()
+    assert found["other_value"].isna().all()
+    assert (found["series"] == 0).all()
+
+
+def test_a_lake_whose_run_judged_nothing_answers_with_empty_frames(full: Lake) -> None:
+    for pin in (full.pin(), Lake(full.url + "-none").pin()):
+        for ask in (queries.licence, queries.scores, queries.coverage, queries.residuals, queries.drift, queries.hindsight):
+            assert ask(pin, TOKYO).empty, ask.__name__
+        assert queries.licences(pin).empty
+        assert queries.calibration(pin).empty
+        assert queries.run_against_run(pin, 2, 1, TOKYO).empty
+        assert queries.backtest(pin, TOKYO, pd.Timestamp("2026-03-13", tz="UTC")).empty
+
+
+def test_a_narrow_scope_judges_its_own_sites(judged: Lake) -> None:
+    scope = Scope(frozenset({"nrt-01"}))
+    assert set(queries.licences(judged.pin(), scope)["key"]) == {"nrt-01"}
+    assert not queries.scores(judged.pin(), TOKYO, scope).empty
+    assert queries.scores(judged.pin(), NETWORK, scope).empty
+    assert queries.run_against_run(judged.pin(), 2, 1, TOKYO, scope)["series"].max() == 2
+
+
+def test_a_metric_from_an_address_never_becomes_sql(judged: Lake) -> None:
+    with pytest.raises(HeadroomError, match="There is no metric 'x; DROP'"):
+        queries.coverage(judged.pin(), Series("site", "nrt-01", "x; DROP"))

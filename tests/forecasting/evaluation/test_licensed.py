@@ -1,0 +1,153 @@
+"""The engine that a lake is refreshed with: rows that keep the contract, levels that agree, evidence beside every forecast, and weeks drawn jointly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, validate
+from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN
+from forecasting.evaluation.licensed import LicensedEngine, changes
+from forecasting.models.engine import IDENTITY, EngineResult, Plan
+from forecasting.models.panel import Panel, Sources, build
+from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
+
+WEEK = pd.Timedelta(days=7)
+SHORT = Plan(horizon=WEEK, band_back=pd.Timedelta(days=1), band_ahead=pd.Timedelta(days=1))
+CUPS = no_events(*(event(f"2026-0{month}-{day} 18:00", 5.0, scope="eu") for month, day in ((2, 14), (3, 1), (3, 14), (3, 22))))
+
+
+def panel() -> Panel:
+    """Three sites in two regions with nine weeks of hours, one that opened nine days ago, and one that has been silent for long."""
+    long, young = stamps_of(63), stamps_of(9)
+    sites = [rows(key, long, daily(long, 10.0 * (number + 1), seed=number)) for number, key in enumerate(REGIONS)]
+    sites += [rows("par-01", young, daily(young, 2.0, seed=9)), rows("mad-01", long[:500], daily(long[:500], 5.0))]
+    together = pd.concat(sites[:3]).assign(level="region", key=lambda row: row["key"].map(REGIONS)).groupby(["level", "key", "ts"], as_index=False).agg(
+        {"egress_gbps": "sum", "completeness": "min"}
+    )  # fmt: skip
+    whole = together.assign(level="global", key="all").groupby(["level", "key", "ts"], as_index=False).agg({"egress_gbps": "sum", "completeness": "min"})
+    hours = pd.concat([*sites, together, whole], ignore_index=True)
+    recent = hours[hours["ts"] >= NOW - 4 * WEEK].drop(columns="completeness")
+    regions = REGIONS | {"par-01": "eu", "mad-01": "south"}
+    return build(Sources(hours, recent, regions, CUPS, NOW, pd.Timedelta("1h"), {}, weeks_of(hours)), ["egress_gbps"])
+
+
+def weeks_of(hours: pd.DataFrame) -> pd.DataFrame:
+    """Peak and P95 of each week, the second implementation."""
+    monday = hours["ts"].dt.floor("D") - pd.to_timedelta(hours["ts"].dt.day_of_week, unit="D")
+    found = hours.assign(week=monday, metric="egress_gbps").groupby(["level", "key", "metric", "week"])["egress_gbps"]
+    told = found.agg(peak="max", p95=lambda one: one.quantile(0.95), completeness=lambda one: len(one) / 168.0)
+    return told.reset_index()
+
+
+@pytest.fixture(scope="module")
+def made() -> EngineResult:
+    parts = list(LicensedEngine().forecast(panel(), SHORT, Here()))
+    frames = ([frame for frame in table if len(frame)] for table in zip(*parts, strict=True))
+    return EngineResult(*(pd.concat(held, ignore_index=True) if held else pd.DataFrame() for held in frames))
+
+
+def test_every_table_keeps_the_contract(made: EngineResult) -> None:
+    for name, frame in made._asdict().items():
+        table = pa.Table.from_pandas(frame.assign(run_id="r1"), preserve_index=False)
+        assert validate(TABLES[name], table, now=NOW + pd.Timedelta(days=999)).faults == [], name
+        assert not frame.duplicated([column for column in TABLES[name].key if column != "run_id"]).any(), name
+
+
+def test_each_series_has_one_fit_and_the_silent_one_a_reason(made: EngineResult) -> None:
+    fits = made.fits.set_index("key")
+    assert fits.index.is_unique
+    assert fits.loc["mad-01", "status"] == "refused"
+    assert "silent" in fits.loc["mad-01", "reason"]
+    assert set(fits.index[fits["status"] == "fitted"]) == {*REGIONS, "par-01", "eu", "asia", "all"}
+
+
+def test_quantiles_are_ordered_finite_and_never_negative(made: EngineResult) -> None:
+    values = made.forecasts[list(QUANTILES)].to_numpy()
+    assert np.isfinite(values).all()
+    assert (values >= 0.0).all()
+    assert (np.diff(values, axis=1) >= 0.0).all()
+
+
+def test_regions_are_the_sums_of_their_sites(made: EngineResult) -> None:
+    wide = made.forecasts.pivot_table(index="ts", columns="key", values="yhat")
+    assert wide["eu"].to_numpy() == pytest.approx((wide["fra-01"] + wide["ams-01"] + wide["par-01"]).to_numpy())
+    assert wide["asia"].to_numpy() == pytest.approx(wide["nrt-01"].to_numpy())
+
+
+def test_a_network_with_a_site_that_has_no_forecast_stays_as_it_is(made: EngineResult) -> None:
+    wide = made.forecasts.pivot_table(index="ts", columns="key", values="yhat")
+    assert abs(wide["all"] / wide[[*REGIONS]].sum(axis="columns") - 1.0).max() < 0.15
+    assert not np.allclose(wide["all"], wide[[*REGIONS, "par-01"]].sum(axis="columns"), rtol=1e-6)
+
+
+def test_prophet_and_the_baseline_stand_beside_what_is_drawn(made: EngineResult) -> None:
+    beside = made.forecasts[["yhat", "prophet", "baseline"]]
+    assert np.isfinite(beside.to_numpy()).all()
+    assert (beside.sub(beside["yhat"], axis="index").abs().sum() / beside["yhat"].sum()).max() < 0.2
+
+
+def test_events_that_moved_nothing_move_no_forecast(made: EngineResult) -> None:
+    quiet = made.forecasts[made.forecasts["key"] == "fra-01"].set_index("ts")["yhat"]
+    coming = pd.Timestamp("2026-03-22 18:00", tz="UTC")
+    during = (quiet.index >= coming) & (quiet.index < coming + pd.Timedelta(hours=5))
+    truth = daily(pd.DatetimeIndex(quiet.index), 10.0, noise=0.0)
+    assert (quiet / truth)[during].mean() == pytest.approx(1.0, abs=0.08)
+
+
+def test_every_series_and_horizon_has_its_licence_in_words(made: EngineResult) -> None:
+    held = made.licences
+    assert len(held) == 2 * held[IDENTITY].drop_duplicates().shape[0]
+    assert held["reason"].str.endswith(".").all()
+    assert (held.loc[held["licensed"], "model"] == "blend").all()
+    assert (held.loc[~held["licensed"], "model"] == held.loc[~held["licensed"], "baseline"]).all()
+
+
+def test_past_weeks_are_hourly_and_hold_what_came(made: EngineResult) -> None:
+    one = made.backtests[made.backtests["key"] == "nrt-01"]
+    assert (one.groupby("origin").size() == 168).all()
+    assert (one["ts"] >= one["origin"]).all()
+    truth = daily(pd.DatetimeIndex(one["ts"]), 30.0, noise=0.0)
+    assert ((truth >= one["q025"]) & (truth <= one["q975"])).mean() > 0.8
+    assert (one["q025"] <= one["q10"]).all()
+    assert (one["q90"] <= one["q975"]).all()
+
+
+def test_a_young_site_borrows_and_says_so(made: EngineResult) -> None:
+    assert "9 cycles of its own; the shape is that of 2 series of eu, egress_gbps" in made.fits.set_index("key").loc["par-01", "model"]
+    alone = made.forecasts[made.forecasts["key"] == "par-01"]
+    assert alone["yhat"].mean() == pytest.approx(2.0 * np.exp(0.5**2 / 4), rel=0.25)
+
+
+def test_peaks_are_the_quantiles_of_the_paths(made: EngineResult) -> None:
+    peaks = made.peaks.set_index([*IDENTITY, "week", "statistic"])
+    draws = made.paths.set_index([*IDENTITY, "week", "statistic"])["draws"]
+    assert made.paths["week"].nunique() == WEEKS_PLANNED
+    assert made.peaks["week"].nunique() == WEEKS_SHOWN
+    for at in peaks.index[::17]:
+        found = np.quantile(np.asarray(draws[at], dtype=float), list(PEAK_QUANTILES.values()), method="hazen")
+        assert peaks.loc[at, list(PEAK_QUANTILES)].to_numpy(float) == pytest.approx(found, rel=1e-5)
+
+
+def test_the_same_panel_gives_the_same_numbers(made: EngineResult) -> None:
+    again = list(LicensedEngine().forecast(panel(), SHORT, Here()))[-1]
+    last = made.forecasts[again.forecasts.columns]
+    assert again.forecasts.sort_values([*IDENTITY, "ts"], ignore_index=True).equals(last.sort_values([*IDENTITY, "ts"], ignore_index=True))
+    assert np.array_equal(np.stack(again.paths["draws"]), np.stack(made.paths["draws"]))
+
+
+def test_a_panel_in_which_all_is_refused_gives_reasons_alone() -> None:
+    few = stamps_of(3)
+    bare = build(Sources(rows("fra-01", few, daily(few)), rows("fra-01", few, daily(few)), REGIONS, no_events(), NOW, pd.Timedelta("1h")), ["egress_gbps"])
+    parts = list(LicensedEngine().forecast(bare, SHORT, Here()))
+    assert pd.concat([part.fits for part in parts if len(part.fits)])["status"].tolist() == ["refused"]
+    assert all(len(part.forecasts) == 0 for part in parts)
+
+
+def test_clocks_that_change_together_are_told_alike() -> None:
+    hours = pd.date_range("2026-01-01", "2026-06-01", freq="h", tz="UTC")
+    assert changes("Europe/Paris", hours) == changes("Europe/Helsinki", hours)
+    assert changes("Europe/Paris", hours) != changes("America/New_York", hours)
+    assert changes("Asia/Tokyo", hours) == changes("UTC", hours)
