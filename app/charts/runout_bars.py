@@ -77,10 +77,11 @@ def _medians(shown: pd.DataFrame, now: pd.Timestamp, zone: str, palette: Palette
 
 
 def _orders(shown: pd.DataFrame, start: pd.Timestamp, zone: str, palette: Palette) -> Iterator[Trace]:
-    """The last day to order: a triangle, filled where it has passed."""
+    """The last day to order: a triangle, filled where it has passed, that points out of the chart where that was before it begins."""
     for state, fill in (("overdue", palette.hues["capacity"]), ("due", palette.ground)):
         due = shown[(shown["state"] == state) & shown["order_by"].notna()]
-        marker = {"symbol": "triangle-down", "size": 9, "color": fill, "line": {"width": 1.5, "color": palette.hues["capacity"]}}
+        symbols = ["triangle-left" if last < start else "triangle-down" for last in due["order_by"]]
+        marker = {"symbol": symbols, "size": 9, "color": fill, "line": {"width": 1.5, "color": palette.hues["capacity"]}}
         trace = _marks(due, due["order_by"].clip(lower=start), zone, "order overdue since" if state == "overdue" else "order by", marker)
         yield trace | {"customdata": [[label(name), day(last)] for name, last in zip(due["name"], due["order_by"], strict=True)],
                        "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{trace['name']} %{{customdata[1]}}<extra></extra>"}  # fmt: skip
@@ -108,7 +109,7 @@ def _words(shown: int, all_of_them: int, limit: str, colour: str, palette: Palet
     red = palette.hues["capacity"]
     keys = (
         f'<span style="color:{colour}">\u25ac</span> 80 % interval, <b>|</b> median  <span style="color:{red}">\u25a0</span> already over  '
-        f'<span style="color:{red}">\u25bc</span> order overdue  <span style="color:{red}">\u25bd</span> order by'
+        f'<span style="color:{red}">\u25bc</span> order overdue (\u25c0 for longer)  <span style="color:{red}">\u25bd</span> order by'
     )
     return [
         at | {"yshift": HEADER - 4, "text": f"<b>Run-out</b>: {few}", "font": {"size": 15}},

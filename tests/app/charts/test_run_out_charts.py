@@ -87,7 +87,7 @@ def test_bars_run_from_the_early_to_the_late_end_and_never_before_now(scheme: An
     assert bars.x[soon] == pytest.approx(pd.Timedelta(days=16) / pd.Timedelta(1, "ms"))
     assert len(set(bars.marker.color)) == 2  # an open end is fainter
     assert list(traces(figure)["already over"].y) == [0]
-    assert len(traces(figure)["order overdue since"].x) == 1
+    assert list(traces(figure)["order overdue since"].marker.symbol) == ["triangle-left"]  # of August, before the chart begins
     assert figure.layout.template.layout.paper_bgcolor == PALETTES[scheme].ground
 
 
