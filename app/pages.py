@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from app.components.header import Frame
-from app.views import data, models, overview, region
+from app.views import capacity, data, models, overview, region
 
 
 class View(NamedTuple):
@@ -21,6 +21,7 @@ class View(NamedTuple):
 VIEWS: tuple[View, ...] = (
     View("overview", "Overview", ":material/public:", overview.show),
     View("region", "Region", ":material/show_chart:", region.show),
+    View("capacity", "Capacity", ":material/event_upcoming:", capacity.show),
     View("models", "Models", ":material/fact_check:", models.show),
     View("data", "Data", ":material/database:", data.show),
 )

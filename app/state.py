@@ -7,6 +7,7 @@ note says so.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -20,8 +21,9 @@ import streamlit as st
 
 from data.schema import DEMAND_METRICS, ID_PATTERN, TABLES
 
-# In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out; and the newest of several, or the one before it.
-ALL, NOW, NONE, NEWEST, BEFORE = "all", "now", "none", "newest", "before"
+# In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
+# before it, or the place that runs out first.
+ALL, NOW, NONE, NEWEST, BEFORE, WORST = "all", "now", "none", "newest", "before", "worst"
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -35,6 +37,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "map": ("flat", "globe"),
     "section": ("freshness", "completeness", "snapshots", "quarantine", "versions", "dictionary"),
     "table": tuple(TABLES),
+    "direction": ("egress", "ingest"),
+    "statistic": ("peak", "p95"),
+    "planned": ("counted", "left-out"),
     "metric": DEMAND_METRICS,
     "part": ("verdict", "backtests", "components", "runs"),
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
@@ -42,6 +47,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "history": ("28", "56", "90", "180", "365", "all"),
     "prior": ("0.001", "0.01", "0.05", "0.1", "0.5"),
 }
+# The share of capacity that may be used: from half of it to all.
+LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
+# A longer what-if does not fit into the addresses that every browser and mail program passes on.
+WHATIF_LETTERS = 2000
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
 # The page that opens first; it lives at the root.
@@ -50,6 +59,7 @@ HOME = "overview"
 CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
+    "capacity": ("region", "partner", "role", "direction", "statistic", "limit", "planned", "focus", "whatif"),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
 }
@@ -62,6 +72,9 @@ _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 class State:
     """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no bound; as an origin or a run, the newest
     (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
+
+    `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
+    app.cached.planning reads them (None: none).
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -82,6 +95,12 @@ class State:
     at: datetime | None = None
     section: str = "freshness"
     table: str = "telemetry"
+    direction: str = "egress"
+    statistic: str = "peak"
+    limit: float = 0.8
+    planned: str = "counted"
+    focus: str | None = None
+    whatif: str | None = None
     metric: str = "egress_gbps"
     part: str = "verdict"
     score: str = "mase"
@@ -275,6 +294,43 @@ def _moment(text: str, _: Known) -> datetime | None:
     return moment
 
 
+def _limit(text: str, _: Known) -> float:
+    """A share of capacity."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = float("nan")
+    if not LEAST_LIMIT <= share <= MOST_LIMIT:
+        raise UnusableError(f"asks for the limit {_shown(text)}; it is a share of capacity from {LEAST_LIMIT:g} to {MOST_LIMIT:g}")
+    return share
+
+
+def _focus(text: str, world: Known) -> str | None:
+    """A place by level and key."""
+    if text == WORST:
+        return None
+    level, _, key = text.partition(":")
+    places = {"site": set(world.region_of), "region": set(world.region_of.values()), "global": {ALL}}
+    if key not in places.get(level, set()):
+        raise UnusableError(f"looks at a place that this lake does not have: {_shown(text)}")
+    return text
+
+
+def _whatif(text: str, _: Known) -> str | None:
+    """A JSON list of changes; what each says is read where it is applied."""
+    if text in ("", NONE):
+        return None
+    if len(text) > WHATIF_LETTERS:
+        raise UnusableError(f"holds a what-if of {len(text):,} letters; at most {WHATIF_LETTERS:,} are read")
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError):
+        held = None
+    if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
+        raise UnusableError(f"holds a what-if that cannot be read: {_shown(text)}")
+    return text
+
+
 def _number(text: str, _: Known) -> int | None:
     if text in (NEWEST, BEFORE):
         return None
@@ -295,16 +351,23 @@ def _shown(text: str) -> str:
     return f"`{plain}`" + ("..." if len(text) > 40 else "")
 
 
-_WITHOUT = {"site": ALL, "region": ALL, "partner": ALL, "role": ALL, "start": NOW, "end": NOW, "at": NOW, "origin": NOW, "run": NEWEST, "against": BEFORE}
+_WITHOUT = {
+    **dict.fromkeys(("site", "region", "partner", "role"), ALL),
+    **dict.fromkeys(("start", "end", "at", "origin"), NOW),
+    "run": NEWEST, "against": BEFORE, "focus": WORST, "whatif": NONE,
+}  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "site": partial(_named, "site", lambda world: world.region_of.keys()),
     "region": partial(_named, "region", lambda world: set(world.region_of.values())),
     "partner": partial(_named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
     **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
-    **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior")},
+    **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "direction", "statistic", "planned")},
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
     **dict.fromkeys(("start", "end", "at", "origin"), _moment),
     **dict.fromkeys(("run", "against"), _number),
     "without": _event,
+    "limit": _limit,
+    "focus": _focus,
+    "whatif": _whatif,
 }

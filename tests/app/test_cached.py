@@ -34,6 +34,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "bands": {"series": Series("site", "fra-01", "egress_gbps"), **RANGE},
     "fit": {"series": Series("site", "fra-01", "egress_gbps")},
     "completeness": {"days": 2},
+    "futures": {"level": "site", "metric": "egress_gbps", "statistic": "peak"},
+    "weekly": {"metrics": ("egress_gbps",), **RANGE},
     "usual": {"metric": "egress_gbps"},
 }
 # Questions about what a run says of its own models, which the lake of the others has not.

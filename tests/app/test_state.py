@@ -24,7 +24,7 @@ WORLD = known(CATALOGUE)
 MOMENTS = any_.datetimes(datetime(FIRST_YEAR, 1, 2), datetime(LAST_YEAR, 12, 30)).map(lambda m: m.replace(second=0, microsecond=0, tzinfo=UTC))  # noqa: DTZ001
 
 
-SINGLE = ("zone", "grain", "color", "map", "section", "table", "role", "metric", "part", "score", "history", "prior")
+SINGLE = ("zone", "grain", "color", "map", "section", "table", "role", "metric", "part", "score", "history", "prior", "direction", "statistic", "planned")
 
 
 def subsets(name: str) -> any_.SearchStrategy[tuple[str, ...]]:
@@ -52,7 +52,12 @@ def states(draw: any_.DrawFn) -> State:
     event = draw(any_.sampled_from(["none", "all"]) | any_.from_regex(ID_PATTERN.replace("$", r"\Z"), fullmatch=True))
     moments = {name: draw(any_.none() | MOMENTS) for name in ("at", "origin")}
     partner = draw(any_.none() | any_.sampled_from(sorted(WORLD.partners)))
-    chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | {"partner": partner, "without": event}
+    plan = {
+        "limit": draw(any_.integers(50, 100)) / 100,
+        "focus": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "global:all"])),
+        "whatif": draw(any_.none() | any_.just('[{"kind":"growth","percent":20}]')),
+    }
+    chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | plan | {"partner": partner, "without": event}
     return State(**chosen)
 
 
@@ -62,7 +67,7 @@ def test_what_a_page_writes_it_reads_again(before: State, page: str) -> None:
     after = parse(written, WORLD)
     assert after.notes == ()
     for name in written:
-        assert getattr(after, name) == getattr(before, name) or (name == "region" and before.site and page == "overview")
+        assert getattr(after, name) == getattr(before, name) or (name == "region" and before.site and page in {"overview", "capacity"})
 
 
 @pytest.mark.parametrize("page", sorted(CARRIED))
@@ -84,6 +89,10 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
     [
         ({"site": "lhr-99"}, {"site": None}, "names a site that this lake does not have: `lhr-99`"),
         ({"region": "mars"}, {"region": None}, "names a region that this lake does not have: `mars`"),
+        ({"limit": "80"}, {"limit": 0.8}, "asks for the limit `80`; it is a share of capacity from 0.5 to 1"),
+        ({"focus": "site:lhr-99"}, {"focus": None}, "looks at a place that this lake does not have: `site:lhr-99`"),
+        ({"whatif": "[growth"}, {"whatif": None}, "holds a what-if that cannot be read: `[growth`"),
+        ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
         ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
         ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),
         ({"site": "`![x](http://evil)"}, {"site": None}, "`'![x](http://evil)`"),

@@ -23,7 +23,7 @@ from data.duck import EVERYTHING, Scope
 from data.errors import HeadroomError
 from data.lake import Lake, Pin
 from data.metrics import ERRORS, PAGE_SECONDS, QUERY_SECONDS, exposition
-from data.queries import Counts, Extent, Fit, Run
+from data.queries import Counts, Extent, Fit, Futures, Run
 from data.queries.headline import count
 from data.queries.series import Grain
 from data.schema import TABLES
@@ -45,6 +45,7 @@ ANSWERS_KEPT = 512
 
 MEASURED = ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "capacity", "snapshots")
 PUBLISHED = ("runs", "forecasts", "bands", "fits")
+PATHS = ("runs", "paths", "sites")
 TESTED = ("runs", "backtests", "telemetry_1h")
 
 
@@ -160,6 +161,16 @@ def bands(pin: Pin, series: Series, start: datetime, end: datetime, scope: Scope
 def fit(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> Fit | None:
     """What became of a series in the newest run."""
     return _answer(queries.fit, PUBLISHED, pin, scope, series=series)
+
+
+def futures(pin: Pin, level: Level, metric: str, statistic: str, scope: Scope = EVERYTHING) -> Futures | None:
+    """The newest run's futures of all places of a level."""
+    return _answer(queries.futures, PATHS, pin, scope, level=level, metric=metric, statistic=statistic)
+
+
+def weekly(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """The measured peak and P95 of every week, of sites, regions and the network."""
+    return _answer(queries.weekly, MEASURED, pin, scope, metrics=metrics, start=start, end=end)
 
 
 def licence(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:

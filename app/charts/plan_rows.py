@@ -1,0 +1,96 @@
+"""What runs out first, as a table: dates as intervals in words, answers of another kind in words of their own, orders with a shape and a word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from app import theme
+from app.charts.map_marks import records
+from app.theme import ACT, OK, UNKNOWN, WATCH, State
+
+# Overdue is for now; due is for the calendar; no order is well; and nothing can be said.
+ORDER_STATES: dict[str, State] = {"overdue": ACT, "due": WATCH, "none": OK, "unknown": UNKNOWN}
+NO_ORDER = {"none": "no order yet", "unknown": "not known"}
+PLACES = {"over": 0, "within": 1, "possible": 1, "beyond": 2, "refused": 3}
+_DAY, _MONTH_DAYS = pd.Timedelta(days=1), 30.4
+Row = Mapping[Any, Any]
+
+
+def worst_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of an outlook: what is over, then by the median date, then what does not run out in sight, then what is refused; a tie by how likely it is soon."""
+    keys = {"_place": rows["answer"].map(PLACES), "_mid": rows["p50"].where(rows["answer"] == "within"), "_soon": -rows["within_90"].astype(float)}
+    ordered = rows.assign(**keys).sort_values([*keys, "p10", "key"], na_position="last", kind="stable")
+    return ordered.drop(columns=list(keys)).reset_index(drop=True)
+
+
+def answer_words(row: Row, now: pd.Timestamp) -> str:
+    """'3 to 19 Dec', 'now to 3 Dec', '3 Dec or later', 'already over', 'not within 18 months', or why nothing can be said."""
+    answer, first, last = row["answer"], row["p10"], row["p90"]
+    if answer == "refused":
+        return f"not known: {row['reason']}"
+    if answer == "over":
+        return "already over"
+    if answer == "beyond" or not isinstance(first, pd.Timestamp):
+        return f"not within {months_ahead(row, now)} months"
+    if first > now:
+        return theme.interval(first, last if isinstance(last, pd.Timestamp) else None, now)
+    return "now or later" if not isinstance(last, pd.Timestamp) else f"now to {theme.day(last, year=last.year != now.year)}"
+
+
+def months_ahead(row: Row, now: pd.Timestamp) -> int:
+    """Whole months from now to the horizon."""
+    horizon = row["horizon"]
+    return round((horizon - now) / _DAY / _MONTH_DAYS) if isinstance(horizon, pd.Timestamp) else 0
+
+
+def order_words(row: Row, now: pd.Timestamp) -> str:
+    """The order-by date with its state: a shape, a word, the date."""
+    state, last = str(row["state"]), row["order_by"]
+    glyph = ORDER_STATES[state].glyph
+    if not isinstance(last, pd.Timestamp) or state in NO_ORDER:
+        return f"{glyph} {NO_ORDER.get(state, NO_ORDER['unknown'])}"
+    return f"{glyph} {'overdue since' if state == 'overdue' else 'by'} {theme.day(last, year=last.year != now.year)}"
+
+
+def soon_words(share: float) -> str:
+    """A probability from simulated futures, which never are enough to say none or all."""
+    if math.isnan(share):
+        return "-"
+    return "under 1 %" if share < 0.01 else "over 99 %" if share > 0.99 else theme.percent(share)
+
+
+def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What the table shows, in the order of `rows` (an outlook with name, region and partner); beside it `base`, the same without the what-if.
+
+    key, Site, Run-out, (Without the what-if, Later by: days), Order by, Within 90 days (percent), Probability (list), Lead time (days), Region, Partner.
+    """
+    told = records(rows)
+    before: dict[str, object] = {}
+    if base is not None:
+        earlier = {row["key"]: row for row in records(base)}
+        before = {
+            "Without the what-if": [answer_words(earlier[row["key"]], now) if row["key"] in earlier else "not there" for row in told],
+            "Later by": [moved(earlier.get(row["key"]), row) for row in told],
+        }
+    return pd.DataFrame({
+        "key": rows["key"],
+        "Site": rows["name"],
+        "Run-out": [answer_words(row, now) for row in told],
+        **before,
+        "Order by": [order_words(row, now) for row in told],
+        "Within 90 days": 100 * rows["within_90"].astype(float),
+        "Probability": rows["odds"],
+        "Lead time": rows["lead_days"],
+        "Region": rows["region"],
+        "Partner": rows["partner"],
+    })  # fmt: skip
+
+
+def moved(before: Row | None, after: Row) -> float:
+    """Days by which the median run-out comes later; not a number where either has none."""
+    early, late = (None if before is None else before["p50"]), after["p50"]
+    return (late - early) / _DAY if isinstance(early, pd.Timestamp) and isinstance(late, pd.Timestamp) else math.nan

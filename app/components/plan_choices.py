@@ -1,0 +1,79 @@
+"""What the plan is asked: direction, weekly statistic, limit, planned augments, and the sites that the page is about; all held in the URL."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, state
+from app.cached import Direction, planning
+from app.cached.planning import Question
+from app.components import states
+from app.components.header import Frame
+from app.components.site_filter import passing, site_filter
+
+DIRECTIONS = {"egress": "Egress", "ingest": "Ingest"}
+STATISTICS = {"peak": "Peak of week", "p95": "Weekly P95"}
+IN_WORDS = {"peak": "peak of week", "p95": "weekly P95"}
+PLANNED = {"counted": "Planned augments count", "left-out": "Installed only"}
+LIMITS = tuple(share / 100 for share in range(50, 101, 5))
+
+
+def choose(frame: Frame) -> Question:
+    """Draw the choices; the question that they ask, with the what-if of the URL."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="plan-policy"):
+        _segments("direction", "Direction", DIRECTIONS)
+        _segments("statistic", "Statistic", STATISTICS)
+        held = state.current().limit
+        options = sorted({*LIMITS, held})
+        st.selectbox("Limit", options, format_func=lambda share: f"Limit {100 * share:g} %", label_visibility="collapsed", width=130, **state.bound("limit"))
+        st.selectbox("Planned augments", list(PLANNED), format_func=PLANNED.__getitem__, label_visibility="collapsed", width=220, **state.bound("planned"))
+    site_filter(frame)
+    now = state.current()
+    direction: Direction = "ingest" if now.direction == "ingest" else "egress"
+    return Question(direction, "p95" if now.statistic == "p95" else "peak", now.limit, now.planned == "counted", now.whatif or "")
+
+
+def _segments(name: str, label: str, words: dict[str, str]) -> None:
+    st.segmented_control(label, list(words), format_func=words.__getitem__, label_visibility="collapsed", **state.bound(name))
+
+
+def limit_words(question: Question) -> str:
+    """What is passed, in words: '80 % of egress capacity, peak of week, planned augments counted'."""
+    augments = "planned augments counted" if question.planned else "installed capacity only"
+    return f"{100 * question.limit:g} % of {question.direction} capacity, {IN_WORDS[question.statistic]}, {augments}"
+
+
+def sites_of(frame: Frame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an outlook that are sites which pass the filters, with name, region and partner."""
+    kept, known = passing(frame).sites, frame.catalogue.set_index("site_id")
+    mine = rows[(rows["level"] == "site") & (rows["key"].isin(kept) if kept is not None else True)].reset_index(drop=True)
+    told = known.reindex(mine["key"]).reset_index(drop=True)
+    return mine.assign(name=told["name"].fillna(mine["key"]), region=told["region_name"].fillna(told["region_id"]), partner=told["partner"])
+
+
+def no_futures(frame: Frame, question: Question) -> None:
+    """Said where the newest run has no futures to plan from."""
+    if cached.latest_run(frame.pin, frame.scope) is None:
+        title, why = "No plan yet: nothing is forecast", "A plan is read from simulated futures of each site, which a refresh publishes."
+    else:
+        title = f"No plan for {question.direction} yet"
+        why = (
+            f"The newest run has no futures of any site's {question.direction}: an earlier version made it, or the sites have too little history. "
+            "A refresh publishes them where it can, and says why where it cannot."
+        )
+    states.nothing(title, why, {"Make the forecasts and futures": f"python -m forecasting refresh --lake {frame.pin.url}"}, icon="event_busy")
+
+
+def no_capacity(frame: Frame, sites: pd.DataFrame) -> bool:
+    """Said, and true, where no site has a capacity to run out of."""
+    if not ((sites["answer"] == "refused").all() and (sites["reason"] == planning.NO_CAPACITY).any()):
+        return False
+    states.nothing(
+        "No capacity is declared for these sites",
+        "When a site runs out depends on what it can carry. "
+        "Declare it in a table: site_id, direction (egress or ingest), effective_from, capacity_gbps, status (installed or planned).",
+        {"Take in a table of capacities": f"python -m data ingest PATH --table capacity --lake {frame.pin.url}"},
+        icon="database_off",
+    )
+    return True

@@ -1,0 +1,92 @@
+"""What if a site fails: the worst single failures now and in each month, and until when the network carries any of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.column_config import NumberColumn, TextColumn
+
+from app import theme
+from app.cached.planning import Failures, RunOut
+from app.charts.plan_rows import soon_words
+from app.components import export
+from app.components.header import Frame
+from app.components.site_table import HEADER_PX, ROW_PX
+
+MOST, NAMED = 10, 4
+
+
+def safe_words(found: RunOut, now: pd.Timestamp) -> str:
+    """Until when any single failure can be carried: 'not now', '3 to 19 Dec', 'for 6 months at least'."""
+    if found.answer == "refused":
+        return "not known"
+    if found.answer == "over":
+        return "not now"
+    first, last = found.p10, found.p90
+    if found.answer == "beyond" or first is None:
+        return f"past {theme.day(found.horizon)}"
+    return f"until {theme.interval(max(first, now), last, now)}"
+
+
+def draw(frame: Frame, found: Failures) -> None:
+    """Two tables side by side."""
+    st.markdown("##### If one site fails")
+    said = "not N-1 safe now" if found.safe_until.answer == "over" else f"N-1 safe {safe_words(found.safe_until, frame.extent.now)}"
+    reach = f"over the half year to {theme.day(found.safe_until.horizon)}"
+    st.caption(
+        f"The network is **{said}**. A failed site's demand goes to sites within 60 ms, by headroom and distance, which may fill up to their "
+        f"capacity; the rest is shed. Reckoned for every site, week and future, {reach}; shed is the mean over the futures."
+    )
+    names = dict(zip(frame.catalogue["site_id"], frame.catalogue["name"], strict=True))
+    now, months = rows_of(found.now.head(MOST), names), rows_of(found.months, names)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _table("Worst now", now.drop(columns=["Month"]), "failures-now")
+    with right:
+        _table("Worst of each month", months, "failures-months")
+
+
+def rows_of(found: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Month, Failed site, Shed and Shed, P90 (Gbps), Probability (words), Pushed over their limit (names)."""
+    return pd.DataFrame({
+        "Month": [f"{theme.MONTHS[one.month - 1]} {one.year}" for one in found.get("month", found.get("week"))],
+        "Failed site": [names.get(key, key) for key in found["key"]],
+        "Shed": found["shed_gbps"].to_numpy(float),
+        "Shed, P90": found["shed_gbps_p90"].to_numpy(float),
+        "Any shed": [soon_words(float(share)) if share > 0 else "none" for share in found["probability"]],
+        "Pushed over their limit": [listed(tuple(names.get(key, key) for key in passed)) for passed in found["passes"]],
+    })  # fmt: skip
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """A few names, and how many more."""
+    more = len(names) - NAMED
+    return "none" if not names else ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _table(title: str, rows: pd.DataFrame, name: str) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{title}**")
+        export.csv_button(rows, name, key=f"{name}-csv", units=dict.fromkeys(("Shed", "Shed, P90"), "Gbps"))
+    st.dataframe(
+        rows,
+        column_config=_columns(),
+        hide_index=True,
+        row_height=ROW_PX,
+        height=HEADER_PX + ROW_PX * len(rows),
+        key=name,
+        alt=f"{title}: {len(rows)} failures",
+    )
+
+
+def _columns() -> dict[str, Any]:
+    return {
+        "Month": TextColumn(width=75),
+        "Failed site": TextColumn(width=125, pinned=True),
+        "Shed": NumberColumn("Shed, Gbps", width=85, format="%.3g"),
+        "Shed, P90": NumberColumn("P90, Gbps", width=80, format="%.3g", help="In one of ten futures at least so much"),
+        "Any shed": TextColumn(width=80, help="Share of futures in which anything is shed"),
+        "Pushed over their limit": TextColumn(help="Sites that pass the limit because of it, in at least half of the futures"),
+    }

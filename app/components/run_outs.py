@@ -1,0 +1,137 @@
+"""What runs out first: the numbers, bars of dates, and the table with order-by dates, to take away as CSV, calendar or plan file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.column_config import ButtonColumn, LineChartColumn, NumberColumn, TextColumn
+
+from app import state
+from app.cached import planning
+from app.cached.planning import Question
+from app.charts.plan_rows import answer_words, order_words, plan_table, soon_words
+from app.charts.runout_bars import dated, runout_bars
+from app.components import export
+from app.components.header import Frame
+from app.components.plan_choices import limit_words
+from app.components.site_table import HEADER_PX, ROW_PX, opened
+from app.components.tile import tile
+
+MOST_PX, SOON = 420, 0.5
+_CLICK = "run-outs.click"
+UNITS = {"Within 90 days": "%", "Lead time": "days", "Later by": "days"}
+FILE_COLUMNS = (
+    "key",
+    "name",
+    "region",
+    "partner",
+    "answer",
+    "reason",
+    "p10",
+    "p50",
+    "p90",
+    "within_90",
+    "lead_days",
+    "padded_days",
+    "state",
+    "order_by",
+    "days_left",
+)
+
+
+def numbers(frame: Frame, sites: pd.DataFrame, safe: str) -> None:
+    """Four tiles: over now, likely soon, overdue orders, and how long the network stands a site's failure."""
+    now, over = frame.extent.now, sites["answer"] == "over"
+    soon = sites[~over & (sites["within_90"].astype(float) >= SOON)]
+    late = sites[sites["state"] == "overdue"]
+    first = sites[sites["answer"].isin(("over", "within"))].head(1)
+    with st.container(horizontal=True, gap="small", key="plan-numbers"):
+        tile("Over the limit now", f"{over.sum()} of {len(sites)}", "sites in half of the futures")
+        tile("Likely over within 90 days", str(len(soon)), "more, in half of the futures")
+        tile("Orders overdue", str(len(late)), f"of {sites['order_by'].notna().sum()} to be placed")
+        tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
+        tile("N-1 safe", safe, "any one site may fail", help_="Until when the other sites can take over what any one site carries")
+
+
+def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:
+    """The dates of the worst sites on one axis."""
+    shown, now = dated(sites), frame.extent.now
+    words = [f"{row['name']} {answer_words(row, now)}" for row in shown.head(5).to_dict("records")]
+    alt = f"Run-out dates of {len(shown)} sites, worst first: {'; '.join(words) or 'none in sight'}"
+    figure = runout_bars(sites, now=now, direction=question.direction, zone=frame.zone, scheme=frame.scheme, limit=limit_words(question))
+    st.plotly_chart(figure, theme=None, key="run-out-bars", alt=alt, config=export.settings("run-out"))
+
+
+def table(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
+    """Every site, worst first; a click on a name, or a selected row, opens it below."""
+    now = frame.extent.now
+    rows = plan_table(sites, now, base)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("##### What runs out first")
+        _downloads(frame, sites, rows)
+    event = st.dataframe(
+        rows, column_config=columns() | {name: None for name in ("Partner",) if rows[name].isna().all()}, hide_index=True, placeholder="-", row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), on_select="rerun", selection_mode="single-row", key="run-outs",
+        alt=f"Run-out and order-by dates of {len(rows)} sites",
+    )  # fmt: skip
+    at = chosen(event.selection)
+    if at is not None and at < len(rows):
+        _look_at(str(rows["key"].iloc[at]))
+
+
+def chosen(selection: Mapping[str, Any]) -> int | None:
+    """The row that was clicked or selected since the page was last drawn: an older choice does not undo what was chosen elsewhere since."""
+    at = opened(selection, st.session_state.get(_CLICK))
+    before, st.session_state["run-outs.chosen"] = st.session_state.get("run-outs.chosen"), at
+    return at if at != before else None
+
+
+def _look_at(site: str) -> None:
+    if state.current().focus != f"site:{site}":
+        state.update(focus=f"site:{site}")
+
+
+def columns() -> dict[str, Any]:
+    """How each column of the table reads."""
+    return {
+        "key": None,
+        "Site": ButtonColumn(type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Opens the site below"),
+        "Region": TextColumn(width=150),
+        "Partner": TextColumn(width=150),
+        "Run-out": TextColumn(width=175, help="When it passes the limit: 80 % interval over the simulated futures"),
+        "Without the what-if": TextColumn(width=175),
+        "Later by": NumberColumn("Later by", width=80, format="%+.0f d", help="Days by which the what-if moves the median; negative: sooner"),
+        "Within 90 days": NumberColumn("Within 90 d", width=90, format="%.0f %%", help="Share of futures that pass the limit within 90 days"),
+        "Probability": LineChartColumn(width=110, y_min=0, y_max=1, help="Probability of having passed the limit, to the end of the futures"),
+        "Lead time": NumberColumn(width=80, format="%d d", help="From order to service, as declared; the order-by date reckons with twice that and five days"),
+        "Order by": TextColumn(width=170, help="So that the padded lead time ends by the early end of the interval"),
+    }
+
+
+def _downloads(frame: Frame, sites: pd.DataFrame, rows: pd.DataFrame) -> None:
+    today, plan = frame.extent.now, sites[list(FILE_COLUMNS)]
+    with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
+        export.csv_button(rows.drop(columns=["Probability"]), "run-outs", key="run-outs-csv", units=UNITS)
+        files = {
+            "ICS": (lambda: planning.calendar(sites, today).encode(), "orders.ics", "text/calendar", "The orders as all-day entries for a calendar"),
+            "JSON": (lambda: _json(plan), "plan.json", "application/json", "The plan with every date and reason"),
+            "Parquet": (lambda: bytes(plan.to_parquet(index=False)), "plan.parquet", "application/vnd.apache.parquet", "The plan with every date and reason"),
+        }
+        for name, (content, file, kind, why) in files.items():
+            st.download_button(name, content, file, kind, key=f"plan-{name}", on_click="ignore", type="tertiary", help=why)
+
+
+def _json(plan: pd.DataFrame) -> bytes:
+    return str(plan.to_json(orient="records", date_format="iso", indent=1)).encode()
+
+
+def sentence(name: str, row: dict[str, Any], frame: Frame) -> str:
+    """One place in one sentence, for the head of its chart."""
+    now = frame.extent.now
+    if row["answer"] == "refused":
+        return answer_words(row, now)
+    order = f"; order: {order_words(row, now)}, lead time {row['lead_days']:g} days" if row["level"] == "site" else ""
+    return f"{name}, when it passes the limit: {answer_words(row, now)}; probability within 90 days {soon_words(float(row['within_90']))}{order}"

@@ -1,0 +1,208 @@
+"""The Capacity page: what runs out first, one place, failures and what-ifs, on lakes with futures, without, and without capacity."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.cached import Scope, planning
+from app.cached.planning import Question
+from data.lake import Lake
+from tests.app.conftest import Opener
+from tests.futures import publish_futures
+from tests.small_lake import SITES, make_lake
+
+# A Monday: the first week of the futures is the one that the four days of telemetry lie in, and no whole week was measured before it.
+START = pd.Timestamp("2026-05-04", tz="UTC")
+# Limits are 80 % of 300 Gbps, 600, 900 and so on. Frankfurt is over, Amsterdam passes in a few months, the others never do; Tokyo 1 is refused.
+LINES = {"fra-01": (260.0, 300.0), "ams-01": (430.0, 900.0), "gru-01": (300.0, 310.0), "nrt-02": (500.0, 510.0), "iad-01": (600.0, 610.0)}
+REFUSAL = "only 3 of 7 days *measured*"
+GROWTH = '[{"kind":"growth","percent":60}]'
+
+
+def planned_lake(where: Path) -> Lake:
+    lake = make_lake(where, f"{START:%Y-%m-%d}")
+    publish_futures(lake, "r88", START, LINES, dict(zip(SITES["site_id"], SITES["region_id"], strict=True)))
+    fits = {
+        "run_id": "r88",
+        "level": "site",
+        "key": "nrt-01",
+        "metric": "egress_gbps",
+        "status": "refused",
+        "reason": REFUSAL,
+        "observations": 72,
+        "seconds": 0.1,
+    }
+    lake.append("fits", pa.Table.from_pandas(pd.DataFrame([fits]), preserve_index=False))
+    return lake
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("planned") / "lake"
+    planned_lake(where)
+    return where
+
+
+@pytest.fixture(scope="module")
+def bare_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without any capacity."""
+    where = tmp_path_factory.mktemp("bare") / "lake"
+    made = planned_lake(where)
+    made.replace("capacity", made.read("capacity").slice(0, 0))
+    return where
+
+
+def table(page: AppTest) -> pd.DataFrame:
+    rows: pd.DataFrame = page.dataframe[0].value
+    return rows.set_index("key")
+
+
+def figures(page: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+
+
+def titles(figure: dict[str, Any]) -> str:
+    return " | ".join(note["text"] for note in figure["layout"]["annotations"])
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(element.value for kind in (page.markdown, page.caption, page.code, page.warning) for element in kind)
+
+
+def test_every_answer_has_its_words_worst_first(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake)
+    assert not page.exception
+    rows = table(page)
+    assert list(rows.index[:2]) == ["fra-01", "ams-01"]
+    assert rows.loc["fra-01", "Run-out"] == "already over"
+    assert " to " in rows.loc["ams-01", "Run-out"]
+    assert rows.loc["gru-01", "Run-out"] == "not within 18 months"
+    assert rows.index[-1] == "nrt-01"
+    assert rows.loc["nrt-01", "Run-out"] == f"not known: {REFUSAL}"
+    assert rows.loc["fra-01", "Order by"].startswith("\u25a0 overdue since")
+    assert rows.loc["gru-01", "Order by"] == "\u25cf no order yet"
+    assert rows.loc["iad-01", "Site"] == '"><script>alert(1)</script>'
+
+
+def test_numbers_count_what_the_table_holds(open_page: Opener, lake: Path) -> None:
+    shown = {metric.label: metric.value for metric in open_page("capacity", lake).metric}
+    assert shown["Over the limit now"] == "1 of 6"
+    assert shown["Runs out first"] == "Frankfurt 1"
+    assert shown["N-1 safe"] == "not now"  # nobody within reach takes over for Sao Paulo
+
+
+def test_the_place_that_runs_out_first_is_drawn_and_another_is_a_choice_away(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake)
+    assert "Egress of Frankfurt 1 against its limit" in titles(figures(page)[1])
+    page.selectbox("plan.place").select("region:eu-west").run()
+    assert page.query_params["focus"] == "region:eu-west"
+    fan = figures(page)[1]
+    assert "Egress of Europe West, all sites against its limit" in titles(fan)
+    assert "Probability of having passed the limit" in titles(fan)
+    assert {"capacity", "limit", "median"} <= {trace.get("name") for trace in fan["data"]}
+
+
+def test_a_refused_site_is_drawn_as_its_reason(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake, focus="site:nrt-01")
+    assert not page.exception
+    assert "Tokyo 1 has no futures" in words(page)
+    assert len(figures(page)) == 1
+
+
+def test_a_higher_limit_is_passed_later(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake)
+    page.selectbox("state.limit").select(1.0).run()
+    assert page.query_params["limit"] == "1.0"
+    assert table(page).loc["fra-01", "Run-out"] != "already over"
+    assert "100 % of egress capacity" in titles(figures(page)[0])
+
+
+def test_filters_choose_the_rows_but_regions_fail_as_before(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake, region="asia")
+    assert set(table(page).index) == {"nrt-01", "nrt-02"}
+    assert "site:fra-01" not in page.selectbox("plan.place").options
+
+
+def test_a_what_if_stands_beside_what_holds_without_it(open_page: Opener, lake: Path) -> None:
+    rows = table(open_page("capacity", lake, whatif=GROWTH))
+    assert rows.loc["ams-01", "Without the what-if"] == table(open_page("capacity", lake)).loc["ams-01", "Run-out"]
+    assert rows.loc["ams-01", "Later by"] < 0
+    assert rows.loc["iad-01", "Without the what-if"] == "not within 18 months"
+
+
+def test_a_what_if_is_added_in_the_page_and_taken_back(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake)
+    page.number_input("what-if-percent").set_value(60.0)
+    next(button for button in page.button if button.label == "Add to the what-if").click().run()
+    assert not page.exception
+    assert json.loads(page.query_params["whatif"])[0]["percent"] == 60.0
+    assert "Demand grows by 60 % a year more than forecast, everywhere" in words(page)
+    page.button("what-if-clear").click().run()
+    assert page.query_params["whatif"] == "none"
+    assert "Without the what-if" not in table(page)
+
+
+@pytest.mark.parametrize("text", ['[{"kind":"growth"}]', '[{"kind":"close_site","site_id":"gru-01","start":"2026-08-01"}]'])
+def test_a_what_if_that_cannot_be_applied_is_left_out_and_says_so(open_page: Opener, lake: Path, text: str) -> None:
+    page = open_page("capacity", lake, whatif=text)
+    assert not page.exception
+    assert "The what-if cannot be applied" in words(page)
+    assert table(page).loc["fra-01", "Run-out"] == "already over"
+
+
+def test_failures_name_who_is_pushed_over(open_page: Opener, lake: Path) -> None:
+    now = open_page("capacity", lake).dataframe[1].value.set_index("Failed site")
+    assert now.loc["Sao Paulo 1", "Shed"] == pytest.approx(300.0, rel=0.02)
+    assert now.loc["Sao Paulo 1", "Any shed"] == "over 99 %"
+
+
+def test_a_lake_without_futures_says_which_command_makes_them(open_page: Opener) -> None:
+    for held in ("full", "partial", "stale"):
+        page = open_page("capacity", held)
+        assert not page.exception
+        assert any("python -m forecasting refresh" in block.value for block in page.code)
+    page = open_page("capacity", "empty")
+    assert not page.exception
+
+
+def test_ingest_without_futures_says_so(open_page: Opener, lake: Path) -> None:
+    assert "No plan for ingest yet" in words(open_page("capacity", lake, direction="ingest"))
+
+
+def test_without_capacity_the_page_says_how_to_declare_it_and_draws_the_demand(open_page: Opener, bare_lake: Path) -> None:
+    page = open_page("capacity", bare_lake, focus="site:fra-01")
+    assert not page.exception
+    assert any("python -m data ingest PATH --table capacity" in block.value for block in page.code)
+    names = {trace.get("name") for trace in figures(page)[0]["data"]}
+    assert "median" in names
+    assert "capacity" not in names
+
+
+def test_a_calendar_holds_an_entry_for_each_order(lake: Path) -> None:
+    rows = planning.outlook(Lake(lake).pin(), Question("egress", "peak", 0.8, True), Scope())
+    assert rows is not None
+    sites = rows[rows["level"] == "site"]
+    text = planning.calendar(sites, START)
+    assert text.count("BEGIN:VEVENT") == sites["order_by"].notna().sum() == 2
+
+
+def test_a_narrow_scope_plans_its_own_sites_alone(lake: Path) -> None:
+    rows = planning.outlook(Lake(lake).pin(), Question("egress", "peak", 0.8, True), Scope(frozenset({"ams-01"})))
+    assert rows is not None
+    assert set(rows["key"]) == {"ams-01", "eu-west", "all"}
+
+
+def test_a_p95_runs_out_no_sooner_than_a_peak(lake: Path) -> None:
+    pin = Lake(lake).pin()
+    peak, p95 = (planning.outlook(pin, Question("egress", statistic, 0.8, True), Scope()) for statistic in ("peak", "p95"))
+    assert peak is not None
+    assert p95 is not None
+    late, early = (rows[rows["key"] == "ams-01"]["p50"].iloc[0] for rows in (p95, peak))
+    assert early < late

@@ -1,0 +1,56 @@
+"""The Capacity page in a real browser: a link opens it, its charts stand, a choice changes link and chart, and the orders are saved as files."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+
+from tests import lakes
+from tests.browser.conftest import OpenPage
+from tests.browser.pictures import reached, saved
+from tests.futures import publish_futures
+
+pytestmark = pytest.mark.browser
+
+NOW = pd.Timestamp(lakes.Plan().end)
+REGIONS = {site[0]: site[2] for site in lakes.SITES}
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve sites, of which Paris passes 80 % of its 157 Gbps within the year and Dallas declares no capacity."""
+    where = tmp_path_factory.mktemp("planned") / "lake"
+    lake = lakes.full_lake(where, lakes.Plan(days=9))
+    lines = dict.fromkeys(REGIONS, (60.0, 62.0)) | {"par-01": (100.0, 220.0)}
+    publish_futures(lake, lakes.RUN, NOW, lines, REGIONS)
+    return where
+
+
+def test_a_link_opens_the_plan_and_a_choice_changes_chart_and_link(open_page: OpenPage, planned: Path) -> None:
+    page = open_page("/capacity?focus=site:par-01", on=planned)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    expect(page.locator(".js-plotly-plot").nth(1)).to_contain_text("Egress of Paris against its limit")
+    page.get_by_role("radio", name="Weekly P95", exact=True).click()
+    reached(page, statistic="p95", focus="site:par-01")
+    expect(page.locator(".js-plotly-plot").nth(1)).to_contain_text("P95 of each week")
+
+
+def test_the_plan_is_saved_as_table_calendar_and_file(open_page: OpenPage, planned: Path) -> None:
+    page = open_page("/capacity", on=planned)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    downloads = page.get_by_test_id("stDownloadButton")
+    name, csv = saved(page, downloads.get_by_role("button", name="CSV").first)
+    assert name == "run-outs.csv"
+    rows = pd.read_csv(io.BytesIO(csv)).set_index("key")
+    assert set(rows.index) == set(REGIONS)
+    assert rows.loc["dfw-01", "Run-out"] == "not known: no capacity is declared"
+    name, text = saved(page, downloads.get_by_role("button", name="ICS"))
+    assert name == "orders.ics"
+    assert b"for par-01" in text
+    _, plan = saved(page, downloads.get_by_role("button", name="JSON"))
+    assert {one["key"] for one in json.loads(plan)} == set(REGIONS)
