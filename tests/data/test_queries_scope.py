@@ -42,6 +42,7 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         **{name: [{"series": each["series"]} for each in published] for name in OF_A_SERIES},
         "completeness": [{"days": 3}],
         "usual": [{"metric": "egress_gbps"}],
+        "weekly": [{**recent, "metrics": ("egress_gbps",)}],
         "futures": [{"level": level, "metric": "egress_gbps", "statistic": "peak"} for level in ("site", "region", "global")],
     }
 
