@@ -40,6 +40,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
+    "sheet": ("runout", "failures"),
     "metric": DEMAND_METRICS,
     "part": ("verdict", "backtests", "components", "runs"),
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
@@ -59,7 +60,7 @@ HOME = "overview"
 CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
-    "capacity": ("region", "partner", "role", "direction", "statistic", "limit", "planned", "focus", "whatif"),
+    "capacity": ("region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif"),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
 }
@@ -95,6 +96,7 @@ class State:
     at: datetime | None = None
     section: str = "freshness"
     table: str = "telemetry"
+    sheet: str = "runout"
     direction: str = "egress"
     statistic: str = "peak"
     limit: float = 0.8
@@ -362,7 +364,7 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "partner": partial(_named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
     **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
-    **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "direction", "statistic", "planned")},
+    **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "sheet", "direction", "statistic", "planned")},
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
     **dict.fromkeys(("start", "end", "at", "origin"), _moment),
     **dict.fromkeys(("run", "against"), _number),

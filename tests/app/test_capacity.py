@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import state
 from app.cached import Scope, planning
 from app.cached.planning import Question
+from app.components.plan import choices
+from app.views.capacity import SHEETS
 from data.lake import Lake
 from tests.app.conftest import Opener
 from tests.futures import publish_futures
@@ -158,18 +162,26 @@ def test_a_what_if_that_cannot_be_applied_is_left_out_and_says_so(open_page: Ope
 
 
 def test_failures_name_who_is_pushed_over(open_page: Opener, lake: Path) -> None:
-    now = open_page("capacity", lake).dataframe[1].value.set_index("Failed site")
+    now = open_page("capacity", lake, sheet="failures").dataframe[0].value.set_index("Failed site")
     assert now.loc["Sao Paulo 1", "Shed"] == pytest.approx(300.0, rel=0.02)
     assert now.loc["Sao Paulo 1", "Any shed"] == "over 99 %"
 
 
 def test_a_lake_without_futures_says_which_command_makes_them(open_page: Opener) -> None:
-    for held in ("full", "partial", "stale"):
-        page = open_page("capacity", held)
+    for held, sheet in product(("full", "partial", "stale"), ("runout", "failures")):
+        page = open_page("capacity", held, sheet=sheet)
         assert not page.exception
         assert any("python -m forecasting refresh" in block.value for block in page.code)
-    page = open_page("capacity", "empty")
-    assert not page.exception
+
+
+@pytest.mark.parametrize("sheet", state.CHOICES["sheet"])
+def test_every_sheet_opens_on_every_lake(open_page: Opener, lake: Path, sheet: str) -> None:
+    for held in (lake, "full", "partial", "empty"):
+        assert not open_page("capacity", held, sheet=sheet).exception
+
+
+def test_every_sheet_of_a_link_can_be_chosen() -> None:
+    assert tuple(SHEETS) == tuple(choices.SHEETS) == state.CHOICES["sheet"]
 
 
 def test_ingest_without_futures_says_so(open_page: Opener, lake: Path) -> None:

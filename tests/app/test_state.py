@@ -24,7 +24,24 @@ WORLD = known(CATALOGUE)
 MOMENTS = any_.datetimes(datetime(FIRST_YEAR, 1, 2), datetime(LAST_YEAR, 12, 30)).map(lambda m: m.replace(second=0, microsecond=0, tzinfo=UTC))  # noqa: DTZ001
 
 
-SINGLE = ("zone", "grain", "color", "map", "section", "table", "role", "metric", "part", "score", "history", "prior", "direction", "statistic", "planned")
+SINGLE = (
+    "zone",
+    "grain",
+    "color",
+    "map",
+    "section",
+    "table",
+    "role",
+    "metric",
+    "part",
+    "score",
+    "history",
+    "prior",
+    "sheet",
+    "direction",
+    "statistic",
+    "planned",
+)
 
 
 def subsets(name: str) -> any_.SearchStrategy[tuple[str, ...]]:

@@ -9,10 +9,12 @@ import streamlit as st
 from streamlit.column_config import NumberColumn, TextColumn
 
 from app import theme
-from app.cached.planning import Failures, RunOut
+from app.cached import planning
+from app.cached.planning import Failures, Question, RunOut
 from app.charts.plan_rows import soon_words
 from app.components import export
 from app.components.header import Frame
+from app.components.plan import choices, what_if
 from app.components.site_table import HEADER_PX, ROW_PX
 
 MOST, NAMED = 10, 4
@@ -30,8 +32,19 @@ def safe_words(found: RunOut, now: pd.Timestamp) -> str:
     return f"until {theme.interval(max(first, now), last, now)}"
 
 
-def draw(frame: Frame, found: Failures) -> None:
-    """Two tables side by side."""
+def draw(frame: Frame, asked: Question) -> None:
+    """The what-if, and the failures under it."""
+    outlooks = what_if.outlooks(frame, asked)
+    found = None if outlooks is None else planning.failures(frame.pin, outlooks.question, frame.scope)
+    if outlooks is None or found is None:
+        choices.no_futures(frame, asked)
+        return
+    what_if.panel(frame, outlooks.question)
+    single(frame, found)
+
+
+def single(frame: Frame, found: Failures) -> None:
+    """Every single failure: two tables side by side."""
     st.markdown("##### If one site fails")
     said = "not N-1 safe now" if found.safe_until.answer == "over" else f"N-1 safe {safe_words(found.safe_until, frame.extent.now)}"
     reach = f"over the half year to {theme.day(found.safe_until.horizon)}"

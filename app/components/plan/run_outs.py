@@ -16,7 +16,7 @@ from app.charts.plan_rows import answer_words, order_words, plan_table, soon_wor
 from app.charts.runout_bars import dated, runout_bars
 from app.components import export
 from app.components.header import Frame
-from app.components.plan_choices import limit_words
+from app.components.plan.choices import limit_words
 from app.components.site_table import HEADER_PX, ROW_PX, opened
 from app.components.tile import tile
 

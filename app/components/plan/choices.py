@@ -8,6 +8,7 @@ import streamlit as st
 from app import cached, state
 from app.cached import Direction, planning
 from app.cached.planning import Question
+from app.charts.plan_rows import worst_first
 from app.components import states
 from app.components.header import Frame
 from app.components.site_filter import passing, site_filter
@@ -16,6 +17,7 @@ DIRECTIONS = {"egress": "Egress", "ingest": "Ingest"}
 STATISTICS = {"peak": "Peak of week", "p95": "Weekly P95"}
 IN_WORDS = {"peak": "peak of week", "p95": "weekly P95"}
 PLANNED = {"counted": "Planned augments count", "left-out": "Installed only"}
+SHEETS = {"runout": "What runs out", "failures": "Failures"}
 LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 
 
@@ -34,6 +36,12 @@ def choose(frame: Frame) -> Question:
     return Question(direction, "p95" if now.statistic == "p95" else "peak", now.limit, now.planned == "counted", now.whatif or "")
 
 
+def sheet() -> str:
+    """Draw the choice of a sheet; the one chosen."""
+    _segments("sheet", "Sheet", SHEETS)
+    return state.current().sheet
+
+
 def _segments(name: str, label: str, words: dict[str, str]) -> None:
     st.segmented_control(label, list(words), format_func=words.__getitem__, label_visibility="collapsed", **state.bound(name))
 
@@ -45,11 +53,11 @@ def limit_words(question: Question) -> str:
 
 
 def sites_of(frame: Frame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of an outlook that are sites which pass the filters, with name, region and partner."""
+    """The rows of an outlook that are sites which pass the filters, with name, region and partner; worst first."""
     kept, known = passing(frame).sites, frame.catalogue.set_index("site_id")
     mine = rows[(rows["level"] == "site") & (rows["key"].isin(kept) if kept is not None else True)].reset_index(drop=True)
     told = known.reindex(mine["key"]).reset_index(drop=True)
-    return mine.assign(name=told["name"].fillna(mine["key"]), region=told["region_name"].fillna(told["region_id"]), partner=told["partner"])
+    return worst_first(mine.assign(name=told["name"].fillna(mine["key"]), region=told["region_name"].fillna(told["region_id"]), partner=told["partner"]))
 
 
 def no_futures(frame: Frame, question: Question) -> None:

@@ -17,8 +17,8 @@ from app.charts.plan_rows import answer_words
 from app.components import export, states
 from app.components.header import Frame
 from app.components.place import Place, region_names
-from app.components.run_outs import sentence
-from app.components.what_if import Outlooks
+from app.components.plan.run_outs import sentence
+from app.components.plan.what_if import Outlooks
 from data.schema import GLOBAL_KEY, Level
 
 _PLACE = "plan.place"

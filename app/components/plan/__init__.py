@@ -1,0 +1,1 @@
+"""The Capacity page, one sheet at a time."""

@@ -1,0 +1,33 @@
+"""What runs out first, what must be ordered by when, and one place against its capacity."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.cached import planning
+from app.cached.planning import Question
+from app.components.header import Frame
+from app.components.plan import choices, failures, place, run_outs, what_if
+from app.components.site_filter import no_site_passes
+
+
+def draw(frame: Frame, asked: Question) -> None:
+    """The numbers, the dates as bars, the table of orders, and one place. Sites without a capacity have but the place."""
+    found = what_if.outlooks(frame, asked)
+    if found is None:
+        choices.no_futures(frame, asked)
+        return
+    sites = choices.sites_of(frame, found.rows)
+    if sites.empty:
+        no_site_passes()
+        return
+    if choices.no_capacity(frame, sites):
+        place.draw(frame, found, sites)
+        return
+    lost = planning.failures(frame.pin, found.question, frame.scope)
+    run_outs.numbers(frame, sites, failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known")
+    what_if.panel(frame, found.question)
+    run_outs.bars(frame, found.question, sites)
+    run_outs.table(frame, sites, found.base)
+    st.markdown("##### One place against its capacity")
+    place.draw(frame, found, sites)
