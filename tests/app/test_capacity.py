@@ -181,7 +181,7 @@ def test_a_lake_of_too_little_history_names_every_site_with_its_reason(open_page
     rows = [{"run_id": "r88", "level": "site", "key": key, "metric": "egress_gbps", "status": "fitted", "observations": 336, "seconds": 0.1} for key in LINES]
     made.append("fits", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
     page = open_page("capacity", tmp_path / "lake")
-    assert "No plan for egress: every site is refused" in words(page).replace("\\", "")
+    assert "No plan for egress: too little history to plan from" in words(page).replace("\\", "")
     told = page.dataframe[0].value.set_index("Site")["Reason"]
     assert told["Sao Paulo 1"].startswith("too little history: 14 days;")
     assert len(told) == len(LINES)
