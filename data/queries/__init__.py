@@ -6,6 +6,7 @@ A run is visible only once its row is in `runs`; everything published is of the 
 
 from __future__ import annotations
 
+from data.queries.costs import hours_of_day, partner_months
 from data.queries.futures import Futures, futures
 from data.queries.gaps import gaps
 from data.queries.headline import Counts, counts, headline
@@ -24,7 +25,7 @@ from data.queries.weekly import weekly
 __all__ = [
     "Counts", "Extent", "Fit", "Futures", "Run",
     "backtest", "bands", "calibration", "capacity_steps", "catalogue", "completeness", "counts", "coverage", "drift", "events", "extent", "fit",
-    "flows_at", "forecast", "freshness", "futures", "gaps", "headline", "hindsight", "history", "latest_run", "licence", "licences", "map_at", "peaks",
-    "quarantined", "residuals", "run_against_run", "runs", "scores", "search_index", "site_series", "sites_now", "snapshots", "table_versions", "usual",
-    "weekly",
+    "flows_at", "forecast", "freshness", "futures", "gaps", "headline", "hindsight", "history", "hours_of_day", "latest_run", "licence", "licences",
+    "map_at", "partner_months", "peaks", "quarantined", "residuals", "run_against_run", "runs", "scores", "search_index", "site_series",
+    "sites_now", "snapshots", "table_versions", "usual", "weekly",
 ]  # fmt: skip
