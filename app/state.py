@@ -40,7 +40,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures", "augments", "cost"),
+    "sheet": ("runout", "failures", "augments", "cost", "limits"),
     "months": tuple(str(count) for count in range(3, 19)),
     "certainty": ("0.5", "0.6", "0.7", "0.8", "0.9", "0.95"),
     "survives": ("nothing", "n-1"),

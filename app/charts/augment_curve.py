@@ -15,7 +15,7 @@ from app.theme import PALETTES, Palette, Scheme, hue, percent, significant, usd
 
 PLOT, LEFT, RIGHT = 220, 64, 40
 # Points nearer than this share of the plot, both ways, keep one word between them.
-NEAR = (0.09, 0.09)
+NEAR = (0.17, 0.11)
 
 
 def augment_curve(points: pd.DataFrame, *, months: int, direction: str, scheme: Scheme) -> go.Figure:

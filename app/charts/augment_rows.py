@@ -40,14 +40,22 @@ def order_words(last: pd.Timestamp, today: pd.Timestamp) -> str:
 
 
 def broken_words(broken: Iterable[Any], names: Names) -> list[str]:
-    """What no purchase keeps: a sentence for each site, kind and cause, with the months that it is about. `broken`: AugmentPlan.broken."""
+    """What no purchase keeps: a sentence for each site, kind and cause, with the months that it is about; what lacks most stands first.
+
+    `broken`: AugmentPlan.broken.
+    """
     kept = sorted(broken, key=lambda one: (one.violation.key, one.violation.kind, one.cause, one.month))
-    return [_together(list(mine), names) for _, mine in groupby(kept, key=lambda one: (one.violation.key, one.violation.kind, one.cause))]
+    parts = [list(mine) for _, mine in groupby(kept, key=lambda one: (one.violation.key, one.violation.kind, one.cause))]
+    return [_together(mine, names) for mine in sorted(parts, key=_lacks, reverse=True)]
+
+
+def _lacks(mine: list[Any]) -> float:
+    return float(max(one.violation.short_gbps for one in mine))
 
 
 def _together(mine: list[Any], names: Names) -> str:
     first, last = mine[0], mine[-1]
-    name, most = names.get(first.violation.key, first.violation.key), max(one.violation.short_gbps for one in mine)
+    name, most = names.get(first.violation.key, first.violation.key), _lacks(mine)
     what = f"{name} stays above its limit" if first.violation.kind == "limit" else f"If {name} fails, the others cannot take it all"
     months = theme.month(first.month) if len(mine) == 1 else f"{theme.month(first.month)} to {theme.month(last.month)}"
     return f"{what}, {months}: up to {theme.gbps(most)} short; {first.cause}"

@@ -44,6 +44,7 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         "completeness": [{"days": 3}],
         "usual": [{"metric": "egress_gbps"}],
         "weekly": [{**recent, "metrics": ("egress_gbps",)}],
+        "loads": [{**recent, "region_id": region, "direction": "egress", "quality": "rebuffer_ratio"} for region in ("eu-west", None)],
         "partner_months": [{**recent, "metrics": ("egress_gbps",)}],
         "hours_of_day": [{**recent, "metric": "egress_gbps"}],
         "futures": [{"level": level, "metric": "egress_gbps", "statistic": "peak"} for level in ("site", "region", "global")],

@@ -58,10 +58,17 @@ def broken(plan: AugmentPlan, names: dict[str, str]) -> None:
     told = broken_words(plan.broken, names)
     if not told:
         return
-    more = [f"- and {len(told) - BROKEN_SHOWN} more"] if len(told) > BROKEN_SHOWN else []
     with st.container(border=True):
         st.markdown(f"**:material/block: No plan keeps the limit everywhere.** This one falls short by as little as can be: {len(told)} constraints break.")
-        st.markdown("\n".join([f"- {states.plain(one)}" for one in told[:BROKEN_SHOWN]] + more))
+        st.markdown(listed(told[:BROKEN_SHOWN]))
+        if len(told) > BROKEN_SHOWN:
+            with st.expander(f"{len(told) - BROKEN_SHOWN} more"):
+                st.markdown(listed(told[BROKEN_SHOWN:]))
+
+
+def listed(sentences: list[str]) -> str:
+    """Sentences with foreign names in them, as a list."""
+    return "\n".join(f"- {states.plain(one)}" for one in sentences)
 
 
 def table(frame: Frame, found: Found, names: dict[str, str]) -> None:
@@ -93,7 +100,7 @@ def columns() -> dict[str, Any]:
         "Site": TextColumn(width=130, pinned=True),
         "Step": TextColumn(width=105),
         "Adds": NumberColumn("Adds, Gbps", width=85, format="%.4g"),
-        "Order by": TextColumn(width=120, help="So that it is in service in time at twice the lead time and five days"),
+        "Order by": TextColumn(width=155, help="So that it is in service in time at twice the lead time and five days"),
         "In service": TextColumn(width=100),
         "Cost": NumberColumn("Cost, USD", width=95, format="localized", help="Within the months planned"),
         "A month": NumberColumn("USD a month", width=95, format="localized"),
