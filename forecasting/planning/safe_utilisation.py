@@ -18,20 +18,22 @@ from scipy.optimize import isotonic_regression
 
 from forecasting.planning.demand import Reals
 
-# found: the knee was seen, with viewers beyond it. unseen: quality holds up to the highest utilisation seen. refused: too little to go on.
+# found: the knee was seen, with viewers beyond it. unseen: quality holds up to the highest utilisation seen. refused: too little to go on, or quality suffers
+# on too few days to say from where.
 State = Literal["found", "unseen", "refused"]
 BIN = 0.01
 RESAMPLES, SEED = 200, 1
 INTERVAL = (0.05, 0.95)
 KNEES = np.arange(0.40, 0.990, 0.0025)
-WIDTHS = (0.005, 0.01, 0.02, 0.04)
+# Wider corners fit a rise from far below it as well, by their soft foot, and say nothing of where it begins.
+WIDTHS = (0.005, 0.01, 0.02)
 # Queues make quality rise faster than the load, and slower than its square; a power that is fitted as well takes the corner along with it.
 POWER = 1.5
 # A knee counts where quality at the top is worse by half than at the base and something was seen beyond the corner, in so many of the resamples that it must
 # have shown on two days: a single day is in 63 % of them, one of two days in 86 %.
 WORSE_BY, SEEN_BEYOND, SURE = 0.5, 0.02, 0.85
 # Beyond so many times the base the curve is a wall, which says nothing about where the rise began.
-STEEP = 4.0
+STEEP = 9.0
 # A week's days, and enough of the range to tell a slope from a level.
 DAYS_AT_LEAST, BINS_AT_LEAST = 7, 8
 # An outage's samples say nothing about load: beyond so many robust standard deviations of their bin they count as that much.
@@ -44,7 +46,7 @@ class SafeUtilisation:
     """What is known of one site or region. knee, low, high: ratios of capacity, the median and the 5 to 95 % interval over resamples; NaN unless found.
 
     limit: what may be offered as a limit: the lower end of the knee's interval; the highest utilisation seen where no knee was; NaN where refused. curve:
-    utilisation, quality, low, high, samples; empty where refused.
+    utilisation, quality, low, high, samples; empty where there is too little for one.
     """
 
     key: str
@@ -110,6 +112,11 @@ def _of_one(key: str, rows: pd.DataFrame, seed: int) -> SafeUtilisation:
     curve = pd.DataFrame({"utilisation": bins.centres, "quality": curves[0], "low": low, "high": high, "samples": counts[0].astype(int)})
     found = knees[1:][sure[1:]]
     if not sure[0] or len(found) < SURE * RESAMPLES:
+        felt = np.flatnonzero(curves[0] >= (1.0 + WORSE_BY) * curves[0][0])
+        if len(felt):
+            on = int((bins.counts[:, felt[0] :].sum(axis=1) > 0.0).sum())
+            reason = f"quality is worse by half from {bins.centres[felt[0]]:.0%} on, on {on} day{'s' if on > 1 else ''}: too few to tell where that begins"
+            return SafeUtilisation(key, "refused", np.nan, np.nan, np.nan, np.nan, seen, curve, reason)
         return SafeUtilisation(key, "unseen", np.nan, np.nan, np.nan, seen, seen, curve, f"no knee up to {seen:.0%}")
     # The samples do not tell where within its bin a corner lies.
     first, last = np.quantile(found, INTERVAL) + np.array([-BIN, BIN])
@@ -149,19 +156,21 @@ def _knees(centres: Reals, sums: Reals, counts: Reals, curves: Reals) -> tuple[R
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0.0)
     # Noise grows with what it is noise of: errors are relative to the monotone curve.
     weights = np.where(curves <= STEEP * curves[:, :1], counts, 0.0) / np.maximum(curves, np.finfo(float).tiny) ** 2
+    last = len(centres) - 1 - (weights[:, ::-1] > 0.0).argmax(axis=1)
+    # Beyond what is fitted to, a corner is no corner: the soft foot of the hinge would stand in for the rise, as an exponential.
+    beyond = KNEES[None, :] > centres[last][:, None]
     best = np.full(len(sums), np.inf)
-    knees, worse = np.zeros(len(sums)), np.zeros(len(sums))
+    knees, worse, rows = np.zeros(len(sums)), np.zeros(len(sums)), np.arange(len(sums))
     for hinges in _hinges(centres):
         error, rise, base = _fits(hinges, means, weights)
+        error = np.where(beyond, np.inf, error)
         column = error.argmin(axis=1)
-        rows = np.arange(len(sums))
         better = error[rows, column] < best
         best = np.where(better, error[rows, column], best)
         knees = np.where(better, KNEES[column], knees)
-        gain = rise[rows, column] * hinges[-1, column] / np.maximum(base[rows, column], np.finfo(float).tiny)
+        gain = rise[rows, column] * hinges[last, column] / np.maximum(base[rows, column], np.finfo(float).tiny)
         worse = np.where(better, gain, worse)
-    top = centres[len(centres) - 1 - (counts[:, ::-1] > 0.0).argmax(axis=1)]
-    return knees, (worse >= WORSE_BY) & (top - knees >= SEEN_BEYOND)
+    return knees, (worse >= WORSE_BY) & (centres[last] - knees >= SEEN_BEYOND)
 
 
 def _hinges(centres: Reals) -> Iterator[Reals]:

@@ -33,11 +33,11 @@ def simulated(seed: int, sites: int) -> tuple[pd.DataFrame, dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def found() -> list[tuple[SafeUtilisation, float, int]]:
-    """Every site of two networks: the answer, the truth, and on how many days it stood above its knee."""
+    """Every site of two networks: the answer, the truth, and on how many days it stood within a point of its knee or above."""
     answers = []
     for seed in (201, 202):
         samples, knees = simulated(seed, 36)
-        above = samples[samples["utilisation"] > samples["site_id"].map(knees)]
+        above = samples[samples["utilisation"] > samples["site_id"].map(knees) - 0.01]
         days = above.groupby("site_id")["ts"].agg(lambda stamps: stamps.dt.floor("D").nunique())
         answers += [(one, knees[one.key], int(days.get(one.key, 0))) for one in safe_utilisation(samples)]
     return answers
@@ -47,7 +47,7 @@ def test_knees_are_found_within_three_points(found: list[tuple[SafeUtilisation, 
     errors = np.array([one.knee - knee for one, knee, _ in found if one.state == "found"])
     assert len(errors) >= 8
     assert np.median(np.abs(errors)) <= 0.015
-    assert (np.abs(errors) <= 0.03).mean() >= 0.9
+    assert (np.abs(errors) <= 0.03).mean() >= 0.95
 
 
 def test_most_intervals_hold_the_truth_and_their_lower_end_is_what_is_offered(found: list[tuple[SafeUtilisation, float, int]]) -> None:
@@ -62,6 +62,23 @@ def test_a_site_that_never_passed_its_knee_has_none_and_is_safe_as_far_as_it_was
     assert {one.state for one in calm} == {"unseen"}
     assert all(one.limit == one.seen_up_to and np.isnan(one.knee) for one in calm)
     assert calm[0].reason.startswith("no knee up to ")
+
+
+def test_no_site_that_its_viewers_felt_passes_for_a_safe_one(found: list[tuple[SafeUtilisation, float, int]]) -> None:
+    assert all(one.seen_up_to <= knee + 0.03 for one, knee, _ in found if one.state == "unseen")
+    unsure = [(one, days) for one, _, days in found if one.state == "refused"]
+    assert len(unsure) >= 4
+    for one, days in unsure:
+        assert days >= 1
+        assert one.reason.startswith("quality is worse by half from ")
+        assert np.isnan(one.limit)
+        assert len(one.curve)
+
+
+def test_a_site_that_stood_above_its_knee_for_a_week_has_one(found: list[tuple[SafeUtilisation, float, int]]) -> None:
+    busy = [one for one, _, days in found if days >= 7]
+    assert len(busy) >= 5
+    assert np.mean([one.state == "found" for one in busy]) >= 0.9
 
 
 def test_the_curve_never_falls_and_lies_within_its_band(found: list[tuple[SafeUtilisation, float, int]]) -> None:
