@@ -7,25 +7,42 @@ note says so.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
-from data.schema import DEMAND_METRICS, ID_PATTERN, TABLES
+from app.state import reading
+from app.state.reading import (
+    ALL,
+    BEFORE,
+    FIRST_YEAR,
+    LAST_YEAR,
+    LEAST_LIMIT,
+    MOST_LIMIT,
+    NEWEST,
+    NONE,
+    NOW,
+    RUN_DIGITS,
+    STEPS_MOST,
+    USUAL,
+    WHATIF_LETTERS,
+    WORST,
+    Known,
+    UnusableError,
+)
+from data.schema import DEMAND_METRICS, TABLES
 
-# In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
-# before it, or the place that runs out first; and the sizes that are usually bought.
-ALL, NOW, NONE, NEWEST, BEFORE, WORST, USUAL = "all", "now", "none", "newest", "before", "worst", "usual"
-# Years that a time in a link may lie in; pandas holds no stamps much beyond.
-FIRST_YEAR, LAST_YEAR = 1970, 2200
+__all__ = [
+    "ALL", "CARRIED", "CHOICES", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST", "WHATIF_LETTERS", "Known", "State",
+    "bound", "current", "known", "link", "open_page", "parse", "read", "texts", "update",
+]  # fmt: skip
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "zone": ("UTC", "site", "viewer"),
     "range": ("24h", "7d", "28d", "90d", "all", "custom"),
@@ -52,14 +69,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "history": ("28", "56", "90", "180", "365", "all"),
     "prior": ("0.001", "0.01", "0.05", "0.1", "0.5"),
 }
-# The share of capacity that may be used: from half of it to all.
-LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
-# A longer what-if does not fit into the addresses that every browser and mail program passes on.
-WHATIF_LETTERS = 2000
-# Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a comma.
-STEP = r"\d{1,6}(\.\d{1,3})?:\d{1,10}:\d{1,10}:\d{0,4}"
-STEPS_MOST = 12
-STEPS_PATTERN = re.compile(rf"{STEP}(,{STEP}){{0,{STEPS_MOST - 1}}}")
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
 # The page that opens first; it lives at the root.
@@ -88,8 +97,6 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
 }
-# Digits that the number of a run may have; Python would read the longest of numbers.
-RUN_DIGITS = 9
 _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 
 
@@ -99,7 +106,7 @@ class State:
     (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
-    app.cached.planning reads them (None: none); `steps` what augments are bought from, as STEPS_PATTERN has it (None: the usual sizes).
+    app.cached.planning reads them (None: none); `steps` what augments are bought from, as reading.STEPS_PATTERN has it (None: the usual sizes).
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -143,17 +150,6 @@ class State:
     run: int | None = None
     against: int | None = None
     notes: tuple[str, ...] = ()
-
-
-class Known(NamedTuple):
-    """What a link may name: the region of each site, and the partners."""
-
-    region_of: Mapping[str, str]
-    partners: Collection[str]
-
-
-class UnusableError(ValueError):
-    """A value of a link cannot be used; the message goes on from "The link"."""
 
 
 # Reading and writing ----------------------------------------------------------------------------------------------------
@@ -291,18 +287,10 @@ def _text(state: State, name: str) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _named(kind: str, names: Callable[[Known], Collection[str]], text: str, world: Known) -> str | None:
-    if text == ALL:
-        return None
-    if text not in names(world):
-        raise UnusableError(f"names a {kind} that this lake does not have: {_shown(text)}")
-    return text
-
-
 def _choice(name: str, text: str, _: Known) -> str:
     if text not in CHOICES[name]:
         few = len(CHOICES[name]) <= LISTED
-        raise UnusableError(f"asks for {name} {_shown(text)}" + (f"; it is one of {', '.join(CHOICES[name])}" if few else ", which is none"))
+        raise UnusableError(f"asks for {name} {reading.shown(text)}" + (f"; it is one of {', '.join(CHOICES[name])}" if few else ", which is none"))
     return text
 
 
@@ -312,104 +300,25 @@ def _choices(name: str, text: str, world: Known) -> tuple[str, ...]:
     return tuple(option for option in CHOICES[name] if option in wanted)
 
 
-def _moment(text: str, _: Known) -> datetime | None:
-    if text == NOW:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UnusableError(f"has a time that cannot be read: {_shown(text)}; write it like 2026-11-20T09:25") from None
-    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise UnusableError(f"has a time out of reach: {_shown(text)}")
-    return moment
-
-
-def _limit(text: str, _: Known) -> float:
-    """A share of capacity."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = float("nan")
-    if not LEAST_LIMIT <= share <= MOST_LIMIT:
-        raise UnusableError(f"asks for the limit {_shown(text)}; it is a share of capacity from {LEAST_LIMIT:g} to {MOST_LIMIT:g}")
-    return share
-
-
-def _focus(text: str, world: Known) -> str | None:
-    """A place by level and key."""
-    if text == WORST:
-        return None
-    level, _, key = text.partition(":")
-    places = {"site": set(world.region_of), "region": set(world.region_of.values()), "global": {ALL}}
-    if key not in places.get(level, set()):
-        raise UnusableError(f"looks at a place that this lake does not have: {_shown(text)}")
-    return text
-
-
-def _whatif(text: str, _: Known) -> str | None:
-    """A JSON list of changes; what each says is read where it is applied."""
-    if text in ("", NONE):
-        return None
-    if len(text) > WHATIF_LETTERS:
-        raise UnusableError(f"holds a what-if of {len(text):,} letters; at most {WHATIF_LETTERS:,} are read")
-    try:
-        held = json.loads(text)
-    except (ValueError, RecursionError):
-        held = None
-    if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
-        raise UnusableError(f"holds a what-if that cannot be read: {_shown(text)}")
-    return text
-
-
-def _steps(text: str, _: Known) -> str | None:
-    """A catalogue, or the usual one."""
-    if text == USUAL:
-        return None
-    if not STEPS_PATTERN.fullmatch(text):
-        raise UnusableError(f"holds a catalogue that cannot be read: {_shown(text)}")
-    return text
-
-
-def _number(text: str, _: Known) -> int | None:
-    if text in (NEWEST, BEFORE):
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= RUN_DIGITS and int(text)):
-        raise UnusableError(f"names a run that there is not: {_shown(text)}")
-    return int(text)
-
-
-def _event(text: str, _: Known) -> str:
-    if not re.fullmatch(ID_PATTERN, text):
-        raise UnusableError(f"names an event that there is not: {_shown(text)}")
-    return text
-
-
-def _shown(text: str) -> str:
-    """Foreign text as it may stand in Markdown: short, ASCII, in a code span that it cannot leave."""
-    plain = ascii(text[:40])[1:-1].replace("`", "'")
-    return f"`{plain}`" + ("..." if len(text) > 40 else "")
-
-
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
     **dict.fromkeys(("start", "end", "at", "origin"), NOW),
     "run": NEWEST, "against": BEFORE, "focus": WORST, "whatif": NONE, "steps": USUAL,
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
-    "site": partial(_named, "site", lambda world: world.region_of.keys()),
-    "region": partial(_named, "region", lambda world: set(world.region_of.values())),
-    "partner": partial(_named, "partner", lambda world: world.partners),
+    "site": partial(reading.named, "site", lambda world: world.region_of.keys()),
+    "region": partial(reading.named, "region", lambda world: set(world.region_of.values())),
+    "partner": partial(reading.named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
     **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
     **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "sheet", "direction", "statistic", "planned")},
     **{name: partial(_choice, name) for name in ("months", "certainty", "survives", "quality")},
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
-    **dict.fromkeys(("start", "end", "at", "origin"), _moment),
-    **dict.fromkeys(("run", "against"), _number),
-    "without": _event,
-    "limit": _limit,
-    "focus": _focus,
-    "whatif": _whatif,
-    "steps": _steps,
+    **dict.fromkeys(("start", "end", "at", "origin"), reading.moment),
+    **dict.fromkeys(("run", "against"), reading.number),
+    "without": reading.event,
+    "limit": reading.limit,
+    "focus": reading.focus,
+    "whatif": reading.whatif,
+    "steps": reading.steps,
 }

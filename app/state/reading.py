@@ -1,0 +1,129 @@
+"""What a link may say, value by value: read from its text, or turned away with words that go on from "The link"."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from data.schema import ID_PATTERN
+
+# In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
+# before it, or the place that runs out first; and the sizes that are usually bought.
+ALL, NOW, NONE, NEWEST, BEFORE, WORST, USUAL = "all", "now", "none", "newest", "before", "worst", "usual"
+# Years that a time in a link may lie in; pandas holds no stamps much beyond.
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+# The share of capacity that may be used: from half of it to all.
+LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
+# A longer what-if does not fit into the addresses that every browser and mail program passes on.
+WHATIF_LETTERS = 2000
+# Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a comma.
+STEP = r"\d{1,6}(\.\d{1,3})?:\d{1,10}:\d{1,10}:\d{0,4}"
+STEPS_MOST = 12
+STEPS_PATTERN = re.compile(rf"{STEP}(,{STEP}){{0,{STEPS_MOST - 1}}}")
+# Digits that the number of a run may have; Python would read the longest of numbers.
+RUN_DIGITS = 9
+
+
+class Known(NamedTuple):
+    """What a link may name: the region of each site, and the partners."""
+
+    region_of: Mapping[str, str]
+    partners: Collection[str]
+
+
+class UnusableError(ValueError):
+    """A value of a link cannot be used; the message goes on from "The link"."""
+
+
+def named(kind: str, names: Callable[[Known], Collection[str]], text: str, world: Known) -> str | None:
+    """A name of this lake, or every one."""
+    if text == ALL:
+        return None
+    if text not in names(world):
+        raise UnusableError(f"names a {kind} that this lake does not have: {shown(text)}")
+    return text
+
+
+def moment(text: str, _: Known) -> datetime | None:
+    """A stamp in UTC, or none."""
+    if text == NOW:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UnusableError(f"has a time that cannot be read: {shown(text)}; write it like 2026-11-20T09:25") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise UnusableError(f"has a time out of reach: {shown(text)}")
+    return moment
+
+
+def limit(text: str, _: Known) -> float:
+    """A share of capacity."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = float("nan")
+    if not LEAST_LIMIT <= share <= MOST_LIMIT:
+        raise UnusableError(f"asks for the limit {shown(text)}; it is a share of capacity from {LEAST_LIMIT:g} to {MOST_LIMIT:g}")
+    return share
+
+
+def focus(text: str, world: Known) -> str | None:
+    """A place by level and key."""
+    if text == WORST:
+        return None
+    level, _, key = text.partition(":")
+    places = {"site": set(world.region_of), "region": set(world.region_of.values()), "global": {ALL}}
+    if key not in places.get(level, set()):
+        raise UnusableError(f"looks at a place that this lake does not have: {shown(text)}")
+    return text
+
+
+def whatif(text: str, _: Known) -> str | None:
+    """A JSON list of changes; what each says is read where it is applied."""
+    if text in ("", NONE):
+        return None
+    if len(text) > WHATIF_LETTERS:
+        raise UnusableError(f"holds a what-if of {len(text):,} letters; at most {WHATIF_LETTERS:,} are read")
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError):
+        held = None
+    if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
+        raise UnusableError(f"holds a what-if that cannot be read: {shown(text)}")
+    return text
+
+
+def steps(text: str, _: Known) -> str | None:
+    """A catalogue, or the usual one."""
+    if text == USUAL:
+        return None
+    if not STEPS_PATTERN.fullmatch(text):
+        raise UnusableError(f"holds a catalogue that cannot be read: {shown(text)}")
+    return text
+
+
+def number(text: str, _: Known) -> int | None:
+    """The number of a run, or none."""
+    if text in (NEWEST, BEFORE):
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= RUN_DIGITS and int(text)):
+        raise UnusableError(f"names a run that there is not: {shown(text)}")
+    return int(text)
+
+
+def event(text: str, _: Known) -> str:
+    """An event_id, or a word in its place."""
+    if not re.fullmatch(ID_PATTERN, text):
+        raise UnusableError(f"names an event that there is not: {shown(text)}")
+    return text
+
+
+def shown(text: str) -> str:
+    """Foreign text as it may stand in Markdown: short, ASCII, in a code span that it cannot leave."""
+    plain = ascii(text[:40])[1:-1].replace("`", "'")
+    return f"`{plain}`" + ("..." if len(text) > 40 else "")
