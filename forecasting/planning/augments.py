@@ -40,7 +40,7 @@ class Reason(NamedTuple):
             return "brings a constraint that cannot be kept nearer"
         name, month = names.get(lost.key, lost.key), f"{self.month:%Y-%m}"
         if lost.kind == "limit":
-            return f"keeps {name} at or below {self.share:.0%} of its capacity in {month}: {lost.short_gbps:.1f} Gbps too much without it"
+            return f"keeps {name} at or below {100 * self.share:.0f} % of its capacity in {month}: {lost.short_gbps:.1f} Gbps too much without it"
         return f"takes over if {name} fails in {month}: {lost.short_gbps:.1f} Gbps would be shed without it"
 
 

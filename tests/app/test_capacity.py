@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -18,7 +19,8 @@ from app.components.plan import choices
 from app.views.capacity import SHEETS
 from data.lake import Lake
 from tests.app.conftest import Opener
-from tests.planned_lake import REFUSAL, START, planned_lake
+from tests.planned_lake import LINES, REFUSAL, START, planned_lake
+from tests.small_lake import make_lake
 
 GROWTH = '[{"kind":"growth","percent":60}]'
 

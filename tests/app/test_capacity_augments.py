@@ -61,7 +61,7 @@ def test_a_plan_says_what_it_costs_what_is_bought_and_why(open_page: Opener, lak
     assert rows["Rank"].tolist() == list(range(1, len(rows) + 1))
     assert rows["Per thousand USD"].is_monotonic_decreasing
     assert "Frankfurt 1" in set(rows["Site"])
-    assert rows.loc[rows["Site"] == "Frankfurt 1", "Reason"].iloc[0].startswith("keeps Frankfurt 1 at or below 80%")
+    assert rows.loc[rows["Site"] == "Frankfurt 1", "Reason"].iloc[0].startswith("keeps Frankfurt 1 at or below 80 %")
     shown = {metric.label: metric.value for metric in page.metric}
     assert shown["Proof"] == "Optimal"
     assert shown["Purchases"] == str(len(rows))
