@@ -2,7 +2,7 @@
 
 Two fits to the same binned samples. The curve is isotonic: quality never gets better as a site fills up, and nothing else is assumed. The knee is the corner of
 a smooth hinge, base + rise x softplus((u - knee) / width) ^ 1.5, whose corner and width are those with the least squared relative error on a grid. Both are
-fitted again to resampled days, because the samples of a day are no independent witnesses.
+fitted again to resampled days, because the samples of a day are no independent witnesses. docs/planning.md says how near they come on simulated networks.
 """
 
 from __future__ import annotations

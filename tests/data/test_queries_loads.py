@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -55,12 +57,13 @@ def test_of_too_many_samples_every_other_stamp_is_taken_at_all_sites(full: Lake)
     assert stride(48, 60 * 86_400, 300, 1_500_000) == 1
 
 
-def test_a_region_and_a_scope_narrow_it_and_a_lake_without_quality_has_none(full: Lake, partial: Lake, empty: Lake) -> None:
-    ask = ("egress", "rebuffer_ratio", START, NOW)
-    assert set(queries.loads(full.pin(), "us-east", *ask)["site_id"]) == {"iad-01", "cmh-01", "atl-01", "mia-01", "chi-01"}
-    assert set(queries.loads(full.pin(), None, *ask, Scope(frozenset({"iad-01"})))["site_id"]) == {"iad-01"}
-    assert queries.loads(partial.pin(), None, *ask).empty
-    assert queries.loads(empty.pin(), None, *ask).empty
+def test_a_region_and_a_scope_narrow_it_and_a_lake_without_quality_has_none(full: Lake, request: pytest.FixtureRequest, empty: Lake) -> None:
+    partial_lake: Lake = request.getfixturevalue("partial")
+    ask = partial(queries.loads, direction="egress", quality="rebuffer_ratio", start=START, end=NOW)
+    assert set(ask(full.pin(), "us-east")["site_id"]) == {"iad-01", "cmh-01", "atl-01", "mia-01", "chi-01"}
+    assert set(ask(full.pin(), None, scope=Scope(frozenset({"iad-01"})))["site_id"]) == {"iad-01"}
+    assert ask(partial_lake.pin(), None).empty
+    assert ask(empty.pin(), None).empty
     with pytest.raises(SettingError, match="There is no metric"):
         queries.loads(full.pin(), None, "egress", "smoothness", START, NOW)
 
