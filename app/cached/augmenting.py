@@ -9,6 +9,7 @@ import pandas as pd
 
 from app.cached import Pin, Scope, _answer
 from app.cached.planning import TABLES, Question, scene_of
+from data import queries
 from data.contract import Direction
 from data.duck import ask
 from data.errors import SettingError
@@ -78,7 +79,11 @@ def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> Fou
         raise SettingError("There is no step to buy.", cause="every row of the catalogue was removed", remedy="put a size and a price into the catalogue")
     demand = scene.demand if wish.sites is None else scene.demand.only([key for key in scene.demand.keys if key in wish.sites])
     offered = at_every_site(pd.DataFrame(wish.steps, columns=STEP_COLUMNS).astype(float), scene.sites)
-    request = Request(scene.policy, q=wish.q, months=wish.months, n_minus_1=wish.n_minus_1, ceiling=scene.ceiling, seconds=PLAN_SECONDS)
+    held = queries.extent(pin, scope)
+    request = Request(
+        scene.policy, q=wish.q, months=wish.months, n_minus_1=wish.n_minus_1, ceiling=scene.ceiling, seconds=PLAN_SECONDS,
+        today=None if held is None else held.now,
+    )  # fmt: skip
     failover = scene.failover if wish.sites is None else nearby(scene.sites, demand.keys, scene.failover.round_trip_ms)
     problem = build(demand, scene.steps, offered, failover, request)
     plan, brief = planned(problem), replace(problem, request=replace(request, seconds=CURVE_SECONDS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -117,6 +118,11 @@ def interval_words(low: float, high: float) -> str:
     return f"{100 * low:.0f} to {100 * high:.0f} %"
 
 
+def usable(answer: Answer) -> float:
+    """The share of capacity that may be used, in whole percent: never more than what was learned."""
+    return math.floor(100 * answer.limit + 1e-9) / 100
+
+
 def answer_words(answer: Answer) -> str:
     """What was found, in a clause."""
     if answer.state == "found":
@@ -133,7 +139,7 @@ def limit_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({
         "key": rows["key"], "Site": rows["name"], "Region": rows["region"],
         **{title: [100 * float(getattr(one, name)) for one in answers] for title, name in (("Knee", "knee"), ("From", "low"), ("To", "high"))},
-        "May be used": [100 * one.limit if one.state == "found" else np.nan for one in answers],
+        "May be used": [100 * usable(one) if one.state == "found" else np.nan for one in answers],
         "Seen up to": [100 * one.seen_up_to for one in answers], "Answer": [answer_words(one) for one in answers],
         "_place": [place[one.state] for one in answers],
     })  # fmt: skip

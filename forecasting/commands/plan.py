@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def augment_plans(inputs: PlanInputs, under: PlanPolicy) -> dict[Direction, Augm
         declared = set(inputs.steps.loc[inputs.steps["direction"] == direction, "site_id"])
         if len(offered) and declared.intersection(held.sites.keys):
             failover = nearby(inputs.sites, held.sites.keys) if under.request.n_minus_1 else None
-            found[direction] = plan_augments(held.sites, inputs.steps, offered, failover, under.request)
+            found[direction] = plan_augments(held.sites, inputs.steps, offered, failover, replace(under.request, today=inputs.today))
     return found
 
 

@@ -25,7 +25,8 @@ MONTHS = 12
 class Request:
     """What to plan for: the policy holds in each of the coming months with probability `q` at each site, and while any one site is down if `n_minus_1`.
 
-    `budget_usd` bounds what is spent within those months. The search stops after `seconds` with the best plan found and its gap.
+    `budget_usd` bounds what is spent within those months. Orders can be placed from `today` on, or from the first week planned where it is not given. The
+    search stops after `seconds` with the best plan found and its gap.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -36,6 +37,7 @@ class Request:
     budget_usd: float | None = None
     ordering: OrderPolicy = field(default_factory=OrderPolicy)
     seconds: float = 20.0
+    today: pd.Timestamp | None = None
 
     def __post_init__(self) -> None:
         if not (0.0 < self.q < 1.0 and self.months >= 1 and self.ceiling >= max(self.policy.limit, *self.policy.limits.values(), 0.0)):
@@ -113,7 +115,8 @@ def build(demand: Demand, steps: pd.DataFrame, catalogue: pd.DataFrame, failover
     allowed = failover.allowed[np.ix_(kept, kept)] if failover is not None and request.n_minus_1 else np.zeros((len(kept), len(kept)), dtype=bool)
     need, limits = np.quantile(peaks, request.q, axis=2), request.policy.shares(keys)
     padded = np.array([request.ordering.padded(days) for days in options["lead_time_days"]])
-    ready = demand.start + pd.to_timedelta(np.ceil(padded), unit="D")
+    ordered = demand.start if request.today is None else max(demand.start, request.today.floor("D"))
+    ready = ordered + pd.to_timedelta(np.ceil(padded), unit="D")
     site, gbps = options["site"].to_numpy(np.int64), options["gbps"].to_numpy(float)
     return Problem(
         request, keys, mondays, peaks, need, np.where(known, least, 0.0), known, limits, allowed, site, gbps,

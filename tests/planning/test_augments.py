@@ -162,6 +162,19 @@ def test_a_site_without_capacity_is_left_out_and_one_that_opens_later_counts_fro
     assert {one.cause for one in planned(problem).broken} == {"the catalogue has no step for it"}
 
 
+def test_nothing_is_ordered_before_today() -> None:
+    sold = catalogue([("s000", 50.0, 100.0, 28.0)])
+    held, capacity = demand(grown([90.0])), installed([100.0])
+
+    def first(today: str | None) -> tuple[str, str]:
+        request = Request(months=4, ordering=AS_SOLD, today=None if today is None else pd.Timestamp(today, tz="UTC"))
+        one = plan_augments(held, capacity, sold, request=request).purchases[0]
+        return f"{one.order_by:%Y-%m-%d}", f"{one.in_service:%Y-%m-%d}"
+
+    assert first(None) == first("2027-01-02 09:00") == ("2027-01-04", "2027-02-01")
+    assert first("2027-01-06 09:00") == ("2027-02-01", "2027-03-01")
+
+
 def test_requests_that_cannot_be_are_refused() -> None:
     with pytest.raises(SettingError, match="at or above every limit"):
         Request(policy=Policy(limit=0.9), ceiling=0.8)

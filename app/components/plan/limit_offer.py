@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
 from app import state, theme
 from app.cached import planning
 from app.cached.limits import SafeUtilisation
 from app.cached.planning import Question
+from app.charts.safe_limit import usable
 from app.components import states
 from app.components.header import Frame
 from app.components.plan import what_if
@@ -18,7 +17,7 @@ from app.components.plan import what_if
 def draw(frame: Frame, asked: Question, level: str, key: str, name: str, answer: SafeUtilisation) -> None:
     """Buttons for a knee that was found; and which limits of single sites hold already."""
     if answer.state == "found":
-        share = math.floor(100 * answer.limit) / 100
+        share = usable(answer)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**Use {theme.percent(share)} as the limit**")
             if level == "site":

@@ -8,7 +8,7 @@ from app import state, theme
 from app.cached import limits
 from app.cached.limits import Learned, SafeUtilisation
 from app.cached.planning import Question
-from app.charts.safe_limit import SafeChart, answer_words, safe_chart
+from app.charts.safe_limit import SafeChart, answer_words, safe_chart, usable
 from app.components import export, states
 from app.components.header import Frame
 from app.components.place import region_names
@@ -111,5 +111,5 @@ def answer_of(found: Learned, level: str, key: str) -> SafeUtilisation | None:
 def sentence(name: str, answer: SafeUtilisation) -> str:
     """What was found, in a sentence."""
     if answer.state == "found":
-        return f"{name}: {answer_words(answer)}; up to {theme.percent(answer.limit)} of capacity may be used before viewers feel it."
+        return f"{name}: {answer_words(answer)}; up to {theme.percent(usable(answer))} of capacity may be used before viewers feel it."
     return f"{name}: {answer_words(answer)}."
