@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from app.cached import Pin, Scope, _answer
+from app.cached import Pin, Scope, _answer, catalogue
 from app.cached.planning import TABLES, Question, scene_of
 from data import queries
 from data.contract import Direction
@@ -66,7 +66,8 @@ def augment_plan(pin: Pin, question: Question, wish: Wish, scope: Scope) -> Foun
 
 
 def _offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
-    law = price_law(ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), direction)
+    sites = catalogue(pin, scope)
+    law = price_law(ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), direction, dict(zip(sites["site_id"], sites["region_id"], strict=True)))
     rows = usual_steps(law).itertuples(index=False, name=None)
     return Offer(tuple((gbps, month, once, None) for gbps, month, once, _ in rows), law)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -34,14 +35,19 @@ class PriceLaw(NamedTuple):
         return float(f"{self.usd * gbps**self.power:.3g}")
 
 
-def price_law(steps: pd.DataFrame, direction: Direction) -> PriceLaw:
-    """The law by which the contract's `capacity` is priced: least squares of the logarithms over every step whose cost is declared."""
+def price_law(steps: pd.DataFrame, direction: Direction, regions: Mapping[str, str]) -> PriceLaw:
+    """The law by which the contract's `capacity` is priced: least squares of the logarithms over every step whose cost is declared.
+
+    How cost grows with size is told within each region (site_id to region_id): dear regions may have small sites, which says nothing of size.
+    """
     held = steps[(steps["direction"] == direction) & (steps["capacity_gbps"] > 0.0) & (steps["cost_usd_month"] > 0.0)]
     gbps, usd = held["capacity_gbps"].to_numpy(float), held["cost_usd_month"].to_numpy(float)
     if len(held) < COSTS_AT_LEAST or gbps.max() < SPREAD_AT_LEAST * gbps.min():
         return PriceLaw(ASSUMED_USD, ASSUMED_POWER, 0)
-    slope = np.polyfit(np.log(gbps), np.log(usd), 1)[0]
-    power = float(np.clip(slope, CHEAPEST_POWER, DEAREST_POWER))
+    logs = pd.DataFrame({"gbps": np.log(gbps), "usd": np.log(usd)})
+    apart = logs - logs.groupby(held["site_id"].map(dict(regions)).fillna("").to_numpy()).transform("mean")
+    spread = float(apart["gbps"].var(ddof=0))
+    power = float(np.clip((apart["gbps"] * apart["usd"]).mean() / spread, CHEAPEST_POWER, DEAREST_POWER)) if spread > 0.0 else ASSUMED_POWER
     return PriceLaw(float(np.exp(np.mean(np.log(usd) - power * np.log(gbps)))), power, len(held))
 
 

@@ -16,6 +16,7 @@ from forecasting.planning.ordering import USUAL_LEAD_DAYS, OrderPolicy
 from tests.planning.networks import demand, growing, installed, names
 
 AS_SOLD = OrderPolicy(times=1.0, plus_days=0.0)
+ONE = dict.fromkeys(names(20), "r0")
 
 
 def priced(gbps: list[float], power: float = 0.9, usd: float = 500.0) -> pd.DataFrame:
@@ -23,20 +24,28 @@ def priced(gbps: list[float], power: float = 0.9, usd: float = 500.0) -> pd.Data
 
 
 def test_the_price_law_is_the_one_that_costs_were_made_by() -> None:
-    law = price_law(priced([10.0, 50.0, 120.0, 300.0, 800.0, 1000.0]), "egress")
+    law = price_law(priced([10.0, 50.0, 120.0, 300.0, 800.0, 1000.0]), "egress", ONE)
     assert law == pytest.approx((500.0, 0.9, 6))
     assert law.of(100.0) == pytest.approx(500.0 * 100.0**0.9, rel=0.005)
-    assert price_law(priced([10.0, 50.0, 120.0, 300.0, 800.0, 1000.0]), "ingest").costs == 0
+    assert price_law(priced([10.0, 50.0, 120.0, 300.0, 800.0, 1000.0]), "ingest", ONE).costs == 0
+
+
+def test_a_dear_region_of_small_sites_says_nothing_of_size() -> None:
+    near, far = priced([200.0, 400.0, 900.0]), priced([10.0, 20.0, 50.0], usd=5000.0)
+    steps = pd.concat([near, far.assign(site_id=["s003", "s004", "s005"])], ignore_index=True)
+    regions = dict(zip(names(6), ["near"] * 3 + ["far"] * 3, strict=True))
+    assert price_law(steps, "egress", regions).power == pytest.approx(0.9)
+    assert price_law(steps, "egress", ONE).power < 0.6
 
 
 @pytest.mark.parametrize("steps", [priced([10.0, 900.0]), priced([100.0] * 9), priced([10.0, 90.0, 200.0] * 3).assign(cost_usd_month=np.nan)])
 def test_costs_that_tell_no_law_are_assumed_and_say_so(steps: pd.DataFrame) -> None:
-    law = price_law(steps, "egress")
+    law = price_law(steps, "egress", ONE)
     assert (law.costs, law.power) == (0, ASSUMED_POWER)
 
 
 def test_larger_steps_are_never_cheaper_and_never_dearer_by_the_gbps() -> None:
-    steps = usual_steps(price_law(priced([10.0, 50.0, 120.0, 300.0, 800.0, 1000.0], power=1.4), "egress"))
+    steps = usual_steps(price_law(priced([10.0, 50.0, 120.0, 300.0, 800.0, 1000.0], power=1.4), "egress", ONE))
     assert steps["gbps"].tolist() == list(SIZES_GBPS)
     assert steps["cost_usd_month"].is_monotonic_increasing
     by_the_gbps = steps["cost_usd_month"] / steps["gbps"]
