@@ -173,6 +173,16 @@ def weekly(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, s
     return _answer(queries.weekly, MEASURED, pin, scope, metrics=metrics, start=start, end=end)
 
 
+def partner_months(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """The P95 of each partner's sum, by month."""
+    return _answer(queries.partner_months, MEASURED, pin, scope, metrics=metrics, start=start, end=end)
+
+
+def hours_of_day(pin: Pin, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """What each region carries in each hour of the UTC day."""
+    return _answer(queries.hours_of_day, MEASURED, pin, scope, metric=metric, start=start, end=end)
+
+
 def licence(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """Which model is drawn for a series at each horizon, and why."""
     return _answer(queries.licence, ("runs", "licences"), pin, scope, series=series)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from app.cached import MEASURED, Direction, Pin, Scope, _answer, catalogue
+from app.cached import MEASURED, Direction, Pin, Scope, _answer, catalogue, hours_of_day, partner_months
 from app.cached.planning import TABLES, Question, measured_weeks, scene_of
 from data import queries
 from data.duck import ask
@@ -47,7 +47,7 @@ class Hours(NamedTuple):
 
 def bills(pin: Pin, usd_a_mbps: float | None, scope: Scope) -> pd.DataFrame:
     """costs.billing of the last half year; the current month is as long as it has been seen."""
-    return billing(_answer(_months, MEASURED, pin, scope), usd_a_mbps)
+    return billing(_months(pin, scope), usd_a_mbps)
 
 
 def hours(pin: Pin, direction: Direction, scope: Scope) -> Hours:
@@ -68,15 +68,15 @@ def idle(pin: Pin, question: Question, scope: Scope) -> Idle:
 def _months(pin: Pin, scope: Scope) -> pd.DataFrame:
     held = queries.extent(pin, scope)
     if held is None:
-        return queries.partner_months(pin, tuple(DIRECTION_OF), BEFORE_ALL, BEFORE_ALL, scope)
+        return partner_months(pin, tuple(DIRECTION_OF), BEFORE_ALL, BEFORE_ALL, scope)
     first = held.last.floor("D").replace(day=1) - pd.DateOffset(months=BILL_MONTHS - 1)
-    return queries.partner_months(pin, tuple(DIRECTION_OF), max(first, held.first), held.now, scope)
+    return partner_months(pin, tuple(DIRECTION_OF), max(first, held.first), held.now, scope)
 
 
 def _hours(pin: Pin, scope: Scope, direction: Direction) -> Hours:
     held = queries.extent(pin, scope)
     end = BEFORE_ALL if held is None else held.now
-    rows = queries.hours_of_day(pin, f"{direction}_gbps", end - HOURS_DAYS, end, scope)
+    rows = hours_of_day(pin, f"{direction}_gbps", end - HOURS_DAYS, end, scope)
     gbps = rows.pivot_table(index="region_id", columns="hour", values="value").reindex(columns=range(24))
     share = hour_strip(rows)
     regions, capacity = _regions(pin, scope), _capacity(pin, scope, direction, end)
