@@ -15,16 +15,20 @@ from data.contract import Direction, Level, Series
 from data.duck import ask
 from data.schema import GLOBAL_KEY
 from forecasting.planning.capacity import Policy, allowed, by_week
+from forecasting.planning.costs import ports_at_declared_prices
 from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
 from forecasting.planning.failover import nearby
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, plan_calendar, plan_frame
 from forecasting.planning.runout import NO_CAPACITY
-from forecasting.planning.scene import FAILURE_WEEKS, Scene, outcome
+from forecasting.planning.scene import FAILURE_WEEKS, Outcome, Scene, outcome
 from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
 
-__all__ = ["NO_CAPACITY", "Failures", "Fan", "Question", "RunOut", "calendar", "changes", "failures", "fan", "measured_weeks", "outlook", "with_change"]
+__all__ = [
+    "NO_CAPACITY", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "failures", "fan", "measured_weeks", "outlook",
+    "reckoned", "with_change", "without_change",
+]  # fmt: skip
 
 # What a plan reads: what was measured and declared, and the futures of the newest run.
 TABLES = (*MEASURED, "runs", "fits", "paths")
@@ -105,6 +109,22 @@ def with_change(text: str, change: Mapping[str, object]) -> str:
     return to_text([*(from_text(text) if text else []), *from_dicts([dict(change)])])
 
 
+def without_change(text: str, at: int) -> str:
+    """The text without the change at a position; "" where none is left."""
+    left = [one for place, one in enumerate(from_text(text)) if place != at]
+    return to_text(left) if left else ""
+
+
+def augmented(pin: Pin, direction: Direction, scope: Scope) -> tuple[str, ...]:
+    """The sites that have planned augments, in order."""
+    return _answer(_augmented, ("capacity",), pin, scope, direction=direction)
+
+
+def _augmented(pin: Pin, scope: Scope, direction: Direction) -> tuple[str, ...]:
+    sql = "SELECT DISTINCT site_id FROM capacity WHERE direction = $direction AND status = 'planned' ORDER BY site_id"
+    return tuple(ask(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction})["site_id"])
+
+
 # From the lake to a scene -------------------------------------------------------------------------------------------------
 
 
@@ -116,7 +136,8 @@ def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) ->
         return None
     sites, steps = catalogue(pin, scope), ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
     demand = Demand(found.keys, direction, statistic, found.weeks, np.maximum(found.draws, 0.0))
-    scene = Scene(demand, steps, sites, Policy(statistic), nearby(sites, demand.keys), refused=_refused(pin, scope, demand, sites, steps))
+    offered, refused = ports_at_declared_prices(steps, sites, direction), _refused(pin, scope, demand, sites, steps)
+    scene = Scene(demand, steps, sites, Policy(statistic), nearby(sites, demand.keys), offered, refused)
     weeks = measured_weeks(pin, direction, scope)
     last = weeks[(weeks["level"] == "site") & (weeks["week"] == demand.start - WEEK)]
     return replace(scene, diversity=_diversity(pin, scope, scene), measured=dict(zip(last["key"], last[statistic], strict=True)))
@@ -159,17 +180,24 @@ def _scene(pin: Pin, scope: Scope, question: Question) -> Scene | None:
 # From a scene to answers --------------------------------------------------------------------------------------------------
 
 
+def reckoned(pin: Pin, question: Question, scope: Scope) -> Outcome | None:
+    """Everything that a question comes to; None where the newest run has no futures of sites. HeadroomError as in outlook."""
+    return _answer(_reckoned, TABLES, pin, scope, question=question)
+
+
+def _reckoned(pin: Pin, scope: Scope, question: Question) -> Outcome | None:
+    scene = _scene(pin, scope, question)
+    return None if scene is None else outcome(scene)
+
+
 def _answers(pin: Pin, scope: Scope, question: Question) -> dict[tuple[str, str], RunOut] | None:
     """Every answer by level and key."""
-    scene = _scene(pin, scope, question)
-    if scene is None:
-        return None
-    found = outcome(scene)
-    return {(one.level, one.key): one for one in (*found.sites, *found.regions, found.network)}
+    found = reckoned(pin, question, scope)
+    return None if found is None else {(one.level, one.key): one for one in (*found.sites, *found.regions, found.network)}
 
 
 def _outlook(pin: Pin, scope: Scope, question: Question) -> pd.DataFrame | None:
-    found = _answer(_answers, TABLES, pin, scope, question=question)
+    found = _answers(pin, scope, question)
     extent = _answer(queries.extent, MEASURED, pin, scope)
     if found is None or extent is None:
         return None
@@ -193,7 +221,7 @@ def _leads(sites: pd.DataFrame) -> dict[str, float]:
 
 
 def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> Fan | None:
-    scene, answers = _scene(pin, scope, question), _answer(_answers, TABLES, pin, scope, question=question)
+    scene, answers = _scene(pin, scope, question), _answers(pin, scope, question)
     if scene is None or answers is None or (level, key) not in answers:
         return None
     groups = {site: GLOBAL_KEY if level == "global" else site if level == "site" else region for site, region in scene.regions.items()}

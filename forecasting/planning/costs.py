@@ -7,12 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from data.schema import DIRECTION_OF
+from data.schema import DIRECTION_OF, Direction
 from forecasting.planning.demand import Reals
+from forecasting.planning.ordering import USUAL_LEAD_DAYS
 
 # A port is billed by the 95th percentile of its 5-minute means: the busiest 5 % of the month, 36 hours, are free.
 BILLED = 0.95
 MEGABITS = 1000.0
+# A port as it is sold; a fraction of one cannot be bought.
+PORT_GBPS = 100.0
 
 
 def billing(samples: pd.DataFrame, partners: Mapping[str, str], usd_a_mbps: Mapping[str, float] | None = None, complete: float = 0.9) -> pd.DataFrame:
@@ -54,6 +57,21 @@ def stranded(peaks_gbps: Mapping[str, float], capacity_gbps: Mapping[str, float]
     frame["stranded_share"] = (frame["stranded_gbps"] / frame["capacity_gbps"]).where(frame["capacity_gbps"] > 0.0, 0.0)
     frame["stranded_usd_month"] = frame["stranded_share"] * frame["site_id"].map(dict(cost_usd_month)).astype(float)
     return frame.sort_values(["stranded_usd_month", "stranded_gbps"], ascending=False, na_position="last").reset_index(drop=True)
+
+
+def ports_at_declared_prices(steps: pd.DataFrame, sites: pd.DataFrame, direction: Direction) -> pd.DataFrame | None:
+    """What more capacity would cost where no catalogue is given: ports at each site, at what its newest priced capacity costs for a Gbps.
+
+    steps: the contract's `capacity`; sites: its `sites`. The result is a catalogue as augment_problem.build takes it; None where no capacity has a price.
+    """
+    priced = steps[(steps["direction"] == direction) & (steps["capacity_gbps"] > 0.0) & steps["cost_usd_month"].notna()]
+    newest = priced.sort_values("effective_from", kind="stable").drop_duplicates("site_id", keep="last")
+    if newest.empty:
+        return None
+    leads = dict(zip(sites["site_id"], sites["lead_time_days"].astype(float), strict=True))
+    usd = (PORT_GBPS * newest["cost_usd_month"].astype(float) / newest["capacity_gbps"]).to_numpy(float)
+    waits = newest["site_id"].map(leads).astype(float).fillna(USUAL_LEAD_DAYS).to_numpy(float)
+    return pd.DataFrame({"site_id": newest["site_id"].to_numpy(object), "gbps": PORT_GBPS, "cost_usd_month": usd, "lead_time_days": waits})
 
 
 def diversity_factor(values: Reals) -> float:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.planning.costs import billing, diversity, diversity_factor, hours_by_region, percentile_95, stranded
+from forecasting.planning.costs import billing, diversity, diversity_factor, hours_by_region, percentile_95, ports_at_declared_prices, stranded
 from forecasting.planning.demand import Reals
 
 STAMPS = pd.date_range("2027-01-04", periods=14 * 24, freq="h", tz="UTC", unit="us")
@@ -82,3 +82,19 @@ def test_the_strip_follows_the_sun() -> None:
     assert list(strip.index) == ["east", "west"]
     assert strip.idxmax(axis=1).tolist() == [6, 18]
     assert strip.to_numpy().max() == 1.0
+
+
+def test_ports_are_offered_at_each_sites_newest_price() -> None:
+    day = pd.date_range("2026-01-01", periods=3, tz="UTC")
+    steps = pd.DataFrame({
+        "site_id": ["a", "a", "a", "b", "c"], "direction": ["egress", "egress", "egress", "egress", "ingest"], "effective_from": [*day, day[0], day[0]],
+        "capacity_gbps": [100.0, 200.0, 400.0, 100.0, 10.0], "cost_usd_month": [900.0, 1000.0, None, None, 5.0],
+    })  # fmt: skip
+    sites = pd.DataFrame({"site_id": ["a", "b", "c"], "lead_time_days": [60.0, 30.0, None]})
+    offered = ports_at_declared_prices(steps, sites, "egress")
+    assert offered is not None
+    assert offered.to_dict("records") == [{"site_id": "a", "gbps": 100.0, "cost_usd_month": 500.0, "lead_time_days": 60.0}]
+    ingest = ports_at_declared_prices(steps, sites, "ingest")
+    assert ingest is not None
+    assert ingest["lead_time_days"].tolist() == [90.0]
+    assert ports_at_declared_prices(steps[steps["site_id"] == "b"], sites, "egress") is None
