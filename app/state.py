@@ -40,7 +40,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures"),
+    "sheet": ("runout", "failures", "scenarios"),
     "metric": DEMAND_METRICS,
     "part": ("verdict", "backtests", "components", "runs"),
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
@@ -52,6 +52,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
 LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
 # A longer what-if does not fit into the addresses that every browser and mail program passes on.
 WHATIF_LETTERS = 2000
+# A scenario at the revision that was opened, and up to so many scenarios side by side.
+COMPARED = 4
+_SCENARIO, _SCENARIOS = r"[0-9a-f]{16}\.[1-9][0-9]{0,8}", rf"[0-9a-f]{{16}}(,[0-9a-f]{{16}}){{0,{COMPARED - 1}}}"
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
 # The page that opens first; it lives at the root.
@@ -60,7 +63,7 @@ HOME = "overview"
 CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
-    "capacity": ("region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif"),
+    "capacity": ("region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif", "scenario", "compare"),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
 }
@@ -75,7 +78,7 @@ class State:
     (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
-    app.cached.planning reads them (None: none).
+    app.cached.planning reads them (None: none); `scenario` the named one that they come from, as ID.REVISION, and `compare` those side by side, as ID,ID.
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -103,6 +106,8 @@ class State:
     planned: str = "counted"
     focus: str | None = None
     whatif: str | None = None
+    scenario: str | None = None
+    compare: str | None = None
     metric: str = "egress_gbps"
     part: str = "verdict"
     score: str = "mase"
@@ -341,10 +346,14 @@ def _number(text: str, _: Known) -> int | None:
     return int(text)
 
 
-def _event(text: str, _: Known) -> str:
-    if not re.fullmatch(ID_PATTERN, text):
-        raise UnusableError(f"names an event that there is not: {_shown(text)}")
+def _shaped(what: str, pattern: str, text: str, _: Known) -> str:
+    if not re.fullmatch(pattern, text):
+        raise UnusableError(f"names {what} that there is not: {_shown(text)}")
     return text
+
+
+def _scenarios(pattern: str, text: str, world: Known) -> str | None:
+    return None if text in ("", NONE) else _shaped("a scenario", pattern, text, world)
 
 
 def _shown(text: str) -> str:
@@ -356,7 +365,7 @@ def _shown(text: str) -> str:
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
     **dict.fromkeys(("start", "end", "at", "origin"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, "whatif": NONE,
+    "run": NEWEST, "against": BEFORE, "focus": WORST, **dict.fromkeys(("whatif", "scenario", "compare"), NONE),
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "site": partial(_named, "site", lambda world: world.region_of.keys()),
@@ -368,8 +377,10 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
     **dict.fromkeys(("start", "end", "at", "origin"), _moment),
     **dict.fromkeys(("run", "against"), _number),
-    "without": _event,
+    "without": partial(_shaped, "an event", ID_PATTERN),
     "limit": _limit,
     "focus": _focus,
     "whatif": _whatif,
+    "scenario": partial(_scenarios, _SCENARIO),
+    "compare": partial(_scenarios, _SCENARIOS),
 }

@@ -73,6 +73,8 @@ def states(draw: any_.DrawFn) -> State:
         "limit": draw(any_.integers(50, 100)) / 100,
         "focus": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "global:all"])),
         "whatif": draw(any_.none() | any_.just('[{"kind":"growth","percent":20}]')),
+        "scenario": draw(any_.sampled_from([None, "0123456789abcdef.12"])),
+        "compare": draw(any_.sampled_from([None, "0123456789abcdef", "0123456789abcdef,00000000000000ff"])),
     }
     chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | plan | {"partner": partner, "without": event}
     return State(**chosen)
@@ -110,6 +112,8 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"focus": "site:lhr-99"}, {"focus": None}, "looks at a place that this lake does not have: `site:lhr-99`"),
         ({"whatif": "[growth"}, {"whatif": None}, "holds a what-if that cannot be read: `[growth`"),
         ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
+        ({"scenario": "0123456789abcdef"}, {"scenario": None}, "names a scenario that there is not: `0123456789abcdef`"),
+        ({"compare": ",".join(["0123456789abcdef"] * 5)}, {"compare": None}, "names a scenario that there is not: `0123456789abcdef,"),
         ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
         ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),
         ({"site": "`![x](http://evil)"}, {"site": None}, "`'![x](http://evil)`"),
