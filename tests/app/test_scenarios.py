@@ -186,9 +186,9 @@ def test_an_exported_file_is_taken_in_and_a_corrupt_one_says_why(open_page: Open
 
 def test_scenarios_stand_beside_what_is_forecast(open_page: Opener, lake: Path, store: Scenarios) -> None:
     fast, loose, lost = (
-        kept(store, lake),
+        kept(store, lake, body=to_body([Growth(400.0)], Policy())),
         kept(store, lake, HOSTILE, to_body([Limit(1.0)], Policy())),
-        kept(store, lake, "Mars", to_body([Growth(1, "x")], Policy())),
+        kept(store, lake, "Mars", to_body([Growth(1.0, "x")], Policy())),
     )
     page = sheet(open_page, lake, compare=",".join(one.id for one in (fast, loose, lost)))
     rows = sides(page).set_index("Scenario")
