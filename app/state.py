@@ -40,7 +40,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures", "scenarios"),
+    "sheet": ("runout", "failures", "scenarios", "declared"),
     "metric": DEMAND_METRICS,
     "part": ("verdict", "backtests", "components", "runs"),
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from app.cached.planning import Question
 from app.components.header import Frame
-from app.components.plan import choices, failures, run_out, scenarios
+from app.components.plan import choices, declared, failures, run_out, scenarios
 
 SHEETS: dict[str, Callable[[Frame, Question], None]] = {
     "runout": run_out.draw,
     "failures": failures.draw,
     "scenarios": scenarios.draw,
+    "declared": declared.draw,
 }
 
 
