@@ -22,8 +22,8 @@ import streamlit as st
 from data.schema import DEMAND_METRICS, ID_PATTERN, TABLES
 
 # In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
-# before it, or the place that runs out first.
-ALL, NOW, NONE, NEWEST, BEFORE, WORST = "all", "now", "none", "newest", "before", "worst"
+# before it, or the place that runs out first; and the sizes that are usually bought.
+ALL, NOW, NONE, NEWEST, BEFORE, WORST, USUAL = "all", "now", "none", "newest", "before", "worst", "usual"
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -40,7 +40,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures", "scenarios", "declared"),
+    "sheet": ("runout", "failures", "scenarios", "augments", "cost", "limits", "declared"),
+    "months": tuple(str(count) for count in range(3, 19)),
+    "certainty": ("0.5", "0.6", "0.7", "0.8", "0.9", "0.95"),
+    "survives": ("nothing", "n-1"),
+    "quality": ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio", "ingest_starved_ratio"),
     "metric": DEMAND_METRICS,
     "part": ("verdict", "backtests", "components", "runs"),
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
@@ -55,6 +59,10 @@ WHATIF_LETTERS = 2000
 # A scenario at the revision that was opened, and up to so many scenarios side by side.
 COMPARED = 4
 _SCENARIO, _SCENARIOS = r"[0-9a-f]{16}\.[1-9][0-9]{0,8}", rf"[0-9a-f]{{16}}(,[0-9a-f]{{16}}){{0,{COMPARED - 1}}}"
+# Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a comma.
+STEP = r"\d{1,6}(\.\d{1,3})?:\d{1,10}:\d{1,10}:\d{0,4}"
+STEPS_MOST = 12
+STEPS_PATTERN = rf"{STEP}(,{STEP}){{0,{STEPS_MOST - 1}}}"
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
 # The page that opens first; it lives at the root.
@@ -63,10 +71,13 @@ HOME = "overview"
 CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
-    "capacity": ("region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif", "scenario", "compare"),
+    "capacity": (
+        "region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif", "scenario", "compare", "months", "certainty",
+        "survives", "steps", "quality",
+    ),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
-}
+}  # fmt: skip
 # Digits that the number of a run may have; Python would read the longest of numbers.
 RUN_DIGITS = 9
 _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
@@ -79,6 +90,7 @@ class State:
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
     app.cached.planning reads them (None: none); `scenario` the named one that they come from, as ID.REVISION, and `compare` those side by side, as ID,ID.
+    `steps` is what augments are bought from, as STEPS_PATTERN has it (None: the usual sizes).
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -108,6 +120,11 @@ class State:
     whatif: str | None = None
     scenario: str | None = None
     compare: str | None = None
+    months: str = "12"
+    certainty: str = "0.9"
+    survives: str = "nothing"
+    steps: str | None = None
+    quality: str = "rebuffer_ratio"
     metric: str = "egress_gbps"
     part: str = "verdict"
     score: str = "mase"
@@ -346,14 +363,10 @@ def _number(text: str, _: Known) -> int | None:
     return int(text)
 
 
-def _shaped(what: str, pattern: str, text: str, _: Known) -> str:
-    if not re.fullmatch(pattern, text):
-        raise UnusableError(f"names {what} that there is not: {_shown(text)}")
-    return text
-
-
-def _scenarios(pattern: str, text: str, world: Known) -> str | None:
-    return None if text in ("", NONE) else _shaped("a scenario", pattern, text, world)
+def _shaped(fault: str, pattern: str, without: str | None, text: str, _: Known) -> str | None:
+    if text != without and not re.fullmatch(pattern, text):
+        raise UnusableError(f"{fault}: {_shown(text)}")
+    return None if text == without else text
 
 
 def _shown(text: str) -> str:
@@ -365,22 +378,21 @@ def _shown(text: str) -> str:
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
     **dict.fromkeys(("start", "end", "at", "origin"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, **dict.fromkeys(("whatif", "scenario", "compare"), NONE),
+    "run": NEWEST, "against": BEFORE, "focus": WORST, **dict.fromkeys(("whatif", "scenario", "compare"), NONE), "steps": USUAL,
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
+    **{name: partial(_choice, name) for name in CHOICES},
     "site": partial(_named, "site", lambda world: world.region_of.keys()),
     "region": partial(_named, "region", lambda world: set(world.region_of.values())),
     "partner": partial(_named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
-    **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
-    **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "sheet", "direction", "statistic", "planned")},
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
     **dict.fromkeys(("start", "end", "at", "origin"), _moment),
     **dict.fromkeys(("run", "against"), _number),
-    "without": partial(_shaped, "an event", ID_PATTERN),
+    "without": partial(_shaped, "names an event that there is not", ID_PATTERN, None),
     "limit": _limit,
     "focus": _focus,
     "whatif": _whatif,
-    "scenario": partial(_scenarios, _SCENARIO),
-    "compare": partial(_scenarios, _SCENARIOS),
+    **{name: partial(_shaped, "names a scenario that there is not", shape, NONE) for name, shape in (("scenario", _SCENARIO), ("compare", _SCENARIOS))},
+    "steps": partial(_shaped, "holds a catalogue that cannot be read", STEPS_PATTERN, USUAL),
 }

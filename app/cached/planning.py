@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from app.cached import MEASURED, Pin, Scope, _answer, catalogue, fit, futures, weekly
+from app.cached import MEASURED, Pin, Scope, _answer, catalogue, fit, futures, latest_run, weekly
 from data import queries
 from data.contract import Direction, Level, Series
 from data.duck import ask
 from data.schema import GLOBAL_KEY
+from forecasting.evaluation.licensed import LicensedEngine
 from forecasting.planning.capacity import Policy, allowed, by_week
-from forecasting.planning.costs import ports_at_declared_prices
+from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
 from forecasting.planning.failover import nearby
@@ -24,10 +25,11 @@ from forecasting.planning.runout import NO_CAPACITY
 from forecasting.planning.scene import FAILURE_WEEKS, Outcome, Scene, outcome
 from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
+from forecasting.refresh.plan_inputs import unforeseen
 
 __all__ = [
     "NO_CAPACITY", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "failures", "fan", "measured_weeks", "outlook",
-    "reckoned", "with_change", "without_change",
+    "reckoned", "unplanned", "with_change", "without_change",
 ]  # fmt: skip
 
 # What a plan reads: what was measured and declared, and the futures of the newest run.
@@ -74,6 +76,11 @@ def outlook(pin: Pin, question: Question, scope: Scope) -> pd.DataFrame | None:
     horizon). A group's lead time is the longest of its sites'. HeadroomError where the changes cannot be read or applied.
     """
     return _answer(_outlook, TABLES, pin, scope, question=question)
+
+
+def unplanned(pin: Pin, direction: Direction, scope: Scope) -> dict[str, str]:
+    """Why sites have no futures to plan from, by site_id; none where the newest run's engine draws no futures at all."""
+    return _answer(_unplanned, TABLES, pin, scope, direction=direction)
 
 
 def fan(pin: Pin, question: Question, level: Level, key: str, scope: Scope) -> Fan | None:
@@ -136,8 +143,9 @@ def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) ->
         return None
     sites, steps = catalogue(pin, scope), ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
     demand = Demand(found.keys, direction, statistic, found.weeks, np.maximum(found.draws, 0.0))
-    offered, refused = ports_at_declared_prices(steps, sites, direction), _refused(pin, scope, demand, sites, steps)
-    scene = Scene(demand, steps, sites, Policy(statistic), nearby(sites, demand.keys), offered, refused)
+    law = price_law(steps, direction)
+    offered = at_every_site(usual_steps(law), sites) if law.costs else None
+    scene = Scene(demand, steps, sites, Policy(statistic), nearby(sites, demand.keys), offered, _refused(pin, scope, demand, sites, steps))
     weeks = measured_weeks(pin, direction, scope)
     last = weeks[(weeks["level"] == "site") & (weeks["week"] == demand.start - WEEK)]
     return replace(scene, diversity=_diversity(pin, scope, scene), measured=dict(zip(last["key"], last[statistic], strict=True)))
@@ -162,13 +170,21 @@ def _refused(pin: Pin, scope: Scope, demand: Demand, sites: pd.DataFrame, steps:
     for site in sorted(set(sites["site_id"]) - set(demand.keys)):
         fate = fit(pin, Series("site", site, f"{demand.direction}_gbps"), scope)
         if fate is not None:
-            found[site] = fate.reason or "its history is too short for futures"
+            found[site] = unforeseen(fate)
         elif site in declared:
             found[site] = "it was not part of the last refresh"
     return found
 
 
-def _scene(pin: Pin, scope: Scope, question: Question) -> Scene | None:
+def _unplanned(pin: Pin, scope: Scope, direction: Direction) -> dict[str, str]:
+    run = latest_run(pin, scope)
+    if run is None or run.engine != LicensedEngine.name:
+        return {}
+    fates = {str(site): fit(pin, Series("site", site, f"{direction}_gbps"), scope) for site in catalogue(pin, scope)["site_id"]}
+    return {site: unforeseen(fate) for site, fate in fates.items() if fate is not None}
+
+
+def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
     """The scene under the policy asked for, after the changes."""
     base = _answer(_base, TABLES, pin, scope, direction=question.direction, statistic=question.statistic)
     if base is None:
@@ -186,7 +202,7 @@ def reckoned(pin: Pin, question: Question, scope: Scope) -> Outcome | None:
 
 
 def _reckoned(pin: Pin, scope: Scope, question: Question) -> Outcome | None:
-    scene = _scene(pin, scope, question)
+    scene = scene_of(pin, scope, question)
     return None if scene is None else outcome(scene)
 
 
@@ -221,7 +237,7 @@ def _leads(sites: pd.DataFrame) -> dict[str, float]:
 
 
 def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> Fan | None:
-    scene, answers = _scene(pin, scope, question), _answers(pin, scope, question)
+    scene, answers = scene_of(pin, scope, question), _answers(pin, scope, question)
     if scene is None or answers is None or (level, key) not in answers:
         return None
     groups = {site: GLOBAL_KEY if level == "global" else site if level == "site" else region for site, region in scene.regions.items()}
@@ -252,7 +268,7 @@ def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
 
 
 def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
-    scene = _scene(pin, scope, question)
+    scene = scene_of(pin, scope, question)
     if scene is None:
         return None
     near = scene.demand.until(FAILURE_WEEKS)

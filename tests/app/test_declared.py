@@ -19,7 +19,7 @@ from data import lake as lakes_module
 from data.__main__ import main
 from data.lake import Lake
 from tests.app.conftest import Opener
-from tests.app.planned import START, planned_lake
+from tests.planned_lake import START, planned_lake
 from tests.small_lake import SITES
 
 # The editor's rows: sites by their keys, each with egress before ingest.

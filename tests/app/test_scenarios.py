@@ -20,7 +20,7 @@ from data.store import Scenario, Scenarios, open_store
 from forecasting.planning.capacity import Policy
 from forecasting.planning.whatif import Growth, Limit, to_body, to_text
 from tests.app.conftest import Opener
-from tests.app.planned import START, planned_lake
+from tests.planned_lake import START, planned_lake
 
 HOSTILE = '"><script>alert(1)</script> **x**'
 GROWTH = to_body([Growth(60.0)], Policy())

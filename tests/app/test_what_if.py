@@ -18,7 +18,7 @@ from data.lake import Lake
 from data.schema import TABLES
 from forecasting.planning import whatif
 from tests.app.conftest import Opener
-from tests.app.planned import START, planned_lake
+from tests.planned_lake import START, planned_lake
 from tests.small_lake import SITES
 
 Fill = Callable[[AppTest], object]

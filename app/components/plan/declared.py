@@ -139,8 +139,9 @@ def changes(frame: Frame, made: Draft) -> None:
     counts = made.difference["change"].value_counts()
     st.markdown("**To be saved:** " + ", ".join(f"{count} {change}" for change, count in counts.items()))
     difference_table(frame, made.difference, "declared-difference")
-    for warning in made.warnings:
-        st.markdown(f":material/warning: {states.plain(f'{warning.value}: {warning.column} is usually {warning.bound}. {warning.cause}: {warning.remedy}.')}")
+    for one in made.warnings:
+        said = f"{one.value}: {one.column} is usually {one.bound}. Likely cause: {one.cause}. Remedy: {one.remedy}."
+        st.markdown(f":material/warning: {states.plain(said)}")
 
 
 def disputed(frame: Frame, copy: WorkingCopy) -> None:

@@ -119,8 +119,8 @@ def _table(frame: Frame, sides: Sides, names: dict[str, str]) -> None:
         height=HEADER_PX + ROW_PX * len(rows), key="scenario-sides", alt=f"{len(rows) - 1} scenarios beside what is forecast",
     )  # fmt: skip
     cost = (
-        "Cost: 100 Gbps ports at what each site's newest priced capacity costs for a Gbps, bought as soon as they can be in service, so that nine in ten "
-        "futures keep the limit; no mix of sizes, no N-1."
+        "Cost: of the usual ports, at prices read from the declared costs, one size at each site, bought as soon as they can be in service, so that nine in "
+        "ten futures keep the limit for 12 months; no N-1."
         if priced
         else "Costs are not known: no capacity declares cost_usd_month."
     )

@@ -1,4 +1,4 @@
-"""A small lake with futures: what the Capacity page needs, with every kind of answer among its six sites."""
+"""A small lake with futures: some sites run out, one never does, one is refused."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ REFUSAL = "only 3 of 7 days *measured*"
 
 
 def planned_lake(where: Path) -> Lake:
+    """Four days of telemetry, capacity, and egress futures of five of six sites."""
     lake = make_lake(where, f"{START:%Y-%m-%d}")
     publish_futures(lake, "r88", START, LINES, dict(zip(SITES["site_id"], SITES["region_id"], strict=True)))
     fits = {
