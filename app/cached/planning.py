@@ -15,6 +15,7 @@ from data.contract import Direction, Level, Series
 from data.duck import ask
 from data.schema import GLOBAL_KEY
 from forecasting.evaluation.licensed import LicensedEngine
+from forecasting.planning.augment_problem import Request
 from forecasting.planning.capacity import Policy, allowed, by_week
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.crossing import RunOut
@@ -22,14 +23,14 @@ from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversit
 from forecasting.planning.failover import nearby
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, plan_calendar, plan_frame
 from forecasting.planning.runout import NO_CAPACITY
-from forecasting.planning.scene import FAILURE_WEEKS, Outcome, Scene, outcome
+from forecasting.planning.scene import FAILURE_WEEKS, Outcome, Scene, outcome, single_step_cost
 from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
 from forecasting.refresh.plan_inputs import unforeseen
 
 __all__ = [
-    "NO_CAPACITY", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "failures", "fan", "measured_weeks", "outlook",
-    "reckoned", "unplanned", "with_change", "without_change",
+    "NO_CAPACITY", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "cost", "failures", "fan", "measured_weeks",
+    "outlook", "reckoned", "unplanned", "with_change", "without_change",
 ]  # fmt: skip
 
 # What a plan reads: what was measured and declared, and the futures of the newest run.
@@ -143,9 +144,7 @@ def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) ->
         return None
     sites, steps = catalogue(pin, scope), ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
     demand = Demand(found.keys, direction, statistic, found.weeks, np.maximum(found.draws, 0.0))
-    law = price_law(steps, direction)
-    offered = at_every_site(usual_steps(law), sites) if law.costs else None
-    scene = Scene(demand, steps, sites, Policy(statistic), nearby(sites, demand.keys), offered, _refused(pin, scope, demand, sites, steps))
+    scene = Scene(demand, steps, sites, Policy(statistic), nearby(sites, demand.keys), refused=_refused(pin, scope, demand, sites, steps))
     weeks = measured_weeks(pin, direction, scope)
     last = weeks[(weeks["level"] == "site") & (weeks["week"] == demand.start - WEEK)]
     return replace(scene, diversity=_diversity(pin, scope, scene), measured=dict(zip(last["key"], last[statistic], strict=True)))
@@ -197,13 +196,26 @@ def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
 
 
 def reckoned(pin: Pin, question: Question, scope: Scope) -> Outcome | None:
-    """Everything that a question comes to; None where the newest run has no futures of sites. HeadroomError as in outlook."""
+    """Everything that a question comes to but its cost; None where the newest run has no futures of sites. HeadroomError as in outlook."""
     return _answer(_reckoned, TABLES, pin, scope, question=question)
 
 
 def _reckoned(pin: Pin, scope: Scope, question: Question) -> Outcome | None:
     scene = scene_of(pin, scope, question)
     return None if scene is None else outcome(scene)
+
+
+def cost(pin: Pin, question: Question, scope: Scope) -> float:
+    """scene.single_step_cost of a question: USD of the usual ports that keep its limits, NaN where too few costs are declared to price them."""
+    return _answer(_cost, TABLES, pin, scope, question=question)
+
+
+def _cost(pin: Pin, scope: Scope, question: Question) -> float:
+    scene = scene_of(pin, scope, question)
+    law = None if scene is None else price_law(scene.steps, question.direction)
+    if scene is None or law is None or not law.costs:
+        return float("nan")
+    return single_step_cost(replace(scene, catalogue=at_every_site(usual_steps(law), scene.sites)), Request())
 
 
 def _answers(pin: Pin, scope: Scope, question: Question) -> dict[tuple[str, str], RunOut] | None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
 
 from app.cached import Pin, Scope, latest_run
-from app.cached.planning import Outcome, Question, RunOut, reckoned
+from app.cached.planning import Outcome, Question, RunOut, cost, reckoned
 from data.contract import Direction
 from data.errors import HeadroomError, StoreError
 from data.store import Scenario, Scenarios, Store, open_store, store_url
@@ -64,7 +65,7 @@ def side_by_side(pin: Pin, asked: Mapping[str, Question], scope: Scope) -> Sides
             continue
         if outcome is None:
             return None
-        found[name] = outcome
+        found[name] = replace(outcome, cost_usd=cost(pin, question, scope))
     return Sides(compared(found), {name: one.safe_until for name, one in found.items()}, refused)
 
 

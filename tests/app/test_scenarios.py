@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -243,6 +245,19 @@ def test_limits_that_the_page_does_not_offer_come_as_changes() -> None:
     body = to_body([Growth(5.0)], Policy(limit=0.3, limits={"fra-01": 0.6}))
     asked = cached.question_of(body, "egress", 0.5)
     assert (asked.limit, asked.changes) == (0.5, to_text([Limit(0.3), Limit(0.6, "fra-01"), Growth(5.0)]))
+
+
+def test_costs_are_known_where_capacity_declares_them(lake: Path, tmp_path: Path) -> None:
+    shutil.copytree(lake, tmp_path / "lake")
+    priced = Lake(tmp_path / "lake")
+    rows = priced.read("capacity").to_pandas()
+    priced.replace("capacity", pa.Table.from_pandas(rows.assign(cost_usd_month=100.0 * rows["capacity_gbps"]), preserve_index=False))
+    asked = {name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)])) for name, percent in (("base", 0.0), ("fast", 90.0))}
+    found = cached.side_by_side(priced.pin(), asked, cached.Scope())
+    assert found is not None
+    usd = found.rows[found.rows["level"] == "global"].set_index("scenario")
+    assert usd.loc["fast", "cost_usd"] > usd.loc["base", "cost_usd"] > 0
+    assert usd.loc["fast", "more_usd"] == pytest.approx(usd.loc["fast", "cost_usd"] - usd.loc["base", "cost_usd"])
 
 
 def test_two_servers_on_one_store_lose_nothing(lake: Path, store: Scenarios) -> None:
