@@ -162,6 +162,15 @@ def test_an_older_version_is_brought_back_and_that_is_undone_too(open_page: Open
     assert steps(lake)["fra-01", "egress"] == [800.0]
 
 
+def test_a_version_is_not_brought_back_over_what_was_saved_meanwhile(open_page: Opener, lake: Path) -> None:
+    colleague(lake, "fra-01", 800.0)
+    page = sheet(open_page, lake)
+    colleague(lake, "ams-01", 650.0)
+    press(page, "declared-undo")
+    assert "Not brought back: Grace wrote it at" in said(page).replace("\\", "")
+    assert (steps(lake)["fra-01", "egress"], steps(lake)["ams-01", "egress"]) == ([800.0], [650.0])
+
+
 def test_who_saves_second_puts_the_edit_onto_the_newest(open_page: Opener, lake: Path) -> None:
     page = edit(sheet(open_page, lake), {FRA: {"capacity_gbps": 800.0}})
     colleague(lake, "ams-01", 650.0)

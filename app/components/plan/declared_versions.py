@@ -25,6 +25,10 @@ def draw(frame: Frame, *, locked: bool) -> None:
     if found.empty:
         return
     st.markdown("##### Versions")
+    met = writing.conflict(PLACE)
+    if met is not None and not locked:  # of bringing a version back; that of an edit is settled beside the edit
+        writing.set_aside(PLACE)
+        st.warning(f"Not brought back: {states.plain(met.cause)}. The list shows it; choose once more.", icon=":material/call_split:")
     rows = table(frame, found)
     st.dataframe(
         rows, column_config=COLUMNS, hide_index=True, placeholder="-", row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
