@@ -15,10 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from data.contract import Column
 from data.duck import EVERYTHING, Scope
-from data.errors import ConflictError, ContractError
+from data.errors import ConflictError, ContractError, LakeError
 from data.frames import tabled
 from data.lake import Change, Lake
 from data.queries.now import extent
@@ -59,6 +60,13 @@ class Draft:
     warnings: list[Fault] = field(default_factory=list)
 
 
+class RowFault(NamedTuple):
+    """A fault of one row of an edit, which goes by its label in the frame's index."""
+
+    row: object
+    fault: Fault
+
+
 def opened(lake: Lake, scope: Scope = EVERYTHING) -> Opened:
     """The newest capacity, to be edited."""
     version = lake.version("capacity")
@@ -79,6 +87,25 @@ def draft(lake: Lake, base: int | None, edited: pd.DataFrame, scope: Scope = EVE
     whole = pd.concat([hidden, rows]).sort_values(KEY, ignore_index=True)
     changes = difference(held, whole) if not faults else difference(held, held)
     return Draft(base, _table(whole), changes, faults, [] if faults else list(_warnings(lake, whole, changes)))
+
+
+def faults_by_row(edited: pd.DataFrame) -> list[RowFault]:
+    """What is wrong with which row of an edit, in their order: rows that break the contract, and rows that say the same step twice."""
+    rows = edited.dropna(how="all")
+    twice = rows[rows.duplicated(KEY) & rows[KEY].notna().all(axis=1)]
+    again = [RowFault(label, fault) for label in twice.index for fault in _repeated(rows[(rows[KEY] == twice.loc[label, KEY]).all(axis=1)])]
+    places = {label: place for place, label in enumerate(rows.index)}
+    return sorted([*_row_faults(rows), *again], key=lambda one: places[one.row])
+
+
+def _row_faults(rows: pd.DataFrame) -> Iterator[RowFault]:
+    """By halves, so that a table of thousands of good rows costs one look."""
+    faults = validate(CAPACITY, tabled(rows)).faults if len(rows) else []
+    if len(rows) > 1 and faults:
+        yield from _row_faults(rows.iloc[: len(rows) // 2])
+        yield from _row_faults(rows.iloc[len(rows) // 2 :])
+    else:
+        yield from (RowFault(rows.index[0], fault) for fault in faults)
 
 
 def difference(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
@@ -105,21 +132,32 @@ def commit(lake: Lake, edit: Draft, *, author: str, note: str = "") -> int:
 
 def restore(lake: Lake, version: int, base: int | None, *, author: str, note: str = "") -> int:
     """Make an earlier version the newest one again, as a new version, if `base` still is the newest. LakeError where it can no longer be read."""
-    edit = draft(lake, base, _frame(_held(lake, version)))
-    return _kept(lake, edit, {"kind": "undo", "restored": version, **_signed(author, note)})
+    return _kept(lake, undoing(lake, version, base), {"kind": "undo", "restored": version, **_signed(author, note)})
+
+
+def undoing(lake: Lake, version: int, base: int | None) -> Draft:
+    """What `restore` would change."""
+    return draft(lake, base, _frame(_held(lake, version)))
+
+
+def met(lake: Lake, edit: Draft, version: int | None) -> pd.DataFrame:
+    """What others did from `edit.base` to a version to the steps that the edit changes, as a difference."""
+    theirs = difference(_frame(_held(lake, edit.base)), _frame(_held(lake, version)))
+    return theirs[theirs.set_index(KEY).index.isin(edit.difference.set_index(KEY).index)]
 
 
 def onto_newest(lake: Lake, edit: Draft, scope: Scope = EVERYTHING) -> Draft:
     """The same edit made to the newest version. Steps that others changed too become faults, which name them: somebody must decide."""
-    base, newest = lake.version("capacity"), _frame(_held(lake, lake.version("capacity")))
-    theirs = difference(_frame(_held(lake, edit.base)), newest)
+    base = lake.version("capacity")
+    newest = _frame(_held(lake, base))
     mine = edit.difference.set_index(KEY).index
     wanted = _frame(edit.rows).set_index(KEY)
     merged = pd.concat([newest.set_index(KEY).drop(mine, errors="ignore"), wanted[wanted.index.isin(mine)]]).reset_index()
     whole = draft(lake, base, merged)
-    met = theirs[theirs.set_index(KEY).index.isin(mine)]
     faults = [*edit.faults, *whole.faults, *_unseen(edit.difference, scope)]
-    faults += _fault(met, "", "a step that nobody else has changed", "two people edited it at once", "compare both, and edit the newest version")
+    faults += _fault(
+        met(lake, edit, base), "", "a step that nobody else has changed", "two people edited it at once", "compare both, and edit the newest version"
+    )
     return Draft(base, whole.rows, whole.difference, faults, whole.warnings)
 
 
@@ -152,7 +190,11 @@ def _kept(lake: Lake, edit: Draft, about: dict[str, Any]) -> int:
             _refuse_overwriting(lake, edit, table.version())
         return None if edit.difference.empty else Change(edit.rows, whole=True, about=said)
 
-    return lake.commit("capacity", make)
+    try:
+        return lake.commit("capacity", make)
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"The capacity table of the lake {lake.url} cannot be written: {error}.", cause="the lake is read-only, full, or refuses this program",
+                        remedy="let this program write there, or take the change in by `python -m data ingest` where it may") from error  # fmt: skip
 
 
 def _refuse_overwriting(lake: Lake, edit: Draft, now: int) -> None:

@@ -20,7 +20,7 @@ from data import dictionary as contract_in_words
 from data import queries
 from data.contract import Direction, Level, Series
 from data.duck import EVERYTHING, Scope
-from data.errors import HeadroomError
+from data.errors import ConflictError, HeadroomError
 from data.lake import Lake, Pin
 from data.metrics import ERRORS, PAGE_SECONDS, QUERY_SECONDS, exposition
 from data.queries import Counts, Extent, Fit, Futures, Run
@@ -33,7 +33,9 @@ from forecasting.models.panel import Panel
 from forecasting.models.refit import Refit, Wish
 
 # What the pages know of the lake beside the answers.
-__all__ = ["EVERYTHING", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Refit", "Run", "Scope", "Series", "Wish"]
+__all__ = [
+    "EVERYTHING", "ConflictError", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Refit", "Run", "Scope", "Series", "Wish",
+]  # fmt: skip
 
 Answer = TypeVar("Answer")
 
@@ -58,6 +60,11 @@ def current_pin() -> Pin:
     """The newest version of every table, looked up at most every few seconds."""
     pin: Pin = _pin(lake_url())
     return pin
+
+
+def look_anew() -> None:
+    """See versions that this process has just written at once."""
+    _pin.clear()
 
 
 def progress() -> dict[str, Any] | None:

@@ -15,19 +15,22 @@ from data.contract import Direction, Level, Series
 from data.duck import ask
 from data.schema import GLOBAL_KEY
 from forecasting.evaluation.licensed import LicensedEngine
+from forecasting.planning.augment_problem import Request
 from forecasting.planning.capacity import Policy, allowed, by_week
+from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
 from forecasting.planning.failover import nearby
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, plan_calendar, plan_frame
 from forecasting.planning.runout import NO_CAPACITY
-from forecasting.planning.scene import FAILURE_WEEKS, Scene, outcome
+from forecasting.planning.scene import FAILURE_WEEKS, Outcome, Scene, outcome, single_step_cost
 from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
 from forecasting.refresh.plan_inputs import unforeseen
 
 __all__ = [
-    "NO_CAPACITY", "Failures", "Fan", "Question", "RunOut", "calendar", "changes", "failures", "fan", "measured_weeks", "outlook", "unplanned", "with_change",
+    "NO_CAPACITY", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "cost", "failures", "fan", "measured_weeks",
+    "outlook", "reckoned", "unplanned", "with_change", "without_change",
 ]  # fmt: skip
 
 # What a plan reads: what was measured and declared, and the futures of the newest run.
@@ -114,6 +117,22 @@ def with_change(text: str, change: Mapping[str, object]) -> str:
     return to_text([*(from_text(text) if text else []), *from_dicts([dict(change)])])
 
 
+def without_change(text: str, at: int) -> str:
+    """The text without the change at a position; "" where none is left."""
+    left = [one for place, one in enumerate(from_text(text)) if place != at]
+    return to_text(left) if left else ""
+
+
+def augmented(pin: Pin, direction: Direction, scope: Scope) -> tuple[str, ...]:
+    """The sites that have planned augments, in order."""
+    return _answer(_augmented, ("capacity",), pin, scope, direction=direction)
+
+
+def _augmented(pin: Pin, scope: Scope, direction: Direction) -> tuple[str, ...]:
+    sql = "SELECT DISTINCT site_id FROM capacity WHERE direction = $direction AND status = 'planned' ORDER BY site_id"
+    return tuple(ask(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction})["site_id"])
+
+
 # From the lake to a scene -------------------------------------------------------------------------------------------------
 
 
@@ -176,17 +195,37 @@ def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
 # From a scene to answers --------------------------------------------------------------------------------------------------
 
 
+def reckoned(pin: Pin, question: Question, scope: Scope) -> Outcome | None:
+    """Everything that a question comes to but its cost; None where the newest run has no futures of sites. HeadroomError as in outlook."""
+    return _answer(_reckoned, TABLES, pin, scope, question=question)
+
+
+def _reckoned(pin: Pin, scope: Scope, question: Question) -> Outcome | None:
+    scene = scene_of(pin, scope, question)
+    return None if scene is None else outcome(scene)
+
+
+def cost(pin: Pin, question: Question, scope: Scope) -> float:
+    """scene.single_step_cost of a question: USD of the usual ports that keep its limits, NaN where too few costs are declared to price them."""
+    return _answer(_cost, TABLES, pin, scope, question=question)
+
+
+def _cost(pin: Pin, scope: Scope, question: Question) -> float:
+    scene = scene_of(pin, scope, question)
+    law = None if scene is None else price_law(scene.steps, question.direction)
+    if scene is None or law is None or not law.costs:
+        return float("nan")
+    return single_step_cost(replace(scene, catalogue=at_every_site(usual_steps(law), scene.sites)), Request())
+
+
 def _answers(pin: Pin, scope: Scope, question: Question) -> dict[tuple[str, str], RunOut] | None:
     """Every answer by level and key."""
-    scene = scene_of(pin, scope, question)
-    if scene is None:
-        return None
-    found = outcome(scene)
-    return {(one.level, one.key): one for one in (*found.sites, *found.regions, found.network)}
+    found = reckoned(pin, question, scope)
+    return None if found is None else {(one.level, one.key): one for one in (*found.sites, *found.regions, found.network)}
 
 
 def _outlook(pin: Pin, scope: Scope, question: Question) -> pd.DataFrame | None:
-    found = _answer(_answers, TABLES, pin, scope, question=question)
+    found = _answers(pin, scope, question)
     extent = _answer(queries.extent, MEASURED, pin, scope)
     if found is None or extent is None:
         return None
@@ -210,7 +249,7 @@ def _leads(sites: pd.DataFrame) -> dict[str, float]:
 
 
 def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> Fan | None:
-    scene, answers = scene_of(pin, scope, question), _answer(_answers, TABLES, pin, scope, question=question)
+    scene, answers = scene_of(pin, scope, question), _answers(pin, scope, question)
     if scene is None or answers is None or (level, key) not in answers:
         return None
     groups = {site: GLOBAL_KEY if level == "global" else site if level == "site" else region for site, region in scene.regions.items()}

@@ -31,6 +31,7 @@ def dated(rows: pd.DataFrame) -> pd.DataFrame:
 def runout_bars(rows: pd.DataFrame, *, now: pd.Timestamp, direction: str, zone: str, scheme: Scheme, limit: str) -> go.Figure:
     """`rows`: an outlook with the column name, worst first. `limit` says in words what is passed."""
     palette, shown = PALETTES[scheme], dated(rows)
+    shown["said"] = [answer_words(row, now) for row in shown.to_dict("records")]
     layout: dict[str, Any] = {
         "template": template(scheme), "height": HEADER + BELOW + ROW * max(len(shown), 3), "margin": {"l": LEFT, "r": 16, "t": HEADER, "b": BELOW},
         "showlegend": False, "dragmode": False, "barmode": "overlay", "bargap": 0.45,
@@ -38,36 +39,40 @@ def runout_bars(rows: pd.DataFrame, *, now: pd.Timestamp, direction: str, zone: 
     words = _words(len(shown), len(rows), limit, hue(f"{direction}_gbps", scheme), palette)
     if shown.empty:
         return go.Figure({"layout": layout | {"annotations": [*words, nothing(palette, "nothing runs out in sight")]}})
-    start, end = now - BACK, _end(shown, now)
-    traces = [*_bars(shown, now, end, hue(f"{direction}_gbps", scheme), zone), *_medians(shown, now, zone, palette), *_orders(shown, start, zone, palette)]
-    line = {"type": "line", "xref": "x", "yref": "y domain", "y0": 0, "y1": 1, "x0": instant(now, zone), "x1": instant(now, zone)}
-    note = {"xref": "x", "yref": "y domain", "x": instant(now, zone), "y": 1, "yanchor": "bottom", "showarrow": False, "text": f"now, {day(now)}"}
-    marks = [note | {"font": {"size": 11, "color": palette.muted}}]
+    start, end = now - BACK, latest(shown, now)
+    traces = [*bars(shown, now, end, hue(f"{direction}_gbps", scheme), zone), *medians(shown, now, zone, palette), *_orders(shown, start, zone, palette)]
+    line, note = now_mark(now, zone, palette)
     axes = _axes(shown, instant(start - pd.Timedelta(days=6), zone), instant(end, zone))
-    return go.Figure(
-        {"data": traces, "layout": layout | axes | {"shapes": [line | {"line": {"color": palette.muted, "width": 1}}], "annotations": words + marks}}
-    )
+    return go.Figure({"data": traces, "layout": layout | axes | {"shapes": [line], "annotations": [*words, note]}})
 
 
-def _end(shown: pd.DataFrame, now: pd.Timestamp) -> pd.Timestamp:
+def now_mark(now: pd.Timestamp, zone: str, palette: Palette) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The line at now, and its label."""
+    at = {"xref": "x", "yref": "y domain"}
+    line = at | {"type": "line", "y0": 0, "y1": 1, "x0": instant(now, zone), "x1": instant(now, zone), "line": {"color": palette.muted, "width": 1}}
+    note = at | {"x": instant(now, zone), "y": 1, "yanchor": "bottom", "showarrow": False, "text": f"now, {day(now)}"}
+    return line, note | {"font": {"size": 11, "color": palette.muted}}
+
+
+def latest(shown: pd.DataFrame, now: pd.Timestamp) -> pd.Timestamp:
     """As far as the latest date that is known, and a little on, so that an open end shows as one; never beyond the horizon by more than that."""
-    latest = max([now + LEAST, *shown["p90"].dropna(), *shown["p50"].dropna(), *shown["p10"].dropna()])
-    return min(latest, shown["horizon"].iloc[0]) + BACK / 3
+    last = max([now + LEAST, *shown["p90"].dropna(), *shown["p50"].dropna(), *shown["p10"].dropna()])
+    return min(last, shown["horizon"].iloc[0]) + BACK / 3
 
 
-def _bars(shown: pd.DataFrame, now: pd.Timestamp, end: pd.Timestamp, colour: str, zone: str) -> Iterator[Trace]:
-    """From the early end, or now, to the late end; one that lies beyond the horizon runs to it, fainter."""
+def bars(shown: pd.DataFrame, now: pd.Timestamp, end: pd.Timestamp, colour: str, zone: str) -> Iterator[Trace]:
+    """From the early end, or now, to the late end; one that lies beyond the horizon runs to it, fainter. `said`: the dates in words; the index: the place."""
     spans = shown[shown["answer"] != "over"]
     first, last = spans["p10"].clip(lower=now), spans["p90"].fillna(end)
     yield {
         "type": "bar", "name": "80 % interval", "orientation": "h", "y": spans.index.to_numpy(), "base": written(first, zone), "x": lengths(first, last, zone),
         "marker": {"color": [fade(colour, 0.45 if pd.isna(one) else 0.8) for one in spans["p90"]]},
-        "customdata": [[label(row["name"]), answer_words(row, now)] for row in spans.to_dict("records")],
+        "customdata": [[label(name), said] for name, said in zip(spans["name"], spans["said"], strict=True)],
         "hovertemplate": "<b>%{customdata[0]}</b><br>80 % interval: %{customdata[1]}<extra></extra>",
     }  # fmt: skip
 
 
-def _medians(shown: pd.DataFrame, now: pd.Timestamp, zone: str, palette: Palette) -> Iterator[Trace]:
+def medians(shown: pd.DataFrame, now: pd.Timestamp, zone: str, palette: Palette) -> Iterator[Trace]:
     """The median of each bar as a tick; a square at now for what is over."""
     mids = shown[(shown["answer"] == "within")]
     yield _marks(mids, mids["p50"].clip(lower=now), zone, "median", {"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": palette.ink}})

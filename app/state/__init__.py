@@ -21,6 +21,7 @@ from app.state import reading
 from app.state.reading import (
     ALL,
     BEFORE,
+    COMPARED,
     FIRST_YEAR,
     LAST_YEAR,
     LEAST_LIMIT,
@@ -39,7 +40,7 @@ from app.state.reading import (
 from data.schema import DEMAND_METRICS, TABLES
 
 __all__ = [
-    "ALL", "CARRIED", "CHOICES", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST", "WHATIF_LETTERS", "Known", "State",
+    "ALL", "CARRIED", "CHOICES", "COMPARED", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST", "WHATIF_LETTERS", "Known", "State",
     "bound", "current", "known", "link", "open_page", "parse", "read", "texts", "update",
 ]  # fmt: skip
 
@@ -57,7 +58,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures", "augments", "cost", "limits"),
+    "sheet": ("runout", "failures", "scenarios", "augments", "cost", "limits", "declared"),
     "months": tuple(str(count) for count in range(3, 19)),
     "certainty": ("0.5", "0.6", "0.7", "0.8", "0.9", "0.95"),
     "survives": ("nothing", "n-1"),
@@ -88,6 +89,8 @@ CARRIED: dict[str, tuple[str, ...]] = {
         "planned",
         "focus",
         "whatif",
+        "scenario",
+        "compare",
         "months",
         "certainty",
         "survives",
@@ -106,7 +109,8 @@ class State:
     (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
-    app.cached.planning reads them (None: none); `steps` what augments are bought from, as reading.STEPS_PATTERN has it (None: the usual sizes).
+    app.cached.planning reads them (None: none); `steps` what augments are bought from, as reading.STEPS has it (None: the usual sizes); `scenario` the named
+    one that the changes come from, as ID.REVISION, and `compare` those side by side, as ID,ID.
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -134,6 +138,8 @@ class State:
     planned: str = "counted"
     focus: str | None = None
     whatif: str | None = None
+    scenario: str | None = None
+    compare: str | None = None
     months: str = "12"
     certainty: str = "0.9"
     survives: str = "nothing"
@@ -303,22 +309,19 @@ def _choices(name: str, text: str, world: Known) -> tuple[str, ...]:
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
     **dict.fromkeys(("start", "end", "at", "origin"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, "whatif": NONE, "steps": USUAL,
+    "run": NEWEST, "against": BEFORE, "focus": WORST, **dict.fromkeys(("whatif", "scenario", "compare"), NONE), "steps": USUAL,
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
+    **{name: partial(_choice, name) for name in CHOICES},
     "site": partial(reading.named, "site", lambda world: world.region_of.keys()),
     "region": partial(reading.named, "region", lambda world: set(world.region_of.values())),
     "partner": partial(reading.named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
-    **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
-    **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "sheet", "direction", "statistic", "planned")},
-    **{name: partial(_choice, name) for name in ("months", "certainty", "survives", "quality")},
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
     **dict.fromkeys(("start", "end", "at", "origin"), reading.moment),
     **dict.fromkeys(("run", "against"), reading.number),
-    "without": reading.event,
     "limit": reading.limit,
     "focus": reading.focus,
     "whatif": reading.whatif,
-    "steps": reading.steps,
+    **{name: partial(reading.shaped, *shape) for name, shape in reading.SHAPED.items()},
 }

@@ -19,10 +19,20 @@ FIRST_YEAR, LAST_YEAR = 1970, 2200
 LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
 # A longer what-if does not fit into the addresses that every browser and mail program passes on.
 WHATIF_LETTERS = 2000
+# A scenario at the revision that was opened, and up to so many scenarios side by side.
+COMPARED = 4
+SCENARIO, SCENARIOS = r"[0-9a-f]{16}\.[1-9][0-9]{0,8}", rf"[0-9a-f]{{16}}(,[0-9a-f]{{16}}){{0,{COMPARED - 1}}}"
 # Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a comma.
 STEP = r"\d{1,6}(\.\d{1,3})?:\d{1,10}:\d{1,10}:\d{0,4}"
 STEPS_MOST = 12
-STEPS_PATTERN = re.compile(rf"{STEP}(,{STEP}){{0,{STEPS_MOST - 1}}}")
+STEPS = rf"{STEP}(,{STEP}){{0,{STEPS_MOST - 1}}}"
+# Values that are known by their shape: what is wrong with another, the shape, and the word for none.
+SHAPED: dict[str, tuple[str, str, str | None]] = {
+    "without": ("names an event that there is not", ID_PATTERN, None),
+    "scenario": ("names a scenario that there is not", SCENARIO, NONE),
+    "compare": ("names a scenario that there is not", SCENARIOS, NONE),
+    "steps": ("holds a catalogue that cannot be read", STEPS, USUAL),
+}
 # Digits that the number of a run may have; Python would read the longest of numbers.
 RUN_DIGITS = 9
 
@@ -98,15 +108,6 @@ def whatif(text: str, _: Known) -> str | None:
     return text
 
 
-def steps(text: str, _: Known) -> str | None:
-    """A catalogue, or the usual one."""
-    if text == USUAL:
-        return None
-    if not STEPS_PATTERN.fullmatch(text):
-        raise UnusableError(f"holds a catalogue that cannot be read: {shown(text)}")
-    return text
-
-
 def number(text: str, _: Known) -> int | None:
     """The number of a run, or none."""
     if text in (NEWEST, BEFORE):
@@ -116,10 +117,12 @@ def number(text: str, _: Known) -> int | None:
     return int(text)
 
 
-def event(text: str, _: Known) -> str:
-    """An event_id, or a word in its place."""
-    if not re.fullmatch(ID_PATTERN, text):
-        raise UnusableError(f"names an event that there is not: {shown(text)}")
+def shaped(fault: str, shape: str, without: str | None, text: str, _: Known) -> str | None:
+    """A value that is known by its shape alone, or the word for none."""
+    if text == without:
+        return None
+    if not re.fullmatch(shape, text):
+        raise UnusableError(f"{fault}: {shown(text)}")
     return text
 
 

@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 from app.cached.planning import Question
 from app.components.header import Frame
-from app.components.plan import augments, choices, costs, failures, limits, run_out
+from app.components.plan import augments, choices, costs, declared, failures, limits, run_out, scenarios
 
 SHEETS: dict[str, Callable[[Frame, Question], None]] = {
     "runout": run_out.draw,
     "failures": failures.draw,
+    "scenarios": scenarios.draw,
     "augments": augments.draw,
     "cost": costs.draw,
     "limits": limits.draw,
+    "declared": declared.draw,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -126,9 +126,16 @@ class Scenarios:
         listed = [{"name": s.name, "author": s.author, "updated": s.updated.isoformat(), "lake": s.lake, "run_id": s.run_id, "body": s.body} for s in held]
         return json.dumps({"format": FORMAT, "version": FORMAT_VERSION, "scenarios": listed}, indent=2, allow_nan=False)
 
-    def imported(self, text: str | bytes, *, lake: str, author: str = "") -> list[Scenario]:
-        """Keep the scenarios of an exported file as new ones of this lake: all of them, or, where one cannot be kept, none."""
-        return self._added("imported", [_fresh(one.get("name"), packed(one.get("body")), lake, author, one.get("run_id")) for one in _in_file(parsed(text))])
+    def imported(self, text: str | bytes, *, lake: str, author: str = "", check: Callable[[Body], object] | None = None) -> list[Scenario]:
+        """Keep the scenarios of an exported file as new ones of this lake: all of them, or, where one cannot be kept, none.
+
+        `check` reads each body first, and raises where the program that asks cannot.
+        """
+        rows = [_fresh(one.get("name"), packed(one.get("body")), lake, author, one.get("run_id")) for one in _in_file(parsed(text))]
+        for row in rows:
+            if check is not None:
+                check(json.loads(row["body"]))
+        return self._added("imported", rows)
 
     # Transactions ------------------------------------------------------------------------------------------------------
 

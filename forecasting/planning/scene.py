@@ -17,7 +17,7 @@ from forecasting.planning.demand import Demand, Diversity, Reals
 from forecasting.planning.failover import Failover
 from forecasting.planning.failure import CEILING
 from forecasting.planning.runout import group_run_outs, network_run_out, run_outs
-from forecasting.planning.single_failures import SingleFailures, single_failures
+from forecasting.planning.single_failures import single_failures
 
 # Single failures are played over half a year: beyond it a failure policy is a matter of the augment plan.
 FAILURE_WEEKS = 26
@@ -55,18 +55,17 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a scene comes to. cost_usd: what the cheapest single kind of step at each site costs within the months of the request; NaN without a catalogue."""
+    """What a scene comes to, small enough to keep many.
+
+    safe_until: when the network stops being N-1 safe. cost_usd: what the cheapest single kind of step at each site costs within the months of the request; NaN
+    without a catalogue.
+    """
 
     sites: list[RunOut]
     regions: list[RunOut]
     network: RunOut
-    failures: SingleFailures
+    safe_until: RunOut
     cost_usd: float
-
-    @property
-    def safe_until(self) -> RunOut:
-        """When the network stops being N-1 safe."""
-        return self.failures.safe_until()
 
     def all(self) -> dict[tuple[str, str], RunOut]:
         """Every answer by (level, key), and that of N-1 as ("n-1", "all")."""
@@ -83,7 +82,7 @@ def outcome(scene: Scene, request: Request | None = None) -> Outcome:
         run_outs(demand, scene.steps, scene.policy, refused=scene.refused, measured=scene.measured),
         group_run_outs(demand, scene.steps, scene.policy, groups, refused=scene.refused, diversity=scene.diversity),
         network_run_out(demand, scene.steps, scene.policy, refused=scene.refused, diversity=scene.diversity.get(GLOBAL_KEY, 1.0)),
-        failures,
+        failures.safe_until(),
         single_step_cost(scene, request or Request()),
     )
 
@@ -111,19 +110,20 @@ def single_step_cost(scene: Scene, request: Request) -> float:
 def compared(outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
     """Scenarios side by side, each difference against the first.
 
-    Columns: scenario, level, key, answer, p50, later_days (NaN where either has no median), and, on the row of the network, cost_usd and more_usd. N-1 is a
-    level of its own, "n-1".
+    Columns: scenario, level, key, answer, reason, p10, p50, p90, horizon, later_days (by the medians; NaN where either has none), and, on the row of the
+    network, cost_usd and more_usd. N-1 is a level of its own, "n-1".
     """
     first = next(iter(outcomes.values()))
     base = first.all()
     rows = [
         {
-            "scenario": name, "level": level, "key": key, "answer": one.answer, "p50": one.p50, "later_days": _later(base.get((level, key)), one),
+            "scenario": name, "level": level, "key": key, "answer": one.answer, "reason": one.reason, "p10": one.p10, "p50": one.p50, "p90": one.p90,
+            "horizon": one.horizon, "later_days": _later(base.get((level, key)), one),
             "cost_usd": found.cost_usd if level == "global" else np.nan, "more_usd": found.cost_usd - first.cost_usd if level == "global" else np.nan,
         }
         for name, found in outcomes.items() for (level, key), one in found.all().items()
     ]  # fmt: skip
-    return pd.DataFrame(rows).astype({"p50": "datetime64[us, UTC]", "later_days": float})
+    return pd.DataFrame(rows).astype(dict.fromkeys(("p10", "p50", "p90", "horizon"), "datetime64[us, UTC]") | {"later_days": float})
 
 
 def _later(before: RunOut | None, after: RunOut) -> float:

@@ -192,9 +192,12 @@ KINDS: dict[str, type[Any]] = {
 
 
 def applied(scene: Scene, changes: Sequence[Change]) -> Scene:
-    """The scene after the changes, one after another."""
+    """The scene after the changes, one after another. SettingError for one that cannot be applied."""
     for change in changes:
-        scene = change.apply(scene)
+        try:
+            scene = change.apply(scene)
+        except (OverflowError, pd.errors.OutOfBoundsDatetime, pd.errors.OutOfBoundsTimedelta) as error:
+            raise SettingError(f"{change!r} is out of reach ({error}).", remedy="give days, weeks and hours of this century") from error
     return scene
 
 

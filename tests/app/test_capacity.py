@@ -126,7 +126,7 @@ def test_a_what_if_is_added_in_the_page_and_taken_back(open_page: Opener, lake: 
     assert not page.exception
     assert json.loads(page.query_params["whatif"])[0]["percent"] == 60.0
     assert "Demand grows by 60 % a year more than forecast, everywhere" in words(page)
-    page.button("what-if-clear").click().run()
+    page.button("what-if-drop-0").click().run()
     assert page.query_params["whatif"] == "none"
     assert "Without the what-if" not in table(page)
 

@@ -114,6 +114,21 @@ def test_a_file_with_one_bad_scenario_brings_none(store: Store) -> None:
     assert scenarios.listed("/other") == []
 
 
+def test_a_file_is_checked_by_whoever_is_to_read_it_before_any_is_kept(store: Store) -> None:
+    scenarios = Scenarios(store)
+    text = scenarios.exported([created(store).id, created(store).id])
+    seen: list[Any] = []
+    scenarios.imported(text, lake="/seen", check=seen.append)
+    assert seen == [BODY, BODY]
+
+    def refuse(body: Any) -> None:
+        raise ScenarioError(f"{body['policy']} is not for us")
+
+    with pytest.raises(ScenarioError, match="is not for us"):
+        scenarios.imported(text, lake="/other", check=refuse)
+    assert scenarios.listed("/other") == []
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

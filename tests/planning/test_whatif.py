@@ -210,6 +210,12 @@ def test_a_change_that_cannot_be_is_refused(scene: Scene, change: Change, messag
         change.apply(scene)
 
 
+@pytest.mark.parametrize("change", [Event(1.0, "2027-03-06", 1e300), AugmentMoved("s002", 1e9)])
+def test_a_change_beyond_all_calendars_is_refused(scene: Scene, change: Change) -> None:
+    with pytest.raises(SettingError, match="is out of reach"):
+        applied(scene, [change])
+
+
 def test_a_site_that_nobody_can_replace_cannot_close(scene: Scene) -> None:
     alone = replace(scene, failover=nearby(scene.sites, scene.demand.keys, 0.0))
     with pytest.raises(SettingError, match="no site within reach takes over"):

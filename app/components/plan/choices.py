@@ -17,7 +17,10 @@ DIRECTIONS = {"egress": "Egress", "ingest": "Ingest"}
 STATISTICS = {"peak": "Peak of week", "p95": "Weekly P95"}
 IN_WORDS = {"peak": "peak of week", "p95": "weekly P95"}
 PLANNED = {"counted": "Planned augments count", "left-out": "Installed only"}
-SHEETS = {"runout": "What runs out", "failures": "Failures", "augments": "Augments", "cost": "Cost", "limits": "Safe limit"}
+SHEETS = {
+    "runout": "What runs out", "failures": "Failures", "scenarios": "Scenarios", "augments": "Augments", "cost": "Cost", "limits": "Safe limit",
+    "declared": "Declared",
+}  # fmt: skip
 LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 
 

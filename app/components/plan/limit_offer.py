@@ -11,7 +11,7 @@ from app.cached.planning import Question
 from app.charts.safe_limit import usable
 from app.components import states
 from app.components.header import Frame
-from app.components.plan import what_if
+from app.components.plan.what_if_words import words
 
 
 def draw(frame: Frame, asked: Question, level: str, key: str, name: str, answer: SafeUtilisation) -> None:
@@ -26,7 +26,7 @@ def draw(frame: Frame, asked: Question, level: str, key: str, name: str, answer:
             if not _may_be(share):
                 st.caption(f"The policy's limit is at least {theme.percent(state.LEAST_LIMIT)}.")
     if held := [one for one in planning.changes(asked.changes) if one["kind"] == "limit"]:
-        told = "; ".join(states.plain(what_if.words(one, frame)) for one in held)
+        told = "; ".join(states.plain(words(one, frame.catalogue)) for one in held)
         st.caption(f":material/alt_route: In the what-if: {told}. What runs out, failures and augments reckon with it.")
 
 

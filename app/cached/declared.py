@@ -1,0 +1,89 @@
+"""Capacity as it is declared: opened for an edit, checked, kept as a new version, taken back. Writes are seen by the pages at once.
+
+Every function raises HeadroomError where the lake cannot be read or written; those that write ConflictError where somebody else did first.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from app.cached import Pin, Scope, _answer, look_anew
+from data import capacity_edits
+from data.capacity_edits import KEY, VALUES, Draft, Opened, RowFault, faults_by_row
+from data.lake import Lake
+from data.validation import Fault
+
+__all__ = [
+    "KEY", "VALUES", "Draft", "Fault", "Opened", "Rebased", "RowFault", "commit", "draft", "faults_by_row", "history", "onto_newest", "opened", "restore",
+    "undoing", "writable",
+]  # fmt: skip
+
+
+class Rebased(NamedTuple):
+    """An edit made to the newest version: which that is, all rows as they become, and what others did to the steps that the edit changes too."""
+
+    base: int | None
+    rows: pd.DataFrame
+    met: pd.DataFrame
+
+
+def opened(pin: Pin, scope: Scope) -> Opened:
+    """The newest version and its rows."""
+    return capacity_edits.opened(Lake(pin.url), scope)
+
+
+def draft(pin: Pin, base: int | None, edited: pd.DataFrame, scope: Scope) -> Draft:
+    """What an edit of a version comes to: what it changes, what stands in its way, what is seldom meant."""
+    return capacity_edits.draft(Lake(pin.url), base, edited, scope)
+
+
+def onto_newest(pin: Pin, edit: Draft, scope: Scope) -> Rebased:
+    """An edit without faults, made to the newest version."""
+    lake = Lake(pin.url)
+    moved = capacity_edits.onto_newest(lake, edit, scope)
+    rows = moved.rows.to_pandas()
+    mine = rows if scope.sites is None else rows[rows["site_id"].isin(scope.sites)].reset_index(drop=True)
+    return Rebased(moved.base, mine, capacity_edits.met(lake, edit, moved.base))
+
+
+def commit(pin: Pin, edit: Draft, author: str, note: str) -> int:
+    """Keep an edit as a new version."""
+    try:
+        return capacity_edits.commit(Lake(pin.url), edit, author=author, note=note)
+    finally:
+        look_anew()
+
+
+def restore(pin: Pin, version: int, base: int | None, author: str, note: str) -> int:
+    """Make an earlier version the newest again, if `base` still is the newest."""
+    try:
+        return capacity_edits.restore(Lake(pin.url), version, base, author=author, note=note)
+    finally:
+        look_anew()
+
+
+def undoing(pin: Pin, version: int, base: int | None) -> pd.DataFrame:
+    """The difference that restoring a version would make to another."""
+    return _answer(_undoing, ("capacity", "sites"), pin, Scope(), version=version, base=base)
+
+
+def _undoing(pin: Pin, scope: Scope, version: int, base: int | None) -> pd.DataFrame:
+    return capacity_edits.undoing(Lake(pin.url), version, base).difference
+
+
+def history(pin: Pin) -> pd.DataFrame:
+    """Every version, newest first, with who, when and why, as capacity_edits.history."""
+    return _answer(_history, ("capacity",), pin, Scope())
+
+
+def _history(pin: Pin, scope: Scope) -> pd.DataFrame:
+    return capacity_edits.history(Lake(pin.url))
+
+
+def writable(pin: Pin) -> bool:
+    """Whether the lake can be written, as far as can be seen without trying: an object store says so only then."""
+    return "://" in pin.url or os.access(Path(pin.url), os.W_OK)

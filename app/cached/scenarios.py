@@ -1,0 +1,156 @@
+"""Named scenarios of the lake that is shown. Nothing is kept here but the open store: colleagues save meanwhile, so every look reads it anew.
+
+Every function raises HeadroomError where the store cannot be used; those that change something ConflictError where somebody else did first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from app.cached import Pin, Scope, latest_run
+from app.cached.planning import Outcome, Question, RunOut, cost, reckoned
+from data.contract import Direction
+from data.errors import HeadroomError, StoreError
+from data.store import Scenario, Scenarios, Store, open_store, store_url
+from data.store.body import Body
+from forecasting.planning.capacity import Policy
+from forecasting.planning.scene import compared
+from forecasting.planning.whatif import Limit, from_body, from_text, to_body, to_text
+
+__all__ = [
+    "Body", "Scenario", "Sides", "body_of", "create", "delete", "duplicate", "exported", "get", "imported", "listed", "question_of", "rename",
+    "restore", "save", "side_by_side",
+]  # fmt: skip
+
+
+# What a scenario holds ----------------------------------------------------------------------------------------------------
+
+
+def body_of(question: Question) -> Body:
+    """The changes and the policy of a question, as a scenario keeps them."""
+    return to_body(from_text(question.changes) if question.changes else [], Policy(question.statistic, question.limit, planned=question.planned))
+
+
+def question_of(body: Body, direction: Direction, least: float) -> Question:
+    """What a scenario asks. Limits of single sites, and one below `least`, which the page does not offer, come as its first changes."""
+    changes, policy = from_body(body)
+    limits = [Limit(share, site) for site, share in policy.limits.items()]
+    own = [Limit(policy.limit)] if policy.limit < least else []
+    every = [*own, *limits, *changes]
+    return Question(direction, policy.statistic, max(policy.limit, least), policy.planned, to_text(every) if every else "")
+
+
+class Sides(NamedTuple):
+    """Questions side by side: scene.compared of them, when each stops being N-1 safe, and why those that cannot be answered cannot."""
+
+    rows: pd.DataFrame
+    safe_until: dict[str, RunOut]
+    refused: dict[str, str]
+
+
+def side_by_side(pin: Pin, asked: Mapping[str, Question], scope: Scope) -> Sides | None:
+    """The answers to questions by name, the first of them the base; None where there are no futures of sites."""
+    found, refused = dict[str, Outcome](), dict[str, str]()
+    for name, question in asked.items():
+        try:
+            outcome = reckoned(pin, question, scope)
+        except HeadroomError as error:
+            refused[name] = str(error)
+            continue
+        if outcome is None:
+            return None
+        found[name] = replace(outcome, cost_usd=cost(pin, question, scope))
+    return Sides(compared(found), {name: one.safe_until for name, one in found.items()}, refused)
+
+
+# Reading ------------------------------------------------------------------------------------------------------------------
+
+
+def listed(pin: Pin, *, deleted: bool = False) -> list[Scenario]:
+    """The scenarios of this lake, newest change first; with `deleted`, those that can be restored instead."""
+    with _held(pin) as held:
+        return held.listed(pin.url, deleted=deleted)
+
+
+def get(pin: Pin, scenario_id: str) -> Scenario:
+    """One scenario, a deleted one too."""
+    with _held(pin) as held:
+        return held.get(scenario_id)
+
+
+def exported(pin: Pin, scenario_ids: Sequence[str]) -> bytes:
+    """Scenarios as a file."""
+    with _held(pin) as held:
+        return held.exported(scenario_ids).encode()
+
+
+# Writing ------------------------------------------------------------------------------------------------------------------
+
+
+def create(pin: Pin, name: str, body: Body, author: str) -> Scenario:
+    """Keep a new scenario, made on the newest run."""
+    with _held(pin) as held:
+        return held.create(name, body, lake=pin.url, author=author, run_id=_run(pin))
+
+
+def save(pin: Pin, scenario_id: str, revision: int, body: Body, author: str) -> Scenario:
+    """Replace what the scenario holds, if it still is at this revision."""
+    with _held(pin) as held:
+        return held.save(scenario_id, revision, body, author=author, run_id=_run(pin))
+
+
+def rename(pin: Pin, scenario_id: str, revision: int, name: str, author: str) -> Scenario:
+    """Give another name, if it still is at this revision."""
+    with _held(pin) as held:
+        return held.rename(scenario_id, revision, name, author=author)
+
+
+def duplicate(pin: Pin, scenario_id: str, author: str) -> Scenario:
+    """A copy under a name of its own."""
+    with _held(pin) as held:
+        return held.duplicate(scenario_id, author=author)
+
+
+def delete(pin: Pin, scenario_id: str, author: str) -> Scenario:
+    """Take out of the list; it can be restored."""
+    with _held(pin) as held:
+        return held.delete(scenario_id, author=author)
+
+
+def restore(pin: Pin, scenario_id: str, author: str) -> Scenario:
+    """Put back into the list."""
+    with _held(pin) as held:
+        return held.restore(scenario_id, author=author)
+
+
+def imported(pin: Pin, file: bytes, author: str) -> list[Scenario]:
+    """Keep the scenarios of an exported file: all of them, or none where one cannot be read."""
+    with _held(pin) as held:
+        return held.imported(file, lake=pin.url, author=author, check=from_body)
+
+
+def _run(pin: Pin) -> str | None:
+    run = latest_run(pin)
+    return None if run is None else run.run_id
+
+
+@contextmanager
+def _held(pin: Pin) -> Iterator[Scenarios]:
+    """The scenarios in the store of a lake; one that has failed is opened anew the next time, as its file may have been replaced."""
+    url = store_url(pin.url)
+    try:
+        yield Scenarios(_store(url))
+    except StoreError:
+        _store.clear(url)
+        raise
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, on_release=Store.close)
+def _store(url: str) -> Store:
+    return open_store(url)

@@ -1,0 +1,216 @@
+"""The kept scenarios as a table, and what can be done with one: open, rename, duplicate, delete and take back, export, import."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.column_config import NumberColumn, TextColumn
+
+from app import state, theme
+from app.cached import Direction, HeadroomError, planning, scenarios
+from app.cached.scenarios import Body, Scenario
+from app.components import export, states, writing
+from app.components.author import author
+from app.components.header import Frame
+from app.components.plan.what_if_words import sentence
+from app.components.site_table import HEADER_PX, ROW_PX
+
+PLACE = "scenarios"
+MOST_PX, FILE_MB = 320, 16
+_CHOSEN, _ROW, _GONE, _FILES = "scenario-chosen", "scenarios.row", "scenarios.gone", "scenarios.files"
+STATISTICS = {"peak": "peak of week", "p95": "weekly P95"}
+
+
+def opened() -> tuple[str, int] | None:
+    """The scenario that the page was opened from, at the revision that was seen."""
+    scenario_id, _, revision = (state.current().scenario or "").partition(".")
+    return (scenario_id, int(revision)) if revision else None
+
+
+def draw(frame: Frame, held: list[Scenario]) -> None:
+    """The table, the actions, and files."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("##### Kept scenarios")
+        with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
+            _import(frame)
+            _deleted(frame)
+            if held:
+                export.csv_button(lambda: table(frame, held), "scenarios", key="scenarios-csv")
+                _file("Export all", frame, [one.id for one in held], "scenarios", key="scenarios-all")
+    _undo(frame)
+    if not held:
+        states.nothing("No scenario is kept yet", "Change something under What if above, give it a name, and save it.", icon="bookmarks")
+        return
+    rows = table(frame, held)
+    event = st.dataframe(
+        rows, column_config=COLUMNS, hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        on_select="rerun", selection_mode="single-row", key="scenarios-table", alt=f"{len(rows)} kept scenarios, newest change first",
+    )  # fmt: skip
+    _actions(frame, held, [int(row) for row in event.selection["rows"]])
+
+
+# In words ----------------------------------------------------------------------------------------------------------------
+
+
+def table(frame: Frame, held: list[Scenario]) -> pd.DataFrame:
+    """Name, Changes, Policy, Author, Changed, By, Revision."""
+    return pd.DataFrame({
+        "Name": [one.name for one in held],
+        "Changes": [described(one.body, frame) for one in held],
+        "Policy": [policy_words(one.body) for one in held],
+        "Author": [one.author or "-" for one in held],
+        "Changed": [when(one, frame) for one in held],
+        "By": [one.updated_by or "-" for one in held],
+        "Revision": [one.revision for one in held],
+    })  # fmt: skip
+
+
+COLUMNS = {
+    "Name": TextColumn(width=220, pinned=True),
+    "Changes": TextColumn(width=430),
+    "Policy": TextColumn(width=210),
+    "Author": TextColumn(width=120),
+    "Changed": TextColumn(width=140, help="In the zone of the times"),
+    "By": TextColumn(width=120, help="Who changed it last"),
+    "Revision": NumberColumn(width=70),
+}
+
+
+def when(one: Scenario, frame: Frame) -> str:
+    """When it was changed last, in the zone of the times."""
+    return theme.stamp(pd.Timestamp(one.updated), frame.zone)
+
+
+def described(body: Body, frame: Frame) -> str:
+    """What changes, by the names of the catalogue; why not, where it cannot be read."""
+    try:
+        return sentence(planning.changes(_question(body).changes), frame.catalogue)
+    except HeadroomError as error:
+        return f"cannot be read: {error.problem}"
+
+
+def policy_words(body: Body) -> str:
+    """The policy of a scenario in words."""
+    try:
+        asked = _question(body)
+    except HeadroomError:
+        return "-"
+    return f"{100 * asked.limit:g} %, {STATISTICS[asked.statistic]}, {'with' if asked.planned else 'without'} planned"
+
+
+def _question(body: Body) -> planning.Question:
+    direction: Direction = "ingest" if state.current().direction == "ingest" else "egress"
+    return scenarios.question_of(body, direction, state.LEAST_LIMIT)
+
+
+# What can be done --------------------------------------------------------------------------------------------------------
+
+
+def _actions(frame: Frame, held: list[Scenario], selected: list[int]) -> None:
+    """The scenario that is meant, chosen in the table or here, and the buttons for it."""
+    known = {one.id: one for one in held}
+    if selected != st.session_state.get(_ROW) and selected and selected[0] < len(held):
+        st.session_state[_CHOSEN] = held[selected[0]].id
+    st.session_state[_ROW] = selected
+    if st.session_state.get(_CHOSEN) not in known:
+        st.session_state[_CHOSEN] = (opened() or ("", 0))[0] if (opened() or ("", 0))[0] in known else held[0].id
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="scenario-actions"):
+        one = known[st.selectbox("Scenario", list(known), format_func=lambda key: known[key].name if key in known else key, key=_CHOSEN, width=300)]
+        st.button("Open", key="scenario-open", icon=":material/folder_open:", on_click=take, args=(frame, one))
+        with st.popover("Rename", icon=":material/edit:"), st.form(f"scenario-rename-{one.id}-{one.revision}", border=False):
+            key = f"scenario-new-name-{one.id}-{one.revision}"
+            st.text_input("New name", one.name, key=key, max_chars=200)
+            st.form_submit_button("Rename it", on_click=_rename, args=(frame, one, key))
+        st.button("Duplicate", key="scenario-copy", icon=":material/content_copy:", on_click=_duplicate, args=(frame, one))
+        st.button("Delete", key="scenario-delete", icon=":material/delete:", on_click=_delete, args=(frame, one))
+        _file("Export", frame, [one.id], one.name, key="scenario-export")
+
+
+def take(frame: Frame, one: Scenario) -> None:
+    """Put a scenario's changes and policy into the page, as a callback does."""
+    writing.carry_out(PLACE, lambda: _into_page(one), lambda name: f"Opened {name}")
+
+
+def _into_page(one: Scenario) -> str:
+    asked = _question(one.body)
+    if len(asked.changes) > state.WHATIF_LETTERS:
+        problem = f"The changes of {one.name} take {len(asked.changes):,} letters, and an address holds {state.WHATIF_LETTERS:,}."
+        raise HeadroomError(problem, cause="many changes in one scenario", remedy="compare it below, which needs no address, or split it in two")
+    limit = min(asked.limit, state.MOST_LIMIT)
+    planned = "counted" if asked.planned else "left-out"
+    state.update(whatif=asked.changes or None, statistic=asked.statistic, limit=limit, planned=planned, scenario=f"{one.id}.{one.revision}")
+    return one.name
+
+
+def _rename(frame: Frame, one: Scenario, key: str) -> None:
+    name = st.session_state[key]
+    done = writing.carry_out(PLACE, lambda: scenarios.rename(frame.pin, one.id, one.revision, name, author()), lambda now: f"Renamed to {now.name}")
+    if done is not None and opened() == (one.id, one.revision):
+        state.update(scenario=f"{done.id}.{done.revision}")
+
+
+def _duplicate(frame: Frame, one: Scenario) -> None:
+    done = writing.carry_out(PLACE, lambda: scenarios.duplicate(frame.pin, one.id, author()), lambda now: f"Duplicated as {now.name}")
+    if done is not None:
+        st.session_state[_CHOSEN] = done.id
+
+
+def _delete(frame: Frame, one: Scenario) -> None:
+    done = writing.carry_out(PLACE, lambda: scenarios.delete(frame.pin, one.id, author()), lambda now: f"Deleted {now.name}")
+    if done is not None:
+        st.session_state[_GONE] = (done.id, done.name)
+
+
+def _undo(frame: Frame) -> None:
+    """The last deletion of this session can be taken back at once."""
+    gone = st.session_state.get(_GONE)
+    if gone is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f":material/delete: Deleted {states.plain(gone[1])}", width="content")
+            st.button("Undo", key="scenario-undo", type="tertiary", icon=":material/undo:", on_click=_restore, args=(frame, gone[0]))
+
+
+def _deleted(frame: Frame) -> None:
+    """Every deleted scenario, to be put back."""
+    gone = {one.id: one for one in scenarios.listed(frame.pin, deleted=True)}
+    if not gone:
+        return
+    with st.popover(f"Deleted: {len(gone)}", type="tertiary"):
+        chosen = st.selectbox("Deleted scenario", list(gone), format_func=lambda key: gone[key].name if key in gone else key, key="scenario-gone")
+        st.caption(states.plain(f"Deleted by {gone[chosen].updated_by or 'somebody'}, {when(gone[chosen], frame)}"))
+        st.button("Put it back", key="scenario-restore", icon=":material/undo:", on_click=_restore, args=(frame, chosen))
+
+
+def _restore(frame: Frame, scenario_id: str) -> None:
+    done = writing.carry_out(PLACE, lambda: scenarios.restore(frame.pin, scenario_id, author()), lambda now: f"Put {now.name} back")
+    if done is not None:
+        st.session_state[_CHOSEN] = done.id
+    st.session_state.pop(_GONE, None)
+
+
+# Files -------------------------------------------------------------------------------------------------------------------
+
+
+def _file(label: str, frame: Frame, chosen: list[str], name: str, *, key: str) -> None:
+    """A button that saves scenarios as a file, which is made when it is asked for."""
+
+    def content() -> bytes:
+        return scenarios.exported(frame.pin, chosen)
+
+    st.download_button(label, content, f"{export.file_name(name)}.json", "application/json", key=key, on_click="ignore", type="tertiary")
+
+
+def _import(frame: Frame) -> None:
+    """A file of exported scenarios, taken in whole or not at all."""
+    key = f"scenario-file-{st.session_state.get(_FILES, 0)}"
+    with st.popover("Import", type="tertiary"):
+        st.file_uploader("Exported scenarios", type=["json"], key=key, max_upload_size=FILE_MB)
+        st.button("Take them in", key="scenario-import", disabled=st.session_state.get(key) is None, on_click=_take_in, args=(frame, key))
+
+
+def _take_in(frame: Frame, key: str) -> None:
+    content = st.session_state[key].getvalue()
+    done = writing.carry_out(PLACE, lambda: scenarios.imported(frame.pin, content, author()), lambda made: f"Took in {len(made)} scenarios")
+    if done:
+        st.session_state[_CHOSEN] = done[0].id
+        st.session_state[_FILES] = st.session_state.get(_FILES, 0) + 1
