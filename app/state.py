@@ -7,23 +7,26 @@ note says so.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
+from app import plan_links
+from app.plan_links import Known, UnusableError, shown
 from data.schema import DEMAND_METRICS, ID_PATTERN, TABLES
 
 # In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
 # before it, or the place that runs out first.
-ALL, NOW, NONE, NEWEST, BEFORE, WORST = "all", "now", "none", "newest", "before", "worst"
+ALL, NONE, NEWEST, WORST = plan_links.ALL, plan_links.NONE, plan_links.NEWEST, plan_links.WORST
+NOW, BEFORE = "now", "before"
+WHATIF_LETTERS = plan_links.WHATIF_LETTERS
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -40,7 +43,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures"),
+    "sheet": ("runout", "failures", "scorecard"),
+    "quantile": ("p50", "p90"),
+    "weights": ("nearby", "declared"),
     "metric": DEMAND_METRICS,
     "part": ("verdict", "backtests", "components", "runs"),
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
@@ -48,10 +53,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "history": ("28", "56", "90", "180", "365", "all"),
     "prior": ("0.001", "0.01", "0.05", "0.1", "0.5"),
 }
-# The share of capacity that may be used: from half of it to all.
-LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
-# A longer what-if does not fit into the addresses that every browser and mail program passes on.
-WHATIF_LETTERS = 2000
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
 # The page that opens first; it lives at the root.
@@ -60,10 +61,11 @@ HOME = "overview"
 CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
-    "capacity": ("region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif"),
+    "capacity": ("region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif",
+                 "fails", "quantile", "weights", "week", "plan"),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
-}
+}  # fmt: skip
 # Digits that the number of a run may have; Python would read the longest of numbers.
 RUN_DIGITS = 9
 _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
@@ -73,6 +75,9 @@ _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 class State:
     """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no bound; as an origin or a run, the newest
     (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
+
+    `fails` is what fails (site:KEY, region:KEY, partner:NAME, path:FROM>TO; None: what is worst), `week` the week that is played (None: the first), `plan` a
+    saved plan (None: the newest).
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
     app.cached.planning reads them (None: none).
@@ -103,6 +108,11 @@ class State:
     planned: str = "counted"
     focus: str | None = None
     whatif: str | None = None
+    fails: str | None = None
+    quantile: str = "p90"
+    weights: str = "nearby"
+    week: datetime | None = None
+    plan: str | None = None
     metric: str = "egress_gbps"
     part: str = "verdict"
     score: str = "mase"
@@ -114,17 +124,6 @@ class State:
     run: int | None = None
     against: int | None = None
     notes: tuple[str, ...] = ()
-
-
-class Known(NamedTuple):
-    """What a link may name: the region of each site, and the partners."""
-
-    region_of: Mapping[str, str]
-    partners: Collection[str]
-
-
-class UnusableError(ValueError):
-    """A value of a link cannot be used; the message goes on from "The link"."""
 
 
 # Reading and writing ----------------------------------------------------------------------------------------------------
@@ -266,14 +265,14 @@ def _named(kind: str, names: Callable[[Known], Collection[str]], text: str, worl
     if text == ALL:
         return None
     if text not in names(world):
-        raise UnusableError(f"names a {kind} that this lake does not have: {_shown(text)}")
+        raise UnusableError(f"names a {kind} that this lake does not have: {shown(text)}")
     return text
 
 
 def _choice(name: str, text: str, _: Known) -> str:
     if text not in CHOICES[name]:
         few = len(CHOICES[name]) <= LISTED
-        raise UnusableError(f"asks for {name} {_shown(text)}" + (f"; it is one of {', '.join(CHOICES[name])}" if few else ", which is none"))
+        raise UnusableError(f"asks for {name} {shown(text)}" + (f"; it is one of {', '.join(CHOICES[name])}" if few else ", which is none"))
     return text
 
 
@@ -290,73 +289,30 @@ def _moment(text: str, _: Known) -> datetime | None:
         moment = datetime.fromisoformat(text)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise UnusableError(f"has a time that cannot be read: {_shown(text)}; write it like 2026-11-20T09:25") from None
+        raise UnusableError(f"has a time that cannot be read: {shown(text)}; write it like 2026-11-20T09:25") from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise UnusableError(f"has a time out of reach: {_shown(text)}")
+        raise UnusableError(f"has a time out of reach: {shown(text)}")
     return moment
-
-
-def _limit(text: str, _: Known) -> float:
-    """A share of capacity."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = float("nan")
-    if not LEAST_LIMIT <= share <= MOST_LIMIT:
-        raise UnusableError(f"asks for the limit {_shown(text)}; it is a share of capacity from {LEAST_LIMIT:g} to {MOST_LIMIT:g}")
-    return share
-
-
-def _focus(text: str, world: Known) -> str | None:
-    """A place by level and key."""
-    if text == WORST:
-        return None
-    level, _, key = text.partition(":")
-    places = {"site": set(world.region_of), "region": set(world.region_of.values()), "global": {ALL}}
-    if key not in places.get(level, set()):
-        raise UnusableError(f"looks at a place that this lake does not have: {_shown(text)}")
-    return text
-
-
-def _whatif(text: str, _: Known) -> str | None:
-    """A JSON list of changes; what each says is read where it is applied."""
-    if text in ("", NONE):
-        return None
-    if len(text) > WHATIF_LETTERS:
-        raise UnusableError(f"holds a what-if of {len(text):,} letters; at most {WHATIF_LETTERS:,} are read")
-    try:
-        held = json.loads(text)
-    except (ValueError, RecursionError):
-        held = None
-    if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
-        raise UnusableError(f"holds a what-if that cannot be read: {_shown(text)}")
-    return text
 
 
 def _number(text: str, _: Known) -> int | None:
     if text in (NEWEST, BEFORE):
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= RUN_DIGITS and int(text)):
-        raise UnusableError(f"names a run that there is not: {_shown(text)}")
+        raise UnusableError(f"names a run that there is not: {shown(text)}")
     return int(text)
 
 
 def _event(text: str, _: Known) -> str:
     if not re.fullmatch(ID_PATTERN, text):
-        raise UnusableError(f"names an event that there is not: {_shown(text)}")
+        raise UnusableError(f"names an event that there is not: {shown(text)}")
     return text
-
-
-def _shown(text: str) -> str:
-    """Foreign text as it may stand in Markdown: short, ASCII, in a code span that it cannot leave."""
-    plain = ascii(text[:40])[1:-1].replace("`", "'")
-    return f"`{plain}`" + ("..." if len(text) > 40 else "")
 
 
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
-    **dict.fromkeys(("start", "end", "at", "origin"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, "whatif": NONE,
+    **dict.fromkeys(("start", "end", "at", "origin", "week"), NOW),
+    "run": NEWEST, "against": BEFORE, "focus": WORST, "fails": WORST, "whatif": NONE, "plan": NEWEST,
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "site": partial(_named, "site", lambda world: world.region_of.keys()),
@@ -365,11 +321,14 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
     **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
     **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "sheet", "direction", "statistic", "planned")},
+    **{name: partial(_choice, name) for name in ("quantile", "weights")},
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
-    **dict.fromkeys(("start", "end", "at", "origin"), _moment),
+    **dict.fromkeys(("start", "end", "at", "origin", "week"), _moment),
     **dict.fromkeys(("run", "against"), _number),
     "without": _event,
-    "limit": _limit,
-    "focus": _focus,
-    "whatif": _whatif,
+    "limit": plan_links.limit,
+    "focus": plan_links.focus,
+    "fails": plan_links.failing,
+    "plan": plan_links.plan,
+    "whatif": plan_links.whatif,
 }

@@ -225,8 +225,11 @@ def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
 
 def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
     scene = _scene(pin, scope, question)
-    if scene is None:
-        return None
+    return None if scene is None else failures_of(scene)
+
+
+def failures_of(scene: Scene) -> Failures:
+    """Every single failure of a scene."""
     near = scene.demand.until(FAILURE_WEEKS)
     capacity = by_week(scene.steps, near.keys, near.direction, near.weeks, planned=scene.policy.planned)
     found = single_failures(near, capacity, scene.policy.shares(near.keys), scene.failover, ceiling=scene.ceiling)

@@ -30,7 +30,7 @@ PICKED = ("sites", "states")
 
 def network_map(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
     """`sites`: a frame of sites_now in `scope`. Switches and the slider draw the map alone anew, not the page."""
-    st.fragment(_panel, run_every=player.interval())(frame, scope, sites)
+    st.fragment(_panel, run_every=player.CLOCK.interval())(frame, scope, sites)
 
 
 def _panel(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
@@ -40,7 +40,7 @@ def _panel(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
     with picture:
         chosen = _picture(frame, scope, sites, hours)
     if chosen:
-        player.stop()
+        player.CLOCK.stop()
         state.open_page("region", site=chosen)
 
 
