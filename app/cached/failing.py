@@ -14,12 +14,12 @@ from app.cached.planning import TABLES, Failures, Question, _scene, failures_of
 from data.queries.rerouting import ViewersPerGbps
 from data.queries.rerouting import ingest_paths as _ingest_paths
 from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
-from forecasting.planning.demand import Demand, Reals
-from forecasting.planning.failover import ROUND_TRIP_MS, Failover, declared
+from forecasting.planning.demand import Demand
+from forecasting.planning.failover import ROUND_TRIP_MS, Failover, declared, reach_km
 from forecasting.planning.failure import NOTHING_GBPS, Failure, Relocation, group_failure, path_failure, played, site_failure
 from forecasting.planning.scene import FAILURE_WEEKS, Scene
 
-__all__ = ["ROUND_TRIP_MS", "Declared", "Fails", "Played", "Refused", "ViewersPerGbps", "ingest_paths", "play", "single"]
+__all__ = ["ROUND_TRIP_MS", "Declared", "Fails", "Played", "Refused", "ViewersPerGbps", "ingest_paths", "play", "reach_km", "single"]
 
 Kind = Literal["site", "region", "partner", "path"]
 FLOWS = (*MEASURED, "flows_1h")
@@ -45,7 +45,7 @@ class Played(NamedTuple):
 
     share: by failed site, the part of its demand that must go elsewhere. weeks: week, displaced_gbps, moved_gbps, shed_gbps, shed_viewers (NaN where no ratio
     is known) and passed (names of sites above their limit that were not before). sites: week, site_id, before_gbps, load_gbps, taken_gbps, shed_gbps,
-    capacity_gbps, before, after (shares of capacity, NaN without one) and passed. moves: week, source, target, gbps. left_out: sites that fail with the
+    capacity_gbps, before, after (shares of capacity, NaN without one), limit and passed. moves: week, source, target, gbps. left_out: sites that fail with the
     others but whose demand is not known.
     """
 
@@ -99,7 +99,14 @@ def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: fl
     capacity, limits = scene.capacity(near), scene.policy.shares(near.keys)
     found = played(failure, _failover(scene, table), near, capacity, limits, quantile, scene.ceiling)
     viewers = _answer(_viewers_per_gbps, MEASURED, pin, scope) if question.direction == "egress" else None
-    sites = pd.concat([_sites(one, near, capacity, at, near.typical(quantile)[:, at]) for at, one in enumerate(found)], ignore_index=True)
+    before = near.typical(quantile)
+    sites = pd.concat(
+        [
+            _sites(one, near.weeks[at], near.keys, pd.DataFrame({"before_gbps": before[:, at], "capacity_gbps": capacity[:, at], "limit": limits}))
+            for at, one in enumerate(found)
+        ],
+        ignore_index=True,
+    )
     moves = pd.concat([_moves(one, near, at) for at, one in enumerate(found)], ignore_index=True)
     return Played(dict(failure.displaced), _weeks(found, near, viewers), sites, moves, _left_out(catalogue(pin, scope), fails, near), viewers)
 
@@ -129,14 +136,18 @@ def _left_out(sites: pd.DataFrame, fails: Fails, demand: Demand) -> tuple[str, .
     return tuple(sorted(set(members) - set(demand.keys)))
 
 
-def _sites(found: Relocation, demand: Demand, capacity: Reals, at: int, before: Reals) -> pd.DataFrame:
-    shed = dict(zip(found.failed, found.shed, strict=True))
-    room = np.where(capacity[:, at] > 0.0, capacity[:, at], np.nan)
-    return pd.DataFrame({
-        "week": demand.weeks[at], "site_id": list(demand.keys), "before_gbps": before, "load_gbps": found.load, "taken_gbps": found.moved.sum(axis=0),
-        "shed_gbps": [shed.get(key, 0.0) for key in demand.keys], "capacity_gbps": capacity[:, at], "before": before / room, "after": found.load / room,
-        "passed": [key in found.passed for key in demand.keys],
-    })  # fmt: skip
+def _sites(found: Relocation, week: pd.Timestamp, keys: tuple[str, ...], held: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one week; `held`: before_gbps, capacity_gbps and limit by key."""
+    shed, room = dict(zip(found.failed, found.shed, strict=True)), held["capacity_gbps"].where(held["capacity_gbps"] > 0.0)
+    return held.assign(
+        week=week, site_id=list(keys), load_gbps=found.load, taken_gbps=found.moved.sum(axis=0), shed_gbps=[_some(shed.get(key, 0.0)) for key in keys],
+        before=held["before_gbps"] / room, after=found.load / room, passed=[key in found.passed for key in keys],
+    )  # fmt: skip
+
+
+def _some(gbps: float) -> float:
+    """What lies within the solver's tolerance is nothing."""
+    return float(gbps) if gbps > NOTHING_GBPS else 0.0
 
 
 def _moves(found: Relocation, demand: Demand, at: int) -> pd.DataFrame:
@@ -146,9 +157,8 @@ def _moves(found: Relocation, demand: Demand, at: int) -> pd.DataFrame:
 
 
 def _weeks(found: list[Relocation], demand: Demand, viewers: ViewersPerGbps | None) -> pd.DataFrame:
-    moved, shed = np.array([one.moved.sum() for one in found]), np.array([one.shed.sum() for one in found])
-    shed = np.where(shed > NOTHING_GBPS, shed, 0.0)
-    unserved = [one.shed_viewers(viewers.ratio) if viewers else np.nan for one in found]
+    moved, shed = np.array([one.moved.sum() for one in found]), np.array([_some(one.shed.sum()) for one in found])
+    unserved = [(one.shed_viewers(viewers.ratio) if lost else 0.0) if viewers else np.nan for one, lost in zip(found, shed, strict=True)]
     return pd.DataFrame({
         "week": demand.weeks, "displaced_gbps": moved + shed, "moved_gbps": moved, "shed_gbps": shed, "shed_viewers": unserved,
         "passed": [one.passed for one in found],
