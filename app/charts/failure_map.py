@@ -18,8 +18,8 @@ from app.charts.network_map import TOOLTIP, Deck, tooltip_style
 from app.theme import Scheme
 
 CROSS = "\u2715"
-# A failed site is never overlooked, however little it carries.
-LEAST_CROSS_PX = 9.0
+# A failed site is never overlooked, however little it carries, and never hides its neighbours, however much.
+LEAST_CROSS_PX, LARGEST_CROSS_PX = 8.0, 13.0
 # What takes part in nothing is context.
 ASIDE_ALPHA = 90
 THICKEST_PX, THINNEST_PX, ARC_ALPHA = 7.0, 0.8, 170
@@ -93,7 +93,7 @@ def _layers(drawn: FailureMap) -> Iterator[pdk.Layer]:
         get_position="p", get_size=f"r * {map_layers.CELL_PX / map_layers.CIRCLE_PX}", size_units=String("pixels"), get_color="c", pickable=True,
         billboard=True,
     )  # fmt: skip
-    named = crosses + [row for row in circles if "h" in row]
+    named = crosses + [row for row, site in zip(circles, records(standing), strict=True) if site["passed"] or site["share"] > 0.0]
     yield map_layers.labels(map_labels.labels(named, drawn.camera, drawn.canvas), drawn.scheme, "flat")
 
 
@@ -142,9 +142,9 @@ def _standing(site: Site, drawn: FailureMap) -> Row:
 
 
 def _down(site: Site, drawn: FailureMap) -> Row:
-    """A site that is down, as a cross of the size that its demand had."""
+    """A site that is down, as a cross about the size that its demand had."""
     colour = theme.PALETTES[drawn.scheme].words["capacity"]
-    radius = max(LEAST_CROSS_PX, drawn.scale.radius(float(site["before_gbps"])))
+    radius = min(LARGEST_CROSS_PX, max(LEAST_CROSS_PX, drawn.scale.radius(float(site["before_gbps"]))))
     return {
         "id": site["site_id"], "n": said(site["name"]), "t": words(site), "p": place(site), "r": radius, "c": [*theme.rgb(colour), OPAQUE],
         "k": "cross",

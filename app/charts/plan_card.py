@@ -19,7 +19,7 @@ from app.theme import PALETTES, Palette, Scheme, hue
 ORDER = {"earlier": 0, "later": 1, "inside": 2, "open": 3, "refused": 4}
 VERDICTS = {
     "earlier": (theme.ACT, "ran out before it"),
-    "later": (theme.WATCH, "ran out after it, or not yet"),
+    "later": (theme.WATCH, "ran out after it"),
     "inside": (theme.OK, "as expected"),
     "open": (theme.UNKNOWN, "not yet known"),
     "refused": (theme.UNKNOWN, "nothing was expected"),
@@ -40,12 +40,19 @@ def outcome_rows(outcomes: pd.DataFrame, names: Mapping[str, str], now: pd.Times
         "Place": [names.get(row["key"], row["key"]) for row in told],
         "Expected": [expected_words(row, now) for row in told],
         "Came": [came_words(row, now) for row in told],
-        "Verdict": [f"{VERDICTS[row['verdict']][0].glyph} {VERDICTS[row['verdict']][1]}" for row in told],
+        "Verdict": [verdict_words(row) for row in told],
         "Later by": order["late_days"].to_numpy(float),
         "Too early by": order["early_days"].to_numpy(float),
         "Idle so far": order["idle_days"].to_numpy(float),
         "Idle cost": order["idle_usd"].to_numpy(float),
     })  # fmt: skip
+
+
+def verdict_words(row: Mapping[Any, Any]) -> str:
+    """A shape and a word."""
+    state, words = VERDICTS[row["verdict"]]
+    passed = row["verdict"] == "later" and theme.missing(row["ran_out"])
+    return f"{state.glyph} {'not yet, its dates are over' if passed else words}"
 
 
 def expected_words(row: Mapping[Any, Any], now: pd.Timestamp) -> str:

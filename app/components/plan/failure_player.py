@@ -106,7 +106,7 @@ def _numbers(frame: Frame, found: Played, at: int, question: Question) -> None:
         tile(
             "Must go elsewhere",
             theme.gbps(week["displaced_gbps"]),
-            f"{IN_WORDS[question.statistic]} of {question.direction}",
+            f"{question.direction}, {IN_WORDS[question.statistic]}",
             found.weeks["displaced_gbps"].to_list(),
         )
         viewers = f"about {theme.count(_round(week['shed_viewers']))} viewers not served" if shed > 0 and pd.notna(week["shed_viewers"]) else None
@@ -133,6 +133,8 @@ def assumptions(frame: Frame, found: Played, fails: Fails, table: Declared | Non
     if found.viewers is not None:
         first, last = theme.day(found.viewers.since, year=False), theme.day(found.viewers.until)
         said.append(f"Viewers are an estimate: egress per viewer of the site, its region or the network, as measured {first} to {last}.")
+    if len(found.share) > 1 and found.weeks["shed_gbps"].sum() > 0.0:
+        said.append("Where several sites fail, what they shed together is as little as can be; how it divides among them is one of several equal ways.")
     if found.left_out:
         names = site_names(frame.catalogue, None)
         said.append(f"Not counted, for want of futures: {listed([names.get(key, key) for key in found.left_out])}.")

@@ -76,7 +76,7 @@ def browsed(card: Card, frame: Frame) -> dict[str, str]:
         "Policy": policy_words(card.note.policy),
         "Weeks over": f"{card.weeks}",
         "Intervals that held": held_words(counts),
-        "Peaks under P90": under(card.hits),
+        "Weeks under P90": under(card.hits),
     }
 
 
@@ -154,18 +154,21 @@ def _numbers(rows: pd.DataFrame, hits: pd.DataFrame, weeks: int) -> None:
     off = middle(rows["late_days"].dropna().to_list())
     with st.container(horizontal=True, gap="small", key="card-numbers"):
         tile("Run-out within its interval", held_words(counts), f"{counts['open']} not yet known")
-        tile(
-            "Median error",
-            "not known yet" if pd.isna(off) else f"{abs(off):.0f} days {'late' if off >= 0 else 'early'}",
-            "when it came, against the median expected",
-        )
+        tile("Median error", "not known yet" if pd.isna(off) else days_off(off), "against the median date")
         tile("Orders in service too late", f"{(early < 0).sum()} of {len(early)}", _typical(-early[early < 0]))
-        tile("Too early", f"{(early > 0).sum()} of {len(early)}", _typical(early[early > 0]) if not rows["idle_usd"].sum() > 0 else _idle(rows))
+        tile(
+            "Orders in service too early", f"{(early > 0).sum()} of {len(early)}", _typical(early[early > 0]) if not rows["idle_usd"].sum() > 0 else _idle(rows)
+        )
         tile("Weekly values under P90", under(hits), f"90 % nominal, {weeks} weeks are over")
 
 
+def days_off(days: float) -> str:
+    """'12 days sooner', '3 days later', '0 days'."""
+    return f"{abs(days):.0f} days" + ("" if round(days) == 0 else " later" if days > 0 else " sooner")
+
+
 def _typical(days: pd.Series) -> str:
-    return f"by {days.median():.0f} days in the middle" if len(days) else "none known"
+    return f"by {days.median():.0f} days, median" if len(days) else "none known"
 
 
 def _idle(rows: pd.DataFrame) -> str:
