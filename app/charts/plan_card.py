@@ -24,16 +24,18 @@ VERDICTS = {
     "open": (theme.UNKNOWN, "not yet known"),
     "refused": (theme.UNKNOWN, "nothing was expected"),
 }
-CARD_UNITS = {"Later by": "days", "Too early by": "days", "Idle so far": "days", "Idle cost": "USD"}
+CARD_UNITS = {"Later by": "days", "Too early by": "days", "Idle so far": "days", "Idle cost": "USD", "Weeks against P50": "%"}
 SYMBOLS = {0.1: "triangle-down", 0.5: "circle", 0.9: "triangle-up"}
 PLOT_PX, LEFT, RIGHT = 230, 54, 60
 TICKS = 10
 
 
-def outcome_rows(outcomes: pd.DataFrame, names: Mapping[str, str], now: pd.Timestamp) -> pd.DataFrame:
-    """Place, Expected, Came, Verdict, Later by (days against the median), Too early by (days, negative: too late), Idle so far (days), Idle cost (USD): misses
-    first, then the farthest off. outcomes: as forecasting.planning.scorecard.outcomes gives them.
+def outcome_rows(outcomes: pd.DataFrame, hits: pd.DataFrame, names: Mapping[str, str], now: pd.Timestamp) -> pd.DataFrame:
+    """Place, Expected, Came, Verdict, Later by (days against the median), Too early by (days, negative: too late), Idle so far (days), Idle cost (USD), Weeks
+    under P90 (words) and Weeks against P50 (percent: the median of what was measured over the P50, less 1): misses first, then the farthest off. outcomes,
+    hits: as forecasting.planning.scorecard gives them.
     """
+    weeks = {key: mine for key, mine in hits.groupby(["level", "key"])}
     order = outcomes.assign(_place=outcomes["verdict"].map(ORDER), _far=-outcomes["late_days"].abs()).sort_values(["_place", "_far", "key"])
     told = records(order)
     return pd.DataFrame({
@@ -45,7 +47,19 @@ def outcome_rows(outcomes: pd.DataFrame, names: Mapping[str, str], now: pd.Times
         "Too early by": order["early_days"].to_numpy(float),
         "Idle so far": order["idle_days"].to_numpy(float),
         "Idle cost": order["idle_usd"].to_numpy(float),
+        "Weeks under P90": [under_words(weeks.get((row["level"], row["key"]))) for row in told],
+        "Weeks against P50": [off_percent(weeks.get((row["level"], row["key"]))) for row in told],
     })  # fmt: skip
+
+
+def under_words(weeks: pd.DataFrame | None) -> str:
+    """'8 of 9'."""
+    return "none known" if weeks is None else f"{int(weeks['below_q90'].sum())} of {len(weeks)}"
+
+
+def off_percent(weeks: pd.DataFrame | None) -> float:
+    """How far what was measured lies above the median expected, in the middle of the weeks, percent."""
+    return float("nan") if weeks is None else 100.0 * float((weeks["value"] / weeks["q50"].where(weeks["q50"] > 0.0) - 1.0).median())
 
 
 def verdict_words(row: Mapping[Any, Any]) -> str:

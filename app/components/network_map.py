@@ -76,7 +76,9 @@ def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, hours: int) -> str
     event = st.pydeck_chart(drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt)
     st.markdown(legend_words(map_legend.legend(shown, arcs, look)))
     if planned is not None:
-        st.caption(f"Run-out: median date of the plan on which the peak of a week passes {theme.percent(LIMIT)} of egress or ingest capacity, whichever comes first.")
+        st.caption(
+            f"Run-out: median date of the plan on which the peak of a week passes {theme.percent(LIMIT)} of egress or ingest capacity, whichever comes first."
+        )
     if missing := map_legend.unplaced(sites):
         st.caption(f":material/wrong_location: {missing}; the table has {'it' if missing.startswith('1 ') else 'them'}.")
     return picked(event)

@@ -119,7 +119,7 @@ def _one(frame: Frame, card: Card, asked: Question) -> None:
     names = site_names(frame.catalogue, None) | region_names(frame.catalogue) | {GLOBAL_KEY: "The whole network"}
     rows, hits = mine(card.outcomes, frame, asked), mine(card.hits, frame, asked)
     _numbers(rows, hits, card.weeks)
-    table = outcome_rows(rows, names, frame.extent.now)
+    table = outcome_rows(rows, hits, names, frame.extent.now)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{states.plain(card.note.name)}** against what came: {asked.direction}")
         export.csv_button(table, f"{card.note.name} scorecard", key="card-csv", units=CARD_UNITS)
@@ -199,6 +199,10 @@ def _columns() -> dict[str, Any]:
         "Expected": TextColumn(width=190, help="80 % interval of the run-out date, as the plan gave it"),
         "Came": TextColumn(width=150),
         "Verdict": TextColumn(width=190),
+        "Weeks under P90": TextColumn(width=105, help="Measured weeks at or below their P90; nine in ten are expected"),
+        "Weeks against P50": NumberColumn(
+            "Against P50", width=85, format="%+.0f %%", help="What was measured over the median expected, in the middle of the weeks"
+        ),
         "Later by": NumberColumn(width=85, format="%+.0f d", help="The real date less the median expected; negative: sooner"),
         "Too early by": NumberColumn(
             width=95, format="%+.0f d", help="The real date less the day on which the ordered capacity comes into service; negative: too late"

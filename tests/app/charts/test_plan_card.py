@@ -46,7 +46,11 @@ def test_misses_come_first_and_the_open_are_in_no_share() -> None:
         outcome(key="open"), outcome(key="held", verdict="inside", late_days=0.0), outcome(key="late", verdict="later", late_days=9.0),
         outcome(key="soon", verdict="earlier", late_days=-3.0), outcome(key="sooner", verdict="earlier", late_days=-30.0),
     ])  # fmt: skip
-    assert outcome_rows(rows, {}, NOW)["Place"].tolist() == ["sooner", "soon", "late", "held", "open"]
+    hits = pd.DataFrame({"level": "site", "key": "held", "value": [90.0, 99.0, 150.0], "q50": 90.0, "below_q90": [True, True, False]})
+    told = outcome_rows(rows, hits, {}, NOW).set_index("Place")
+    assert list(told.index) == ["sooner", "soon", "late", "held", "open"]
+    assert told.loc["held", ["Weeks under P90", "Weeks against P50"]].tolist() == ["2 of 3", pytest.approx(10.0)]
+    assert told.loc["open", "Weeks under P90"] == "none known"
     assert held_words(counted(rows)) == "1 of 4"
     assert held_words(counted(rows.head(1))) == "none known yet"
 
