@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue, extent, runs, weekly
-from app.cached.planning import Question
+from app.cached.planning import Question, _monday
 from data.duck import ask
 from data.schema import DIRECTION_OF
 from data.store import PlanNote, Plans, SavedPlan, open_store, store_url
@@ -98,7 +98,3 @@ def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end
 def _rooms(pin: Pin, scope: Scope, saved: SavedPlan, rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:
     steps, policy = ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), saved.note.policy
     return rooms(steps, catalogue(pin, scope), rows, weeks, float(policy.get("limit", LIMIT)), policy.get("limits") or {})
-
-
-def _monday(moment: pd.Timestamp) -> pd.Timestamp:
-    return moment.floor("D") - pd.Timedelta(days=moment.weekday())

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 # A trillionth of what fails is the solver's, not an operator's.
 WORTH_TELLING = 1e-3
+NAMED = 4
 SITE_UNITS = dict.fromkeys(("Before", "Takes over", "After", "Shed"), "Gbps") | dict.fromkeys(("Used before", "Used after", "Limit"), "%")
 MOVE_UNITS = {"Moves": "Gbps", "Share": "%"}
+
+
+def listed(names: Sequence[str]) -> str:
+    """A few names, and how many more; "none" of none."""
+    more = len(names) - NAMED
+    return "none" if not names else ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def site_rows(sites: pd.DataFrame, share: Mapping[str, float], names: Mapping[str, str], ratio: Mapping[str, float] | None) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def outcome_rows(outcomes: pd.DataFrame, hits: pd.DataFrame, names: Mapping[str,
     under P90 (words) and Weeks against P50 (percent: the median of what was measured over the P50, less 1): misses first, then the farthest off. outcomes,
     hits: as forecasting.planning.scorecard gives them.
     """
-    weeks = {key: mine for key, mine in hits.groupby(["level", "key"])}
+    weeks = {(level_, key): mine for (level_, key), mine in hits.groupby(["level", "key"])}
     order = outcomes.assign(_place=outcomes["verdict"].map(ORDER), _far=-outcomes["late_days"].abs()).sort_values(["_place", "_far", "key"])
     told = records(order)
     return pd.DataFrame({

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from app.cached import failing
 from app.cached.failing import Declared, Fails, Played, Refused
 from app.cached.planning import Question
 from app.charts.failure_map import FailureMap, failure_deck, failure_legend, pickable_layers
-from app.charts.failure_rows import MOVE_UNITS, SITE_UNITS, move_rows, site_rows
+from app.charts.failure_rows import MOVE_UNITS, NAMED, SITE_UNITS, listed, move_rows, site_rows
 from app.charts.map_view import NARROW, WIDE, fit
 from app.components import export, states
 from app.components.header import Frame
@@ -28,7 +28,7 @@ from app.components.viewport import is_narrow
 
 QUANTILES = {"p50": 0.5, "p90": 0.9}
 QUANTILE_WORDS = {"p50": "P50 demand", "p90": "P90 demand"}
-NAMED, MOST_PX = 4, 320
+MOST_PX = 320
 _TURN = "failing.turn"
 
 
@@ -49,12 +49,11 @@ def _panel(frame: Frame, question: Question, table: Declared | None, worst: str)
         states.nothing(f"The failure of {title} cannot be played", reason, icon="query_stats")
         return
     st.caption(states.plain(assumptions(frame, found, fails, table)))
-    _week(frame, found, fails, question)
-    _tables(frame, found, title)
+    _tables(frame, found, _week(frame, found, fails, question), title)
 
 
-def _week(frame: Frame, found: Played, fails: Fails, question: Question) -> None:
-    """The map of one week beside its numbers."""
+def _week(frame: Frame, found: Played, fails: Fails, question: Question) -> pd.Timestamp:
+    """The map of one week beside its numbers; the week."""
     weeks = list(found.weeks["week"])
     left, right = st.columns([2, 1], gap="medium")
     with left:
@@ -69,6 +68,7 @@ def _week(frame: Frame, found: Played, fails: Fails, question: Question) -> None
         st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
         state.update(fails=f"site:{clicked}")
         st.rerun()
+    return weeks[at]
 
 
 def _picture(frame: Frame, found: Played, fails: Fails, week: pd.Timestamp) -> str | None:
@@ -111,17 +111,11 @@ def _numbers(frame: Frame, found: Played, at: int, question: Question) -> None:
         )
         viewers = f"about {theme.count(_round(week['shed_viewers']))} viewers not served" if shed > 0 and pd.notna(week["shed_viewers"]) else None
         tile("Shed", theme.gbps(shed), viewers or ("nothing is shed" if shed == 0 else "does not fit anywhere"), found.weeks["shed_gbps"].to_list())
-        tile("Pushed past their limit", str(len(passed)), listed(passed) or "no site", [float(len(one)) for one in found.weeks["passed"]])
+        tile("Pushed past their limit", str(len(passed)), listed(passed), [float(len(one)) for one in found.weeks["passed"]])
 
 
 def _round(viewers: float) -> float:
     return float(round(viewers))
-
-
-def listed(names: Sequence[str]) -> str:
-    """A few names, and how many more."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def assumptions(frame: Frame, found: Played, fails: Fails, table: Declared | None) -> str:
@@ -152,17 +146,13 @@ def described(frame: Frame, drawn: FailureMap, title: str, week: Mapping[Any, An
     )
 
 
-def _tables(frame: Frame, found: Played, title: str) -> None:
+def _tables(frame: Frame, found: Played, week: pd.Timestamp, title: str) -> None:
     """Who carries what, and what moves where, in the week shown; the files hold every week."""
-    names, week = site_names(frame.catalogue, None), list(found.weeks["week"])[_at(found)]
+    names = site_names(frame.catalogue, None)
     rows = site_rows(found.sites, found.share, names, found.viewers.ratio if found.viewers else None)
     moves = move_rows(found.moves, names)
     _table("Before and after", rows, week, f"{title} fails, sites", SITE_UNITS)
     _table("What moves where", moves, week, f"{title} fails, moves", MOVE_UNITS)
-
-
-def _at(found: Played) -> int:
-    return min(int(st.session_state.get("weeks.slider", 0)), len(found.weeks) - 1)
 
 
 def _table(title: str, rows: pd.DataFrame, week: pd.Timestamp, name: str, units: Mapping[str, str]) -> None:

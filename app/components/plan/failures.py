@@ -12,13 +12,14 @@ from app import theme
 from app.cached import failing
 from app.cached.failing import Declared
 from app.cached.planning import Failures, Question, RunOut
+from app.charts.failure_rows import listed
 from app.charts.plan_rows import soon_words
 from app.components import export, states
 from app.components.header import Frame
 from app.components.plan import choices, failover_choice, failure_player, what_if
 from app.components.site_table import HEADER_PX, ROW_PX
 
-MOST, NAMED = 10, 4
+MOST = 10
 
 
 def safe_words(found: RunOut, now: pd.Timestamp) -> str:
@@ -76,12 +77,6 @@ def rows_of(found: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
         "Any shed": [soon_words(float(share)) if share > 0 else "none" for share in found["probability"]],
         "Pushed over their limit": [listed(tuple(names.get(key, key) for key in passed)) for passed in found["passes"]],
     })  # fmt: skip
-
-
-def listed(names: tuple[str, ...]) -> str:
-    """A few names, and how many more."""
-    more = len(names) - NAMED
-    return "none" if not names else ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _table(title: str, rows: pd.DataFrame, name: str) -> None:
