@@ -154,3 +154,24 @@ def test_a_failure_that_cannot_be_played_says_why(open_page: Opener, lake: Path)
     page = open_page("capacity", lake, sheet="failures", fails="site:waw-01")
     assert not page.exception
     assert "The failure of Warsaw cannot be played" in words(page)
+
+
+def test_a_table_that_is_uploaded_holds_at_once(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake, sheet="failures", fails="site:par-01")
+    page.file_uploader("failover.upload").set_value(("ours.csv", b"site_id,helper_site_id,weight\npar-01,mia-01,1\n", "text/csv")).run()
+    assert not page.exception
+    assert page.query_params["weights"] == "declared"
+    assert set(tables(page)["From"]["To"]) == {"Miami"}
+
+
+def test_maps_are_coloured_by_the_plan_s_run_out(open_page: Opener, lake: Path) -> None:
+    for page in (open_page("capacity", lake, sheet="runout"), open_page("overview", lake, color="runout")):
+        assert not page.exception
+        spec = json.loads(page.get("deck_gl_json_chart")[0].proto.json)
+        told = {row["id"]: row["t"] for layer in spec["layers"] if layer["id"] == "sites" for row in layer["data"]}
+        assert "Run-out already over the limit" in told["par-01"]
+        assert "Run-out not in 18 months" in told["chi-01"]
+        assert "Run-out no forecast" in told["waw-01"]
+        assert "not in 18 months" in words(page)
+    assert "median date of the plan" in words(page)
+    assert "median date of the plan" not in words(open_page("overview", "full", color="runout"))
