@@ -121,10 +121,10 @@ def _failure(pin: Pin, scope: Scope, scene: Scene, fails: Fails) -> Failure | Re
         return Refused(f"it has no futures: {scene.refused.get(fails.key, 'no traffic this way was ever measured')}")
     if fails.kind == "site":
         return site_failure(fails.key)
-    paths = _answer(_ingest_paths, FLOWS, pin, scope)
-    row = paths[(paths["source_site_id"] == fails.source) & (paths["target_site_id"] == fails.key)]
     if scene.demand.direction == "ingest":
         return Refused("a path takes viewers along, not broadcasters: choose egress")
+    paths = _answer(_ingest_paths, FLOWS, pin, scope)
+    row = paths[(paths["source_site_id"] == fails.source) & (paths["target_site_id"] == fails.key)]
     # A stream comes in once, however many watch it: the path's part of what comes in is its part of the viewers.
     return path_failure(fails.source, fails.key, *row[["gbps", "inflow_gbps"]].iloc[0]) if len(row) else Refused("no flow came that way in the last 7 days")
 

@@ -109,13 +109,9 @@ def _numbers(frame: Frame, found: Played, at: int, question: Question) -> None:
             f"{question.direction}, {IN_WORDS[question.statistic]}",
             found.weeks["displaced_gbps"].to_list(),
         )
-        viewers = f"about {theme.count(_round(week['shed_viewers']))} viewers not served" if shed > 0 and pd.notna(week["shed_viewers"]) else None
+        viewers = f"about {theme.count(round(week['shed_viewers']))} viewers not served" if shed > 0 and pd.notna(week["shed_viewers"]) else None
         tile("Shed", theme.gbps(shed), viewers or ("nothing is shed" if shed == 0 else "does not fit anywhere"), found.weeks["shed_gbps"].to_list())
         tile("Pushed past their limit", str(len(passed)), listed(passed), [float(len(one)) for one in found.weeks["passed"]])
-
-
-def _round(viewers: float) -> float:
-    return float(round(viewers))
 
 
 def assumptions(frame: Frame, found: Played, fails: Fails, table: Declared | None) -> str:
