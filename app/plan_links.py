@@ -7,12 +7,17 @@ import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-# In a URL: every site, region, partner or role; nothing left out or changed; the newest of several; and the place or failure that is worst.
-ALL, NONE, NEWEST, WORST = "all", "none", "newest", "worst"
+# In a URL: every site, region, partner or role; nothing left out or changed; the newest of several; the place or failure that is worst; and the sizes that are
+# usually bought.
+ALL, NONE, NEWEST, WORST, USUAL = "all", "none", "newest", "worst", "usual"
 # The share of capacity that may be used: from half of it to all.
 LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
 # A longer what-if does not fit into the addresses that every browser and mail program passes on.
 WHATIF_LETTERS = 2000
+# Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a comma.
+STEP = r"\d{1,6}(\.\d{1,3})?:\d{1,10}:\d{1,10}:\d{0,4}"
+STEPS_MOST = 12
+STEPS_PATTERN = re.compile(rf"{STEP}(,{STEP}){{0,{STEPS_MOST - 1}}}")
 
 
 class Known(NamedTuple):
@@ -82,6 +87,15 @@ def whatif(text: str, _: Known) -> str | None:
         held = None
     if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
         raise UnusableError(f"holds a what-if that cannot be read: {shown(text)}")
+    return text
+
+
+def steps(text: str, _: Known) -> str | None:
+    """A catalogue, or the usual one."""
+    if text == USUAL:
+        return None
+    if not STEPS_PATTERN.fullmatch(text):
+        raise UnusableError(f"holds a catalogue that cannot be read: {shown(text)}")
     return text
 
 

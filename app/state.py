@@ -23,10 +23,11 @@ from app.plan_links import Known, UnusableError, shown
 from data.schema import DEMAND_METRICS, ID_PATTERN, TABLES
 
 # In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
-# before it, or the place that runs out first.
-ALL, NONE, NEWEST, WORST = plan_links.ALL, plan_links.NONE, plan_links.NEWEST, plan_links.WORST
+# before it, or the place that runs out first; and the sizes that are usually bought.
+ALL, NONE, NEWEST, WORST, USUAL = plan_links.ALL, plan_links.NONE, plan_links.NEWEST, plan_links.WORST, plan_links.USUAL
 NOW, BEFORE = "now", "before"
-WHATIF_LETTERS = plan_links.WHATIF_LETTERS
+LEAST_LIMIT, MOST_LIMIT = plan_links.LEAST_LIMIT, plan_links.MOST_LIMIT
+WHATIF_LETTERS, STEPS_MOST = plan_links.WHATIF_LETTERS, plan_links.STEPS_MOST
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -43,9 +44,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures", "scorecard"),
+    "sheet": ("runout", "failures", "augments", "cost", "limits", "scorecard"),
     "quantile": ("p50", "p90"),
     "weights": ("nearby", "declared"),
+    "months": tuple(str(count) for count in range(3, 19)),
+    "certainty": ("0.5", "0.6", "0.7", "0.8", "0.9", "0.95"),
+    "survives": ("nothing", "n-1"),
+    "quality": ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio", "ingest_starved_ratio"),
     "metric": DEMAND_METRICS,
     "part": ("verdict", "backtests", "components", "runs"),
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
@@ -62,7 +67,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
     "capacity": ("region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif",
-                 "fails", "quantile", "weights", "week", "plan"),
+                 "fails", "quantile", "weights", "week", "plan", "months", "certainty", "survives", "steps", "quality"),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
 }  # fmt: skip
@@ -80,7 +85,7 @@ class State:
     saved plan (None: the newest).
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
-    app.cached.planning reads them (None: none).
+    app.cached.planning reads them (None: none); `steps` what augments are bought from, as plan_links.STEPS_PATTERN has it (None: the usual sizes).
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -113,6 +118,11 @@ class State:
     weights: str = "nearby"
     week: datetime | None = None
     plan: str | None = None
+    months: str = "12"
+    certainty: str = "0.9"
+    survives: str = "nothing"
+    steps: str | None = None
+    quality: str = "rebuffer_ratio"
     metric: str = "egress_gbps"
     part: str = "verdict"
     score: str = "mase"
@@ -312,7 +322,7 @@ def _event(text: str, _: Known) -> str:
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
     **dict.fromkeys(("start", "end", "at", "origin", "week"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, "fails": WORST, "whatif": NONE, "plan": NEWEST,
+    "run": NEWEST, "against": BEFORE, "focus": WORST, "fails": WORST, "whatif": NONE, "plan": NEWEST, "steps": USUAL,
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "site": partial(_named, "site", lambda world: world.region_of.keys()),
@@ -321,7 +331,7 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
     **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
     **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "sheet", "direction", "statistic", "planned")},
-    **{name: partial(_choice, name) for name in ("quantile", "weights")},
+    **{name: partial(_choice, name) for name in ("quantile", "weights", "months", "certainty", "survives", "quality")},
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
     **dict.fromkeys(("start", "end", "at", "origin", "week"), _moment),
     **dict.fromkeys(("run", "against"), _number),
@@ -331,4 +341,5 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "fails": plan_links.failing,
     "plan": plan_links.plan,
     "whatif": plan_links.whatif,
+    "steps": plan_links.steps,
 }

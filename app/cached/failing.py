@@ -10,7 +10,7 @@ import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue
 from app.cached.failover_tables import Declared
-from app.cached.planning import TABLES, Failures, Question, _scene, failures_of
+from app.cached.planning import TABLES, Failures, Question, failures_of, scene_of
 from data.queries.rerouting import ViewersPerGbps
 from data.queries.rerouting import ingest_paths as _ingest_paths
 from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
@@ -76,7 +76,7 @@ def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
 
 
 def _single(pin: Pin, scope: Scope, question: Question, table: Declared | None) -> Failures | None:
-    scene = _scene(pin, scope, question)
+    scene = scene_of(pin, scope, question)
     return None if scene is None else failures_of(replace(scene, failover=_failover(scene, table)))
 
 
@@ -89,7 +89,7 @@ def _failover(scene: Scene, table: Declared | None) -> Failover:
 
 
 def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: float, table: Declared | None) -> Played | Refused | None:
-    scene = _scene(pin, scope, question)
+    scene = scene_of(pin, scope, question)
     if scene is None:
         return None
     near = scene.demand.until(FAILURE_WEEKS)

@@ -43,6 +43,10 @@ SINGLE = (
     "planned",
     "quantile",
     "weights",
+    "months",
+    "certainty",
+    "survives",
+    "quality",
 )
 
 
@@ -77,6 +81,7 @@ def states(draw: any_.DrawFn) -> State:
         "fails": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "partner:Nordlicht & Co", "path:fra-01>gru-01"])),
         "plan": draw(any_.sampled_from([None, "0123456789abcdef"])),
         "whatif": draw(any_.none() | any_.just('[{"kind":"growth","percent":20}]')),
+        "steps": draw(any_.sampled_from([None, "10:900:0:", "10.5:900:0:,400:28000:1500:60"])),
     }
     chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | plan | {"partner": partner, "without": event}
     return State(**chosen)
@@ -122,6 +127,8 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"quantile": "p99"}, {"quantile": "p90"}, "asks for quantile `p99`; it is one of p50, p90"),
         ({"whatif": "[growth"}, {"whatif": None}, "holds a what-if that cannot be read: `[growth`"),
         ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
+        ({"steps": "10:cheap:0:"}, {"steps": None}, "holds a catalogue that cannot be read: `10:cheap:0:`"),
+        ({"months": "36"}, {"months": "12"}, "asks for months `36`"),
         ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
         ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),
         ({"site": "`![x](http://evil)"}, {"site": None}, "`'![x](http://evil)`"),

@@ -17,7 +17,9 @@ DIRECTIONS = {"egress": "Egress", "ingest": "Ingest"}
 STATISTICS = {"peak": "Peak of week", "p95": "Weekly P95"}
 IN_WORDS = {"peak": "peak of week", "p95": "weekly P95"}
 PLANNED = {"counted": "Planned augments count", "left-out": "Installed only"}
-SHEETS = {"runout": "What runs out", "failures": "Failures", "scorecard": "Scorecard"}
+SHEETS = {
+    "runout": "What runs out", "failures": "Failures", "augments": "Augments", "cost": "Cost", "limits": "Safe limit", "scorecard": "Scorecard",
+}  # fmt: skip
 LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 
 
@@ -72,9 +74,8 @@ def no_futures(frame: Frame, question: Question) -> None:
         states.nothing(f"No plan for {question.direction} yet", why, command, icon="event_busy")
     else:
         states.nothing(
-            f"No plan for {question.direction}: every site is refused",
-            f"A plan is read from simulated futures of each site. Run {run.number}, made by the engine {run.engine}, has none, for the reasons below; "
-            "more telemetry and a refresh mend a history that is too short.",
+            f"No plan for {question.direction}: too little history to plan from",
+            f"A plan is read from simulated futures of each site. Run {run.number} has none, for the reasons below. More telemetry and a refresh mend that.",
             icon="event_busy",
         )
         refusals(frame, question, refused)
@@ -85,8 +86,10 @@ def refusals(frame: Frame, question: Question, refused: dict[str, str]) -> None:
     known = frame.catalogue.set_index("site_id").reindex(list(refused))
     rows = pd.DataFrame({"Site": known["name"].fillna(pd.Series(known.index, known.index)), "Region": known["region_name"], "Run-out": "not known"})
     rows = rows.assign(Reason=list(refused.values())).reset_index(drop=True)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("##### Sites without a plan")
+        export.csv_button(rows, "refusals", key="refusals-csv")
     st.dataframe(rows, hide_index=True, alt=f"{len(rows)} sites whose {question.direction} is not planned, and why")
-    export.csv_button(rows, "refusals", key="refusals-csv")
 
 
 def no_capacity(frame: Frame, sites: pd.DataFrame) -> bool:
