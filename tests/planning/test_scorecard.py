@@ -149,8 +149,8 @@ values = any_.lists(any_.floats(10.0, 150.0) | any_.just(float("nan")), max_size
 
 @given(days_ahead, any_.integers(0, 3), values, any_.integers(0, 20))
 def test_what_is_decided_stays_decided_as_weeks_go_by(dates: list[int], unknown: int, came: list[float], known: int) -> None:
-    p10, p50, p90 = [*dates[: 3 - unknown], *[None] * unknown]
-    plan = planned("within", p10, p50, p90)
+    interval: list[float | None] = [*dates[: 3 - unknown], *[None] * unknown]
+    plan = planned("within", *interval)
     first, last = scored(plan, came[:known]), scored(plan, came)
     if first["verdict"] != "open":
         assert last["verdict"] == first["verdict"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +19,13 @@ from app.charts.map_view import Camera
 WEEK = pd.Timestamp("2026-11-16", tz="UTC")
 
 
-def site(number: int, **changes: Any) -> dict[str, Any]:
-    usual = {
+def site(number: int, **changes: Any) -> dict[Hashable, Any]:
+    usual: dict[Hashable, Any] = {
         "site_id": f"s-{number}", "name": f"Site {number}", "region_name": "Europe", "lat": 40.0 + number, "lon": 3.0 * number, "before_gbps": 100.0,
         "load_gbps": 100.0, "taken_gbps": 0.0, "shed_gbps": 0.0, "before": 0.5, "after": 0.5, "limit": 0.8, "passed": False, "share": 0.0,
     }  # fmt: skip
-    return usual | changes
+    usual.update(changes)
+    return usual
 
 
 DOWN = site(1, load_gbps=0.0, shed_gbps=20.0, after=0.0, share=1.0, name='"><script>alert(1)</script>')
@@ -31,7 +33,7 @@ TAKES = site(2, taken_gbps=80.0, load_gbps=180.0, after=0.9, passed=True, before
 ASIDE = site(3)
 
 
-def drawn(*rows: dict[str, Any], moves: list[tuple[str, str, float]] | None = None, **changes: Any) -> FailureMap:
+def drawn(*rows: dict[Hashable, Any], moves: list[tuple[str, str, float]] | None = None, **changes: Any) -> FailureMap:
     between = pd.DataFrame(moves if moves is not None else [("s-1", "s-2", 80.0)], columns=["source", "target", "gbps"])
     held = FailureMap(pd.DataFrame(rows or (DOWN, TAKES, ASIDE)), between, None, 200.0, "app/static/land", Camera(45.0, 5.0, 2.0), map_view.WIDE, "light")
     return replace(held, **changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
@@ -83,7 +84,7 @@ def test_the_map_takes_the_direction_that_runs_out_first() -> None:
 
 @pytest.mark.parametrize(("days", "forecast", "plan"), [(10, 3, 3), (45, 2, 3), (80, 1, 3), (120, 0, 2), (200, 0, 1), (540, 0, 1), (None, 0, 0)])
 def test_each_scale_has_its_own_steps(days: int | None, forecast: int, plan: int) -> None:
-    site = {"runout": "within", "runout_mid": pd.NaT if days is None else NOW + pd.Timedelta(days=days)}
+    site: dict[Hashable, Any] = {"runout": "within", "runout_mid": pd.NaT if days is None else NOW + pd.Timedelta(days=days)}
     for scale, step in ((FORECAST_RUNOUT, forecast), (PLAN_RUNOUT, plan)):
         look = Look("runout", "light", Scale(1.0, 1.0), NOW, present=True, runout=scale)
         assert map_marks.step_of(site, look) == step
