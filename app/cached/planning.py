@@ -212,7 +212,7 @@ def cost(pin: Pin, question: Question, scope: Scope) -> float:
 
 def _cost(pin: Pin, scope: Scope, question: Question) -> float:
     scene = scene_of(pin, scope, question)
-    law = None if scene is None else price_law(scene.steps, question.direction)
+    law = None if scene is None else price_law(scene.steps, question.direction, scene.regions)
     if scene is None or law is None or not law.costs:
         return float("nan")
     return single_step_cost(replace(scene, catalogue=at_every_site(usual_steps(law), scene.sites)), Request())
@@ -281,8 +281,11 @@ def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
 
 def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
     scene = scene_of(pin, scope, question)
-    if scene is None:
-        return None
+    return None if scene is None else failures_of(scene)
+
+
+def failures_of(scene: Scene) -> Failures:
+    """Every single failure of a scene."""
     near = scene.demand.until(FAILURE_WEEKS)
     capacity = by_week(scene.steps, near.keys, near.direction, near.weeks, planned=scene.policy.planned)
     found = single_failures(near, capacity, scene.policy.shares(near.keys), scene.failover, ceiling=scene.ceiling)

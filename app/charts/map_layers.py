@@ -28,7 +28,9 @@ LAND: dict[Scheme, tuple[str, str, str]] = {"light": ("#e3e8ed", "#ffffff", "#f7
 CELL_PX = 128
 # Circle, triangle and square of the same area, so that a shape is not mistaken for a size.
 CIRCLE_PX, SQUARE_PX, TRIANGLE_PX = 40.0, 70.9, 107.7
-SHAPES = ("circle", "triangle-up", "square", "circle-open")
+# Half the width of the cross of what has failed; its ends are as far from the middle as a circle's rim.
+CROSS_PX = 34.0
+SHAPES = ("circle", "triangle-up", "square", "circle-open", "cross")
 
 
 def ocean(scheme: Scheme) -> pdk.Layer:
@@ -123,6 +125,8 @@ def _atlas() -> str:
         f'<path d="M{x[1]} {middle - 2 * rise} l{half} {3 * rise} h{-TRIANGLE_PX} z" fill="#fff"/>'
         f'<rect x="{x[2] - side}" y="{middle - side}" width="{SQUARE_PX}" height="{SQUARE_PX}" fill="#fff"/>'
         f'<circle cx="{x[3]}" cy="{middle}" r="{CIRCLE_PX - 6}" fill="none" stroke="#fff" stroke-width="12"/>'
+        f'<path d="M{x[4] - CROSS_PX} {middle - CROSS_PX} l{2 * CROSS_PX} {2 * CROSS_PX} m0 {-2 * CROSS_PX} l{-2 * CROSS_PX} {2 * CROSS_PX}" '
+        'fill="none" stroke="#fff" stroke-width="20"/>'
     )
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{CELL_PX * len(SHAPES)}" height="{CELL_PX}">{drawn}</svg>'
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

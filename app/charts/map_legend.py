@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import COLOURING, RUNOUT_WORDS, STATES, Look, Row, colour_of, records
+from app.charts.map_marks import COLOURING, STATES, Look, Row, colour_of, records
 from app.charts.map_view import located
 
 DOT, RING, LINE = "\u25cf", "\u25cb", "\u2501"
-TITLES = {"utilisation": "Utilisation", "health": "Health", "runout": "Passes 80 % of capacity"}
+TITLES = {"utilisation": "Utilisation", "health": "Health"}
 NOTHING = {"utilisation": "no data, or no capacity declared", "health": theme.UNKNOWN.word, "runout": "no forecast, or no capacity declared"}
 
 
@@ -39,7 +39,7 @@ def _scale(look: Look) -> Iterator[Entry]:
         for state in (theme.OK, theme.WATCH, theme.ACT):
             yield Entry(state.glyph, theme.state_colour(state, look.scheme), state.word)
         return
-    steps = RUNOUT_WORDS if look.colour == "runout" else theme.UTILISATION_WORDS
+    steps = look.runout.words if look.colour == "runout" else theme.UTILISATION_WORDS
     for colour, words in zip(theme.PALETTES[look.scheme].utilisation, steps, strict=True):
         yield Entry(DOT, colour, words)
 
@@ -70,5 +70,5 @@ def described(sites: pd.DataFrame, look: Look, when: str) -> str:
     worst = ", ".join(str(name) for name in sites[sites["state"] == "act"]["name"].head(5))
     kind = "expected" if sites["expected"].any() else "measured"
     most = f" To act on: {worst}." if worst else ""
-    drawn = f"Map of {len(sites)} sites, coloured by {TITLES[look.colour].lower()}, {kind} at {when}"
+    drawn = f"Map of {len(sites)} sites, coloured by {TITLES.get(look.colour, look.runout.title).lower()}, {kind} at {when}"
     return f"{drawn}: {states or 'no sites'}.{most} The table below holds the same numbers."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,11 +34,25 @@ LONGEST_TEXT = 120
 COLOURING = ["state", "utilisation", "runout", "runout_mid"]
 OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 225, 110
 
-# Run-out, nearest last, so that it takes the colours of utilisation in the same order: the last one meets the eye first.
-RUNOUT_DAYS: tuple[float, ...] = (90.0, 60.0, 30.0)
-RUNOUT_WORDS: tuple[str, ...] = ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "already over 80 %")
 
 STATES: dict[str, theme.State] = {"ok": theme.OK, "watch": theme.WATCH, "act": theme.ACT, "unknown": theme.UNKNOWN}
+
+
+class RunoutScale(NamedTuple):
+    """How far away a run-out is as one of five steps, nearest last, so that it takes the colours of utilisation in the same order: the last one meets the eye
+    first. `days`: below how many each of the middle steps begins; `title`: what the dates are.
+    """
+
+    title: str
+    days: tuple[float, float, float]
+    words: tuple[str, str, str, str, str]
+
+
+# The hourly forecast reaches 90 days, the futures that a plan is made of 18 months.
+FORECAST_RUNOUT = RunoutScale("Passes 80 % of capacity", (90.0, 60.0, 30.0),
+                              ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "already over 80 %"))  # fmt: skip
+PLAN_RUNOUT = RunoutScale("Median run-out date of the plan", (math.inf, 180.0, 90.0),
+                          ("not in 18 months", "in 6 to 18 months", "in 3 to 6 months", "within 3 months", "already over the limit"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +70,16 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How sites are drawn: by what they are coloured, in which scheme, how large, and when now is. `present` says that the moment shown is now."""
+    """How sites are drawn: by what they are coloured, in which scheme, how large, and when now is. `present` says that the moment shown is now, `runout` whose
+    dates the sites carry.
+    """
 
     colour: Colour
     scheme: Scheme
     size: Scale
     now: pd.Timestamp
     present: bool
+    runout: RunoutScale = FORECAST_RUNOUT
 
 
 def scale(sites: pd.DataFrame, *, small: bool = False) -> Scale:
@@ -90,30 +107,30 @@ def at_moment(sites: pd.DataFrame, moment: pd.DataFrame) -> pd.DataFrame:
     return placed(sites).drop(columns=changing, errors="ignore").merge(moment[["site_id", *changing]], on="site_id", how="left")
 
 
-def runout_step(site: Site, now: pd.Timestamp) -> int | None:
-    """Which of the five steps of RUNOUT_WORDS a site is on; None without a forecast or a capacity."""
+def runout_step(site: Site, now: pd.Timestamp, scale: RunoutScale) -> int | None:
+    """Which of the five steps of the scale a site is on; None without a forecast or a capacity."""
     kind = site["runout"]
     if kind == "over":
-        return len(RUNOUT_DAYS) + 1
+        return len(scale.days) + 1
     if kind == "beyond":
         return 0
     if kind != "within":
         return None
     # Only the early bound may lie within the horizon: then the expected date lies beyond it.
     days = (site["runout_mid"] - now) / pd.Timedelta(days=1) if not theme.missing(site["runout_mid"]) else math.inf
-    return sum(bool(days < limit) for limit in RUNOUT_DAYS)
+    return sum(bool(days < limit) for limit in scale.days)
 
 
-def step_of(site: Site, colour: Colour, now: pd.Timestamp) -> int | None:
+def step_of(site: Site, look: Look) -> int | None:
     """The step of the sequential scale that colours a site, by utilisation or by run-out."""
-    return runout_step(site, now) if colour == "runout" else theme.utilisation_step(site["utilisation"])
+    return runout_step(site, look.now, look.runout) if look.colour == "runout" else theme.utilisation_step(site["utilisation"])
 
 
 def colour_of(site: Site, look: Look) -> str | None:
     """The colour of a site; None where nothing is known that would colour it."""
     if look.colour == "health":
         return None if health(site) is theme.UNKNOWN else theme.state_colour(health(site), look.scheme)
-    step = step_of(site, look.colour, look.now)
+    step = step_of(site, look)
     return None if step is None else theme.PALETTES[look.scheme].utilisation[step]
 
 
@@ -176,7 +193,7 @@ def words(site: Site, look: Look) -> str:
         traffic(site),
         f"Ingest {theme.gbps(site['ingest_gbps'])}",
         f"Utilisation {theme.percent(site['utilisation'])}",
-        f"Run-out {runout_words(site, look.now)}",
+        f"Run-out {runout_words(site, look.now, look.runout)}",
         f"{state.glyph} {state.word}{why}",
     ])  # fmt: skip
 
@@ -198,11 +215,11 @@ def traffic(site: Site) -> str:
     return f"Egress expected {value} (80 %: {theme.gbps(site['low'])} to {theme.gbps(site['high'])})"
 
 
-def runout_words(site: Site, now: pd.Timestamp) -> str:
-    """When a site passes 80 % of its capacity, as an interval or as the reason why that is not known."""
+def runout_words(site: Site, now: pd.Timestamp, scale: RunoutScale = FORECAST_RUNOUT) -> str:
+    """When a site passes its limit, as an interval or as the reason why that is not known."""
     if site["runout"] == "within":
         return theme.interval(site["runout_early"], site["runout_late"], now)
-    return {"over": RUNOUT_WORDS[-1], "beyond": RUNOUT_WORDS[0], "no capacity": "no capacity declared"}.get(site["runout"], "no forecast")
+    return {"over": scale.words[-1], "beyond": scale.words[0], "no capacity": "no capacity declared"}.get(site["runout"], "no forecast")
 
 
 def flow_rows(flows: pd.DataFrame, placed: pd.DataFrame) -> list[Row]:

@@ -50,7 +50,7 @@ def deck(sites: pd.DataFrame, arcs: list[map_marks.Row], look: Look, drawing: Dr
         views=[map_view.view(drawing.projection)],
         initial_view_state=map_view.view_state(drawing.camera, drawing.projection, drawing.canvas),
         map_provider=None,
-        tooltip={"html": TOOLTIP, "style": _tooltip_style(look.scheme)},
+        tooltip={"html": TOOLTIP, "style": tooltip_style(look.scheme)},
     )
 
 
@@ -69,7 +69,8 @@ def _layers(rows: list[map_marks.Row], arcs: list[map_marks.Row], look: Look, dr
     return layers
 
 
-def _tooltip_style(scheme: theme.Scheme) -> dict[str, str]:
+def tooltip_style(scheme: theme.Scheme) -> dict[str, str]:
+    """The tooltip as a box of the scheme."""
     palette = theme.PALETTES[scheme]
     return {
         "backgroundColor": palette.surface, "color": palette.ink, "border": f"1px solid {palette.context}", "borderRadius": "4px",

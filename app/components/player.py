@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import time
-
 import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
 from app.components.header import Frame
 from app.components.states import plain
+from app.components.ticker import Ticker
 
 PAST_HOURS, AHEAD_HOURS = 7 * 24, 28 * 24
 STEP_HOURS = 3
-# Seconds between steps while it plays: a step is one kept query and a few kB.
-TICK = 1.0
-# A player that has not ticked for so long was left behind on another page.
-FORGOTTEN = 6 * TICK
 HOUR = pd.Timedelta(hours=1)
-_SLIDER, _PLAYING, _TICKED = "player.slider", "player.playing", "player.ticked"
-
-
-def interval() -> float | None:
-    """Seconds after which the map draws itself anew: only while it plays."""
-    if playing() and time.monotonic() - st.session_state[_TICKED] > FORGOTTEN:
-        stop()
-    return TICK if playing() else None
-
-
-def playing() -> bool:
-    """Whether the slider moves by itself."""
-    return bool(st.session_state.get(_PLAYING))
-
-
-def stop() -> None:
-    """Stop where it is."""
-    st.session_state[_PLAYING] = False
+CLOCK = Ticker("player")
+_SLIDER = "player.slider"
 
 
 def player(frame: Frame) -> int:
@@ -45,7 +24,9 @@ def player(frame: Frame) -> int:
         return 0
     at = _position(moments, base(frame))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="player"):
-        _play(at, base(frame))
+        if CLOCK.button(f"{STEP_HOURS} h a step, from here to the end of the slider"):
+            _keep(at, base(frame))
+            st.rerun()
         st.button("Now", key="player.now", type="tertiary", disabled=at == 0, help="Back to the newest hour", on_click=_go, args=(0, base(frame)))
         st.session_state[_SLIDER] = at
         st.select_slider(
@@ -60,14 +41,6 @@ def _when(moment: pd.Timestamp, zone: str, *, expected: bool) -> None:
     """The moment in full, and whether it was or is to come."""
     kind = ":blue-badge[:material/timeline: expected]" if expected else ":gray-badge[:material/check: measured]"
     st.markdown(f"**{theme.stamp(moment, zone)}** {plain(zone)} {kind}", width="content")
-
-
-def _play(at: int, now: pd.Timestamp) -> None:
-    """Start and stop. The clock belongs to the page, so that the whole page runs once."""
-    icon, label = (":material/pause:", "Pause") if playing() else (":material/play_arrow:", "Play")
-    if st.button(label, icon=icon, key="player.play", help=f"{STEP_HOURS} h a step, from here to the end of the slider", on_click=_toggle):
-        _keep(at, now)
-        st.rerun()
 
 
 def offsets(first: pd.Timestamp, now: pd.Timestamp, *, ahead: bool) -> list[int]:
@@ -98,17 +71,12 @@ def _position(moments: list[int], now: pd.Timestamp) -> int:
     at = state.current().at
     linked = 0.0 if at is None else (pd.Timestamp(at) - now) / HOUR
     here = nearest(moments, st.session_state.get(_SLIDER, linked))
-    if not playing() or time.monotonic() - st.session_state[_TICKED] < TICK / 2:
+    if not CLOCK.due():
         return here
-    st.session_state[_TICKED] = time.monotonic()
     if here == moments[-1]:
-        stop()
+        CLOCK.stop()
         st.rerun()
     return here + STEP_HOURS
-
-
-def _toggle() -> None:
-    st.session_state[_PLAYING], st.session_state[_TICKED] = not playing(), time.monotonic()
 
 
 def _moved(now: pd.Timestamp) -> None:

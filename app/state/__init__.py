@@ -40,8 +40,8 @@ from app.state.reading import (
 from data.schema import DEMAND_METRICS, TABLES
 
 __all__ = [
-    "ALL", "CARRIED", "CHOICES", "COMPARED", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST", "WHATIF_LETTERS", "Known", "State",
-    "bound", "current", "known", "link", "open_page", "parse", "read", "texts", "update",
+    "ALL", "CARRIED", "CHOICES", "COMPARED", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST", "WHATIF_LETTERS",
+    "Known", "State", "bound", "current", "known", "link", "open_page", "parse", "read", "texts", "update",
 ]  # fmt: skip
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -58,7 +58,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures", "scenarios", "augments", "cost", "limits", "declared"),
+    "sheet": ("runout", "failures", "scenarios", "augments", "cost", "limits", "declared", "scorecard"),
+    "quantile": ("p50", "p90"),
+    "weights": ("nearby", "declared"),
     "months": tuple(str(count) for count in range(3, 19)),
     "certainty": ("0.5", "0.6", "0.7", "0.8", "0.9", "0.95"),
     "survives": ("nothing", "n-1"),
@@ -79,27 +81,12 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
     "capacity": (
-        "region",
-        "partner",
-        "role",
-        "sheet",
-        "direction",
-        "statistic",
-        "limit",
-        "planned",
-        "focus",
-        "whatif",
-        "scenario",
-        "compare",
-        "months",
-        "certainty",
-        "survives",
-        "steps",
-        "quality",
+        "region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif", "scenario", "compare",
+        "fails", "quantile", "weights", "week", "plan", "months", "certainty", "survives", "steps", "quality",
     ),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
-}
+}  # fmt: skip
 _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 
 
@@ -107,6 +94,9 @@ _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 class State:
     """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no bound; as an origin or a run, the newest
     (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
+
+    `fails` is what fails (site:KEY, region:KEY, partner:NAME, path:FROM>TO; None: what is worst), `week` the week that is played (None: the first), `plan` a
+    saved plan (None: the newest).
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
     app.cached.planning reads them (None: none); `steps` what augments are bought from, as reading.STEPS has it (None: the usual sizes); `scenario` the named
@@ -140,6 +130,11 @@ class State:
     whatif: str | None = None
     scenario: str | None = None
     compare: str | None = None
+    fails: str | None = None
+    quantile: str = "p90"
+    weights: str = "nearby"
+    week: datetime | None = None
+    plan: str | None = None
     months: str = "12"
     certainty: str = "0.9"
     survives: str = "nothing"
@@ -308,8 +303,8 @@ def _choices(name: str, text: str, world: Known) -> tuple[str, ...]:
 
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
-    **dict.fromkeys(("start", "end", "at", "origin"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, **dict.fromkeys(("whatif", "scenario", "compare"), NONE), "steps": USUAL,
+    **dict.fromkeys(("start", "end", "at", "origin", "week"), NOW),
+    "run": NEWEST, "against": BEFORE, "focus": WORST, "fails": WORST, "plan": NEWEST, **dict.fromkeys(("whatif", "scenario", "compare"), NONE), "steps": USUAL,
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     **{name: partial(_choice, name) for name in CHOICES},
@@ -318,10 +313,11 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "partner": partial(reading.named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
-    **dict.fromkeys(("start", "end", "at", "origin"), reading.moment),
+    **dict.fromkeys(("start", "end", "at", "origin", "week"), reading.moment),
     **dict.fromkeys(("run", "against"), reading.number),
     "limit": reading.limit,
     "focus": reading.focus,
+    "fails": reading.failing,
     "whatif": reading.whatif,
     **{name: partial(reading.shaped, *shape) for name, shape in reading.SHAPED.items()},
 }

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from data.schema import ID_PATTERN
 
 # In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
-# before it, or the place that runs out first; and the sizes that are usually bought.
+# before it, or the place or failure that is worst; and the sizes that are usually bought.
 ALL, NOW, NONE, NEWEST, BEFORE, WORST, USUAL = "all", "now", "none", "newest", "before", "worst", "usual"
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
@@ -31,6 +31,7 @@ SHAPED: dict[str, tuple[str, str, str | None]] = {
     "without": ("names an event that there is not", ID_PATTERN, None),
     "scenario": ("names a scenario that there is not", SCENARIO, NONE),
     "compare": ("names a scenario that there is not", SCENARIOS, NONE),
+    "plan": ("names a plan that there is not", r"[0-9a-f]{16}", NEWEST),
     "steps": ("holds a catalogue that cannot be read", STEPS, USUAL),
 }
 # Digits that the number of a run may have; Python would read the longest of numbers.
@@ -90,6 +91,19 @@ def focus(text: str, world: Known) -> str | None:
     places = {"site": set(world.region_of), "region": set(world.region_of.values()), "global": {ALL}}
     if key not in places.get(level, set()):
         raise UnusableError(f"looks at a place that this lake does not have: {shown(text)}")
+    return text
+
+
+def failing(text: str, world: Known) -> str | None:
+    """What fails, by kind and key; a path by both its ends."""
+    if text == WORST:
+        return None
+    kind, _, key = text.partition(":")
+    sites = set(world.region_of)
+    known: dict[str, Collection[str]] = {"site": sites, "region": set(world.region_of.values()), "partner": world.partners}
+    is_path = kind == "path" and len(ends := key.split(">")) == 2 and sites.issuperset(ends)
+    if not is_path and key not in known.get(kind, ()):
+        raise UnusableError(f"lets something fail that this lake does not have: {shown(text)}")
     return text
 
 

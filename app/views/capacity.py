@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from app.cached.planning import Question
 from app.components.header import Frame
-from app.components.plan import augments, choices, costs, declared, failures, limits, run_out, scenarios
+from app.components.plan import augments, choices, costs, declared, failures, limits, run_out, scenarios, scorecard
 
 SHEETS: dict[str, Callable[[Frame, Question], None]] = {
     "runout": run_out.draw,
@@ -16,6 +16,7 @@ SHEETS: dict[str, Callable[[Frame, Question], None]] = {
     "cost": costs.draw,
     "limits": limits.draw,
     "declared": declared.draw,
+    "scorecard": scorecard.draw,
 }
 
 

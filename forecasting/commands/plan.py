@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -52,6 +53,15 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", type=Path, metavar="FILE", help="TOML or JSON: statistic, limit, limits, planned, ordering, augments (default: the usual)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"the plan: {', '.join(WRITERS)}, or {CALENDAR} for a calendar of its orders")
     parser.add_argument("--save", metavar="NAME", help="keep the plan under this name, to be scored by what comes")
+    parser.add_argument("--author", default=login(), metavar="NAME", help="who keeps it (default: the login name, %(default)r)")
+
+
+def login() -> str:
+    """The name of whoever runs the command; empty where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return ""
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -72,7 +82,7 @@ def plan(options: argparse.Namespace) -> int:
     if augments:
         show_augments(console, augments, options.out, inputs.today)
     if options.save is not None:
-        note = keep_plan(inputs, found, bought(augments), under.said, options.save)
+        note = keep_plan(inputs, found, bought(augments), under.said, options.save, options.author)
         console.print(f"kept as {note.name!r} ({note.id})", soft_wrap=True)
     return 0
 

@@ -107,11 +107,11 @@ def _monday(moment: pd.Timestamp) -> pd.Timestamp:
     return moment.floor("D") - pd.Timedelta(days=moment.weekday())
 
 
-def keep_plan(inputs: PlanInputs, plan: pd.DataFrame, bought: pd.DataFrame, policy: Mapping[str, Any], name: str) -> PlanNote:
+def keep_plan(inputs: PlanInputs, plan: pd.DataFrame, bought: pd.DataFrame, policy: Mapping[str, Any], name: str, author: str = "") -> PlanNote:
     """Keep a plan in the lake's store, to be scored by what comes. bought: key, direction, add_gbps, cost_usd_month of the sites that the plan adds to."""
     identity, dates = ["level", "key", "direction"], ["p10", "p50", "p90"]
     rows = plan[[*identity, "answer", "reason", *dates, "order_by"]].rename(columns={date: f"run_out_{date}" for date in dates})
     rows = rows.merge(bought.assign(level="site"), how="left", on=identity).replace({"reason": {"": None}})
     peaks = pd.concat([peak_quantiles(held) for held in inputs.directions.values()], ignore_index=True)
     with closing(open_store(store_url(inputs.lake))) as store:
-        return Plans(store).save(name, rows, peaks, policy, lake=inputs.lake, run_id=inputs.run.run_id)
+        return Plans(store).save(name, rows, peaks, policy, lake=inputs.lake, author=author, run_id=inputs.run.run_id)

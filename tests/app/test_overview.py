@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.components import network_map, player, site_table
+from app.components import network_map, player, site_table, ticker
 from app.components.cards import MOST
 from data.rollups import refresh_rollups
 from tests.app.conftest import Opener
@@ -240,30 +240,30 @@ def test_a_link_opens_at_its_moment_in_its_zone(open_page: Opener, world: Path) 
 
 def test_playing_moves_the_slider_and_pausing_keeps_it(open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.components.player.time.monotonic", clock)
+    monkeypatch.setattr("app.components.ticker.time.monotonic", clock)
     page = open_page("overview", world)
     page.button(key="player.play").click().run()
     assert page.select_slider(key="player.slider").value == 0, "the first step comes with the first tick"
     for step in (1, 2):
-        clock.now += player.TICK
+        clock.now += ticker.TICK
         page.run()
         assert page.select_slider(key="player.slider").value == step * player.STEP_HOURS
     assert page.query_params["at"] == "now", "steps are no pages of the browser's history"
-    clock.now += player.TICK
+    clock.now += ticker.TICK
     page.button(key="player.play").click().run()
     assert page.select_slider(key="player.slider").value == 2 * player.STEP_HOURS
     assert page.query_params["at"] == "2026-03-17T15:00"
-    clock.now += player.TICK
+    clock.now += ticker.TICK
     assert page.run().select_slider(key="player.slider").value == 2 * player.STEP_HOURS
 
 
 def test_a_player_that_reaches_the_end_stops(open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.components.player.time.monotonic", clock)
+    monkeypatch.setattr("app.components.ticker.time.monotonic", clock)
     page = open_page("overview", world)
     page.select_slider(key="player.slider").set_value(player.AHEAD_HOURS).run()
     page.button(key="player.play").click().run()
-    clock.now += player.TICK
+    clock.now += ticker.TICK
     page.run()
     assert page.button(key="player.play").label == "Play"
     assert page.select_slider(key="player.slider").value == player.AHEAD_HOURS
@@ -271,13 +271,13 @@ def test_a_player_that_reaches_the_end_stops(open_page: Opener, world: Path, mon
 
 def test_a_player_that_was_left_behind_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.components.player.time.monotonic", clock)
+    monkeypatch.setattr("app.components.ticker.time.monotonic", clock)
     monkeypatch.setattr(st, "session_state", {"player.playing": True, "player.ticked": clock.now})
-    clock.now += player.FORGOTTEN - 1
-    assert player.interval() == player.TICK
+    clock.now += ticker.FORGOTTEN - 1
+    assert player.CLOCK.interval() == ticker.TICK
     clock.now += 2
-    assert player.interval() is None
-    assert not player.playing()
+    assert player.CLOCK.interval() is None
+    assert not player.CLOCK.playing()
 
 
 class Clock:

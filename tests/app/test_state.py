@@ -41,6 +41,8 @@ SINGLE = (
     "direction",
     "statistic",
     "planned",
+    "quantile",
+    "weights",
     "months",
     "certainty",
     "survives",
@@ -71,11 +73,13 @@ def states(draw: any_.DrawFn) -> State:
     several = {name: draw(subsets(name)) for name in ("show", "layers", "beside")}
     runs = {name: draw(any_.none() | any_.integers(1, 10**RUN_DIGITS - 1)) for name in ("run", "against")}
     event = draw(any_.sampled_from(["none", "all"]) | any_.from_regex(ID_PATTERN.replace("$", r"\Z"), fullmatch=True))
-    moments = {name: draw(any_.none() | MOMENTS) for name in ("at", "origin")}
+    moments = {name: draw(any_.none() | MOMENTS) for name in ("at", "origin", "week")}
     partner = draw(any_.none() | any_.sampled_from(sorted(WORLD.partners)))
     plan = {
         "limit": draw(any_.integers(50, 100)) / 100,
         "focus": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "global:all"])),
+        "fails": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "partner:Nordlicht & Co", "path:fra-01>gru-01"])),
+        "plan": draw(any_.sampled_from([None, "0123456789abcdef"])),
         "whatif": draw(any_.none() | any_.just('[{"kind":"growth","percent":20}]')),
         "scenario": draw(any_.sampled_from([None, "0123456789abcdef.12"])),
         "compare": draw(any_.sampled_from([None, "0123456789abcdef", "0123456789abcdef,00000000000000ff"])),
@@ -115,6 +119,14 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"region": "mars"}, {"region": None}, "names a region that this lake does not have: `mars`"),
         ({"limit": "80"}, {"limit": 0.8}, "asks for the limit `80`; it is a share of capacity from 0.5 to 1"),
         ({"focus": "site:lhr-99"}, {"focus": None}, "looks at a place that this lake does not have: `site:lhr-99`"),
+        ({"fails": "site:lhr-99"}, {"fails": None}, "lets something fail that this lake does not have: `site:lhr-99`"),
+        ({"fails": "partner:Evil Corp"}, {"fails": None}, "`partner:Evil Corp`"),
+        ({"fails": "path:fra-01>lhr-99"}, {"fails": None}, "`path:fra-01>lhr-99`"),
+        ({"fails": "path:fra-01"}, {"fails": None}, "`path:fra-01`"),
+        ({"fails": "path:fra-01>gru-01>ams-01"}, {"fails": None}, "`path:fra-01>gru-01>ams-01`"),
+        ({"plan": "../../etc"}, {"plan": None}, "names a plan that there is not: `../../etc`"),
+        ({"week": "soon"}, {"week": None}, "has a time that cannot be read: `soon`"),
+        ({"quantile": "p99"}, {"quantile": "p90"}, "asks for quantile `p99`; it is one of p50, p90"),
         ({"whatif": "[growth"}, {"whatif": None}, "holds a what-if that cannot be read: `[growth`"),
         ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
         ({"scenario": "0123456789abcdef"}, {"scenario": None}, "names a scenario that there is not: `0123456789abcdef`"),

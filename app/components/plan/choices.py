@@ -19,7 +19,7 @@ IN_WORDS = {"peak": "peak of week", "p95": "weekly P95"}
 PLANNED = {"counted": "Planned augments count", "left-out": "Installed only"}
 SHEETS = {
     "runout": "What runs out", "failures": "Failures", "scenarios": "Scenarios", "augments": "Augments", "cost": "Cost", "limits": "Safe limit",
-    "declared": "Declared",
+    "declared": "Declared", "scorecard": "Scorecard",
 }  # fmt: skip
 LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 

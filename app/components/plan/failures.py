@@ -9,15 +9,17 @@ import streamlit as st
 from streamlit.column_config import NumberColumn, TextColumn
 
 from app import theme
-from app.cached import planning
+from app.cached import failing
+from app.cached.failing import Declared
 from app.cached.planning import Failures, Question, RunOut
+from app.charts.failure_rows import listed
 from app.charts.plan_rows import soon_words
-from app.components import export
+from app.components import export, states
 from app.components.header import Frame
-from app.components.plan import choices, what_if
+from app.components.plan import choices, failover_choice, failure_player, what_if
 from app.components.site_table import HEADER_PX, ROW_PX
 
-MOST, NAMED = 10, 4
+MOST = 10
 
 
 def safe_words(found: RunOut, now: pd.Timestamp) -> str:
@@ -35,22 +37,26 @@ def safe_words(found: RunOut, now: pd.Timestamp) -> str:
 def draw(frame: Frame, asked: Question) -> None:
     """The what-if, and the failures under it."""
     outlooks = what_if.outlooks(frame, asked)
-    found = None if outlooks is None else planning.failures(frame.pin, outlooks.question, frame.scope)
-    if outlooks is None or found is None:
+    if outlooks is None:
         choices.no_futures(frame, asked)
         return
     what_if.panel(frame, outlooks.question)
-    single(frame, found)
+    table = failover_choice.choose(frame)
+    found = failing.single(frame.pin, outlooks.question, table, frame.scope)
+    if found is None:
+        return
+    failure_player.panel(frame, outlooks.question, table, str(found.now["key"].iloc[0]))
+    single(frame, found, table)
 
 
-def single(frame: Frame, found: Failures) -> None:
+def single(frame: Frame, found: Failures, table: Declared | None) -> None:
     """Every single failure: two tables side by side."""
-    st.markdown("##### If one site fails")
+    st.markdown("##### If any one site fails")
     said = "not N-1 safe now" if found.safe_until.answer == "over" else f"N-1 safe {safe_words(found.safe_until, frame.extent.now)}"
     reach = f"over the half year to {theme.day(found.safe_until.horizon)}"
     st.caption(
-        f"The network is **{said}**. A failed site's demand goes to sites within 60 ms, by headroom and distance, which may fill up to their "
-        f"capacity; the rest is shed. Reckoned for every site, week and future, {reach}; shed is the mean over the futures."
+        f"The network is **{said}**. {states.plain(failover_choice.words(table))} "
+        f"Reckoned for every site, week and future, {reach}; shed is the mean over the futures."
     )
     names = dict(zip(frame.catalogue["site_id"], frame.catalogue["name"], strict=True))
     now, months = rows_of(found.now.head(MOST), names), rows_of(found.months, names)
@@ -71,12 +77,6 @@ def rows_of(found: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
         "Any shed": [soon_words(float(share)) if share > 0 else "none" for share in found["probability"]],
         "Pushed over their limit": [listed(tuple(names.get(key, key) for key in passed)) for passed in found["passes"]],
     })  # fmt: skip
-
-
-def listed(names: tuple[str, ...]) -> str:
-    """A few names, and how many more."""
-    more = len(names) - NAMED
-    return "none" if not names else ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _table(title: str, rows: pd.DataFrame, name: str) -> None:

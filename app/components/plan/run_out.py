@@ -7,7 +7,7 @@ import streamlit as st
 from app.cached import planning
 from app.cached.planning import Question
 from app.components.header import Frame
-from app.components.plan import choices, failures, place, run_outs, what_if
+from app.components.plan import choices, failures, place, run_outs, runout_map, what_if
 from app.components.site_filter import no_site_passes
 
 
@@ -27,7 +27,11 @@ def draw(frame: Frame, asked: Question) -> None:
     lost = planning.failures(frame.pin, found.question, frame.scope)
     run_outs.numbers(frame, sites, failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known")
     what_if.panel(frame, found.question)
-    run_outs.bars(frame, found.question, sites)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        run_outs.bars(frame, found.question, sites)
+    with right:
+        runout_map.draw(frame, found)
     run_outs.table(frame, sites, found.base)
     st.markdown("##### One place against its capacity")
     place.draw(frame, found, sites)

@@ -191,7 +191,7 @@ def test_health_is_a_shape_as_well_as_a_colour() -> None:
     assert "sites" not in found
     drawn = {row["id"]: row for row in found["states"]["data"]}
     assert [drawn[f"s-00{n}"]["k"] for n in range(1, 6)] == ["circle", "triangle-up", "square", "circle-open", "circle-open"]
-    assert set(found["states"]["iconMapping"]) == {"circle", "triangle-up", "square", "circle-open"}
+    assert set(found["states"]["iconMapping"]) == {"circle", "triangle-up", "square", "circle-open", "cross"}
     assert found["states"]["iconAtlas"].startswith("data:image/svg+xml;base64,")
     assert drawn["s-003"]["c"][:3] == list(theme.rgb(theme.state_colour(theme.ACT, "light")))
     assert drawn["s-004"]["c"][3] == map_marks.OPAQUE, "what is not known is still to be seen"

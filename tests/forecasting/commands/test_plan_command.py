@@ -21,6 +21,7 @@ from data.lake import Lake
 from data.schema import TABLES
 from data.store import Plans, open_store, store_url
 from forecasting import __main__ as command
+from forecasting.commands.plan import login
 from forecasting.commands.policy_file import read_policy
 from forecasting.planning.network_plan import COLUMNS
 from tests.forecasting.networks import NOW as UNTIL
@@ -162,7 +163,7 @@ def test_augments_are_bought_from_a_catalogue_and_the_plan_is_kept(planned: Lake
     steps = pd.DataFrame({"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10})
     steps.to_csv(tmp_path / "steps.csv", index=False)
     (tmp_path / "policy.toml").write_text('[augments]\ncatalogue = "steps.csv"\nmonths = 12\n')
-    made(planned, tmp_path / "plan.parquet", "--policy", str(tmp_path / "policy.toml"), "--save", "Spring")
+    made(planned, tmp_path / "plan.parquet", "--policy", str(tmp_path / "policy.toml"), "--save", "Spring", "--author", "Ada")
     purchases = pd.read_parquet(tmp_path / "plan-purchases.parquet")
     assert purchases.groupby("site_id")["units"].sum().to_dict() == {"ams-01": 1, "fra-01": 1}
     assert "2 purchases" in (told := capsys.readouterr().out)
@@ -172,7 +173,7 @@ def test_augments_are_bought_from_a_catalogue_and_the_plan_is_kept(planned: Lake
     note = plans.listed(planned.url)[0]
     kept = plans.get(note.id)
     store.close()
-    assert (note.name, note.run_id, note.policy["augments"]) == ("Spring", RUN, {"catalogue": "steps.csv", "months": 12})
+    assert (note.name, note.author, note.run_id, note.policy["augments"]) == ("Spring", "Ada", RUN, {"catalogue": "steps.csv", "months": 12})
     added = kept.rows.set_index(["level", "key"])["add_gbps"].dropna()
     assert added.to_dict() == {("site", "ams-01"): 100.0, ("site", "fra-01"): 100.0}
     first = kept.peaks[(kept.peaks["key"] == "fra-01") & (kept.peaks["week"] == WEEKS[1])].iloc[0]
@@ -299,3 +300,14 @@ def test_a_fortnight_of_abilene_is_refused_site_by_site(tmp_path: Path, datasets
     assert found.loc["site"]["reason"].str.fullmatch(r"too little history: 1[34] days; 3 whole weeks are needed").all()
     assert found.loc[("region", "abilene")]["reason"].str.startswith("no forecast for ").all()
     assert "28 not known" in capsys.readouterr().out
+
+
+def test_the_author_is_the_login_name_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "grace")
+    assert login() == "grace"
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("forecasting.commands.plan.getpass.getuser", nobody)
+    assert login() == ""

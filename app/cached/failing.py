@@ -1,0 +1,165 @@
+"""What chosen failures do, kept: one failure played over the coming half year, every single failure, and the failures that there are to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from app.cached import MEASURED, Pin, Scope, _answer, catalogue
+from app.cached.failover_tables import Declared
+from app.cached.planning import TABLES, Failures, Question, failures_of, scene_of
+from data.queries.rerouting import ViewersPerGbps
+from data.queries.rerouting import ingest_paths as _ingest_paths
+from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
+from forecasting.planning.demand import Demand
+from forecasting.planning.failover import ROUND_TRIP_MS, Failover, declared, reach_km
+from forecasting.planning.failure import NOTHING_GBPS, Failure, Relocation, group_failure, path_failure, played, site_failure
+from forecasting.planning.scene import FAILURE_WEEKS, Scene
+
+__all__ = ["ROUND_TRIP_MS", "Declared", "Fails", "Played", "Refused", "ViewersPerGbps", "ingest_paths", "play", "reach_km", "single"]
+
+Kind = Literal["site", "region", "partner", "path"]
+FLOWS = (*MEASURED, "flows_1h")
+COLUMN = {"region": "region_id", "partner": "partner"}
+
+
+class Fails(NamedTuple):
+    """What fails: a site, all sites of a region or a partner, or the path to `key` from `source`."""
+
+    kind: Kind
+    key: str
+    source: str = ""
+
+
+class Refused(NamedTuple):
+    """Why a failure cannot be played."""
+
+    reason: str
+
+
+class Played(NamedTuple):
+    """A failure in each coming week.
+
+    share: by failed site, the part of its demand that must go elsewhere. weeks: week, displaced_gbps, moved_gbps, shed_gbps, shed_viewers (NaN where no ratio
+    is known) and passed (names of sites above their limit that were not before). sites: week, site_id, before_gbps, load_gbps, taken_gbps, shed_gbps,
+    capacity_gbps, before, after (shares of capacity, NaN without one), limit and passed. moves: week, source, target, gbps. left_out: sites that fail with the
+    others but whose demand is not known.
+    """
+
+    share: dict[str, float]
+    weeks: pd.DataFrame
+    sites: pd.DataFrame
+    moves: pd.DataFrame
+    left_out: tuple[str, ...]
+    viewers: ViewersPerGbps | None
+
+
+def play(pin: Pin, question: Question, fails: Fails, quantile: float, table: Declared | None, scope: Scope) -> Played | Refused | None:
+    """A failure played over the half year, on the joint future at `quantile` of each week's total; None where the newest run has no futures of sites.
+
+    `table`: the failover weights, None for distance and headroom. HeadroomError where the question's changes cannot be applied.
+    """
+    return _answer(_play, (*TABLES, "flows_1h"), pin, scope, question=question, fails=fails, quantile=quantile, table=table)
+
+
+def single(pin: Pin, question: Question, table: Declared | None, scope: Scope) -> Failures | None:
+    """Every single failure of the next half year; None where the newest run has no futures of sites."""
+    return _answer(_single, TABLES, pin, scope, question=question, table=table)
+
+
+def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
+    """The paths that may fail, largest first."""
+    return _answer(_ingest_paths, FLOWS, pin, scope)
+
+
+def _single(pin: Pin, scope: Scope, question: Question, table: Declared | None) -> Failures | None:
+    scene = scene_of(pin, scope, question)
+    return None if scene is None else failures_of(replace(scene, failover=_failover(scene, table)))
+
+
+def _failover(scene: Scene, table: Declared | None) -> Failover:
+    """The scene's own weights, or those declared; a pair counts where both its sites have futures."""
+    if table is None:
+        return scene.failover
+    rows, keys = table.frame, scene.demand.keys
+    return declared(rows[rows["site_id"].isin(keys) & rows["helper_site_id"].isin(keys)], scene.sites, keys)
+
+
+def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: float, table: Declared | None) -> Played | Refused | None:
+    scene = scene_of(pin, scope, question)
+    if scene is None:
+        return None
+    near = scene.demand.until(FAILURE_WEEKS)
+    failure = _failure(pin, scope, scene, fails)
+    if isinstance(failure, Refused):
+        return failure
+    capacity, limits = scene.capacity(near), scene.policy.shares(near.keys)
+    found = played(failure, _failover(scene, table), near, capacity, limits, quantile, scene.ceiling)
+    viewers = _answer(_viewers_per_gbps, MEASURED, pin, scope) if question.direction == "egress" else None
+    before = near.typical(quantile)
+    sites = pd.concat(
+        [
+            _sites(one, near.weeks[at], near.keys, pd.DataFrame({"before_gbps": before[:, at], "capacity_gbps": capacity[:, at], "limit": limits}))
+            for at, one in enumerate(found)
+        ],
+        ignore_index=True,
+    )
+    moves = pd.concat([_moves(one, near, at) for at, one in enumerate(found)], ignore_index=True)
+    return Played(dict(failure.displaced), _weeks(found, near, viewers), sites, moves, _left_out(catalogue(pin, scope), fails, near), viewers)
+
+
+def _failure(pin: Pin, scope: Scope, scene: Scene, fails: Fails) -> Failure | Refused:
+    """What is displaced, or why nothing is."""
+    keys, sites = scene.demand.keys, scene.sites
+    if fails.kind in COLUMN:
+        members = sites.loc[sites[COLUMN[fails.kind]] == fails.key, "site_id"]
+        return group_failure(sites, COLUMN[fails.kind], fails.key, keys) if set(members) & set(keys) else Refused("none of its sites has futures")
+    if fails.key not in keys:
+        return Refused(f"it has no futures: {scene.refused.get(fails.key, 'no traffic this way was ever measured')}")
+    if fails.kind == "site":
+        return site_failure(fails.key)
+    if scene.demand.direction == "ingest":
+        return Refused("a path takes viewers along, not broadcasters: choose egress")
+    paths = _answer(_ingest_paths, FLOWS, pin, scope)
+    row = paths[(paths["source_site_id"] == fails.source) & (paths["target_site_id"] == fails.key)]
+    # A stream comes in once, however many watch it: the path's part of what comes in is its part of the viewers.
+    return path_failure(fails.source, fails.key, *row[["gbps", "inflow_gbps"]].iloc[0]) if len(row) else Refused("no flow came that way in the last 7 days")
+
+
+def _left_out(sites: pd.DataFrame, fails: Fails, demand: Demand) -> tuple[str, ...]:
+    if fails.kind not in COLUMN:
+        return ()
+    members = sites.loc[sites[COLUMN[fails.kind]] == fails.key, "site_id"].astype(str)
+    return tuple(sorted(set(members) - set(demand.keys)))
+
+
+def _sites(found: Relocation, week: pd.Timestamp, keys: tuple[str, ...], held: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one week; `held`: before_gbps, capacity_gbps and limit by key."""
+    shed, room = dict(zip(found.failed, found.shed, strict=True)), held["capacity_gbps"].where(held["capacity_gbps"] > 0.0)
+    return held.assign(
+        week=week, site_id=list(keys), load_gbps=found.load, taken_gbps=found.moved.sum(axis=0), shed_gbps=[_some(shed.get(key, 0.0)) for key in keys],
+        before=held["before_gbps"] / room, after=found.load / room, passed=[key in found.passed for key in keys],
+    )  # fmt: skip
+
+
+def _some(gbps: float) -> float:
+    """What lies within the solver's tolerance is nothing."""
+    return float(gbps) if gbps > NOTHING_GBPS else 0.0
+
+
+def _moves(found: Relocation, demand: Demand, at: int) -> pd.DataFrame:
+    source, target = np.nonzero(found.moved > NOTHING_GBPS)
+    rows = {"week": demand.weeks[at], "source": np.array(found.failed, dtype=object)[source], "target": np.array(demand.keys, dtype=object)[target]}
+    return pd.DataFrame(rows | {"gbps": found.moved[source, target]})
+
+
+def _weeks(found: list[Relocation], demand: Demand, viewers: ViewersPerGbps | None) -> pd.DataFrame:
+    moved, shed = np.array([one.moved.sum() for one in found]), np.array([_some(one.shed.sum()) for one in found])
+    unserved = [(one.shed_viewers(viewers.ratio) if lost else 0.0) if viewers else np.nan for one, lost in zip(found, shed, strict=True)]
+    return pd.DataFrame({
+        "week": demand.weeks, "displaced_gbps": moved + shed, "moved_gbps": moved, "shed_gbps": shed, "shed_viewers": unserved,
+        "passed": [one.passed for one in found],
+    })  # fmt: skip
