@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from forecasting.models.posterior.batches import TREND_PRIOR, solved, without_noise
+from forecasting.models.posterior.batches import TREND_PRIOR, solved
 from forecasting.models.posterior.design import Axis, Group, days_of, grouped, seasonal
+from forecasting.models.posterior.moments import Shared
 from forecasting.models.posterior.scale import Scale
 from forecasting.models.posterior.spec import Season, Spec
 from forecasting.models.posterior.threads import one_blas_thread
@@ -146,25 +147,25 @@ def fit(stamps: pd.DatetimeIndex, values: Reals, spec: Spec, regressors: Reals |
     values = np.asarray(values, dtype=float)
     count = np.shape(regressors)[1] if regressors is not None else 0
     columns = given(regressors, len(stamps), count)
-    if values.shape[:1] != (len(stamps),) or np.isinf(values).any():
+    observed = np.isfinite(values)
+    if values.shape[:1] != (len(stamps),) or (not observed.all() and np.isinf(values).any()):
         raise ValueError(f"values of shape {values.shape} for {len(stamps)} stamps; one row for each stamp is needed, finite or NaN")
     if not values.shape[1]:
         raise ValueError("there are no values; at least one series is needed")
     days = days_of(stamps)
     if (days[1:] < days[:-1]).any():
         order = np.argsort(days, kind="stable")
-        days, values, columns = days[order], values[order], columns[order]
-    scale, scaled, observed = Scale.of(values, log=spec.log)
+        days, values, observed, columns = days[order], values[order], observed[order], columns[order]
     groups = grouped(days, observed, spec, columns)
     priors = np.broadcast_to(np.asarray(regressor_prior, dtype=float), (count,))
-    return _curves(days, scaled, groups, spec, priors, scale)
+    return _curves(days, values, groups, spec, priors)
 
 
-def _curves(days: Reals, scaled: Reals, groups: list[Group], spec: Spec, priors: Reals, scale: Scale) -> Curves:
+def _curves(days: Reals, values: Reals, groups: list[Group], spec: Spec, priors: Reals) -> Curves:
     base = np.hstack([np.ones((len(days), 1)), seasonal(days, spec.seasons)])
     season_columns = base.shape[1] - 1
     widths = np.r_[TREND_PRIOR, np.full(spec.slopes, TREND_PRIOR), np.full(season_columns, spec.season_prior), priors]
-    found = without_noise(solved(days, base, scaled, groups, spec, 1.0 / widths**2), scaled, groups, scale.still)
+    found, scale = solved(values, Shared.of(days, base), groups, spec, 1.0 / widths**2)
     smooth, cut = found.smooth, 1 + spec.slopes
     slope = smooth[:, 1] if spec.slopes else np.zeros(len(smooth))
     change = np.abs(found.changes).sum(axis=1) * scale.size

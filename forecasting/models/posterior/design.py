@@ -49,11 +49,6 @@ class Group:
     axis: Axis
     regressors: Reals
 
-    def columns(self, days: Reals, spec: Spec) -> Reals:
-        """(T, ...): time where the trend has a slope, the regressors, the hinges; zero where nothing was observed."""
-        time = self.axis.at(days)[:, None][:, : spec.slopes]
-        return np.hstack([time, self.regressors, self.axis.hinges(days)]) * self.observed[:, None]
-
 
 def days_of(stamps: pd.DatetimeIndex) -> Reals:
     """Days since the epoch by the clock that the stamps show."""
@@ -88,10 +83,10 @@ def grouped(days: Reals, observed: Rows, spec: Spec, regressors: Reals) -> list[
     """Groups of the series (columns of `observed`), in the order in which they first appear; regressors are (T, K) for all or (T, K, N)."""
     scoped = regressors.ndim == 3
     found: dict[bytes, list[int]] = {}
-    packed = np.packbits(observed.T, axis=1)
+    whole = observed.all(axis=0)
     for series in range(observed.shape[1]):
-        key = packed[series].tobytes() + (regressors[:, :, series].tobytes() if scoped else b"")
-        found.setdefault(key, []).append(series)
+        mask = b"" if whole[series] else np.packbits(observed[:, series]).tobytes()
+        found.setdefault(mask + (regressors[:, :, series].tobytes() if scoped else b""), []).append(series)
     firsts = [members[0] for members in found.values()]
     axes = [axis_of(days[observed[:, first]], spec) for first in firsts]
     own = [np.ascontiguousarray(regressors[:, :, first]) if scoped else regressors for first in firsts]
