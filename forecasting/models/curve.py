@@ -75,8 +75,11 @@ class Curves:
         curve, change = self._together(parts), np.broadcast_to(self.change, parts["trend"].shape)
         if self.spec.multiplicative:
             change = change * np.abs(self._together(parts | {"trend": np.ones_like(curve)}))
-        found = curve[:, :, None] + offsets(self._ahead(stamps), change, self.bends, self.sigma, levels)
-        return np.stack([self.scale.value(found[:, :, number]) for number in range(len(levels))], axis=2)
+        found = np.moveaxis(offsets(self._ahead(stamps), change, self.bends, self.sigma, levels), 2, 0)
+        found += curve
+        for level in found:
+            level[:] = self.scale.value(level)
+        return np.moveaxis(found, 0, 2)
 
     def offsets(self, stamps: pd.DatetimeIndex, levels: Sequence[float], sigma: Reals) -> Reals:
         """(H, N, Q): quantiles about the curve on the fitted scale, for noise of another size, (N,) or (H, N); the model must not be multiplicative."""

@@ -1,4 +1,4 @@
-"""A panel cut into batches that fit a core's cache, each solved on its own thread: memory beyond the panel itself is that of a few batches."""
+"""A panel cut into batches, each solved on its own thread: memory beyond the panel itself is that of a few batches."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from forecasting.models.posterior.scale import Scale
 from forecasting.models.posterior.spec import Spec
 from forecasting.models.spread import Reals
 
-# Series in one batch, at most: enough to spread the cost of a call, few enough for a core's cache.
-BATCH = 256
+# Series in one batch, at most: enough to spread the cost of a call, few enough to bound memory.
+BATCH = 512
 # Prophet's prior of slope and offset, on values scaled to at most 1.
 TREND_PRIOR = 5.0
 # A series that never changes has no noise; Prophet says so with this.

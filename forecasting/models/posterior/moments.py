@@ -37,7 +37,17 @@ class Moments(NamedTuple):
     observations: Reals
 
     def of(self, series: Places) -> Moments:
-        return Moments(*(part[series] for part in self))
+        return Moments(*(some(part, series) for part in self))
+
+
+def is_shared(part: Reals) -> bool:
+    """Whether all series have the same: an array that was broadcast has no stride along them."""
+    return part.strides[0] == 0
+
+
+def some(part: Reals, series: Places) -> Reals:
+    """What some series have; what all share is not copied for each."""
+    return np.broadcast_to(part[:1], (len(series), *part.shape[1:])) if is_shared(part) else part[series]
 
 
 class Shared(NamedTuple):

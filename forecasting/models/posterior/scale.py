@@ -34,7 +34,8 @@ class Scale:
         size = np.abs(ends).max(axis=0)
         size = np.where(size > 0.0, size, 1.0)
         scaled = values / size
-        np.copyto(scaled, 0.0, where=np.isnan(scaled))
+        if np.isnan(scaled.sum()):  # scaled values do not overflow: a sum tells whether any is missing
+            np.copyto(scaled, 0.0, where=np.isnan(scaled))
         return cls(size, usual, highest, ~(ends[1] > ends[0])), scaled
 
     @classmethod
