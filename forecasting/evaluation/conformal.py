@@ -77,11 +77,20 @@ def _phases(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
     usual = mean(missed.reshape(-1, missed.shape[2]))
     shares = missed / np.where(usual > 0.0, usual, 1.0)
     held = ~np.isnan(shares)
-    totals, counts = np.zeros((2, cycle, missed.shape[2]))
-    np.add.at(totals, places, np.where(held, shares, 0.0))
-    np.add.at(counts, places, held)
+    totals, counts = _by_phase(np.where(held, shares, 0.0), places, cycle), _by_phase(held.astype(float), places, cycle)
     found = (totals + PHASE_EVIDENCE) / (counts + PHASE_EVIDENCE)
     return np.asarray(found / found.mean(axis=0))
+
+
+def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
+    """Sums (cycle, N) over all steps of one phase, of values (K, H, N) whose phases run on from the first of each row."""
+    found = np.zeros((cycle, values.shape[2]))
+    for row, first in zip(values, places[:, 0], strict=True):
+        whole = len(row) // cycle * cycle
+        each = row[:whole].reshape(-1, cycle, row.shape[1]).sum(axis=0)
+        each[: len(row) - whole] += row[whole:]
+        found += np.roll(each, first, axis=0)
+    return found
 
 
 def _lead(missed: Reals) -> Reals:

@@ -65,9 +65,16 @@ class Curves:
         days = days_of(stamps)
         found = np.empty((len(days), len(self.offset)))
         for group in self.groups:
-            of = group.members
-            found[:, of] = np.outer(group.axis.at(days), self.slope[of]) + self.offset[of] + group.axis.hinges(days) @ self.changes[of].T
+            found[:, group.members] = self._bent(group, group.axis.at(days))
         return found * self.scale.size
+
+    def _bent(self, group: Group, at: Reals) -> Reals:
+        """(H, members): the trends of a group on its axis: between two changepoints a straight line, whose slope and offset are sums of all changes before."""
+        changes, points = self.changes[group.members], group.axis.changepoints
+        slopes = np.cumsum(np.column_stack([self.slope[group.members], changes]), axis=1)
+        starts = np.cumsum(np.column_stack([self.offset[group.members], -changes * np.where(np.isfinite(points), points, 0.0)]), axis=1)
+        line = np.searchsorted(points, at)
+        return (slopes[:, line] * at + starts[:, line]).T
 
     def quantiles(self, stamps: pd.DatetimeIndex, levels: Sequence[float], regressors: Reals | None = None) -> Reals:
         """(H, N, Q): Prophet's predictive quantiles in units of the values: the curve, its noise, and changes of the trend after the history."""

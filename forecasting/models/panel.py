@@ -29,7 +29,7 @@ OUTAGES_AT_MOST = 0.10
 # An event that masks less than a tenth of a region leaves the region's sum worth learning from; the rollups draw the same line.
 PART_THAT_MATTERS = 0.10
 NO_WEEKS = pd.DataFrame(columns=["level", "key", "metric", "week", "peak", "p95", "completeness"])
-_TOUCHING = ["kind", "start", "end", "treatment", "share"]
+_TOUCHING = ["kind", "start", "end", "treatment"]
 
 
 class Sources(NamedTuple):
@@ -91,8 +91,9 @@ class Panel:
     def touching(self, series: Series) -> pd.DataFrame:
         """The events that touch a series: kind, start, end, treatment, share (of the series that lies within the event's scope, above 0 to 1)."""
         inside = shares(series, self.regions, self.weights)
-        found = self.events.assign(share=[inside.get(scope, 0.0) for scope in self.events["scope"]])
-        return found.loc[found["share"] > 0.0, _TOUCHING].reset_index(drop=True)
+        share = np.array([inside.get(scope, 0.0) for scope in self.events["scope"]], dtype=float)
+        held = np.flatnonzero(share > 0.0)
+        return self.events[_TOUCHING].take(held).assign(share=share[held]).reset_index(drop=True)
 
 
 def build(sources: Sources, metrics: Sequence[str]) -> Panel:

@@ -21,7 +21,7 @@ from forecasting.models.answers import Curve, answer
 from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.engine import EngineResult, Plan, declined, refusal
 from forecasting.models.panel import HOUR, Panel
-from forecasting.models.scopes import regressors
+from forecasting.models.scopes import covered, known_kinds
 from forecasting.models.spread import LogScale, Reals, interpolate, wander
 from forecasting.models.task import (
     DAILY_ORDER,
@@ -119,13 +119,13 @@ class Fitted:
         """Fit the hours, a column for each series."""
         stamps = pd.DatetimeIndex(hours.index)
         events = [learnable(job.events, pd.DatetimeIndex(job.hours.index)) for job in jobs]
-        known = sorted({f"event_{kind}" for held in events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
-        columns = event_columns(events, known, stamps, HOUR)
+        known = known_kinds(events)
+        columns = covered(events, known, stamps, HOUR)
         return cls(jobs, kind, fit(_local(stamps, kind.zone), hours.to_numpy(), kind.spec, columns, EVENT_PRIOR), events, known)
 
     def at(self, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> Reals:
         """(H, N): the expected log value of each interval, before the shift to the recent level."""
-        return self.curves.fitted_curve(_local(stamps, self.kind.zone), event_columns(self.events, self.known, stamps, step))
+        return self.curves.fitted_curve(_local(stamps, self.kind.zone), covered(self.events, self.known, stamps, step))
 
     def answers(self, hours: pd.DataFrame) -> list[Curve]:
         """What is expected of each series."""
@@ -157,7 +157,7 @@ class Fitted:
 
     def kinds_of(self, number: int) -> list[str]:
         """The kinds of event that one series knows."""
-        return sorted(set(self.events[number].loc[self.events[number]["treatment"] == "regressor", "kind"]))
+        return known_kinds(self.events[number : number + 1])
 
     def label(self, number: int) -> str:
         """The model of one series in words."""
@@ -165,12 +165,6 @@ class Fitted:
         seasons = ", ".join(f"{season.name} {season.order}" for season in spec.seasons)
         known = "".join(f", {kind}" for kind in self.kinds_of(number))
         return f"panel, log scale, {spec.growth} trend, {seasons}, clock of {self.kind.zone}{known}"
-
-
-def event_columns(events: Sequence[pd.DataFrame], known: Sequence[str], stamps: pd.DatetimeIndex, step: pd.Timedelta) -> Reals:
-    """(H, K, N): how much of each interval, and of each series, events of each known kind cover."""
-    held = [regressors(one, stamps, step).reindex(columns=list(known), fill_value=0.0).to_numpy() for one in events]
-    return np.stack(held, axis=2)
 
 
 def _local(stamps: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
