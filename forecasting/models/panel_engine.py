@@ -18,6 +18,7 @@ import pandas as pd
 
 from data.schema import QUANTILES
 from forecasting.models.answers import Curve, answer
+from forecasting.models.clocks import turned
 from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.engine import EngineResult, Plan, declined, refusal
 from forecasting.models.panel import HOUR, Panel
@@ -45,7 +46,7 @@ TOGETHER = 128
 
 
 class Kind(NamedTuple):
-    """What series must share to be fitted together: the model, and the clock that their shapes follow."""
+    """What series must share to be fitted together: the model, and the clock that their shapes follow, or one that is turned when theirs is."""
 
     spec: Spec
     zone: str
@@ -64,15 +65,31 @@ class PanelEngine:
             yield from ProphetEngine().forecast(panel, plan, executor)
             return
         kinds: dict[Kind, list[Task]] = {}
+        clocks = _Clocks(panel, plan)
         for series in panel.series:
             if reason := refusal(panel.hourly[series], panel.now):
                 yield declined(series, reason)
             else:
                 job = task(panel, series, plan)
-                kinds.setdefault(Kind(spec_of(job.span), job.zone), []).append(job)
+                kinds.setdefault(Kind(spec_of(job.span), clocks.like(job.zone)), []).append(job)
         for kind, jobs in kinds.items():
             for at in range(0, len(jobs), TOGETHER):
                 yield from settled(jobs[at : at + TOGETHER], kind)
+
+
+class _Clocks:
+    """The clocks of a panel, each told by the first that is turned at the same hours."""
+
+    def __init__(self, panel: Panel, plan: Plan) -> None:
+        self._hours = pd.date_range(panel.hourly.index[0], max(plan.hours(panel)[-1], plan.band(panel)[-1]), freq=HOUR)
+        self._first: dict[bytes, str] = {}
+        self._known: dict[str, str] = {}
+
+    def like(self, zone: str) -> str:
+        """The zone that stands for this one."""
+        if zone not in self._known:
+            self._known[zone] = self._first.setdefault(turned(zone, self._hours), zone)
+        return self._known[zone]
 
 
 def spec_of(span: pd.Timedelta) -> Spec:
@@ -164,7 +181,7 @@ class Fitted:
         spec = self.kind.spec
         seasons = ", ".join(f"{season.name} {season.order}" for season in spec.seasons)
         known = "".join(f", {kind}" for kind in self.kinds_of(number))
-        return f"panel, log scale, {spec.growth} trend, {seasons}, clock of {self.kind.zone}{known}"
+        return f"panel, log scale, {spec.growth} trend, {seasons}, clock of {self.jobs[number].zone}{known}"
 
 
 def _local(stamps: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
