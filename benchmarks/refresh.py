@@ -28,7 +28,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from prophet import Prophet
 
 from data.lake import Lake
 from data.queries import extent
@@ -95,6 +94,8 @@ def plain_seconds(panel: Panel, sample: int) -> float:
 
 def plain(hours: pd.Series) -> Sequence[pd.DataFrame]:
     """Prophet as its documentation begins."""
+    from prophet import Prophet  # workers of the refresh import this module too, and have no use for it
+
     stamps = pd.DatetimeIndex(hours.index).tz_convert(None)
     model = Prophet().fit(pd.DataFrame({"ds": stamps, "y": hours.to_numpy()}))
     ahead = pd.date_range(stamps[-1], periods=90 * 24, freq="h")

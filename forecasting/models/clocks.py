@@ -55,6 +55,6 @@ def changes(zone: str, start: pd.Timestamp, end: pd.Timestamp) -> tuple[int, ...
 
 
 def turned(zone: str, hours: pd.DatetimeIndex) -> bytes:
-    """What tells clocks apart that are not turned at the same hours (UTC): a constant distance between two clocks changes no fit but the phase of its shapes."""
+    """What tells clocks apart that are not turned at the same hours (UTC); a constant distance changes no fit but the phase of its shapes."""
     shown = hours.tz_convert(zone).tz_localize(None).asi8 - hours.tz_localize(None).asi8
     return np.asarray(shown - shown[0]).tobytes()
