@@ -16,7 +16,7 @@ from urllib.error import URLError
 
 import pytest
 
-START_SECONDS, REFRESH_SECONDS, END_SECONDS = 90.0, 240.0, 20.0
+START_SECONDS, REFRESH_SECONDS, END_SECONDS = 90.0, 240.0, 60.0
 
 
 def free_port() -> int:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from app.cached import MEASURED, Pin, Scope, _answer, catalogue, fit, futures, weekly
+from app.cached import MEASURED, Pin, Scope, _answer, catalogue, fit, futures, latest_run, weekly
 from data import queries
 from data.contract import Direction, Level, Series
 from data.duck import ask
 from data.schema import GLOBAL_KEY
+from forecasting.evaluation.licensed import LicensedEngine
 from forecasting.planning.capacity import Policy, allowed, by_week
 from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
@@ -23,8 +24,11 @@ from forecasting.planning.runout import NO_CAPACITY
 from forecasting.planning.scene import FAILURE_WEEKS, Scene, outcome
 from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
+from forecasting.refresh.plan_inputs import unforeseen
 
-__all__ = ["NO_CAPACITY", "Failures", "Fan", "Question", "RunOut", "calendar", "changes", "failures", "fan", "measured_weeks", "outlook", "with_change"]
+__all__ = [
+    "NO_CAPACITY", "Failures", "Fan", "Question", "RunOut", "calendar", "changes", "failures", "fan", "measured_weeks", "outlook", "unplanned", "with_change",
+]  # fmt: skip
 
 # What a plan reads: what was measured and declared, and the futures of the newest run.
 TABLES = (*MEASURED, "runs", "fits", "paths")
@@ -70,6 +74,11 @@ def outlook(pin: Pin, question: Question, scope: Scope) -> pd.DataFrame | None:
     horizon). A group's lead time is the longest of its sites'. HeadroomError where the changes cannot be read or applied.
     """
     return _answer(_outlook, TABLES, pin, scope, question=question)
+
+
+def unplanned(pin: Pin, direction: Direction, scope: Scope) -> dict[str, str]:
+    """Why sites have no futures to plan from, by site_id; none where the newest run's engine draws no futures at all."""
+    return _answer(_unplanned, TABLES, pin, scope, direction=direction)
 
 
 def fan(pin: Pin, question: Question, level: Level, key: str, scope: Scope) -> Fan | None:
@@ -141,10 +150,18 @@ def _refused(pin: Pin, scope: Scope, demand: Demand, sites: pd.DataFrame, steps:
     for site in sorted(set(sites["site_id"]) - set(demand.keys)):
         fate = fit(pin, Series("site", site, f"{demand.direction}_gbps"), scope)
         if fate is not None:
-            found[site] = fate.reason or "its history is too short for futures"
+            found[site] = unforeseen(fate)
         elif site in declared:
             found[site] = "it was not part of the last refresh"
     return found
+
+
+def _unplanned(pin: Pin, scope: Scope, direction: Direction) -> dict[str, str]:
+    run = latest_run(pin, scope)
+    if run is None or run.engine != LicensedEngine.name:
+        return {}
+    fates = {str(site): fit(pin, Series("site", site, f"{direction}_gbps"), scope) for site in catalogue(pin, scope)["site_id"]}
+    return {site: unforeseen(fate) for site, fate in fates.items() if fate is not None}
 
 
 def _scene(pin: Pin, scope: Scope, question: Question) -> Scene | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.plain import above, layout, names_axis, upright
+from app.charts.plain import layout, names_axis
 from app.theme import PALETTES, Scheme, hue, label, percent, significant
 
 ROW, LEFT = 24, 172
@@ -36,7 +36,7 @@ SHARES = frozenset({"wape", "bias", "coverage_50", "coverage_80", "coverage_95"}
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """One horizon: `rows` are model, value, origins; `drawn` and `baseline` name models of the licence; `bar` is what licenses a model that stays under it."""
+    """One horizon: `rows` are model, value, origins; `drawn` and `baseline` name models of the licence."""
 
     horizon: str
     score: str
@@ -44,7 +44,6 @@ class Leaderboard:
     rows: pd.DataFrame
     drawn: str = ""
     baseline: str = ""
-    bar: float | None = None
     scheme: Scheme = "light"
 
 
@@ -91,7 +90,7 @@ def leaderboard(spec: Leaderboard) -> go.Figure:
         "textposition": "outside", "cliponaxis": False, "marker": {"color": colours}, "textfont": {"size": 12, "color": palette.ink},
         "hovertext": [f"{label(model)}: {text}" for model, text in zip(rows["model"], texts, strict=True)], "hoverinfo": "text",
     }  # fmt: skip
-    return go.Figure({"data": [bars], "layout": base | _axes(rows, factor) | _bar(spec, base, factor)})
+    return go.Figure({"data": [bars], "layout": base | _axes(rows, factor)})
 
 
 def _origins(rows: pd.DataFrame) -> str:
@@ -108,13 +107,3 @@ def _axes(rows: pd.DataFrame, factor: float) -> dict[str, Any]:
         "xaxis": {"range": [1.1 * low, high + 0.62 * span], "fixedrange": True, "zeroline": True, "nticks": 5, "ticksuffix": " %" if factor != 1.0 else ""},
         "yaxis": names_axis(names, 2),
     }
-
-
-def _bar(spec: Leaderboard, base: dict[str, Any], factor: float) -> dict[str, Any]:
-    """The line that a model must stay under to be drawn instead of the best baseline."""
-    if spec.bar is None:
-        return {}
-    palette = PALETTES[spec.scheme]
-    colour = palette.words["capacity"]
-    note = above(spec.bar * factor, f"licensed under {written(spec.score, spec.bar)}", palette, colour)
-    return {"shapes": [upright(spec.bar * factor, palette, dash="dash", colour=colour)], "annotations": [*base["annotations"], note]}

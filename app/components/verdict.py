@@ -58,13 +58,12 @@ def score_help() -> str:
 
 
 def _spec(frame: Frame, series: Series, score: str, horizon: str, rows: pd.DataFrame, licence: pd.DataFrame) -> Leaderboard:
-    """One horizon with what its licence says of it; the bar is one of MASE, and only where something was tested."""
+    """One horizon with what its licence says of it."""
     mine = licence[licence["horizon"] == horizon]
     if mine.empty:
         return Leaderboard(horizon, score, series.metric, rows, scheme=frame.scheme)
     row = mine.iloc[0]
-    bar = float(row["baseline_error"] - row["noise"]) if score == "mase" and row["origins"] > 0 else None
-    return Leaderboard(horizon, score, series.metric, rows, str(row["model"]), str(row["baseline"]), bar, frame.scheme)
+    return Leaderboard(horizon, score, series.metric, rows, str(row["model"]), str(row["baseline"]), frame.scheme)
 
 
 def alt(spec: Leaderboard) -> str:

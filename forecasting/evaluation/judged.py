@@ -153,9 +153,9 @@ def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
     for place, series in enumerate(subject.series):
         for licence, verdict in zip(drawn.licences(place), drawn.verdicts, strict=True):
             own, other = verdict.blend_error[place] / scale[place], verdict.baseline_error[place] / scale[place]
-            licensed = licence.drawn == BLEND
-            numbers = {"error": own if licensed else other, "baseline_error": other, "noise": other * (1.0 - np.exp(-licence.noise))}
-            told = {"horizon": licence.horizon, "model": licence.drawn, "baseline": licence.baseline, "licensed": licensed}
+            blend = licence.drawn == BLEND
+            numbers = {"error": own if blend else other, "baseline_error": other, "noise": other * (1.0 - np.exp(-licence.noise))}
+            told = {"horizon": licence.horizon, "model": licence.drawn, "baseline": licence.baseline, "licensed": blend and licence.origins > 0}
             rows.append(series._asdict() | told | numbers | {"origins": licence.origins, "reason": licence.sentence})
     return pd.DataFrame(rows)
 

@@ -1,6 +1,6 @@
 """The licence: what may be drawn for a series and a band of horizons, and why.
 
-The blend is drawn where it beat the best baseline out of sample by more than the noise of that comparison; else the best baseline is. The comparison is paired
+The blend is drawn where it beat the best baseline out of sample, by more than the noise of that comparison; else the best baseline is. The comparison is paired
 by origin, as a logarithm of the two errors' ratio, so that a hard week counts no more than an easy one; and as no origin weighs on the blend that it judges,
 none weighs on which baseline it judges as the best. A series with few origins leans on the others of its
 panel by as much as they agree (a random-effects mean, DerSimonian and Laird, 1986).
@@ -42,8 +42,8 @@ class Verdict(NamedTuple):
 
     @property
     def licensed(self) -> npt.NDArray[np.bool_]:
-        """Whether the blend may be drawn."""
-        return np.nan_to_num(self.gain, nan=-np.inf) > STANDARD_ERRORS * np.nan_to_num(self.noise)
+        """Whether the blend may be drawn: the gain passes its noise, and the series' own mean errors, which lean on no other series, say the same."""
+        return (np.nan_to_num(self.gain, nan=-np.inf) > STANDARD_ERRORS * np.nan_to_num(self.noise)) & (self.blend_error < self.baseline_error)
 
 
 class Licence(NamedTuple):
@@ -61,7 +61,8 @@ class Licence(NamedTuple):
 def verdicts(blend: Reals, baselines: Reals, looks: Reals, default: int) -> list[Verdict]:
     """One for each band: mean absolute errors of the blend (K, B, N) and of the baselines (K, M, B, N) at the same origins, and disjoint looks at each band.
 
-    A band that too few origins saw takes over the verdict of the band before it; where there is none, nothing is proven and the baseline `default` stands.
+    A band that too few origins saw takes over the verdict of the band before it, with no origin of its own; where there is none, nothing is proven and the
+    baseline `default` stands.
     """
     found: list[Verdict] = []
     for band in range(blend.shape[1]):
@@ -70,7 +71,7 @@ def verdicts(blend: Reals, baselines: Reals, looks: Reals, default: int) -> list
         if enough:
             found.append(_compared(blend[seen, band], baselines[seen][:, :, band], float(looks[band])))
         else:
-            found.append(found[-1] if found else _unproven(blend.shape[2], default))
+            found.append(found[-1]._replace(origins=0) if found else _unproven(blend.shape[2], default))
     return found
 
 
@@ -149,10 +150,13 @@ def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: i
 
 
 def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
-    if not verdict.origins or not np.isfinite(verdict.gain[series]):
+    if not verdict.origins and np.isfinite(verdict.gain[series]):
+        return f"{'The blend' if drawn else name} is drawn, as nearer to now: the history is too short for backtests this far ahead."
+    if not np.isfinite(verdict.gain[series]):
         return f"{name} is drawn: the history is too short for backtests that could prove anything better."
     gain, noise = (100.0 * (1.0 - np.exp(-value)) for value in (verdict.gain[series], verdict.noise[series]))
     numbers = f"mean absolute error {verdict.blend_error[series]:.3g} against {verdict.baseline_error[series]:.3g} over {verdict.origins} origins"
     if drawn:
         return f"The blend is drawn: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers})."
-    return f"{name} is drawn: against this baseline the blend gained {gain:.0f} % give or take {noise:.0f}, no proof ({numbers})."
+    proof = "no proof" if verdict.blend_error[series] < verdict.baseline_error[series] else "no proof, for its own mean error was no lower"
+    return f"{name} is drawn: against this baseline the blend gained {gain:.0f} % give or take {noise:.0f}, {proof} ({numbers})."

@@ -63,7 +63,7 @@ def _published(
 ) -> Published | None:  # fmt: skip
     """One direction; None where no site carries any of it."""
     site, region, network = (_demand(drawn[level], run, *what) for level in LEVELS)
-    refused = {str(one.key): _reason(one) for one in fits.itertuples(index=False) if one.key not in site.keys}
+    refused = {str(one.key): unforeseen(one) for one in fits.itertuples(index=False) if one.key not in site.keys}
     if not site.keys and not refused:
         return None
     unmeasured = dict.fromkeys(sorted(declared.difference(site.keys, refused)), UNMEASURED)
@@ -78,8 +78,8 @@ def _demand(found: Futures | None, run: Run, direction: Direction, statistic: St
     return Demand((), direction, statistic, weeks, np.empty((0, len(weeks), 1)))
 
 
-def _reason(fit: Any) -> str:
-    """Why a series has no futures."""
+def unforeseen(fit: Any) -> str:
+    """Why a series has no futures; of what became of it in a run: status, reason, observations (hours)."""
     if fit.status != "fitted":
         return str(fit.reason)
     return f"too little history: {fit.observations / 24:.0f} days; {CHECKABLE} whole weeks are needed"

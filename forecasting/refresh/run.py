@@ -88,11 +88,11 @@ def _workers(executor: Executor | None, workers: int | None, *, early: bool) -> 
 
 
 def _forecast(lake: Lake, run_id: str, engine: Engine, panel: Panel, telling: Telling, executor: Executor) -> tuple[list[pd.DataFrame], list[bool]]:
-    """Forecast and write; returns the rows of `fits`, and for each series and horizon that was judged whether its model is licensed."""
+    """Forecast and write; returns the rows of `fits`, and for each series and horizon that was tested whether its model is licensed."""
     fits, licensed = [pd.DataFrame(columns=[*IDENTITY, "status"])], list[bool]()
     for result in write(lake, run_id, engine.forecast(panel, Plan(), executor)):
         fits.append(result.fits)
-        licensed += result.licences["licensed"].tolist() if len(result.licences) else []
+        licensed += result.licences.loc[result.licences["origins"] > 0, "licensed"].tolist() if len(result.licences) else []
         telling.advance(len(result.fits))
     return [rows for rows in fits if len(rows)] or fits[:1], licensed
 

@@ -174,6 +174,20 @@ def test_a_lake_without_futures_says_which_command_makes_them(open_page: Opener)
         assert any("python -m forecasting refresh" in block.value for block in page.code)
 
 
+def test_a_lake_of_too_little_history_names_every_site_with_its_reason(open_page: Opener, tmp_path: Path) -> None:
+    made = make_lake(tmp_path / "lake", f"{START:%Y-%m-%d}")
+    runs = made.read("runs").to_pandas().assign(engine="panel")
+    made.replace("runs", pa.Table.from_pandas(runs, schema=made.read("runs").schema, preserve_index=False))
+    rows = [{"run_id": "r88", "level": "site", "key": key, "metric": "egress_gbps", "status": "fitted", "observations": 336, "seconds": 0.1} for key in LINES]
+    made.append("fits", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
+    page = open_page("capacity", tmp_path / "lake")
+    assert "No plan for egress: too little history to plan from" in words(page).replace("\\", "")
+    told = page.dataframe[0].value.set_index("Site")["Reason"]
+    assert told["Sao Paulo 1"].startswith("too little history: 14 days;")
+    assert len(told) == len(LINES)
+    assert not any("python -m forecasting refresh" in block.value for block in page.code)
+
+
 @pytest.mark.parametrize("sheet", state.CHOICES["sheet"])
 def test_every_sheet_opens_on_every_lake(open_page: Opener, lake: Path, sheet: str) -> None:
     for held in (lake, "full", "partial", "empty"):

@@ -114,7 +114,6 @@ def test_another_score_ranks_anew_and_stands_in_the_address(open_page: Opener) -
     page.selectbox("state.score").select("coverage_95").run()
     assert page.query_params["score"] == "coverage_95"
     assert "95 % coverage, 8 backtests" in titles(page)
-    assert "licensed under" not in titles(page)
 
 
 def test_a_backtest_is_held_against_what_came_and_its_curves_can_be_switched_off(open_page: Opener) -> None:

@@ -23,17 +23,18 @@ SECTIONS = ("freshness", "snapshots", "versions", "dictionary")
 
 
 class Network(NamedTuple):
-    """A data set: its folder and recipe, a site that forecasts are made for, the year that it ends in, and what its pages must say."""
+    """A data set: its folder and recipe, a site that forecasts are made for, the year that it ends in, and what its Overview and Capacity pages must say."""
 
     name: str
     site: str
     year: str
     says: str
+    plan: str
 
 
 NETWORKS = (
-    Network("abilene", "NYCMng", "2004", "All 12 sites are within their limits"),
-    Network("p2p_live", "FR", "2020", "No capacity is declared for any site"),
+    Network("abilene", "NYCMng", "2004", "All 12 sites are within their limits", "too little history to plan from"),
+    Network("p2p_live", "FR", "2020", "No capacity is declared for any site", "No capacity is declared for these sites"),
 )
 
 
@@ -91,3 +92,16 @@ def test_every_section_of_the_data_opens(open_page: OpenPage, real_lake: Path, n
         page.wait_for_url(f"**section={section}*")
         page.get_by_test_id("stDataFrame").locator("canvas").first.wait_for()
         without_fault(page, network)
+
+
+@pytest.mark.parametrize(("path", "says"), [("/models", "licensed"), ("/models?part=backtests", "Backtest"), ("/models?part=components", "Unpublished")])
+def test_the_models_open(open_page: OpenPage, real_lake: Path, network: Network, path: str, says: str) -> None:
+    page = open_page(f"{path}{'&' if '?' in path else '?'}site={network.site}&metric=egress_gbps", on=real_lake, scheme="dark")
+    page.locator(".js-plotly-plot .trace").first.wait_for(state="attached")
+    assert says in without_fault(page, network)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_plan_opens_or_says_why_it_cannot(open_page: OpenPage, real_lake: Path, network: Network, width: int) -> None:
+    page = open_page(f"/capacity?focus=site:{network.site}", on=real_lake, width=width)
+    assert network.plan in without_fault(page, network)

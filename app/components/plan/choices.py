@@ -9,7 +9,7 @@ from app import cached, state
 from app.cached import Direction, planning
 from app.cached.planning import Question
 from app.charts.plan_rows import worst_first
-from app.components import states
+from app.components import export, states
 from app.components.header import Frame
 from app.components.site_filter import passing, site_filter
 
@@ -61,16 +61,33 @@ def sites_of(frame: Frame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def no_futures(frame: Frame, question: Question) -> None:
-    """Said where the newest run has no futures to plan from."""
-    if cached.latest_run(frame.pin, frame.scope) is None:
-        title, why = "No plan yet: nothing is forecast", "A plan is read from simulated futures of each site, which a refresh publishes."
+    """Said where the newest run has no futures to plan from: the reason of each site, or which command makes them."""
+    command = {"Make the forecasts and futures": f"python -m forecasting refresh --lake {frame.pin.url}"}
+    run = cached.latest_run(frame.pin, frame.scope)
+    refused = planning.unplanned(frame.pin, question.direction, passing(frame))
+    if run is None:
+        states.nothing("No plan yet: nothing is forecast", "A plan is read from simulated futures of each site, which a refresh publishes.", command)
+    elif not refused:
+        why = f"Run {run.number}, made by the engine {run.engine}, has no futures of any site's {question.direction}. A refresh publishes them."
+        states.nothing(f"No plan for {question.direction} yet", why, command, icon="event_busy")
     else:
-        title = f"No plan for {question.direction} yet"
-        why = (
-            f"The newest run has no futures of any site's {question.direction}: an earlier version made it, or the sites have too little history. "
-            "A refresh publishes them where it can, and says why where it cannot."
+        states.nothing(
+            f"No plan for {question.direction}: too little history to plan from",
+            f"A plan is read from simulated futures of each site. Run {run.number} has none, for the reasons below. More telemetry and a refresh mend that.",
+            icon="event_busy",
         )
-    states.nothing(title, why, {"Make the forecasts and futures": f"python -m forecasting refresh --lake {frame.pin.url}"}, icon="event_busy")
+        refusals(frame, question, refused)
+
+
+def refusals(frame: Frame, question: Question, refused: dict[str, str]) -> None:
+    """A row for each site with its reason, to take away."""
+    known = frame.catalogue.set_index("site_id").reindex(list(refused))
+    rows = pd.DataFrame({"Site": known["name"].fillna(pd.Series(known.index, known.index)), "Region": known["region_name"], "Run-out": "not known"})
+    rows = rows.assign(Reason=list(refused.values())).reset_index(drop=True)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("##### Sites without a plan")
+        export.csv_button(rows, "refusals", key="refusals-csv")
+    st.dataframe(rows, hide_index=True, alt=f"{len(rows)} sites whose {question.direction} is not planned, and why")
 
 
 def no_capacity(frame: Frame, sites: pd.DataFrame) -> bool:

@@ -18,7 +18,7 @@ from app.theme import PALETTES, hue, percent
 from tests.app.charts.judged import calibration, residuals, scores
 from tests.app.charts.traffic import words
 
-BOARD = Leaderboard("1-7 d", "mase", "egress_gbps", scores(), "blend", "seasonal naive 168 h", 0.97)
+BOARD = Leaderboard("1-7 d", "mase", "egress_gbps", scores(), "blend", "seasonal naive 168 h")
 
 
 # Leaderboard -----------------------------------------------------------------------------------------------------------------
@@ -43,13 +43,6 @@ def test_only_what_is_drawn_is_in_colour() -> None:
     (bars,) = leaderboard(BOARD).data
     drawn = [BOARD.drawn == name or name == "licensed" for name in leaderboard(BOARD).layout.yaxis.ticktext]
     assert [colour == hue("egress_gbps", "light") for colour in bars.marker.color] == drawn
-
-
-def test_the_bar_that_licenses_is_drawn_and_named() -> None:
-    figure = leaderboard(BOARD)
-    assert [shape.x0 for shape in figure.layout.shapes] == [0.97]
-    assert "licensed under 0.970" in words(figure)
-    assert leaderboard(Leaderboard("1-7 d", "mase", "egress_gbps", scores())).layout.shapes == ()
 
 
 @pytest.mark.parametrize(

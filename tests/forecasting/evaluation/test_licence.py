@@ -58,7 +58,10 @@ def test_without_a_backtest_the_default_stands_and_the_sentence_says_why() -> No
 def test_a_band_that_no_origin_saw_takes_over_the_verdict_before_it() -> None:
     blend, others = np.full((4, 2, 1), 1.0), np.full((4, 2, 2, 1), 2.0)
     blend[:, 1], others[:, :, 1] = np.nan, np.nan
-    assert [one.drawn for one in licences(verdicts(blend, others, np.array([4.0, 0.0]), 0), BANDS, NAMES, 0)] == [BLEND, BLEND]
+    first, second = licences(verdicts(blend, others, np.array([4.0, 0.0]), 0), BANDS, NAMES, 0)
+    assert (first.drawn, second.drawn) == (BLEND, BLEND)
+    assert (first.origins, second.origins) == (4, 0)
+    assert second.sentence == "The blend is drawn, as nearer to now: the history is too short for backtests this far ahead."
 
 
 def test_which_baseline_is_the_best_is_not_judged_at_the_origin_that_it_is_compared_at() -> None:
@@ -86,3 +89,14 @@ def test_errors_of_zero_are_compared() -> None:
     found = verdicts(np.zeros((4, 1, 1)), np.zeros((4, 2, 1, 1)), np.array([4.0]), 0)[0]
     assert found.gain[0] == 0.0
     assert not found.licensed[0]
+
+
+def test_a_panel_does_not_license_a_series_whose_own_errors_are_higher() -> None:
+    blend, baselines = np.full((6, 1, 21), 0.5), np.ones((6, 1, 1, 21))
+    blend[:, 0, 0] = [0.2, 0.9, 0.9, 0.9, 0.9, 2.6]
+    found = verdicts(blend, baselines, np.array([6.0]), 0)[0]
+    assert found.gain[0] > found.noise[0]
+    assert not found.licensed[0]
+    assert found.licensed[1:].all()
+    sentence = licences([found], BANDS[:1], NAMES, 0)[0].sentence
+    assert "no proof, for its own mean error was no lower (mean absolute error 1.07 against 1 over 6 origins)" in sentence
