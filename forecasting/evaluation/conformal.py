@@ -44,11 +44,14 @@ def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence
     """Half the width of an interval of each level, (H, N, levels), about the forecast `point` (H, N)."""
     trials = trials if np.isfinite(trials.forecasts - trials.actual).any() else in_sample(history, len(point))
     floor = _floor(history.measured)
-    missed = np.abs(trials.actual - trials.forecasts) / np.sqrt(np.abs(trials.forecasts) + floor)
+    missed = np.abs(trials.actual - trials.forecasts)
+    missed /= np.sqrt(np.abs(trials.forecasts) + floor)
     places = (np.array(trials.origins)[:, None] + np.arange(len(point))) % history.short
     phases, lead = _phases(missed, places, history.short), np.ones(len(point))
     lead[: history.short] = _lead(missed[:, : history.short] / phases[places[:, : history.short]])
-    pooled = _pooled(missed / phases[places] / lead[:, None], history.short, levels)
+    missed /= phases[places]
+    missed /= lead[:, None]
+    pooled = _pooled(missed, history.short, levels)
     now = (len(history.stamps) + np.arange(len(point))) % history.short
     return np.asarray((np.sqrt(np.abs(point) + floor) * phases[now] * lead[:, None])[:, :, None] * pooled)
 
