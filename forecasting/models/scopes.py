@@ -53,7 +53,8 @@ def regressors(events: pd.DataFrame, stamps: pd.DatetimeIndex, step: pd.Timedelt
 
 def known_kinds(events: Sequence[pd.DataFrame]) -> list[str]:
     """The kinds of event with the treatment "regressor" that touch one of some series, in order."""
-    return sorted({str(kind) for held in events for kind, treatment in zip(held["kind"], held["treatment"], strict=True) if treatment == "regressor"})
+    both = (pair for held in events for pair in zip(held["kind"].tolist(), held["treatment"].tolist(), strict=True))
+    return sorted({str(kind) for kind, treatment in both if treatment == "regressor"})
 
 
 def covered(events: Sequence[pd.DataFrame], kinds: Sequence[str], stamps: pd.DatetimeIndex, step: pd.Timedelta) -> npt.NDArray[np.float64]:
@@ -64,7 +65,7 @@ def covered(events: Sequence[pd.DataFrame], kinds: Sequence[str], stamps: pd.Dat
     for series, held in enumerate(events):
         starts, ends = (_microseconds(pd.DatetimeIndex(held[name])) for name in ("start", "end"))
         firsts, lasts = np.searchsorted(begins, starts - width, side="right"), np.searchsorted(begins, ends)
-        for at, (kind, treatment, share) in enumerate(zip(held["kind"], held["treatment"], held["share"], strict=True)):
+        for at, (kind, treatment, share) in enumerate(zip(*(held[name].tolist() for name in ("kind", "treatment", "share")), strict=True)):
             inside = begins[firsts[at] : lasts[at]]
             if treatment == "regressor" and kind in column and len(inside):
                 parts = (np.minimum(inside + width, ends[at]) - np.maximum(inside, starts[at])) / width
