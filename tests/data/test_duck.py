@@ -36,8 +36,8 @@ def test_ctrl_c_ends_a_question_as_it_ends_anything_else(empty: Lake) -> None:
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:
-        with pytest.raises(KeyboardInterrupt):
-            ask(empty.pin(), "SELECT count(*) AS n FROM range(1000000000000) AS a(i) WHERE i % 7 = 3", ["sites"])
+        with pytest.raises(KeyboardInterrupt), asking(empty.pin(), ["sites"]) as cursor:
+            cursor.execute("SELECT count(*) AS n FROM range(1000000000000) AS a(i) WHERE i % 7 = 3").fetchall()
     finally:
         timer.join()
         signal.signal(signal.SIGINT, before)
