@@ -22,8 +22,8 @@ import streamlit as st
 from data.schema import DEMAND_METRICS, ID_PATTERN, TABLES
 
 # In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
-# before it, or the place that runs out first.
-ALL, NOW, NONE, NEWEST, BEFORE, WORST = "all", "now", "none", "newest", "before", "worst"
+# before it, or the place that runs out first; and the sizes that are usually bought.
+ALL, NOW, NONE, NEWEST, BEFORE, WORST, USUAL = "all", "now", "none", "newest", "before", "worst", "usual"
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -40,7 +40,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
-    "sheet": ("runout", "failures"),
+    "sheet": ("runout", "failures", "augments", "cost", "limits"),
+    "months": tuple(str(count) for count in range(3, 19)),
+    "certainty": ("0.5", "0.6", "0.7", "0.8", "0.9", "0.95"),
+    "survives": ("nothing", "n-1"),
+    "quality": ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio", "ingest_starved_ratio"),
     "metric": DEMAND_METRICS,
     "part": ("verdict", "backtests", "components", "runs"),
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
@@ -52,6 +56,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
 LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
 # A longer what-if does not fit into the addresses that every browser and mail program passes on.
 WHATIF_LETTERS = 2000
+# Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a comma.
+STEP = r"\d{1,6}(\.\d{1,3})?:\d{1,10}:\d{1,10}:\d{0,4}"
+STEPS_MOST = 12
+STEPS_PATTERN = re.compile(rf"{STEP}(,{STEP}){{0,{STEPS_MOST - 1}}}")
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
 # The page that opens first; it lives at the root.
@@ -60,7 +68,23 @@ HOME = "overview"
 CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
-    "capacity": ("region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif"),
+    "capacity": (
+        "region",
+        "partner",
+        "role",
+        "sheet",
+        "direction",
+        "statistic",
+        "limit",
+        "planned",
+        "focus",
+        "whatif",
+        "months",
+        "certainty",
+        "survives",
+        "steps",
+        "quality",
+    ),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
 }
@@ -75,7 +99,7 @@ class State:
     (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
-    app.cached.planning reads them (None: none).
+    app.cached.planning reads them (None: none); `steps` what augments are bought from, as STEPS_PATTERN has it (None: the usual sizes).
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -103,6 +127,11 @@ class State:
     planned: str = "counted"
     focus: str | None = None
     whatif: str | None = None
+    months: str = "12"
+    certainty: str = "0.9"
+    survives: str = "nothing"
+    steps: str | None = None
+    quality: str = "rebuffer_ratio"
     metric: str = "egress_gbps"
     part: str = "verdict"
     score: str = "mase"
@@ -333,6 +362,15 @@ def _whatif(text: str, _: Known) -> str | None:
     return text
 
 
+def _steps(text: str, _: Known) -> str | None:
+    """A catalogue, or the usual one."""
+    if text == USUAL:
+        return None
+    if not STEPS_PATTERN.fullmatch(text):
+        raise UnusableError(f"holds a catalogue that cannot be read: {_shown(text)}")
+    return text
+
+
 def _number(text: str, _: Known) -> int | None:
     if text in (NEWEST, BEFORE):
         return None
@@ -356,7 +394,7 @@ def _shown(text: str) -> str:
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
     **dict.fromkeys(("start", "end", "at", "origin"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, "whatif": NONE,
+    "run": NEWEST, "against": BEFORE, "focus": WORST, "whatif": NONE, "steps": USUAL,
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "site": partial(_named, "site", lambda world: world.region_of.keys()),
@@ -365,6 +403,7 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
     **{name: partial(_choice, name) for name in ("zone", "range", "grain", "color", "map", "section", "table")},
     **{name: partial(_choice, name) for name in ("metric", "part", "score", "history", "prior", "sheet", "direction", "statistic", "planned")},
+    **{name: partial(_choice, name) for name in ("months", "certainty", "survives", "quality")},
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
     **dict.fromkeys(("start", "end", "at", "origin"), _moment),
     **dict.fromkeys(("run", "against"), _number),
@@ -372,4 +411,5 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "limit": _limit,
     "focus": _focus,
     "whatif": _whatif,
+    "steps": _steps,
 }

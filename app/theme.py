@@ -189,6 +189,11 @@ def percent(ratio: float | None) -> str:
     return f"{value:,.{decimals}f} %"
 
 
+def usd(value: float | None) -> str:
+    """An amount of money as text: 'USD 812', 'USD 12.3 k', 'USD 1.38 M'."""
+    return NO_DATA if missing(value) or value is None else f"USD {count(value)}"
+
+
 def seconds(value: float | None) -> str:
     """A duration measured in seconds: '2.31 s'."""
     return NO_DATA if missing(value) or value is None else f"{significant(value)} s"
@@ -249,6 +254,11 @@ def day(moment: date | datetime | None, *, year: bool = True) -> str:
     if moment is None or missing(moment):
         return NO_DATA
     return f"{moment.day} {MONTHS[moment.month - 1]}" + (f" {moment.year}" if year else "")
+
+
+def month(moment: date | datetime) -> str:
+    """'Dec 2026'."""
+    return f"{MONTHS[moment.month - 1]} {moment.year}"
 
 
 def interval(first: date | datetime | None, last: date | datetime | None, today: date | datetime | None = None) -> str:

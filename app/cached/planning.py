@@ -164,7 +164,7 @@ def _unplanned(pin: Pin, scope: Scope, direction: Direction) -> dict[str, str]:
     return {site: unforeseen(fate) for site, fate in fates.items() if fate is not None}
 
 
-def _scene(pin: Pin, scope: Scope, question: Question) -> Scene | None:
+def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
     """The scene under the policy asked for, after the changes."""
     base = _answer(_base, TABLES, pin, scope, direction=question.direction, statistic=question.statistic)
     if base is None:
@@ -178,7 +178,7 @@ def _scene(pin: Pin, scope: Scope, question: Question) -> Scene | None:
 
 def _answers(pin: Pin, scope: Scope, question: Question) -> dict[tuple[str, str], RunOut] | None:
     """Every answer by level and key."""
-    scene = _scene(pin, scope, question)
+    scene = scene_of(pin, scope, question)
     if scene is None:
         return None
     found = outcome(scene)
@@ -210,7 +210,7 @@ def _leads(sites: pd.DataFrame) -> dict[str, float]:
 
 
 def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> Fan | None:
-    scene, answers = _scene(pin, scope, question), _answer(_answers, TABLES, pin, scope, question=question)
+    scene, answers = scene_of(pin, scope, question), _answer(_answers, TABLES, pin, scope, question=question)
     if scene is None or answers is None or (level, key) not in answers:
         return None
     groups = {site: GLOBAL_KEY if level == "global" else site if level == "site" else region for site, region in scene.regions.items()}
@@ -241,7 +241,7 @@ def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
 
 
 def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
-    scene = _scene(pin, scope, question)
+    scene = scene_of(pin, scope, question)
     if scene is None:
         return None
     near = scene.demand.until(FAILURE_WEEKS)

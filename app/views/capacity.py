@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 from app.cached.planning import Question
 from app.components.header import Frame
-from app.components.plan import choices, failures, run_out
+from app.components.plan import augments, choices, costs, failures, limits, run_out
 
 SHEETS: dict[str, Callable[[Frame, Question], None]] = {
     "runout": run_out.draw,
     "failures": failures.draw,
+    "augments": augments.draw,
+    "cost": costs.draw,
+    "limits": limits.draw,
 }
 
 

@@ -6,10 +6,12 @@ A run is visible only once its row is in `runs`; everything published is of the 
 
 from __future__ import annotations
 
+from data.queries.costs import hours_of_day, partner_months
 from data.queries.futures import Futures, futures
 from data.queries.gaps import gaps
 from data.queries.headline import Counts, counts, headline
 from data.queries.judged import backtest, calibration, coverage, licence, licences, peaks, residuals, scores
+from data.queries.loads import loads
 from data.queries.network import catalogue, flows_at, map_at, search_index
 from data.queries.now import Extent, extent
 from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs
@@ -24,7 +26,7 @@ from data.queries.weekly import weekly
 __all__ = [
     "Counts", "Extent", "Fit", "Futures", "Run",
     "backtest", "bands", "calibration", "capacity_steps", "catalogue", "completeness", "counts", "coverage", "drift", "events", "extent", "fit",
-    "flows_at", "forecast", "freshness", "futures", "gaps", "headline", "hindsight", "history", "latest_run", "licence", "licences", "map_at", "peaks",
-    "quarantined", "residuals", "run_against_run", "runs", "scores", "search_index", "site_series", "sites_now", "snapshots", "table_versions", "usual",
-    "weekly",
+    "flows_at", "forecast", "freshness", "futures", "gaps", "headline", "hindsight", "history", "hours_of_day", "latest_run", "licence", "licences",
+    "loads", "map_at", "partner_months", "peaks", "quarantined", "residuals", "run_against_run", "runs", "scores", "search_index", "site_series",
+    "sites_now", "snapshots", "table_versions", "usual", "weekly",
 ]  # fmt: skip

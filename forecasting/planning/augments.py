@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,36 @@ from forecasting.planning.ordering import DAY
 
 # From an even chance that each site keeps its limit to near certainty.
 CURVE: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-PURCHASE_COLUMNS = ["rank", "site_id", "in_service", "order_by", "gbps", "units", "cost_usd", "risk_removed", "risk_per_kusd", "reason"]
+PURCHASE_COLUMNS = ["rank", "site_id", "in_service", "order_by", "gbps", "units", "cost_usd", "usd_month", "risk_removed", "risk_per_kusd", "reason"]
+
+
+# site_id to the name that people use; a site without one is told by its site_id.
+Names = Mapping[str, str]
+NO_NAMES: Names = MappingProxyType({})
+
+
+class Reason(NamedTuple):
+    """Why something is bought: the first constraint that breaks without it, and its month; None where it only brings one nearer. share: the limit there."""
+
+    violation: Violation | None
+    month: pd.Timestamp
+    share: float
+
+    def words(self, names: Names = NO_NAMES) -> str:
+        """The reason in a clause."""
+        lost = self.violation
+        if lost is None:
+            return "brings a constraint that cannot be kept nearer"
+        name, month = names.get(lost.key, lost.key), f"{self.month:%Y-%m}"
+        if lost.kind == "limit":
+            return f"keeps {name} at or below {self.share:.0%} of its capacity in {month}: {lost.short_gbps:.1f} Gbps too much without it"
+        return f"takes over if {name} fails in {month}: {lost.short_gbps:.1f} Gbps would be shed without it"
 
 
 class Purchase(NamedTuple):
     """Units of one step that come into service together.
 
-    cost_usd is what they cost within the months planned; risk_removed the Gbps-months that come back without them; reason the first constraint that breaks.
+    cost_usd is what they cost within the months planned, usd_month each month; risk_removed the Gbps-months that come back without them.
     """
 
     site_id: str
@@ -33,7 +57,8 @@ class Purchase(NamedTuple):
     units: int
     cost_usd: float
     risk_removed: float
-    reason: str
+    reason: Reason
+    usd_month: float
 
     @property
     def worth(self) -> float:
@@ -48,9 +73,13 @@ class Broken(NamedTuple):
     month: pd.Timestamp
     cause: str
 
+    def words(self, names: Names = NO_NAMES) -> str:
+        """The constraint, what it lacks, and why."""
+        what, name = "its limit" if self.violation.kind == "limit" else "the failure of it", names.get(self.violation.key, self.violation.key)
+        return f"{name}, {what}, {self.month:%Y-%m}: {self.violation.short_gbps:.1f} Gbps short; {self.cause}"
+
     def __str__(self) -> str:
-        what = "its limit" if self.violation.kind == "limit" else "the failure of it"
-        return f"{self.violation.key}, {what}, {self.month:%Y-%m}: {self.violation.short_gbps:.1f} Gbps short; {self.cause}"
+        return self.words()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,11 +111,12 @@ class AugmentPlan:
         """Whether it is proved that no plan is cheaper, to a hundredth of a percent."""
         return self.gap <= 2.0 * GAP
 
-    def frame(self) -> pd.DataFrame:
-        """The purchases as a table, ranked; risk_per_kusd is the risk removed for each thousand USD."""
+    def frame(self, names: Names = NO_NAMES) -> pd.DataFrame:
+        """The purchases as a table, ranked; risk_per_kusd is the risk removed for each thousand USD. Reasons call sites by their `names`."""
         rows = [
-            {**one._asdict(), "rank": place, "risk_per_kusd": one.worth * 1000.0} for place, one in enumerate(self.purchases, start=1)
-        ]  # fmt: skip
+            {**one._asdict(), "rank": place, "risk_per_kusd": one.worth * 1000.0, "reason": one.reason.words(names)}
+            for place, one in enumerate(self.purchases, start=1)
+        ]
         return pd.DataFrame(rows, columns=PURCHASE_COLUMNS).astype(dict.fromkeys(("in_service", "order_by"), "datetime64[us, UTC]"))
 
 
@@ -137,21 +167,16 @@ def _purchases(exposure: Exposure, units: Reals, lacking: Sequence[Violation]) -
         yield Purchase(
             problem.keys[site], problem.months[month], problem.months[month] - np.ceil(problem.padded_days[option]) * DAY, float(problem.gbps[option]),
             round(rises[option, month]), problem.cost(units) - problem.cost(without), exposure.more_without(site, withdrawn * problem.gbps[option]),
-            _reason(problem, lost, problem.keys[site]),
+            _reason(problem, lost, problem.keys[site], int(month)), rises[option, month] * float(problem.usd_month[option]),
         )  # fmt: skip
 
 
-def _reason(problem: Problem, lost: Sequence[Violation], site: str) -> str:
-    """The first constraint that breaks without a purchase, its own site's limit before the failures of others."""
+def _reason(problem: Problem, lost: Sequence[Violation], site: str, month: int) -> Reason:
+    """The first constraint that breaks without a purchase of this month, its own site's limit before the failures of others."""
     own = [one for one in lost if one.kind == "limit" and one.key == site]
     first = min(own or lost, key=lambda one: (one.month, -one.short_gbps), default=None)
-    if first is None:
-        return "brings a constraint that cannot be kept nearer"
-    month = f"{problem.months[first.month]:%Y-%m}"
-    if first.kind == "limit":
-        share = problem.limits[problem.keys.index(first.key)]
-        return f"keeps {first.key} at or below {share:.0%} of its capacity in {month}: {first.short_gbps:.1f} Gbps too much without it"
-    return f"takes over if {first.key} fails in {month}: {first.short_gbps:.1f} Gbps would be shed without it"
+    at = month if first is None else first.month
+    return Reason(first, problem.months[at], float(problem.limits[problem.keys.index(site if first is None else first.key)]))
 
 
 def _broken(problem: Problem, lacking: Sequence[Violation]) -> Iterator[Broken]:

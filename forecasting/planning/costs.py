@@ -7,105 +7,73 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from data.schema import DIRECTION_OF
-from forecasting.planning.demand import Reals
+from data.schema import DIRECTION_OF, GLOBAL_KEY
 
-# A port is billed by the 95th percentile of its 5-minute means: the busiest 5 % of the month, 36 hours, are free.
-BILLED = 0.95
 MEGABITS = 1000.0
+# A week of which less was seen than this may have missed its peak.
+WHOLE_WEEK = 0.95
 
 
-def billing(samples: pd.DataFrame, partners: Mapping[str, str], usd_a_mbps: Mapping[str, float] | None = None, complete: float = 0.9) -> pd.DataFrame:
-    """The 95th percentile of each partner's sum and month.
+def billing(months: pd.DataFrame, usd_a_mbps: float | None = None) -> pd.DataFrame:
+    """What each partner's month is billed by, and what it comes to at one price.
 
-    samples: ts (start of the interval, UTC), site_id, ingest_gbps, egress_gbps at the telemetry's grain. Columns: partner, month (its first day), ingest_gbps
-    and egress_gbps (P95 of the partner's sum), billed_gbps (the greater of both, as ports are billed), egress_apart_gbps (the sum of its sites' own P95s: what
-    billing site by site would come to), samples (share of the month's intervals that count) and usd (NaN where no price is known).
-
-    An interval counts where at least a share `complete` of the partner's sites, of those that reported in that month, did so; a month is as long as it has been
-    seen. The P95 is of the kind that is billed: sort, strike the top 5 % of the samples, take the highest left.
+    months: partner, month, metric, p95 and apart (Gbps), completeness, as data.queries.partner_months gives them for ingest and egress. Columns: partner,
+    month, ingest_gbps and egress_gbps (P95 of the partner's sum), billed_gbps (the greater of both, as ports are billed), apart_gbps (the sum of the sites'
+    own P95s in that direction: what billing site by site comes to), completeness (of what is billed) and usd (NaN where no price is given).
     """
-    held = samples.assign(partner=samples["site_id"].map(partners), month=samples["ts"].dt.strftime("%Y-%m-01")).dropna(subset=["partner"])
-    rows = [_bill(str(partner), month, part, complete) for (partner, month), part in held.groupby(["partner", "month"], observed=True)]
-    columns = ["partner", "month", "ingest_gbps", "egress_gbps", "billed_gbps", "egress_apart_gbps", "samples"]
-    found = pd.DataFrame(rows, columns=columns)
-    price = found["partner"].map(dict(usd_a_mbps or {})).astype(float)
-    return found.assign(month=pd.to_datetime(found["month"], utc=True).astype("datetime64[us, UTC]"), usd=found["billed_gbps"] * MEGABITS * price)
+    rows = months.sort_values("p95", ascending=False, kind="stable")
+    busier = rows.drop_duplicates(["partner", "month"]).rename(columns={"p95": "billed_gbps", "apart": "apart_gbps"})
+    wide = months.pivot_table(index=["partner", "month"], columns="metric", values="p95").reindex(columns=list(DIRECTION_OF)).reset_index()
+    found = wide.rename(columns=str).merge(busier[["partner", "month", "billed_gbps", "apart_gbps", "completeness"]], on=["partner", "month"])
+    price = np.nan if usd_a_mbps is None else usd_a_mbps
+    return found.assign(usd=found["billed_gbps"] * MEGABITS * price).sort_values(["partner", "month"], ignore_index=True)
 
 
-def percentile_95(values: Reals) -> float:
-    """The highest value once the top 5 % are struck out; NaN where there is none."""
-    held = np.sort(values[np.isfinite(values)])
-    return float(held[len(held) - 1 - int((1.0 - BILLED) * len(held) + 1e-9)]) if len(held) else float("nan")
-
-
-def stranded(peaks_gbps: Mapping[str, float], capacity_gbps: Mapping[str, float], cost_usd_month: Mapping[str, float], limit: float) -> pd.DataFrame:
+def stranded(
+    peaks_gbps: Mapping[str, float], capacity_gbps: Mapping[str, float], cost_usd_month: Mapping[str, float], limits: Mapping[str, float]
+) -> pd.DataFrame:
     """Headroom that is paid for and not used, by site, most USD first.
 
-    peaks_gbps: the highest demand that is planned for, e.g. the P90 of the coming year's peaks. Columns: site_id, capacity_gbps, peak_gbps, needed_gbps (peak
-    over the limit), stranded_gbps (capacity beyond that, at least 0), stranded_share, stranded_usd_month (NaN where the cost is not known).
+    peaks_gbps: the highest demand that is planned for, e.g. the P90 of the coming year's peaks; limits: the share of capacity that it may reach, by site.
+    Columns: site_id, capacity_gbps, peak_gbps, needed_gbps (peak over the limit), stranded_gbps (capacity beyond that, at least 0), stranded_share,
+    stranded_usd_month (NaN where the cost is not known).
     """
     keys = sorted(set(peaks_gbps) & set(capacity_gbps))
     frame = pd.DataFrame({"site_id": keys, "capacity_gbps": [capacity_gbps[key] for key in keys], "peak_gbps": [peaks_gbps[key] for key in keys]}).astype(
         {"capacity_gbps": float, "peak_gbps": float}
     )
-    frame["needed_gbps"] = frame["peak_gbps"] / limit
+    frame["needed_gbps"] = frame["peak_gbps"] / frame["site_id"].map(dict(limits)).astype(float)
     frame["stranded_gbps"] = (frame["capacity_gbps"] - frame["needed_gbps"]).clip(lower=0.0)
     frame["stranded_share"] = (frame["stranded_gbps"] / frame["capacity_gbps"]).where(frame["capacity_gbps"] > 0.0, 0.0)
     frame["stranded_usd_month"] = frame["stranded_share"] * frame["site_id"].map(dict(cost_usd_month)).astype(float)
     return frame.sort_values(["stranded_usd_month", "stranded_gbps"], ascending=False, na_position="last").reset_index(drop=True)
 
 
-def diversity_factor(values: Reals) -> float:
-    """The sum of peaks over the peak of the sum, of (stamps, sites): 1 where all peak together, more where time zones share the load; NaN where there is none.
+def diversity(weeks: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
+    """The diversity factor of each group of sites (site_id to region_id, or all to "all"): the sum of the sites' peaks over the peak of their sum.
 
-    Stamps at which a site is missing are left out: a sum without one of its parts is no sum.
+    It is 1 where all peak together, more where time zones share the load. Median, lowest and highest over weeks.
+
+    weeks: key, week, peak and completeness, as data.queries.weekly gives them for one metric; the group's own peak is that of its samples summed. A week counts
+    where the group and every site that reported in any of them were seen whole. Columns: key, factor, low, high, sites, weeks, by key.
     """
-    whole = values[np.isfinite(values).all(axis=1)]
-    peak = whole.sum(axis=1).max(initial=0.0)
-    return float(whole.max(axis=0).sum() / peak) if peak > 0.0 else float("nan")
+    whole = weeks[weeks["completeness"] >= WHOLE_WEEK]
+    sites = whole[whole["level"] == "site"].assign(group=lambda rows: rows["key"].map(dict(groups))).dropna(subset="group")
+    own = whole[whole["level"] == ("global" if set(groups.values()) == {GLOBAL_KEY} else "region")].set_index(["key", "week"])["peak"]
+    members = sites.groupby("group")["key"].nunique()
+    sums = sites.groupby(["group", "week"])["peak"].agg(["sum", "size"])
+    full = sums[sums["size"] == sums.index.get_level_values("group").map(members)]["sum"]
+    factors = (full / own.rename_axis(full.index.names).reindex(full.index)).replace(np.inf, np.nan).dropna()
+    found = factors.groupby("group").agg(factor="median", low="min", high="max", weeks="size").reset_index(names="key")
+    return found.assign(sites=found["key"].map(members))[["key", "factor", "low", "high", "sites", "weeks"]]
 
 
-def diversity(samples: pd.DataFrame, groups: Mapping[str, str], metric: str = "egress_gbps") -> dict[str, float]:
-    """The diversity factor of each group of sites (site_id to region_id, or all to "all"), as Demand.summed takes it.
-
-    samples: ts, site_id and the metric. The factor is that of whole weeks, the median over them, because what is summed are weekly peaks.
-    """
-    held = samples[samples["site_id"].isin(groups)]
-    wide = held.pivot_table(index="ts", columns="site_id", values=metric)
-    week = pd.DatetimeIndex(wide.index).tz_localize(None).to_period("W")
-    found: dict[str, float] = {}
-    for group in sorted(set(groups.values())):
-        members = wide[[site for site in wide if groups[site] == group]]
-        factors = [diversity_factor(part.to_numpy(float)) for _, part in members.groupby(week)]
-        held_factors = [factor for factor in factors if np.isfinite(factor)]
-        if held_factors:
-            found[group] = float(np.median(held_factors))
-    return found
-
-
-def hours_by_region(samples: pd.DataFrame, regions: Mapping[str, str], metric: str = "egress_gbps") -> pd.DataFrame:
+def hour_strip(hours: pd.DataFrame) -> pd.DataFrame:
     """How full each region is in each hour of the UTC day, as a share of its own busiest hour: rows are regions, columns 0 to 23.
 
-    Values are means over the days of the region's hourly sums. Rows stand in the order of their busiest hour, so that the strip shows the sun going round.
+    hours: region_id, hour, value, as data.queries.hours_of_day gives them. Rows stand in the order of their busiest hour, so that the strip shows the sun going
+    round.
     """
-    held = samples.assign(region=samples["site_id"].map(regions), hour=samples["ts"].dt.hour).dropna(subset=["region", metric])
-    sums = held.groupby(["region", "ts", "hour"], observed=True)[metric].sum().reset_index()
-    means = sums.pivot_table(index="region", columns="hour", values=metric, aggfunc="mean").reindex(columns=range(24)).astype(float)
+    means = hours.pivot_table(index="region_id", columns="hour", values="value").reindex(columns=range(24)).astype(float)
     strip = means.div(means.max(axis=1), axis=0)
-    return strip.loc[sorted(strip.index, key=lambda region: (int(strip.loc[region].argmax()), region))]
-
-
-def _bill(partner: str, month: str, part: pd.DataFrame, complete: float) -> dict[str, object]:
-    """One partner's month."""
-    found: dict[str, object] = {"partner": partner, "month": month}
-    for metric, direction in DIRECTION_OF.items():
-        wide = part.pivot_table(index="ts", columns="site_id", values=metric, aggfunc="mean")
-        counts = wide.notna().mean(axis=1) >= complete
-        found[f"{direction}_gbps"] = percentile_95(wide[counts].sum(axis=1, min_count=1).to_numpy(float))
-        if direction == "egress":
-            found["egress_apart_gbps"] = float(sum(percentile_95(wide[site].to_numpy(float)) for site in wide)) if wide.size else float("nan")
-            found["samples"] = float(counts.sum() / part["ts"].nunique())
-    both = [float(str(found[f"{direction}_gbps"])) for direction in DIRECTION_OF.values()]
-    found["billed_gbps"] = max((gbps for gbps in both if np.isfinite(gbps)), default=float("nan"))
-    return found
+    return strip.loc[sorted(strip.index, key=lambda region: (int(np.nanargmax(strip.loc[region])), region))]

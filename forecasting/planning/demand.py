@@ -15,7 +15,7 @@ from data.schema import GLOBAL_KEY, Direction
 
 Reals = npt.NDArray[np.float64]
 Statistic = Literal["peak", "p95"]
-# By group the sum of its sites' peaks over the peak of their sum: one number (costs.diversity), or (weeks, paths) of them (diversity_of).
+# By group the sum of its sites' peaks over the peak of their sum: one number (a factor of costs.diversity), or (weeks, paths) of them (diversity_of).
 Diversity = Mapping[str, Reals | float]
 WEEK = pd.Timedelta(days=7)
 WEEK_DAYS = 7.0

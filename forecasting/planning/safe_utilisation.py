@@ -75,7 +75,7 @@ def safe_utilisation(samples: pd.DataFrame, groups: Mapping[str, str] | None = N
     """
     held = samples[["ts", "site_id", "utilisation", "quality"]].dropna()
     held = held[(held["utilisation"] > 0.0) & (held["quality"] >= 0.0)].assign(key=held["site_id"] if groups is None else held["site_id"].map(groups))
-    if groups is not None:
+    if groups is not None and len(held):
         held = held.assign(quality=held["quality"] / held["site_id"].map(_at_low_load(held)))
     parts = {str(key): rows for key, rows in held.groupby("key", observed=True)}
     keys = sorted({str(key) for key in (samples["site_id"] if groups is None else samples["site_id"].map(groups).dropna()).unique()})

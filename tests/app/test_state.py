@@ -41,6 +41,10 @@ SINGLE = (
     "direction",
     "statistic",
     "planned",
+    "months",
+    "certainty",
+    "survives",
+    "quality",
 )
 
 
@@ -73,6 +77,7 @@ def states(draw: any_.DrawFn) -> State:
         "limit": draw(any_.integers(50, 100)) / 100,
         "focus": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "global:all"])),
         "whatif": draw(any_.none() | any_.just('[{"kind":"growth","percent":20}]')),
+        "steps": draw(any_.sampled_from([None, "10:900:0:", "10.5:900:0:,400:28000:1500:60"])),
     }
     chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | plan | {"partner": partner, "without": event}
     return State(**chosen)
@@ -110,6 +115,8 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"focus": "site:lhr-99"}, {"focus": None}, "looks at a place that this lake does not have: `site:lhr-99`"),
         ({"whatif": "[growth"}, {"whatif": None}, "holds a what-if that cannot be read: `[growth`"),
         ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
+        ({"steps": "10:cheap:0:"}, {"steps": None}, "holds a catalogue that cannot be read: `10:cheap:0:`"),
+        ({"months": "36"}, {"months": "12"}, "asks for months `36`"),
         ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
         ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),
         ({"site": "`![x](http://evil)"}, {"site": None}, "`'![x](http://evil)`"),

@@ -18,6 +18,7 @@ from data.lake import Lake
 from tests.lakes import SITES
 
 NAMES = {site: {site, name} for site, name, *_ in SITES}
+OF_PARTNER = {row[0]: row[8] for row in SITES}
 OF_A_SERIES = ("fit", "licence", "scores", "coverage", "residuals", "peaks", "drift", "hindsight")
 QUESTIONS: dict[str, Callable[..., Any]] = {name: ask for name, ask in vars(queries).items() if name in queries.__all__ and inspect.isfunction(ask)}
 
@@ -43,8 +44,16 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         "completeness": [{"days": 3}],
         "usual": [{"metric": "egress_gbps"}],
         "weekly": [{**recent, "metrics": ("egress_gbps",)}],
+        "loads": [{**recent, "region_id": region, "direction": "egress", "quality": "rebuffer_ratio"} for region in ("eu-west", None)],
+        "partner_months": [{**recent, "metrics": ("egress_gbps",)}],
+        "hours_of_day": [{**recent, "metric": "egress_gbps"}],
         "futures": [{"level": level, "metric": "egress_gbps", "statistic": "peak"} for level in ("site", "region", "global")],
     }
+
+
+def partners_outside(sites: frozenset[str]) -> set[str]:
+    """Partners that run no site of the scope."""
+    return set(OF_PARTNER.values()) - {OF_PARTNER[site] for site in sites}
 
 
 def told(answer: Any) -> str:
@@ -64,7 +73,7 @@ def test_no_question_tells_of_a_site_outside_the_scope(full: Lake, sites: frozen
     pin = full.pin()
     held = queries.extent(pin)
     assert held is not None
-    outside = {word for site, words in NAMES.items() if site not in sites for word in words}
+    outside = {word for site, words in NAMES.items() if site not in sites for word in words} | partners_outside(sites)
     for name, question in QUESTIONS.items():
         for arguments in cases(held.now).get(name, [{}]):
             answer = told(question(pin, scope=Scope(sites), **arguments))

@@ -9,76 +9,75 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.planning.costs import billing, diversity, diversity_factor, hours_by_region, percentile_95, stranded
+from forecasting.planning.costs import billing, diversity, hour_strip, stranded
 from forecasting.planning.demand import Reals
 
-STAMPS = pd.date_range("2027-01-04", periods=14 * 24, freq="h", tz="UTC", unit="us")
+MONTH = pd.Timestamp("2027-01-01", tz="UTC")
+WEEKS = pd.date_range("2027-01-04", periods=12, freq="7D", tz="UTC", unit="us")
 
 
-def daily(site: str, noon: int, size: float) -> pd.DataFrame:
-    """Two weeks of hours that peak at an hour of the UTC day."""
-    egress = size * (1.0 + np.cos(2 * np.pi * (STAMPS.hour.to_numpy() - noon) / 24))
-    return pd.DataFrame({"ts": STAMPS, "site_id": site, "egress_gbps": egress, "ingest_gbps": egress / 20 if site == "a" else np.nan})
+def month(partner: str, metric: str, p95: float, apart: float, completeness: float = 1.0) -> dict[str, object]:
+    return {"partner": partner, "month": MONTH, "metric": metric, "p95": p95, "apart": apart, "samples": 8928, "completeness": completeness}
 
 
-SAMPLES = pd.concat([daily("a", 6, 10.0), daily("b", 18, 10.0), daily("c", 18, 30.0)], ignore_index=True)
-
-
-def test_a_month_of_5_minute_samples_leaves_out_its_busiest_36_hours() -> None:
-    values = np.random.default_rng(1).permutation(np.arange(1.0, 8641.0))
-    assert percentile_95(values) == 8640.0 - 432.0
-    assert np.isnan(percentile_95(np.array([np.nan])))
-
-
-@given(arrays(float, st.integers(1, 60), elements=st.floats(0, 1e6)))
-def test_at_most_a_twentieth_of_the_samples_lies_above_what_is_billed(values: Reals) -> None:
-    assert (values > percentile_95(values)).mean() <= 0.05
-    assert percentile_95(values) in values
-
-
-def test_partners_are_billed_by_the_p95_of_their_sum_and_not_the_sum_of_p95s() -> None:
-    found = billing(SAMPLES, {"a": "acme", "b": "acme", "c": "bolt"}, {"acme": 2.0}).set_index("partner")
-    acme = found.loc["acme"]
-    assert acme["egress_gbps"] == pytest.approx(20.0)
-    assert acme["egress_apart_gbps"] == pytest.approx(2 * percentile_95(daily("a", 6, 10.0)["egress_gbps"].to_numpy()))
-    assert acme["egress_apart_gbps"] > 1.9 * acme["egress_gbps"]
-    assert acme["ingest_gbps"] == pytest.approx(percentile_95(daily("a", 6, 10.0)["ingest_gbps"].to_numpy()))
-    assert acme["billed_gbps"] == acme["egress_gbps"]
-    assert acme["usd"] == pytest.approx(20.0 * 1000 * 2.0)
-    assert acme["samples"] == 1.0
-    assert np.isnan(found.loc["bolt", "ingest_gbps"])
-    assert np.isnan(found.loc["bolt", "usd"])
-
-
-def test_an_interval_in_which_a_site_is_missing_is_not_billed() -> None:
-    gone = SAMPLES[(SAMPLES["site_id"] != "a") | (SAMPLES["ts"] >= STAMPS[168])]
-    found = billing(gone, {"a": "acme", "b": "acme"})
-    assert found["samples"].tolist() == [0.5]
-    assert found["egress_gbps"].tolist() == pytest.approx([20.0])
+def test_partners_are_billed_by_the_busier_direction() -> None:
+    rows = pd.DataFrame([
+        month("acme", "egress_gbps", 20.0, 38.0), month("acme", "ingest_gbps", 2.0, 2.5), month("bolt", "egress_gbps", 1.0, 1.0),
+        month("bolt", "ingest_gbps", 7.0, 8.0, 0.4), month("core", "egress_gbps", 3.0, 3.0),
+    ])  # fmt: skip
+    found = billing(rows, 2.0).set_index("partner")
+    assert found["billed_gbps"].to_dict() == {"acme": 20.0, "bolt": 7.0, "core": 3.0}
+    assert found["apart_gbps"].to_dict() == {"acme": 38.0, "bolt": 8.0, "core": 3.0}
+    assert found.loc["acme", ["ingest_gbps", "egress_gbps", "usd"]].tolist() == [2.0, 20.0, 40_000.0]
+    assert found.loc["bolt", "completeness"] == 0.4
+    assert np.isnan(found.loc["core", "ingest_gbps"])
+    assert billing(rows)["usd"].isna().all()
+    assert billing(rows.head(0)).empty
 
 
 def test_stranded_is_what_the_limit_does_not_ask_for() -> None:
-    found = stranded({"a": 40.0, "b": 90.0, "c": 10.0}, {"a": 100.0, "b": 100.0, "c": 50.0, "d": 9.0}, {"a": 1000.0, "b": 1000.0}, 0.8)
+    limits = {"a": 0.8, "b": 0.8, "c": 0.5}
+    found = stranded({"a": 40.0, "b": 90.0, "c": 10.0}, {"a": 100.0, "b": 100.0, "c": 50.0, "d": 9.0}, {"a": 1000.0, "b": 1000.0}, limits)
     assert found["site_id"].tolist() == ["a", "b", "c"]
-    assert found["stranded_gbps"].tolist() == pytest.approx([50.0, 0.0, 37.5])
+    assert found["stranded_gbps"].tolist() == pytest.approx([50.0, 0.0, 30.0])
     assert found["stranded_usd_month"].tolist()[:2] == pytest.approx([500.0, 0.0])
     assert np.isnan(found["stranded_usd_month"][2])
 
 
-def test_sites_half_a_day_apart_share_and_sites_of_one_clock_do_not() -> None:
-    factors = diversity(SAMPLES, {"a": "both", "b": "both", "c": "one"})
-    assert factors == pytest.approx({"both": 2.0, "one": 1.0})
-    assert np.isnan(diversity_factor(np.array([[np.nan, 1.0]])))
+def measured(peaks: dict[str, Reals], whole: Reals, group: str = "all", completeness: float = 1.0) -> pd.DataFrame:
+    """Weekly rows of some sites and of their sum."""
+    rows = [pd.DataFrame({"level": "site", "key": key, "week": WEEKS[: len(values)], "peak": values}) for key, values in peaks.items()]
+    rows.append(pd.DataFrame({"level": "global" if group == "all" else "region", "key": group, "week": WEEKS[: len(whole)], "peak": whole}))
+    return pd.concat(rows, ignore_index=True).assign(completeness=completeness)
 
 
-@given(arrays(float, (12, 4), elements=st.floats(0.01, 1e3)))
+def test_the_diversity_factor_is_the_sum_of_peaks_over_the_peak_of_the_sum() -> None:
+    peaks = {"a": np.array([10.0, 10.0, 10.0]), "b": np.array([10.0, 20.0, 10.0])}
+    for group in ("all", "eu-west"):
+        found = diversity(measured(peaks, np.array([10.0, 20.0, 20.0]), group), {"a": group, "b": group})
+        assert found.to_dict("records") == [{"key": group, "factor": 1.5, "low": 1.0, "high": 2.0, "sites": 2, "weeks": 3}]
+
+
+def test_a_week_of_which_a_part_is_missing_does_not_count() -> None:
+    weeks = measured({"a": np.array([10.0, 10.0]), "b": np.array([10.0, 90.0])}, np.array([20.0, 20.0]))
+    for gone in (weeks[(weeks["key"] != "b") | (weeks["week"] != WEEKS[1])], weeks.assign(completeness=np.where(weeks["week"] == WEEKS[1], 0.5, 1.0))):
+        assert diversity(gone, {"a": "all", "b": "all"})[["factor", "weeks"]].to_numpy().tolist() == [[1.0, 1]]
+    assert diversity(weeks.assign(completeness=0.1), {"a": "all"}).empty
+
+
+@given(arrays(float, (6, 40, 3), elements=st.floats(0.01, 1e3)))
 def test_the_diversity_factor_lies_between_one_and_the_number_of_sites(values: Reals) -> None:
-    assert 1.0 - 1e-12 <= diversity_factor(values) <= 4.0 + 1e-12
+    peaks = {name: values[:, :, number].max(axis=1) for number, name in enumerate("abc")}
+    row = diversity(measured(peaks, values.sum(axis=2).max(axis=1)), dict.fromkeys("abc", "all")).iloc[0]
+    assert 1.0 - 1e-12 <= row["low"] <= row["factor"] <= row["high"] <= 3.0 + 1e-12
 
 
 def test_the_strip_follows_the_sun() -> None:
-    strip = hours_by_region(SAMPLES, {"a": "east", "b": "west", "c": "west"})
+    hours = pd.DataFrame([(name, hour, 5.0 + np.cos(2 * np.pi * (hour - noon) / 24)) for name, noon in (("west", 18), ("east", 6)) for hour in range(24)],
+                         columns=["region_id", "hour", "value"])  # fmt: skip
+    strip = hour_strip(hours[(hours["region_id"] != "west") | (hours["hour"] != 3)])
     assert strip.shape == (2, 24)
     assert list(strip.index) == ["east", "west"]
     assert strip.idxmax(axis=1).tolist() == [6, 18]
-    assert strip.to_numpy().max() == 1.0
+    assert np.nanmax(strip.to_numpy()) == 1.0
+    assert np.isnan(strip.loc["west", 3])

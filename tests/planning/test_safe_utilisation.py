@@ -103,3 +103,9 @@ def test_too_little_is_refused_with_a_reason_and_the_same_seed_gives_the_same_an
     assert (silent.state, silent.reason[:6]) == ("refused", "0 days")
     enough = made({"a": 0.8}, {"a": 0.004})
     assert safe_frame(safe_utilisation(enough)).equals(safe_frame(safe_utilisation(enough)))
+
+
+def test_no_sample_at_all_is_no_answer() -> None:
+    nothing = made({"a": 0.8}, {"a": 0.004}, days=1).head(0)
+    assert safe_utilisation(nothing) == []
+    assert safe_utilisation(nothing, {"a": "east"}) == []

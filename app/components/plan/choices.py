@@ -17,7 +17,7 @@ DIRECTIONS = {"egress": "Egress", "ingest": "Ingest"}
 STATISTICS = {"peak": "Peak of week", "p95": "Weekly P95"}
 IN_WORDS = {"peak": "peak of week", "p95": "weekly P95"}
 PLANNED = {"counted": "Planned augments count", "left-out": "Installed only"}
-SHEETS = {"runout": "What runs out", "failures": "Failures"}
+SHEETS = {"runout": "What runs out", "failures": "Failures", "augments": "Augments", "cost": "Cost", "limits": "Safe limit"}
 LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 
 

@@ -1,0 +1,120 @@
+"""What capacity costs, kept: billing by partner and month, stranded headroom, diversity and the hours of the day."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from app.cached import MEASURED, Direction, Pin, Scope, _answer, catalogue
+from app.cached.planning import TABLES, Question, measured_weeks, scene_of
+from data import queries
+from data.duck import ask
+from data.schema import DIRECTION_OF, GLOBAL_KEY
+from forecasting.planning.costs import billing, diversity, hour_strip, stranded
+
+__all__ = ["Hours", "Idle", "bills", "hours", "idle", "sharing"]
+
+# Half a year of bills shows where they go; each month is read from its own samples.
+BILL_MONTHS = 6
+# Four weeks even out single evenings, and follow the seasons.
+HOURS_DAYS = pd.Timedelta(days=28)
+# Where there is no telemetry, and so no now.
+BEFORE_ALL = pd.Timestamp(0, tz="UTC")
+# A year ahead holds the next season's peak; nine futures in ten stay below what is planned for.
+AHEAD_WEEKS, PLANNED_FOR = 52, 0.9
+
+
+class Idle(NamedTuple):
+    """Stranded headroom by site, as costs.stranded; `expected`: whether peaks are of the coming year's futures, else of the measured quarter.
+
+    `declared`: the sites with capacity; one of them without a known peak has no row.
+    """
+
+    rows: pd.DataFrame
+    expected: bool
+    declared: frozenset[str]
+
+
+class Hours(NamedTuple):
+    """The hours of the UTC day: `share` of each region's own busiest hour, as costs.hour_strip; the same hours in Gbps; and what each region could carry."""
+
+    share: pd.DataFrame
+    gbps: pd.DataFrame
+    capacity_gbps: dict[str, float]
+
+
+def bills(pin: Pin, usd_a_mbps: float | None, scope: Scope) -> pd.DataFrame:
+    """costs.billing of the last half year; the current month is as long as it has been seen."""
+    return billing(_answer(_months, MEASURED, pin, scope), usd_a_mbps)
+
+
+def hours(pin: Pin, direction: Direction, scope: Scope) -> Hours:
+    """Which hours of the day each region is busy in, over the last four weeks."""
+    return _answer(_hours, MEASURED, pin, scope, direction=direction)
+
+
+def sharing(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame:
+    """costs.diversity of the network, key "all", and of each region, over the measured weeks of the last quarter; the network first, then by factor."""
+    return _answer(_sharing, MEASURED, pin, scope, direction=direction)
+
+
+def idle(pin: Pin, question: Question, scope: Scope) -> Idle:
+    """What is paid for and not needed, against the peak that is planned for, or the measured one where nothing is forecast."""
+    return _answer(_idle, TABLES, pin, scope, question=question)
+
+
+def _months(pin: Pin, scope: Scope) -> pd.DataFrame:
+    held = queries.extent(pin, scope)
+    if held is None:
+        return queries.partner_months(pin, tuple(DIRECTION_OF), BEFORE_ALL, BEFORE_ALL, scope)
+    first = held.last.floor("D").replace(day=1) - pd.DateOffset(months=BILL_MONTHS - 1)
+    return queries.partner_months(pin, tuple(DIRECTION_OF), max(first, held.first), held.now, scope)
+
+
+def _hours(pin: Pin, scope: Scope, direction: Direction) -> Hours:
+    held = queries.extent(pin, scope)
+    end = BEFORE_ALL if held is None else held.now
+    rows = queries.hours_of_day(pin, f"{direction}_gbps", end - HOURS_DAYS, end, scope)
+    gbps = rows.pivot_table(index="region_id", columns="hour", values="value").reindex(columns=range(24))
+    share = hour_strip(rows)
+    regions, capacity = _regions(pin, scope), _capacity(pin, scope, direction, end)
+    return Hours(share, gbps.loc[share.index], capacity["capacity_gbps"].groupby(capacity.index.map(regions)).sum().to_dict())
+
+
+def _sharing(pin: Pin, scope: Scope, direction: Direction) -> pd.DataFrame:
+    weeks, regions = measured_weeks(pin, direction, scope), _regions(pin, scope)
+    network = diversity(weeks, dict.fromkeys(regions, GLOBAL_KEY))
+    by_region = diversity(weeks, regions).sort_values(["factor", "key"], ascending=[False, True])
+    return pd.concat([network, by_region[by_region["sites"] > 1]], ignore_index=True)
+
+
+def _idle(pin: Pin, scope: Scope, question: Question) -> Idle:
+    scene, held = scene_of(pin, scope, question), queries.extent(pin, scope)
+    now = BEFORE_ALL if held is None else held.now
+    if scene is not None:
+        near = scene.demand.until(AHEAD_WEEKS)
+        peaks = dict(zip(near.keys, np.quantile(near.gbps.max(axis=1), PLANNED_FOR, axis=1), strict=True))
+        limits = dict(zip(near.keys, scene.policy.shares(near.keys), strict=True))
+    else:
+        weeks = measured_weeks(pin, question.direction, scope)
+        peaks = weeks[weeks["level"] == "site"].groupby("key")[question.statistic].max().to_dict()
+        limits = dict.fromkeys(peaks, question.limit)
+    capacity = _capacity(pin, scope, question.direction, now)
+    costs = capacity["cost_usd_month"].astype(float).to_dict()
+    return Idle(stranded(peaks, capacity["capacity_gbps"].to_dict(), costs, limits), scene is not None, frozenset(capacity.index))
+
+
+def _capacity(pin: Pin, scope: Scope, direction: Direction, now: pd.Timestamp) -> pd.DataFrame:
+    """capacity_gbps and cost_usd_month of what is installed now, by site_id; sites that are closed or declare none are left out."""
+    sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) AS capacity_gbps, arg_max_null(cost_usd_month, effective_from) AS cost_usd_month
+             FROM capacity WHERE direction = $direction AND effective_from <= $now AND status IS DISTINCT FROM 'planned'
+             GROUP BY site_id HAVING arg_max(capacity_gbps, effective_from) > 0 ORDER BY site_id"""
+    return ask(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction, "now": now}).set_index("site_id")
+
+
+def _regions(pin: Pin, scope: Scope) -> dict[str, str]:
+    """region_id by site_id."""
+    sites = catalogue(pin, scope)
+    return dict(zip(sites["site_id"].astype(str), sites["region_id"].astype(str), strict=True))

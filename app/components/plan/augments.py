@@ -1,0 +1,84 @@
+"""What to buy: the cheapest purchases that keep the policy, why each is made, and what more or less certainty would cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import state
+from app.cached import HeadroomError, augmenting
+from app.cached.augmenting import Found, Wish
+from app.cached.planning import Question
+from app.components import states
+from app.components.header import Frame
+from app.components.plan import catalogue, choices, purchases, what_if
+from app.components.site_filter import no_site_passes, passing
+
+SURVIVES = {"nothing": "No failure", "n-1": "Any one site may fail"}
+_ASKED = "augments.asked"
+
+
+def draw(frame: Frame, asked: Question) -> None:
+    """The wish, a button that starts the search, and the plan once it is found. Nothing is searched for before it is asked for."""
+    outlooks = what_if.outlooks(frame, asked)
+    if outlooks is None:
+        choices.no_futures(frame, asked)
+        return
+    sites = choices.sites_of(frame, outlooks.rows)
+    if sites.empty:
+        no_site_passes()
+        return
+    if choices.no_capacity(frame, sites):
+        return
+    question = outlooks.question
+    st.markdown("##### The cheapest plan that keeps the limit")
+    st.caption(states.plain(f"{choices.limit_words(question)}{'; with the what-if' if question.changes else ''}. {_about(frame)}"))
+    wish = choose(frame, question)
+    key = (str(frame.pin), question, wish)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button("Find the cheapest plan", type="primary", icon=":material/shopping_cart_checkout:", key="augments-find"):
+            st.session_state[_ASKED] = key
+        st.caption("A search over whole units in each month: it takes seconds, 30 at most, and is kept for everybody who asks the same.")
+    if st.session_state.get(_ASKED) == key:
+        show(frame, question, wish)
+
+
+def choose(frame: Frame, question: Question) -> Wish:
+    """Draw the wish: months, certainty, failures, and the steps on offer."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="augments-wish"):
+        _select("months", "Plan for", 130, lambda count: f"{count} months")
+        _select("certainty", "Each site keeps its limit in", 200, lambda share: f"{100 * float(share):g} % of futures")
+        _select("survives", "While", 200, SURVIVES.__getitem__)
+    steps, now, kept = catalogue.choose(frame, question), state.current(), passing(frame).sites
+    return Wish(int(now.months), float(now.certainty), now.survives == "n-1", steps, None if kept is None else tuple(sorted(kept)))
+
+
+def _select(name: str, label: str, width: int, words: Any) -> None:
+    st.selectbox(label, state.CHOICES[name], format_func=words, width=width, **state.bound(name))
+
+
+def _about(frame: Frame) -> str:
+    """Which sites the plan is about."""
+    kept = passing(frame).sites
+    if kept is None:
+        return "For all sites."
+    return f"For the {len(kept)} sites that pass the filters; in a failure they help only each other."
+
+
+def show(frame: Frame, question: Question, wish: Wish) -> None:
+    """The plan, or why there is none."""
+    found: Found | None = None
+    try:
+        with st.spinner("Searching for the cheapest plan", show_time=True):
+            found = augmenting.augment_plan(frame.pin, question, wish, frame.scope)
+    except HeadroomError as error:
+        st.warning(states.plain(error), icon=":material/error:")
+    if found is None:
+        return
+    if found.plan.refused:
+        remedy = "Fewer months, fewer steps on offer or no failure policy make the search shorter."
+        states.nothing("No plan in the time given", f"{found.plan.refused[0].upper()}{found.plan.refused[1:]}. {remedy}", icon="timer_off")
+        return
+
+    purchases.draw(frame, question, wish, found)

@@ -1,0 +1,141 @@
+"""What capacity costs, what of it lies idle, and what time zones save: stranded headroom, diversity, the hours of the day, and the bills of partners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.column_config import NumberColumn, ProgressColumn, TextColumn
+
+from app import theme
+from app.cached import costing
+from app.cached.costing import Idle
+from app.cached.planning import Question
+from app.charts.hour_strip import hour_strip_chart
+from app.components import export, states
+from app.components.header import Frame
+from app.components.place import region_names, site_names
+from app.components.plan import bills, what_if
+from app.components.site_filter import no_site_passes, passing
+from app.components.site_table import HEADER_PX, ROW_PX
+from app.components.tile import tile
+from data.schema import GLOBAL_KEY
+
+MOST_PX = 420
+IDLE_UNITS = {"Capacity": "Gbps", "Peak planned for": "Gbps", "Needed": "Gbps", "Stranded": "Gbps", "Of capacity": "%", "Costs a month": "USD"}
+BASIS = {
+    True: "Peak planned for: the P90 of the highest week of the coming year, over the simulated futures.",
+    False: "Peak planned for: the highest measured week of the last quarter, because nothing is forecast in this direction yet.",
+}
+
+
+def draw(frame: Frame, asked: Question) -> None:
+    """The numbers, then each table and chart; bills last, because they are read from every sample of half a year."""
+    scope = passing(frame)
+    if scope.sites is not None and not scope.sites:
+        no_site_passes()
+        return
+    outlooks = what_if.outlooks(frame, asked)
+    question = asked if outlooks is None else outlooks.question
+    found, shared = costing.idle(frame.pin, question, frame.scope), costing.sharing(frame.pin, question.direction, scope)
+    mine = frozenset(frame.catalogue["site_id"]) if scope.sites is None else scope.sites
+    kept = found._replace(rows=found.rows[found.rows["site_id"].isin(mine)], declared=found.declared & mine)
+    numbers(kept.rows, shared)
+    stranded(frame, question, kept)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        strip(frame, question)
+    with right:
+        diversity(frame, shared)
+    bills.draw(frame, scope)
+
+
+def numbers(idle: pd.DataFrame, shared: pd.DataFrame) -> None:
+    """What lies idle and what it costs, and what time zones save."""
+    known = idle["stranded_usd_month"].notna()
+    priced = f"of {known.sum()} of {len(idle)} sites that declare a cost" if len(idle) else "peaks or capacity are not known"
+    network = shared[shared["key"] == GLOBAL_KEY]
+    factor = theme.significant(float(network["factor"].iloc[0])) if len(network) else theme.NO_DATA
+    saved = f"the network peaks {theme.percent(1 - 1 / float(network['factor'].iloc[0]))} below the sum of its sites" if len(network) else "no whole week"
+    with st.container(horizontal=True, gap="small", key="cost-numbers"):
+        tile("Stranded", theme.gbps(float(idle["stranded_gbps"].sum())) if len(idle) else theme.NO_DATA, f"of {theme.gbps(float(idle['capacity_gbps'].sum()))}")
+        tile("It costs a month", theme.usd(float(idle["stranded_usd_month"].sum())) if known.any() else theme.NO_DATA, priced)
+        tile("Diversity factor", factor, saved, help_="Sum of the sites' weekly peaks over the weekly peak of the network, median of the last quarter")
+
+
+def stranded(frame: Frame, question: Question, found: Idle) -> None:
+    """Headroom that the limit does not ask for, most USD first."""
+    if not found.declared:
+        states.nothing(
+            f"No {question.direction} capacity is declared for these sites", "What lies idle is capacity beyond what the limit asks for.",
+            {"Take in a table of capacities": f"python -m data ingest PATH --table capacity --lake {frame.pin.url}"}, icon="database_off",
+        )  # fmt: skip
+        return
+    if found.rows.empty:
+        st.caption(":material/info: What these sites need is not known: nothing is forecast, and no whole week was measured in the last quarter.")
+        return
+    rows = idle_rows(found.rows, site_names(frame.catalogue, None))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("##### Headroom that nobody needs")
+        export.csv_button(rows, "stranded capacity", key="stranded-csv", units=IDLE_UNITS)
+    st.caption(f"Installed capacity beyond what keeps the peak at {100 * question.limit:g} % of it. {BASIS[found.expected]}")
+    st.dataframe(
+        rows, column_config=columns(), hide_index=True, placeholder="-", row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        key="stranded", alt=f"Stranded capacity of {len(rows)} sites",
+    )  # fmt: skip
+    if rows["Costs a month"].isna().any():
+        st.caption("A cost is known where the table capacity has cost_usd_month.")
+
+
+def idle_rows(idle: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Site, Capacity, Peak planned for, Needed, Stranded (Gbps), Of capacity (percent), Costs a month (USD); in the order given."""
+    shown = {"capacity_gbps": "Capacity", "peak_gbps": "Peak planned for", "needed_gbps": "Needed", "stranded_gbps": "Stranded"}
+    told = idle.rename(columns=shown)[list(shown.values())]
+    told.insert(0, "Site", [names.get(key, key) for key in idle["site_id"]])
+    return told.assign(**{"Of capacity": 100 * idle["stranded_share"], "Costs a month": idle["stranded_usd_month"].astype(float).round()}).reset_index(
+        drop=True
+    )
+
+
+def columns() -> dict[str, Any]:
+    """How each column reads."""
+    numbers_of = {name: NumberColumn(f"{name}, Gbps", format="%.4g", width=120) for name in ("Capacity", "Peak planned for", "Needed", "Stranded")}
+    return numbers_of | {
+        "Site": TextColumn(width=140, pinned=True),
+        "Of capacity": ProgressColumn(width=110, format="%.0f %%", min_value=0, max_value=100),
+        "Costs a month": NumberColumn("Costs, USD a month", format="localized", width=130, help="The same share of what the site's capacity costs"),
+    }
+
+
+def strip(frame: Frame, question: Question) -> None:
+    """The hours of the day by region."""
+    scope = passing(frame)
+    found, names = costing.hours(frame.pin, question.direction, scope), region_names(frame.catalogue)
+    days = costing.HOURS_DAYS.days
+    drawn = hour_strip_chart(found.share, found.gbps, found.capacity_gbps, names=names, direction=question.direction, days=days, scheme=frame.scheme)
+    busiest = [f"{names.get(str(key), key)} {int(row.idxmax()):02d}:00" for key, row in found.share.iterrows()]
+    table = found.gbps.rename(index=names, columns=lambda hour: f"{hour:02d}:00").reset_index(names="Region")
+    units = dict.fromkeys(table.columns[1:], "Gbps")
+    export.chart(drawn, key="hour-strip", name="hours of the day", alt=f"Busiest hour UTC: {', '.join(busiest) or 'not known'}", data=table, units=units)
+
+
+def diversity(frame: Frame, shared: pd.DataFrame) -> None:
+    """How much less the network and each region peak than the sum of their sites."""
+    names = {GLOBAL_KEY: "The whole network", **region_names(frame.catalogue)}
+    rows = pd.DataFrame({
+        "Place": [names.get(key, key) for key in shared["key"]], "Sites": shared["sites"], "Factor": shared["factor"],
+        "Lowest": shared["low"], "Highest": shared["high"], "Weeks": shared["weeks"],
+    })  # fmt: skip
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("**Diversity factor**")
+        export.csv_button(rows, "diversity factor", key="diversity-csv")
+    st.caption("Sum of the sites' weekly peaks over the weekly peak of their sum: 1 where all peak together.")
+    if rows.empty:
+        st.caption(":material/info: No whole week in which all sites of a region, or of the network, reported.")
+        return
+    factors = {name: NumberColumn(format="%.3g", width=65) for name in ("Factor", "Lowest", "Highest")}
+    st.dataframe(
+        rows, column_config={"Place": TextColumn(width=190, pinned=True), "Sites": NumberColumn(width=50), "Weeks": NumberColumn(width=55), **factors},
+        hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), key="diversity", alt=f"Diversity factor of {len(rows)} places",
+    )  # fmt: skip

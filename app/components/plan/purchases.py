@@ -1,0 +1,116 @@
+"""A plan of purchases: its numbers, its table with reasons, what it cannot keep, cost against risk, and files to take away."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+from streamlit.column_config import NumberColumn, TextColumn
+
+from app import theme
+from app.cached.augmenting import AugmentPlan, Found, Wish
+from app.cached.planning import Question
+from app.charts.augment_curve import augment_curve
+from app.charts.augment_rows import broken_words, purchase_table
+from app.components import export, states
+from app.components.header import Frame
+from app.components.place import site_names
+from app.components.site_table import HEADER_PX, ROW_PX
+from app.components.tile import tile
+
+MOST_PX, BROKEN_SHOWN = 420, 8
+UNITS = {"Adds": "Gbps", "Cost": "USD", "A month": "USD", "Risk removed": "Gbps-months", "Per thousand USD": "Gbps-months"}
+CURVE_UNITS = {"cost_usd": "USD", "risk": "Gbps-months"}
+FILE = "planned-augments.csv"
+
+
+def draw(frame: Frame, question: Question, wish: Wish, found: Found) -> None:
+    """All of a plan that was found."""
+    names = site_names(frame.catalogue, None)
+    numbers(found.plan, wish)
+    broken(found.plan, names)
+    table(frame, found, names)
+    drawn = augment_curve(found.curve, months=wish.months, direction=question.direction, scheme=frame.scheme)
+    export.chart(drawn, key="augment-curve", name="cost against risk", alt=alt(found), data=partial(found.curve.copy), units=CURVE_UNITS)
+    st.caption(
+        "Risk: the Gbps above the limit that are expected, summed over the months"
+        f"{', and what the worst single failure of each month would shed' if wish.n_minus_1 else ''}. "
+        "Each point is the cheapest plan that keeps the limit in this share of futures."
+    )
+
+
+def numbers(plan: AugmentPlan, wish: Wish) -> None:
+    """Cost, proof, purchases, risk."""
+    months = f"within {wish.months} months"
+    proof = "proved: no plan is cheaper" if plan.proved else f"at most {theme.percent(plan.gap)} above the cheapest"
+    added = sum(one.gbps * one.units for one in plan.purchases)
+    with st.container(horizontal=True, gap="small", key="augment-numbers"):
+        tile("Cost", theme.usd(plan.cost_usd), months)
+        tile("Proof", "Optimal" if plan.proved else "Best found", proof)
+        tile("Purchases", str(len(plan.purchases)), f"{theme.gbps(added)} in all")
+        tile("Cost of the last month", theme.usd(sum(one.usd_month for one in plan.purchases)), "a month from then on")
+        tile("Risk left", f"{theme.significant(plan.risk)}", f"of {theme.significant(plan.risk_without)} Gbps-months")
+
+
+def broken(plan: AugmentPlan, names: dict[str, str]) -> None:
+    """Which constraints nothing on offer keeps, and which bound is to blame."""
+    told = broken_words(plan.broken, names)
+    if not told:
+        return
+    with st.container(border=True):
+        st.markdown(f"**:material/block: No plan keeps the limit everywhere.** This one falls short by as little as can be: {len(told)} constraints break.")
+        st.markdown(listed(told[:BROKEN_SHOWN]))
+        if len(told) > BROKEN_SHOWN:
+            with st.expander(f"{len(told) - BROKEN_SHOWN} more"):
+                st.markdown(listed(told[BROKEN_SHOWN:]))
+
+
+def listed(sentences: list[str]) -> str:
+    """Sentences with foreign names in them, as a list."""
+    return "\n".join(f"- {states.plain(one)}" for one in sentences)
+
+
+def table(frame: Frame, found: Found, names: dict[str, str]) -> None:
+    """The purchases, most risk removed for a dollar first, and the files."""
+    if not found.plan.purchases:
+        st.markdown("**Nothing to buy**: what is declared keeps the limit." if not found.plan.broken else "**Nothing on offer helps.**")
+        return
+    rows = purchase_table(found.plan.frame(names), names, frame.extent.now)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("##### What to buy, most risk removed for a dollar first")
+        with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
+            export.csv_button(rows, "purchases", key="purchases-csv", units=UNITS)
+            st.download_button(
+                "Capacity table", lambda: export.csv(found.capacity), FILE, "text/csv", key="purchases-capacity", on_click="ignore", type="tertiary",
+                help="The purchases as planned steps of the table of capacity",
+            )  # fmt: skip
+    st.dataframe(
+        rows, column_config=columns(), hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), key="purchases",
+        alt=f"{len(rows)} purchases for {theme.usd(found.plan.cost_usd)}",
+    )  # fmt: skip
+    st.caption("To count them as planned augments everywhere, save the capacity table and take it in. It stands on every step that is declared now:")
+    st.code(f"python -m data ingest {FILE} --table capacity --lake {frame.pin.url}", language="bash", wrap_lines=True)
+
+
+def columns() -> dict[str, Any]:
+    """How each column of the table reads."""
+    return {
+        "Rank": NumberColumn("#", width=40),
+        "Site": TextColumn(width=130, pinned=True),
+        "Step": TextColumn(width=105),
+        "Adds": NumberColumn("Adds, Gbps", width=85, format="%.4g"),
+        "Order by": TextColumn(width=155, help="So that it is in service in time at twice the lead time and five days"),
+        "In service": TextColumn(width=100),
+        "Cost": NumberColumn("Cost, USD", width=95, format="localized", help="Within the months planned"),
+        "A month": NumberColumn("USD a month", width=95, format="localized"),
+        "Risk removed": NumberColumn("Risk removed", width=100, format="%.3g", help="Gbps-months that come back without it"),
+        "Per thousand USD": NumberColumn("per k USD", width=80, format="%.3g", help="Gbps-months of risk removed for each thousand USD"),
+        "Reason": TextColumn(width=560),
+    }
+
+
+def alt(found: Found) -> str:
+    """The curve in a sentence."""
+    chosen = f"the chosen one costs {theme.usd(found.plan.cost_usd)} and leaves {theme.significant(found.plan.risk)} Gbps-months"
+    return f"Cost against risk of {len(found.curve)} plans; {chosen}"

@@ -1,0 +1,109 @@
+"""What capacity is billed by, and when it is busy: the 95th percentile of each partner's month, and the hours of the day of each region.
+
+Both are of sums. A percentile of a sum is taken of the samples summed at each stamp, never of percentiles added up; means do add up, so that the hours come
+from the hourly rollup wherever a viewer sees whole regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import duckdb
+import pandas as pd
+
+from data.contract import METRIC
+from data.duck import EVERYTHING, Scope, Span, ask, asking
+from data.errors import SettingError
+from data.lake import Pin
+from data.queries.series import known_metrics
+from data.sums import Rows, add_up, first_seen
+
+MONTHLY = ("partner", "month", "metric", "p95", "apart", "samples", "completeness")
+# A port is billed by the sample that is left on top once the busiest 5 % of the month, 36 hours, are struck out.
+BILLED = 0.95
+TABLES = ["telemetry", "telemetry_1d", "sites", "capacity"]
+
+
+def partner_months(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """partner, month, metric, p95, apart, samples, completeness of every month (UTC) from that of `start` to that of `end`, by partner, month and metric.
+
+    `p95` is the 95th percentile, as ports are billed, of the sum over the partner's sites at each stamp, in the metric's unit; `apart` the sum of the sites'
+    own. A stamp counts where enough of the sites report, as in a region. `samples` counts the stamps, `completeness` (0 to 1) is the part of the whole month
+    that they cover: less than 1 while it lasts. Sites without a partner are left out. SettingError for a metric that does not add up.
+    """
+    _adds_up(metrics)
+    frames = [_of_month(pin, metrics, month, scope) for month in _months(start, end)]
+    return pd.concat(frames, ignore_index=True)[list(MONTHLY)].sort_values(["partner", "month", "metric"], ignore_index=True)
+
+
+def hours_of_day(pin: Pin, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+    """region_id, hour (0 to 23, UTC), value (mean over the days, in the metric's unit), days (that have the hour), by region and hour; start <= ts < end.
+
+    Hours in which too few of the region's sites report do not count. SettingError for a metric that does not add up.
+    """
+    _adds_up((metric,))
+    grouped = "hour(ts)::BIGINT AS hour, avg(value) AS value, count(DISTINCT date_trunc('day', ts)) AS days"
+    within = _within((pd.Timestamp(start), pd.Timestamp(end)))
+    if scope.all:
+        sql = f"""SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric}_mean AS value FROM telemetry_1h WHERE level = 'region' AND {within})
+                  WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+        return ask(pin, sql, ["telemetry_1h"], span=(start, end))
+    with asking(pin, TABLES, scope=scope, span=(start, end)) as cursor:
+        _summed(cursor, within, (metric,))
+        return cursor.sql(f"""
+            SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric} AS value FROM _sums WHERE level = 'region')
+            WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL""").to_arrow_table().to_pandas()  # fmt: skip
+
+
+def _adds_up(metrics: tuple[str, ...]) -> None:
+    """Raise SettingError for what is not in the contract, or is a mean."""
+    known_metrics(metrics)
+    if means := [name for name in metrics if METRIC[name].aggregate != "sum"]:
+        raise SettingError(f"{means[0]} of several sites is a mean, and is not billed.", remedy="ask for traffic, streams or viewers")
+
+
+def _months(start: datetime, end: datetime) -> Iterator[Span]:
+    """The months that lie between the two moments, at least the first."""
+    month = pd.Timestamp(start).floor("D").replace(day=1)
+    yield month, month + pd.DateOffset(months=1)
+    while (month := month + pd.DateOffset(months=1)) < end:
+        yield month, month + pd.DateOffset(months=1)
+
+
+def _of_month(pin: Pin, metrics: tuple[str, ...], month: Span, scope: Scope) -> pd.DataFrame:
+    """The rows of one month: a partner's sites are added up as those of a region are."""
+    with asking(pin, TABLES, scope=scope, span=month) as cursor:
+        cursor.execute("CREATE TEMP TABLE _by_partner AS SELECT * REPLACE (partner AS region_id) FROM sites")
+        cursor.execute("CREATE OR REPLACE TEMP VIEW sites AS SELECT * FROM _by_partner")
+        _summed(cursor, _within(month), metrics)
+        seconds = (month[1] - month[0]).total_seconds()
+        return cursor.sql(" UNION ALL ".join(_billed(name, month, seconds) for name in metrics)).to_arrow_table().to_pandas()
+
+
+def _summed(cursor: duckdb.DuckDBPyConnection, within: str, metrics: tuple[str, ...]) -> None:
+    cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
+    add_up(cursor, Rows(within, "level = 'region'", tuple(METRIC[name] for name in metrics)))
+
+
+def _billed(name: str, month: Span, seconds: float) -> str:
+    """SQL: the rows of one metric."""
+    return f"""
+        SELECT key AS partner, TIMESTAMPTZ '{month[0].isoformat()}' AS month, '{name}' AS metric, any_value(p95) AS p95, any_value(apart) AS apart,
+               any_value(samples) AS samples, least(1.0, any_value(covered) / {seconds}) AS completeness
+        FROM (SELECT key, {_percentile(name)} AS p95, count({name}) AS samples, sum(seconds) FILTER ({name} IS NOT NULL) AS covered
+              FROM _sums JOIN _pace USING (date) GROUP BY key)
+        JOIN (SELECT partner AS key, sum(own) AS apart FROM sites
+              JOIN (SELECT site_id, {_percentile(name)} AS own FROM telemetry WHERE {_within(month)} GROUP BY site_id) USING (site_id)
+              GROUP BY partner) USING (key)
+        WHERE samples > 0 GROUP BY key"""
+
+
+def _percentile(name: str) -> str:
+    """SQL: the highest value once the top 5 % of the samples are struck out, counted in whole samples."""
+    kept = f"count({name}) - count({name}) * {round(100 * (1 - BILLED))} // 100"
+    return f"list_sort(list({name}) FILTER ({name} IS NOT NULL))[{kept}]"
+
+
+def _within(span: Span) -> str:
+    return f"ts >= TIMESTAMPTZ '{span[0].isoformat()}' AND ts < TIMESTAMPTZ '{span[1].isoformat()}'"

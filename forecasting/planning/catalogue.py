@@ -1,0 +1,87 @@
+"""What there is to buy where nobody has said: usual port sizes, at what the capacity of the lake itself costs; and what a plan of purchases declares."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data.schema import Direction
+from forecasting.planning.augments import AugmentPlan
+from forecasting.planning.ordering import USUAL_LEAD_DAYS
+
+# Ethernet ports as they are sold most.
+SIZES_GBPS = (10.0, 100.0, 400.0)
+STEP_COLUMNS = ["gbps", "cost_usd_month", "cost_usd_once", "lead_time_days"]
+# A price law has two unknowns: fewer declared costs than this, or costs of one size, do not tell it.
+COSTS_AT_LEAST, SPREAD_AT_LEAST = 6, 2.0
+# Assumed where the lake tells no cost: USD a month for the first Gbps, and how the cost of more grows. Larger commitments are cheaper by the Gbps.
+ASSUMED_USD, ASSUMED_POWER = 1000.0, 0.92
+CHEAPEST_POWER, DEAREST_POWER = 0.5, 1.0
+CAPACITY_COLUMNS = ["site_id", "direction", "effective_from", "capacity_gbps", "status", "cost_usd_month"]
+
+
+class PriceLaw(NamedTuple):
+    """USD a month of so many Gbps: usd x gbps ^ power. costs: how many declared costs tell so; 0 where it is assumed."""
+
+    usd: float
+    power: float
+    costs: int
+
+    def of(self, gbps: float) -> float:
+        """USD a month, to three digits."""
+        return float(f"{self.usd * gbps**self.power:.3g}")
+
+
+def price_law(steps: pd.DataFrame, direction: Direction) -> PriceLaw:
+    """The law by which the contract's `capacity` is priced: least squares of the logarithms over every step whose cost is declared."""
+    held = steps[(steps["direction"] == direction) & (steps["capacity_gbps"] > 0.0) & (steps["cost_usd_month"] > 0.0)]
+    gbps, usd = held["capacity_gbps"].to_numpy(float), held["cost_usd_month"].to_numpy(float)
+    if len(held) < COSTS_AT_LEAST or gbps.max() < SPREAD_AT_LEAST * gbps.min():
+        return PriceLaw(ASSUMED_USD, ASSUMED_POWER, 0)
+    slope = np.polyfit(np.log(gbps), np.log(usd), 1)[0]
+    power = float(np.clip(slope, CHEAPEST_POWER, DEAREST_POWER))
+    return PriceLaw(float(np.exp(np.mean(np.log(usd) - power * np.log(gbps)))), power, len(held))
+
+
+def usual_steps(law: PriceLaw) -> pd.DataFrame:
+    """Usual sizes at the law's prices, in STEP_COLUMNS; a missing lead time is the site's own."""
+    return pd.DataFrame([[size, law.of(size), 0.0, np.nan] for size in SIZES_GBPS], columns=STEP_COLUMNS)
+
+
+def at_every_site(steps: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
+    """The catalogue of augment_problem.build where each site may buy each of `steps` (STEP_COLUMNS), with the site's own lead time where a step has none."""
+    own = sites[["site_id"]].assign(own=sites["lead_time_days"].astype(float).fillna(USUAL_LEAD_DAYS))
+    offered = own.merge(steps[STEP_COLUMNS], how="cross")
+    return offered.assign(lead_time_days=offered["lead_time_days"].astype(float).fillna(offered["own"])).drop(columns="own")
+
+
+def declared_steps(plan: AugmentPlan, steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
+    """What the purchases of a plan add to the contract's `capacity`, in its columns: a planned step whenever something comes into service.
+
+    A capacity holds until the next step, so the steps that are declared for later are given again, higher by what was bought before them; one of 0 Gbps,
+    which closes the site, stays as it is. The cost is missing where that of the step below is.
+    """
+    rows = [[one.site_id, one.in_service, one.gbps * one.units, one.usd_month] for one in plan.purchases]
+    bought = pd.DataFrame(rows, columns=["site_id", "effective_from", "gbps", "usd"]).groupby(["site_id", "effective_from"], as_index=False).sum()
+    mine = steps[(steps["direction"] == direction) & steps["site_id"].isin(bought["site_id"])].drop_duplicates(["site_id", "effective_from"], keep="last")
+    parts = [_raised(mine[mine["site_id"] == site], added) for site, added in bought.groupby("site_id")]
+    found = pd.concat(parts, ignore_index=True) if parts else mine.head(0)
+    return found.assign(direction=direction)[CAPACITY_COLUMNS]
+
+
+def _raised(held: pd.DataFrame, bought: pd.DataFrame) -> pd.DataFrame:
+    """One site: what is in force from each purchase and each later step on, with all that was bought by then."""
+    held = held.sort_values("effective_from").astype({"capacity_gbps": float, "cost_usd_month": float})
+    moments = pd.DatetimeIndex(sorted({*bought["effective_from"], *held.loc[held["effective_from"] > bought["effective_from"].min(), "effective_from"]}))
+    below = held["effective_from"].searchsorted(moments, side="right") - 1
+    sums = bought.sort_values("effective_from")
+    by_then = sums["effective_from"].searchsorted(moments, side="right") - 1
+    base, new = held.iloc[below].reset_index(drop=True), moments.isin(bought["effective_from"])
+    found = base.assign(
+        effective_from=moments, status=np.where(new, "planned", base["status"].fillna("installed")),
+        capacity_gbps=base["capacity_gbps"] + sums["gbps"].cumsum().to_numpy()[by_then],
+        cost_usd_month=base["cost_usd_month"] + sums["usd"].cumsum().to_numpy()[by_then],
+    )  # fmt: skip
+    return found[(base["capacity_gbps"] > 0.0).to_numpy()]

@@ -1,0 +1,131 @@
+"""The augments of the Capacity page: nothing is searched for before it is asked for, and what is found can be taken away and taken in."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.cached import Scope, augmenting, planning
+from app.cached.augmenting import Wish
+from app.cached.planning import Question
+from app.components import export
+from app.components.plan import catalogue
+from data.__main__ import main as data_command
+from data.lake import Lake
+from tests.app.conftest import Opener
+from tests.planned_lake import planned_lake
+
+QUESTION = Question("egress", "peak", 0.8, True)
+STEPS = ((10.0, 900.0, 0.0, None), (100.0, 7000.0, 500.0, 10.0))
+WISH = Wish(6, 0.9, False, STEPS)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("planned") / "lake"
+    planned_lake(where)
+    return where
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(element.value for kind in (page.markdown, page.caption, page.code, page.warning) for element in kind)
+
+
+def find(page: AppTest) -> AppTest:
+    return page.button("augments-find").click().run()
+
+
+def table(page: AppTest) -> pd.DataFrame | None:
+    held = [frame.value for frame in page.dataframe if "Reason" in frame.value]
+    return held[0] if held else None
+
+
+def test_nothing_is_searched_for_until_it_is_asked_for(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake, sheet="augments")
+    assert not page.exception
+    assert table(page) is None
+    assert "an assumption" in words(page)
+    assert "**assumed**: this lake declares too few costs of egress" in words(page)
+
+
+def test_a_plan_says_what_it_costs_what_is_bought_and_why(open_page: Opener, lake: Path) -> None:
+    page = find(open_page("capacity", lake, sheet="augments", months="6", steps="10:900:0:,100:7000:500:10"))
+    assert not page.exception
+    rows = table(page)
+    assert rows is not None
+    assert rows["Rank"].tolist() == list(range(1, len(rows) + 1))
+    assert rows["Per thousand USD"].is_monotonic_decreasing
+    assert "Frankfurt 1" in set(rows["Site"])
+    assert rows.loc[rows["Site"] == "Frankfurt 1", "Reason"].iloc[0].startswith("keeps Frankfurt 1 at or below 80%")
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["Proof"] == "Optimal"
+    assert shown["Purchases"] == str(len(rows))
+    figures = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    assert "90 %, chosen" in " ".join(note["text"] for note in figures[0]["layout"]["annotations"])
+
+
+def test_another_wish_takes_the_plan_away_until_it_is_asked_for_again(open_page: Opener, lake: Path) -> None:
+    page = find(open_page("capacity", lake, sheet="augments", months="6"))
+    assert table(page) is not None
+    page.selectbox("state.months").select("9").run()
+    assert page.query_params["months"] == "9"
+    assert table(page) is None
+
+
+def test_what_no_purchase_keeps_is_told_with_the_bound_that_is_to_blame(open_page: Opener, lake: Path) -> None:
+    page = find(open_page("capacity", lake, sheet="augments", months="3", steps="10:900:0:"))
+    assert "No plan keeps the limit everywhere" in words(page)
+    assert "Frankfurt 1 stays above its limit, May 2026" in words(page)
+    assert "lead time" in words(page)
+
+
+def test_a_site_without_a_neighbour_cannot_be_spared(open_page: Opener, lake: Path) -> None:
+    page = find(open_page("capacity", lake, sheet="augments", months="3", survives="n-1", region="sa", steps="100:7000:0:0"))
+    assert not page.exception
+    assert "no other site is within reach" in words(page)
+    assert "in a failure they help only each other" in words(page)
+
+
+@pytest.mark.parametrize("asked", [{"direction": "ingest"}, {"months": "18", "steps": "0:0:0:0"}])
+def test_a_plan_that_cannot_be_made_says_why(open_page: Opener, lake: Path, asked: dict[str, str]) -> None:
+    page = open_page("capacity", lake, sheet="augments", **asked)
+    assert not page.exception
+    if "months" in asked:
+        assert "There is no step to buy" in words(find(page))
+    else:
+        assert "No plan for ingest yet" in words(page)
+
+
+def test_the_capacity_table_is_taken_in_and_the_sites_no_longer_run_out(tmp_path: Path) -> None:
+    lake = planned_lake(tmp_path / "lake")
+    found = augmenting.augment_plan(lake.pin(), QUESTION, WISH, Scope())
+    assert found is not None
+    path = tmp_path / "planned-augments.csv"
+    path.write_bytes(export.csv(found.capacity))
+    assert data_command(["ingest", str(path), "--table", "capacity", "--lake", str(tmp_path / "lake")]) == 0
+    rows = planning.outlook(Lake(tmp_path / "lake").pin(), QUESTION, Scope())
+    before = planning.outlook(lake.pin(), QUESTION._replace(planned=False), Scope())
+    assert rows is not None
+    assert before is not None
+    held = augmenting.augment_plan(Lake(tmp_path / "lake").pin(), QUESTION, WISH, Scope())
+    assert held is not None
+    assert held.plan.purchases == ()
+    assert {str(one) for one in held.plan.broken} == {str(one) for one in found.plan.broken}
+    assert set(pd.read_csv(io.BytesIO(export.csv(found.capacity)))["status"]) == {"planned"}
+
+
+def test_a_narrow_scope_buys_for_its_own_sites_alone(lake: Path) -> None:
+    found = augmenting.augment_plan(Lake(lake).pin(), QUESTION, WISH, Scope(frozenset({"ams-01"})))
+    assert found is not None
+    assert found.plan.problem.keys == ("ams-01",)
+
+
+def test_steps_survive_the_link() -> None:
+    assert catalogue.steps_of(catalogue.text_of(STEPS)) == STEPS
+    rows = pd.DataFrame([*STEPS, (0.0, 5.0, 0.0, None), (10.0, None, None, None)], columns=catalogue.COLUMNS)
+    assert catalogue.rows_of(rows) == STEPS

@@ -1,0 +1,107 @@
+"""What partners are billed by and when regions are busy, against pandas on the samples themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data import queries
+from data.duck import Scope
+from data.errors import SettingError
+from data.lake import Lake
+from data.queries.costs import MONTHLY
+from data.rollups import refresh_rollups
+from tests.lakes import Plan
+
+NOW = pd.Timestamp(Plan().end)
+START = NOW - pd.Timedelta(days=16)
+METRICS = ("egress_gbps", "ingest_gbps")
+KEYS = ["partner", "month", "metric"]
+
+
+def billed(values: pd.Series) -> float:
+    """Sort, strike the top 5 % of the samples, take the highest that is left."""
+    held = np.sort(values.dropna().to_numpy(float))
+    return float(held[len(held) - 1 - len(held) * 5 // 100]) if len(held) else float("nan")
+
+
+def naive(lake: Lake, sites: set[str] | None = None) -> pd.DataFrame:
+    """The same by pandas. For lakes of one grain and one month without closed sites."""
+    rows = lake.read("telemetry").to_pandas().merge(lake.read("sites").to_pandas()[["site_id", "partner"]], on="site_id").dropna(subset="partner")
+    rows = rows[rows["site_id"].isin(sites) if sites is not None else slice(None)]
+    parts = []
+    for metric in METRICS:
+        for partner, own in rows.dropna(subset=metric).groupby("partner"):
+            stamps = own.groupby("ts")[metric].agg(["sum", "count"])
+            whole = stamps.loc[stamps["count"] >= 0.9 * own["site_id"].nunique(), "sum"]
+            apart = own.groupby("site_id")[metric].agg(billed).sum()
+            parts.append([partner, pd.Timestamp("2026-03-01", tz="UTC"), metric, billed(whole), apart, len(whole), len(whole) * 300 / (31 * 86_400)])
+    return pd.DataFrame(parts, columns=list(MONTHLY)).sort_values(KEYS, ignore_index=True)
+
+
+@pytest.mark.parametrize("sites", [None, {"fra-01", "par-01", "lon-01", "mad-01"}])
+def test_a_partner_is_billed_by_the_samples_of_its_sum(full: Lake, sites: set[str] | None) -> None:
+    found = queries.partner_months(full.pin(), METRICS, START, NOW, Scope(None if sites is None else frozenset(sites)))
+    pd.testing.assert_frame_equal(found, naive(full, sites), check_dtype=False, rtol=1e-9)
+    assert str(found["month"].dtype) == "datetime64[us, UTC]"
+
+
+def test_a_p95_of_a_sum_is_no_sum_of_p95s_and_a_silence_is_not_less_traffic(full: Lake) -> None:
+    found = queries.partner_months(full.pin(), ("egress_gbps",), START, NOW).set_index("partner")
+    assert (found["p95"] < found["apart"] + 1e-9).all()
+    assert found.loc["Northwind", "p95"] < 0.99 * found.loc["Northwind", "apart"]  # sites on two continents
+    assert found.loc["Fjord", "samples"] == found.loc["Northwind", "samples"] - 36  # Madrid is silent for three hours
+
+
+def test_every_month_that_is_touched_has_its_rows(full: Lake) -> None:
+    found = queries.partner_months(full.pin(), ("egress_gbps",), START - pd.Timedelta(days=70), NOW + pd.Timedelta(days=70))
+    assert set(found["month"]) == {pd.Timestamp("2026-03-01", tz="UTC")}
+    assert queries.partner_months(full.pin(), ("viewers",), START - pd.Timedelta(days=70), START - pd.Timedelta(days=40)).empty
+
+
+@settings(max_examples=8, deadline=None)
+@given(count=st.integers(1, 70), seed=st.integers(0, 1000))
+def test_the_busiest_twentieth_is_free_in_whole_samples(tmp_path_factory: pytest.TempPathFactory, count: int, seed: int) -> None:
+    lake = Lake(tmp_path_factory.mktemp("billed") / "lake")
+    stamps = pd.date_range("2026-03-01", periods=count, freq="5min", tz="UTC", unit="us")
+    values = np.random.default_rng(seed).permutation(np.arange(count)).astype(float)
+    rows = pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": "a", "ingest_gbps": np.nan, "egress_gbps": values})
+    site = {"site_id": "a", "name": "a", "region_id": "r", "lat": 0.0, "lon": 0.0, "partner": "acme"}
+    lake.append("telemetry", pa.Table.from_pandas(rows, preserve_index=False))
+    lake.replace("sites", pa.Table.from_pandas(pd.DataFrame([site]), preserve_index=False))
+    refresh_rollups(lake)
+    found = queries.partner_months(lake.pin(), METRICS, stamps[0], stamps[-1])
+    assert found["metric"].tolist() == ["egress_gbps"]
+    assert (values > found["p95"].iloc[0]).sum() == count // 20
+
+
+def test_hours_are_means_over_the_days_of_the_sum_of_a_region(full: Lake) -> None:
+    start, end = NOW.floor("D") - pd.Timedelta(days=7), NOW.floor("D")
+    rows = full.read("telemetry").to_pandas().merge(full.read("sites").to_pandas()[["site_id", "region_id"]], on="site_id")
+    rows = rows[(rows["ts"] >= start) & (rows["ts"] < end)]
+    stamps = rows.groupby(["region_id", "ts"])["egress_gbps"].agg(["sum", "count"]).reset_index()
+    whole = stamps[stamps["count"] == 6].assign(hour=lambda frame: frame["ts"].dt.hour)
+    wanted = whole.groupby(["region_id", "hour"])["sum"].mean()
+    everything = queries.hours_of_day(full.pin(), "egress_gbps", start, end)
+    narrow = queries.hours_of_day(full.pin(), "egress_gbps", start, end, Scope(frozenset(rows["site_id"])))
+    for found in (everything, narrow):
+        assert found["hour"].tolist() == [*range(24)] * 2
+        np.testing.assert_allclose(
+            found.set_index(["region_id", "hour"])["value"], wanted, rtol=2e-3
+        )  # in a silent hour the rollup has the mean of fewer stamps
+        assert found["days"].max() == 7
+    np.testing.assert_allclose(narrow.set_index(["region_id", "hour"])["value"], wanted, rtol=1e-9)
+    alone = queries.hours_of_day(full.pin(), "egress_gbps", start, end, Scope(frozenset({"fra-01"})))
+    assert set(alone["region_id"]) == {"eu-west"}
+    assert alone["value"].max() < 0.5 * everything["value"].max()
+
+
+def test_a_ratio_is_neither_billed_nor_summed(full: Lake) -> None:
+    with pytest.raises(SettingError, match="startup_seconds of several sites is a mean"):
+        queries.partner_months(full.pin(), ("startup_seconds",), START, NOW)
+    with pytest.raises(SettingError, match="There is no metric"):
+        queries.hours_of_day(full.pin(), "1; DROP", START, NOW)
