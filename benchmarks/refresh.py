@@ -9,8 +9,8 @@ predict 90 days of hours with its 1,000 samples, and once more the band's 16 day
 `same_plan_over_ours` is the work of the same plan on Prophet over ours, in processor seconds. The refresh fits Prophet's model three times (raw, logarithms, a
 finer day) at each of 13 past origins and at the end; extrapolated from the plain loop, that is 42 times its seconds a series for every series.
 
-Measured on two shared cores (48 sites, 180 days, 136 series): 54 s, 95 processor seconds, with the plain loop at 4.0 s a series in the same minute; the same
-plan on Prophet is 243 times the work. On an emptier machine the refresh took 38 to 43 s and 54 to 71 processor seconds.
+Measured on two shared cores that ran other work (48 sites, 180 days, 136 series, load 6 to 8): 20.4 s, 35.5 processor seconds, with the plain loop at 2.0 s a
+series in the same minute; the same plan on Prophet is 314 times the work. On a busier machine the refresh took 36 to 52 s and 37 to 40 processor seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from prophet import Prophet
 
 from data.lake import Lake
 from data.queries import extent
@@ -95,6 +94,8 @@ def plain_seconds(panel: Panel, sample: int) -> float:
 
 def plain(hours: pd.Series) -> Sequence[pd.DataFrame]:
     """Prophet as its documentation begins."""
+    from prophet import Prophet  # workers of the refresh import this module too, and have no use for it
+
     stamps = pd.DatetimeIndex(hours.index).tz_convert(None)
     model = Prophet().fit(pd.DataFrame({"ds": stamps, "y": hours.to_numpy()}))
     ahead = pd.date_range(stamps[-1], periods=90 * 24, freq="h")

@@ -29,6 +29,7 @@ from data.schema import TABLES
 # One database for the process; every question runs on a cursor of its own (one connection shared by threads refuses queries).
 _LOCK = threading.Lock()
 _STATE: dict[str, duckdb.DuckDBPyConnection] = {}
+INTERRUPTED = "Query interrupted"
 _WITH = re.compile(r"\s*WITH\s", re.IGNORECASE)
 
 
@@ -101,6 +102,11 @@ def _opened(pin: Pin, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
         raise LakeError(f"Files of the lake {pin.url} cannot be read: {first_line}.",
                         cause="files of this version were removed or damaged, or the store refuses access",
                         remedy="reload for the newest version; `python -m data status --lake LAKE` lists what can be read") from error  # fmt: skip
+    except RuntimeError as error:
+        # Ctrl-C, or whatever else a signal's handler raises, comes out of DuckDB as this.
+        if str(error) == INTERRUPTED:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         cursor.close()
 

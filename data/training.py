@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from data.contract import METRIC
 from data.duck import ask, asking
 from data.lake import Pin
 from data.schema import Series
@@ -30,7 +31,7 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
     bounds = f"ts >= TIMESTAMPTZ '{pd.Timestamp(start).isoformat()}' AND ts < TIMESTAMPTZ '{pd.Timestamp(end).isoformat()}'"
     with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], span=(start, end)) as cursor:
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-        add_up(cursor, Rows(bounds))
+        add_up(cursor, Rows(bounds, metrics=tuple(METRIC[name] for name in metrics)))
         sites = f"SELECT 'site' AS level, site_id AS key, ts, {columns} FROM telemetry WHERE {bounds}"
         return cursor.sql(f"{sites} UNION ALL BY NAME SELECT level, key, ts, {columns} FROM _sums").to_arrow_table().to_pandas()
 

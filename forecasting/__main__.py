@@ -14,7 +14,7 @@ from data.lake import Lake
 from data.queries import runs
 from forecasting.commands.backtest import add_backtest, backtest
 from forecasting.commands.forecast import add_forecast, forecast
-from forecasting.commands.plan import add_plan, plan
+from forecasting.commands.plan_file import add_plan
 from forecasting.refresh import ENGINES, Summary, refresh
 from forecasting.refresh.progress import NOTE
 
@@ -94,7 +94,13 @@ def line(run: Any) -> str:
     return f"run {run.number}: {when}: {run.fitted} fitted, {run.refused} refused, {run.failed} failed"
 
 
-RUN = {"refresh": _refresh, "status": _status, "backtest": backtest, "forecast": forecast, "plan": plan}
+def _plan(options: argparse.Namespace) -> int:
+    from forecasting.commands.plan import plan  # its solvers take a second to import, in each worker of a refresh too
+
+    return plan(options)
+
+
+RUN = {"refresh": _refresh, "status": _status, "backtest": backtest, "forecast": forecast, "plan": _plan}
 
 
 def _end(*_: object) -> NoReturn:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from data.errors import SettingError
 from data.schema import Direction
+from forecasting.commands.plan_file import CALENDAR, WRITERS
 from forecasting.commands.policy_file import PlanPolicy, read_policy
 from forecasting.planning.augments import AugmentPlan, plan_augments
 from forecasting.planning.failover import nearby
@@ -26,42 +26,6 @@ from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
 # A screenful; the file has them all.
 LISTED = 25
 NAMED_AT_MOST = 3
-
-
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Stamps and numbers as they are."""
-    frame.to_parquet(path, index=False)
-
-
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Empty where nothing is known."""
-    frame.to_csv(path, index=False)
-
-
-def write_json(frame: pd.DataFrame, path: Path) -> None:
-    """One object a row, stamps in ISO 8601."""
-    frame.to_json(path, orient="records", date_format="iso", indent=1)
-
-
-Writer = Callable[[pd.DataFrame, Path], None]
-WRITERS: dict[str, Writer] = {".parquet": write_parquet, ".csv": write_csv, ".json": write_json}
-CALENDAR = ".ics"
-
-
-def add_plan(parser: argparse.ArgumentParser) -> None:
-    """The options of `plan` but for the lake."""
-    parser.add_argument("--policy", type=Path, metavar="FILE", help="TOML or JSON: statistic, limit, limits, planned, ordering, augments (default: the usual)")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"the plan: {', '.join(WRITERS)}, or {CALENDAR} for a calendar of its orders")
-    parser.add_argument("--save", metavar="NAME", help="keep the plan under this name, to be scored by what comes")
-    parser.add_argument("--author", default=login(), metavar="NAME", help="who keeps it (default: the login name, %(default)r)")
-
-
-def login() -> str:
-    """The name of whoever runs the command; empty where the system knows none."""
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):
-        return ""
 
 
 def plan(options: argparse.Namespace) -> int:

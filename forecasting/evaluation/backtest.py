@@ -70,10 +70,10 @@ def _band_error(fold: Fold, band: Band, blank: Reals) -> Reals:
     actual = fold.actual[band.first : band.last]
     if 2 * len(actual) < band.last - band.first or not len(actual):
         return blank
-    missed = np.abs(fold.forecasts[:, band.first : band.last] - actual)
-    held = ~np.isnan(actual)
-    count = held.sum(axis=0)
-    total = np.where(held, missed, 0.0).sum(axis=1)
+    missed, held = fold.forecasts[:, band.first : band.last] - actual, ~np.isnan(actual)
+    np.abs(missed, out=missed)
+    np.copyto(missed, 0.0, where=~held)
+    count, total = held.sum(axis=0), missed.sum(axis=1)
     return np.where(2 * count >= len(actual), total / np.maximum(count, 1), np.nan)
 
 

@@ -44,11 +44,14 @@ def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence
     """Half the width of an interval of each level, (H, N, levels), about the forecast `point` (H, N)."""
     trials = trials if np.isfinite(trials.forecasts - trials.actual).any() else in_sample(history, len(point))
     floor = _floor(history.measured)
-    missed = np.abs(trials.actual - trials.forecasts) / np.sqrt(np.abs(trials.forecasts) + floor)
+    missed = np.abs(trials.actual - trials.forecasts)
+    missed /= np.sqrt(np.abs(trials.forecasts) + floor)
     places = (np.array(trials.origins)[:, None] + np.arange(len(point))) % history.short
     phases, lead = _phases(missed, places, history.short), np.ones(len(point))
     lead[: history.short] = _lead(missed[:, : history.short] / phases[places[:, : history.short]])
-    pooled = _pooled(missed / phases[places] / lead[:, None], history.short, levels)
+    missed /= phases[places]
+    missed /= lead[:, None]
+    pooled = _pooled(missed, history.short, levels)
     now = (len(history.stamps) + np.arange(len(point))) % history.short
     return np.asarray((np.sqrt(np.abs(point) + floor) * phases[now] * lead[:, None])[:, :, None] * pooled)
 
@@ -77,11 +80,20 @@ def _phases(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
     usual = mean(missed.reshape(-1, missed.shape[2]))
     shares = missed / np.where(usual > 0.0, usual, 1.0)
     held = ~np.isnan(shares)
-    totals, counts = np.zeros((2, cycle, missed.shape[2]))
-    np.add.at(totals, places, np.where(held, shares, 0.0))
-    np.add.at(counts, places, held)
+    totals, counts = _by_phase(np.where(held, shares, 0.0), places, cycle), _by_phase(held.astype(float), places, cycle)
     found = (totals + PHASE_EVIDENCE) / (counts + PHASE_EVIDENCE)
     return np.asarray(found / found.mean(axis=0))
+
+
+def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
+    """Sums (cycle, N) over all steps of one phase, of values (K, H, N) whose phases run on from the first of each row."""
+    found = np.zeros((cycle, values.shape[2]))
+    for row, first in zip(values, places[:, 0], strict=True):
+        whole = len(row) // cycle * cycle
+        each = row[:whole].reshape(-1, cycle, row.shape[1]).sum(axis=0)
+        each[: len(row) - whole] += row[whole:]
+        found += np.roll(each, first, axis=0)
+    return found
 
 
 def _lead(missed: Reals) -> Reals:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY, PEAK_QUANTILES, Series
-from forecasting.evaluation.calibration import DIRECT, LEVELS, Trials, offsets
+from forecasting.evaluation.calibration import DIRECT, LEVELS, Trials
 from forecasting.evaluation.paths import STATISTICS, Draw, History
 from forecasting.evaluation.peaks import TRIAL_PATHS, PeakForecast, forecast_peaks, trials
 from forecasting.evaluation.weekly import COMPLETE_AT_LEAST, WEEK, Reals, Stamps, Weekly, monday
@@ -81,7 +81,7 @@ def foresee(subject: Coming) -> Foreseen:
     groups = np.unique(subject.labels, return_inverse=True)[1]
     past = trials(subject.history, Draw(TRIAL_PATHS, subject.draw.seed))
     found = forecast_peaks(subject.history, groups, WEEKS_PLANNED, subject.draw, past)
-    return Foreseen(_peaks(subject, found), _paths(subject, found), _scores(subject, past, offsets(past, groups, subject.history.whole_weeks)))
+    return Foreseen(_peaks(subject, found), _paths(subject, found), _scores(subject, past, found.moves))
 
 
 def _peaks(subject: Coming, found: PeakForecast) -> pd.DataFrame:

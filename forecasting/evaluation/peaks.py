@@ -24,12 +24,14 @@ TRIAL_PATHS = 100
 class PeakForecast(NamedTuple):
     """Weeks to come: `weeks` (W,) are Mondays, `quantiles` (W, 2, L, M) at calibration.LEVELS of the peak and the P95 of N sites and G groups.
 
-    `paths` hold the same quantiles: they are the simulated ones, moved rank by rank. NaN for a series with too little history.
+    `paths` hold the same quantiles: they are the simulated ones, moved rank by rank. NaN for a series with too little history. `moves` are the offsets of
+    calibration, at the origins of the trials and now.
     """
 
     weeks: Stamps
     quantiles: Reals
     paths: JointPaths
+    moves: Reals
 
 
 def forecast_peaks(history: History, groups: Whole, weeks: int = 26, draw: Draw = Draw(), past: Trials | None = None) -> PeakForecast:  # noqa: B008
@@ -39,12 +41,12 @@ def forecast_peaks(history: History, groups: Whole, weeks: int = 26, draw: Draw 
     absent.
     """
     past = trials(history, Draw(TRIAL_PATHS, draw.seed)) if past is None else past
-    moves = offsets(past, groups, history.whole_weeks)[-1]
+    moves = offsets(past, groups, history.whole_weeks)
     came = np.isfinite(past.actual).any(axis=(0, 2, 3))
-    paths = moved(simulate(history, weeks, draw), stretched(moves[came], past.ahead[came], np.arange(1, weeks + 1)))
+    paths = moved(simulate(history, weeks, draw), stretched(moves[-1, came], past.ahead[came], np.arange(1, weeks + 1)))
     short = np.isfinite(history.weekly.peak).sum(axis=0) < CHECKABLE
     paths = paths._replace(peak=np.where(short[:, None], np.nan, paths.peak), p95=np.where(short[:, None], np.nan, paths.p95))
-    return PeakForecast(paths.weeks, quantiles(paths), paths)
+    return PeakForecast(paths.weeks, quantiles(paths), paths, moves)
 
 
 def trials(history: History, draw: Draw = Draw(TRIAL_PATHS), recent: int = RECENT, every: int = EVERY, ahead: Whole = CHECKED) -> Trials:  # noqa: B008

@@ -52,7 +52,8 @@ def blended(forecasts: Reals, by_step: Reals) -> Reals:
 
     NaN where no model with a weight has one.
     """
-    held = ~np.isnan(forecasts)
-    share = np.where(held, by_step, 0.0)
-    total = share.sum(axis=0)
-    return np.where(total > 0.0, (share * np.where(held, forecasts, 0.0)).sum(axis=0) / np.where(total > 0.0, total, 1.0), np.nan)
+    missing = np.isnan(forecasts)
+    if missing.any():
+        by_step, forecasts = np.where(missing, 0.0, by_step), np.where(missing, 0.0, forecasts)
+    total = by_step.sum(axis=0)
+    return np.where(total > 0.0, np.einsum("mhn,mhn->hn", by_step, forecasts) / np.where(total > 0.0, total, 1.0), np.nan)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from forecasting.models.posterior.batches import TREND_PRIOR, solved, without_noise
+from forecasting.models.posterior.batches import TREND_PRIOR, solved
 from forecasting.models.posterior.design import Axis, Group, days_of, grouped, seasonal
+from forecasting.models.posterior.moments import Shared
 from forecasting.models.posterior.scale import Scale
 from forecasting.models.posterior.spec import Season, Spec
 from forecasting.models.posterior.threads import one_blas_thread
@@ -64,9 +65,16 @@ class Curves:
         days = days_of(stamps)
         found = np.empty((len(days), len(self.offset)))
         for group in self.groups:
-            of = group.members
-            found[:, of] = np.outer(group.axis.at(days), self.slope[of]) + self.offset[of] + group.axis.hinges(days) @ self.changes[of].T
+            found[:, group.members] = self._bent(group, group.axis.at(days))
         return found * self.scale.size
+
+    def _bent(self, group: Group, at: Reals) -> Reals:
+        """(H, members): the trends of a group on its axis: between two changepoints a straight line, whose slope and offset are sums of all changes before."""
+        changes, points = self.changes[group.members], group.axis.changepoints
+        slopes = np.cumsum(np.column_stack([self.slope[group.members], changes]), axis=1)
+        starts = np.cumsum(np.column_stack([self.offset[group.members], -changes * np.where(np.isfinite(points), points, 0.0)]), axis=1)
+        line = np.searchsorted(points, at)
+        return (slopes[:, line] * at + starts[:, line]).T
 
     def quantiles(self, stamps: pd.DatetimeIndex, levels: Sequence[float], regressors: Reals | None = None) -> Reals:
         """(H, N, Q): Prophet's predictive quantiles in units of the values: the curve, its noise, and changes of the trend after the history."""
@@ -74,8 +82,11 @@ class Curves:
         curve, change = self._together(parts), np.broadcast_to(self.change, parts["trend"].shape)
         if self.spec.multiplicative:
             change = change * np.abs(self._together(parts | {"trend": np.ones_like(curve)}))
-        found = curve[:, :, None] + offsets(self._ahead(stamps), change, self.bends, self.sigma, levels)
-        return np.stack([self.scale.value(found[:, :, number]) for number in range(len(levels))], axis=2)
+        found = np.moveaxis(offsets(self._ahead(stamps), change, self.bends, self.sigma, levels), 2, 0)
+        found += curve
+        for level in found:
+            level[:] = self.scale.value(level)
+        return np.moveaxis(found, 0, 2)
 
     def offsets(self, stamps: pd.DatetimeIndex, levels: Sequence[float], sigma: Reals) -> Reals:
         """(H, N, Q): quantiles about the curve on the fitted scale, for noise of another size, (N,) or (H, N); the model must not be multiplicative."""
@@ -146,25 +157,25 @@ def fit(stamps: pd.DatetimeIndex, values: Reals, spec: Spec, regressors: Reals |
     values = np.asarray(values, dtype=float)
     count = np.shape(regressors)[1] if regressors is not None else 0
     columns = given(regressors, len(stamps), count)
-    if values.shape[:1] != (len(stamps),) or np.isinf(values).any():
+    observed = np.isfinite(values)
+    if values.shape[:1] != (len(stamps),) or (not observed.all() and np.isinf(values).any()):
         raise ValueError(f"values of shape {values.shape} for {len(stamps)} stamps; one row for each stamp is needed, finite or NaN")
     if not values.shape[1]:
         raise ValueError("there are no values; at least one series is needed")
     days = days_of(stamps)
     if (days[1:] < days[:-1]).any():
         order = np.argsort(days, kind="stable")
-        days, values, columns = days[order], values[order], columns[order]
-    scale, scaled, observed = Scale.of(values, log=spec.log)
+        days, values, observed, columns = days[order], values[order], observed[order], columns[order]
     groups = grouped(days, observed, spec, columns)
     priors = np.broadcast_to(np.asarray(regressor_prior, dtype=float), (count,))
-    return _curves(days, scaled, groups, spec, priors, scale)
+    return _curves(days, values, groups, spec, priors)
 
 
-def _curves(days: Reals, scaled: Reals, groups: list[Group], spec: Spec, priors: Reals, scale: Scale) -> Curves:
+def _curves(days: Reals, values: Reals, groups: list[Group], spec: Spec, priors: Reals) -> Curves:
     base = np.hstack([np.ones((len(days), 1)), seasonal(days, spec.seasons)])
     season_columns = base.shape[1] - 1
     widths = np.r_[TREND_PRIOR, np.full(spec.slopes, TREND_PRIOR), np.full(season_columns, spec.season_prior), priors]
-    found = without_noise(solved(days, base, scaled, groups, spec, 1.0 / widths**2), scaled, groups, scale.still)
+    found, scale = solved(values, Shared.of(days, base), groups, spec, 1.0 / widths**2)
     smooth, cut = found.smooth, 1 + spec.slopes
     slope = smooth[:, 1] if spec.slopes else np.zeros(len(smooth))
     change = np.abs(found.changes).sum(axis=1) * scale.size

@@ -15,7 +15,7 @@ import pandas as pd
 from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.history import History, Known, Model, Reals, shared
 from forecasting.models.panel import HOUR
-from forecasting.models.scopes import regressors
+from forecasting.models.scopes import covered, known_kinds
 from forecasting.models.task import EVENT_HOURS, EVENT_PRIOR, TREND_PRIOR
 
 # A shape fine enough that the hours of an event are not blamed for what every such hour of the week has.
@@ -50,12 +50,8 @@ class EventColumns:
     @classmethod
     def of(cls, events: Sequence[pd.DataFrame], hours: pd.DatetimeIndex) -> EventColumns | None:
         """Of the events of each series, as `Panel.touching` gives them; None where there is none to learn from."""
-        kinds = sorted({str(kind) for held in events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
-        if not kinds:
-            return None
-        names = [f"event_{kind}" for kind in kinds]
-        columns = [regressors(held, hours, HOUR).reindex(columns=names, fill_value=0.0).to_numpy() for held in events]
-        return cls(hours[0], np.stack(columns, axis=2))
+        kinds = known_kinds(events)
+        return cls(hours[0], covered(events, kinds, hours, HOUR)) if kinds else None
 
     def __call__(self, stamps: pd.DatetimeIndex | npt.NDArray[np.datetime64]) -> Reals:
         """(h, K, N) at hours of the grid, UTC; zero beyond it."""

@@ -62,7 +62,7 @@ class History:
 
     def ahead(self, steps: int) -> pd.DatetimeIndex:
         """The stamps that follow."""
-        return pd.DatetimeIndex(self.stamps[-1] + self.step * np.arange(1, steps + 1))
+        return pd.date_range(self.stamps[-1], periods=steps + 1, freq=self.step)[1:]
 
     def clock(self, stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
         """What the series' clock shows at these stamps."""

@@ -29,7 +29,7 @@ OUTAGES_AT_MOST = 0.10
 # An event that masks less than a tenth of a region leaves the region's sum worth learning from; the rollups draw the same line.
 PART_THAT_MATTERS = 0.10
 NO_WEEKS = pd.DataFrame(columns=["level", "key", "metric", "week", "peak", "p95", "completeness"])
-_TOUCHING = ["kind", "start", "end", "treatment", "share"]
+_TOUCHING = ["kind", "start", "end", "treatment"]
 
 
 class Sources(NamedTuple):
@@ -57,7 +57,7 @@ class Panel:
     hourly: rows are all hours that ended by `now` (UTC), columns are `Series`; NaN where missing or masked.
     samples: the newest part of the same columns at the step `grain`, masked alike.
     events: as in the contract. regions: region_id by site_id. weights: usual value by (site_id, metric). zones: IANA zone by site_id.
-    weeks: peak and P95 of the samples of each week, long, as in `Sources`.
+    weeks: peak and P95 of the samples of each week, long, as in `Sources`. touched: the events of series that were asked for, by their shares of them.
     """
 
     hourly: pd.DataFrame
@@ -69,6 +69,7 @@ class Panel:
     grain: pd.Timedelta
     zones: Mapping[str, str] = field(default_factory=dict)
     weeks: pd.DataFrame = field(default_factory=NO_WEEKS.copy)
+    touched: dict[bytes, pd.DataFrame] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
     def series(self) -> list[Series]:
@@ -91,8 +92,12 @@ class Panel:
     def touching(self, series: Series) -> pd.DataFrame:
         """The events that touch a series: kind, start, end, treatment, share (of the series that lies within the event's scope, above 0 to 1)."""
         inside = shares(series, self.regions, self.weights)
-        found = self.events.assign(share=[inside.get(scope, 0.0) for scope in self.events["scope"]])
-        return found.loc[found["share"] > 0.0, _TOUCHING].reset_index(drop=True)
+        share = np.array([inside.get(scope, 0.0) for scope in self.events["scope"].tolist()], dtype=float)
+        # The metrics of a site are touched by the same events, and each is asked about several times.
+        if (key := share.tobytes()) not in self.touched:
+            held = np.flatnonzero(share > 0.0)
+            self.touched[key] = self.events[_TOUCHING].take(held).assign(share=share[held]).reset_index(drop=True)
+        return self.touched[key]
 
 
 def build(sources: Sources, metrics: Sequence[str]) -> Panel:

@@ -18,10 +18,11 @@ import pandas as pd
 
 from data.schema import QUANTILES
 from forecasting.models.answers import Curve, answer
+from forecasting.models.clocks import turned
 from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.engine import EngineResult, Plan, declined, refusal
 from forecasting.models.panel import HOUR, Panel
-from forecasting.models.scopes import regressors
+from forecasting.models.scopes import covered, known_kinds
 from forecasting.models.spread import LogScale, Reals, interpolate, wander
 from forecasting.models.task import (
     DAILY_ORDER,
@@ -45,7 +46,7 @@ TOGETHER = 128
 
 
 class Kind(NamedTuple):
-    """What series must share to be fitted together: the model, and the clock that their shapes follow."""
+    """What series must share to be fitted together: the model, and the clock that their shapes follow, or one that is turned when theirs is."""
 
     spec: Spec
     zone: str
@@ -64,15 +65,31 @@ class PanelEngine:
             yield from ProphetEngine().forecast(panel, plan, executor)
             return
         kinds: dict[Kind, list[Task]] = {}
+        clocks = _Clocks(panel, plan)
         for series in panel.series:
             if reason := refusal(panel.hourly[series], panel.now):
                 yield declined(series, reason)
             else:
                 job = task(panel, series, plan)
-                kinds.setdefault(Kind(spec_of(job.span), job.zone), []).append(job)
+                kinds.setdefault(Kind(spec_of(job.span), clocks.like(job.zone)), []).append(job)
         for kind, jobs in kinds.items():
             for at in range(0, len(jobs), TOGETHER):
                 yield from settled(jobs[at : at + TOGETHER], kind)
+
+
+class _Clocks:
+    """The clocks of a panel, each told by the first that is turned at the same hours."""
+
+    def __init__(self, panel: Panel, plan: Plan) -> None:
+        self._hours = pd.date_range(panel.hourly.index[0], max(plan.hours(panel)[-1], plan.band(panel)[-1]), freq=HOUR)
+        self._first: dict[bytes, str] = {}
+        self._known: dict[str, str] = {}
+
+    def like(self, zone: str) -> str:
+        """The zone that stands for this one."""
+        if zone not in self._known:
+            self._known[zone] = self._first.setdefault(turned(zone, self._hours), zone)
+        return self._known[zone]
 
 
 def spec_of(span: pd.Timedelta) -> Spec:
@@ -119,13 +136,13 @@ class Fitted:
         """Fit the hours, a column for each series."""
         stamps = pd.DatetimeIndex(hours.index)
         events = [learnable(job.events, pd.DatetimeIndex(job.hours.index)) for job in jobs]
-        known = sorted({f"event_{kind}" for held in events for kind in held.loc[held["treatment"] == "regressor", "kind"]})
-        columns = event_columns(events, known, stamps, HOUR)
+        known = known_kinds(events)
+        columns = covered(events, known, stamps, HOUR)
         return cls(jobs, kind, fit(_local(stamps, kind.zone), hours.to_numpy(), kind.spec, columns, EVENT_PRIOR), events, known)
 
     def at(self, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> Reals:
         """(H, N): the expected log value of each interval, before the shift to the recent level."""
-        return self.curves.fitted_curve(_local(stamps, self.kind.zone), event_columns(self.events, self.known, stamps, step))
+        return self.curves.fitted_curve(_local(stamps, self.kind.zone), covered(self.events, self.known, stamps, step))
 
     def answers(self, hours: pd.DataFrame) -> list[Curve]:
         """What is expected of each series."""
@@ -157,20 +174,14 @@ class Fitted:
 
     def kinds_of(self, number: int) -> list[str]:
         """The kinds of event that one series knows."""
-        return sorted(set(self.events[number].loc[self.events[number]["treatment"] == "regressor", "kind"]))
+        return known_kinds(self.events[number : number + 1])
 
     def label(self, number: int) -> str:
         """The model of one series in words."""
         spec = self.kind.spec
         seasons = ", ".join(f"{season.name} {season.order}" for season in spec.seasons)
         known = "".join(f", {kind}" for kind in self.kinds_of(number))
-        return f"panel, log scale, {spec.growth} trend, {seasons}, clock of {self.kind.zone}{known}"
-
-
-def event_columns(events: Sequence[pd.DataFrame], known: Sequence[str], stamps: pd.DatetimeIndex, step: pd.Timedelta) -> Reals:
-    """(H, K, N): how much of each interval, and of each series, events of each known kind cover."""
-    held = [regressors(one, stamps, step).reindex(columns=list(known), fill_value=0.0).to_numpy() for one in events]
-    return np.stack(held, axis=2)
+        return f"panel, log scale, {spec.growth} trend, {seasons}, clock of {self.jobs[number].zone}{known}"
 
 
 def _local(stamps: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -47,17 +47,30 @@ def regressors(events: pd.DataFrame, stamps: pd.DatetimeIndex, step: pd.Timedelt
 
     `events` as `Panel.touching` gives them. Events of a kind share a column, because the coming ones are known by those that went by; two at once add up.
     """
-    known = events[events["treatment"] == "regressor"]
-    columns = {f"event_{kind}": np.zeros(len(stamps)) for kind in sorted(set(known["kind"]))}
+    kinds = known_kinds([events])
+    return pd.DataFrame(covered([events], kinds, stamps, step)[:, :, 0], index=stamps, columns=[f"event_{kind}" for kind in kinds])
+
+
+def known_kinds(events: Sequence[pd.DataFrame]) -> list[str]:
+    """The kinds of event with the treatment "regressor" that touch one of some series, in order."""
+    both = (pair for held in events for pair in zip(held["kind"].tolist(), held["treatment"].tolist(), strict=True))
+    return sorted({str(kind) for kind, treatment in both if treatment == "regressor"})
+
+
+def covered(events: Sequence[pd.DataFrame], kinds: Sequence[str], stamps: pd.DatetimeIndex, step: pd.Timedelta) -> npt.NDArray[np.float64]:
+    """(H, K, N): how much of each interval, and of each series, events of each kind cover; `events` holds those of each series."""
+    found, column = np.zeros((len(stamps), len(kinds), len(events))), {kind: place for place, kind in enumerate(kinds)}
     # Counted in whole microseconds: an engine asks this of every series, and arithmetic on stamps is slow.
     begins, width = _microseconds(stamps), step // MICROSECOND
-    starts, ends = (_microseconds(pd.DatetimeIndex(known[name])) for name in ("start", "end"))
-    firsts, lasts = np.searchsorted(begins, starts - width, side="right"), np.searchsorted(begins, ends)
-    for kind, share, start, end, first, last in zip(known["kind"], known["share"], starts, ends, firsts, lasts, strict=True):
-        inside = begins[first:last]
-        covered = (np.minimum(inside + width, end) - np.maximum(inside, start)) / width
-        columns[f"event_{kind}"][first:last] += share * np.clip(covered, 0.0, 1.0)
-    return pd.DataFrame(columns, index=stamps)
+    for series, held in enumerate(events):
+        starts, ends = (_microseconds(pd.DatetimeIndex(held[name])) for name in ("start", "end"))
+        firsts, lasts = np.searchsorted(begins, starts - width, side="right"), np.searchsorted(begins, ends)
+        for at, (kind, treatment, share) in enumerate(zip(*(held[name].tolist() for name in ("kind", "treatment", "share")), strict=True)):
+            inside = begins[firsts[at] : lasts[at]]
+            if treatment == "regressor" and kind in column and len(inside):
+                parts = (np.minimum(inside + width, ends[at]) - np.maximum(inside, starts[at])) / width
+                found[firsts[at] : lasts[at], column[kind], series] += share * np.clip(parts, 0.0, 1.0)
+    return found
 
 
 def _microseconds(stamps: pd.DatetimeIndex) -> npt.NDArray[np.int64]:

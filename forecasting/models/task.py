@@ -14,7 +14,7 @@ import pandas as pd
 from data.schema import Series
 from forecasting.models.engine import Plan
 from forecasting.models.panel import HOUR, Panel
-from forecasting.models.scopes import regressors
+from forecasting.models.scopes import covered, known_kinds
 from forecasting.models.spread import LEVEL_DAYS
 
 # What is older tells little about the next 90 days and costs time; a yearly pattern needs two years to show, and is looked for in three.
@@ -81,9 +81,10 @@ def weekly_order(span: pd.Timedelta) -> int:
 
 def learnable(events: pd.DataFrame, stamps: pd.DatetimeIndex) -> pd.DataFrame:
     """Without the kinds of event that the history has hardly seen."""
-    seen = regressors(events, stamps, HOUR).sum()
-    rare = {column.removeprefix("event_") for column, hours in seen.items() if hours < EVENT_HOURS}
-    return events[~events["kind"].isin(rare)]
+    kinds = known_kinds([events])
+    seen = covered([events], kinds, stamps, HOUR).sum(axis=0)[:, 0]
+    rare = [kind for kind, hours in zip(kinds, seen, strict=True) if hours < EVENT_HOURS]
+    return events[~events["kind"].isin(rare)] if rare else events
 
 
 def widened(observations: int, coefficients: int) -> float:

@@ -70,12 +70,12 @@ def refresh(
     maker = ENGINES[engine]() if isinstance(engine, str) else engine
     pin = lake.pin()
     held = measured(pin)
-    with Telling(lake, started, bar=bar) as telling:
+    with Telling(lake, started, bar=bar) as telling, _workers(executor, workers, early=isinstance(engine, str)) as crew:
         panel = panel_of(pin, held)
         part = chosen(panel, only) if only else panel
         tidy(lake, started)
         telling.begin(len(part.series))
-        fits, licensed = _forecast(lake, run_id, maker, part, telling, _workers(executor, workers))
+        fits, licensed = _forecast(lake, run_id, maker, part, telling, crew)
         if only:
             fits.append(carry_over(lake, pin, run_id, part.series))
         summary = _published(lake, run_id, maker.name, held, pd.concat(fits, ignore_index=True), started, time.perf_counter() - clock, licensed)
@@ -83,20 +83,17 @@ def refresh(
     return summary
 
 
-def _workers(executor: Executor | None, workers: int | None) -> AbstractContextManager[Executor]:
-    return pool(workers) if executor is None else nullcontext(executor)
+def _workers(executor: Executor | None, workers: int | None, *, early: bool) -> AbstractContextManager[Executor]:
+    return pool(workers, early=early) if executor is None else nullcontext(executor)
 
 
-def _forecast(
-    lake: Lake, run_id: str, engine: Engine, panel: Panel, telling: Telling, workers: AbstractContextManager[Executor]
-) -> tuple[list[pd.DataFrame], list[bool]]:
+def _forecast(lake: Lake, run_id: str, engine: Engine, panel: Panel, telling: Telling, executor: Executor) -> tuple[list[pd.DataFrame], list[bool]]:
     """Forecast and write; returns the rows of `fits`, and for each series and horizon that was tested whether its model is licensed."""
     fits, licensed = [pd.DataFrame(columns=[*IDENTITY, "status"])], list[bool]()
-    with workers as executor:
-        for result in write(lake, run_id, engine.forecast(panel, Plan(), executor)):
-            fits.append(result.fits)
-            licensed += result.licences.loc[result.licences["origins"] > 0, "licensed"].tolist() if len(result.licences) else []
-            telling.advance(len(result.fits))
+    for result in write(lake, run_id, engine.forecast(panel, Plan(), executor)):
+        fits.append(result.fits)
+        licensed += result.licences.loc[result.licences["origins"] > 0, "licensed"].tolist() if len(result.licences) else []
+        telling.advance(len(result.fits))
     return [rows for rows in fits if len(rows)] or fits[:1], licensed
 
 

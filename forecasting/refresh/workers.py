@@ -16,9 +16,16 @@ from data.errors import SettingError
 WORKERS_AT_MOST = 256
 
 
+# More workers than this are not begun before there is work: what is read for a small lake does not keep them busy.
+EARLY_AT_MOST = 8
+
+
 @contextmanager
-def pool(workers: int | None) -> Iterator[Executor]:
-    """Worker processes, one for each processor unless told otherwise. They are spawned, because a fork of a threaded process may hang."""
+def pool(workers: int | None, *, early: bool = False) -> Iterator[Executor]:
+    """Worker processes, one for each processor unless told otherwise. They are spawned, because a fork of a threaded process may hang.
+
+    early: begin them at once, so that they import their packages while their owner still gets the work together.
+    """
     count = workers if workers is not None else os.cpu_count() or 1
     if not 1 <= count <= WORKERS_AT_MOST:
         raise SettingError(f"{count} worker processes are not possible: from 1 to {WORKERS_AT_MOST}.", cause="--workers was mistyped",
@@ -27,6 +34,8 @@ def pool(workers: int | None) -> Iterator[Executor]:
     executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
     finished = False
     try:
+        for _ in range(min(count, EARLY_AT_MOST) if early else 0):
+            executor.submit(os.getpid)
         yield executor
         finished = True
     finally:

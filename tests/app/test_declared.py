@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.cached import declared
+from app.cached import Scope, declared
 from app.components import export
 from app.components.plan.working_copy import with_theirs
 from data import capacity_edits
@@ -52,7 +53,7 @@ def edit(
     page: AppTest, edited: dict[int, dict[str, Any]] | None = None, added: list[dict[str, Any]] | None = None, deleted: list[int] | None = None
 ) -> AppTest:
     """What an editor does to the rows that it shows, by their places."""
-    page.session_state[page.data_editor[0].key] = {"edited_rows": edited or {}, "added_rows": added or [], "deleted_rows": deleted or []}
+    page.session_state[str(page.data_editor[0].key)] = {"edited_rows": edited or {}, "added_rows": added or [], "deleted_rows": deleted or []}
     page.run()
     assert not page.exception
     return page
@@ -199,7 +200,7 @@ def test_two_who_change_the_same_step_decide_which_stands(open_page: Opener, lak
 
 
 def test_a_lake_that_cannot_be_written_says_so(open_page: Opener, lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(declared.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     page = sheet(open_page, lake)
     assert "This lake cannot be written from here" in said(page)
     assert page.data_editor[0].proto.disabled
@@ -244,7 +245,7 @@ def test_their_steps_replace_add_and_remove() -> None:
 
 def test_a_scope_is_edited_alone(lake: Path) -> None:
     st.cache_resource.clear()
-    pin, scope = Lake(lake).pin(), declared.Scope(frozenset({"fra-01"}))
+    pin, scope = Lake(lake).pin(), Scope(frozenset({"fra-01"}))
     base, rows = declared.opened(pin, scope)
     edited = declared.draft(pin, base, rows.assign(capacity_gbps=rows["capacity_gbps"] + 1), scope)
     colleague(lake, "ams-01", 650.0)

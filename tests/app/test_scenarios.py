@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.cached import Scope
 from app.cached import scenarios as cached
 from app.cached.planning import Question
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
@@ -253,7 +254,7 @@ def test_costs_are_known_where_capacity_declares_them(lake: Path, tmp_path: Path
     rows = priced.read("capacity").to_pandas()
     priced.replace("capacity", pa.Table.from_pandas(rows.assign(cost_usd_month=100.0 * rows["capacity_gbps"]), preserve_index=False))
     asked = {name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)])) for name, percent in (("base", 0.0), ("fast", 90.0))}
-    found = cached.side_by_side(priced.pin(), asked, cached.Scope())
+    found = cached.side_by_side(priced.pin(), asked, Scope())
     assert found is not None
     usd = found.rows[found.rows["level"] == "global"].set_index("scenario")
     assert usd.loc["fast", "cost_usd"] > usd.loc["base", "cost_usd"] > 0
@@ -271,7 +272,7 @@ def test_two_servers_on_one_store_lose_nothing(lake: Path, store: Scenarios) -> 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_bars_stand_by_measure_in_the_order_of_the_scenarios(lake: Path, scheme: Any) -> None:
     asked = {name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)])) for name, percent in (("base", 0.0), ("fast", 400.0))}
-    found = cached.side_by_side(Lake(lake).pin(), asked, cached.Scope())
+    found = cached.side_by_side(Lake(lake).pin(), asked, Scope())
     assert found is not None
     rows = measured(found.rows)
     assert rows["measure"].tolist() == ["first", "first", "global", "global", "n-1", "n-1"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,6 +29,18 @@ def test_eight_threads_are_all_answered(full: Lake) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda site: ask(pin, sql, ["telemetry"], parameters={"site": site})["n"][0], sites))
     assert answers == [ask(pin, sql, ["telemetry"], parameters={"site": site})["n"][0] for site in sites[:12]] * 10
+
+
+def test_ctrl_c_ends_a_question_as_it_ends_anything_else(empty: Lake) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), asking(empty.pin(), ["sites"]) as cursor:
+            cursor.execute("SELECT count(*) AS n FROM range(1000000000000) AS a(i) WHERE i % 7 = 3").fetchall()
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.prophet_reference import DAILY, WEEKLY, Case, Found, by_panel, by_prophet, mixed, scaled
 from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.posterior.design import days_of, grouped, seasonal
-from forecasting.models.posterior.moments import downdated, moments
+from forecasting.models.posterior.moments import Shared, downdated, moments
 
 Reals = npt.NDArray[np.float64]
 PLAIN = Spec((DAILY, WEEKLY))
@@ -164,13 +164,15 @@ def test_a_downdated_gram_is_that_of_the_rows_kept(seed: int, missing: float) ->
     assert downdated(columns.T @ columns, columns, observed) == pytest.approx(kept.T @ kept, abs=1e-9)
 
 
-def test_moments_are_those_of_the_design_written_out() -> None:
+@pytest.mark.parametrize("alike", [1, 12], ids=["each with changepoints of its own", "many that share them"])
+def test_moments_are_those_of_the_design_written_out(alike: int) -> None:
     stamps, values = panel(5, hours=200)
+    values = np.repeat(values, alike, axis=1)
     days, observed = days_of(stamps), np.isfinite(values)
     base = np.hstack([np.ones((200, 1)), seasonal(days, PLAIN.seasons)])
     groups = grouped(days, observed, PLAIN, np.empty((200, 0)))
-    held = moments(days, base, base.T @ base, np.where(observed, values, 0.0), groups, PLAIN)
-    for series in range(5):
+    held = moments(Shared.of(days, base), np.where(observed, values, 0.0), groups, PLAIN)
+    for series in range(0, 5 * alike, alike):
         rows = observed[:, series]
         first, last = np.flatnonzero(rows)[[0, -1]]
         time = (days[rows] - days[first]) / (days[last] - days[first])

@@ -13,7 +13,7 @@ import numpy as np
 from forecasting.models.posterior import lasso
 from forecasting.models.posterior.design import Places
 from forecasting.models.posterior.lasso import Solution
-from forecasting.models.posterior.moments import Moments
+from forecasting.models.posterior.moments import Moments, is_shared, some
 from forecasting.models.spread import Reals
 
 # Stop where the noise moves by less than this share of it; the objective is flat there, and moves by the square.
@@ -42,7 +42,7 @@ class Estimate(NamedTuple):
 class _Diagonal(NamedTuple):
     """Moments in coordinates where the smooth block's Gram is diag(values) and its prior's precision is the identity.
 
-    back (n, U, U) leads to the coefficients.
+    back (n, U, U) leads to the coefficients. outer (U, C x C): where all series share their design, the outer products of the rows of `cross`.
     """
 
     values: Reals
@@ -50,31 +50,34 @@ class _Diagonal(NamedTuple):
     to_smooth: Reals
     back: Reals
     rest: Moments
+    outer: Reals | None
 
     @classmethod
     def begin(cls, held: Moments, precision: Reals) -> _Diagonal:
         width = 1.0 / np.sqrt(precision)
-        # Series that share their design share the decomposition: a broadcast Gram has no stride along the series.
-        shared = held.smooth.strides[0] == 0
+        # Series that share their design share the decomposition.
+        shared, count = is_shared(held.smooth), len(held.observations)
         gram = held.smooth[:1] if shared else held.smooth
         values, vectors = np.linalg.eigh(gram * width[:, None] * width)
         back = width[:, None] * vectors
         turned = np.swapaxes(back, 1, 2)
         cross = np.matmul(turned, held.cross[: len(gram)])
         to_smooth = held.to_smooth @ back[0] if shared else np.matvec(turned, held.to_smooth)
-        parts = [np.broadcast_to(part, (len(held.observations), *part.shape[1:])) for part in (np.maximum(values, 0.0), cross, back)]
-        return cls(parts[0], parts[1], to_smooth, parts[2], held)
+        parts = [np.broadcast_to(part, (count, *part.shape[1:])) for part in (np.maximum(values, 0.0), cross, back)]
+        outer = (cross[0, :, :, None] * cross[0, :, None, :]).reshape(cross.shape[1], -1) if shared else None
+        return cls(parts[0], parts[1], to_smooth, parts[2], held, outer)
 
     def of(self, series: Places) -> _Diagonal:
-        return _Diagonal(self.values[series], self.cross[series], self.to_smooth[series], self.back[series], self.rest.of(series))
+        values, cross, to_smooth, back = (some(part, series) for part in self[:4])
+        return _Diagonal(values, cross, to_smooth, back, self.rest.of(series), self.outer)
 
     def reduced(self, variance: Reals) -> tuple[Reals, Reals]:
         """Gram and target of the changes of slope, once the smooth coefficients are eliminated at this variance of the noise."""
         weights = 1.0 / (self.values + variance[:, None])
         turned = np.swapaxes(self.cross, 1, 2)
-        gram = self.rest.hinge - np.matmul(turned * weights[:, None, :], self.cross)
+        known = np.matmul(turned * weights[:, None, :], self.cross) if self.outer is None else (weights @ self.outer).reshape(self.rest.hinge.shape)
         target = self.rest.to_hinge - np.matvec(turned, weights * self.to_smooth)
-        return gram, target
+        return np.subtract(self.rest.hinge, known, out=known), target
 
     def smooth(self, changes: Reals, variance: Reals) -> Reals:
         """The best smooth coefficients, in these coordinates."""

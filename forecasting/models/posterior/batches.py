@@ -1,4 +1,4 @@
-"""A panel cut into batches that fit a core's cache, each solved on its own thread: memory beyond the panel itself is that of a few batches."""
+"""A panel cut into batches, each solved on its own thread: memory beyond the panel itself is that of a few batches."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import numpy as np
 
 from forecasting.models.posterior.additive import Estimate, estimate
 from forecasting.models.posterior.design import Group, Places, Rows
-from forecasting.models.posterior.moments import moments
+from forecasting.models.posterior.moments import Shared, moments
 from forecasting.models.posterior.multiplicative import alternate, products
+from forecasting.models.posterior.scale import Scale
 from forecasting.models.posterior.spec import Spec
 from forecasting.models.spread import Reals
 
-# Series in one batch, at most: enough to spread the cost of a call, few enough for a core's cache.
-BATCH = 256
+# Series in one batch, at most: enough to spread the cost of a call, few enough to bound memory.
+BATCH = 512
 # Prophet's prior of slope and offset, on values scaled to at most 1.
 TREND_PRIOR = 5.0
 # A series that never changes has no noise; Prophet says so with this.
@@ -42,27 +43,39 @@ def batches(groups: list[Group], size: int) -> Iterator[list[Group]]:
         yield batch
 
 
-def solved(days: Reals, base: Reals, scaled: Reals, groups: list[Group], spec: Spec, precision: Reals) -> Estimate:
-    """The estimates of all series, in the order of the columns of `scaled`."""
+def solved(values: Reals, shared: Shared, groups: list[Group], spec: Spec, precision: Reals) -> tuple[Estimate, Scale]:
+    """The estimates and scales of all series, in the order of the columns of `values`, (T, N), NaN where missing."""
 
-    def one(batch: list[Group]) -> tuple[Places, Estimate]:
+    def one(batch: list[Group]) -> tuple[Places, Estimate, Scale]:
         series = np.concatenate([group.members for group in batch])
         starts = np.cumsum([0, *(len(group.members) for group in batch)])
         placed = [replace(group, members=np.arange(*ends)) for group, ends in zip(batch, pairwise(starts), strict=True)]
-        values = scaled[:, series]
-        if spec.multiplicative:
-            return series, joined([alternate(products(days, base, values[:, group.members], group, spec), precision, spec) for group in placed])
-        return series, estimate(moments(days, base, whole, values, placed, spec), precision, spec.changepoint_prior)
+        scale, scaled = Scale.of(_columns(values, series), log=spec.log)
+        return series, without_noise(_estimated(shared, scaled, placed, spec, precision), scaled, placed, scale.still), scale
 
-    threads, whole = _threads(), base.T @ base
-    size = min(BATCH, -(-scaled.shape[1] // threads))
+    threads = _threads()
+    size = min(BATCH, -(-values.shape[1] // threads))
     if threads == 1:
         parts = [one(batch) for batch in batches(groups, size)]
     else:
         with ThreadPoolExecutor(threads) as pool:
             parts = list(pool.map(one, batches(groups, size)))
-    order = np.argsort(np.concatenate([series for series, _ in parts]))
-    return joined([part for _, part in parts]).of(order)
+    order = np.argsort(np.concatenate([series for series, _, _ in parts]))
+    return joined([part for _, part, _ in parts]).of(order), Scale.joined([scale for _, _, scale in parts], order)
+
+
+def _columns(values: Reals, series: Places) -> Reals:
+    """Some columns; those that lie side by side without a copy."""
+    first, last = int(series[0]), int(series[-1])
+    together = last - first == len(series) - 1 and bool((np.diff(series) > 0).all())
+    return values[:, first : last + 1] if together else np.take(values, series, axis=1)
+
+
+def _estimated(shared: Shared, scaled: Reals, groups: list[Group], spec: Spec, precision: Reals) -> Estimate:
+    """The estimates of one batch, whose groups' members are the columns of `scaled`, in their order."""
+    if spec.multiplicative:
+        return joined([alternate(products(shared.days, shared.base, scaled[:, group.members], group, spec), precision, spec) for group in groups])
+    return estimate(moments(shared, scaled, groups, spec), precision, spec.changepoint_prior)
 
 
 def _threads() -> int:

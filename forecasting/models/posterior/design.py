@@ -15,7 +15,6 @@ from forecasting.models.spread import Reals
 Rows = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.intp]
 
-EPOCH = pd.Timestamp("1970-01-01")
 DAY = pd.Timedelta(days=1)
 
 
@@ -49,21 +48,19 @@ class Group:
     axis: Axis
     regressors: Reals
 
-    def columns(self, days: Reals, spec: Spec) -> Reals:
-        """(T, ...): time where the trend has a slope, the regressors, the hinges; zero where nothing was observed."""
-        time = self.axis.at(days)[:, None][:, : spec.slopes]
-        return np.hstack([time, self.regressors, self.axis.hinges(days)]) * self.observed[:, None]
-
 
 def days_of(stamps: pd.DatetimeIndex) -> Reals:
     """Days since the epoch by the clock that the stamps show."""
-    return np.asarray((stamps.tz_localize(None) - EPOCH) / DAY, dtype=float)
+    shown = stamps.tz_localize(None)
+    return np.asarray(shown.asi8 / (DAY // pd.Timedelta(1, shown.unit)), dtype=float)
 
 
 def fourier(days: Reals, season: Season) -> Reals:
     """(T, 2 x order): sine and cosine of each harmonic, in Prophet's order and phase."""
-    angles = 2.0 * np.pi * 24.0 / season.period_hours * days[:, None] * np.arange(1, season.order + 1)
-    return np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(len(days), -1)
+    # Harmonics are the powers of the first one on the unit circle, which is several times quicker than as many sines.
+    first = np.exp(2j * np.pi * 24.0 / season.period_hours * days)
+    powers = np.cumprod(np.broadcast_to(first[:, None], (len(days), season.order)), axis=1)
+    return np.stack([powers.imag, powers.real], axis=2).reshape(len(days), -1)
 
 
 def seasonal(days: Reals, seasons: Sequence[Season]) -> Reals:
@@ -88,10 +85,10 @@ def grouped(days: Reals, observed: Rows, spec: Spec, regressors: Reals) -> list[
     """Groups of the series (columns of `observed`), in the order in which they first appear; regressors are (T, K) for all or (T, K, N)."""
     scoped = regressors.ndim == 3
     found: dict[bytes, list[int]] = {}
-    packed = np.packbits(observed.T, axis=1)
+    whole = np.asarray(observed.all(axis=0))
     for series in range(observed.shape[1]):
-        key = packed[series].tobytes() + (regressors[:, :, series].tobytes() if scoped else b"")
-        found.setdefault(key, []).append(series)
+        mask = b"" if whole[series] else np.packbits(observed[:, series]).tobytes()
+        found.setdefault(mask + (regressors[:, :, series].tobytes() if scoped else b""), []).append(series)
     firsts = [members[0] for members in found.values()]
     axes = [axis_of(days[observed[:, first]], spec) for first in firsts]
     own = [np.ascontiguousarray(regressors[:, :, first]) if scoped else regressors for first in firsts]

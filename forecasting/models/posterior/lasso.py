@@ -69,9 +69,13 @@ def _exact(gram: Reals, target: Reals, bound: Reals, start: Solution) -> tuple[S
     """The solution if the active set and its signs are right, and whether they are."""
     active, limit = start.active, bound[:, None]
     values = np.zeros_like(target)
-    if active.any():
-        wanted = np.where(active, target - limit * start.signs, 0.0)
-        values[:] = np.linalg.solve(_only(gram, active), wanted[:, :, None])[:, :, 0]
+    if most := int(active.sum(axis=1).max(initial=0)):
+        # Active coefficients first: the systems need to be no larger than the largest set, and most sets are small.
+        first = np.argsort(~active, axis=1, kind="stable")[:, :most]
+        held = np.take_along_axis(active, first, axis=1)
+        wanted = np.where(held, np.take_along_axis(target - limit * start.signs, first, axis=1), 0.0)
+        part = gram[np.arange(len(gram))[:, None, None], first[:, :, None], first[:, None, :]]
+        np.put_along_axis(values, first, np.linalg.solve(_only(part, held), wanted[:, :, None])[:, :, 0], axis=1)
     left = target - np.matvec(gram, values)
     slack = TOLERANCE * limit + ROUNDING * np.abs(target).max(axis=1, initial=0.0)[:, None]
     right = np.all(np.where(active, values * start.signs >= 0.0, np.abs(left) <= limit + slack), axis=1)

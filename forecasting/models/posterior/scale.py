@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.models.posterior.design import Rows
+from forecasting.models.posterior.design import Places, Rows
 from forecasting.models.spread import CEILING, FLOOR_SHARE, Reals
 
 
@@ -24,18 +25,25 @@ class Scale:
     still: Rows
 
     @classmethod
-    def of(cls, values: Reals, *, log: bool) -> tuple[Scale, Reals, Rows]:
-        """The scales, the scaled values with zero where missing, and where there are any; values are (T, N)."""
-        observed = np.isfinite(values)
-        usual = highest = None
+    def of(cls, values: Reals, *, log: bool) -> tuple[Scale, Reals]:
+        """The scales, and the scaled values with zero where missing; values are (T, N), NaN where missing."""
+        ends, usual, highest = np.stack([np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)]), None, None
         if log:
-            usual, highest = _usual(values), np.where(observed.any(axis=0), np.max(values, axis=0, where=observed, initial=0.0), np.nan)
-            values = np.log(np.maximum(values, FLOOR_SHARE * usual) / usual)
-        held = np.where(observed, values, 0.0)
-        size = np.abs(held).max(axis=0, initial=0.0)
-        size[size == 0.0] = 1.0
-        still = ~(np.fmax.reduce(values, axis=0) > np.fmin.reduce(values, axis=0))
-        return cls(size, usual, highest, still), held / size, observed
+            usual, highest = _usual(values), np.maximum(ends[1], 0.0)
+            values, ends = (np.log(np.maximum(part, FLOOR_SHARE * usual) / usual) for part in (values, ends))
+        size = np.abs(ends).max(axis=0)
+        size = np.where(size > 0.0, size, 1.0)
+        scaled = values / size
+        if np.isnan(scaled.sum()):  # scaled values do not overflow: a sum tells whether any is missing
+            np.copyto(scaled, 0.0, where=np.isnan(scaled))
+        return cls(size, usual, highest, ~(ends[1] > ends[0])), scaled
+
+    @classmethod
+    def joined(cls, parts: Sequence[Scale], order: Places) -> Scale:
+        """The scales of all parts, one after another, then put in order."""
+        size, still = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("size", "still"))
+        usual, highest = (None if parts[0].usual is None else np.concatenate([getattr(part, name) for part in parts])[order] for name in ("usual", "highest"))
+        return cls(size, usual, highest, still)
 
     def value(self, curve: Reals) -> Reals:
         """From the fitted scale back to the unit of the series, as `LogScale.value` does; without logarithms the curve itself."""

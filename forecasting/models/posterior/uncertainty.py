@@ -27,6 +27,8 @@ RATIOS = np.linspace(np.log(0.03), np.log(30.0), 36)
 FREQUENCIES = np.arange(0.05, 5.5 * 30.0, 0.1)
 # What is smaller than exp of this is zero; left as the least of floats, it would slow every product.
 NOTHING = -50.0
+# Quantiles that are looked up at once: what that needs stays in a core's cache.
+TOGETHER = 8192
 # Where the distribution is evaluated: finely near the middle, where a trend that seldom changes leaves the noise alone.
 PLACES = np.concatenate([[0.0], np.geomspace(1e-3, 30.0, 500)])
 
@@ -37,14 +39,25 @@ def offsets(ahead: Reals, change: Reals, bends: Reals, sigma: Reals, levels: Seq
     ahead: (H, N), time after the history on each series' own axis, zero or less within it; change: (H, N), the mean size of a change of slope; bends: (N,), how
     many the history had room for; sigma: (N,), the noise.
     """
-    ahead = np.maximum(ahead, 0.0)
+    found = np.zeros((len(levels), *ahead.shape))
+    sigma, change = np.broadcast_to(sigma, ahead.shape), np.broadcast_to(change, ahead.shape)
+    step = max(TOGETHER // max(ahead.shape[1], 1), 1)
+    for rows in (slice(at, at + step) for at in range(0, len(ahead), step)):
+        _write(found[:, rows], np.maximum(ahead[rows], 0.0), change[rows], bends, sigma[rows], levels)
+    return np.moveaxis(found, 0, 2)
+
+
+def _write(found: Reals, ahead: Reals, change: Reals, bends: Reals, sigma: Reals, levels: Sequence[float]) -> None:
+    """Write the offsets of some rows, (Q, h, N); the middle stays zero."""
     expected = bends * ahead
     spread = change * ahead * np.sqrt(CHANGE_VARIANCE * expected)
     every = np.hypot(spread, sigma)
     with np.errstate(divide="ignore", invalid="ignore"):
         at = _nodes(np.log(expected), CHANGES), _nodes(np.log(spread / sigma), RATIOS)
-    widths = {upper: every * _between(at, upper) for upper in {_upper(level) for level in levels}}
-    return np.stack([np.sign(level - 0.5) * widths[_upper(level)] for level in levels], axis=2)
+    for upper in {_upper(level) for level in levels if level != 0.5}:
+        width = every * _between(at, upper)
+        for place in (place for place, level in enumerate(levels) if _upper(level) == upper):
+            np.multiply(width, np.sign(levels[place] - 0.5), out=found[place])
 
 
 def _upper(level: float) -> float:
@@ -54,8 +67,7 @@ def _upper(level: float) -> float:
 
 def _nodes(wanted: Reals, nodes: Reals) -> tuple[npt.NDArray[np.intp], Reals]:
     """The node before each place, and how far on the way to the next it lies; beyond the ends, the end."""
-    place = np.nan_to_num((wanted - nodes[0]) / (nodes[1] - nodes[0]), nan=0.0, neginf=0.0, posinf=len(nodes) - 1.0)
-    place = np.clip(place, 0.0, len(nodes) - 1.0)
+    place = np.fmin(np.fmax((wanted - nodes[0]) / (nodes[1] - nodes[0]), 0.0), len(nodes) - 1.0)
     before = np.minimum(place.astype(np.intp), len(nodes) - 2)
     return before, place - before
 
