@@ -21,7 +21,7 @@ from data.lake import Lake
 from data.schema import TABLES
 from data.store import Plans, open_store, store_url
 from forecasting import __main__ as command
-from forecasting.commands.plan import login
+from forecasting.commands.plan_file import login
 from forecasting.commands.policy_file import read_policy
 from forecasting.planning.network_plan import COLUMNS
 from tests.forecasting.networks import NOW as UNTIL
@@ -309,5 +309,5 @@ def test_the_author_is_the_login_name_where_there_is_one(monkeypatch: pytest.Mon
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")
 
-    monkeypatch.setattr("forecasting.commands.plan.getpass.getuser", nobody)
+    monkeypatch.setattr("forecasting.commands.plan_file.getpass.getuser", nobody)
     assert login() == ""
