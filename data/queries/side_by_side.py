@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,13 @@ def site_series(pin: Pin, region_id: str | None, metric: str, start: datetime, e
     """site_id, name, ts (each hour, missing ones too), value (hourly mean), capacity_gbps in force then; the sites of a region, or all."""
     known_metrics((metric,))
     axis = pd.date_range(pd.Timestamp(start).floor("h"), end, freq="h", inclusive="left", unit="us")
-    steps = _steps(pin, region_id, metric, scope)
+    steps = _steps(pin.only(("sites", "capacity")), region_id, metric, scope)
     sites = steps[["site_id", "name"]].drop_duplicates(ignore_index=True)
     return unrolled(sites, "ts", axis, value=_values(pin, sites["site_id"], metric, axis, scope), capacity_gbps=_capacity(steps, axis))
 
 
+# A small answer that every span and metric of a page shares, and a pin never changes; it is read and not written to.
+@lru_cache(maxsize=64)
 def _steps(pin: Pin, region_id: str | None, metric: str, scope: Scope) -> pd.DataFrame:
     """site_id, name, effective_from, capacity_gbps: a row for each step of capacity installed; one of nulls for a site without any."""
     sql = """SELECT s.site_id, s.name, c.effective_from, c.capacity_gbps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,17 @@ def completeness(pin: Pin, days: int, scope: Scope = EVERYTHING) -> pd.DataFrame
     if held is None:
         return pd.DataFrame(columns=["site_id", "name", "region_name", "date", "completeness"])
     axis = pd.date_range(end=held.last.floor("D"), periods=days, freq="D", unit="us")
-    sql = "SELECT site_id, name, coalesce(region_name, region_id) AS region_name FROM sites ORDER BY region_id, site_id"
-    sites = ask(pin, sql, ["sites"], scope=scope)
+    sites = _sites(pin.only(("sites",)), scope)
     whole = _completeness(pin, sites["site_id"], axis, scope)
     whole[:, -1:] = np.minimum(1.0, whole[:, -1:] / min(1.0, (held.now - axis[-1]) / pd.Timedelta(days=1)))
     return unrolled(sites, "date", axis.date, completeness=whole)
+
+
+# A small answer, and a pin never changes; it is read and not written to.
+@lru_cache(maxsize=32)
+def _sites(pin: Pin, scope: Scope) -> pd.DataFrame:
+    sql = "SELECT site_id, name, coalesce(region_name, region_id) AS region_name FROM sites ORDER BY region_id, site_id"
+    return ask(pin, sql, ["sites"], scope=scope)
 
 
 def _completeness(pin: Pin, sites: pd.Series, axis: pd.DatetimeIndex, scope: Scope) -> Matrix:
