@@ -11,11 +11,10 @@ from app.charts.axes import Trace, Values, times, values, with_breaks
 from app.charts.downsample import coarser
 from app.theme import BAND_80, BAND_95, DASH, Unit, fade
 
-ACROSS, MOST, LEAST = (
-    1200,
-    450,
-    100,
-)  # rows that the width of a chart can tell apart; and how many, at even stamps, nine values each, are sent at most and at least
+# Rows that the width of a chart can tell apart: a band is smooth, and a row for every pixel and a half is nine values that travel with each change of the view.
+ACROSS = 900
+# How many of them, at even stamps, a stretch has at most and at least.
+MOST, LEAST = 450, 100
 # Which columns of the tables `bands` and `forecasts` play which part.
 BANDS = {"expected": "expected", "lower_80": "lower_80", "upper_80": "upper_80", "lower_95": "lower_95", "upper_95": "upper_95"}
 QUANTILES = {"expected": "yhat", "lower_80": "q10", "upper_80": "q90", "lower_95": "q025", "upper_95": "q975"}

@@ -107,10 +107,9 @@ def worst_first(frame: Frame, rows: pd.DataFrame) -> None:
         st.markdown("##### Where to look: the least covered series first")
         units = {"against": "%", "inside_80": "%", "inside_95": "%", "peaks_90": "%"}
         export.csv_button(rows, "licences and calibration", "trust-csv", units, frame.zone)
-    choices = [choice(frame, *identity) for identity in rows[IDENTITY].itertuples(index=False)]
     st.dataframe(
         rows, column_config=columns(), column_order=list(columns()), hide_index=True, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), row_height=ROW_PX,
-        on_select=partial(_selected, choices), selection_mode="single-row", key=_TABLE, placeholder=theme.NO_DATA,
+        on_select=partial(_selected, frame, rows[IDENTITY]), selection_mode="single-row", key=_TABLE, placeholder=theme.NO_DATA,
         alt="Every series with its licences and coverage; a selected row is shown below",
     )  # fmt: skip
 
@@ -122,10 +121,10 @@ def choice(frame: Frame, level: str, key: str, metric: str) -> dict[str, str | N
     return {"metric": metric, "site": None, "region": key if level == "region" else None}
 
 
-def _selected(choices: list[dict[str, str | None]]) -> None:
+def _selected(frame: Frame, rows: pd.DataFrame) -> None:
     """Show the series of the row that was just selected; one that is let go of stays."""
     for row in st.session_state[_TABLE]["selection"]["rows"]:
-        state.update(**choices[row])
+        state.update(**choice(frame, *rows.iloc[row]))
 
 
 def columns() -> dict[str, Any]:
