@@ -8,9 +8,9 @@ taken, so that a busy machine hurts both. `worst_objective_gap` is the highest o
 (additive, logarithmic, multiplicative, flat; with gaps, late starts, events; hourly, 5-minute, daily): below zero, Prophet was never better. Forecasts reach a
 sixth of the history ahead; their distance is a share of the level, its mean over the stamps ("difference") and its largest value ("largest").
 
-Measured on two cores that ran other work (load 4 to 7), two runs: 8,823 and 6,252 series a second, 2,381 and 1,314 times Prophet's 3.7 and 4.8; with five
-quantiles 5,855 and 4,372; 0.10 ms of CPU a series; 56 to 60 kB a series at the peak, no more at 1,000 series than at 250. No objective above Prophet's on
-100 series; forecasts 0.04 % of the level apart in the median and 0.39 % at the 99th percentile (at their furthest stamp 0.79 %; 93 of 100 within 0.5 %). The
+Measured on two cores with nothing else to do: 15,258 series a second, 1,367 times Prophet's 11.2; with five quantiles 11,802; on cores that ran other work
+(load 4 to 7) 8,823 and 6,252, 2,381 and 1,314 times Prophet's 3.7 and 4.8. 0.10 ms of CPU a series; 56 to 60 kB a series at the peak, no more at 1,000 series
+than at 250. No objective above Prophet's on 100 series; forecasts 0.04 % of the level apart in the median and 0.39 % at the 99th percentile (at their furthest stamp 0.79 %; 93 of 100 within 0.5 %). The
 first fit of a process takes 0.01 to 0.03 s; importing pandas and NumPy comes before.
 """
 

@@ -7,8 +7,9 @@ the files of the dates that it needs, and runs on a connection that has them ope
 is on the questions that span a year: rollups at least 5 times faster. Runs take turns, so that whatever else the machine does falls on both; `cpu_ratio`
 compares the processor time of the two ways, which a busy machine moves less.
 
-Measured over a year of 48 sites, on two busy processors, as ratio (cpu_ratio): a site by hour 6.4 (7.3), by day 14 (17); a region by hour 13 (11), by day
-12 (19); the network by hour 11 (11), by day 24 (23); the sites of a region side by side 5.6 (5.9); completeness by day 6.5 (6.3).
+Measured over a year of 48 sites, on two processors with nothing else to do, as ratio (cpu_ratio): a site by hour 6.5 (8.5), by day 11 (19); a region by hour
+7.9 (11), by day 14 (24); the network by hour 8.7 (12), by day 15 (27); the sites of a region side by side 6.1 (8.8); completeness by day 6.5 (11). Before the
+list of sites was read once for a version, the last two were 4.7 and 5.0.
 """
 
 from __future__ import annotations

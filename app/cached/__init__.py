@@ -35,6 +35,7 @@ from forecasting.models.refit import Refit, Wish
 # What the pages know of the lake beside the answers.
 __all__ = [
     "EVERYTHING", "ConflictError", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Refit", "Run", "Scope", "Series", "Wish",
+    "count",
 ]  # fmt: skip
 
 Answer = TypeVar("Answer")
@@ -91,16 +92,6 @@ def sites_now(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
 def headline(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """The network's headline numbers with a week of hours."""
     return _answer(queries.headline, MEASURED, pin, scope)
-
-
-def counts(pin: Pin, scope: Scope = EVERYTHING) -> Counts:
-    """How many sites are in which state, the busiest, and the next run-out."""
-    return _answer(_counts, MEASURED + PUBLISHED, pin, scope)
-
-
-def _counts(pin: Pin, scope: Scope) -> Counts:
-    """As in data.queries, from the sites that are kept already."""
-    return count(sites_now(pin, scope), extent(pin, scope))
 
 
 def map_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:

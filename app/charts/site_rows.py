@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import records, runout_words
+from app.charts.map_marks import FORECAST_RUNOUT, RunoutScale, records, runout_words
 
 # A sparkline in a cell is some 100 pixels wide: the highest of every few hours draws the same line in a fraction of the bytes.
 HOURS_A_POINT = 3
@@ -32,8 +32,8 @@ def worst_first(sites: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop(columns=list(keys)).reset_index(drop=True)
 
 
-def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
-    """What the table of all sites shows, in the order of `sites` (a frame of sites_now).
+def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = FORECAST_RUNOUT) -> pd.DataFrame:
+    """What the table of all sites shows, in the order of `sites` (a frame of sites_now; `runout`: the scale of its run-out).
 
     site_id, Site, Health, Region, Partner, Egress (Gbps), Utilisation (percent), Last 7 days (list), Peak in 28 days and Run-out (intervals as text),
     Peak of capacity (percent), Days left (to the early bound of the run-out; 0 where it is over), Complete (percent of the last 24 h).
@@ -49,7 +49,7 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
         "Last 7 days": [thinned(week) for week in sites["week"]],
         "Peak in 28 days": [peak(low, high) for low, high in zip(sites["peak_28d_low"], sites["peak_28d_high"], strict=True)],
         "Peak of capacity": 100 * sites["peak_28d_mid"] / sites["egress_capacity_gbps"].where(sites["egress_capacity_gbps"] > 0),
-        "Run-out": [runout_words(site, now) for site in records(sites[["runout", "runout_early", "runout_late"]])],
+        "Run-out": [runout_words(site, now, runout) for site in records(sites[["runout", "runout_early", "runout_late"]])],
         "Days left": days_left(sites, now),
         "Complete": 100 * sites["completeness_24h"],
     })  # fmt: skip

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import cached, theme
 from app.cached import Counts, Scope
+from app.charts.map_marks import RunoutScale
 from app.components.header import Frame
 from app.components.states import plain
 from app.components.tile import has_values, tile
@@ -24,16 +25,16 @@ HELP = {
 FORETOLD = ("over", "within", "beyond")
 
 
-def headline(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
-    """Traffic, audience, how full and how soon, and how fresh. `sites`: a frame of sites_now in `scope`."""
+def headline(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale) -> None:
+    """Traffic, audience, how full and how soon, and how fresh. `sites`: a frame of sites_now in `scope`, and the scale of its run-out."""
     rows = cached.headline(frame.pin, scope).set_index("metric")
-    counts = cached.counts(frame.pin, scope)
+    counts = cached.count(sites, frame.extent)
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
             _traffic(metric, rows)
         if declared(counts, sites):
             _busiest(counts, sites)
-            _over_and_out(frame, counts, sites)
+            _over_and_out(frame, counts, sites, runout)
         else:
             _undeclared(sites)
         _freshness(frame)
@@ -75,12 +76,12 @@ def _undeclared(sites: pd.DataFrame) -> None:
     tile("Run-out", "unknown", "no capacity declared", help_=HELP["undeclared"])
 
 
-def _over_and_out(frame: Frame, counts: Counts, sites: pd.DataFrame) -> None:
+def _over_and_out(frame: Frame, counts: Counts, sites: pd.DataFrame, runout: RunoutScale) -> None:
     """How many run out soon, and which first; a run that holds none of these sites tells as little as no run."""
     if cached.latest_run(frame.pin) is None or not sites["runout"].isin(FORETOLD).any():
         _unpublished(counts)
     else:
-        _running_out(counts, frame.extent.now)
+        _running_out(counts, frame.extent.now, runout)
 
 
 def _unpublished(counts: Counts) -> None:
@@ -88,10 +89,10 @@ def _unpublished(counts: Counts) -> None:
     tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
 
 
-def _running_out(counts: Counts, now: pd.Timestamp) -> None:
+def _running_out(counts: Counts, now: pd.Timestamp, runout: RunoutScale) -> None:
     tile("Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"])
     if counts.next_runout_name is None:
-        tile("Next run-out", "none in sight", "in 90 days", help_=HELP["runout"])
+        tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"])
         return
     when = theme.interval(counts.next_runout_early, counts.next_runout_late, now)
     tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"])

@@ -9,16 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
-from app.cached import Direction, Scope, planning
-from app.cached.planning import Question
+from app.cached import Scope
 from app.charts import map_legend, map_marks, map_view
 from app.charts.map_legend import Entry
-from app.charts.map_marks import FORECAST_RUNOUT, PLAN_RUNOUT, Colour, Look
+from app.charts.map_marks import PLAN_RUNOUT, Colour, Look, RunoutScale
 from app.charts.map_view import Projection
 from app.charts.network_map import Drawing, deck
-from app.charts.planned_runout import with_plan
 from app.components import player
 from app.components.header import Frame
+from app.components.planned_sites import LIMIT
 from app.components.viewport import is_narrow
 
 # Relative: it holds at every page and under any base path.
@@ -26,24 +25,21 @@ OUTLINE = "app/static/countries-110m.geojson"
 COLOURS = {"utilisation": "Utilisation", "health": "Health", "runout": "Run-out"}
 PROJECTIONS = {"flat": "Flat", "globe": "Globe"}
 LAYERS = {"sites": "Sites", "flows": "Flows", "labels": "Labels"}
-# The policy that the map asks, of the directions that a site may run out in.
-LIMIT = 0.8
-DIRECTIONS: tuple[Direction, ...] = ("egress", "ingest")
 # Layers whose objects are sites.
 PICKED = ("sites", "states")
 
 
-def network_map(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
-    """`sites`: a frame of sites_now in `scope`. Switches and the slider draw the map alone anew, not the page."""
-    st.fragment(_panel, run_every=player.CLOCK.interval())(frame, scope, sites)
+def network_map(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale) -> None:
+    """`sites`: a frame of sites_now in `scope`, and the scale of its run-out. Switches and the slider draw the map alone anew, not the page."""
+    st.fragment(_panel, run_every=player.CLOCK.interval())(frame, scope, sites, runout)
 
 
-def _panel(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+def _panel(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale) -> None:
     _switches(has_flows=frame.pin.version("flows_1h") is not None)
     picture = st.container(gap="xsmall", key="map-picture")
     hours = player.player(frame)
     with picture:
-        chosen = _picture(frame, scope, sites, hours)
+        chosen = _picture(frame, scope, sites, runout, hours)
     if chosen:
         player.CLOCK.stop()
         state.open_page("region", site=chosen)
@@ -59,36 +55,25 @@ def _switches(*, has_flows: bool) -> None:
         st.segmented_control("Map", list(PROJECTIONS), format_func=PROJECTIONS.__getitem__, label_visibility="collapsed", **state.bound("map"))
 
 
-def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, hours: int) -> str | None:
+def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale, hours: int) -> str | None:
     """The map of one moment and its legend; the site that was clicked."""
     chosen, moment = state.current(), player.base(frame) + hours * player.HOUR
     shown = map_marks.at_moment(sites, cached.map_at(frame.pin, scope, moment)) if hours else map_marks.at_present(sites)
     arcs = map_marks.flow_rows(cached.flows_at(frame.pin, scope, moment), shown) if "flows" in chosen.layers else []
-    planned = _planned(frame) if chosen.color == "runout" else None
-    shown = shown if planned is None else with_plan(shown, planned, planning.NO_CAPACITY)
     canvas = map_view.NARROW if is_narrow() else map_view.WIDE
     size = map_marks.scale(sites, small=canvas is map_view.NARROW)
-    look = Look(
-        cast("Colour", chosen.color), frame.scheme, size, frame.extent.now, present=hours == 0, runout=FORECAST_RUNOUT if planned is None else PLAN_RUNOUT
-    )
+    look = Look(cast("Colour", chosen.color), frame.scheme, size, frame.extent.now, present=hours == 0, runout=runout)
     drawn = deck(shown, arcs, look, Drawing(chosen.layers, cast("Projection", chosen.map), OUTLINE, map_view.fit(frame.catalogue, canvas), canvas))
     alt = map_legend.described(shown, look, theme.stamp(moment, frame.zone))
     event = st.pydeck_chart(drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt)
     st.markdown(legend_words(map_legend.legend(shown, arcs, look)))
-    if planned is not None:
+    if chosen.color == "runout" and runout is PLAN_RUNOUT:
         st.caption(
             f"Run-out: median date of the plan on which the peak of a week passes {theme.percent(LIMIT)} of egress or ingest capacity, whichever comes first."
         )
     if missing := map_legend.unplaced(sites):
         st.caption(f":material/wrong_location: {missing}; the table has {'it' if missing.startswith('1 ') else 'them'}.")
     return picked(event)
-
-
-def _planned(frame: Frame) -> pd.DataFrame | None:
-    """The usual plan of both directions; None where the newest run has no futures."""
-    questions = [Question(direction, "peak", LIMIT, planned=True) for direction in DIRECTIONS]
-    found = [rows for question in questions if (rows := planning.outlook(frame.pin, question, frame.scope)) is not None]
-    return pd.concat(found, ignore_index=True) if found else None
 
 
 def legend_words(entries: list[Entry]) -> str:

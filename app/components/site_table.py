@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.column_config import ButtonColumn, LineChartColumn, NumberColumn, ProgressColumn, TextColumn
 
 from app import state, theme
+from app.charts.map_marks import RunoutScale
 from app.charts.site_rows import site_table as rows_of
 from app.components import export
 
@@ -22,9 +23,9 @@ NONE = "-"
 _CLICK = "sites.click"
 
 
-def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> None:
-    """`sites`: a frame of sites_now, worst first."""
-    rows = rows_of(sites, now)
+def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale) -> None:
+    """`sites`: a frame of sites_now, worst first; and the scale of its run-out."""
+    rows = rows_of(sites, now, runout)
     unit = theme.unit("egress_gbps", float(rows["Egress"].fillna(0.0).max()))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### All sites")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached
 from app.charts.site_rows import worst_first
 from app.components.cards import cards
 from app.components.header import Frame
 from app.components.headline import headline
 from app.components.network_map import network_map
+from app.components.planned_sites import planned_sites
 from app.components.site_filter import no_site_passes, passing, site_filter
 from app.components.site_table import site_table
 
@@ -17,16 +17,17 @@ from app.components.site_table import site_table
 def show(frame: Frame) -> None:
     """The numbers, the map beside where to look first, and every site."""
     scope = passing(frame)
-    sites = worst_first(cached.sites_now(frame.pin, scope))
+    found, runout = planned_sites(frame, scope)
+    sites = worst_first(found)
     if sites.empty:
         site_filter(frame)
         no_site_passes()
         return
-    headline(frame, scope, sites)
+    headline(frame, scope, sites, runout)
     left, right = st.columns([2, 1], gap="medium")
     with left:
         site_filter(frame)
-        network_map(frame, scope, sites)
+        network_map(frame, scope, sites, runout)
     with right:
         cards(frame, scope, sites)
-    site_table(sites, frame.extent.now)
+    site_table(sites, frame.extent.now, runout)

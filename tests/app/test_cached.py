@@ -40,8 +40,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "hours_of_day": {"metric": "egress_gbps", **RANGE},
     "partner_months": {"metrics": ("egress_gbps",), **RANGE},
 }
-# A million samples are not kept: what is learned from them is, in app.cached.limits.
-NOT_KEPT = frozenset({"loads"})
+# A million samples are not kept: what is learned from them is, in app.cached.limits. The Overview counts over sites that are kept, with the plan's dates.
+NOT_KEPT = frozenset({"loads", "counts"})
 # Questions about what a run says of its own models, which the lake of the others has not.
 JUDGED: dict[str, dict[str, Any]] = {
     "licences": {},

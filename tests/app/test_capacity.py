@@ -211,3 +211,15 @@ def test_a_p95_runs_out_no_sooner_than_a_peak(lake: Path) -> None:
     assert p95 is not None
     late, early = (rows[rows["key"] == "ams-01"]["p50"].iloc[0] for rows in (p95, peak))
     assert early < late
+
+
+def test_the_overview_tells_the_plans_dates_in_its_numbers_and_its_table(open_page: Opener, lake: Path) -> None:
+    plan = table(open_page("capacity", lake))
+    page = open_page("overview", lake)
+    assert not page.exception
+    told = page.dataframe[0].value.set_index("site_id")["Run-out"]
+    assert told["ams-01"] == plan.loc["ams-01", "Run-out"]
+    assert told["fra-01"] == "already over the limit"
+    assert told["gru-01"] == "not in 18 months"
+    (tile,) = (metric for metric in page.metric if metric.label == "Next run-out")
+    assert tile.value == plan.loc["ams-01", "Run-out"]
