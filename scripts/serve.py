@@ -38,7 +38,8 @@ POLL_SECONDS = 0.5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until the server ends or is told to; returns its exit code."""
     options = parse(arguments)
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    # Ctrl-C by name too: a shell that starts this in the background has it ignored.
+    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(ending, _ended)
     try:
         require_free(options.port)
