@@ -10,8 +10,8 @@ sixth of the history ahead; their distance is a share of the level, its mean ove
 
 Measured on two cores with nothing else to do: 15,258 series a second, 1,367 times Prophet's 11.2; with five quantiles 11,802; on cores that ran other work
 (load 4 to 7) 8,823 and 6,252, 2,381 and 1,314 times Prophet's 3.7 and 4.8. 0.10 ms of CPU a series; 56 to 60 kB a series at the peak, no more at 1,000 series
-than at 250. No objective above Prophet's on 100 series; forecasts 0.04 % of the level apart in the median and 0.39 % at the 99th percentile (at their furthest stamp 0.79 %; 93 of 100 within 0.5 %). The
-first fit of a process takes 0.01 to 0.03 s; importing pandas and NumPy comes before.
+than at 250. No objective above Prophet's on 100 series; forecasts 0.04 % of the level apart in the median and 0.39 % at the 99th percentile (at their furthest
+stamp 0.79 %; 93 of 100 within 0.5 %). The first fit of a process takes 0.01 to 0.03 s; importing pandas and NumPy comes before.
 """
 
 from __future__ import annotations
