@@ -9,8 +9,9 @@ One JSON line for each figure:
     wire     bytes that a browser receives over the websocket until a first view stands (bar 1 MB), and after one filter change (bar 300 kB);
              the frames' own length, before the transport compresses them
 
-Measured ratios, 48 sites x 180 days against 500 sites x 365 days (52.5 million rows), on two processors with more work than they could do: Region 0.99,
-of a region 1.02, of a site 1.24, Data 1.22, Overview 1.3 to 2.9 from run to run; by the processor time of its thread, Overview 1.3 to 1.6.
+Measured ratios, 48 sites x 180 days against 500 sites x 365 days (52.5 million rows), both with a published run, on two processors with nothing else to do:
+Overview 1.41, Region 1.01, of a region 1.18, of a site 1.07, Capacity 1.27, Models 1.25, Data 1.17. First views 19 to 284 kB, on the large lake 90 to 628 kB;
+changes 33 to 261 kB, on the large lake 34 to 279 kB.
 
 The script is timed where the server times it (headroom_page_seconds), inside Streamlit's own runner of scripts; the browser's work is not in it.
 """
