@@ -1,4 +1,4 @@
-"""Named scenarios of the lake that is shown. Nothing is kept here but the open store: colleagues save meanwhile, so every look reads it anew.
+"""Named scenarios of the lake that is shown. Nothing of them is kept: colleagues save meanwhile, so every look reads the store anew.
 
 Every function raises HeadroomError where the store cannot be used; those that change something ConflictError where somebody else did first.
 """
@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
-import streamlit as st
 
 from app.cached import Pin, Scope, latest_run
 from app.cached.planning import Outcome, Question, RunOut, cost, reckoned
+from app.cached.stores import store_of
 from data.contract import Direction
-from data.errors import HeadroomError, StoreError
-from data.store import Scenario, Scenarios, Store, open_store, store_url
+from data.errors import HeadroomError
+from data.store import Scenario, Scenarios
 from data.store.body import Body
 from forecasting.planning.capacity import Policy
 from forecasting.planning.scene import compared
@@ -142,15 +142,6 @@ def _run(pin: Pin) -> str | None:
 
 @contextmanager
 def _held(pin: Pin) -> Iterator[Scenarios]:
-    """The scenarios in the store of a lake; one that has failed is opened anew the next time, as its file may have been replaced."""
-    url = store_url(pin.url)
-    try:
-        yield Scenarios(_store(url))
-    except StoreError:
-        _store.clear(url)
-        raise
-
-
-@st.cache_resource(show_spinner=False, max_entries=4, on_release=Store.close)
-def _store(url: str) -> Store:
-    return open_store(url)
+    """The scenarios in the store of a lake."""
+    with store_of(pin) as store:
+        yield Scenarios(store)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,9 +9,10 @@ import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue, extent, runs, weekly
 from app.cached.planning import Question, _monday
+from app.cached.stores import store_of
 from data.duck import ask
 from data.schema import DIRECTION_OF
-from data.store import PlanNote, Plans, SavedPlan, open_store, store_url
+from data.store import PlanNote, Plans, SavedPlan
 from forecasting.commands.plan import augment_plans, bought
 from forecasting.commands.policy_file import parsed
 from forecasting.planning.capacity import LIMIT
@@ -43,7 +43,7 @@ class Card(NamedTuple):
 
 def listed(pin: Pin) -> list[PlanNote]:
     """The plans that are kept of this lake, newest first; StoreError where the store cannot be read."""
-    with closing(open_store(store_url(pin.url))) as store:
+    with store_of(pin) as store:
         return Plans(store).listed(pin.url)
 
 
@@ -69,7 +69,7 @@ def save(pin: Pin, question: Question, name: str, author: str) -> PlanNote:
 
 
 def _card(pin: Pin, scope: Scope, plan_id: str) -> Card:
-    with closing(open_store(store_url(pin.url))) as store:
+    with store_of(pin) as store:
         saved = Plans(store).get(plan_id)
     made_on = runs(pin, RUNS_NAMED, scope).set_index("run_id").reindex([saved.note.run_id]).iloc[0]
     today = pd.Timestamp(saved.note.made_at) if pd.isna(made_on["telemetry_until"]) else made_on["telemetry_until"]

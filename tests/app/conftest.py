@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from tests.judged_runs import judged_lake
+from tests.planned_lake import planned_lake
 from tests.small_lake import make_lake
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
@@ -40,6 +41,14 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     make_lake(where / "stale", "2004-03-01", days=DAYS, source="abilene/X01.parquet")
     judged_lake(where / "judged")
     return {name: where / name for name in ("full", "partial", "stale", "empty", "judged")}
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with futures, as planned_lake makes it; where a module needs another, it makes its own."""
+    where = tmp_path_factory.mktemp("planned") / "lake"
+    planned_lake(where)
+    return where
 
 
 @pytest.fixture

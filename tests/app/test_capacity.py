@@ -26,13 +26,6 @@ GROWTH = '[{"kind":"growth","percent":60}]'
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("planned") / "lake"
-    planned_lake(where)
-    return where
-
-
-@pytest.fixture(scope="module")
 def bare_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without any capacity."""
     where = tmp_path_factory.mktemp("bare") / "lake"

@@ -25,13 +25,6 @@ STEPS = ((10.0, 900.0, 0.0, None), (100.0, 7000.0, 500.0, 10.0))
 WISH = Wish(6, 0.9, False, STEPS)
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("planned") / "lake"
-    planned_lake(where)
-    return where
-
-
 def words(page: AppTest) -> str:
     return "\n".join(element.value for kind in (page.markdown, page.caption, page.code, page.warning) for element in kind)
 

@@ -22,13 +22,6 @@ from tests.small_lake import make_lake
 QUESTION = Question("egress", "peak", 0.8, True)
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("planned") / "lake"
-    planned_lake(where)
-    return where
-
-
 def words(page: AppTest) -> str:
     return "\n".join(element.value for kind in (page.markdown, page.caption, page.code) for element in kind)
 

@@ -20,7 +20,7 @@ from data import lake as lakes_module
 from data.__main__ import main
 from data.lake import Lake
 from tests.app.conftest import Opener
-from tests.planned_lake import START, planned_lake
+from tests.planned_lake import START
 from tests.small_lake import SITES
 
 # The editor's rows: sites by their keys, each with egress before ingest.
@@ -29,17 +29,10 @@ FRA, AMS, TOKYO = (ROWS.index((site, "egress")) for site in ("fra-01", "ams-01",
 PLANNED = {"site_id": "fra-01", "direction": "egress", "effective_from": "2026-09-01T00:00:00.000Z", "capacity_gbps": 900.0, "status": "planned"}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("declared") / "lake"
-    planned_lake(where)
-    return where
-
-
 @pytest.fixture
-def lake(made: Path, tmp_path: Path) -> Path:
+def lake(lake: Path, tmp_path: Path) -> Path:
     """A lake that a test may change."""
-    shutil.copytree(made, tmp_path / "lake")
+    shutil.copytree(lake, tmp_path / "lake")
     return tmp_path / "lake"
 
 

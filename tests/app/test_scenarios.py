@@ -23,17 +23,10 @@ from data.store import Scenario, Scenarios, open_store
 from forecasting.planning.capacity import Policy
 from forecasting.planning.whatif import Growth, Limit, to_body, to_text
 from tests.app.conftest import Opener
-from tests.planned_lake import START, planned_lake
+from tests.planned_lake import START
 
 HOSTILE = '"><script>alert(1)</script> **x**'
 GROWTH = to_body([Growth(60.0)], Policy())
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("scenarios") / "lake"
-    planned_lake(where)
-    return where
 
 
 @pytest.fixture

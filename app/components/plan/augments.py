@@ -13,7 +13,7 @@ from app.cached.planning import Question
 from app.components import states
 from app.components.header import Frame
 from app.components.plan import catalogue, choices, purchases, what_if
-from app.components.site_filter import no_site_passes, passing
+from app.components.site_filter import passing
 
 SURVIVES = {"nothing": "No failure", "n-1": "Any one site may fail"}
 _ASKED = "augments.asked"
@@ -21,17 +21,10 @@ _ASKED = "augments.asked"
 
 def draw(frame: Frame, asked: Question) -> None:
     """The wish, a button that starts the search, and the plan once it is found. Nothing is searched for before it is asked for."""
-    outlooks = what_if.outlooks(frame, asked)
-    if outlooks is None:
-        choices.no_futures(frame, asked)
+    planned = what_if.sites(frame, asked)
+    if planned is None or choices.no_capacity(frame, planned[1]):
         return
-    sites = choices.sites_of(frame, outlooks.rows)
-    if sites.empty:
-        no_site_passes()
-        return
-    if choices.no_capacity(frame, sites):
-        return
-    question = outlooks.question
+    question = planned[0].question
     st.markdown("##### The cheapest plan that keeps the limit")
     st.caption(states.plain(f"{choices.limit_words(question)}{'; with the what-if' if question.changes else ''}. {_about(frame)}"))
     wish = choose(frame, question)

@@ -8,19 +8,14 @@ from app.cached import planning
 from app.cached.planning import Question
 from app.components.header import Frame
 from app.components.plan import choices, failures, place, run_outs, runout_map, what_if
-from app.components.site_filter import no_site_passes
 
 
 def draw(frame: Frame, asked: Question) -> None:
     """The numbers, the dates as bars, the table of orders, and one place. Sites without a capacity have but the place."""
-    found = what_if.outlooks(frame, asked)
-    if found is None:
-        choices.no_futures(frame, asked)
+    planned = what_if.sites(frame, asked)
+    if planned is None:
         return
-    sites = choices.sites_of(frame, found.rows)
-    if sites.empty:
-        no_site_passes()
-        return
+    found, sites = planned
     if choices.no_capacity(frame, sites):
         place.draw(frame, found, sites)
         return

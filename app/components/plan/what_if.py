@@ -12,8 +12,10 @@ from app.cached import HeadroomError, planning
 from app.cached.planning import Question
 from app.components import states
 from app.components.header import Frame
+from app.components.plan import choices
 from app.components.plan.what_if_forms import FORMS, KINDS, unusable
 from app.components.plan.what_if_words import words
+from app.components.site_filter import no_site_passes
 
 
 class Outlooks(NamedTuple):
@@ -38,6 +40,19 @@ def outlooks(frame: Frame, question: Question) -> Outlooks | None:
         st.button("Remove the what-if", on_click=_clear, key="what-if-clear-bad")
         changed = None
     return Outlooks(base, None, question._replace(changes="")) if changed is None else Outlooks(changed, base, question)
+
+
+def sites(frame: Frame, asked: Question) -> tuple[Outlooks, pd.DataFrame] | None:
+    """The plan, and its rows of the sites that pass the filters, worst first; None where there are none, which the page then says."""
+    found = outlooks(frame, asked)
+    if found is None:
+        choices.no_futures(frame, asked)
+        return None
+    rows = choices.sites_of(frame, found.rows)
+    if rows.empty:
+        no_site_passes()
+        return None
+    return found, rows
 
 
 def panel(frame: Frame, question: Question) -> None:
