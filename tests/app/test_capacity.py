@@ -183,6 +183,14 @@ def test_without_capacity_the_page_says_how_to_declare_it_and_draws_the_demand(o
     assert "capacity" not in names
 
 
+def test_without_capacity_nothing_is_said_to_be_shed(open_page: Opener, bare_lake: Path) -> None:
+    page = open_page("capacity", bare_lake, sheet="failures")
+    assert not page.exception
+    assert "No capacity is declared for these sites" in words(page)
+    assert not page.metric
+    assert not page.dataframe
+
+
 def test_a_calendar_holds_an_entry_for_each_order(lake: Path) -> None:
     rows = planning.outlook(Lake(lake).pin(), Question("egress", "peak", 0.8, True), Scope())
     assert rows is not None

@@ -35,10 +35,12 @@ def safe_words(found: RunOut, now: pd.Timestamp) -> str:
 
 
 def draw(frame: Frame, asked: Question) -> None:
-    """The what-if, and the failures under it."""
+    """The what-if, and the failures under it. Where no capacity is declared nothing can be said of what is shed."""
     outlooks = what_if.outlooks(frame, asked)
     if outlooks is None:
         choices.no_futures(frame, asked)
+        return
+    if choices.no_capacity(frame, outlooks.rows[outlooks.rows["level"] == "site"]):
         return
     what_if.panel(frame, outlooks.question)
     table = failover_choice.choose(frame)
