@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -36,7 +37,9 @@ def get(path: str, query: str = "") -> Answer:
         sent.append(message)
 
     scope = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": query.encode()}
-    asyncio.run(SERVER({**scope, "headers": [], "server": ("127.0.0.1", 8501)}, receive, send))
+    # A thread of its own: the browser tests' loop may be running in this one.
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, SERVER({**scope, "headers": [], "server": ("127.0.0.1", 8501)}, receive, send)).result()
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
