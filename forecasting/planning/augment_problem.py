@@ -14,8 +14,9 @@ from data.errors import SettingError
 from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
-from forecasting.planning.failure import CEILING, NOTHING_GBPS, headroom
+from forecasting.planning.failure import CEILING, headroom
 from forecasting.planning.ordering import OrderPolicy
+from forecasting.planning.sharing import NOTHING_GBPS
 
 Whole = npt.NDArray[np.int64]
 MONTHS = 12

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from forecasting.planning.augment_problem import Problem, Whole
 from forecasting.planning.demand import Reals
-from forecasting.planning.failure import NOTHING_GBPS
+from forecasting.planning.sharing import NOTHING_GBPS
 
 # A plan within a hundredth of a percent of the least cost is not worth the search for a cheaper one; the gap is stated all the same.
 GAP = 1e-4

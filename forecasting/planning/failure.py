@@ -1,7 +1,7 @@
-"""Where does the demand of a failed site, region, partner or path go, and what of it does not fit? A linear programme, solved by HiGHS.
+"""Where does the demand of a failed site, region, partner or path go, and what of it does not fit?
 
-The programme first sheds as little as it can; among all ways to shed so little it keeps nearest to the failover weights: the greatest ratio of what a helper
-takes to its weight is as small as it can be. For one failed site that ratio has a closed form (single_failures.fill), which tests hold against this one.
+As little as possible is shed, as fairly as reach allows, and what moves keeps as near to the failover weights as the room of the helpers lets it. sharing.py
+solves it, by a linear programme and Newton's method; for one failed site there is a closed form (single_failures.fill), which tests hold against this one.
 """
 
 from __future__ import annotations
@@ -10,19 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import linprog
-from scipy.sparse import coo_array, hstack, vstack
 
 from data.errors import SettingError
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
+from forecasting.planning.sharing import NOTHING_GBPS, share_out
 
 # A failed-over site may be filled to the brim: the limit leaves room for this very case. What passes the limit is reported beside it.
 CEILING = 1.0
-# Below a millionth of a Gbps nothing was shed; HiGHS keeps its constraints to a tenth of that.
-NOTHING_GBPS, SOLVED_GBPS = 1e-6, 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,55 +91,30 @@ def path_failure(source: str, target: str, flow_gbps: float, egress_gbps: float)
 
 
 def relocate(failure: Failure, failover: Failover, state: State) -> Relocation:
-    """Solve the programme. SettingError where a failed site is not in the network."""
-    at = {key: i for i, key in enumerate(state.keys)}
-    if unknown := [key for key in failure.displaced if key not in at]:
-        raise SettingError(f"{', '.join(unknown)} cannot fail: no demand is known there.", remedy=f"choose among {', '.join(state.keys)}")
-    failed = np.array([at[key] for key in failure.displaced])
-    share = np.zeros(len(state.keys))
-    share[failed] = list(failure.displaced.values())
-    kept = state.demand * (1.0 - share)
-    room = np.where(share < 1.0, headroom(kept, state.capacity, state.ceiling), 0.0)
-    moved = _programme(state.demand[failed] * share[failed], room, _weights(failover, failed, room))
-    load = kept + moved.sum(axis=0)
-    bound = state.limits * state.capacity + NOTHING_GBPS
-    passed = tuple(key for key, over in zip(state.keys, (load > bound) & ~(state.demand > bound), strict=True) if over)
-    shed = np.maximum(state.demand[failed] * share[failed] - moved.sum(axis=1), 0.0)
-    return Relocation(failure, tuple(failure.displaced), moved, shed, load, passed)
+    """Where demand goes at one moment. SettingError where a failed site is not in the network."""
+    return _relocated(failure, failover, state.keys, state.demand[:, None], state.capacity[:, None], state.limits, state.ceiling)[0]
 
 
 def played(failure: Failure, failover: Failover, demand: Demand, capacity: Reals, limits: Reals, q: float = 0.9, ceiling: float = CEILING) -> list[Relocation]:
     """The same failure in each coming week, on the joint future at the q quantile of the week's network total. capacity: (keys, weeks)."""
-    future = demand.typical(q)
-    return [relocate(failure, failover, State(demand.keys, future[:, w], capacity[:, w], limits, ceiling)) for w in range(len(demand.weeks))]
+    return _relocated(failure, failover, demand.keys, demand.typical(q), capacity, limits, ceiling)
 
 
-def _weights(failover: Failover, failed: npt.NDArray[np.intp], room: Reals) -> Reals:
-    """(failed, keys), 0 where a site may not help or has no room."""
-    everyone = np.arange(len(room))
-    return np.array([np.where(room > 0.0, failover.weights(int(site), everyone, room), 0.0) for site in failed])
-
-
-def _programme(required: Reals, room: Reals, weights: Reals) -> Reals:
-    """What moves, (failed, keys): least shed first, then nearest to the weights."""
-    pairs = np.argwhere(weights > 0.0)
-    moved = np.zeros(weights.shape)
-    if not len(pairs) or not required.any():
-        return moved
-    source, helper = pairs.T
-    count, failed, one = len(pairs), len(required), np.ones(len(pairs))
-    columns = np.arange(count)
-    by_source = coo_array((one, (source, columns)), shape=(failed, count))
-    by_helper = coo_array((one, (helper, columns)), shape=(len(room), count))
-    flows = vstack([by_source, by_helper]).tocsr()
-    most = linprog(-one, A_ub=flows, b_ub=np.r_[required, room])
-    # A flow over its fair share is at most the site's `ratio`; the sum of the ratios is what the second programme makes small.
-    fair = weights[source, helper] / weights.sum(axis=1)[source] * required[source]
-    ratios = coo_array((-fair, (columns, source)), shape=(count, failed))
-    share = hstack([coo_array((one, (columns, columns)), shape=(count, count)), ratios])
-    total = coo_array((-one, (np.zeros(count, dtype=int), columns)), shape=(1, count + failed))
-    bounds = vstack([hstack([flows, coo_array((failed + len(room), failed))]), share, total]).tocsr()
-    found = linprog(np.r_[np.zeros(count), np.ones(failed)], A_ub=bounds, b_ub=np.r_[required, room, np.zeros(count), SOLVED_GBPS + most.fun])
-    # Where sizes lie so far apart that HiGHS cannot keep the total within its tolerance, what sheds least stands without the balance.
-    moved[source, helper] = np.maximum(found.x[:count] if found.x is not None else most.x, 0.0)
-    return moved
+def _relocated(failure: Failure, failover: Failover, keys: tuple[str, ...], demand: Reals, capacity: Reals, limits: Reals, ceiling: float) -> list[Relocation]:
+    """All weeks at once. demand and capacity: (keys, weeks)."""
+    at = {key: i for i, key in enumerate(keys)}
+    if unknown := [key for key in failure.displaced if key not in at]:
+        raise SettingError(f"{', '.join(unknown)} cannot fail: no demand is known there.", remedy=f"choose among {', '.join(keys)}")
+    failed = np.array([at[key] for key in failure.displaced])
+    share = np.zeros((len(keys), 1))
+    share[failed, 0] = list(failure.displaced.values())
+    kept, required = demand * (1.0 - share), demand[failed] * share[failed]
+    room = np.where(share < 1.0, headroom(kept, capacity, ceiling), 0.0)
+    everyone = np.arange(len(keys))
+    moved = share_out(required, room, np.array([failover.weights(int(site), everyone, room) for site in failed]))
+    shed, load, bound = np.maximum(required - moved.sum(axis=1), 0.0), kept + moved.sum(axis=0), limits[:, None] * capacity + NOTHING_GBPS
+    passed = (load > bound) & ~(demand > bound)
+    return [
+        Relocation(failure, tuple(failure.displaced), moved[:, :, week], shed[:, week], load[:, week], tuple(keys[i] for i in np.flatnonzero(passed[:, week])))
+        for week in range(demand.shape[1])
+    ]

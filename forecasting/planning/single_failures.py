@@ -18,7 +18,8 @@ from data.schema import GLOBAL_KEY
 from forecasting.planning.crossing import RunOut, answered, first_crossings, utilisation
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
-from forecasting.planning.failure import CEILING, NOTHING_GBPS, headroom
+from forecasting.planning.failure import CEILING, headroom
+from forecasting.planning.sharing import NOTHING_GBPS
 
 # What is left to share out is nought below this share of what was asked.
 SHARED_OUT = 1e-12
