@@ -16,7 +16,6 @@ from data.errors import SettingError
 from forecasting.planning.augment_problem import Request, build
 from forecasting.planning.augments import AugmentPlan, Broken, curve, planned
 from forecasting.planning.catalogue import STEP_COLUMNS, PriceLaw, at_every_site, declared_steps, price_law, usual_steps
-from forecasting.planning.failover import nearby
 
 __all__ = ["AugmentPlan", "Broken", "Found", "Offer", "Wish", "augment_plan", "offer"]
 
@@ -85,7 +84,6 @@ def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> Fou
         scene.policy, q=wish.q, months=wish.months, n_minus_1=wish.n_minus_1, ceiling=scene.ceiling, seconds=PLAN_SECONDS,
         today=None if held is None else held.now,
     )  # fmt: skip
-    failover = scene.failover if wish.sites is None else nearby(scene.sites, demand.keys, scene.failover.round_trip_ms)
-    problem = build(demand, scene.steps, offered, failover, request)
+    problem = build(demand, scene.steps, offered, scene.failover.only(demand.keys), request)
     plan, brief = planned(problem), replace(problem, request=replace(request, seconds=CURVE_SECONDS))
     return Found(plan, curve(brief), declared_steps(plan, scene.steps, question.direction))

@@ -1,25 +1,24 @@
-"""What chosen failures do, kept: one failure played over the coming half year, every single failure, and the failures that there are to choose from."""
+"""What a chosen failure does, kept: played over the coming half year; and the failures that there are to choose from."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue
-from app.cached.failover_tables import Declared
-from app.cached.planning import TABLES, Failures, Question, failures_of, scene_of
+from app.cached.planning import TABLES, Question, scene_of
 from data.queries.rerouting import ViewersPerGbps
 from data.queries.rerouting import ingest_paths as _ingest_paths
 from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
 from forecasting.planning.demand import Demand
-from forecasting.planning.failover import ROUND_TRIP_MS, Failover, declared, reach_km
-from forecasting.planning.failure import NOTHING_GBPS, Failure, Relocation, group_failure, path_failure, played, site_failure
+from forecasting.planning.failover import ROUND_TRIP_MS, reach_km
+from forecasting.planning.failure import Failure, Relocation, group_failure, path_failure, played, site_failure
 from forecasting.planning.scene import FAILURE_WEEKS, Scene
+from forecasting.planning.sharing import NOTHING_GBPS
 
-__all__ = ["ROUND_TRIP_MS", "Declared", "Fails", "Played", "Refused", "ViewersPerGbps", "ingest_paths", "play", "reach_km", "single"]
+__all__ = ["ROUND_TRIP_MS", "Fails", "Played", "Refused", "ViewersPerGbps", "ingest_paths", "play", "reach_km"]
 
 Kind = Literal["site", "region", "partner", "path"]
 FLOWS = (*MEASURED, "flows_1h")
@@ -57,17 +56,12 @@ class Played(NamedTuple):
     viewers: ViewersPerGbps | None
 
 
-def play(pin: Pin, question: Question, fails: Fails, quantile: float, table: Declared | None, scope: Scope) -> Played | Refused | None:
+def play(pin: Pin, question: Question, fails: Fails, quantile: float, scope: Scope) -> Played | Refused | None:
     """A failure played over the half year, on the joint future at `quantile` of each week's total; None where the newest run has no futures of sites.
 
-    `table`: the failover weights, None for distance and headroom. HeadroomError where the question's changes cannot be applied.
+    HeadroomError where the question's changes cannot be applied.
     """
-    return _answer(_play, (*TABLES, "flows_1h"), pin, scope, question=question, fails=fails, quantile=quantile, table=table)
-
-
-def single(pin: Pin, question: Question, table: Declared | None, scope: Scope) -> Failures | None:
-    """Every single failure of the next half year; None where the newest run has no futures of sites."""
-    return _answer(_single, TABLES, pin, scope, question=question, table=table)
+    return _answer(_play, (*TABLES, "flows_1h"), pin, scope, question=question, fails=fails, quantile=quantile)
 
 
 def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
@@ -75,20 +69,7 @@ def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
     return _answer(_ingest_paths, FLOWS, pin, scope)
 
 
-def _single(pin: Pin, scope: Scope, question: Question, table: Declared | None) -> Failures | None:
-    scene = scene_of(pin, scope, question)
-    return None if scene is None else failures_of(replace(scene, failover=_failover(scene, table)))
-
-
-def _failover(scene: Scene, table: Declared | None) -> Failover:
-    """The scene's own weights, or those declared; a pair counts where both its sites have futures."""
-    if table is None:
-        return scene.failover
-    rows, keys = table.frame, scene.demand.keys
-    return declared(rows[rows["site_id"].isin(keys) & rows["helper_site_id"].isin(keys)], scene.sites, keys)
-
-
-def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: float, table: Declared | None) -> Played | Refused | None:
+def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: float) -> Played | Refused | None:
     scene = scene_of(pin, scope, question)
     if scene is None:
         return None
@@ -97,7 +78,7 @@ def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: fl
     if isinstance(failure, Refused):
         return failure
     capacity, limits = scene.capacity(near), scene.policy.shares(near.keys)
-    found = played(failure, _failover(scene, table), near, capacity, limits, quantile, scene.ceiling)
+    found = played(failure, scene.failover, near, capacity, limits, quantile, scene.ceiling)
     viewers = _answer(_viewers_per_gbps, MEASURED, pin, scope) if question.direction == "egress" else None
     before = near.typical(quantile)
     sites = pd.concat(

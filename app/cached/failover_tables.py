@@ -1,89 +1,34 @@
-"""Who takes over for whom, as the operator declares it: a table of weights from a file of the server, or one that a viewer uploads."""
+"""The failover table that holds for everybody, or one that a viewer uploads: parsed and checked once for its content."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
-from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
-from pyarrow import ArrowInvalid
 
-from data.errors import SettingError
+from forecasting.commands import failover_file
+from forecasting.commands.failover_file import COLUMNS, Declared, content_of, rule
+from forecasting.commands.plan_file import FAILOVER as SETTING
 
-SETTING = "HEADROOM_FAILOVER"
-COLUMNS = ("site_id", "helper_site_id", "weight")
-FEW = 3
+__all__ = ["COLUMNS", "SETTING", "Declared", "configured", "read", "rule"]
 
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A checked table: rows of site, helper, weight. Its name and digest stand for it where an answer is kept."""
-
-    name: str
-    digest: str
-    rows: tuple[tuple[str, str, float], ...] = field(repr=False)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The rows in COLUMNS."""
-        return pd.DataFrame(list(self.rows), columns=list(COLUMNS))
+# Every draw of the page asks for its table, and one of a hundred sites takes 30 ms to check.
+TABLES_KEPT = 16
 
 
 def configured(sites: pd.DataFrame) -> Declared | None:
     """The table that HEADROOM_FAILOVER names, None where it names none; SettingError where it is not usable."""
     path = os.environ.get(SETTING)
-    if not path:
-        return None
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise SettingError(f"The failover table {path} cannot be read: {error.strerror or error}.", cause=f"{SETTING} names another place",
-                           remedy="name a CSV or Parquet file") from error  # fmt: skip
-    return read(Path(path).name, content, sites)
+    return read(Path(path).name, content_of(Path(path)), sites) if path else None
 
 
 def read(name: str, content: bytes, sites: pd.DataFrame) -> Declared:
     """The table in a file's content, checked against the lake's sites; SettingError with the first fault."""
-    found = _parsed(name, content)
-    if missing := [column for column in COLUMNS if column not in found]:
-        raise SettingError(f"{name} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, found.columns))[:200]}.",
-                           cause="its columns have other names", remedy=f"name them {', '.join(COLUMNS)}")  # fmt: skip
-    if found.empty:
-        raise SettingError(f"{name} has no rows.", cause="it is an empty export", remedy=f"give a row for each pair: {', '.join(COLUMNS)}")
-    rows = found.assign(site_id=found["site_id"].astype(str), helper_site_id=found["helper_site_id"].astype(str))
-    rows["number"] = pd.to_numeric(rows["weight"], errors="coerce")
-    _check(name, rows, set(sites["site_id"]))
-    held = tuple((str(site), str(helper), float(weight)) for site, helper, weight in zip(rows["site_id"], rows["helper_site_id"], rows["number"], strict=True))
-    return Declared(name, hashlib.sha256(repr(sorted(held)).encode()).hexdigest(), held)
+    return _read(name, content, frozenset(sites["site_id"]))
 
 
-def _parsed(name: str, content: bytes) -> pd.DataFrame:
-    try:
-        return (
-            pd.read_parquet(io.BytesIO(content))
-            if name.lower().endswith(".parquet")
-            else pd.read_csv(io.BytesIO(content), dtype={"site_id": str, "helper_site_id": str})
-        )
-    except (OSError, ArrowInvalid, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SettingError(f"{name} cannot be read as a table: {' '.join(str(error).split())[:200]}.", cause="it is another kind of file",
-                           remedy="send CSV or Parquet") from error  # fmt: skip
-
-
-def _check(name: str, rows: pd.DataFrame, known: set[str]) -> None:
-    """SettingError for the first kind of fault, with the row of the file (its header being row 1)."""
-    faults = {
-        "names a site that the lake does not have": ~rows["site_id"].isin(known) | ~rows["helper_site_id"].isin(known),
-        "lets a site help itself": rows["site_id"] == rows["helper_site_id"],
-        "has a weight that is not a number of at least 0": ~(rows["number"] >= 0.0) | (rows["number"] == float("inf")),
-        "names a pair a second time": rows.duplicated(["site_id", "helper_site_id"]),
-    }
-    for what, bad in faults.items():
-        if bad.any():
-            at = int(bad.to_numpy().argmax())
-            row = rows.iloc[at]
-            pair = f"{row['site_id']} to {row['helper_site_id']} with weight {row['weight']}"
-            raise SettingError(f"Row {at + 2} of {name} {what}: {pair[:200]}.", cause="a typing error, or the table of another network",
-                               remedy=f"mend the row; sites are called like {', '.join(sorted(known)[:FEW])}")  # fmt: skip
+@lru_cache(maxsize=TABLES_KEPT)
+def _read(name: str, content: bytes, known: frozenset[str]) -> Declared:
+    return failover_file.read(name, content, known)

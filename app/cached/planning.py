@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue, fit, futures, latest_run, weekly
+from app.cached.failover_tables import Declared
 from data import queries
 from data.contract import Direction, Level, Series
 from data.duck import ask
 from data.schema import GLOBAL_KEY
+from forecasting.commands.failover_file import failover_of
 from forecasting.evaluation.licensed import LicensedEngine
 from forecasting.planning.augment_problem import Request
 from forecasting.planning.capacity import Policy, allowed, by_week
@@ -29,8 +31,8 @@ from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts
 from forecasting.refresh.plan_inputs import unforeseen
 
 __all__ = [
-    "NO_CAPACITY", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "cost", "failures", "fan", "measured_weeks",
-    "outlook", "reckoned", "unplanned", "with_change", "without_change",
+    "NO_CAPACITY", "Declared", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "cost", "failures", "fan",
+    "measured_weeks", "outlook", "reckoned", "unplanned", "with_change", "without_change",
 ]  # fmt: skip
 
 # What a plan reads: what was measured and declared, and the futures of the newest run.
@@ -45,13 +47,17 @@ FAN = {"q05": 0.05, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q95": 0.95}
 
 
 class Question(NamedTuple):
-    """What a plan is asked: the policy, the direction, and the changes to what is expected (whatif.to_text; "" for none)."""
+    """What a plan is asked: the policy, the direction, the changes to what is expected (whatif.to_text; "" for none), and who takes over for whom.
+
+    failover: the table that the operator declares, None for distance and headroom.
+    """
 
     direction: Direction
     statistic: Statistic
     limit: float
     planned: bool
     changes: str = ""
+    failover: Declared | None = None
 
 
 class Fan(NamedTuple):
@@ -188,7 +194,8 @@ def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
     base = _answer(_base, TABLES, pin, scope, direction=question.direction, statistic=question.statistic)
     if base is None:
         return None
-    asked = replace(base, policy=Policy(question.statistic, question.limit, planned=question.planned))
+    policy = Policy(question.statistic, question.limit, planned=question.planned)
+    asked = replace(base, policy=policy, failover=failover_of(question.failover, base.sites, base.demand.keys) if question.failover else base.failover)
     return applied(asked, from_text(question.changes)) if question.changes else asked
 
 
@@ -281,11 +288,8 @@ def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
 
 def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
     scene = scene_of(pin, scope, question)
-    return None if scene is None else failures_of(scene)
-
-
-def failures_of(scene: Scene) -> Failures:
-    """Every single failure of a scene."""
+    if scene is None:
+        return None
     near = scene.demand.until(FAILURE_WEEKS)
     capacity = by_week(scene.steps, near.keys, near.direction, near.weeks, planned=scene.policy.planned)
     found = single_failures(near, capacity, scene.policy.shares(near.keys), scene.failover, ceiling=scene.ceiling)

@@ -60,7 +60,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "planned": ("counted", "left-out"),
     "sheet": ("runout", "failures", "scenarios", "augments", "cost", "limits", "declared", "scorecard"),
     "quantile": ("p50", "p90"),
-    "weights": ("nearby", "declared"),
+    "weights": ("declared", "nearby"),
     "months": tuple(str(count) for count in range(3, 19)),
     "certainty": ("0.5", "0.6", "0.7", "0.8", "0.9", "0.95"),
     "survives": ("nothing", "n-1"),
@@ -96,7 +96,7 @@ class State:
     (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
 
     `fails` is what fails (site:KEY, region:KEY, partner:NAME, path:FROM>TO; None: what is worst), `week` the week that is played (None: the first), `plan` a
-    saved plan (None: the newest).
+    saved plan (None: the newest). `weights` is how demand fails over: as declared (by distance and headroom where no table is), or nearby: by these anyhow.
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
     app.cached.planning reads them (None: none); `steps` what augments are bought from, as reading.STEPS has it (None: the usual sizes); `scenario` the named
@@ -132,7 +132,7 @@ class State:
     compare: str | None = None
     fails: str | None = None
     quantile: str = "p90"
-    weights: str = "nearby"
+    weights: str = "declared"
     week: datetime | None = None
     plan: str | None = None
     months: str = "12"

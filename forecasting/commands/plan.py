@@ -15,10 +15,10 @@ from rich.table import Table
 
 from data.errors import SettingError
 from data.schema import Direction
+from forecasting.commands.failover_file import Declared, failover_of, read_file, rule
 from forecasting.commands.plan_file import CALENDAR, WRITERS
 from forecasting.commands.policy_file import PlanPolicy, read_policy
 from forecasting.planning.augments import AugmentPlan, plan_augments
-from forecasting.planning.failover import nearby
 from forecasting.planning.network_plan import network_plan
 from forecasting.planning.ordering import plan_calendar
 from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
@@ -37,14 +37,17 @@ def plan(options: argparse.Namespace) -> int:
     known = set(inputs.sites["site_id"])
     _known("limits", under.policy.limits, known)
     _known("the catalogue", () if under.catalogue is None else under.catalogue["site_id"], known)
+    table = None if options.failover is None else read_file(options.failover, known)
     found = network_plan(list(inputs.directions.values()), inputs.steps, inputs.sites, under.policy, under.ordering, inputs.today)
-    augments = augment_plans(inputs, under)
+    augments = augment_plans(inputs, under, table)
     write(found, options.out, inputs.today)
     console = Console(width=160, highlight=False, markup=False)
     show(console, found, inputs, under)
     console.print(f"written to {options.out}", soft_wrap=True)
     if augments:
         show_augments(console, augments, options.out, inputs.today)
+        if under.request.n_minus_1:
+            console.print(f"N-1: a failed site's demand goes to others {rule(table)}", soft_wrap=True)
     if options.save is not None:
         note = keep_plan(inputs, found, bought(augments), under.said, options.save, options.author)
         console.print(f"kept as {note.name!r} ({note.id})", soft_wrap=True)
@@ -58,14 +61,14 @@ def _known(where: str, named: Collection[str], known: Collection[str]) -> None:
                            remedy=f"name sites such as {', '.join(sorted(known)[:NAMED_AT_MOST])}")  # fmt: skip
 
 
-def augment_plans(inputs: PlanInputs, under: PlanPolicy) -> dict[Direction, AugmentPlan]:
-    """The cheapest purchases by direction, where the catalogue offers steps and futures are known."""
+def augment_plans(inputs: PlanInputs, under: PlanPolicy, table: Declared | None = None) -> dict[Direction, AugmentPlan]:
+    """The cheapest purchases by direction, where the catalogue offers steps and futures are known. `table`: the failover of N-1, as in failover_of."""
     found: dict[Direction, AugmentPlan] = {}
     for direction, held in inputs.directions.items():
         offered = under.catalogue[under.catalogue["direction"] == direction] if under.catalogue is not None else pd.DataFrame()
         declared = set(inputs.steps.loc[inputs.steps["direction"] == direction, "site_id"])
         if len(offered) and declared.intersection(held.sites.keys):
-            failover = nearby(inputs.sites, held.sites.keys) if under.request.n_minus_1 else None
+            failover = failover_of(table, inputs.sites, held.sites.keys) if under.request.n_minus_1 else None
             found[direction] = plan_augments(held.sites, inputs.steps, offered, failover, replace(under.request, today=inputs.today))
     return found
 

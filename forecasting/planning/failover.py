@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,11 @@ class Failover:
     def allowed(self) -> npt.NDArray[np.bool_]:
         """Which helper may take over, (failed, helper)."""
         return self.pull > 0.0
+
+    def only(self, keys: Sequence[str]) -> Failover:
+        """Some of the sites, which help each other as before, and nobody else."""
+        at = [self.keys.index(key) for key in keys]
+        return replace(self, keys=tuple(keys), pull=self.pull[np.ix_(at, at)])
 
     def weights(self, failed: int, helpers: npt.NDArray[np.intp], headroom: Reals) -> Reals:
         """Weights of some helpers, in the shape of their headroom (helpers, ...)."""

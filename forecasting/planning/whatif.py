@@ -14,7 +14,7 @@ from data.errors import SettingError
 from data.schema import GLOBAL_KEY, Direction
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import WEEK, Demand, Reals
-from forecasting.planning.failover import Failover, nearby
+from forecasting.planning.failover import ROUND_TRIP_MS, Failover, nearby
 from forecasting.planning.scene import Scene
 
 YEAR_WEEKS = 365.25 / 7.0
@@ -147,7 +147,7 @@ class SiteClosed:
         capacity = np.nan_to_num(scene.capacity(demand)[:, shut])
         weights = scene.failover.weights(position, np.arange(len(demand.keys)), np.maximum(capacity, 0.0))
         if not (weights.sum(axis=0) > 0.0).all():
-            raise SettingError(f"{self.site_id} cannot close: no site within reach takes over.", remedy="add a site first, or widen the reach of the failover")
+            raise SettingError(f"{self.site_id} cannot close: no site within reach takes over.", remedy="add a site first, or declare who takes over")
         gbps = demand.gbps.copy()
         gbps[:, shut] += (weights / weights.sum(axis=0))[:, :, None] * gbps[position, shut]
         gbps[position, shut] = 0.0
@@ -303,7 +303,8 @@ def _with_step(steps: pd.DataFrame, site: str, direction: Direction, start: pd.T
 def _grown(held: Failover, sites: pd.DataFrame, site: str) -> Failover:
     """The failover with a new last site, which helps and is helped within the reach that holds; the others keep their weights."""
     keys = (*held.keys, site)
-    pull = nearby(sites, keys, held.round_trip_ms).pull.copy()
+    # A declared table may set no bound; a newcomer, who is not in it, keeps the usual one.
+    pull = nearby(sites, keys, held.round_trip_ms if np.isfinite(held.round_trip_ms) else ROUND_TRIP_MS).pull.copy()
     if not held.by_headroom:
         # Among declared weights a newcomer counts as much as the mean of those that are declared.
         usual = held.pull[held.pull > 0.0].mean() if (held.pull > 0.0).any() else 1.0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +33,26 @@ ASKED = Question("egress", "peak", 0.8, True)
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("failing") / "lake"
-    made = lakes.full_lake(where, lakes.Plan(days=9))
-    publish_futures(made, lakes.RUN, NOW, LINES, REGIONS)
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("measured") / "lake"
+    lakes.full_lake(where, lakes.Plan(days=9))
     return where
 
 
+def with_futures(measured: Path, where: Path, lines: Mapping[str, tuple[float, float]]) -> Path:
+    """A copy of the lake, with a run's futures of its sites."""
+    shutil.copytree(measured, where)
+    publish_futures(Lake(where), lakes.RUN, NOW, dict(lines), REGIONS)
+    return where
+
+
+@pytest.fixture(scope="module")
+def lake(measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_futures(measured, tmp_path_factory.mktemp("failing") / "lake", LINES)
+
+
 def played(lake: Path, fails: Fails, quantile: float = 0.9) -> Played:
-    found = failing.play(Lake(lake).pin(), ASKED, fails, quantile, None, Scope())
+    found = failing.play(Lake(lake).pin(), ASKED, fails, quantile, Scope())
     assert isinstance(found, Played)
     return found
 
@@ -79,10 +93,10 @@ def test_a_path_takes_its_part_of_what_comes_in(lake: Path) -> None:
 def test_a_group_says_whom_it_leaves_out_and_what_cannot_fail_says_why(lake: Path) -> None:
     assert played(lake, Fails("region", "eu-west")).left_out == ("waw-01",)
     pin = Lake(lake).pin()
-    refused = failing.play(pin, ASKED, Fails("site", "waw-01"), 0.9, None, Scope())
+    refused = failing.play(pin, ASKED, Fails("site", "waw-01"), 0.9, Scope())
     assert isinstance(refused, Refused)
     assert refused.reason.startswith("it has no futures: ")
-    nowhere = failing.play(pin, ASKED, Fails("path", "par-01", "mil-01"), 0.9, None, Scope())
+    nowhere = failing.play(pin, ASKED, Fails("path", "par-01", "mil-01"), 0.9, Scope())
     assert nowhere == Refused("no flow came that way in the last 7 days")
 
 
@@ -156,12 +170,39 @@ def test_a_failure_that_cannot_be_played_says_why(open_page: Opener, lake: Path)
     assert "The failure of Warsaw cannot be played" in words(page)
 
 
-def test_a_table_that_is_uploaded_holds_at_once(open_page: Opener, lake: Path) -> None:
-    page = open_page("capacity", lake, sheet="failures", fails="site:par-01")
+def test_a_table_that_is_uploaded_holds_at_once_and_on_every_sheet_until_it_is_removed(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake, sheet="failures", fails="site:par-01", weights="nearby")
     page.file_uploader("failover.upload").set_value(("ours.csv", b"site_id,helper_site_id,weight\npar-01,mia-01,1\n", "text/csv")).run()
     assert not page.exception
     assert page.query_params["weights"] == "declared"
     assert set(tables(page)["From"]["To"]) == {"Miami"}
+    page.segmented_control("state.sheet").set_value("runout").run()
+    assert "as ours.csv declares" in n_minus_1(page)
+    page.segmented_control("state.sheet").set_value("failures").run()
+    page.button("failover.remove").click().run()
+    assert "No failover table is declared" in words(page)
+    assert "Miami" not in set(tables(page)["From"]["To"])
+
+
+def n_minus_1(page: AppTest) -> str:
+    """What the tile says, value and rule."""
+    held = next(metric for metric in page.metric if metric.label == "N-1 safe")
+    return f"{held.value}, {held.delta}".replace("\\", "")
+
+
+def test_the_date_of_n_minus_1_is_reckoned_by_the_table_that_is_declared_everywhere(
+    open_page: Opener, measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No site is asked for more than its neighbours have room for; in the table each has one helper, but the last, which has none."""
+    quiet = with_futures(measured, tmp_path / "lake", dict.fromkeys(REGIONS, (60.0, 62.0)))
+    assert n_minus_1(open_page("capacity", quiet)).endswith("any one site may fail, by distance and headroom")
+    assert not n_minus_1(open_page("capacity", quiet)).startswith("not now")
+    table = tmp_path / "ours.csv"
+    table.write_text("site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in pairwise(REGIONS)))
+    monkeypatch.setenv(SETTING, str(table))
+    assert n_minus_1(open_page("capacity", quiet)) == "not now, any one site may fail, as ours.csv declares"
+    assert n_minus_1(open_page("capacity", quiet, weights="nearby")).endswith("by distance and headroom")
+    assert "help each other as ours.csv declares" in words(open_page("capacity", quiet, sheet="augments")).replace("\\", "")
 
 
 def test_maps_are_coloured_by_the_plan_s_run_out(open_page: Opener, lake: Path) -> None:

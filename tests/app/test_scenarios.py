@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope
 from app.cached import scenarios as cached
+from app.cached.failover_tables import SETTING
 from app.cached.planning import Question
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
 from data.errors import ConflictError
@@ -23,7 +25,7 @@ from data.store import Scenario, Scenarios, open_store
 from forecasting.planning.capacity import Policy
 from forecasting.planning.whatif import Growth, Limit, to_body, to_text
 from tests.app.conftest import Opener
-from tests.planned_lake import START
+from tests.planned_lake import LINES, START
 
 HOSTILE = '"><script>alert(1)</script> **x**'
 GROWTH = to_body([Growth(60.0)], Policy())
@@ -225,6 +227,21 @@ def test_a_lake_without_futures_keeps_scenarios_and_says_which_command_compares_
     page = open_page("capacity", "partial", sheet="scenarios", compare=made.id)
     assert list(kept_rows(page)["Name"]) == ["Fast growth"]
     assert any("python -m forecasting refresh" in block.value for block in page.code)
+
+
+def test_the_failover_table_that_is_declared_holds_for_every_scenario(
+    open_page: Opener, lake: Path, store: Scenarios, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is near Sao Paulo; in the table everybody helps everybody."""
+    fast = kept(store, lake)
+    page = sheet(open_page, lake, compare=fast.id)
+    assert sides(page)["N-1 safe"].tolist() == ["not now", "not now"]
+    assert "by headroom over distance" in said(page)
+    (tmp_path / "ours.csv").write_text("site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in permutations(LINES, 2)))
+    monkeypatch.setenv(SETTING, str(tmp_path / "ours.csv"))
+    page = sheet(open_page, lake, compare=fast.id)
+    assert "not now" not in sides(page)["N-1 safe"].tolist()
+    assert "the helpers that ours.csv declares" in said(page).replace("\\", "")
 
 
 # What stands behind the page ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from app.cached.augmenting import Found, Wish
 from app.cached.planning import Question
 from app.components import states
 from app.components.header import Frame
-from app.components.plan import catalogue, choices, purchases, what_if
+from app.components.plan import catalogue, choices, failover_choice, purchases, what_if
 from app.components.site_filter import passing
 
 SURVIVES = {"nothing": "No failure", "n-1": "Any one site may fail"}
@@ -26,7 +26,7 @@ def draw(frame: Frame, asked: Question) -> None:
         return
     question = planned[0].question
     st.markdown("##### The cheapest plan that keeps the limit")
-    st.caption(states.plain(f"{choices.limit_words(question)}{'; with the what-if' if question.changes else ''}. {_about(frame)}"))
+    st.caption(states.plain(f"{choices.limit_words(question)}{'; with the what-if' if question.changes else ''}. {_about(frame, question)}"))
     wish = choose(frame, question)
     key = (str(frame.pin), question, wish)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -51,12 +51,12 @@ def _select(name: str, label: str, width: int, words: Any) -> None:
     st.selectbox(label, state.CHOICES[name], format_func=words, width=width, **state.bound(name))
 
 
-def _about(frame: Frame) -> str:
-    """Which sites the plan is about."""
-    kept = passing(frame).sites
+def _about(frame: Frame, question: Question) -> str:
+    """Which sites the plan is about, and who helps whom."""
+    kept, rule = passing(frame).sites, failover_choice.rule(question.failover)
     if kept is None:
-        return "For all sites."
-    return f"For the {len(kept)} sites that pass the filters; in a failure they help only each other."
+        return f"For all sites; in a failure they help each other {rule}."
+    return f"For the {len(kept)} sites that pass the filters; in a failure they help only each other, {rule}."
 
 
 def show(frame: Frame, question: Question, wish: Wish) -> None:

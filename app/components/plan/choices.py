@@ -1,4 +1,4 @@
-"""What the plan is asked: direction, weekly statistic, limit, planned augments, and the sites that the page is about; all held in the URL."""
+"""What the plan is asked: direction, weekly statistic, limit, planned augments, failover, and the sites that the page is about; all held in the URL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app.cached.planning import Question
 from app.charts.plan_rows import worst_first
 from app.components import export, states
 from app.components.header import Frame
+from app.components.plan import failover_choice
 from app.components.site_filter import passing, site_filter
 
 DIRECTIONS = {"egress": "Egress", "ingest": "Ingest"}
@@ -25,7 +26,7 @@ LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 
 
 def choose(frame: Frame) -> Question:
-    """Draw the choices; the question that they ask, with the what-if of the URL."""
+    """Draw the choices; the question that they ask, with the what-if of the URL and the failover table in force."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="plan-policy"):
         _segments("direction", "Direction", DIRECTIONS)
         _segments("statistic", "Statistic", STATISTICS)
@@ -36,7 +37,8 @@ def choose(frame: Frame) -> Question:
     site_filter(frame)
     now = state.current()
     direction: Direction = "ingest" if now.direction == "ingest" else "egress"
-    return Question(direction, "p95" if now.statistic == "p95" else "peak", now.limit, now.planned == "counted", now.whatif or "")
+    planned, table = now.planned == "counted", failover_choice.in_force(frame)
+    return Question(direction, "p95" if now.statistic == "p95" else "peak", now.limit, planned, now.whatif or "", table)
 
 
 def sheet() -> str:

@@ -1,4 +1,4 @@
-"""By which weights demand fails over: distance and headroom, or a table that the operator declares."""
+"""By which weights demand fails over: as the operator declares it, where that is so and nobody asks otherwise; by distance and headroom elsewhere."""
 
 from __future__ import annotations
 
@@ -7,30 +7,43 @@ import streamlit as st
 from app import state
 from app.cached import HeadroomError, failover_tables
 from app.cached.failing import ROUND_TRIP_MS, reach_km
-from app.cached.failover_tables import COLUMNS, SETTING, Declared
+from app.cached.failover_tables import COLUMNS, SETTING, Declared, rule
 from app.components import states
 from app.components.header import Frame
 
-WEIGHTS = {"nearby": "By distance and headroom", "declared": "As declared"}
-_UPLOAD = "failover.upload"
+WEIGHTS = {"declared": "As declared", "nearby": "By distance and headroom"}
+__all__ = ["choose", "in_force", "rule", "words"]
+
+# Streamlit forgets a file whose field is not drawn; a table holds on every sheet.
+_UPLOAD, _HELD = "failover.upload", "failover.held"
 
 
-def choose(frame: Frame) -> Declared | None:
-    """Draw the choice; the declared table where it is asked for and there is one, None for distance and headroom."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="failover"):
-        st.segmented_control("Failover weights", list(WEIGHTS), format_func=WEIGHTS.__getitem__, label_visibility="collapsed", **state.bound("weights"))
-        with st.popover("Failover table", icon=":material/table:", type="tertiary"):
-            _offer()
+def in_force(frame: Frame) -> Declared | None:
+    """The table by which the whole page is reckoned; None for distance and headroom. Says so where one cannot be used."""
     if state.current().weights != "declared":
         return None
     try:
-        found = _uploaded(frame) or failover_tables.configured(frame.catalogue)
+        return _declared(frame)
     except HeadroomError as error:
         st.warning(f"The failover table cannot be used, and distance and headroom hold: {states.plain(error)}", icon=":material/error:")
-        return None
-    if found is None:
-        st.warning("No failover table is declared: distance and headroom hold. Upload one beside the choice.", icon=":material/table:")
-    return found
+    return None
+
+
+def choose(table: Declared | None) -> None:
+    """Draw the choice, where there is a table to choose, and the field for one. `table`: the one in force."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="failover"):
+        if table is not None or state.current().weights != "declared":
+            st.segmented_control("Failover weights", list(WEIGHTS), format_func=WEIGHTS.__getitem__, label_visibility="collapsed", **state.bound("weights"))
+        else:
+            st.caption("No failover table is declared: distance and headroom hold.", width="content")
+        with st.popover("Failover table", icon=":material/table:", type="tertiary"):
+            _offer()
+
+
+def _declared(frame: Frame) -> Declared | None:
+    """The session's own table, else the server's."""
+    held: tuple[str, bytes] | None = st.session_state.get(_HELD)
+    return failover_tables.configured(frame.catalogue) if held is None else failover_tables.read(*held, frame.catalogue)
 
 
 def _offer() -> None:
@@ -38,19 +51,26 @@ def _offer() -> None:
         f"A CSV or Parquet file with the columns `{'`, `'.join(COLUMNS)}`: of the demand of `site_id` each helper takes a part in proportion to its weight, "
         "as far as it has room. A pair that is not in it does not help."
     )
-    st.file_uploader("Failover table", type=["csv", "parquet"], key=_UPLOAD, label_visibility="collapsed", on_change=_declared)
+    st.file_uploader("Failover table", type=["csv", "parquet"], key=_UPLOAD, label_visibility="collapsed", on_change=_uploaded)
+    if _HELD in st.session_state:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"{states.plain(st.session_state[_HELD][0])} holds for this session.", width="content")
+            st.button("Remove", key="failover.remove", type="tertiary", icon=":material/close:", on_click=_remove)
     st.caption(f"It is held for this session; a link does not carry it. For everybody, name a file of the server in `{SETTING}`.")
 
 
-def _declared() -> None:
-    """Who uploads a table wants it."""
-    if st.session_state.get(_UPLOAD) is not None:
-        state.update(weights="declared")
+def _uploaded() -> None:
+    """Who uploads a table wants it; who takes it back does not."""
+    file = st.session_state[_UPLOAD]
+    if file is None:
+        _remove()
+        return
+    st.session_state[_HELD] = (file.name, file.getvalue())
+    state.update(weights="declared")
 
 
-def _uploaded(frame: Frame) -> Declared | None:
-    file = st.session_state.get(_UPLOAD)
-    return None if file is None else failover_tables.read(file.name, file.getvalue(), frame.catalogue)
+def _remove() -> None:
+    st.session_state.pop(_HELD, None)
 
 
 def words(table: Declared | None) -> str:

@@ -11,7 +11,7 @@ from streamlit.column_config import NumberColumn, TextColumn
 
 from app import state, theme
 from app.cached import failing
-from app.cached.failing import Declared, Fails, Played, Refused
+from app.cached.failing import Fails, Played, Refused
 from app.cached.planning import Question
 from app.charts.failure_map import FailureMap, failure_deck, failure_legend, pickable_layers
 from app.charts.failure_rows import MOVE_UNITS, NAMED, SITE_UNITS, listed, move_rows, site_rows
@@ -32,23 +32,23 @@ MOST_PX = 320
 _TURN = "failing.turn"
 
 
-def panel(frame: Frame, question: Question, table: Declared | None, worst: str) -> None:
+def panel(frame: Frame, question: Question, worst: str) -> None:
     """The choice, the map with its player, and the tables. The week and the choice draw this part alone anew, not the page."""
-    st.fragment(_panel, run_every=week_player.CLOCK.interval())(frame, question, table, worst)
+    st.fragment(_panel, run_every=week_player.CLOCK.interval())(frame, question, worst)
 
 
-def _panel(frame: Frame, question: Question, table: Declared | None, worst: str) -> None:
+def _panel(frame: Frame, question: Question, worst: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="failing"):
         fails = what_fails.choose(frame, worst)
         st.segmented_control("Demand", list(QUANTILES), format_func=QUANTILE_WORDS.__getitem__, label_visibility="collapsed", **state.bound("quantile"))
     chosen = state.current().quantile
-    found = failing.play(frame.pin, question, fails, QUANTILES[chosen], table, frame.scope)
+    found = failing.play(frame.pin, question, fails, QUANTILES[chosen], frame.scope)
     title = what_fails.described(frame, fails)
     if not isinstance(found, Played):
         reason = found.reason if isinstance(found, Refused) else "the newest run has no futures"
         states.nothing(f"The failure of {title} cannot be played", reason, icon="query_stats")
         return
-    st.caption(states.plain(assumptions(frame, found, fails, table)))
+    st.caption(states.plain(assumptions(frame, found, fails, question)))
     _tables(frame, found, _week(frame, found, fails, question), title)
 
 
@@ -114,9 +114,9 @@ def _numbers(frame: Frame, found: Played, at: int, question: Question) -> None:
         tile("Pushed past their limit", str(len(passed)), listed(passed), [float(len(one)) for one in found.weeks["passed"]])
 
 
-def assumptions(frame: Frame, found: Played, fails: Fails, table: Declared | None) -> str:
+def assumptions(frame: Frame, found: Played, fails: Fails, question: Question) -> str:
     """What the numbers rest on, in sentences."""
-    said = [failover_choice.words(table), f"Each week is the joint future at the {state.current().quantile.upper()} of the whole network's demand."]
+    said = [failover_choice.words(question.failover), f"Each week is the joint future at the {state.current().quantile.upper()} of the whole network's demand."]
     if fails.kind == "path":
         share = next(iter(found.share.values()))
         said.append(f"{theme.percent(share)} of what came in over the last 7 days came this way, and so many of its viewers are taken to go elsewhere.")
@@ -124,7 +124,7 @@ def assumptions(frame: Frame, found: Played, fails: Fails, table: Declared | Non
         first, last = theme.day(found.viewers.since, year=False), theme.day(found.viewers.until)
         said.append(f"Viewers are an estimate: egress per viewer of the site, its region or the network, as measured {first} to {last}.")
     if len(found.share) > 1 and found.weeks["shed_gbps"].sum() > 0.0:
-        said.append("Where several sites fail, what they shed together is as little as can be; how it divides among them is one of several equal ways.")
+        said.append("As little as can be is shed in all, and each failed site sheds the same share of its demand as far as its reach allows.")
     if found.left_out:
         names = site_names(frame.catalogue, None)
         said.append(f"Not counted, for want of futures: {listed([names.get(key, key) for key in found.left_out])}.")

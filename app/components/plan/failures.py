@@ -9,9 +9,8 @@ import streamlit as st
 from streamlit.column_config import NumberColumn, TextColumn
 
 from app import theme
-from app.cached import failing
-from app.cached.failing import Declared
-from app.cached.planning import Failures, Question, RunOut
+from app.cached import planning
+from app.cached.planning import Declared, Failures, Question, RunOut
 from app.charts.failure_rows import listed
 from app.charts.plan_rows import soon_words
 from app.components import export, states
@@ -43,12 +42,12 @@ def draw(frame: Frame, asked: Question) -> None:
     if choices.no_capacity(frame, outlooks.rows[outlooks.rows["level"] == "site"]):
         return
     what_if.panel(frame, outlooks.question)
-    table = failover_choice.choose(frame)
-    found = failing.single(frame.pin, outlooks.question, table, frame.scope)
+    failover_choice.choose(asked.failover)
+    found = planning.failures(frame.pin, outlooks.question, frame.scope)
     if found is None:
         return
-    failure_player.panel(frame, outlooks.question, table, str(found.now["key"].iloc[0]))
-    single(frame, found, table)
+    failure_player.panel(frame, outlooks.question, str(found.now["key"].iloc[0]))
+    single(frame, found, asked.failover)
 
 
 def single(frame: Frame, found: Failures, table: Declared | None) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from app.cached import planning
 from app.cached.planning import Question
 from app.components.header import Frame
-from app.components.plan import choices, failures, place, run_outs, runout_map, what_if
+from app.components.plan import choices, failover_choice, failures, place, run_outs, runout_map, what_if
 
 
 def draw(frame: Frame, asked: Question) -> None:
@@ -20,7 +20,8 @@ def draw(frame: Frame, asked: Question) -> None:
         place.draw(frame, found, sites)
         return
     lost = planning.failures(frame.pin, found.question, frame.scope)
-    run_outs.numbers(frame, sites, failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known")
+    safe = failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known"
+    run_outs.numbers(frame, sites, safe, failover_choice.rule(asked.failover))
     what_if.panel(frame, found.question)
     left, right = st.columns([3, 2], gap="medium")
     with left:

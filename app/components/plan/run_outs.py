@@ -14,7 +14,7 @@ from app.cached import planning
 from app.cached.planning import Question
 from app.charts.plan_rows import answer_words, order_words, plan_table, soon_words
 from app.charts.runout_bars import dated, runout_bars
-from app.components import export
+from app.components import export, states
 from app.components.header import Frame
 from app.components.plan.choices import limit_words
 from app.components.site_table import HEADER_PX, ROW_PX, opened
@@ -42,8 +42,8 @@ FILE_COLUMNS = (
 )
 
 
-def numbers(frame: Frame, sites: pd.DataFrame, safe: str) -> None:
-    """Four tiles: over now, likely soon, overdue orders, and how long the network stands a site's failure."""
+def numbers(frame: Frame, sites: pd.DataFrame, safe: str, rule: str) -> None:
+    """Five tiles: over now, likely soon, overdue orders, the first, and how long the network stands a site's failure under the `rule` of failover."""
     now, over = frame.extent.now, sites["answer"] == "over"
     soon = sites[~over & (sites["within_90"].astype(float) >= SOON)]
     late = sites[sites["state"] == "overdue"]
@@ -53,7 +53,8 @@ def numbers(frame: Frame, sites: pd.DataFrame, safe: str) -> None:
         tile("Likely over within 90 days", str(len(soon)), "more, in half of the futures")
         tile("Orders overdue", str(len(late)), f"of {sites['order_by'].notna().sum()} to be placed")
         tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
-        tile("N-1 safe", safe, "any one site may fail", help_="Until when the other sites can take over what any one site carries")
+        help_ = f"Until when the other sites can take over what any one site carries, {states.plain(rule)}"
+        tile("N-1 safe", safe, f"any one site may fail, {states.plain(rule)}", help_=help_)
 
 
 def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:

@@ -16,7 +16,7 @@ from app.charts.plan_rows import answer_words
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
 from app.components import export, states
 from app.components.header import Frame
-from app.components.plan import choices
+from app.components.plan import choices, failover_choice
 from app.components.plan.failures import safe_words
 from app.components.site_table import HEADER_PX, ROW_PX
 
@@ -43,7 +43,7 @@ def draw(frame: Frame, asked: Question, held: list[Scenario]) -> None:
     names = {FORECAST: "As forecast", **{key: known[key].name for key in chosen}}
     for key, why in {**refused, **sides.refused}.items():
         st.warning(f"{states.plain(names.get(key, key))} is left out: {states.plain(why)}", icon=":material/error:")
-    _table(frame, sides, names)
+    _table(frame, sides, names, failover_choice.words(asked.failover))
     _chart(frame, asked, sides, names)
 
 
@@ -66,7 +66,7 @@ def answers(frame: Frame, asked: Question, chosen: list[Scenario]) -> tuple[Side
     questions, refused = {FORECAST: asked._replace(changes="")}, {}
     for one in chosen:
         try:
-            questions[one.id] = scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)
+            questions[one.id] = scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)._replace(failover=asked.failover)
         except HeadroomError as error:
             refused[one.id] = str(error)
     return scenarios.side_by_side(frame.pin, questions, frame.scope), refused
@@ -109,7 +109,7 @@ def table(frame: Frame, sides: Sides, names: dict[str, str]) -> pd.DataFrame:
     }).reset_index(drop=True)  # fmt: skip
 
 
-def _table(frame: Frame, sides: Sides, names: dict[str, str]) -> None:
+def _table(frame: Frame, sides: Sides, names: dict[str, str], failover: str) -> None:
     rows = table(frame, sides, names)
     priced = rows["Cost"].notna().any()
     with st.container(horizontal=True, horizontal_alignment="right"):
@@ -124,7 +124,8 @@ def _table(frame: Frame, sides: Sides, names: dict[str, str]) -> None:
         if priced
         else "Costs are not known: no capacity declares cost_usd_month."
     )
-    st.caption(f"Of the whole network, whatever the filters; each scenario under its own policy, what is forecast under that of the page. {cost}")
+    about = "Of the whole network, whatever the filters; each scenario under its own policy, what is forecast under that of the page."
+    st.caption(f"{about} {states.plain(failover)} {cost}")
 
 
 COLUMNS = {

@@ -180,6 +180,24 @@ def test_augments_are_bought_from_a_catalogue_and_the_plan_is_kept(planned: Lake
     assert first[["q10", "q50", "q90"]].tolist() == pytest.approx([71.0 - 0.4, 71.0, 71.0 + 0.4], abs=0.02)
 
 
+def test_n_minus_1_is_planned_by_the_failover_table_that_is_declared(planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All three sites are near each other; by the table nobody takes over for Tokyo, nor Tokyo for anybody."""
+    steps = pd.DataFrame({"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10})
+    steps.to_csv(tmp_path / "steps.csv", index=False)
+    (tmp_path / "policy.toml").write_text('[augments]\ncatalogue = "steps.csv"\nmonths = 12\nn_minus_1 = true\n')
+    (tmp_path / "ours.csv").write_text("site_id,helper_site_id,weight\nfra-01,ams-01,1\nams-01,fra-01,1\n")
+    told = {}
+    for failover in ((), ("--failover", str(tmp_path / "ours.csv"))):
+        made(planned, tmp_path / "plan.parquet", "--policy", str(tmp_path / "policy.toml"), *failover)
+        told[bool(failover)] = capsys.readouterr().out
+    assert "goes to others by distance and headroom" in told[False]
+    assert "cannot be kept: " not in told[False]
+    assert "goes to others as ours.csv declares" in told[True]
+    assert "cannot be kept: ams-01, the failure of it" in told[True]
+    (tmp_path / "ours.csv").write_text("site_id,helper_site_id,weight\nnrt-01,mars,1\n")
+    assert "Row 2 of ours.csv names a site" in refused(capsys, planned, tmp_path / "plan.csv", "--failover", str(tmp_path / "ours.csv"))
+
+
 def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_their_sums(lake: Lake, tmp_path: Path) -> None:
     declare(lake, sites=("fra-01", "nrt-01"))
     found = made(published(lake, ("fra-01", "ams-01")), tmp_path / "plan.parquet")
