@@ -128,13 +128,7 @@ def _claims(levels: Reals, asked: Reals, pull: Reals) -> Reals:
 
 def _stepped(levels: Reals, slope: Reals, moved: Reals, asked: Reals, offered: Reals, pull: Reals) -> Reals:
     """The levels, (weeks, helpers), after a projected step of Newton's, halved until the function falls."""
-    taken, moving = moved.sum(axis=1), slope != 0.0
-    parts = np.divide(moved, np.sqrt(asked)[:, :, None], out=np.zeros_like(moved), where=asked[:, :, None] > 0.0)
-    curve = -np.swapaxes(parts, 1, 2) @ parts
-    curve = np.where(moving[:, :, None] & moving[:, None, :], curve, 0.0)
-    diagonal = np.arange(curve.shape[1])
-    curve[:, diagonal, diagonal] += np.where(moving, taken * (1.0 + FLAT) + FLAT, 1.0)
-    step = np.clip(np.linalg.solve(curve, -slope[:, :, None])[:, :, 0], -LONGEST_STEP, LONGEST_STEP)
+    step = _newton(slope, moved, asked)
     size, before = np.ones(len(levels)), _height(levels, asked, offered, pull)
     before += ROUNDING * np.abs(before)
     found: Reals = levels
@@ -145,6 +139,19 @@ def _stepped(levels: Reals, slope: Reals, moved: Reals, asked: Reals, offered: R
             break
         size[worse] /= 2.0
     return found
+
+
+def _newton(slope: Reals, moved: Reals, asked: Reals) -> Reals:
+    """The step that the curvature suggests, for the helpers that have a slope in any week; the others stay."""
+    some = np.flatnonzero((slope != 0.0).any(axis=0))
+    moving, mine = slope[:, some] != 0.0, moved[:, :, some]
+    parts = np.divide(mine, np.sqrt(asked)[:, :, None], out=np.zeros_like(mine), where=asked[:, :, None] > 0.0) * moving[:, None, :]
+    curve = -np.swapaxes(parts, 1, 2) @ parts
+    diagonal = np.arange(len(some))
+    curve[:, diagonal, diagonal] += np.where(moving, mine.sum(axis=1) * (1.0 + FLAT) + FLAT, 1.0)
+    step = np.zeros_like(slope)
+    step[:, some] = np.clip(np.linalg.solve(curve, -slope[:, some, None])[:, :, 0], -LONGEST_STEP, LONGEST_STEP)
+    return step
 
 
 def _height(levels: Reals, asked: Reals, offered: Reals, pull: Reals) -> Reals:
