@@ -132,7 +132,7 @@ def _relation(pin: Pin, table: Table, span: Span | None) -> str:
     version = pin.version(table.name)
     if version is None:
         return _empty(table)
-    wanted = [path for path, value in files(pin.url, table.name, version) if _needed(table, value, span)]
+    wanted = files_within(pin, table, span)
     if not wanted:
         return _empty(table)
     listed = ", ".join(quoted(path) for path in (near(pin.url, wanted) if "://" in pin.url else wanted))
@@ -141,6 +141,11 @@ def _relation(pin: Pin, table: Table, span: Span | None) -> str:
     united = "" if alike else ", union_by_name = true"
     hive = f", hive_partitioning = true, hive_types = {{'{table.partition}': {_partition_type(table)}}}" if table.partition else ", hive_partitioning = false"
     return f"SELECT {_columns(table, present | {table.partition})} FROM read_parquet([{listed}]{united}{hive})"
+
+
+def files_within(pin: Pin, table: Table, span: Span | None) -> list[str]:
+    """The files that a question about a span may read: while these are the same, and none is ever changed, so are the rows."""
+    return [path for path, value in files(pin.url, table.name, pin.version(table.name) or 0) if _needed(table, value, span)]
 
 
 @lru_cache(maxsize=128)

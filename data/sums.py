@@ -17,6 +17,8 @@ COMPLETE_ENOUGH = 0.9
 # A step between stamps that was seen less often is no evidence of a grain: a site that sent four stamps a day has gaps.
 STEPS_FOR_A_GRAIN = 3
 DAY_SECONDS = 86_400
+# The contract's grain, which most telemetry has.
+USUAL_GRAIN = 300
 NAMES: tuple[str, ...] = tuple(m.name for m in METRICS)
 MEASURED = f"coalesce({', '.join(NAMES)}) IS NOT NULL"
 
@@ -54,12 +56,22 @@ def add_up(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> None:
 def measure_grain(cursor: duckdb.DuckDBPyConnection, condition: str) -> None:
     """`_grain`: the most common step of each site's stamps on each date; `_pace`: the most common grain of each date.
 
-    Steps count in whole minutes, so that stamps that jitter by a second or two still have the grain that was meant.
+    Steps count in whole minutes, so that stamps that jitter by a second or two still have the grain that was meant. Most days need no look at one stamp after
+    another: where all stamps lie on the usual grid, each one that lacks takes at most one of its steps away, and if most of the steps must be left, no other is
+    as common. `_day` (site_id, date, times, usual) says which days these are, and how often the usual step is there at least.
     """
+    usual = 1_000_000 * USUAL_GRAIN
+    cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _day AS
+        SELECT site_id, date, steps - lacking AS times, aligned AND times >= {STEPS_FOR_A_GRAIN} AND 2 * times > steps AS usual
+        FROM (SELECT site_id, date, count(*) - 1 AS steps, bool_and(epoch_us(ts) % {usual} = 0) AS aligned,
+                     (epoch_us(max(ts)) - epoch_us(min(ts))) // {usual} - steps AS lacking
+              FROM telemetry WHERE {condition} AND {MEASURED} GROUP BY ALL)""")
     cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _step AS
+        SELECT site_id, date, {USUAL_GRAIN} AS step, times FROM _day WHERE usual
+        UNION ALL BY NAME
         SELECT site_id, date, CASE WHEN step < 57 THEN step ELSE 60 * round(step / 60)::BIGINT END AS step, count(*) AS times
         FROM (SELECT site_id, date, round(epoch(ts) - epoch(lag(ts) OVER (PARTITION BY site_id, date ORDER BY ts)))::BIGINT AS step
-              FROM telemetry WHERE {condition} AND {MEASURED})
+              FROM telemetry SEMI JOIN (FROM _day WHERE NOT usual) USING (site_id, date) WHERE {condition} AND {MEASURED})
         GROUP BY ALL""")
     cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _grain AS
         WITH own AS (SELECT site_id, date, arg_max(step, (times, -step)) FILTER (step > 0) AS step, max(times) FILTER (step > 0) AS times
@@ -75,9 +87,10 @@ def measure_grain(cursor: duckdb.DuckDBPyConnection, condition: str) -> None:
 def _at_one_pace(cursor: duckdb.DuckDBPyConnection, condition: str) -> str:
     """SQL that yields the samples with all sites of a date at one grain and on its stamps, so that stamps can be summed."""
     plain = f"SELECT * FROM telemetry WHERE {condition} AND {MEASURED}"
-    uneven = cursor.execute("SELECT count(*) FROM _grain JOIN _pace USING (date) WHERE _grain.seconds <> _pace.seconds").fetchone()
-    astray = cursor.execute(f"SELECT count(*) FROM ({plain}) JOIN _pace USING (date) WHERE epoch(ts) % seconds <> 0").fetchone()
-    if not (uneven or (0,))[0] and not (astray or (0,))[0]:
+    if not _any(cursor, f"_day JOIN _pace USING (date) WHERE NOT usual OR seconds <> {USUAL_GRAIN}"):
+        return plain
+    uneven = "_grain JOIN _pace USING (date) WHERE _grain.seconds <> _pace.seconds"
+    if not _any(cursor, uneven) and not _any(cursor, f"({plain}) JOIN _pace USING (date) WHERE epoch(ts) % seconds <> 0"):
         return plain
     means = ", ".join(f"avg({name}) AS {name}" for name in NAMES)
     # A finer sample is averaged into its stamp; a coarser one holds for each stamp that it covers.
@@ -87,6 +100,11 @@ def _at_one_pace(cursor: duckdb.DuckDBPyConnection, condition: str) -> str:
                      unnest(range(first, CASE WHEN g.seconds > p.seconds THEN greatest(first + 1, until) ELSE first + 1 END)) AS slot
               FROM ({plain}) t JOIN _grain g USING (site_id, date) JOIN _pace p USING (date))
         WHERE to_timestamp(slot * pace)::DATE = date GROUP BY site_id, date, slot, pace"""
+
+
+def _any(cursor: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    """Whether there are such rows."""
+    return bool(cursor.execute(f"SELECT 1 FROM {rows} LIMIT 1").fetchone())
 
 
 # Expected sites ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from forecasting.planning.costs import billing, diversity, hour_strip, stranded
 
 __all__ = ["Hours", "Idle", "bills", "hours", "idle", "sharing"]
 
-# Half a year of bills shows where they go; each month is read from its own samples.
+# Half a year of bills shows where they go; each month is read from its own samples, and a past one but once.
 BILL_MONTHS = 6
 # Four weeks even out single evenings, and follow the seasons.
 HOURS_DAYS = pd.Timedelta(days=28)

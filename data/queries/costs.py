@@ -7,21 +7,26 @@ from the hourly rollup wherever a viewer sees whole regions.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import duckdb
 import pandas as pd
 
 from data.contract import METRIC
-from data.duck import EVERYTHING, Scope, Span, ask, asking
+from data.duck import EVERYTHING, Scope, Span, ask, asking, files_within
 from data.errors import SettingError
 from data.lake import Pin
 from data.queries.series import known_metrics
+from data.schema import TELEMETRY
 from data.sums import Rows, add_up, first_seen
 
 MONTHLY = ("partner", "month", "metric", "p95", "apart", "samples", "completeness")
 # A port is billed by the sample that is left on top once the busiest 5 % of the month, 36 hours, are struck out.
 BILLED = 0.95
+# Half a year for some twenty viewers of different sites.
+MONTHS_KEPT = 120
 TABLES = ["telemetry", "telemetry_1d", "sites", "capacity"]
 
 
@@ -30,10 +35,12 @@ def partner_months(pin: Pin, metrics: tuple[str, ...], start: datetime, end: dat
 
     `p95` is the 95th percentile, as ports are billed, of the sum over the partner's sites at each stamp, in the metric's unit; `apart` the sum of the sites'
     own. A stamp counts where enough of the sites report, as in a region. `samples` counts the stamps, `completeness` (0 to 1) is the part of the whole month
-    that they cover: less than 1 while it lasts. Sites without a partner are left out. SettingError for a metric that does not add up.
+    that they cover: less than 1 while it lasts. Sites without a partner are left out. SettingError for a metric that does not add up. A month is reckoned once
+    in a process, until something changes that it hangs on: new samples cost the month that they fall into.
     """
     _adds_up(metrics)
-    frames = [_of_month(pin, metrics, month, scope) for month in _months(start, end)]
+    since = ask(pin, f"{first_seen('SELECT * FROM telemetry_1d')} ORDER BY site_id", ["telemetry_1d"], scope=scope).set_index("site_id").apply(pd.to_datetime)
+    frames = [_of_month(_Month(month, metrics, scope, _hanging_on(pin, month, since), pin)) for month in _months(start, end)]
     return pd.concat(frames, ignore_index=True)[list(MONTHLY)].sort_values(["partner", "month", "metric"], ignore_index=True)
 
 
@@ -71,12 +78,33 @@ def _months(start: datetime, end: datetime) -> Iterator[Span]:
         yield month, month + pd.DateOffset(months=1)
 
 
-def _of_month(pin: Pin, metrics: tuple[str, ...], month: Span, scope: Scope) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Month:
+    """What is asked of a month, and all that its answer hangs on; `pin` is where to look, and no part of it."""
+
+    span: Span
+    metrics: tuple[str, ...]
+    scope: Scope
+    hangs_on: tuple[object, ...]
+    pin: Pin = field(compare=False)
+
+
+def _hanging_on(pin: Pin, month: Span, since: pd.DataFrame) -> tuple[object, ...]:
+    """The files of its samples, the tables of sites and capacity, and `since` when each site had each metric, where that was not later."""
+    known = since.where(since < month[1].replace(tzinfo=None)).dropna(how="all").to_csv()
+    return pin.url, pin.born, pin.version("sites"), pin.version("capacity"), known, *files_within(pin, TELEMETRY, month)
+
+
+@lru_cache(maxsize=MONTHS_KEPT)
+def _of_month(asked: _Month) -> pd.DataFrame:
     """The rows of one month: a partner's sites are added up as those of a region are."""
-    with asking(pin, TABLES, scope=scope, span=month) as cursor:
+    month, metrics = asked.span, asked.metrics
+    with asking(asked.pin, TABLES, scope=asked.scope, span=month) as cursor:
         cursor.execute("CREATE TEMP TABLE _by_partner AS SELECT * REPLACE (partner AS region_id) FROM sites")
         cursor.execute("CREATE OR REPLACE TEMP VIEW sites AS SELECT * FROM _by_partner")
         _summed(cursor, _within(month), metrics)
+        own = ", ".join(f"{_percentile(name)} AS {name}" for name in metrics)
+        cursor.execute(f"CREATE TEMP TABLE _own AS SELECT site_id, {own} FROM telemetry WHERE {_within(month)} GROUP BY site_id")
         seconds = (month[1] - month[0]).total_seconds()
         return cursor.sql(" UNION ALL ".join(_billed(name, month, seconds) for name in metrics)).to_arrow_table().to_pandas()
 
@@ -93,16 +121,13 @@ def _billed(name: str, month: Span, seconds: float) -> str:
                any_value(samples) AS samples, least(1.0, any_value(covered) / {seconds}) AS completeness
         FROM (SELECT key, {_percentile(name)} AS p95, count({name}) AS samples, sum(seconds) FILTER ({name} IS NOT NULL) AS covered
               FROM _sums JOIN _pace USING (date) GROUP BY key)
-        JOIN (SELECT partner AS key, sum(own) AS apart FROM sites
-              JOIN (SELECT site_id, {_percentile(name)} AS own FROM telemetry WHERE {_within(month)} GROUP BY site_id) USING (site_id)
-              GROUP BY partner) USING (key)
+        JOIN (SELECT partner AS key, sum({name}) AS apart FROM sites JOIN _own USING (site_id) GROUP BY partner) USING (key)
         WHERE samples > 0 GROUP BY key"""
 
 
 def _percentile(name: str) -> str:
-    """SQL: the highest value once the top 5 % of the samples are struck out, counted in whole samples."""
-    kept = f"count({name}) - count({name}) * {round(100 * (1 - BILLED))} // 100"
-    return f"list_sort(list({name}) FILTER ({name} IS NOT NULL))[{kept}]"
+    """SQL: the highest value once the top 5 % of the samples are struck out, counted in whole samples: a decimal quantile is reckoned without rounding."""
+    return f"quantile_disc({name}, {BILLED})"
 
 
 def _within(span: Span) -> str:

@@ -55,14 +55,14 @@ def rollups(network: Network, seconds: int) -> dict[tuple[str, str, datetime], R
             days[row["ts"].date()].append(row)
     found: dict[tuple[str, str, datetime], Row] = {}
     for day, rows in days.items():
-        grains = _grains(rows)
+        grains = grains_of(rows)
         pace = _winner(Counter(grains.values()))
         found |= _of_sites(rows, grains, seconds)
         found |= _above(network, day, _evened(rows, grains, pace), pace, seconds)
     return found
 
 
-def _grains(rows: list[Row]) -> dict[str, int]:
+def grains_of(rows: list[Row]) -> dict[str, int]:
     """The most common step of each site, where it was seen three times; else the step that most sites have."""
     stamps: dict[str, list[datetime]] = defaultdict(list)
     for row in rows:

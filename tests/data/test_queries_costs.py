@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import queries
-from data.duck import Scope
+from data import duck, queries
+from data.duck import Scope, Span
 from data.errors import SettingError
-from data.lake import Lake
+from data.lake import Lake, Pin
 from data.queries.costs import MONTHLY
 from data.rollups import refresh_rollups
 from tests.lakes import Plan
@@ -77,6 +80,45 @@ def test_the_busiest_twentieth_is_free_in_whole_samples(tmp_path_factory: pytest
     found = queries.partner_months(lake.pin(), METRICS, stamps[0], stamps[-1])
     assert found["metric"].tolist() == ["egress_gbps"]
     assert (values > found["p95"].iloc[0]).sum() == count // 20
+
+
+def grown(lake: Lake, month: int, site: str, level: float, first: int = 1) -> None:
+    """Two hours of a month more, of a site of its own partner."""
+    stamps = pd.date_range(f"2026-{month:02d}-{first:02d}", periods=24, freq="5min", tz="UTC", unit="us")
+    rows = pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": site, "ingest_gbps": level / 10, "egress_gbps": level})
+    lake.append("telemetry", pa.Table.from_pandas(rows, preserve_index=False))
+    refresh_rollups(lake)
+
+
+def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, read = Lake(tmp_path / "lake"), list[int]()
+    place = {"region_id": "r", "lat": 0.0, "lon": 0.0, "partner": "acme"}
+    lake.replace("sites", pa.Table.from_pylist([{"site_id": site, "name": site, **place} for site in ("a", "b")]))
+
+    def asking(pin: Pin, tables: Sequence[str], *, scope: Scope, span: Span) -> object:
+        read.append(span[0].month)
+        return duck.asking(pin, tables, scope=scope, span=span)
+
+    def billed() -> dict[int, float]:
+        """The months that were read, and the bill of each."""
+        read.clear()
+        found = queries.partner_months(lake.pin(), ("egress_gbps",), pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-03-31", tz="UTC"))
+        return dict(zip(found["month"].dt.month, found["p95"], strict=True))
+
+    monkeypatch.setattr("data.queries.costs.asking", asking)
+    grown(lake, 1, "a", 10.0)
+    grown(lake, 2, "a", 20.0)
+    assert (billed(), read) == ({1: 10.0, 2: 20.0}, [1, 2, 3])
+    assert (billed(), read) == ({1: 10.0, 2: 20.0}, [])
+    grown(lake, 3, "a", 30.0)
+    assert (billed(), read) == ({1: 10.0, 2: 20.0, 3: 30.0}, [3])
+    # A site that begins in February is expected from then on: it is silent in March, and half of two is too few.
+    grown(lake, 2, "b", 5.0)
+    assert (billed(), read) == ({1: 10.0, 2: 25.0}, [2, 3])
+    closed = [{"site_id": "b", "direction": way, "effective_from": pd.Timestamp("2026-02-15", tz="UTC"), "capacity_gbps": 0.0, "status": "installed"}
+              for way in ("ingest", "egress")]  # fmt: skip
+    lake.replace("capacity", pa.Table.from_pylist(closed))
+    assert (billed(), read) == ({1: 10.0, 2: 25.0, 3: 30.0}, [1, 2, 3])
 
 
 def test_hours_are_means_over_the_days_of_the_sum_of_a_region(full: Lake) -> None:
