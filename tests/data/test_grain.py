@@ -25,7 +25,8 @@ def days(draw: st.DrawFn) -> dict[str, list[datetime]]:
         step, off = draw(st.sampled_from([(300, 0), (300, 0), (300, 0), (60, 0), (600, 0), (300, 7), (300, 90)]))
         slots = draw(st.sampled_from([range(30), range(0, 60, 2), range(0, 60, 3)]))
         lost = draw(st.sets(st.integers(0, 60), max_size=draw(st.sampled_from([0, 3, 25, 60]))))
-        stamps = [START + timedelta(seconds=step * slot + off) for slot in slots if slot not in lost]
+        between = draw(st.sets(st.integers(0, 60), max_size=12))
+        stamps = [START + timedelta(seconds=step * slot + off) for slot in sorted({*slots, *between} - lost)]
         if stamps:
             found[site] = stamps
     return found
@@ -39,9 +40,8 @@ def test_the_grain_of_a_day_is_its_most_common_step(stamps: dict[str, list[datet
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("held", samples.astype({"site_id": object}))
-        connection.execute(
-            "CREATE TEMP TABLE telemetry AS SELECT site_id::VARCHAR AS site_id, ts::TIMESTAMPTZ AS ts, date::DATE AS date, * EXCLUDE (site_id, ts, date) FROM held"
-        )
+        columns = "site_id::VARCHAR AS site_id, ts::TIMESTAMPTZ AS ts, date::DATE AS date"
+        connection.execute(f"CREATE TEMP TABLE telemetry AS SELECT {columns}, * EXCLUDE (site_id, ts, date) FROM held")
         measure_grain(connection, "true")
         found = dict(connection.execute("SELECT site_id, seconds FROM _grain").fetchall())
         pace = connection.execute("SELECT seconds FROM _pace").fetchall()
