@@ -195,12 +195,12 @@ def test_the_date_of_n_minus_1_is_reckoned_by_the_table_that_is_declared_everywh
 ) -> None:
     """No site is asked for more than its neighbours have room for; in the table each has one helper, but the last, which has none."""
     quiet = with_futures(measured, tmp_path / "lake", dict.fromkeys(REGIONS, (60.0, 62.0)))
-    assert n_minus_1(open_page("capacity", quiet)).endswith("any one site may fail, by distance and headroom")
+    assert n_minus_1(open_page("capacity", quiet)).endswith("failover by distance and headroom")
     assert not n_minus_1(open_page("capacity", quiet)).startswith("not now")
     table = tmp_path / "ours.csv"
     table.write_text("site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in pairwise(REGIONS)))
     monkeypatch.setenv(SETTING, str(table))
-    assert n_minus_1(open_page("capacity", quiet)) == "not now, any one site may fail, as ours.csv declares"
+    assert n_minus_1(open_page("capacity", quiet)) == "not now, failover as ours.csv declares"
     assert n_minus_1(open_page("capacity", quiet, weights="nearby")).endswith("by distance and headroom")
     assert "help each other as ours.csv declares" in words(open_page("capacity", quiet, sheet="augments")).replace("\\", "")
 

@@ -53,8 +53,8 @@ def numbers(frame: Frame, sites: pd.DataFrame, safe: str, rule: str) -> None:
         tile("Likely over within 90 days", str(len(soon)), "more, in half of the futures")
         tile("Orders overdue", str(len(late)), f"of {sites['order_by'].notna().sum()} to be placed")
         tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
-        help_ = f"Until when the other sites can take over what any one site carries, {states.plain(rule)}"
-        tile("N-1 safe", safe, f"any one site may fail, {states.plain(rule)}", help_=help_)
+        failover = f"failover {states.plain(rule)}"
+        tile("N-1 safe", safe, failover, help_=f"Until when the other sites can take over what any one site carries; {failover}")
 
 
 def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:
