@@ -94,8 +94,8 @@ def _running_out(counts: Counts, now: pd.Timestamp, runout: RunoutScale) -> None
     if counts.next_runout_name is None:
         tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"])
         return
-    when = theme.interval(counts.next_runout_early, counts.next_runout_late, now)
-    tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"])
+    when = theme.ahead(counts.next_runout_early, counts.next_runout_late, now)
+    tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"], wide=True)
 
 
 def sites_of(counts: Counts) -> str:
