@@ -22,7 +22,7 @@ from forecasting.planning.capacity import Policy, allowed, by_week
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
-from forecasting.planning.failover import nearby
+from forecasting.planning.failover import Failover, nearby
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, plan_calendar, plan_frame
 from forecasting.planning.runout import NO_CAPACITY
 from forecasting.planning.scene import FAILURE_WEEKS, Outcome, Scene, outcome, single_step_cost
@@ -189,13 +189,17 @@ def _unplanned(pin: Pin, scope: Scope, direction: Direction) -> dict[str, str]:
     return {site: unforeseen(fate) for site, fate in fates.items() if fate is not None}
 
 
+def _failover(pin: Pin, scope: Scope, table: Declared | None, keys: tuple[str, ...]) -> Failover:
+    return failover_of(table, catalogue(pin, scope), keys)
+
+
 def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
     """The scene under the policy asked for, after the changes."""
     base = _answer(_base, TABLES, pin, scope, direction=question.direction, statistic=question.statistic)
     if base is None:
         return None
-    policy = Policy(question.statistic, question.limit, planned=question.planned)
-    asked = replace(base, policy=policy, failover=failover_of(question.failover, base.sites, base.demand.keys) if question.failover else base.failover)
+    failover = _answer(_failover, ("sites",), pin, scope, table=question.failover, keys=base.demand.keys)
+    asked = replace(base, policy=Policy(question.statistic, question.limit, planned=question.planned), failover=failover)
     return applied(asked, from_text(question.changes)) if question.changes else asked
 
 

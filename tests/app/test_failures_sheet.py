@@ -161,7 +161,7 @@ def test_a_declared_table_says_who_helps_and_a_bad_one_is_left_out(open_page: Op
     assert "lhr-99" in words(page).replace("\\", "")
     assert "Miami" not in set(tables(page)["From"]["To"])
     monkeypatch.delenv(SETTING)
-    assert "No failover table is declared" in words(open_page("capacity", lake, sheet="failures", weights="declared"))
+    assert "No failover table holds" in words(open_page("capacity", lake, sheet="failures", weights="declared"))
 
 
 def test_a_failure_that_cannot_be_played_says_why(open_page: Opener, lake: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_table_that_is_uploaded_holds_at_once_and_on_every_sheet_until_it_is_r
     assert "as ours.csv declares" in n_minus_1(page)
     page.segmented_control("state.sheet").set_value("failures").run()
     page.button("failover.remove").click().run()
-    assert "No failover table is declared" in words(page)
+    assert "No failover table holds" in words(page)
     assert "Miami" not in set(tables(page)["From"]["To"])
 
 

@@ -17,7 +17,7 @@ from forecasting.planning.augment_problem import Request
 from forecasting.planning.augments import plan_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Statistic
-from forecasting.planning.failover import nearby
+from forecasting.planning.failover import declared, distances_km, nearby, reach_km
 from forecasting.planning.ordering import OrderPolicy
 from forecasting.planning.scene import Scene, compared, outcome, single_step_cost
 from forecasting.planning.whatif import (
@@ -108,6 +108,19 @@ def test_a_site_added_relieves_others_and_one_closed_burdens_them_and_demand_is_
 def test_a_site_added_keeps_the_latency_bound_of_the_failover(scene: Scene) -> None:
     near = replace(scene, failover=nearby(scene.sites, scene.demand.keys, 1.0))
     assert SiteAdded("new", "r0", 0.0, 0.0, 300.0, "2027-03-01").apply(near).failover.pull[-1].sum() == 0.0
+
+
+def test_a_closed_site_goes_where_the_table_says_and_one_that_is_added_to_it_helps_no_further_than_usual(scene: Scene) -> None:
+    pairs = pd.DataFrame([("s001", "s000", 3.0), ("s001", "s006", 1.0)], columns=["site_id", "helper_site_id", "weight"])
+    told = replace(scene, failover=declared(pairs, scene.sites, scene.demand.keys))
+    more = SiteClosed("s001", "2027-01-04").apply(told).demand.gbps - scene.demand.gbps
+    assert more[0] == pytest.approx(0.75 * scene.demand.gbps[1])
+    assert more[6] == pytest.approx(0.25 * scene.demand.gbps[1])
+    beside = scene.sites.set_index("site_id").loc["s002"]
+    pull = SiteAdded("new", "r2", beside["lat"], beside["lon"], 300.0, "2027-03-01").apply(told).failover.pull
+    far = distances_km(scene.sites, scene.demand.keys)[2] > reach_km()
+    assert far.any()
+    assert pull[-1, :-1].tolist() == np.where(far, 0.0, 2.0).tolist()
 
 
 def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: Scene) -> None:

@@ -35,7 +35,7 @@ def choose(table: Declared | None) -> None:
         if table is not None or state.current().weights != "declared":
             st.segmented_control("Failover weights", list(WEIGHTS), format_func=WEIGHTS.__getitem__, label_visibility="collapsed", **state.bound("weights"))
         else:
-            st.caption("No failover table is declared: distance and headroom hold.", width="content")
+            st.caption("No failover table holds: demand goes by distance and headroom.", width="content")
         with st.popover("Failover table", icon=":material/table:", type="tertiary"):
             _offer()
 
