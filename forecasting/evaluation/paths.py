@@ -143,13 +143,23 @@ def simulate(history: History, ahead: int | Whole, draw: Draw = Draw()) -> Joint
     weeks = history.next_week + (counted - 1) * WEEK
     rng = np.random.default_rng(draw.seed)
     blocks = min(BLOCKS, history.whole_weeks)
-    drawn = rng.integers(0, max(blocks, 1), (int(counted.max()), draw.paths))[counted - 1]
+    drawn = balanced(rng, int(counted.max()), max(blocks, 1), draw.paths)[counted - 1]
     usable = _usable(history)
     found = np.full((len(STATISTICS), len(weeks), history.series, draw.paths), np.nan)
     if usable.any():
         model = _model(history, usable, weeks, blocks, draw.paths, rng)
         _fill(found, history, model, usable, drawn)
     return JointPaths(weeks, found[0], found[1])
+
+
+def balanced(rng: np.random.Generator, weeks: int, blocks: int, paths: int) -> Whole:
+    """The week of the past that each path repeats in each week ahead, (weeks, paths): in every week ahead each past week serves equally often.
+
+    A balanced bootstrap (Davison, Hinkley and Schechtman, 1986): quantiles over a handful of past weeks do not flicker from one week ahead to the next.
+    """
+    keys = rng.random((weeks, blocks + paths))
+    served = np.argsort(keys[:, :blocks], axis=1)[:, np.arange(paths) % blocks]
+    return np.take_along_axis(served, np.argsort(keys[:, blocks:], axis=1), axis=1)
 
 
 def _usable(history: History) -> Mask:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.evaluation.paths import HOUR, HOURS, WEEKS_AT_LEAST, Draw, History, simulate, stand_ins
+from forecasting.evaluation.paths import HOUR, HOURS, WEEKS_AT_LEAST, Draw, History, balanced, simulate, stand_ins
 from forecasting.evaluation.weekly import WEEK, Reals, Stamps
 from tests.forecasting.demand_weeks import FIRST, Shocks, demand, history
 
@@ -143,3 +143,20 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 def test_stand_ins_come_in_turn_from_the_good() -> None:
     assert list(stand_ins(np.array([False, True, False, True, False]))) == [1, 1, 1, 3, 1]
     assert list(stand_ins(np.zeros(3, dtype=bool))) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("blocks", "paths"), [(1, 4), (3, 200), (7, 20), (30, 8)])
+def test_each_week_ahead_repeats_every_week_of_the_past_equally_often(blocks: int, paths: int) -> None:
+    drawn = balanced(np.random.default_rng(3), 40, blocks, paths)
+    counts = np.stack([np.bincount(row, minlength=blocks) for row in drawn])
+    assert counts.sum(axis=1).tolist() == [paths] * 40
+    assert counts.max() - counts.min() <= 1
+    np.testing.assert_array_equal(balanced(np.random.default_rng(3), 9, blocks, paths), drawn[:9])
+
+
+def test_which_week_a_path_repeats_says_nothing_of_the_next() -> None:
+    drawn = balanced(np.random.default_rng(5), 400, 6, 60)
+    together = np.zeros((6, 6))
+    np.add.at(together, (drawn[:-1].ravel(), drawn[1:].ravel()), 1.0)
+    expected = together.sum() / 36
+    assert np.abs(together / expected - 1.0).max() < 0.15
