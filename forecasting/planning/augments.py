@@ -47,7 +47,7 @@ class Reason(NamedTuple):
 class Purchase(NamedTuple):
     """Units of one step that come into service together.
 
-    cost_usd is what they cost within the months planned, usd_month each month; risk_removed the Gbps-months that come back without them.
+    cost_usd is what they cost within the months planned, usd_month each month and usd_once when they come; risk_removed the Gbps-months that come back without them.
     """
 
     site_id: str
@@ -59,6 +59,7 @@ class Purchase(NamedTuple):
     risk_removed: float
     reason: Reason
     usd_month: float
+    usd_once: float
 
     @property
     def worth(self) -> float:
@@ -168,6 +169,7 @@ def _purchases(exposure: Exposure, units: Reals, lacking: Sequence[Violation]) -
             problem.keys[site], problem.months[month], problem.months[month] - np.ceil(problem.padded_days[option]) * DAY, float(problem.gbps[option]),
             round(rises[option, month]), problem.cost(units) - problem.cost(without), exposure.more_without(site, withdrawn * problem.gbps[option]),
             _reason(problem, lost, problem.keys[site], int(month)), rises[option, month] * float(problem.usd_month[option]),
+            rises[option, month] * float(problem.usd_once[option]),
         )  # fmt: skip
 
 
