@@ -32,16 +32,16 @@ from app.state.reading import (
     RUN_DIGITS,
     STEPS_MOST,
     USUAL,
-    WHATIF_LETTERS,
     WORST,
     Known,
     UnusableError,
+    fits,
 )
 from data.schema import DEMAND_METRICS, TABLES
 
 __all__ = [
-    "ALL", "CARRIED", "CHOICES", "COMPARED", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST", "WHATIF_LETTERS",
-    "Known", "State", "bound", "current", "known", "link", "open_page", "parse", "read", "texts", "update",
+    "ALL", "CARRIED", "CHOICES", "COMPARED", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST",
+    "Known", "State", "bound", "current", "fits", "known", "link", "open_page", "parse", "read", "texts", "update",
 ]  # fmt: skip
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -283,6 +283,8 @@ def _text(state: State, name: str) -> str:
     value = getattr(state, name)
     if value is None:
         return _WITHOUT[name]
+    if name == "whatif":
+        return reading.whatif_text(value)
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M}"
     return ",".join(value) if isinstance(value, tuple) else str(value)
