@@ -14,6 +14,7 @@ from forecasting.planning.augment_problem import Exposure, Problem, Request, Vio
 from forecasting.planning.augment_programme import GAP, solve
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
+from forecasting.planning.failure import NOTHING_GBPS
 from forecasting.planning.ordering import DAY
 
 # From an even chance that each site keeps its limit to near certainty.
@@ -87,7 +88,7 @@ class Broken(NamedTuple):
 class AugmentPlan:
     """The cheapest plan found. units: (options, months) in service. purchases: most risk removed for a USD first. bound: no plan costs less, USD.
 
-    broken: what could not be kept; the plan then falls short by as little as can be. An empty plan with the reason `refused` was not found in the time given.
+    broken: what could not be kept; the plan then falls short by as little as can be, but for the share `avoidable` of it at most. An empty plan with the reason `refused` was not found in the time given.
     """
 
     problem: Problem
@@ -99,6 +100,7 @@ class AugmentPlan:
     risk_without: float
     broken: tuple[Broken, ...]
     refused: str = ""
+    avoidable: float = 0.0
 
     @property
     def gap(self) -> float:
@@ -109,8 +111,8 @@ class AugmentPlan:
 
     @property
     def proved(self) -> bool:
-        """Whether it is proved that no plan is cheaper, to a hundredth of a percent."""
-        return self.gap <= 2.0 * GAP
+        """Whether it is proved that no plan falls less short, and none that falls as little short is cheaper, to a hundredth of a percent."""
+        return self.gap <= 2.0 * GAP and self.avoidable <= 2.0 * GAP
 
     def frame(self, names: Names = NO_NAMES) -> pd.DataFrame:
         """The purchases as a table, ranked; risk_per_kusd is the risk removed for each thousand USD. Reasons call sites by their `names`."""
@@ -136,14 +138,17 @@ def planned(problem: Problem) -> AugmentPlan:
         return AugmentPlan(problem, nothing, (), 0.0, 0.0, without, without, (), f"no plan was found within {problem.request.seconds:g} s")
     cost, exposure, lacking = problem.cost(found.units), Exposure.of(problem, found.units), violations(problem, found.units)
     purchases = sorted(_purchases(exposure, found.units, lacking), key=lambda one: (-one.worth, one.in_service, one.site_id))
-    return AugmentPlan(problem, found.units, tuple(purchases), cost, min(found.bound, cost), exposure.total, without, tuple(_broken(problem, lacking)))
+    avoidable, broken = found.avoidable_gbps / max(found.short_gbps, NOTHING_GBPS), tuple(_broken(problem, lacking))
+    return AugmentPlan(
+        problem, found.units, tuple(purchases), cost, min(found.bound, cost), exposure.total, without, broken, avoidable=avoidable if broken else 0.0
+    )
 
 
 def curve(problem: Problem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
     """Cost against risk: q, cost_usd, risk, gap and whether it is the one `chosen`, for plans that keep the policy with rising probability, from buying nothing
-    (q missing) on. A plan that was not found in its time is not among them; the time of the request is spread over all.
+    (q missing) on, whatever the budget. A plan that was not found in its time is not among them; the time of the request is spread over all.
     """
-    chosen = problem.request
+    chosen = replace(problem.request, budget_usd=None)
     levels = sorted({*quantiles, chosen.q})
     rows: list[dict[str, object]] = [{"q": np.nan, "cost_usd": 0.0, "risk": risk(problem, np.zeros((len(problem.site), len(problem.months))))}]
     for q in levels:
@@ -198,7 +203,7 @@ def _cause(problem: Problem, violation: Violation, *, hopeless: bool) -> str:
     if not mine.any():
         return "the catalogue has no step for it" if violation.kind == "limit" else "the catalogue has no step for the sites within reach"
     if not hopeless:
-        return "the budget does not reach so far"
+        return "the budget does not reach so far" if problem.request.budget_usd is not None else "what would keep it is bought where it mends more"
     first = int(problem.first[mine].min())
     if (problem.first[mine] > violation.month).any():
         return "lead time: " + (f"steps come into service from {problem.months[first]:%Y-%m}" if first < len(problem.months) else "no step is there in time")
