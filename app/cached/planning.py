@@ -29,7 +29,7 @@ from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts
 from forecasting.refresh.plan_inputs import unforeseen
 
 __all__ = [
-    "NO_CAPACITY", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "cost", "failures", "fan", "measured_weeks",
+    "NO_CAPACITY", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "cost", "failures_of", "fan", "measured_weeks",
     "outlook", "reckoned", "unplanned", "with_change", "without_change",
 ]  # fmt: skip
 
@@ -87,11 +87,6 @@ def unplanned(pin: Pin, direction: Direction, scope: Scope) -> dict[str, str]:
 def fan(pin: Pin, question: Question, level: Level, key: str, scope: Scope) -> Fan | None:
     """What one place is expected to carry, against what it may; None where no future of it is known."""
     return _answer(_fan, TABLES, pin, scope, question=question, level=level, key=key)
-
-
-def failures(pin: Pin, question: Question, scope: Scope) -> Failures | None:
-    """Every single failure of the next half year; None where the newest run has no futures of sites."""
-    return _answer(_failures, TABLES, pin, scope, question=question)
 
 
 def measured_weeks(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame:
@@ -277,11 +272,6 @@ def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
     sums, any_planned = (mine.pivot_table(index="effective_from", columns="site_id", values=name).sort_index().ffill() for name in ("capacity_gbps", "planned"))
     status = np.where(any_planned.max(axis=1) > 0, "planned", "installed")
     return pd.DataFrame({"effective_from": pd.DatetimeIndex(sums.index), "capacity_gbps": sums.sum(axis=1).to_numpy(float), "status": status})
-
-
-def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
-    scene = scene_of(pin, scope, question)
-    return None if scene is None else failures_of(scene)
 
 
 def failures_of(scene: Scene) -> Failures:

@@ -38,6 +38,8 @@ SHAPED: dict[str, tuple[str, str, str | None]] = {
     "plan": ("names a plan that there is not", r"[0-9a-f]{16}", NEWEST),
     "steps": ("holds a catalogue that cannot be read", STEPS, USUAL),
 }
+# What nobody spends on capacity, USD.
+BUDGET_MOST = 10**12
 # Digits that the number of a run may have; Python would read the longest of numbers.
 RUN_DIGITS = 9
 
@@ -85,6 +87,15 @@ def limit(text: str, _: Known) -> float:
     if not LEAST_LIMIT <= share <= MOST_LIMIT:
         raise UnusableError(f"asks for the limit {shown(text)}; it is a share of capacity from {LEAST_LIMIT:g} to {MOST_LIMIT:g}")
     return share
+
+
+def budget(text: str, _: Known) -> int | None:
+    """Whole USD, or as many as it takes."""
+    if text == NONE:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(BUDGET_MOST)) and int(text) <= BUDGET_MOST):
+        raise UnusableError(f"holds a budget that is no whole number of USD: {shown(text)}")
+    return int(text)
 
 
 def focus(text: str, world: Known) -> str | None:

@@ -51,12 +51,17 @@ def of_purchases(purchases: Iterable[Purchase]) -> tuple[Addition, ...]:
     return tuple(Addition(one.site, f"{one.day:%Y-%m-%d}", one.gbps, one.month, one.once) for one in sums.itertuples(index=False))
 
 
+def additions_frame(added: Iterable[Addition]) -> pd.DataFrame:
+    """site_id, effective_from, gbps and usd, a month, as capacity.raised takes them."""
+    return pd.DataFrame([(one.site_id, one.day, one.gbps, one.usd_month) for one in added], columns=["site_id", "effective_from", "gbps", "usd"])
+
+
 def with_additions(steps: pd.DataFrame, added: Sequence[Addition], direction: Direction, *, planned: bool) -> pd.DataFrame:
     """The contract's `capacity` with additions, on top of what is in force, planned steps among it where they count; what is added counts in any case.
 
     SettingError for a site that declares no such capacity.
     """
-    bought = pd.DataFrame([(one.site_id, one.day, one.gbps, one.usd_month) for one in added], columns=["site_id", "effective_from", "gbps", "usd"])
+    bought = additions_frame(added)
     counted = (steps["direction"] == direction) & (planned | (steps["status"] != "planned"))
     held = steps[counted & steps["site_id"].isin(bought["site_id"])]
     if unknown := sorted(set(bought["site_id"]).difference(held["site_id"])):

@@ -33,6 +33,7 @@ class Solution:
     """units: (options, months) in service; bound: no plan that falls short by no more costs less, USD; elastic: some constraint could not be kept.
 
     short_gbps: by how much in all; avoidable_gbps: how much of it another plan might not lack at most, where the search for the least was cut off.
+    unbound_usd: what the plan costs without the budget, where the budget does not pay for it.
     """
 
     units: Reals
@@ -40,6 +41,7 @@ class Solution:
     elastic: bool
     short_gbps: float = 0.0
     avoidable_gbps: float = 0.0
+    unbound_usd: float | None = None
 
 
 class Answer(NamedTuple):
@@ -77,7 +79,10 @@ def solve(problem: Problem) -> Solution | None:
     free = _solved(replace(problem, request=replace(request, budget_usd=None)), ends)
     if free is not None and problem.cost(free.units) <= request.budget_usd:
         return free
-    return _solved(problem, ends, hopeless=free is not None and (free.elastic or free.bound > request.budget_usd))
+    if free is None:
+        return _solved(problem, ends)
+    found = _solved(problem, ends, hopeless=free.elastic or free.bound > request.budget_usd)
+    return None if found is None else replace(found, unbound_usd=problem.cost(free.units))
 
 
 def _solved(problem: Problem, ends: float, *, hopeless: bool = False) -> Solution | None:

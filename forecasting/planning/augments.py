@@ -48,7 +48,8 @@ class Reason(NamedTuple):
 class Purchase(NamedTuple):
     """Units of one step that come into service together.
 
-    cost_usd is what they cost within the months planned, usd_month each month and usd_once when they come; risk_removed the Gbps-months that come back without them.
+    cost_usd is what they cost within the months planned, usd_month each month and usd_once when they come; risk_removed the Gbps-months that come back
+    without them.
     """
 
     site_id: str
@@ -88,7 +89,8 @@ class Broken(NamedTuple):
 class AugmentPlan:
     """The cheapest plan found. units: (options, months) in service. purchases: most risk removed for a USD first. bound: no plan costs less, USD.
 
-    broken: what could not be kept; the plan then falls short by as little as can be, but for the share `avoidable` of it at most. An empty plan with the reason `refused` was not found in the time given.
+    broken: what could not be kept; the plan then falls short by as little as can be, but for the share `avoidable` of it at most. unbound_usd: what it costs
+    without the budget, where that does not pay for it. An empty plan with the reason `refused` was not found in the time given.
     """
 
     problem: Problem
@@ -101,6 +103,7 @@ class AugmentPlan:
     broken: tuple[Broken, ...]
     refused: str = ""
     avoidable: float = 0.0
+    unbound_usd: float | None = None
 
     @property
     def gap(self) -> float:
@@ -140,7 +143,16 @@ def planned(problem: Problem) -> AugmentPlan:
     purchases = sorted(_purchases(exposure, found.units, lacking), key=lambda one: (-one.worth, one.in_service, one.site_id))
     avoidable, broken = found.avoidable_gbps / max(found.short_gbps, NOTHING_GBPS), tuple(_broken(problem, lacking))
     return AugmentPlan(
-        problem, found.units, tuple(purchases), cost, min(found.bound, cost), exposure.total, without, broken, avoidable=avoidable if broken else 0.0
+        problem,
+        found.units,
+        tuple(purchases),
+        cost,
+        min(found.bound, cost),
+        exposure.total,
+        without,
+        broken,
+        avoidable=avoidable if broken else 0.0,
+        unbound_usd=found.unbound_usd,
     )
 
 

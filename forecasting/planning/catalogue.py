@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from data.schema import Direction
-from forecasting.planning.augments import AugmentPlan
+from forecasting.planning.additions import Addition, additions_frame
 from forecasting.planning.capacity import raised
 from forecasting.planning.ordering import USUAL_LEAD_DAYS
 
@@ -64,13 +64,12 @@ def at_every_site(steps: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
     return offered.assign(lead_time_days=offered["lead_time_days"].astype(float).fillna(offered["own"])).drop(columns="own")
 
 
-def declared_steps(plan: AugmentPlan, steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
-    """What the purchases of a plan add to the contract's `capacity`, in its columns: a planned step whenever something comes into service.
+def declared_steps(added: Sequence[Addition], steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
+    """What additions make of the contract's `capacity`, in its columns: a planned step whenever something comes into service.
 
     A capacity holds until the next step, so the steps that are declared for later are given again, higher by what was bought before them; one of 0 Gbps,
     which closes the site, stays as it is. The cost is missing where that of the step below is.
     """
-    rows = [[one.site_id, one.in_service, one.gbps * one.units, one.usd_month] for one in plan.purchases]
-    bought = pd.DataFrame(rows, columns=["site_id", "effective_from", "gbps", "usd"])
+    bought = additions_frame(added)
     mine = steps[(steps["direction"] == direction) & steps["site_id"].isin(bought["site_id"])]
     return raised(mine, bought).assign(direction=direction)[CAPACITY_COLUMNS]

@@ -89,6 +89,7 @@ def states(draw: any_.DrawFn) -> State:
         "whatif": draw(any_.none() | any_.integers(1, 60).map(lambda count: json.dumps([{"kind": "growth", "percent": 20 + at} for at in range(count)]))),
         "scenario": draw(any_.sampled_from([None, "0123456789abcdef.12"])),
         "compare": draw(any_.sampled_from([None, "0123456789abcdef", "0123456789abcdef,00000000000000ff"])),
+        "budget": draw(any_.none() | any_.integers(0, 10**12)),
         "steps": draw(any_.sampled_from([None, "10:900:0:", "10.5:900:0:,400:28000:1500:60"])),
     }
     chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | plan | {"partner": partner, "without": event}
@@ -150,6 +151,8 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"scenario": "0123456789abcdef"}, {"scenario": None}, "names a scenario that there is not: `0123456789abcdef`"),
         ({"compare": ",".join(["0123456789abcdef"] * 5)}, {"compare": None}, "names a scenario that there is not: `0123456789abcdef,"),
         ({"steps": "10:cheap:0:"}, {"steps": None}, "holds a catalogue that cannot be read: `10:cheap:0:`"),
+        ({"budget": "2.5M"}, {"budget": None}, "holds a budget that is no whole number of USD: `2.5M`"),
+        ({"budget": "9" * 5000}, {"budget": None}, "holds a budget that is no whole number of USD: `999"),
         ({"months": "36"}, {"months": "12"}, "asks for months `36`"),
         ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
         ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),

@@ -102,6 +102,8 @@ def test_a_plan_that_cannot_be_had_says_which_bound_broke_it() -> None:
     assert causes(enough) == set()
     assert causes(enough, budget_usd=300.0) == set()
     assert causes(enough, budget_usd=200.0) == {"the budget does not reach so far"}
+    poor = plan_augments(held, capacity, enough, request=Request(months=3, ordering=AS_SOLD, budget_usd=200.0))
+    assert (poor.unbound_usd, poor.cost_usd, poor.proved) == (300.0, 200.0, True)
     assert causes(catalogue([("s001", 30.0, 100.0, 0.0)])) == {"the catalogue has no step for it"}
     assert causes(enough.assign(lead_time_days=40.0)) == {"lead time: steps come into service from 2027-03"}
     assert causes(enough.assign(lead_time_days=400.0)) == {"lead time: no step is there in time"}

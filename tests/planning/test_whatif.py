@@ -142,7 +142,12 @@ def test_more_capacity_never_brings_a_date_nearer_and_adds_up(scene: Scene, firs
 
 def test_capacity_is_added_to_what_is_in_force_from_its_day_on(scene: Scene) -> None:
     base = stepped(scene)
-    adds = (Addition("s000", "2027-02-01", 50.0), Addition("s000", "2027-03-03", 10.0), Addition("s001", "2027-03-01", 5.0), Addition("s004", "2027-01-04", 7.0))
+    adds = (
+        Addition("s000", "2027-02-01", 50.0),
+        Addition("s000", "2027-03-03", 10.0),
+        Addition("s001", "2027-03-01", 5.0),
+        Addition("s004", "2027-01-04", 7.0),
+    )
     more = CapacityAdded(adds, "egress").apply(base)
     gained = more.capacity(more.demand) - base.capacity(base.demand)
     # The week of 1 March has the least of it: 50 more on Monday; the step of Wednesday is 60 higher.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -21,6 +21,7 @@ from app.components.site_table import HEADER_PX, ROW_PX, opened
 from app.components.tile import tile
 
 MOST_PX, SOON = 420, 0.5
+YEAR = pd.DateOffset(years=1)
 _CLICK = "run-outs.click"
 UNITS = {"Within 90 days": "%", "Lead time": "days", "Later by": "days"}
 FILE_COLUMNS = (
@@ -42,18 +43,43 @@ FILE_COLUMNS = (
 )
 
 
-def numbers(frame: Frame, sites: pd.DataFrame, safe: str) -> None:
-    """Four tiles: over now, likely soon, overdue orders, and how long the network stands a site's failure."""
-    now, over = frame.extent.now, sites["answer"] == "over"
-    soon = sites[~over & (sites["within_90"].astype(float) >= SOON)]
-    late = sites[sites["state"] == "overdue"]
+class Counts(NamedTuple):
+    """What the tiles count of sites: over now, likely over within 90 days, over within a year in half of the futures, and orders overdue."""
+
+    over: int
+    soon: int
+    year: int
+    late: int
+
+
+def counted(sites: pd.DataFrame, now: pd.Timestamp) -> Counts:
+    """The counts of some sites."""
+    over = sites["answer"] == "over"
+    soon, year = ~over & (sites["within_90"].astype(float) >= SOON), over | (sites["p50"] <= now + YEAR)
+    return Counts(int(over.sum()), int(soon.sum()), int(year.sum()), int((sites["state"] == "overdue").sum()))
+
+
+def numbers(frame: Frame, sites: pd.DataFrame, safe: str, base: pd.DataFrame | None, base_safe: str) -> None:
+    """Tiles: over now, likely soon and within a year, overdue orders, what is first, and how long the network stands a site's failure; with a what-if each
+    beside what it is without (`base`, `base_safe`).
+    """
+    now, here = frame.extent.now, counted(sites, frame.extent.now)
+    was = None if base is None else counted(base, now)
     first = sites[sites["answer"].isin(("over", "within"))].head(1)
     with st.container(horizontal=True, gap="small", key="plan-numbers"):
-        tile("Over the limit now", f"{over.sum()} of {len(sites)}", "sites in half of the futures")
-        tile("Likely over within 90 days", str(len(soon)), "more, in half of the futures")
-        tile("Orders overdue", str(len(late)), f"of {sites['order_by'].notna().sum()} to be placed")
+        tile("Over the limit now", f"{here.over} of {len(sites)}", without("sites in half of the futures", was and was.over))
+        tile("Likely over within 90 days", str(here.soon), without("more, in half of the futures", was and was.soon))
+        if was is not None:
+            tile("Over within 12 months", str(here.year), without("", was.year))
+        tile("Orders overdue", str(here.late), without(f"of {sites['order_by'].notna().sum()} to be placed", was and was.late))
         tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
-        tile("N-1 safe", safe, "any one site may fail", help_="Until when the other sites can take over what any one site carries")
+        below = "any one site may fail" if was is None else f"{base_safe} without the what-if"
+        tile("N-1 safe", safe, below, help_="Until when the other sites can take over what any one site carries")
+
+
+def without(usual: str, before: int | None) -> str:
+    """What stands below a number: what it counts, or what it is without the what-if."""
+    return usual if before is None else f"{before} without the what-if"
 
 
 def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:
