@@ -143,8 +143,12 @@ def test_a_plan_is_counted_in_seen_beside_the_present_and_taken_out(open_page: O
     assert rows.loc["ams-01", "Run-out"] == "not within 18 months"
     assert " to " in rows.loc["ams-01", "Without the what-if"]
     told = {metric.label: metric.delta for metric in page.metric}
-    assert told["Over the limit now"] == "1 without the what-if"
-    again = find(open_page("capacity", lake, sheet="augments", months="18", certainty="0.95", whatif=page.query_params["whatif"], steps="10:900:0:0,100:7000:500:0"))
+    assert told["Over the limit now"] == "1 without it"
+    assert told["Over in a year's time"] == "2 without it"
+    assert next(metric.value for metric in page.metric if metric.label == "Over in a year's time") == "0"
+    again = find(
+        open_page("capacity", lake, sheet="augments", months="18", certainty="0.95", whatif=page.query_params["whatif"], steps="10:900:0:0,100:7000:500:0")
+    )
     assert table(again) is None
     assert "The what-if counts capacity in already" in words(again)
     again.button("plan-take-out").click().run()

@@ -70,7 +70,7 @@ def numbers(idle: pd.DataFrame, shared: pd.DataFrame, base: pd.DataFrame | None)
 
 def _before(base: pd.DataFrame | None, name: str, said: Callable[[float], str]) -> str:
     """What a sum is without the what-if."""
-    return "" if base is None else f"; {said(float(base[name].sum()))} without the what-if"
+    return "" if base is None else f"; {said(float(base[name].sum()))} without it"
 
 
 def stranded(frame: Frame, question: Question, found: Idle) -> None:

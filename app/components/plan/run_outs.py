@@ -21,7 +21,6 @@ from app.components.site_table import HEADER_PX, ROW_PX, opened
 from app.components.tile import tile
 
 MOST_PX, SOON = 420, 0.5
-YEAR = pd.DateOffset(years=1)
 _CLICK = "run-outs.click"
 UNITS = {"Within 90 days": "%", "Lead time": "days", "Later by": "days"}
 FILE_COLUMNS = (
@@ -44,7 +43,7 @@ FILE_COLUMNS = (
 
 
 class Counts(NamedTuple):
-    """What the tiles count of sites: over now, likely over within 90 days, over within a year in half of the futures, and orders overdue."""
+    """What the tiles count of sites, in half of the futures: over now, over within 90 days, over in a year's time; and orders overdue."""
 
     over: int
     soon: int
@@ -52,10 +51,10 @@ class Counts(NamedTuple):
     late: int
 
 
-def counted(sites: pd.DataFrame, now: pd.Timestamp) -> Counts:
+def counted(sites: pd.DataFrame) -> Counts:
     """The counts of some sites."""
     over = sites["answer"] == "over"
-    soon, year = ~over & (sites["within_90"].astype(float) >= SOON), over | (sites["p50"] <= now + YEAR)
+    soon, year = ~over & (sites["within_90"].astype(float) >= SOON), sites["over_in_year"] >= SOON
     return Counts(int(over.sum()), int(soon.sum()), int(year.sum()), int((sites["state"] == "overdue").sum()))
 
 
@@ -63,23 +62,23 @@ def numbers(frame: Frame, sites: pd.DataFrame, safe: str, base: pd.DataFrame | N
     """Tiles: over now, likely soon and within a year, overdue orders, what is first, and how long the network stands a site's failure; with a what-if each
     beside what it is without (`base`, `base_safe`).
     """
-    now, here = frame.extent.now, counted(sites, frame.extent.now)
-    was = None if base is None else counted(base, now)
+    now, here = frame.extent.now, counted(sites)
+    was = None if base is None else counted(base)
     first = sites[sites["answer"].isin(("over", "within"))].head(1)
     with st.container(horizontal=True, gap="small", key="plan-numbers"):
         tile("Over the limit now", f"{here.over} of {len(sites)}", without("sites in half of the futures", was and was.over))
         tile("Likely over within 90 days", str(here.soon), without("more, in half of the futures", was and was.soon))
         if was is not None:
-            tile("Over within 12 months", str(here.year), without("", was.year))
+            tile("Over in a year's time", str(here.year), without("", was.year), help_="Sites that stand above the limit then, in half of the futures")
         tile("Orders overdue", str(here.late), without(f"of {sites['order_by'].notna().sum()} to be placed", was and was.late))
         tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
-        below = "any one site may fail" if was is None else f"{base_safe} without the what-if"
+        below = "any one site may fail" if was is None else f"{base_safe} without it"
         tile("N-1 safe", safe, below, help_="Until when the other sites can take over what any one site carries")
 
 
 def without(usual: str, before: int | None) -> str:
-    """What stands below a number: what it counts, or what it is without the what-if."""
-    return usual if before is None else f"{before} without the what-if"
+    """What stands below a number: what it counts, or, where a what-if holds, what it is without it."""
+    return usual if before is None else f"{before} without it"
 
 
 def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:
