@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from data.schema import Direction
 from forecasting.planning.augment_problem import Exposure, Problem, Request, Violation, build, risk, violations
 from forecasting.planning.augment_programme import GAP, solve
 from forecasting.planning.demand import Demand, Reals
@@ -220,3 +221,20 @@ def _cause(problem: Problem, violation: Violation, *, hopeless: bool) -> str:
     if (problem.first[mine] > violation.month).any():
         return "lead time: " + (f"steps come into service from {problem.months[first]:%Y-%m}" if first < len(problem.months) else "no step is there in time")
     return "the catalogue allows no more units"
+
+
+def added_by_site(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
+    """key, direction, add_gbps and cost_usd_month of all that plans add by their last month."""
+    rows = []
+    for direction, one in plans.items():
+        problem, units = one.problem, one.units[:, -1]
+        rows += [(problem.keys[site], direction, count * gbps, count * usd)
+                 for site, gbps, usd, count in zip(problem.site, problem.gbps, problem.usd_month, units, strict=True) if count > 0.0]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["key", "direction", "add_gbps", "cost_usd_month"])
+    return frame.groupby(["key", "direction"], as_index=False)[["add_gbps", "cost_usd_month"]].sum()
+
+
+def all_purchases(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
+    """The purchases of plans, ranked by direction: as AugmentPlan.frame, with direction."""
+    frames = [one.frame().assign(direction=direction) for direction, one in plans.items()]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*PURCHASE_COLUMNS, "direction"])

@@ -8,11 +8,11 @@ import streamlit as st
 
 from app import state
 from app.cached import HeadroomError, augmenting
-from app.cached.augmenting import AugmentPlan, Step, Wish
+from app.cached.augmenting import AugmentPlan, Wish
 from app.cached.planning import Question
 from app.components import states
 from app.components.header import Frame
-from app.components.plan import catalogue, choices, count_in, purchases, what_if
+from app.components.plan import catalogue, choices, count_in, purchases, save_plan, what_if
 from app.components.site_filter import passing
 
 SURVIVES = {"nothing": "No failure", "n-1": "Any one site may fail"}
@@ -49,14 +49,8 @@ def choose(frame: Frame, question: Question) -> Wish:
             "Budget, USD", 0, state.BUDGET_MOST, None, BUDGET_STEP, placeholder="as much as it takes", width=200,
             help=f"What may be spent on {question.direction} within these months. Empty: as much as it takes", **state.bound("budget"),
         )  # fmt: skip
-    return wished(frame, catalogue.choose(frame, question))
-
-
-def wished(frame: Frame, steps: tuple[Step, ...]) -> Wish:
-    """What the state asks for, of the sites that pass the filters."""
-    now, kept = state.current(), passing(frame).sites
-    budget = None if now.budget is None else float(now.budget)
-    return Wish(int(now.months), float(now.certainty), now.survives == "n-1", steps, None if kept is None else tuple(sorted(kept)), budget)
+    steps, kept = catalogue.choose(frame, question), passing(frame).sites
+    return catalogue.wish(steps)._replace(sites=None if kept is None else tuple(sorted(kept)))
 
 
 def _select(name: str, label: str, width: int, words: Any) -> None:
@@ -86,3 +80,4 @@ def show(frame: Frame, question: Question, wish: Wish) -> None:
         states.nothing("No plan in the time given", f"{plan.refused[0].upper()}{plan.refused[1:]}. {remedy}", icon="timer_off")
         return
     purchases.draw(frame, question, wish, plan)
+    save_plan.save_form(frame, question)
