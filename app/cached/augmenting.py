@@ -15,12 +15,12 @@ from data.duck import ask
 from data.errors import SettingError
 from forecasting.planning.additions import of_purchases
 from forecasting.planning.augment_problem import Request, build
-from forecasting.planning.augments import AugmentPlan, Broken, curve, planned
+from forecasting.planning.augments import BUDGET, AugmentPlan, Broken, curve, planned
 from forecasting.planning.catalogue import CAPACITY_COLUMNS, STEP_COLUMNS, PriceLaw, at_every_site, declared_steps, price_law, usual_steps
 from forecasting.planning.failover import nearby
 from forecasting.planning.whatif import CapacityAdded, Change, from_text, to_text
 
-__all__ = ["AugmentPlan", "Broken", "Offer", "Wish", "augment_plan", "capacity_rows", "counted_in", "offer", "risk_curve", "taken_out"]
+__all__ = ["BUDGET", "AugmentPlan", "Broken", "Offer", "Wish", "augment_plan", "capacity_rows", "counted_in", "offer", "risk_curve", "taken_out"]
 
 # The search for the plan, and for all points of its curve together: somebody waits.
 PLAN_SECONDS, CURVE_SECONDS = 20.0, 10.0

@@ -22,6 +22,8 @@ from forecasting.planning.ordering import DAY
 CURVE: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 PURCHASE_COLUMNS = ["rank", "site_id", "in_service", "order_by", "gbps", "units", "cost_usd", "usd_month", "risk_removed", "risk_per_kusd", "reason"]
 
+# The bound to blame where everything on offer together would keep a constraint.
+BUDGET = "the budget does not reach so far"
 
 # site_id to the name that people use; a site without one is told by its site_id.
 Names = Mapping[str, str]
@@ -216,7 +218,7 @@ def _cause(problem: Problem, violation: Violation, *, hopeless: bool) -> str:
     if not mine.any():
         return "the catalogue has no step for it" if violation.kind == "limit" else "the catalogue has no step for the sites within reach"
     if not hopeless:
-        return "the budget does not reach so far" if problem.request.budget_usd is not None else "what would keep it is bought where it mends more"
+        return BUDGET if problem.request.budget_usd is not None else "what would keep it is bought where it mends more"
     first = int(problem.first[mine].min())
     if (problem.first[mine] > violation.month).any():
         return "lead time: " + (f"steps come into service from {problem.months[first]:%Y-%m}" if first < len(problem.months) else "no step is there in time")

@@ -11,7 +11,7 @@ from streamlit.column_config import NumberColumn, TextColumn
 
 from app import theme
 from app.cached import augmenting
-from app.cached.augmenting import AugmentPlan, Wish
+from app.cached.augmenting import BUDGET, AugmentPlan, Wish
 from app.cached.planning import Question
 from app.charts.augment_curve import augment_curve
 from app.charts.augment_rows import broken_words, purchase_table
@@ -76,8 +76,9 @@ def broken(plan: AugmentPlan, names: dict[str, str]) -> None:
     with st.container(border=True):
         st.markdown(f"**:material/block: No plan keeps the limit everywhere.** This one falls short {least}: {len(told)} constraints break.")
         if plan.unbound_usd is not None:
+            poor = len(broken_words([one for one in plan.broken if one.cause == BUDGET], names))
             budget = theme.usd(plan.problem.request.budget_usd)
-            st.markdown(states.plain(f"The budget of {budget} does not reach: the plan without it costs {theme.usd(plan.unbound_usd)}."))
+            st.markdown(states.plain(f"The budget of {budget} does not reach: the plan without it costs {theme.usd(plan.unbound_usd)}. {poor} break for it."))
         st.markdown(listed(told[:BROKEN_SHOWN]))
         if len(told) > BROKEN_SHOWN:
             with st.expander(f"{len(told) - BROKEN_SHOWN} more"):
