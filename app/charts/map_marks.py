@@ -218,7 +218,7 @@ def traffic(site: Site) -> str:
 def runout_words(site: Site, now: pd.Timestamp, scale: RunoutScale = FORECAST_RUNOUT) -> str:
     """When a site passes its limit, as an interval or as the reason why that is not known."""
     if site["runout"] == "within":
-        return theme.interval(site["runout_early"], site["runout_late"], now)
+        return theme.ahead(site["runout_early"], site["runout_late"], now)
     return {"over": scale.words[-1], "beyond": scale.words[0], "no capacity": "no capacity declared"}.get(site["runout"], "no forecast")
 
 

@@ -32,12 +32,16 @@ def headline(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScal
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
             _traffic(metric, rows)
-        if declared(counts, sites):
-            _busiest(counts, sites)
-            _over_and_out(frame, counts, sites, runout)
-        else:
+        if not declared(counts, sites):
             _undeclared(sites)
+            _freshness(frame)
+            return
+        # A run that holds none of these sites tells as little as no run.
+        foretold = cached.latest_run(frame.pin) is not None and bool(sites["runout"].isin(FORETOLD).any())
+        _busiest(counts, sites)
+        _over(counts, foretold)
         _freshness(frame)
+        _next(counts, frame.extent.now, runout, foretold)
 
 
 def _traffic(metric: str, rows: pd.DataFrame) -> None:
@@ -76,26 +80,23 @@ def _undeclared(sites: pd.DataFrame) -> None:
     tile("Run-out", "unknown", "no capacity declared", help_=HELP["undeclared"])
 
 
-def _over_and_out(frame: Frame, counts: Counts, sites: pd.DataFrame, runout: RunoutScale) -> None:
-    """How many run out soon, and which first; a run that holds none of these sites tells as little as no run."""
-    if cached.latest_run(frame.pin) is None or not sites["runout"].isin(FORETOLD).any():
-        _unpublished(counts)
+def _over(counts: Counts, foretold: bool) -> None:
+    """How many sites are over, now or soon."""
+    if foretold:
+        tile("Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"])
     else:
-        _running_out(counts, frame.extent.now, runout)
+        tile("Over 80 % now", str(counts.over_80_now), f"of {sites_of(counts)}")
 
 
-def _unpublished(counts: Counts) -> None:
-    tile("Over 80 % now", str(counts.over_80_now), f"of {sites_of(counts)}")
-    tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
-
-
-def _running_out(counts: Counts, now: pd.Timestamp, runout: RunoutScale) -> None:
-    tile("Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"])
-    if counts.next_runout_name is None:
+def _next(counts: Counts, now: pd.Timestamp, runout: RunoutScale, foretold: bool) -> None:
+    """Which site runs out first; the last tile of the row, for where the row breaks a wide one leaves no hole."""
+    if not foretold:
+        tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
+    elif counts.next_runout_name is None:
         tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"])
-        return
-    when = theme.interval(counts.next_runout_early, counts.next_runout_late, now)
-    tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"])
+    else:
+        when = theme.ahead(counts.next_runout_early, counts.next_runout_late, now)
+        tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"], wide=True)
 
 
 def sites_of(counts: Counts) -> str:

@@ -10,16 +10,5 @@ from data.store.plans import PLAN_PEAKS, PLAN_PURCHASES, PLAN_ROWS, PlanNote, Pl
 from data.store.scenarios import Revision, Scenario, Scenarios
 
 __all__ = [
-    "PLAN_PEAKS",
-    "PLAN_PURCHASES",
-    "PLAN_ROWS",
-    "PlanNote",
-    "Plans",
-    "Revision",
-    "SavedPlan",
-    "Scenario",
-    "Scenarios",
-    "Store",
-    "open_store",
-    "store_url",
-]
+    "PLAN_PEAKS", "PLAN_PURCHASES", "PLAN_ROWS", "PlanNote", "Plans", "Revision", "SavedPlan", "Scenario", "Scenarios", "Store", "open_store", "store_url",
+]  # fmt: skip

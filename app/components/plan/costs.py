@@ -56,7 +56,7 @@ def draw(frame: Frame, asked: Question) -> None:
 def numbers(idle: pd.DataFrame, shared: pd.DataFrame, base: pd.DataFrame | None) -> None:
     """What lies idle and what it costs, beside what it is without the what-if (`base`), and what time zones save."""
     known = idle["stranded_usd_month"].notna()
-    priced = f"of {known.sum()} of {len(idle)} sites that declare a cost" if len(idle) else "peaks or capacity are not known"
+    priced = f"{known.sum()} of {len(idle)} sites priced" if len(idle) else "peaks or capacity are not known"
     network = shared[shared["key"] == GLOBAL_KEY]
     factor = theme.significant(float(network["factor"].iloc[0])) if len(network) else theme.NO_DATA
     saved = f"the network peaks {theme.percent(1 - 1 / float(network['factor'].iloc[0]))} below the sum of its sites" if len(network) else "no whole week"

@@ -48,10 +48,10 @@ def draw(frame: Frame, question: Question, wish: Wish, plan: AugmentPlan) -> Non
 
 def numbers(plan: AugmentPlan, wish: Wish) -> None:
     """Cost, proof, purchases, risk."""
-    months = f"within {wish.months} months" + ("" if wish.budget_usd is None else f", of {theme.usd(wish.budget_usd)}")
+    cost = f"within {wish.months} months" if wish.budget_usd is None else f"of {theme.usd(wish.budget_usd)} budget"
     added = sum(one.gbps * one.units for one in plan.purchases)
     with st.container(horizontal=True, gap="small", key="augment-numbers"):
-        tile("Cost", theme.usd(plan.cost_usd), months)
+        tile("Cost", theme.usd(plan.cost_usd), cost)
         tile("Proof", "Optimal" if plan.proved else "Best found", proof(plan))
         tile("Purchases", str(len(plan.purchases)), f"{theme.gbps(added)} in all")
         tile("Cost of the last month", theme.usd(sum(one.usd_month for one in plan.purchases)), "a month from then on")
@@ -61,10 +61,8 @@ def numbers(plan: AugmentPlan, wish: Wish) -> None:
 def proof(plan: AugmentPlan) -> str:
     """What is known of better plans."""
     if plan.proved:
-        return "proved: no plan is cheaper" if not plan.broken else "proved: none lacks less for less"
-    if plan.avoidable:
-        return f"another may lack {theme.percent(plan.avoidable)} less"
-    return f"at most {theme.percent(plan.gap)} above the cheapest"
+        return "proved: none cheaper" if not plan.broken else "proved: none better"
+    return f"{theme.percent(plan.avoidable)} may be avoidable" if plan.avoidable else f"at most {theme.percent(plan.gap)} too dear"
 
 
 def broken(plan: AugmentPlan, names: dict[str, str]) -> None:

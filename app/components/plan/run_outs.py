@@ -66,8 +66,8 @@ def numbers(frame: Frame, sites: pd.DataFrame, safe: str, base: pd.DataFrame | N
     was = None if base is None else counted(base)
     first = sites[sites["answer"].isin(("over", "within"))].head(1)
     with st.container(horizontal=True, gap="small", key="plan-numbers"):
-        tile("Over the limit now", f"{here.over} of {len(sites)}", without("sites in half of the futures", was and was.over))
-        tile("Likely over within 90 days", str(here.soon), without("more, in half of the futures", was and was.soon))
+        tile("Over the limit now", f"{here.over} of {len(sites)}", without("in half the futures", was and was.over))
+        tile("Likely over within 90 days", str(here.soon), without("more, in half of them", was and was.soon))
         if was is not None:
             tile("Over in a year's time", str(here.year), without("", was.year), help_="Sites that stand above the limit then, in half of the futures")
         tile("Orders overdue", str(here.late), without(f"of {sites['order_by'].notna().sum()} to be placed", was and was.late))
