@@ -146,17 +146,9 @@ def planned(problem: Problem) -> AugmentPlan:
     purchases = sorted(_purchases(exposure, found.units, lacking), key=lambda one: (-one.worth, one.in_service, one.site_id))
     avoidable, broken = found.avoidable_gbps / max(found.short_gbps, NOTHING_GBPS), tuple(_broken(problem, lacking))
     return AugmentPlan(
-        problem,
-        found.units,
-        tuple(purchases),
-        cost,
-        min(found.bound, cost),
-        exposure.total,
-        without,
-        broken,
-        avoidable=avoidable if broken else 0.0,
-        unbound_usd=found.unbound_usd,
-    )
+        problem, found.units, tuple(purchases), cost, min(found.bound, cost), exposure.total, without, broken,
+        avoidable=avoidable if broken else 0.0, unbound_usd=found.unbound_usd,
+    )  # fmt: skip
 
 
 def curve(problem: Problem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
