@@ -16,8 +16,8 @@ LABELS = {"egress_gbps": "Egress", "ingest_gbps": "Ingest", "viewers": "Viewers"
 HELP = {
     "busiest": "Traffic over capacity in the newest hour, egress or ingest, whichever is fuller. The line is its egress of the week.",
     "undeclared": "How full a site runs, and when it runs out, needs a declared capacity: `python -m data ingest PATH --table capacity`.",
-    "over": "Sites whose expected traffic passes 80 % of the capacity then in force, by the newest forecast.",
-    "runout": "From the earliest to the latest date at which it passes 80 % of its capacity (80 % interval).",
+    "over": "Sites of which {what} within 30 days, more likely than not; now: sites above that in the newest hour.",
+    "runout": "From the earliest to the latest date on which {what} then in force (80 % interval).",
     "unpublished": "No forecast has been published yet: `python -m forecasting refresh` fits and publishes one.",
 }
 
@@ -39,7 +39,7 @@ def headline(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScal
         # A run that holds none of these sites tells as little as no run.
         foretold = cached.latest_run(frame.pin) is not None and bool(sites["runout"].isin(FORETOLD).any())
         _busiest(counts, sites)
-        _over(counts, foretold)
+        _over(counts, runout, foretold)
         _freshness(frame)
         _next(counts, frame.extent.now, runout, foretold)
 
@@ -80,10 +80,12 @@ def _undeclared(sites: pd.DataFrame) -> None:
     tile("Run-out", "unknown", "no capacity declared", help_=HELP["undeclared"])
 
 
-def _over(counts: Counts, foretold: bool) -> None:
+def _over(counts: Counts, runout: RunoutScale, foretold: bool) -> None:
     """How many sites are over, now or soon."""
     if foretold:
-        tile("Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"])
+        tile(
+            "Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"].format(what=runout.what)
+        )
     else:
         tile("Over 80 % now", str(counts.over_80_now), f"of {sites_of(counts)}")
 
@@ -93,10 +95,10 @@ def _next(counts: Counts, now: pd.Timestamp, runout: RunoutScale, foretold: bool
     if not foretold:
         tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
     elif counts.next_runout_name is None:
-        tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"])
+        tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"].format(what=runout.what))
     else:
         when = theme.ahead(counts.next_runout_early, counts.next_runout_late, now)
-        tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"], wide=True)
+        tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"].format(what=runout.what), wide=True)
 
 
 def sites_of(counts: Counts) -> str:
