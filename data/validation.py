@@ -20,7 +20,7 @@ FUTURE_TOLERANCE = timedelta(hours=1)
 # Network telemetry before this date does not exist: such a stamp is seconds read as microseconds, or a zero.
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 # Tables whose stamps may lie ahead: plans and announcements.
-AHEAD = frozenset({"capacity", "events", "forecasts", "bands", "peaks", "incidents", "plan_rows", "plan_peaks"})
+AHEAD = frozenset({"capacity", "events", "forecasts", "bands", "peaks", "incidents", "plan_rows", "plan_peaks", "plan_purchases"})
 # Longest excerpt of a value in a message; names may be 10 kB long.
 EXCERPT = 80
 

@@ -13,11 +13,13 @@ from data import queries
 from data.contract import Direction
 from data.duck import ask
 from data.errors import SettingError
+from forecasting.planning.additions import of_purchases
 from forecasting.planning.augment_problem import Request, build
-from forecasting.planning.augments import AugmentPlan, Broken, curve, planned
-from forecasting.planning.catalogue import STEP_COLUMNS, PriceLaw, at_every_site, declared_steps, price_law, usual_steps
+from forecasting.planning.augments import BUDGET, AugmentPlan, Broken, curve, planned
+from forecasting.planning.catalogue import CAPACITY_COLUMNS, STEP_COLUMNS, PriceLaw, at_every_site, declared_steps, price_law, usual_steps
+from forecasting.planning.whatif import CapacityAdded, Change, from_text, to_text
 
-__all__ = ["AugmentPlan", "Broken", "Found", "Offer", "Wish", "augment_plan", "offer"]
+__all__ = ["BUDGET", "AugmentPlan", "Broken", "Offer", "Wish", "augment_plan", "capacity_rows", "counted_in", "offer", "risk_curve", "taken_out"]
 
 # The search for the plan, and for all points of its curve together: somebody waits.
 PLAN_SECONDS, CURVE_SECONDS = 20.0, 10.0
@@ -29,7 +31,7 @@ Step = tuple[float, float, float, float | None]
 class Wish(NamedTuple):
     """What to plan for: months, the share of futures in which a site keeps its limit, whether any one site may fail, and the steps on offer.
 
-    sites: those that the plan is about, which alone help each other in a failure; None for all.
+    sites: those that the plan is about, which alone help each other in a failure; None for all. budget_usd: what may be spent within the months.
     """
 
     months: int
@@ -37,6 +39,7 @@ class Wish(NamedTuple):
     n_minus_1: bool
     steps: tuple[Step, ...]
     sites: tuple[str, ...] | None = None
+    budget_usd: float | None = None
 
 
 class Offer(NamedTuple):
@@ -46,22 +49,47 @@ class Offer(NamedTuple):
     law: PriceLaw
 
 
-class Found(NamedTuple):
-    """The plan; cost against risk, as augments.curve; and the rows of the table of capacity that make it known to the lake."""
-
-    plan: AugmentPlan
-    curve: pd.DataFrame
-    capacity: pd.DataFrame
-
-
 def offer(pin: Pin, direction: Direction, scope: Scope) -> Offer:
     """Usual sizes at the prices of the lake's own capacity, where enough of it declares its cost; assumed ones where not."""
     return _answer(_offer, ("capacity", "sites"), pin, scope, direction=direction)
 
 
-def augment_plan(pin: Pin, question: Question, wish: Wish, scope: Scope) -> Found | None:
+def augment_plan(pin: Pin, question: Question, wish: Wish, scope: Scope) -> AugmentPlan | None:
     """The cheapest purchases that keep the policy; None where the newest run has no futures of sites. SettingError for a wish that cannot be."""
     return _answer(_augment_plan, TABLES, pin, scope, question=question, wish=wish)
+
+
+def risk_curve(pin: Pin, question: Question, wish: Wish, scope: Scope) -> pd.DataFrame:
+    """augments.curve of a plan, without its budget; and the plan itself as the row that is `chosen`, where the budget makes it another one."""
+    return _answer(_risk_curve, TABLES, pin, scope, question=question, wish=wish)
+
+
+def capacity_rows(pin: Pin, question: Question, plan: AugmentPlan, scope: Scope) -> pd.DataFrame:
+    """The rows of the table of capacity that make a plan known to the lake, and what the what-if adds with it."""
+    with_it, without = (scene_of(pin, scope, question._replace(changes=text)) for text in (question.changes, _without_additions(question)))
+    if with_it is None or without is None:
+        return pd.DataFrame(columns=CAPACITY_COLUMNS)
+    return declared_steps((*with_it.added, *of_purchases(plan.purchases)), without.steps, question.direction)
+
+
+def counted_in(question: Question, plan: AugmentPlan) -> str:
+    """The what-if of a question with the purchases of a plan, as one change more."""
+    return to_text([*_changes(question), CapacityAdded(of_purchases(plan.purchases), question.direction)])
+
+
+def taken_out(question: Question) -> str | None:
+    """The what-if without the capacity that it adds in the question's direction; None where it adds none."""
+    left = _without_additions(question)
+    return None if len(_changes(question._replace(changes=left))) == len(_changes(question)) else left
+
+
+def _changes(question: Question) -> list[Change]:
+    return from_text(question.changes) if question.changes else []
+
+
+def _without_additions(question: Question) -> str:
+    kept = [one for one in _changes(question) if not (isinstance(one, CapacityAdded) and one.direction == question.direction)]
+    return to_text(kept) if kept else ""
 
 
 def _offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
@@ -71,7 +99,7 @@ def _offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
     return Offer(tuple((gbps, month, once, None) for gbps, month, once, _ in rows), law)
 
 
-def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> Found | None:
+def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> AugmentPlan | None:
     scene = scene_of(pin, scope, question)
     if scene is None:
         return None
@@ -81,9 +109,19 @@ def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> Fou
     offered = at_every_site(pd.DataFrame(wish.steps, columns=STEP_COLUMNS).astype(float), scene.sites)
     held = queries.extent(pin, scope)
     request = Request(
-        scene.policy, q=wish.q, months=wish.months, n_minus_1=wish.n_minus_1, ceiling=scene.ceiling, seconds=PLAN_SECONDS,
+        scene.policy, q=wish.q, months=wish.months, n_minus_1=wish.n_minus_1, ceiling=scene.ceiling, budget_usd=wish.budget_usd, seconds=PLAN_SECONDS,
         today=None if held is None else held.now,
     )  # fmt: skip
-    problem = build(demand, scene.steps, offered, scene.failover.only(demand.keys), request)
-    plan, brief = planned(problem), replace(problem, request=replace(request, seconds=CURVE_SECONDS))
-    return Found(plan, curve(brief), declared_steps(plan, scene.steps, question.direction))
+    return planned(build(demand, scene.steps, offered, scene.failover.only(demand.keys), request))
+
+
+def _risk_curve(pin: Pin, scope: Scope, question: Question, wish: Wish) -> pd.DataFrame:
+    plan = augment_plan(pin, question, wish, scope)
+    if plan is None:
+        return pd.DataFrame(columns=["q", "cost_usd", "risk", "gap", "chosen"])
+    points = curve(replace(plan.problem, request=replace(plan.problem.request, seconds=CURVE_SECONDS)))
+    free = points.loc[points["chosen"], "cost_usd"]
+    if wish.budget_usd is None or (len(free) and free.iloc[0] <= wish.budget_usd):
+        return points
+    own = pd.DataFrame([{"q": wish.q, "cost_usd": plan.cost_usd, "risk": plan.risk, "gap": plan.gap, "chosen": True}])
+    return pd.concat([points.assign(chosen=False), own], ignore_index=True)

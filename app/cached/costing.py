@@ -12,7 +12,10 @@ from app.cached.planning import TABLES, Question, measured_weeks, scene_of
 from data import queries
 from data.duck import ask
 from data.schema import DIRECTION_OF, GLOBAL_KEY
+from forecasting.planning.additions import additions_frame
 from forecasting.planning.costs import billing, diversity, hour_strip, stranded
+from forecasting.planning.demand import WEEK
+from forecasting.planning.scene import Scene
 
 __all__ = ["Hours", "Idle", "bills", "hours", "idle", "sharing"]
 
@@ -29,12 +32,13 @@ AHEAD_WEEKS, PLANNED_FOR = 52, 0.9
 class Idle(NamedTuple):
     """Stranded headroom by site, as costs.stranded; `expected`: whether peaks are of the coming year's futures, else of the measured quarter.
 
-    `declared`: the sites with capacity; one of them without a known peak has no row.
+    `declared`: the sites with capacity; one of them without a known peak has no row. `added_gbps`: what the what-if adds to them within that year, in `rows`.
     """
 
     rows: pd.DataFrame
     expected: bool
     declared: frozenset[str]
+    added_gbps: float = 0.0
 
 
 class Hours(NamedTuple):
@@ -91,8 +95,8 @@ def _sharing(pin: Pin, scope: Scope, direction: Direction) -> pd.DataFrame:
 
 
 def _idle(pin: Pin, scope: Scope, question: Question) -> Idle:
-    scene, held = scene_of(pin, scope, question), queries.extent(pin, scope)
-    now = BEFORE_ALL if held is None else held.now
+    scene, extent = scene_of(pin, scope, question), queries.extent(pin, scope)
+    now = BEFORE_ALL if extent is None else extent.now
     if scene is not None:
         near = scene.demand.until(AHEAD_WEEKS)
         peaks = dict(zip(near.keys, np.quantile(near.gbps.max(axis=1), PLANNED_FOR, axis=1), strict=True))
@@ -102,8 +106,15 @@ def _idle(pin: Pin, scope: Scope, question: Question) -> Idle:
         peaks = weeks[weeks["level"] == "site"].groupby("key")[question.statistic].max().to_dict()
         limits = dict.fromkeys(peaks, question.limit)
     capacity = _capacity(pin, scope, question.direction, now)
-    costs = capacity["cost_usd_month"].astype(float).to_dict()
-    return Idle(stranded(peaks, capacity["capacity_gbps"].to_dict(), costs, limits), scene is not None, frozenset(capacity.index))
+    added = _added(scene, capacity)
+    held, costs = (capacity[name].astype(float).add(added[more]) for name, more in (("capacity_gbps", "gbps"), ("cost_usd_month", "usd")))
+    return Idle(stranded(peaks, held.to_dict(), costs.to_dict(), limits), scene is not None, frozenset(capacity.index), float(added["gbps"].sum()))
+
+
+def _added(scene: Scene | None, capacity: pd.DataFrame) -> pd.DataFrame:
+    """gbps and usd, a month, that a what-if adds to each site of `capacity` within the year that its peak is planned for."""
+    near = () if scene is None else [one for one in scene.added if one.day < scene.demand.start + AHEAD_WEEKS * WEEK]
+    return additions_frame(near).groupby("site_id")[["gbps", "usd"]].sum().reindex(capacity.index).astype(float).fillna(0.0)
 
 
 def _capacity(pin: Pin, scope: Scope, direction: Direction, now: pd.Timestamp) -> pd.DataFrame:

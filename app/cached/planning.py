@@ -24,7 +24,7 @@ from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
 from forecasting.planning.failover import Failover, nearby
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, plan_calendar, plan_frame
-from forecasting.planning.runout import NO_CAPACITY
+from forecasting.planning.runout import NO_CAPACITY, over_share
 from forecasting.planning.scene import FAILURE_WEEKS, Outcome, Scene, outcome, single_step_cost
 from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
@@ -39,6 +39,7 @@ __all__ = [
 TABLES = (*MEASURED, "runs", "fits", "paths")
 # A quarter of measured weeks gives the futures their context.
 WEEKS_BEFORE = 13
+YEAR_WEEKS = 52
 # How soon is soon: an order placed now is in service by then at the usual lead time.
 SOON = pd.Timedelta(days=90)
 # A probability every four weeks draws its curve in a table's cell.
@@ -79,8 +80,9 @@ class Failures(NamedTuple):
 def outlook(pin: Pin, question: Question, scope: Scope) -> pd.DataFrame | None:
     """A row for each site, region and the network; None where the newest run has no futures of sites.
 
-    The columns of ordering.plan_frame, horizon, within_90 (share of futures that cross within 90 days) and odds (list: the same every four weeks to the
-    horizon). A group's lead time is the longest of its sites'. HeadroomError where the changes cannot be read or applied.
+    The columns of ordering.plan_frame, horizon, within_90 (share of futures that cross within 90 days), over_in_year (of sites: share that stands above the
+    limit in a year's time) and odds (list: those that have crossed, every four weeks to the horizon). A group's lead time is the longest of its sites'.
+    HeadroomError where the changes cannot be read or applied.
     """
     return _answer(_outlook, TABLES, pin, scope, question=question)
 
@@ -222,11 +224,13 @@ def cost(pin: Pin, question: Question, scope: Scope) -> float:
 
 
 def _cost(pin: Pin, scope: Scope, question: Question) -> float:
-    scene = scene_of(pin, scope, question)
-    law = None if scene is None else price_law(scene.steps, question.direction, scene.regions)
-    if scene is None or law is None or not law.costs:
+    scene, declared = scene_of(pin, scope, question), scene_of(pin, scope, question._replace(changes=""))
+    if scene is None or declared is None:
         return float("nan")
-    return single_step_cost(replace(scene, catalogue=at_every_site(usual_steps(law), scene.sites)), Request())
+    law, held = price_law(declared.steps, question.direction, declared.regions), _answer(queries.extent, MEASURED, pin, scope)
+    if not law.costs:
+        return float("nan")
+    return single_step_cost(replace(scene, catalogue=at_every_site(usual_steps(law), scene.sites)), Request(today=None if held is None else held.now))
 
 
 def _answers(pin: Pin, scope: Scope, question: Question) -> dict[tuple[str, str], RunOut] | None:
@@ -236,16 +240,19 @@ def _answers(pin: Pin, scope: Scope, question: Question) -> dict[tuple[str, str]
 
 
 def _outlook(pin: Pin, scope: Scope, question: Question) -> pd.DataFrame | None:
-    found = _answers(pin, scope, question)
+    scene, found = scene_of(pin, scope, question), _answers(pin, scope, question)
     extent = _answer(queries.extent, MEASURED, pin, scope)
-    if found is None or extent is None:
+    if scene is None or found is None or extent is None:
         return None
     rows = plan_frame(list(found.values()), _leads(catalogue(pin, scope)), extent.now)
     answers = [found[level, key] for level, key in zip(rows["level"], rows["key"], strict=True)]
     stamps = pd.DatetimeIndex([])
     if answers:
         stamps = pd.date_range(answers[0].start, answers[0].horizon, freq=ODDS_STEP * WEEK)
+    year = scene.demand.until(YEAR_WEEKS)
+    over = dict(zip(year.keys, over_share(year, scene.steps, scene.policy)[:, -1], strict=True))
     return rows.assign(
+        over_in_year=rows["key"].where(rows["level"] == "site").map(over).astype(float),
         horizon=[one.horizon for one in answers],
         within_90=[one.probability_by(extent.now + SOON) for one in answers],
         odds=[one.probabilities(stamps).tolist() if one.answer != "refused" else None for one in answers],

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import Trace
 from app.charts.marks import Note, halo
-from app.charts.plain import layout
+from app.charts.plain import layout, upright
 from app.theme import PALETTES, Palette, Scheme, hue, percent, significant, usd
 
 PLOT, LEFT, RIGHT = 220, 64, 40
@@ -18,37 +20,63 @@ PLOT, LEFT, RIGHT = 220, 64, 40
 NEAR = (0.17, 0.11)
 
 
-def augment_curve(points: pd.DataFrame, *, months: int, direction: str, scheme: Scheme) -> go.Figure:
-    """`points`: q (NaN: nothing bought), cost_usd, risk (Gbps-months), gap, chosen; a point for each plan that was found."""
-    palette = PALETTES[scheme]
+def augment_curve(points: pd.DataFrame, *, months: int, direction: str, scheme: Scheme, budget_usd: float | None = None) -> go.Figure:
+    """`points`: q (NaN: nothing bought), cost_usd, risk (Gbps-months), gap, chosen; a point for each plan that was found.
+
+    A chosen plan beside another of its q is what the budget buys of that: it lies off the line.
+    """
+    points, palette = _placed(points), PALETTES[scheme]
     base = layout("Cost against risk", f"{months} months: Gbps-months expected above the limit, by USD", plot=PLOT, left=LEFT, scheme=scheme, right=RIGHT)
     right, top = (1.08 * max(float(points[name].max()), 1e-9) for name in ("cost_usd", "risk"))
+    marks = [] if budget_usd is None else _budget(budget_usd, right, palette)
     axes = {
         "xaxis": {"range": [-0.04 * right, right], "fixedrange": True, "nticks": 5, "tickprefix": "$", "tickformat": "~s", "showgrid": True},
         "yaxis": {"range": [-0.06 * top, 1.1 * top], "fixedrange": True, "nticks": 5, "showgrid": True, "tickformat": "~s"},
-        "annotations": [*base["annotations"], *_words(points, right, top, palette)],
+        "annotations": [*base["annotations"], *_words(points, right, top, palette), *marks],
+        "shapes": [upright(budget_usd, palette, colour=palette.words["capacity"])] if budget_usd is not None and budget_usd <= right else [],
     }
     return go.Figure({"data": list(_traces(points, hue(f"{direction}_gbps", scheme), palette)), "layout": base | axes})
 
 
+def _budget(usd_most: float, right: float, palette: Palette) -> list[Note]:
+    """The word at the line of the budget, or at the edge where the budget lies beyond it."""
+    within = usd_most <= right
+    anchor = "right" if usd_most > 0.75 * right else "left"
+    place = {"xref": "x", "yref": "y domain", "x": min(usd_most, right), "y": 1, "xanchor": anchor, "yanchor": "top", "xshift": -4 if anchor == "right" else 4}
+    text = f"budget {usd(usd_most)}{'' if within else ', further right'}"
+    return [place | {"showarrow": False, "text": text, "font": halo(palette.words["capacity"], palette)}]
+
+
 def words(row: dict[str, Any]) -> str:
-    """How certain a plan is: 'nothing bought', '90 %'."""
-    return "nothing bought" if np.isnan(row["q"]) else percent(row["q"])
+    """How certain a plan is: 'nothing bought', '90 %', 'what the budget buys'."""
+    return "nothing bought" if np.isnan(row["q"]) else "what the budget buys" if row["off"] else percent(row["q"])
 
 
-def _traces(points: pd.DataFrame, colour: str, palette: Palette) -> list[Trace]:
-    told = [
-        f"<b>{words(row)}</b><br>{usd(row['cost_usd'])}, {significant(row['risk'])} Gbps-months at risk"
-        + (f"<br>at most {percent(row['gap'])} above the cheapest" if row["gap"] > 0.0005 else "")
-        for row in points.to_dict("records")
-    ]
-    chosen = points["chosen"].to_numpy(bool)
-    marker = {
+def _placed(points: pd.DataFrame) -> pd.DataFrame:
+    """With `off`: what the budget buys of a plan that is there too, and so off the line."""
+    return points.assign(off=points["chosen"].astype(bool) & points["q"].duplicated(keep=False))
+
+
+def _traces(points: pd.DataFrame, colour: str, palette: Palette) -> Iterator[Trace]:
+    """The plans on their line; and what the budget buys."""
+    for name, part in (("plans", points[~points["off"]]), ("within the budget", points[points["off"]])):
+        if len(part):
+            line = {"type": "scatter", "mode": "lines+markers", "name": name, "line": {"color": colour, "width": 1.5}, "hoverinfo": "text"}
+            values = {"x": part["cost_usd"].to_numpy(float), "y": part["risk"].to_numpy(float), "hovertext": [_told(row) for row in part.to_dict("records")]}
+            yield line | values | {"marker": _marker(part["chosen"].to_numpy(bool), colour, palette)}
+
+
+def _told(row: dict[Any, Any]) -> str:
+    """A plan in the hover box."""
+    gap = f"<br>at most {percent(row['gap'])} above the cheapest" if row["gap"] > 0.0005 else ""
+    return f"<b>{words(row)}</b><br>{usd(row['cost_usd'])}, {significant(row['risk'])} Gbps-months at risk{gap}"
+
+
+def _marker(chosen: npt.NDArray[np.bool_], colour: str, palette: Palette) -> dict[str, Any]:
+    return {
         "symbol": np.where(chosen, "diamond", "circle"), "size": np.where(chosen, 13, 8), "color": np.where(chosen, palette.ink, colour),
         "line": {"color": palette.ground, "width": 1},
     }  # fmt: skip
-    line = {"type": "scatter", "mode": "lines+markers", "name": "plans", "x": points["cost_usd"].to_numpy(float), "y": points["risk"].to_numpy(float)}
-    return [line | {"line": {"color": colour, "width": 1.5}, "marker": marker, "hovertext": told, "hoverinfo": "text"}]
 
 
 def _words(points: pd.DataFrame, right: float, top: float, palette: Palette) -> list[Note]:
@@ -60,7 +88,7 @@ def _words(points: pd.DataFrame, right: float, top: float, palette: Palette) -> 
         if any(abs(x - other) < NEAR[0] and abs(y - height) < NEAR[1] for other, height in taken):
             continue
         taken.append((x, y))
-        text = f"<b>{words(row)}, chosen</b>" if row["chosen"] else words(row)
+        text = f"<b>{words(row)}{'' if row['off'] else ', chosen'}</b>" if row["chosen"] else words(row)
         place = {"xref": "x", "yref": "y", "x": row["cost_usd"], "y": row["risk"], "xanchor": "right" if x > 0.75 else "left", "yanchor": "bottom"}
         notes.append(place | {"xshift": -4 if x > 0.75 else 4, "yshift": 4, "showarrow": False, "text": text, "font": halo(palette.ink, palette)})
     return notes

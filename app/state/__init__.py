@@ -21,6 +21,7 @@ from app.state import reading
 from app.state.reading import (
     ALL,
     BEFORE,
+    BUDGET_MOST,
     COMPARED,
     FIRST_YEAR,
     LAST_YEAR,
@@ -32,16 +33,16 @@ from app.state.reading import (
     RUN_DIGITS,
     STEPS_MOST,
     USUAL,
-    WHATIF_LETTERS,
     WORST,
     Known,
     UnusableError,
+    fits,
 )
 from data.schema import DEMAND_METRICS, TABLES
 
 __all__ = [
-    "ALL", "CARRIED", "CHOICES", "COMPARED", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST", "WHATIF_LETTERS",
-    "Known", "State", "bound", "current", "known", "link", "open_page", "parse", "read", "texts", "update",
+    "ALL", "BUDGET_MOST", "CARRIED", "CHOICES", "COMPARED", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST",
+    "Known", "State", "bound", "current", "fits", "known", "link", "open_page", "parse", "read", "texts", "update",
 ]  # fmt: skip
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -82,7 +83,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
     "capacity": (
         "region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif", "scenario", "compare",
-        "fails", "quantile", "weights", "week", "plan", "months", "certainty", "survives", "steps", "quality",
+        "fails", "quantile", "weights", "week", "plan", "months", "certainty", "survives", "budget", "steps", "quality",
     ),
     "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
     "data": ("section", "table"),
@@ -99,8 +100,8 @@ class State:
     saved plan (None: the newest). `weights` is how demand fails over: as declared (by distance and headroom where no table is), or nearby: by these anyhow.
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
-    app.cached.planning reads them (None: none); `steps` what augments are bought from, as reading.STEPS has it (None: the usual sizes); `scenario` the named
-    one that the changes come from, as ID.REVISION, and `compare` those side by side, as ID,ID.
+    app.cached.planning reads them (None: none); `steps` what augments are bought from, as reading.STEPS has it (None: the usual sizes), and `budget` what they
+    may cost, USD (None: what it takes); `scenario` the named one that the changes come from, as ID.REVISION, and `compare` those side by side, as ID,ID.
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -138,6 +139,7 @@ class State:
     months: str = "12"
     certainty: str = "0.9"
     survives: str = "nothing"
+    budget: int | None = None
     steps: str | None = None
     quality: str = "rebuffer_ratio"
     metric: str = "egress_gbps"
@@ -283,6 +285,8 @@ def _text(state: State, name: str) -> str:
     value = getattr(state, name)
     if value is None:
         return _WITHOUT[name]
+    if name == "whatif":
+        return reading.whatif_text(value)
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M}"
     return ",".join(value) if isinstance(value, tuple) else str(value)
@@ -304,7 +308,8 @@ def _choices(name: str, text: str, world: Known) -> tuple[str, ...]:
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
     **dict.fromkeys(("start", "end", "at", "origin", "week"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, "fails": WORST, "plan": NEWEST, **dict.fromkeys(("whatif", "scenario", "compare"), NONE), "steps": USUAL,
+    "run": NEWEST, "against": BEFORE, "focus": WORST, "fails": WORST, "plan": NEWEST, **dict.fromkeys(("whatif", "scenario", "compare", "budget"), NONE),
+    "steps": USUAL,
 }  # fmt: skip
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     **{name: partial(_choice, name) for name in CHOICES},
@@ -316,6 +321,7 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     **dict.fromkeys(("start", "end", "at", "origin", "week"), reading.moment),
     **dict.fromkeys(("run", "against"), reading.number),
     "limit": reading.limit,
+    "budget": reading.budget,
     "focus": reading.focus,
     "fails": reading.failing,
     "whatif": reading.whatif,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -19,6 +21,8 @@ FIRST_YEAR, LAST_YEAR = 1970, 2200
 LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
 # A longer what-if does not fit into the addresses that every browser and mail program passes on.
 WHATIF_LETTERS = 2000
+# A short what-if stands in the address as it is, for all to read; a longer one is packed, after this mark. It may unpack to so many letters.
+WHATIF_PLAIN, WHATIF_PACKED, WHATIF_UNPACKED = 500, "z.", 65_536
 # A scenario at the revision that was opened, and up to so many scenarios side by side.
 COMPARED = 4
 SCENARIO, SCENARIOS = r"[0-9a-f]{16}\.[1-9][0-9]{0,8}", rf"[0-9a-f]{{16}}(,[0-9a-f]{{16}}){{0,{COMPARED - 1}}}"
@@ -34,6 +38,8 @@ SHAPED: dict[str, tuple[str, str, str | None]] = {
     "plan": ("names a plan that there is not", r"[0-9a-f]{16}", NEWEST),
     "steps": ("holds a catalogue that cannot be read", STEPS, USUAL),
 }
+# What nobody spends on capacity, USD.
+BUDGET_MOST = 10**12
 # Digits that the number of a run may have; Python would read the longest of numbers.
 RUN_DIGITS = 9
 
@@ -83,6 +89,15 @@ def limit(text: str, _: Known) -> float:
     return share
 
 
+def budget(text: str, _: Known) -> int | None:
+    """Whole USD, or as many as it takes."""
+    if text == NONE:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(BUDGET_MOST)) and int(text) <= BUDGET_MOST):
+        raise UnusableError(f"holds a budget that is no whole number of USD: {shown(text)}")
+    return int(text)
+
+
 def focus(text: str, world: Known) -> str | None:
     """A place by level and key."""
     if text == WORST:
@@ -108,18 +123,37 @@ def failing(text: str, world: Known) -> str | None:
 
 
 def whatif(text: str, _: Known) -> str | None:
-    """A JSON list of changes; what each says is read where it is applied."""
+    """A JSON list of changes, packed or not; what each says is read where it is applied."""
     if text in ("", NONE):
         return None
     if len(text) > WHATIF_LETTERS:
         raise UnusableError(f"holds a what-if of {len(text):,} letters; at most {WHATIF_LETTERS:,} are read")
+    plain = _unpacked(text.removeprefix(WHATIF_PACKED)) if text.startswith(WHATIF_PACKED) else text
     try:
-        held = json.loads(text)
+        held = json.loads(plain)
     except (ValueError, RecursionError):
         held = None
     if not isinstance(held, list) or not all(isinstance(one, dict) for one in held):
         raise UnusableError(f"holds a what-if that cannot be read: {shown(text)}")
-    return text
+    return plain
+
+
+def whatif_text(held: str) -> str:
+    """A what-if as an address holds it: as it is, or packed where that is much."""
+    return held if len(held) <= WHATIF_PLAIN else WHATIF_PACKED + base64.urlsafe_b64encode(zlib.compress(held.encode(), 9)).decode().rstrip("=")
+
+
+def fits(held: str) -> bool:
+    """Whether a link can hold a what-if."""
+    return len(held) <= WHATIF_UNPACKED and len(whatif_text(held)) <= WHATIF_LETTERS
+
+
+def _unpacked(text: str) -> str:
+    """What was packed, as far as it may unpack; nothing where it cannot be read."""
+    try:
+        return zlib.decompressobj().decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), WHATIF_UNPACKED).decode()
+    except (ValueError, zlib.error):
+        return ""
 
 
 def number(text: str, _: Known) -> int | None:

@@ -6,7 +6,9 @@ The lake holds what was measured and forecast, in large immutable files; a scena
 from __future__ import annotations
 
 from data.store.opening import Store, open_store, store_url
-from data.store.plans import PLAN_PEAKS, PLAN_ROWS, PlanNote, Plans, SavedPlan
+from data.store.plans import PLAN_PEAKS, PLAN_PURCHASES, PLAN_ROWS, PlanNote, Plans, SavedPlan
 from data.store.scenarios import Revision, Scenario, Scenarios
 
-__all__ = ["PLAN_PEAKS", "PLAN_ROWS", "PlanNote", "Plans", "Revision", "SavedPlan", "Scenario", "Scenarios", "Store", "open_store", "store_url"]
+__all__ = [
+    "PLAN_PEAKS", "PLAN_PURCHASES", "PLAN_ROWS", "PlanNote", "Plans", "Revision", "SavedPlan", "Scenario", "Scenarios", "Store", "open_store", "store_url",
+]  # fmt: skip

@@ -10,7 +10,7 @@ from data.errors import ScenarioError
 from data.validation import excerpt
 
 Body = dict[str, Any]
-KINDS: tuple[str, ...] = ("growth", "event", "bitrate", "add_site", "close_site", "move_augment", "limit")
+KINDS: tuple[str, ...] = ("growth", "event", "bitrate", "add_site", "close_site", "add_capacity", "move_augment", "limit")
 KEYS = frozenset({"changes", "policy"})
 # A change takes about a hundred bytes: this is more than a person makes by hand, and still fits a list of hundreds of scenarios in memory.
 BODY_BYTES = 64 * 1024

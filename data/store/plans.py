@@ -1,4 +1,4 @@
-"""Saved plans, as they were when they were made: what was expected and what was to be ordered, so that hits and misses can be scored later."""
+"""Saved plans, as they were when they were made: what was expected, to be ordered and to be bought, so that hits and misses can be scored later."""
 
 from __future__ import annotations
 
@@ -14,22 +14,19 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, insert, select
 from sqlalchemy import Table as SqlTable
 
-from data.contract import GBPS_LIMIT, LEVELS, REAL, TEXT, Column, Table, identifier, stamp
+from data.contract import GBPS_LIMIT, LEVELS, REAL, TEXT, WHOLE, Column, Table, identifier, stamp
 from data.errors import ContractError
 from data.frames import tabled
 from data.lake import Lake
 from data.store.body import packed_policy
 from data.store.identity import absent, checked_id, new_id
 from data.store.opening import Store
-from data.store.tables import PLAN_PEAKS_TABLE, PLAN_ROWS_TABLE, PLANS
+from data.store.tables import PLAN_PEAKS_TABLE, PLAN_PURCHASES_TABLE, PLAN_ROWS_TABLE, PLANS
 from data.validation import excerpt, validate
 from data.written import kept
 
-_SERIES = (
-    Column("level", TEXT, "What the row describes", choices=LEVELS),
-    identifier("key", "site_id, region_id, or 'all'"),
-    Column("direction", TEXT, "Which way the traffic goes", choices=("ingest", "egress")),
-)
+_DIRECTION = Column("direction", TEXT, "Which way the traffic goes", choices=("ingest", "egress"))
+_SERIES = (Column("level", TEXT, "What the row describes", choices=LEVELS), identifier("key", "site_id, region_id, or 'all'"), _DIRECTION)
 PLAN_ROWS = Table(
     "plan_rows",
     "What a plan says of each site, region and the network, by direction",
@@ -58,6 +55,26 @@ PLAN_PEAKS = Table(
     ),
     ("level", "key", "direction", "week"),
 )
+PLAN_PURCHASES = Table(
+    "plan_purchases",
+    "What a plan buys",
+    "refresh",
+    (
+        _DIRECTION,
+        Column("rank", WHOLE, "Place in the order in which they are worth their money, from 1", low=1),
+        identifier("site_id", "Site"),
+        stamp("in_service", "When it comes into service"),
+        stamp("order_by", "Last day to order"),
+        Column("gbps", REAL, "Size of one unit", "Gbps", low=0.0, high=GBPS_LIMIT),
+        Column("units", WHOLE, "How many of them", low=1),
+        Column("cost_usd", REAL, "Cost within the months planned", "USD", low=0.0, high=1e12),
+        Column("usd_month", REAL, "Cost of a month", "USD a month", low=0.0, high=1e12),
+        Column("risk_removed", REAL, "What comes back without it", "Gbps-months"),
+        Column("reason", TEXT, "Why it is bought"),
+    ),
+    ("direction", "rank"),
+)
+_PARTS = ((PLAN_ROWS_TABLE, PLAN_ROWS), (PLAN_PEAKS_TABLE, PLAN_PEAKS), (PLAN_PURCHASES_TABLE, PLAN_PURCHASES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +92,12 @@ class PlanNote:
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan: `rows` in the columns of PLAN_ROWS, `peaks` in those of PLAN_PEAKS."""
+    """A plan: `rows` in the columns of PLAN_ROWS, `peaks` in those of PLAN_PEAKS, `purchases` in those of PLAN_PURCHASES."""
 
     note: PlanNote
     rows: pd.DataFrame
     peaks: pd.DataFrame
+    purchases: pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +112,27 @@ class Plans:
         rows: pd.DataFrame,
         peaks: pd.DataFrame,
         policy: Mapping[str, Any],
+        purchases: pd.DataFrame | None = None,
         *,
         lake: str,
         author: str = "",
         run_id: str | None = None,
         made_at: datetime | None = None,
     ) -> PlanNote:
-        """Keep a plan: rows by (level, key, direction), peaks by week too; null for what is not known. `made_at` is now unless it is given, with a zone.
+        """Keep a plan: rows by (level, key, direction), peaks by week too; null for what is not known; purchases, where it has any, by rank. `made_at` is now
+        unless it is given, with a zone.
 
-        Raises ContractError where the frames do not keep PLAN_ROWS and PLAN_PEAKS, ScenarioError where the name or the policy cannot be kept.
+        Raises ContractError where the frames do not keep PLAN_ROWS, PLAN_PEAKS and PLAN_PURCHASES, ScenarioError where the name or the policy cannot be kept.
         """
         text = packed_policy(dict(policy))
         about = {"name": kept("name", name), "author": kept("author", author, empty=True), "run_id": None if run_id is None else kept("run", run_id)}
         row = {"id": new_id(), "made_at": _moment(made_at), "lake": Lake(lake).url, "policy": text, **about}
-        parts = [(PLAN_ROWS_TABLE, _checked(PLAN_ROWS, rows)), (PLAN_PEAKS_TABLE, _ordered(_checked(PLAN_PEAKS, peaks)))]
+        bought = pd.DataFrame(columns=[c.name for c in PLAN_PURCHASES.columns]) if purchases is None else purchases
+        checked = [_checked(contract, frame) for (_, contract), frame in zip(_PARTS, (rows, peaks, bought), strict=True)]
+        _ordered(checked[1])
         with self.store.writing() as connection:
             connection.execute(insert(PLANS).values(row))
-            for table, frame in parts:
+            for (table, _), frame in zip(_PARTS, checked, strict=True):
                 if frame.num_rows:
                     connection.execute(insert(table), frame.append_column("plan_id", pa.repeat(row["id"], frame.num_rows)).to_pylist())
         return _note(row)
@@ -129,7 +151,7 @@ class Plans:
             row = connection.execute(select(PLANS).where(PLANS.c.id == checked_id("plan", plan_id))).mappings().one_or_none()
             if row is None:
                 raise absent("plan", plan_id)
-            frames = [_frame(connection, *part, plan_id) for part in ((PLAN_ROWS_TABLE, PLAN_ROWS), (PLAN_PEAKS_TABLE, PLAN_PEAKS))]
+            frames = [_frame(connection, *part, plan_id) for part in _PARTS]
         return SavedPlan(_note(dict(row)), *frames)
 
 
@@ -155,13 +177,12 @@ def _checked(contract: Table, frame: pd.DataFrame) -> pa.Table:
     return findings.good
 
 
-def _ordered(peaks: pa.Table) -> pa.Table:
-    """The peaks, whose quantiles must not cross."""
+def _ordered(peaks: pa.Table) -> None:
+    """ContractError where the quantiles of the peaks cross."""
     crossed = pc.or_(pc.greater(peaks["q10"], peaks["q50"]), pc.greater(peaks["q50"], peaks["q90"]))
     count = pc.sum(crossed).as_py() or 0
     if count:
         raise ContractError(f"The quantiles of plan_peaks cross in {count} rows.", cause="columns were swapped", remedy="send q10 <= q50 <= q90")
-    return peaks
 
 
 def _frame(connection: Connection, table: SqlTable, contract: Table, plan_id: str) -> pd.DataFrame:

@@ -96,3 +96,19 @@ PLAN_PEAKS_TABLE = Table(
     Column("q50", Float, nullable=False),
     Column("q90", Float, nullable=False),
 )
+PLAN_PURCHASES_TABLE = Table(
+    "plan_purchases",
+    METADATA,
+    Column("plan_id", Text, ForeignKey("plans.id"), primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+    Column("site_id", Text, nullable=False),
+    Column("in_service", Stamp, nullable=False),
+    Column("order_by", Stamp, nullable=False),
+    Column("gbps", Float, nullable=False),
+    Column("units", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("usd_month", Float, nullable=False),
+    Column("risk_removed", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+)

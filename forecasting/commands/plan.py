@@ -18,7 +18,7 @@ from data.schema import Direction
 from forecasting.commands.failover_file import Declared, failover_of, read_file, rule
 from forecasting.commands.plan_file import CALENDAR, WRITERS
 from forecasting.commands.policy_file import PlanPolicy, read_policy
-from forecasting.planning.augments import AugmentPlan, plan_augments
+from forecasting.planning.augments import AugmentPlan, all_purchases, plan_augments
 from forecasting.planning.network_plan import network_plan
 from forecasting.planning.ordering import plan_calendar
 from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
@@ -49,7 +49,7 @@ def plan(options: argparse.Namespace) -> int:
         if under.request.n_minus_1:
             console.print(f"N-1: a failed site's demand goes to others {rule(table)}", soft_wrap=True)
     if options.save is not None:
-        note = keep_plan(inputs, found, bought(augments), under.said, options.save, options.author)
+        note = keep_plan(inputs, found, augments, under.said, options.save, options.author)
         console.print(f"kept as {note.name!r} ({note.id})", soft_wrap=True)
     return 0
 
@@ -71,17 +71,6 @@ def augment_plans(inputs: PlanInputs, under: PlanPolicy, table: Declared | None 
             failover = failover_of(table, inputs.sites, held.sites.keys) if under.request.n_minus_1 else None
             found[direction] = plan_augments(held.sites, inputs.steps, offered, failover, replace(under.request, today=inputs.today))
     return found
-
-
-def bought(augments: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
-    """key, direction, add_gbps and cost_usd_month of all that the augment plans add by their last month."""
-    rows = []
-    for direction, one in augments.items():
-        problem, units = one.problem, one.units[:, -1]
-        rows += [(problem.keys[site], direction, count * gbps, count * usd)
-                 for site, gbps, usd, count in zip(problem.site, problem.gbps, problem.usd_month, units, strict=True) if count > 0.0]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=["key", "direction", "add_gbps", "cost_usd_month"])
-    return frame.groupby(["key", "direction"], as_index=False)[["add_gbps", "cost_usd_month"]].sum()
 
 
 def write(frame: pd.DataFrame, path: Path, today: pd.Timestamp) -> None:
@@ -129,7 +118,7 @@ def cells(row: Any) -> tuple[str, ...]:
 def show_augments(console: Console, augments: Mapping[Direction, AugmentPlan], out: Path, today: pd.Timestamp) -> None:
     """Write what to buy beside the plan, and say what it costs and which constraint cannot be kept."""
     path = out.with_name(f"{out.stem}-purchases{out.suffix if out.suffix.lower() in WRITERS else '.csv'}")
-    write(pd.concat([one.frame().assign(direction=direction) for direction, one in augments.items()], ignore_index=True), path, today)
+    write(all_purchases(augments), path, today)
     for direction, one in augments.items():
         if one.refused:
             console.print(f"{direction} augments: {one.refused}", soft_wrap=True)
@@ -137,6 +126,8 @@ def show_augments(console: Console, augments: Mapping[Direction, AugmentPlan], o
         proof = "proved cheapest" if one.proved else f"at most {one.gap:.1%} above the cheapest"
         console.print(f"{direction} augments: {len(one.purchases)} purchases, {one.cost_usd:,.0f} USD in {one.problem.request.months} months, {proof}; "
                       f"risk {one.risk_without:,.0f} to {one.risk:,.0f} Gbps-months", soft_wrap=True)  # fmt: skip
+        if one.unbound_usd is not None:
+            console.print(f"  the budget of {one.problem.request.budget_usd:,.0f} USD does not reach: the plan without it costs {one.unbound_usd:,.0f} USD")
         for broken in one.broken[:NAMED_AT_MOST]:
             console.print(f"  cannot be kept: {broken}", soft_wrap=True)
     console.print(f"purchases written to {path}", soft_wrap=True)

@@ -7,8 +7,8 @@ made elastic: first the least total shortfall, then the least cost of a plan tha
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +30,28 @@ INFEASIBLE = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solution:
-    """units: (options, months) in service; bound: no plan that falls short by no more costs less, USD; elastic: some constraint could not be kept."""
+    """units: (options, months) in service; bound: no plan that falls short by no more costs less, USD; elastic: some constraint could not be kept.
+
+    short_gbps: by how much in all; avoidable_gbps: how much of it another plan might not lack at most, where the search for the least was cut off.
+    unbound_usd: what the plan costs without the budget, where the budget does not pay for it.
+    """
 
     units: Reals
     bound: float
     elastic: bool
+    short_gbps: float = 0.0
+    avoidable_gbps: float = 0.0
+    unbound_usd: float | None = None
+
+
+class Answer(NamedTuple):
+    """A part's: values of its variables, the least that they could cost, whether it had to be made elastic, and as in Solution."""
+
+    values: Reals
+    bound: float
+    elastic: bool = False
+    short_gbps: float = 0.0
+    avoidable_gbps: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,44 +68,64 @@ class Rows:
 
 
 def solve(problem: Problem) -> Solution | None:
-    """The cheapest plan; None where not one was found in the time given."""
-    rows, ends = _rows(problem), time.monotonic() + problem.request.seconds
-    units, bound, elastic = np.zeros((len(problem.site), len(problem.months))), 0.0, False
+    """The cheapest plan; None where not one was found in the time given.
+
+    A budget ties all sites together, and the search for what it buys best is long. So the plan without it comes first, part by part: where the budget pays
+    for it, it is the answer, and where it is proved to cost more, no plan keeps every constraint.
+    """
+    request, ends = problem.request, time.monotonic() + problem.request.seconds
+    if request.budget_usd is None:
+        return _solved(problem, ends)
+    free = _solved(replace(problem, request=replace(request, budget_usd=None)), ends)
+    if free is not None and problem.cost(free.units) <= request.budget_usd:
+        return free
+    if free is None:
+        return _solved(problem, ends)
+    found = _solved(problem, ends, hopeless=free.elastic or free.bound > request.budget_usd)
+    return None if found is None else replace(found, unbound_usd=problem.cost(free.units))
+
+
+def _solved(problem: Problem, ends: float, *, hopeless: bool = False) -> Solution | None:
+    """The cheapest plan, part by part. hopeless: whether it is known that some constraint cannot be kept."""
+    rows = _rows(problem)
+    units, answers = np.zeros((len(problem.site), len(problem.months))), list[Answer]()
     parts = sorted(_parts(rows), key=lambda part: len(part[0]))
     for number, (columns, kept) in enumerate(parts):
         seconds = max((ends - time.monotonic()) / (len(parts) - number), LEAST_SECONDS)
-        found = _part(rows, columns, kept, seconds)
+        found = _part(rows, columns, kept, seconds, hopeless=hopeless)
         if found is None:
             return None
-        values, least, broken = found
-        units[rows.option[columns], rows.month[columns]] = np.round(values)
-        bound, elastic = bound + least, elastic or broken
-    return Solution(units, bound, elastic)
+        units[rows.option[columns], rows.month[columns]] = np.round(found.values)
+        answers.append(found)
+    bound, short, avoidable = (float(sum(amounts)) for amounts in ([one[at] for one in answers] for at in (1, 3, 4)))
+    return Solution(units, bound, any(one.elastic for one in answers), short, avoidable)
 
 
-def _part(rows: Rows, columns: Whole, kept: Whole, seconds: float) -> tuple[Reals, float, bool] | None:
-    """Values, the least that they could cost, and whether the part had to be made elastic."""
+def _part(rows: Rows, columns: Whole, kept: Whole, seconds: float, *, hopeless: bool) -> Answer | None:
+    """The cheapest values that keep every constraint of a part, or fall short by the least; None where none were found in time."""
     if not len(columns):
-        return np.zeros(0), 0.0, True
+        return Answer(np.zeros(0), 0.0, elastic=True)
     ends = time.monotonic() + seconds
     matrix, low, cost = rows.matrix[kept][:, columns], rows.low[kept], rows.cost[columns]
-    strict = _milp(cost, np.ones(len(columns)), rows.most[columns], matrix, low, seconds)
-    if strict.x is not None:
-        return strict.x, float(strict.mip_dual_bound), False
-    if strict.status != INFEASIBLE:
-        return None
-    slack = rows.slack[kept]
-    slack = slack[:, np.unique(slack.indices)]
-    wide, spare = hstack([matrix, slack]).tocsr(), slack.shape[1]
-    whole = np.r_[np.ones(len(columns)), np.zeros(spare)]
+    if not hopeless:
+        strict = _milp(cost, np.ones(len(columns)), rows.most[columns], matrix, low, seconds)
+        if strict.x is not None:
+            return Answer(strict.x, float(strict.mip_dual_bound))
+        if strict.status != INFEASIBLE:
+            return None
+    # A slack belongs to the row of its own constraint, and never need make up for more than that lacks without purchases.
+    own = np.unique(rows.slack[kept].indices)
+    wide, spare = hstack([matrix, rows.slack[kept][:, own]]).tocsr(), len(own)
+    whole, lacks = np.r_[np.ones(len(columns)), np.zeros(spare)], np.maximum(rows.low[own], 0.0)
     half = max((ends - time.monotonic()) / 2, LEAST_SECONDS)
-    short = _milp(np.r_[np.zeros(len(columns)), np.ones(spare)], whole, np.r_[rows.most[columns], np.full(spare, np.inf)], wide, low, half)
+    short = _milp(np.r_[np.zeros(len(columns)), np.ones(spare)], whole, np.r_[rows.most[columns], lacks], wide, low, half)
     if short.x is None:
         return None
     least = np.r_[rows.most[columns], short.x[len(columns) :] + NOTHING_GBPS]
     found = _milp(np.r_[cost, np.zeros(spare)], whole, least, wide, low, half)
     chosen = found if found.x is not None else short
-    return chosen.x[: len(columns)], float(found.mip_dual_bound or 0.0) if found.x is not None else 0.0, True
+    bound = float(found.mip_dual_bound or 0.0) if found.x is not None else 0.0
+    return Answer(chosen.x[: len(columns)], bound, True, float(short.fun), max(float(short.fun - (short.mip_dual_bound or 0.0)), 0.0))
 
 
 def _milp(cost: Reals, whole: Reals, most: Reals, matrix: csr_array, low: Reals, seconds: float) -> Any:
@@ -143,17 +180,21 @@ def _limit_rows(problem: Problem, option: Whole, month: Whole) -> tuple[csr_arra
 def _failure_rows(problem: Problem, option: Whole, month: Whole) -> tuple[csr_array, Reals, csr_array]:
     """Headroom that each variable adds for each failure (site, month), what it lacks, and which cells' shortfall counts as room there.
 
-    Where every limit is kept, headroom is never below nought, so that it may be added up as it is; a cell that falls short of its limit gives that back.
+    Where every limit is kept, headroom is never below nought, so that it may be added up as it is; a cell that falls short of its limit gives that back, where
+    it stands above the ceiling and something can be bought for it. For what cannot be bettered the headroom is known.
     """
     count, months = problem.need.shape
     ceiling, reach = problem.request.ceiling, (problem.allowed[:, :, None] & problem.known[None]).astype(float)
+    better = np.zeros((count, months), dtype=bool)
+    better[problem.site[option], month] = True
     spare = ceiling * problem.capacity - problem.need
+    over, spare = better & (spare < 0.0), np.where(better, spare, np.maximum(spare, 0.0))
     lacks = problem.need - np.einsum("fjm,jm->fm", reach, spare)
     really = problem.need - np.einsum("fjm,jm->fm", reach, np.maximum(spare, 0.0))
     failed, when = np.nonzero((really > 0.0) & problem.known & problem.request.n_minus_1)
     gain = reach[failed[:, None], problem.site[option][None, :], month[None, :]] * (when[:, None] == month[None, :])
     helped = np.zeros((len(failed), count, months))
-    helped[np.arange(len(failed)), :, when] = reach[failed, :, when]
+    helped[np.arange(len(failed)), :, when] = (reach * over)[failed, :, when]
     return csr_array(gain * (ceiling * problem.gbps[option])), lacks[failed, when], csr_array(helped.reshape(len(failed), count * months))
 
 

@@ -10,16 +10,20 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from data.schema import Direction
 from forecasting.planning.augment_problem import Exposure, Problem, Request, Violation, build, risk, violations
 from forecasting.planning.augment_programme import GAP, solve
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
 from forecasting.planning.ordering import DAY
+from forecasting.planning.sharing import NOTHING_GBPS
 
 # From an even chance that each site keeps its limit to near certainty.
 CURVE: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 PURCHASE_COLUMNS = ["rank", "site_id", "in_service", "order_by", "gbps", "units", "cost_usd", "usd_month", "risk_removed", "risk_per_kusd", "reason"]
 
+# The bound to blame where everything on offer together would keep a constraint.
+BUDGET = "the budget does not reach so far"
 
 # site_id to the name that people use; a site without one is told by its site_id.
 Names = Mapping[str, str]
@@ -47,7 +51,8 @@ class Reason(NamedTuple):
 class Purchase(NamedTuple):
     """Units of one step that come into service together.
 
-    cost_usd is what they cost within the months planned, usd_month each month; risk_removed the Gbps-months that come back without them.
+    cost_usd is what they cost within the months planned, usd_month each month and usd_once when they come; risk_removed the Gbps-months that come back
+    without them.
     """
 
     site_id: str
@@ -59,6 +64,7 @@ class Purchase(NamedTuple):
     risk_removed: float
     reason: Reason
     usd_month: float
+    usd_once: float
 
     @property
     def worth(self) -> float:
@@ -86,7 +92,8 @@ class Broken(NamedTuple):
 class AugmentPlan:
     """The cheapest plan found. units: (options, months) in service. purchases: most risk removed for a USD first. bound: no plan costs less, USD.
 
-    broken: what could not be kept; the plan then falls short by as little as can be. An empty plan with the reason `refused` was not found in the time given.
+    broken: what could not be kept; the plan then falls short by as little as can be, but for the share `avoidable` of it at most. unbound_usd: what it costs
+    without the budget, where that does not pay for it. An empty plan with the reason `refused` was not found in the time given.
     """
 
     problem: Problem
@@ -98,6 +105,8 @@ class AugmentPlan:
     risk_without: float
     broken: tuple[Broken, ...]
     refused: str = ""
+    avoidable: float = 0.0
+    unbound_usd: float | None = None
 
     @property
     def gap(self) -> float:
@@ -108,8 +117,8 @@ class AugmentPlan:
 
     @property
     def proved(self) -> bool:
-        """Whether it is proved that no plan is cheaper, to a hundredth of a percent."""
-        return self.gap <= 2.0 * GAP
+        """Whether it is proved that no plan falls less short, and none that falls as little short is cheaper, to a hundredth of a percent."""
+        return self.gap <= 2.0 * GAP and self.avoidable <= 2.0 * GAP
 
     def frame(self, names: Names = NO_NAMES) -> pd.DataFrame:
         """The purchases as a table, ranked; risk_per_kusd is the risk removed for each thousand USD. Reasons call sites by their `names`."""
@@ -135,14 +144,18 @@ def planned(problem: Problem) -> AugmentPlan:
         return AugmentPlan(problem, nothing, (), 0.0, 0.0, without, without, (), f"no plan was found within {problem.request.seconds:g} s")
     cost, exposure, lacking = problem.cost(found.units), Exposure.of(problem, found.units), violations(problem, found.units)
     purchases = sorted(_purchases(exposure, found.units, lacking), key=lambda one: (-one.worth, one.in_service, one.site_id))
-    return AugmentPlan(problem, found.units, tuple(purchases), cost, min(found.bound, cost), exposure.total, without, tuple(_broken(problem, lacking)))
+    avoidable, broken = found.avoidable_gbps / max(found.short_gbps, NOTHING_GBPS), tuple(_broken(problem, lacking))
+    return AugmentPlan(
+        problem, found.units, tuple(purchases), cost, min(found.bound, cost), exposure.total, without, broken,
+        avoidable=avoidable if broken else 0.0, unbound_usd=found.unbound_usd,
+    )  # fmt: skip
 
 
 def curve(problem: Problem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
     """Cost against risk: q, cost_usd, risk, gap and whether it is the one `chosen`, for plans that keep the policy with rising probability, from buying nothing
-    (q missing) on. A plan that was not found in its time is not among them; the time of the request is spread over all.
+    (q missing) on, whatever the budget. A plan that was not found in its time is not among them; the time of the request is spread over all.
     """
-    chosen = problem.request
+    chosen = replace(problem.request, budget_usd=None)
     levels = sorted({*quantiles, chosen.q})
     rows: list[dict[str, object]] = [{"q": np.nan, "cost_usd": 0.0, "risk": risk(problem, np.zeros((len(problem.site), len(problem.months))))}]
     for q in levels:
@@ -168,6 +181,7 @@ def _purchases(exposure: Exposure, units: Reals, lacking: Sequence[Violation]) -
             problem.keys[site], problem.months[month], problem.months[month] - np.ceil(problem.padded_days[option]) * DAY, float(problem.gbps[option]),
             round(rises[option, month]), problem.cost(units) - problem.cost(without), exposure.more_without(site, withdrawn * problem.gbps[option]),
             _reason(problem, lost, problem.keys[site], int(month)), rises[option, month] * float(problem.usd_month[option]),
+            rises[option, month] * float(problem.usd_once[option]),
         )  # fmt: skip
 
 
@@ -196,8 +210,25 @@ def _cause(problem: Problem, violation: Violation, *, hopeless: bool) -> str:
     if not mine.any():
         return "the catalogue has no step for it" if violation.kind == "limit" else "the catalogue has no step for the sites within reach"
     if not hopeless:
-        return "the budget does not reach so far"
+        return BUDGET if problem.request.budget_usd is not None else "what would keep it is bought where it mends more"
     first = int(problem.first[mine].min())
     if (problem.first[mine] > violation.month).any():
         return "lead time: " + (f"steps come into service from {problem.months[first]:%Y-%m}" if first < len(problem.months) else "no step is there in time")
     return "the catalogue allows no more units"
+
+
+def added_by_site(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
+    """key, direction, add_gbps and cost_usd_month of all that plans add by their last month."""
+    rows = []
+    for direction, one in plans.items():
+        problem, units = one.problem, one.units[:, -1]
+        rows += [(problem.keys[site], direction, count * gbps, count * usd)
+                 for site, gbps, usd, count in zip(problem.site, problem.gbps, problem.usd_month, units, strict=True) if count > 0.0]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["key", "direction", "add_gbps", "cost_usd_month"])
+    return frame.groupby(["key", "direction"], as_index=False)[["add_gbps", "cost_usd_month"]].sum()
+
+
+def all_purchases(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
+    """The purchases of plans, ranked by direction: as AugmentPlan.frame, with direction."""
+    frames = [one.frame().assign(direction=direction) for direction, one in plans.items()]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*PURCHASE_COLUMNS, "direction"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,33 @@ def _of_one(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
     for week in np.flatnonzero((sunday > monday) & (monday > 0)):
         found[week] = held[monday[week] : sunday[week] + 1].min()
     return found
+
+
+def raised(steps: pd.DataFrame, bought: pd.DataFrame, status: Literal["installed", "planned"] = "planned") -> pd.DataFrame:
+    """What purchases make of the steps of one direction: the rows that are new or higher, in the columns of `steps`; what is bought has the status given.
+
+    bought: site_id, effective_from, gbps, and usd, a month. A capacity holds until the next step, so that every step after a purchase is given again, higher
+    by all that was bought by then; so is its cost_usd_month, where it has one. One of 0 Gbps, which closes a site, stays as it is: what is bought for a site
+    that is not in service counts from the step that opens it.
+    """
+    names = ["site_id", "effective_from"]
+    held = steps.sort_values(names, kind="stable").drop_duplicates(names, keep="last").reset_index(drop=True)
+    stamped = bought.astype({"effective_from": held["effective_from"].dtype, "gbps": float, "usd": float})
+    unbought = pd.DataFrame({**held[names], "gbps": 0.0, "usd": 0.0, "at": held.index.astype(float)})
+    # What is bought stands first, so that a step of the same moment is given again with it, and takes its place.
+    rows = pd.concat([stamped.assign(at=np.nan)[unbought.columns], unbought], ignore_index=True).sort_values(names, kind="stable")
+    of_site = rows.groupby("site_id")
+    rows = rows.assign(at=of_site["at"].ffill(), gbps=of_site["gbps"].cumsum(), usd=of_site["usd"].cumsum())
+    rows = rows.drop_duplicates(names, keep="last").dropna(subset="at").reset_index(drop=True)
+    below = held.iloc[rows["at"].astype(int)].reset_index(drop=True)
+    arrives = pd.MultiIndex.from_frame(rows[names]).isin(pd.MultiIndex.from_frame(stamped[names]))
+    found = below.assign(
+        effective_from=rows["effective_from"], capacity_gbps=below["capacity_gbps"] + rows["gbps"],
+        status=np.where(arrives, status, below["status"].fillna("installed")),
+    )  # fmt: skip
+    if "cost_usd_month" in found:
+        found["cost_usd_month"] = below["cost_usd_month"].astype(float) + rows["usd"]
+    return found[(rows["gbps"] > 0.0) & (below["capacity_gbps"] > 0.0)]
 
 
 def allowed(steps: pd.DataFrame, demand: Demand, policy: Policy) -> Reals:

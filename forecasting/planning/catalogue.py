@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from data.schema import Direction
-from forecasting.planning.augments import AugmentPlan
+from forecasting.planning.additions import Addition, additions_frame
+from forecasting.planning.capacity import raised
 from forecasting.planning.ordering import USUAL_LEAD_DAYS
 
 # Ethernet ports as they are sold most.
@@ -63,31 +64,12 @@ def at_every_site(steps: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
     return offered.assign(lead_time_days=offered["lead_time_days"].astype(float).fillna(offered["own"])).drop(columns="own")
 
 
-def declared_steps(plan: AugmentPlan, steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
-    """What the purchases of a plan add to the contract's `capacity`, in its columns: a planned step whenever something comes into service.
+def declared_steps(added: Sequence[Addition], steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
+    """What additions make of the contract's `capacity`, in its columns: a planned step whenever something comes into service.
 
     A capacity holds until the next step, so the steps that are declared for later are given again, higher by what was bought before them; one of 0 Gbps,
     which closes the site, stays as it is. The cost is missing where that of the step below is.
     """
-    rows = [[one.site_id, one.in_service, one.gbps * one.units, one.usd_month] for one in plan.purchases]
-    bought = pd.DataFrame(rows, columns=["site_id", "effective_from", "gbps", "usd"]).groupby(["site_id", "effective_from"], as_index=False).sum()
-    mine = steps[(steps["direction"] == direction) & steps["site_id"].isin(bought["site_id"])].drop_duplicates(["site_id", "effective_from"], keep="last")
-    parts = [_raised(mine[mine["site_id"] == site], added) for site, added in bought.groupby("site_id")]
-    found = pd.concat(parts, ignore_index=True) if parts else mine.head(0)
-    return found.assign(direction=direction)[CAPACITY_COLUMNS]
-
-
-def _raised(held: pd.DataFrame, bought: pd.DataFrame) -> pd.DataFrame:
-    """One site: what is in force from each purchase and each later step on, with all that was bought by then."""
-    held = held.sort_values("effective_from").astype({"capacity_gbps": float, "cost_usd_month": float})
-    moments = pd.DatetimeIndex(sorted({*bought["effective_from"], *held.loc[held["effective_from"] > bought["effective_from"].min(), "effective_from"]}))
-    below = held["effective_from"].searchsorted(moments, side="right") - 1
-    sums = bought.sort_values("effective_from")
-    by_then = sums["effective_from"].searchsorted(moments, side="right") - 1
-    base, new = held.iloc[below].reset_index(drop=True), moments.isin(bought["effective_from"])
-    found = base.assign(
-        effective_from=moments, status=np.where(new, "planned", base["status"].fillna("installed")),
-        capacity_gbps=base["capacity_gbps"] + sums["gbps"].cumsum().to_numpy()[by_then],
-        cost_usd_month=base["cost_usd_month"] + sums["usd"].cumsum().to_numpy()[by_then],
-    )  # fmt: skip
-    return found[(base["capacity_gbps"] > 0.0).to_numpy()]
+    bought = additions_frame(added)
+    mine = steps[(steps["direction"] == direction) & steps["site_id"].isin(bought["site_id"])]
+    return raised(mine, bought).assign(direction=direction)[CAPACITY_COLUMNS]

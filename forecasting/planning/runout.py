@@ -55,6 +55,16 @@ def network_run_out(demand: Demand, steps: pd.DataFrame, policy: Policy, *, refu
     return group_run_outs(demand, steps, policy, everyone, refused=refused, diversity={GLOBAL_KEY: diversity})[0]
 
 
+def over_share(demand: Demand, steps: pd.DataFrame, policy: Policy) -> Reals:
+    """Share of futures that stand above the limit in each week, (keys, weeks); NaN where no capacity is declared.
+
+    A run-out is the first crossing, which capacity that comes later does not undo; what stands above the limit then falls again.
+    """
+    room = allowed(steps, demand, policy)
+    share = (utilisation(demand.gbps, room[:, :, None]) > 1.0).mean(axis=2)
+    return np.where(np.isnan(room), np.nan, share)
+
+
 def answers(level: Level, demand: Demand, room: Reals, over: Sequence[bool] | None = None) -> list[RunOut]:
     """The answer of each key against what it may carry (keys, weeks): refused where that is never known."""
     days = first_crossings(utilisation(demand.gbps, room[:, :, None]))

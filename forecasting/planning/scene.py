@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY
+from forecasting.planning.additions import Addition, spent
 from forecasting.planning.augment_problem import Request, build
 from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.crossing import RunOut
@@ -29,7 +30,7 @@ class Scene:
 
     steps: the contract's `capacity`; sites: the contract's `sites`; failover: with the demand's keys. refused: site_id to reason, of sites without a forecast.
     measured: as in run_outs. catalogue: as in augment_problem.build, or None where no step is on offer. diversity: by region_id, and "all" for the network, as
-    in Demand.summed.
+    in Demand.summed. added: what a what-if has added to `steps`, for its cost.
     """
 
     demand: Demand
@@ -42,6 +43,7 @@ class Scene:
     diversity: Diversity = field(default_factory=lambda: MappingProxyType({}))
     measured: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     ceiling: float = CEILING
+    added: tuple[Addition, ...] = ()
 
     @property
     def regions(self) -> dict[str, str]:
@@ -57,8 +59,8 @@ class Scene:
 class Outcome:
     """What a scene comes to, small enough to keep many.
 
-    safe_until: when the network stops being N-1 safe. cost_usd: what the cheapest single kind of step at each site costs within the months of the request; NaN
-    without a catalogue.
+    safe_until: when the network stops being N-1 safe. cost_usd: what the cheapest single kind of step at each site costs within the months of the request, and
+    what a what-if adds; NaN without a catalogue.
     """
 
     sites: list[RunOut]
@@ -89,6 +91,7 @@ def outcome(scene: Scene, request: Request | None = None) -> Outcome:
 
 def single_step_cost(scene: Scene, request: Request) -> float:
     """USD to keep the limits, buying at each site the one kind of step that comes cheapest there, as soon as it can be there: an upper bound on a plan's cost.
+    What a what-if has added is paid for as well.
 
     It leaves out what only mixing steps, a budget or N-1 would change: augments.plan_augments answers those, in seconds rather than at once.
     """
@@ -104,7 +107,7 @@ def single_step_cost(scene: Scene, request: Request) -> float:
     costs = pd.Series(units[:, -1] * problem.usd_once + units.sum(axis=1) * problem.usd_month)
     left = pd.Series((np.maximum(short, 0.0) - (problem.limits[problem.site] * problem.gbps)[:, None] * units).clip(min=0.0).sum(axis=1).round(6))
     order = pd.DataFrame({"site": problem.site, "left": left, "cost": costs}).sort_values(["site", "left", "cost"])
-    return float(order.drop_duplicates("site")["cost"].sum())
+    return float(order.drop_duplicates("site")["cost"].sum()) + spent(scene.added, problem.months)
 
 
 def compared(outcomes: Mapping[str, Outcome]) -> pd.DataFrame:

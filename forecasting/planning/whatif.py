@@ -12,9 +12,11 @@ import pandas as pd
 
 from data.errors import SettingError
 from data.schema import GLOBAL_KEY, Direction
+from forecasting.planning.additions import Addition, addition, with_additions
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import WEEK, Demand, Reals
 from forecasting.planning.failover import ROUND_TRIP_MS, Failover, nearby
+from forecasting.planning.moments import stamp
 from forecasting.planning.scene import Scene
 
 YEAR_WEEKS = 365.25 / 7.0
@@ -63,7 +65,7 @@ class Event:
     scope: str = GLOBAL_KEY
 
     def apply(self, scene: Scene) -> Scene:
-        begin = _stamp(self.start)
+        begin = stamp(self.start)
         end = begin + pd.Timedelta(hours=self.hours)
         if not (self.gbps >= 0.0 and self.hours > 0.0):
             raise SettingError(f"An event of {self.gbps:g} Gbps and {self.hours:g} hours is none.", remedy="give at least 0 Gbps and more than 0 hours")
@@ -94,7 +96,7 @@ class Bitrate:
             return scene
         if not (self.factor > 0.0 and self.weeks >= 0.0):
             raise SettingError(f"A bitrate of {self.factor:g} times as much within {self.weeks:g} weeks is not usable.", remedy="give a factor above 0")
-        since = np.asarray((scene.demand.weeks + WEEK - _stamp(self.start)) / WEEK, dtype=float)
+        since = np.asarray((scene.demand.weeks + WEEK - stamp(self.start)) / WEEK, dtype=float)
         done = np.clip(since / self.weeks, 0.0, 1.0) if self.weeks > 0.0 else (since > 0.0).astype(float)
         factor = np.where(_inside(scene, self.scope)[:, None], 1.0 + (self.factor - 1.0) * done[None, :], 1.0)
         return replace(scene, demand=scene.demand.scaled(factor[:, :, None]))
@@ -117,7 +119,7 @@ class SiteAdded:
         if self.site_id in scene.demand.keys or not 0.0 <= self.share <= 1.0 or self.gbps < 0.0:
             raise SettingError(f"{self.site_id} with {self.gbps:g} Gbps and {self.share:g} of its neighbours' demand cannot be added.",
                                cause="the name is taken, or a share beyond 1", remedy="choose a new name, at least 0 Gbps, a share of 0 to 1")  # fmt: skip
-        demand, start = scene.demand, _stamp(self.start)
+        demand, start = scene.demand, stamp(self.start)
         gbps, taken = demand.gbps.copy(), np.zeros((1, *demand.gbps.shape[1:]))
         open_ = np.asarray(demand.weeks >= start)
         for position in demand.positions(self.relieves):
@@ -141,7 +143,7 @@ class SiteClosed:
     start: str
 
     def apply(self, scene: Scene) -> Scene:
-        demand, start = scene.demand, _stamp(self.start)
+        demand, start = scene.demand, stamp(self.start)
         position = demand.positions([self.site_id])[0]
         shut = np.asarray(demand.weeks + WEEK > start)
         capacity = np.nan_to_num(scene.capacity(demand)[:, shut])
@@ -153,6 +155,23 @@ class SiteClosed:
         gbps[position, shut] = 0.0
         kept = scene.steps[(scene.steps["site_id"] != self.site_id) | (scene.steps["effective_from"] < start)]
         return replace(scene, demand=demand.with_gbps(gbps), steps=_with_step(kept, self.site_id, demand.direction, start, 0.0, "installed"))
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityAdded:
+    """Sites get more capacity in one direction, each from its day on; it counts whether or not planned augments do.
+
+    A closure that is declared, or was applied before, closes the site all the same.
+    """
+
+    adds: tuple[Addition, ...]
+    direction: Direction
+
+    def apply(self, scene: Scene) -> Scene:
+        if self.direction != scene.demand.direction:
+            return scene
+        steps = with_additions(scene.steps, self.adds, self.direction, planned=scene.policy.planned)
+        return replace(scene, steps=steps, added=(*scene.added, *self.adds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +206,8 @@ class Limit:
 
 
 KINDS: dict[str, type[Any]] = {
-    "growth": Growth, "event": Event, "bitrate": Bitrate, "add_site": SiteAdded, "close_site": SiteClosed, "move_augment": AugmentMoved, "limit": Limit,
+    "growth": Growth, "event": Event, "bitrate": Bitrate, "add_site": SiteAdded, "close_site": SiteClosed, "add_capacity": CapacityAdded,
+    "move_augment": AugmentMoved, "limit": Limit,
 }  # fmt: skip
 
 
@@ -204,8 +224,12 @@ def applied(scene: Scene, changes: Sequence[Change]) -> Scene:
 def to_dicts(changes: Sequence[Any]) -> list[dict[str, object]]:
     """The changes as plain values: the kind and every value, defaults included, so that what is kept never changes its meaning when a default does."""
     names = {kind: name for name, kind in KINDS.items()}
-    plain = ({name: list(value) if isinstance(value, tuple) else value for name, value in asdict(change).items()} for change in changes)
+    plain = ({name: _plain(value) for name, value in asdict(change).items()} for change in changes)
     return [{"kind": names[type(change)], **values} for change, values in zip(changes, plain, strict=True)]
+
+
+def _plain(value: object) -> object:
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def to_body(changes: Sequence[Change], policy: Policy) -> dict[str, object]:
@@ -271,8 +295,8 @@ def _value(kind: type[Any], name: str, value: object) -> object:
             raise ValueError(f"{name} is not finite")
         return number
     if wanted.startswith("tuple"):
-        return tuple(map(str, cast("Sequence[object]", value)))
-    if wanted.startswith("Direction") and value not in (None, "ingest", "egress"):
+        return tuple(map(addition if "Addition" in wanted else str, cast("Sequence[object]", value)))
+    if wanted.startswith("Direction") and value not in ("ingest", "egress", *((None,) if "None" in wanted else ())):
         raise ValueError(f"{name} is neither ingest nor egress")
     return None if value is None and "None" in wanted else str(value)
 
@@ -284,15 +308,6 @@ def _inside(scene: Scene, scope: str) -> Reals:
     if not found.any():
         raise SettingError(f"{scope} is neither a region nor a site with a forecast.", remedy=f"give {GLOBAL_KEY}, a region_id or a site_id")
     return found
-
-
-def _stamp(text: str) -> pd.Timestamp:
-    """A day or moment, UTC where it names no zone."""
-    try:
-        stamp = pd.Timestamp(text)
-    except ValueError as error:
-        raise SettingError(f"{text!r} is not a date.", remedy="write it as 2027-05-31") from error
-    return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
 
 
 def _with_step(steps: pd.DataFrame, site: str, direction: Direction, start: pd.Timestamp, gbps: float, status: Literal["installed", "planned"]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from forecasting.evaluation.foreseen import WEEKS_PLANNED
 from forecasting.evaluation.licensed import LicensedEngine
 from forecasting.evaluation.peaks import CHECKABLE
 from forecasting.evaluation.weekly import COMPLETE_AT_LEAST
+from forecasting.planning.augments import AugmentPlan, added_by_site, all_purchases
 from forecasting.planning.demand import WEEK, Demand, Statistic
 from forecasting.planning.network_plan import Published, peak_quantiles
 
@@ -107,11 +108,14 @@ def _monday(moment: pd.Timestamp) -> pd.Timestamp:
     return moment.floor("D") - pd.Timedelta(days=moment.weekday())
 
 
-def keep_plan(inputs: PlanInputs, plan: pd.DataFrame, bought: pd.DataFrame, policy: Mapping[str, Any], name: str, author: str = "") -> PlanNote:
-    """Keep a plan in the lake's store, to be scored by what comes. bought: key, direction, add_gbps, cost_usd_month of the sites that the plan adds to."""
+def keep_plan(
+    inputs: PlanInputs, plan: pd.DataFrame, augments: Mapping[Direction, AugmentPlan], policy: Mapping[str, Any], name: str, author: str = ""
+) -> PlanNote:
+    """Keep a plan in the lake's store, to be scored by what comes, with what its augment plans buy."""
     identity, dates = ["level", "key", "direction"], ["p10", "p50", "p90"]
     rows = plan[[*identity, "answer", "reason", *dates, "order_by"]].rename(columns={date: f"run_out_{date}" for date in dates})
-    rows = rows.merge(bought.assign(level="site"), how="left", on=identity).replace({"reason": {"": None}})
+    rows = rows.merge(added_by_site(augments).assign(level="site"), how="left", on=identity).replace({"reason": {"": None}})
     peaks = pd.concat([peak_quantiles(held) for held in inputs.directions.values()], ignore_index=True)
+    bought = all_purchases(augments).drop(columns="risk_per_kusd")
     with closing(open_store(store_url(inputs.lake))) as store:
-        return Plans(store).save(name, rows, peaks, policy, lake=inputs.lake, author=author, run_id=inputs.run.run_id)
+        return Plans(store).save(name, rows, peaks, policy, bought, lake=inputs.lake, author=author, run_id=inputs.run.run_id)

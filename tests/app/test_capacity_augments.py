@@ -98,8 +98,9 @@ def test_the_capacity_table_is_taken_in_and_the_sites_no_longer_run_out(tmp_path
     lake = planned_lake(tmp_path / "lake")
     found = augmenting.augment_plan(lake.pin(), QUESTION, WISH, Scope())
     assert found is not None
+    declared = augmenting.capacity_rows(lake.pin(), QUESTION, found, Scope())
     path = tmp_path / "planned-augments.csv"
-    path.write_bytes(export.csv(found.capacity))
+    path.write_bytes(export.csv(declared))
     assert data_command(["ingest", str(path), "--table", "capacity", "--lake", str(tmp_path / "lake")]) == 0
     rows = planning.outlook(Lake(tmp_path / "lake").pin(), QUESTION, Scope())
     before = planning.outlook(lake.pin(), QUESTION._replace(planned=False), Scope())
@@ -107,18 +108,85 @@ def test_the_capacity_table_is_taken_in_and_the_sites_no_longer_run_out(tmp_path
     assert before is not None
     held = augmenting.augment_plan(Lake(tmp_path / "lake").pin(), QUESTION, WISH, Scope())
     assert held is not None
-    assert held.plan.purchases == ()
-    assert {str(one) for one in held.plan.broken} == {str(one) for one in found.plan.broken}
-    assert set(pd.read_csv(io.BytesIO(export.csv(found.capacity)))["status"]) == {"planned"}
+    assert held.purchases == ()
+    assert {str(one) for one in held.broken} == {str(one) for one in found.broken}
+    assert set(pd.read_csv(io.BytesIO(export.csv(declared)))["status"]) == {"planned"}
 
 
 def test_a_narrow_scope_buys_for_its_own_sites_alone(lake: Path) -> None:
     found = augmenting.augment_plan(Lake(lake).pin(), QUESTION, WISH, Scope(frozenset({"ams-01"})))
     assert found is not None
-    assert found.plan.problem.keys == ("ams-01",)
+    assert found.problem.keys == ("ams-01",)
 
 
 def test_steps_survive_the_link() -> None:
     assert catalogue.steps_of(catalogue.text_of(STEPS)) == STEPS
     rows = pd.DataFrame([*STEPS, (0.0, 5.0, 0.0, None), (10.0, None, None, None)], columns=catalogue.COLUMNS)
     assert catalogue.rows_of(rows) == STEPS
+
+
+def added(page: AppTest) -> list[dict[str, object]]:
+    return [one for one in planning.changes(page.session_state["state.current"].whatif or "") if one["kind"] == "add_capacity"]
+
+
+def test_a_plan_is_counted_in_seen_beside_the_present_and_taken_out(open_page: Opener, lake: Path) -> None:
+    page = find(open_page("capacity", lake, sheet="augments", months="18", certainty="0.95", steps="10:900:0:0,100:7000:500:0"))
+    bought = table(page)
+    assert bought is not None
+    page.button("plan-count-in").click().run()
+    assert not page.exception
+    assert page.query_params["sheet"] == "runout"
+    (one,) = added(page)
+    assert sum(row[2] for row in one["adds"]) == pytest.approx(bought["Adds"].sum())  # type: ignore[attr-defined]
+    assert "of egress capacity more" in words(page)
+    rows = page.dataframe[0].value.set_index("key")
+    assert rows.loc["ams-01", "Run-out"] == "not within 18 months"
+    assert " to " in rows.loc["ams-01", "Without the what-if"]
+    told = {metric.label: metric.delta for metric in page.metric}
+    assert told["Over the limit now"] == "1 without it"
+    assert told["Over in a year's time"] == "2 without it"
+    assert next(metric.value for metric in page.metric if metric.label == "Over in a year's time") == "0"
+    again = find(
+        open_page("capacity", lake, sheet="augments", months="18", certainty="0.95", whatif=page.query_params["whatif"], steps="10:900:0:0,100:7000:500:0")
+    )
+    assert table(again) is None
+    assert "The what-if counts capacity in already" in words(again)
+    again.button("plan-take-out").click().run()
+    assert again.query_params["whatif"] == "none"
+
+
+def test_a_budget_that_does_not_reach_is_named_and_marked_on_the_curve(open_page: Opener, lake: Path) -> None:
+    asked = {"sheet": "augments", "months": "6", "steps": "10:900:0:,100:7000:500:10"}
+    whole = augmenting.augment_plan(Lake(lake).pin(), QUESTION, WISH, Scope())
+    assert whole is not None
+    page = open_page("capacity", lake, **asked)
+    page.number_input("state.budget").set_value(int(whole.cost_usd / 2)).run()
+    assert page.query_params["budget"] == str(int(whole.cost_usd / 2))
+    page = find(page)
+    assert not page.exception
+    told = words(page).replace("\\", "")
+    assert "does not reach: the plan without it costs" in told
+    assert "the budget does not reach so far" in told
+    (figure,) = (json.loads(chart.proto.spec) for chart in page.get("plotly_chart"))
+    notes = " ".join(note["text"] for note in figure["layout"]["annotations"])
+    assert "what the budget buys" in notes
+    assert "budget USD" in notes
+    assert figure["layout"]["shapes"][0]["x0"] == int(whole.cost_usd / 2)
+    page.number_input("state.budget").set_value(None).run()
+    assert page.query_params["budget"] == "none"
+
+
+def test_a_plan_on_top_of_one_that_is_counted_in_declares_both(lake: Path) -> None:
+    pin = Lake(lake).pin()
+    first = augmenting.augment_plan(pin, QUESTION, WISH, Scope())
+    assert first is not None
+    counted = QUESTION._replace(changes=augmenting.counted_in(QUESTION, first))
+    more = augmenting.augment_plan(pin, counted, WISH._replace(q=0.95, months=18), Scope())
+    assert more is not None
+    assert more.purchases
+    rows = augmenting.capacity_rows(pin, counted, more, Scope()).set_index(["site_id", "effective_from"])["capacity_gbps"]
+    alone = augmenting.capacity_rows(pin, QUESTION, first, Scope()).set_index(["site_id", "effective_from"])["capacity_gbps"]
+    assert (rows.reindex(alone.index) >= alone).all()
+    assert rows.groupby("site_id").last().sum() > alone.groupby("site_id").last().sum()
+    assert augmenting.taken_out(counted) == ""
+    assert augmenting.taken_out(QUESTION) is None

@@ -15,6 +15,8 @@ from app.cached import Scope, costing
 from app.cached.planning import Question
 from app.components.plan.bills import bill_rows
 from data.lake import Lake
+from forecasting.planning.additions import Addition
+from forecasting.planning.whatif import CapacityAdded, to_text
 from tests.app.conftest import Opener
 from tests.planned_lake import LINES, planned_lake
 from tests.small_lake import make_lake
@@ -45,6 +47,18 @@ def test_the_sheet_shows_idle_capacity_hours_and_bills(open_page: Opener, lake: 
     strip = figures(page)[0]
     assert strip["layout"]["yaxis"]["ticktext"][-1] in {"Asia", "South America", "Europe West", "=cmd()"}
     assert set(table(page, "Billed")["Partner"]) == {"Nordlicht", "Sul Redes", "Hikari"}
+
+
+def test_capacity_that_a_what_if_adds_within_the_year_may_lie_idle_too(open_page: Opener, lake: Path) -> None:
+    adds = [Addition("nrt-02", "2026-08-01", 200.0, 5000.0), Addition("fra-01", "2027-11-01", 900.0)]
+    asked = QUESTION._replace(changes=to_text([CapacityAdded(tuple(adds), "egress")]))
+    before, after = (costing.idle(Lake(lake).pin(), question, Scope()).rows.set_index("site_id")["stranded_gbps"] for question in (QUESTION, asked))
+    assert after["nrt-02"] - before["nrt-02"] == pytest.approx(200.0)
+    assert after["fra-01"] == before["fra-01"]
+    page = open_page("capacity", lake, sheet="cost", whatif=asked.changes)
+    assert "with 200 Gbps that the what-if adds within a year" in words(page)
+    (told,) = (metric.delta for metric in page.metric if metric.label == "Stranded")
+    assert told.endswith(" without it")
 
 
 def test_stranded_is_what_the_peak_of_the_coming_year_leaves_unused(lake: Path) -> None:

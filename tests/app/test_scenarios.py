@@ -9,6 +9,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -22,8 +23,9 @@ from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
 from data.errors import ConflictError
 from data.lake import Lake
 from data.store import Scenario, Scenarios, open_store
+from forecasting.planning.additions import Addition
 from forecasting.planning.capacity import Policy
-from forecasting.planning.whatif import Growth, Limit, to_body, to_text
+from forecasting.planning.whatif import CapacityAdded, Growth, Limit, to_body, to_dicts, to_text
 from tests.app.conftest import Opener
 from tests.planned_lake import LINES, START
 
@@ -203,8 +205,17 @@ def test_scenarios_stand_beside_what_is_forecast(open_page: Opener, lake: Path, 
     assert list(sides(page)["Scenario"]) == ["As forecast", HOSTILE]
 
 
+def test_what_the_page_asks_stands_beside_what_is_forecast_before_it_is_kept(open_page: Opener, lake: Path, store: Scenarios) -> None:
+    added = to_text([CapacityAdded((Addition("ams-01", "2026-06-01", 900.0),), "egress")])
+    rows = sides(sheet(open_page, lake, whatif=added)).set_index("Scenario")
+    assert list(rows.index) == ["As forecast", "This what-if"]
+    assert rows.loc["This what-if", "Over in 12 months"] < rows.loc["As forecast", "Over in 12 months"]
+    same = kept(store, lake, "The same", {"changes": to_dicts([CapacityAdded((Addition("ams-01", "2026-06-01", 900.0),), "egress")]), "policy": {}})
+    assert list(sides(sheet(open_page, lake, whatif=added, compare=same.id))["Scenario"]) == ["As forecast", "The same"]
+
+
 def test_a_scenario_too_long_for_an_address_says_so_and_can_be_compared(open_page: Opener, lake: Path, store: Scenarios) -> None:
-    long = kept(store, lake, "Long", to_body([Growth(1.0)] * 60, Policy()))
+    long = kept(store, lake, "Long", to_body([Growth(float(percent)) for percent in np.random.default_rng(1).uniform(0.0, 1e-3, 200)], Policy()))
     page = press(sheet(open_page, lake, compare=long.id), "scenario-open")
     assert "compare it below" in said(page)
     assert page.query_params["whatif"] == "none"

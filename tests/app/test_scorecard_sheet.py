@@ -25,7 +25,7 @@ REGIONS = {site[0]: site[2] for site in lakes.SITES[:3]}
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("scored") / "lake"
-    publish_futures(lakes.full_lake(where, PLAN), lakes.RUN, NOW, dict.fromkeys(REGIONS, (60.0, 62.0)), REGIONS)
+    publish_futures(lakes.full_lake(where, PLAN), lakes.RUN, NOW, dict.fromkeys(REGIONS, (60.0, 62.0)) | {"par-01": (60.0, 400.0)}, REGIONS)
     return where
 
 
@@ -122,18 +122,39 @@ def test_a_plan_is_saved_from_the_page_and_its_author_remembered(open_page: Open
     page.text_input("save.author").input("Grace")
     next(button for button in page.button if button.label == "Save").click().run()
     assert not page.exception
-    assert "Kept as **Spring**" in words(page)
+    assert "Kept as **Spring**, with " in words(page)
     with closing(open_store(store_url(Lake(lake).url))) as store:
         note = Plans(store).listed(str(lake))[0]
         kept = Plans(store).get(note.id)
     assert (note.name, note.author, note.policy["limit"], note.run_id) == ("Spring", "Grace", 0.9, lakes.RUN)
     assert set(kept.rows.loc[kept.rows["direction"] == "egress", "key"]) >= set(REGIONS)
+    assert note.policy["augments"] == {"months": 12, "q": 0.9, "n_minus_1": False}
+    mine = kept.purchases[kept.purchases["direction"] == "egress"]
+    added = kept.rows[kept.rows["direction"] == "egress"].set_index("key")["add_gbps"].dropna()
+    assert (mine["gbps"] * mine["units"]).groupby(mine["site_id"]).sum().to_dict() == added.to_dict()
+    assert len(mine) > 0
+    told = table(page, "Plan")
+    assert told.loc["Spring", "To buy"].startswith(f"{len(kept.purchases)} purchase")
+    assert table(page, "Reason").index.tolist()[0].startswith("keeps ")
     page.segmented_control("state.sheet").select("runout").run()
     page.segmented_control("state.sheet").select("scorecard").run()
     assert page.text_input("save.author").value == "Grace"
     page.text_input("save.name").input(" ")
     next(button for button in page.button if button.label == "Save").click().run()
     assert "The name is empty" in words(page)
+
+
+def test_a_plan_may_be_saved_without_purchases_and_a_wish_that_cannot_be_says_so(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake, sheet="scorecard", steps="0:1:0:")
+    page.text_input("save.name").input("Dates alone")
+    next(button for button in page.button if button.label == "Save").click().run()
+    assert "is not usable" in words(page)
+    page.checkbox("save.bought").uncheck()
+    next(button for button in page.button if button.label == "Save").click().run()
+    assert not page.exception
+    assert "Kept as **Dates alone**." in words(page)
+    assert table(page, "Plan").loc["Dates alone", "To buy"] == "not asked"
+    assert not any("Reason" in held.value for held in page.dataframe)
 
 
 def test_a_link_to_a_plan_that_is_not_kept_shows_the_newest(open_page: Opener, lake: Path) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import random
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import pandas as pd
 import pytest
@@ -21,6 +25,8 @@ CATALOGUE = pd.DataFrame(
     {"site_id": ["fra-01", "ams-01", "gru-01"], "region_id": ["eu-west", "eu-west", "sa"], "partner": ["Nordlicht & Co", "Nordlicht & Co", None]}
 )
 WORLD = known(CATALOGUE)
+# A what-if of 1.5 MB in 2,000 letters.
+BOMB = "z." + base64.urlsafe_b64encode(zlib.compress(b"[" + b"{}," * 500_000 + b"{}]", 9)).decode()
 MOMENTS = any_.datetimes(datetime(FIRST_YEAR, 1, 2), datetime(LAST_YEAR, 12, 30)).map(lambda m: m.replace(second=0, microsecond=0, tzinfo=UTC))  # noqa: DTZ001
 
 
@@ -80,9 +86,10 @@ def states(draw: any_.DrawFn) -> State:
         "focus": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "global:all"])),
         "fails": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "partner:Nordlicht & Co", "path:fra-01>gru-01"])),
         "plan": draw(any_.sampled_from([None, "0123456789abcdef"])),
-        "whatif": draw(any_.none() | any_.just('[{"kind":"growth","percent":20}]')),
+        "whatif": draw(any_.none() | any_.integers(1, 60).map(lambda count: json.dumps([{"kind": "growth", "percent": 20 + at} for at in range(count)]))),
         "scenario": draw(any_.sampled_from([None, "0123456789abcdef.12"])),
         "compare": draw(any_.sampled_from([None, "0123456789abcdef", "0123456789abcdef,00000000000000ff"])),
+        "budget": draw(any_.none() | any_.integers(0, 10**12)),
         "steps": draw(any_.sampled_from([None, "10:900:0:", "10.5:900:0:,400:28000:1500:60"])),
     }
     chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | plan | {"partner": partner, "without": event}
@@ -96,6 +103,15 @@ def test_what_a_page_writes_it_reads_again(before: State, page: str) -> None:
     assert after.notes == ()
     for name in written:
         assert getattr(after, name) == getattr(before, name) or (name == "region" and before.site and page in {"overview", "capacity"})
+
+
+def test_a_long_what_if_is_packed_into_letters_that_an_address_keeps() -> None:
+    held = json.dumps([{"kind": "add_capacity", "adds": [["fra-01", "2026-09-07", 10.0 * at, 900.0, 0.0] for at in range(1, 201)], "direction": "egress"}])
+    written = texts(State(whatif=held), "capacity")["whatif"]
+    assert len(written) == len(quote_plus(written)) < 2000 < len(held)
+    assert parse({"whatif": written}, WORLD).whatif == held
+    assert state.fits(held)
+    assert not state.fits(json.dumps([{"kind": "event", "start": base64.b64encode(random.Random(1).randbytes(1600)).decode()}]))
 
 
 @pytest.mark.parametrize("page", sorted(CARRIED))
@@ -128,10 +144,15 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"week": "soon"}, {"week": None}, "has a time that cannot be read: `soon`"),
         ({"quantile": "p99"}, {"quantile": "p90"}, "asks for quantile `p99`; it is one of p50, p90"),
         ({"whatif": "[growth"}, {"whatif": None}, "holds a what-if that cannot be read: `[growth`"),
+        ({"whatif": "z.\u00e9"}, {"whatif": None}, "holds a what-if that cannot be read"),
+        ({"whatif": "z.eJyLrlbKzs"}, {"whatif": None}, "holds a what-if that cannot be read"),
+        ({"whatif": BOMB}, {"whatif": None}, "holds a what-if that cannot be read"),
         ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
         ({"scenario": "0123456789abcdef"}, {"scenario": None}, "names a scenario that there is not: `0123456789abcdef`"),
         ({"compare": ",".join(["0123456789abcdef"] * 5)}, {"compare": None}, "names a scenario that there is not: `0123456789abcdef,"),
         ({"steps": "10:cheap:0:"}, {"steps": None}, "holds a catalogue that cannot be read: `10:cheap:0:`"),
+        ({"budget": "2.5M"}, {"budget": None}, "holds a budget that is no whole number of USD: `2.5M`"),
+        ({"budget": "9" * 5000}, {"budget": None}, "holds a budget that is no whole number of USD: `999"),
         ({"months": "36"}, {"months": "12"}, "asks for months `36`"),
         ({"partner": "Evil Corp"}, {"partner": None}, "names a partner that this lake does not have: `Evil Corp`"),
         ({"site": "<script>alert(1)</script>"}, {"site": None}, "`<script>alert(1)</script>`"),

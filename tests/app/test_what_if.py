@@ -76,6 +76,15 @@ FILLED: dict[str, tuple[Fill, dict[str, object], str]] = {
         {"site_id": "nrt-02", "start": "2026-08-06"},
         "Tokyo 2 closes on 2026-08-06",
     ),
+    "add_capacity": (
+        lambda page: [
+            page.selectbox("what-if-site-Site that grows").select("fra-01"),
+            page.number_input("what-if-more").set_value(250.0),
+            page.number_input("what-if-month").set_value(12_000.0),
+        ],
+        {"adds": [["fra-01", "2026-08-06", 250.0, 12000.0, 0.0]], "direction": "egress"},
+        "250 Gbps of egress capacity more from 2026-08-06: Frankfurt 1, USD 12.0 k a month",
+    ),
     "move_augment": (
         lambda page: page.number_input("what-if-days").set_value(-45.0),
         {"site_id": "ams-01", "days": -45.0},

@@ -54,3 +54,15 @@ def test_the_plan_is_saved_as_table_calendar_and_file(open_page: OpenPage, plann
     assert b"for par-01" in text
     _, plan = saved(page, downloads.get_by_role("button", name="JSON"))
     assert {one["key"] for one in json.loads(plan)} == set(REGIONS)
+
+
+def test_a_plan_of_purchases_is_counted_in_and_its_link_shows_the_same_to_others(open_page: OpenPage, planned: Path) -> None:
+    page = open_page("/capacity?sheet=augments&steps=100:7000:0:0", on=planned)
+    page.get_by_role("button", name="Find the cheapest plan").click()
+    page.get_by_role("button", name="Count it in").click()
+    change = "of egress capacity more"
+    expect(page.get_by_text(change)).to_be_visible()
+    reached(page, sheet="runout")
+    other = open_page(page.url[page.url.index("/capacity") :], on=planned)
+    expect(other.get_by_text(change)).to_have_text(page.get_by_text(change).inner_text())
+    expect(other.get_by_test_id("stMetric").filter(has_text="Over in a year's time")).to_contain_text("1 without it")

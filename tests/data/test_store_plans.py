@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import text
 
 from data.errors import ContractError, ScenarioError, StoreError
-from data.store import PLAN_PEAKS, PLAN_ROWS, Plans, Store
+from data.store import PLAN_PEAKS, PLAN_PURCHASES, PLAN_ROWS, Plans, Store, open_store
+from data.store.migrate import VERSION_TABLE
 
 NOW = pd.Timestamp("2026-03-16", tz="UTC")
 POLICY = {"statistic": "peak", "limit": 0.8, "lead": {"factor": 2.0, "days": 5}}
@@ -47,6 +49,40 @@ def test_a_plan_comes_back_as_it_was(store: Store) -> None:
     np.testing.assert_array_equal(
         found.peaks.sort_values(order)[["q10", "q50", "q90"]].to_numpy(), peaks().sort_values(order)[["q10", "q50", "q90"]].to_numpy()
     )
+
+
+def purchases() -> pd.DataFrame:
+    dates = {"in_service": NOW + timedelta(days=90), "order_by": NOW - timedelta(days=3, microseconds=7)}
+    return pd.DataFrame({"direction": ["egress", "egress", "ingest"], "rank": [1, 2, 1], "site_id": ["par-01", "fra-01", "par-01"]}).assign(
+        **dates, gbps=[100.0, 10.0, 1 / 3], units=[2, 1, 7], cost_usd=1e5 / 3, usd_month=[0.0, 1.0, 2.0], risk_removed=0.1, reason='keeps "><script>'
+    )
+
+
+def test_a_plan_keeps_what_it_buys(store: Store) -> None:
+    plans = Plans(store)
+    found = plans.get(plans.save("Spring", rows(), peaks(), POLICY, purchases(), lake="/lake").id).purchases
+    assert list(found.columns) == [c.name for c in PLAN_PURCHASES.columns]
+    pd.testing.assert_frame_equal(found, purchases()[found.columns], check_dtype=False)
+    with pytest.raises(ContractError, match="plan_purchases names egress/1 twice"):
+        plans.save("Twice", rows(), peaks(), POLICY, purchases().assign(direction="egress"), lake="/lake")
+    with pytest.raises(ContractError, match="at least 1"):
+        plans.save("None of it", rows(), peaks(), POLICY, purchases().assign(units=0), lake="/lake")
+    assert [note.name for note in plans.listed()] == ["Spring"]
+
+
+def test_a_plan_of_an_older_store_is_read_and_has_no_purchases(store_place: str) -> None:
+    store = open_store(store_place)
+    made = Plans(store).save("Old", rows(), peaks(), POLICY, lake="/lake")
+    with store.writing() as connection:
+        connection.execute(text("DROP TABLE plan_purchases"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
+    store.close()
+    again = open_store(store_place)
+    assert Plans(again).get(made.id).purchases.empty
+    assert len(Plans(again).get(made.id).rows) == 2
+    new = Plans(again).save("New", rows(), peaks(), POLICY, purchases(), lake="/lake")
+    assert len(Plans(again).get(new.id).purchases) == 3
+    again.close()
 
 
 def test_the_list_is_of_one_lake_and_newest_first(store: Store) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecasting.planning.additions import of_purchases
 from forecasting.planning.augment_problem import Request, build, violations
 from forecasting.planning.augments import planned
 from forecasting.planning.capacity import by_week
@@ -72,7 +73,7 @@ def test_what_purchases_declare_is_the_capacity_that_the_plan_was_reckoned_with(
                         columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"])  # fmt: skip
     problem = build(held, steps, sold, None, Request(months=5, ordering=AS_SOLD))
     plan = planned(problem)
-    rows = declared_steps(plan, steps, "egress")
+    rows = declared_steps(of_purchases(plan.purchases), steps, "egress")
     assert list(rows.columns) == CAPACITY_COLUMNS
     whole = pd.concat([steps, rows]).drop_duplicates(["site_id", "direction", "effective_from"], keep="last")
     again = build(held, whole, sold, None, problem.request)
@@ -93,8 +94,8 @@ def test_a_closure_stays_one() -> None:
     shut = steps.assign(effective_from=held.weeks[-1], capacity_gbps=0.0)
     sold = pd.DataFrame([("s000", 50.0, 10.0, 0.0)], columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"])
     plan = planned(build(held, steps, sold, None, Request(months=2, ordering=AS_SOLD)))
-    rows = declared_steps(plan, pd.concat([steps, shut]).assign(cost_usd_month=np.nan), "egress")
+    rows = declared_steps(of_purchases(plan.purchases), pd.concat([steps, shut]).assign(cost_usd_month=np.nan), "egress")
     assert len(plan.purchases) == len(rows) >= 1
     assert (rows["capacity_gbps"] > 0.0).all()
     assert rows["cost_usd_month"].isna().all()
-    assert declared_steps(planned(build(held, installed([1e6]), sold, None, Request(months=2))), steps.assign(cost_usd_month=1.0), "egress").empty
+    assert declared_steps((), steps.assign(cost_usd_month=1.0), "egress").empty

@@ -13,7 +13,7 @@ from data.errors import SettingError
 from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.crossing import first_crossings
 from forecasting.planning.demand import Demand, Reals, diversity_of
-from forecasting.planning.runout import answers, group_run_outs, network_run_out, run_outs, runout_frame
+from forecasting.planning.runout import answers, group_run_outs, network_run_out, over_share, run_outs, runout_frame
 from tests.planning.networks import START, demand, growing, installed, names, steps, weeks
 
 gbps = arrays(float, (3, 6, 5), elements=st.floats(0.0, 200.0))
@@ -208,3 +208,15 @@ def test_settings_that_cannot_be_are_refused() -> None:
         run_outs(demand(np.ones((1, 3, 2))), installed([1.0]), Policy("p95"))
     with pytest.raises(SettingError, match="No demand is known for x"):
         demand(np.ones((1, 3, 2))).only(["x"])
+
+
+@settings(max_examples=30)
+@given(gbps, st.floats(1.0, 3.0))
+def test_what_stands_above_the_limit_falls_again_when_capacity_comes(values: Reals, factor: float) -> None:
+    held, capacity = demand(values), installed([100.0, 50.0], ["s000", "s001"])
+    later = steps([("s000", "2027-01-18", 100.0 * factor, "installed")])
+    before, after = (over_share(held, rows, Policy(limit=0.5)) for rows in (capacity, pd.concat([capacity, later])))
+    assert before[0].tolist() == [(values[0, week] > 50.0).mean() for week in range(6)]
+    assert np.isnan(before[2]).all()
+    assert after[0, :2].tolist() == before[0, :2].tolist()
+    assert after[0, 2:].tolist() == [(values[0, week] > 50.0 * factor).mean() for week in range(2, 6)]

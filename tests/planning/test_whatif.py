@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import SettingError
 from data.store.body import packed
-from forecasting.planning.augment_problem import Request
+from forecasting.planning.additions import Addition, of_purchases
+from forecasting.planning.augment_problem import Request, build, violations
 from forecasting.planning.augments import plan_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Statistic
@@ -23,6 +24,7 @@ from forecasting.planning.scene import Scene, compared, outcome, single_step_cos
 from forecasting.planning.whatif import (
     AugmentMoved,
     Bitrate,
+    CapacityAdded,
     Change,
     Event,
     Growth,
@@ -123,6 +125,66 @@ def test_a_closed_site_goes_where_the_table_says_and_one_that_is_added_to_it_hel
     assert pull[-1, :-1].tolist() == np.where(far, 0.0, 2.0).tolist()
 
 
+SITES = st.sampled_from([f"s{at:03d}" for at in range(COUNT)])
+DAYS = st.dates(pd.Timestamp("2026-06-01").date(), pd.Timestamp("2028-06-01").date()).map(str)
+additions = st.lists(st.builds(Addition, SITES, DAYS, st.floats(0.5, 500.0)), min_size=1, max_size=6).map(tuple)
+
+
+def stepped(scene: Scene) -> Scene:
+    """One site grows on a Wednesday, one closes and opens again, one opens late; and planned steps among them."""
+    more = [("s000", "2027-03-03", 400.0, "installed"), ("s001", "2027-02-01", 0.0, "installed"), ("s001", "2027-06-01", 90.0, "installed"),
+            ("s003", "2027-02-15", 200.0, "planned"), ("s003", "2027-05-03", 300.0, "installed")]  # fmt: skip
+    late = steps([("s004", "2027-04-05", 150.0, "installed")])
+    return replace(scene, steps=pd.concat([scene.steps[scene.steps["site_id"] != "s004"], steps(more), late], ignore_index=True))
+
+
+@settings(max_examples=30)
+@given(additions, additions, st.booleans())
+def test_more_capacity_never_brings_a_date_nearer_and_adds_up(scene: Scene, first: tuple[Addition, ...], second: tuple[Addition, ...], planned: bool) -> None:
+    base = replace(stepped(scene), policy=Policy(planned=planned))
+    more = CapacityAdded(first, "egress").apply(base)
+    held, now = base.capacity(base.demand), more.capacity(more.demand)
+    assert (np.isnan(held) == np.isnan(now)).all()
+    assert not (now < held - 1e-9).any()
+    assert (now[held == 0.0] == 0.0).all()
+    before, after = outcome(base).all(), outcome(more).all()
+    assert all((after[key].days >= one.days).all() for key, one in before.items())
+    at_once = CapacityAdded(first + second, "egress").apply(base)
+    np.testing.assert_allclose(CapacityAdded(second, "egress").apply(more).capacity(base.demand), at_once.capacity(base.demand))
+
+
+def test_capacity_is_added_to_what_is_in_force_from_its_day_on(scene: Scene) -> None:
+    base = stepped(scene)
+    adds = (
+        Addition("s000", "2027-02-01", 50.0),
+        Addition("s000", "2027-03-03", 10.0),
+        Addition("s001", "2027-03-01", 5.0),
+        Addition("s004", "2027-01-04", 7.0),
+    )
+    more = CapacityAdded(adds, "egress").apply(base)
+    gained = more.capacity(more.demand) - base.capacity(base.demand)
+    # The week of 1 March has the least of it: 50 more on Monday; the step of Wednesday is 60 higher.
+    assert gained[0, [3, 4, 8, 9, 52]].tolist() == pytest.approx([0.0, 50.0, 50.0, 60.0, 60.0])
+    assert gained[1, [6, 20, 22]].tolist() == [0.0, 0.0, 5.0]
+    assert np.isnan(gained[4, :13]).all()
+    assert (gained[4, 13:] == 7.0).all()
+    assert (gained[[2, 3, 5, 6, 7]] == 0.0).all()
+    assert CapacityAdded(adds, "ingest").apply(base) is base
+
+
+def test_a_plan_counted_in_leaves_nothing_to_buy_and_costs_what_it_costs(scene: Scene) -> None:
+    assert scene.catalogue is not None
+    request = Request(months=12, ordering=OrderPolicy(times=1.0, plus_days=0.0))
+    sold = scene.catalogue.assign(cost_usd_once=1000.0)
+    plan = plan_augments(scene.demand, scene.steps, sold, request=request)
+    counted = CapacityAdded(of_purchases(plan.purchases), "egress").apply(replace(scene, catalogue=sold))
+    again = build(counted.demand, counted.steps, sold, None, request)
+    np.testing.assert_allclose(again.capacity, plan.problem.in_force(plan.units))
+    assert {one[:3] for one in violations(again, np.zeros_like(plan.units))} == {one.violation[:3] for one in plan.broken}
+    assert not plan.broken
+    assert single_step_cost(counted, request) == pytest.approx(plan.cost_usd)
+
+
 def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: Scene) -> None:
     highest = scene.demand.gbps[2].max(axis=1)
     capacity = pd.concat([installed([highest[12] / 0.8], ["s002"]), steps([("s002", "2027-04-01", highest.max() * 2.0, "planned")])])
@@ -150,6 +212,7 @@ def test_the_quick_cost_is_that_of_the_plan_where_one_kind_of_step_is_sold_and_n
 
 
 finite = st.floats(-1e6, 1e6)
+ways = st.sampled_from(["ingest", "egress"])
 words = st.text("abcdefghij-0123456789", min_size=1, max_size=12)
 changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(Growth, finite, words, st.sampled_from([None, "ingest", "egress"])),
@@ -157,6 +220,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(Bitrate, finite, st.just("2027-03-06T10:00"), words, finite),
     st.builds(SiteAdded, words, words, finite, finite, finite, st.just("2027-01-01"), st.lists(words, max_size=3).map(tuple), finite),
     st.builds(SiteClosed, words, st.just("2027-01-01")),
+    st.builds(CapacityAdded, st.lists(st.builds(Addition, words, words, st.floats(0.1, 1e6), *[st.floats(0, 1e9)] * 2), max_size=3).map(tuple), ways),
     st.builds(AugmentMoved, words, finite),
     st.builds(Limit, finite, st.none() | words),
 )
@@ -196,6 +260,11 @@ def test_a_policy_that_cannot_be_read_is_refused() -> None:
         ('[{"kind":"growth","percent":5,"direction":"up"}]', "neither ingest nor egress"),
         ('[{"kind":"growth","percent":5,"colour":"red"}]', "is not a change"),
         ("[3]", "3 is not a change"),
+        ('[{"kind":"add_capacity","adds":[["s001","2027-03-01",0]],"direction":"egress"}]', "needs more than 0 Gbps"),
+        ('[{"kind":"add_capacity","adds":[["s001","2027-03-01",1e999]],"direction":"egress"}]', "needs more than 0 Gbps"),
+        ('[{"kind":"add_capacity","adds":[["s001","2027-03-01"]],"direction":"egress"}]', "not a site, a day, Gbps"),
+        ('[{"kind":"add_capacity","adds":"s001","direction":"egress"}]', "not a site, a day, Gbps"),
+        ('[{"kind":"add_capacity","adds":[],"direction":null}]', "neither ingest nor egress"),
     ],
 )
 def test_a_text_that_is_no_scenario_is_refused(text: str, message: str) -> None:
@@ -213,6 +282,8 @@ def test_a_text_that_is_no_scenario_is_refused(text: str, message: str) -> None:
         (Bitrate(0.0, "2027-03-06"), "bitrate of 0 times"),
         (SiteAdded("s001", "r0", 0.0, 0.0, 1.0, "2027-03-06"), "s001 with 1 Gbps"),
         (SiteClosed("mars", "2027-03-06"), "No demand is known for mars"),
+        (CapacityAdded((Addition("mars", "2027-03-06", 5.0),), "egress"), "mars declares no egress capacity"),
+        (CapacityAdded((Addition("s001", "soon", 5.0),), "egress"), "'soon' is not a date"),
         (AugmentMoved("s001", 5.0), "s001 has no planned augment"),
         (Limit(80.0), "limit 80"),
         (Limit(0.7, "mars"), "No demand is known for mars"),

@@ -8,14 +8,15 @@ import streamlit as st
 
 from app import state
 from app.cached import HeadroomError, augmenting
-from app.cached.augmenting import Found, Wish
+from app.cached.augmenting import AugmentPlan, Wish
 from app.cached.planning import Question
 from app.components import states
 from app.components.header import Frame
-from app.components.plan import catalogue, choices, failover_choice, purchases, what_if
+from app.components.plan import catalogue, choices, count_in, failover_choice, purchases, save_plan, what_if
 from app.components.site_filter import passing
 
 SURVIVES = {"nothing": "No failure", "n-1": "Any one site may fail"}
+BUDGET_STEP = 50_000
 _ASKED = "augments.asked"
 
 
@@ -27,6 +28,7 @@ def draw(frame: Frame, asked: Question) -> None:
     question = planned[0].question
     st.markdown("##### The cheapest plan that keeps the limit")
     st.caption(states.plain(f"{choices.limit_words(question)}{'; with the what-if' if question.changes else ''}. {_about(frame, question)}"))
+    count_in.held(question)
     wish = choose(frame, question)
     key = (str(frame.pin), question, wish)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -38,13 +40,17 @@ def draw(frame: Frame, asked: Question) -> None:
 
 
 def choose(frame: Frame, question: Question) -> Wish:
-    """Draw the wish: months, certainty, failures, and the steps on offer."""
+    """Draw the wish: months, certainty, failures, budget, and the steps on offer."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="augments-wish"):
         _select("months", "Plan for", 130, lambda count: f"{count} months")
         _select("certainty", "Each site keeps its limit in", 200, lambda share: f"{100 * float(share):g} % of futures")
         _select("survives", "While", 200, SURVIVES.__getitem__)
-    steps, now, kept = catalogue.choose(frame, question), state.current(), passing(frame).sites
-    return Wish(int(now.months), float(now.certainty), now.survives == "n-1", steps, None if kept is None else tuple(sorted(kept)))
+        st.number_input(
+            "Budget, USD", 0, state.BUDGET_MOST, None, BUDGET_STEP, placeholder="as much as it takes", width=200,
+            help=f"What may be spent on {question.direction} within these months. Empty: as much as it takes", **state.bound("budget"),
+        )  # fmt: skip
+    steps, kept = catalogue.choose(frame, question), passing(frame).sites
+    return catalogue.wish(steps)._replace(sites=None if kept is None else tuple(sorted(kept)))
 
 
 def _select(name: str, label: str, width: int, words: Any) -> None:
@@ -61,17 +67,17 @@ def _about(frame: Frame, question: Question) -> str:
 
 def show(frame: Frame, question: Question, wish: Wish) -> None:
     """The plan, or why there is none."""
-    found: Found | None = None
+    plan: AugmentPlan | None = None
     try:
         with st.spinner("Searching for the cheapest plan", show_time=True):
-            found = augmenting.augment_plan(frame.pin, question, wish, frame.scope)
+            plan = augmenting.augment_plan(frame.pin, question, wish, frame.scope)
     except HeadroomError as error:
         st.warning(states.plain(error), icon=":material/error:")
-    if found is None:
+    if plan is None:
         return
-    if found.plan.refused:
+    if plan.refused:
         remedy = "Fewer months, fewer steps on offer or no failure policy make the search shorter."
-        states.nothing("No plan in the time given", f"{found.plan.refused[0].upper()}{found.plan.refused[1:]}. {remedy}", icon="timer_off")
+        states.nothing("No plan in the time given", f"{plan.refused[0].upper()}{plan.refused[1:]}. {remedy}", icon="timer_off")
         return
-
-    purchases.draw(frame, question, wish, found)
+    purchases.draw(frame, question, wish, plan)
+    save_plan.save_form(frame, question)

@@ -11,7 +11,7 @@ from streamlit.column_config import NumberColumn
 
 from app import state, theme
 from app.cached import augmenting
-from app.cached.augmenting import Offer, Step
+from app.cached.augmenting import Offer, Step, Wish
 from app.cached.planning import Question
 from app.components.header import Frame
 
@@ -37,6 +37,12 @@ def choose(frame: Frame, question: Question) -> tuple[Step, ...]:
     if st.session_state[_SAID] != given:
         state.update(steps=None if st.session_state[_SAID] == usual else st.session_state[_SAID])
     return steps
+
+
+def wish(steps: tuple[Step, ...]) -> Wish:
+    """What the state asks for, from these steps, of all sites."""
+    now = state.current()
+    return Wish(int(now.months), float(now.certainty), now.survives == "n-1", steps, None, None if now.budget is None else float(now.budget))
 
 
 def _edited(text: str, turn: int) -> pd.DataFrame:

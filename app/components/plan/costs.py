@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -41,7 +42,8 @@ def draw(frame: Frame, asked: Question) -> None:
     found, shared = costing.idle(frame.pin, question, frame.scope), costing.sharing(frame.pin, question.direction, scope)
     mine = frozenset(frame.catalogue["site_id"]) if scope.sites is None else scope.sites
     kept = found._replace(rows=found.rows[found.rows["site_id"].isin(mine)], declared=found.declared & mine)
-    numbers(kept.rows, shared)
+    base = costing.idle(frame.pin, question._replace(changes=""), frame.scope).rows if question.changes else None
+    numbers(kept.rows, shared, None if base is None else base[base["site_id"].isin(mine)])
     stranded(frame, question, kept)
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -51,17 +53,24 @@ def draw(frame: Frame, asked: Question) -> None:
     bills.draw(frame, scope)
 
 
-def numbers(idle: pd.DataFrame, shared: pd.DataFrame) -> None:
-    """What lies idle and what it costs, and what time zones save."""
+def numbers(idle: pd.DataFrame, shared: pd.DataFrame, base: pd.DataFrame | None) -> None:
+    """What lies idle and what it costs, beside what it is without the what-if (`base`), and what time zones save."""
     known = idle["stranded_usd_month"].notna()
     priced = f"{known.sum()} of {len(idle)} sites priced" if len(idle) else "peaks or capacity are not known"
     network = shared[shared["key"] == GLOBAL_KEY]
     factor = theme.significant(float(network["factor"].iloc[0])) if len(network) else theme.NO_DATA
     saved = f"the network peaks {theme.percent(1 - 1 / float(network['factor'].iloc[0]))} below the sum of its sites" if len(network) else "no whole week"
     with st.container(horizontal=True, gap="small", key="cost-numbers"):
-        tile("Stranded", theme.gbps(float(idle["stranded_gbps"].sum())) if len(idle) else theme.NO_DATA, f"of {theme.gbps(float(idle['capacity_gbps'].sum()))}")
+        of = f"of {theme.gbps(float(idle['capacity_gbps'].sum()))}" + _before(base, "stranded_gbps", theme.gbps)
+        tile("Stranded", theme.gbps(float(idle["stranded_gbps"].sum())) if len(idle) else theme.NO_DATA, of)
+        priced += _before(base, "stranded_usd_month", theme.usd) if known.any() else ""
         tile("It costs a month", theme.usd(float(idle["stranded_usd_month"].sum())) if known.any() else theme.NO_DATA, priced)
         tile("Diversity factor", factor, saved, help_="Sum of the sites' weekly peaks over the weekly peak of the network, median of the last quarter")
+
+
+def _before(base: pd.DataFrame | None, name: str, said: Callable[[float], str]) -> str:
+    """What a sum is without the what-if."""
+    return "" if base is None else f"; {said(float(base[name].sum()))} without it"
 
 
 def stranded(frame: Frame, question: Question, found: Idle) -> None:
@@ -79,7 +88,8 @@ def stranded(frame: Frame, question: Question, found: Idle) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### Headroom that nobody needs")
         export.csv_button(rows, "stranded capacity", key="stranded-csv", units=IDLE_UNITS)
-    st.caption(f"Installed capacity beyond what keeps the peak at {100 * question.limit:g} % of it. {BASIS[found.expected]}")
+    added = f", with {theme.gbps(found.added_gbps)} that the what-if adds within a year," if found.added_gbps else ""
+    st.caption(f"Installed capacity{added} beyond what keeps the peak at {100 * question.limit:g} % of it. {BASIS[found.expected]}")
     st.dataframe(
         rows, column_config=columns(), hide_index=True, placeholder="-", row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
         key="stranded", alt=f"Stranded capacity of {len(rows)} sites",

@@ -45,5 +45,5 @@ def of_one(site: str, share: float) -> None:
     text = ""
     for change in [*kept, {"kind": "limit", "limit": share, "site_id": site}]:
         text = planning.with_change(text, change)
-    if len(text) <= state.WHATIF_LETTERS:
+    if state.fits(text):
         state.update(whatif=text)

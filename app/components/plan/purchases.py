@@ -5,17 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 from streamlit.column_config import NumberColumn, TextColumn
 
 from app import theme
-from app.cached.augmenting import AugmentPlan, Found, Wish
+from app.cached import augmenting
+from app.cached.augmenting import BUDGET, AugmentPlan, Wish
 from app.cached.planning import Question
 from app.charts.augment_curve import augment_curve
 from app.charts.augment_rows import broken_words, purchase_table
 from app.components import export, states
 from app.components.header import Frame
 from app.components.place import site_names
+from app.components.plan import count_in
 from app.components.site_table import HEADER_PX, ROW_PX
 from app.components.tile import tile
 
@@ -25,32 +28,41 @@ CURVE_UNITS = {"cost_usd": "USD", "risk": "Gbps-months"}
 FILE = "planned-augments.csv"
 
 
-def draw(frame: Frame, question: Question, wish: Wish, found: Found) -> None:
-    """All of a plan that was found."""
+def draw(frame: Frame, question: Question, wish: Wish, plan: AugmentPlan) -> None:
+    """All of a plan that was found; the curve, which is many plans, when the rest can be read."""
     names = site_names(frame.catalogue, None)
-    numbers(found.plan, wish)
-    broken(found.plan, names)
-    table(frame, found, names)
-    drawn = augment_curve(found.curve, months=wish.months, direction=question.direction, scheme=frame.scheme)
-    export.chart(drawn, key="augment-curve", name="cost against risk", alt=alt(found), data=partial(found.curve.copy), units=CURVE_UNITS)
+    numbers(plan, wish)
+    broken(plan, names)
+    count_in.offer(question, plan)
+    table(frame, question, plan, names)
+    with st.spinner("Searching for the plans of other certainty", show_time=True):
+        points = augmenting.risk_curve(frame.pin, question, wish, frame.scope)
+    drawn = augment_curve(points, months=wish.months, direction=question.direction, scheme=frame.scheme, budget_usd=wish.budget_usd)
+    export.chart(drawn, key="augment-curve", name="cost against risk", alt=alt(plan, points, wish), data=partial(points.copy), units=CURVE_UNITS)
     st.caption(
         "Risk: the Gbps above the limit that are expected, summed over the months"
         f"{', and what the worst single failure of each month would shed' if wish.n_minus_1 else ''}. "
-        "Each point is the cheapest plan that keeps the limit in this share of futures."
+        f"Each point is the cheapest plan that keeps the limit in this share of futures{', whatever the budget' if wish.budget_usd is not None else ''}."
     )
 
 
 def numbers(plan: AugmentPlan, wish: Wish) -> None:
     """Cost, proof, purchases, risk."""
-    months = f"within {wish.months} months"
-    proof = "proved: no plan is cheaper" if plan.proved else f"at most {theme.percent(plan.gap)} above the cheapest"
+    cost = f"within {wish.months} months" if wish.budget_usd is None else f"of {theme.usd(wish.budget_usd)} budget"
     added = sum(one.gbps * one.units for one in plan.purchases)
     with st.container(horizontal=True, gap="small", key="augment-numbers"):
-        tile("Cost", theme.usd(plan.cost_usd), months)
-        tile("Proof", "Optimal" if plan.proved else "Best found", proof)
+        tile("Cost", theme.usd(plan.cost_usd), cost)
+        tile("Proof", "Optimal" if plan.proved else "Best found", proof(plan))
         tile("Purchases", str(len(plan.purchases)), f"{theme.gbps(added)} in all")
         tile("Cost of the last month", theme.usd(sum(one.usd_month for one in plan.purchases)), "a month from then on")
         tile("Risk left", f"{theme.significant(plan.risk)}", f"of {theme.significant(plan.risk_without)} Gbps-months")
+
+
+def proof(plan: AugmentPlan) -> str:
+    """What is known of better plans."""
+    if plan.proved:
+        return "proved: none cheaper" if not plan.broken else "proved: none better"
+    return f"{theme.percent(plan.avoidable)} may be avoidable" if plan.avoidable else f"at most {theme.percent(plan.gap)} too dear"
 
 
 def broken(plan: AugmentPlan, names: dict[str, str]) -> None:
@@ -58,8 +70,13 @@ def broken(plan: AugmentPlan, names: dict[str, str]) -> None:
     told = broken_words(plan.broken, names)
     if not told:
         return
+    least = "by as little as can be" if not plan.avoidable else f"by at most {theme.percent(plan.avoidable)} more than need be"
     with st.container(border=True):
-        st.markdown(f"**:material/block: No plan keeps the limit everywhere.** This one falls short by as little as can be: {len(told)} constraints break.")
+        st.markdown(f"**:material/block: No plan keeps the limit everywhere.** This one falls short {least}: {len(told)} constraints break.")
+        if plan.unbound_usd is not None:
+            poor = len(broken_words([one for one in plan.broken if one.cause == BUDGET], names))
+            budget = theme.usd(plan.problem.request.budget_usd)
+            st.markdown(states.plain(f"The budget of {budget} does not reach: the plan without it costs {theme.usd(plan.unbound_usd)}. {poor} break for it."))
         st.markdown(listed(told[:BROKEN_SHOWN]))
         if len(told) > BROKEN_SHOWN:
             with st.expander(f"{len(told) - BROKEN_SHOWN} more"):
@@ -71,23 +88,27 @@ def listed(sentences: list[str]) -> str:
     return "\n".join(f"- {states.plain(one)}" for one in sentences)
 
 
-def table(frame: Frame, found: Found, names: dict[str, str]) -> None:
+def table(frame: Frame, question: Question, plan: AugmentPlan, names: dict[str, str]) -> None:
     """The purchases, most risk removed for a dollar first, and the files."""
-    if not found.plan.purchases:
-        st.markdown("**Nothing to buy**: what is declared keeps the limit." if not found.plan.broken else "**Nothing on offer helps.**")
+    if not plan.purchases:
+        st.markdown("**Nothing to buy**: what is declared keeps the limit." if not plan.broken else "**Nothing on offer helps.**")
         return
-    rows = purchase_table(found.plan.frame(names), names, frame.extent.now)
+    rows = purchase_table(plan.frame(names), names, frame.extent.now)
+
+    def declared() -> bytes:
+        return export.csv(augmenting.capacity_rows(frame.pin, question, plan, frame.scope))
+
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### What to buy, most risk removed for a dollar first")
         with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
             export.csv_button(rows, "purchases", key="purchases-csv", units=UNITS)
             st.download_button(
-                "Capacity table", lambda: export.csv(found.capacity), FILE, "text/csv", key="purchases-capacity", on_click="ignore", type="tertiary",
+                "Capacity table", declared, FILE, "text/csv", key="purchases-capacity", on_click="ignore", type="tertiary",
                 help="The purchases as planned steps of the table of capacity",
             )  # fmt: skip
     st.dataframe(
         rows, column_config=columns(), hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), key="purchases",
-        alt=f"{len(rows)} purchases for {theme.usd(found.plan.cost_usd)}",
+        alt=f"{len(rows)} purchases for {theme.usd(plan.cost_usd)}",
     )  # fmt: skip
     st.caption("To count them as planned augments everywhere, save the capacity table and take it in. It stands on every step that is declared now:")
     st.code(f"python -m data ingest {FILE} --table capacity --lake {frame.pin.url}", language="bash", wrap_lines=True)
@@ -110,7 +131,7 @@ def columns() -> dict[str, Any]:
     }
 
 
-def alt(found: Found) -> str:
+def alt(plan: AugmentPlan, points: pd.DataFrame, wish: Wish) -> str:
     """The curve in a sentence."""
-    chosen = f"the chosen one costs {theme.usd(found.plan.cost_usd)} and leaves {theme.significant(found.plan.risk)} Gbps-months"
-    return f"Cost against risk of {len(found.curve)} plans; {chosen}"
+    chosen = f"the chosen one costs {theme.usd(plan.cost_usd)} and leaves {theme.significant(plan.risk)} Gbps-months"
+    return f"Cost against risk of {len(points)} plans; {chosen}{'' if wish.budget_usd is None else f'; the budget is {theme.usd(wish.budget_usd)}'}"

@@ -19,9 +19,9 @@ def draw(frame: Frame, asked: Question) -> None:
     if choices.no_capacity(frame, sites):
         place.draw(frame, found, sites)
         return
-    lost = planning.failures(frame.pin, found.question, frame.scope)
-    safe = failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known"
-    run_outs.numbers(frame, sites, safe, failover_choice.rule(asked.failover))
+    base = None if found.base is None else choices.sites_of(frame, found.base)
+    safe = _safe(frame, found.question), _safe(frame, found.question._replace(changes=""))
+    run_outs.numbers(frame, sites, base, *safe, failover_choice.rule(asked.failover))
     what_if.panel(frame, found.question)
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -31,3 +31,9 @@ def draw(frame: Frame, asked: Question) -> None:
     run_outs.table(frame, sites, found.base)
     st.markdown("##### One place against its capacity")
     place.draw(frame, found, sites)
+
+
+def _safe(frame: Frame, question: Question) -> str:
+    """Until when any single failure can be carried, in words."""
+    lost = planning.reckoned(frame.pin, question, frame.scope)
+    return failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known"

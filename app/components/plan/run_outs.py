@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -42,19 +42,44 @@ FILE_COLUMNS = (
 )
 
 
-def numbers(frame: Frame, sites: pd.DataFrame, safe: str, rule: str) -> None:
-    """Five tiles: over now, likely soon, overdue orders, the first, and how long the network stands a site's failure under the `rule` of failover."""
-    now, over = frame.extent.now, sites["answer"] == "over"
-    soon = sites[~over & (sites["within_90"].astype(float) >= SOON)]
-    late = sites[sites["state"] == "overdue"]
+class Counts(NamedTuple):
+    """What the tiles count of sites, in half of the futures: over now, over within 90 days, over in a year's time; and orders overdue."""
+
+    over: int
+    soon: int
+    year: int
+    late: int
+
+
+def counted(sites: pd.DataFrame) -> Counts:
+    """The counts of some sites."""
+    over = sites["answer"] == "over"
+    soon, year = ~over & (sites["within_90"].astype(float) >= SOON), sites["over_in_year"] >= SOON
+    return Counts(int(over.sum()), int(soon.sum()), int(year.sum()), int((sites["state"] == "overdue").sum()))
+
+
+def numbers(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None, safe: str, base_safe: str, rule: str) -> None:
+    """Tiles: over now, likely soon and within a year, overdue orders, what is first, and how long the network stands a site's failure under the `rule` of
+    failover; with a what-if each beside what it is without (`base`, `base_safe`).
+    """
+    now, here = frame.extent.now, counted(sites)
+    was = None if base is None else counted(base)
     first = sites[sites["answer"].isin(("over", "within"))].head(1)
     with st.container(horizontal=True, gap="small", key="plan-numbers"):
-        tile("Over the limit now", f"{over.sum()} of {len(sites)}", "in half the futures")
-        tile("Likely over within 90 days", str(len(soon)), "more, in half of them")
-        tile("Orders overdue", str(len(late)), f"of {sites['order_by'].notna().sum()} to be placed")
+        tile("Over the limit now", f"{here.over} of {len(sites)}", without("in half the futures", was and was.over))
+        tile("Likely over within 90 days", str(here.soon), without("more, in half of them", was and was.soon))
+        if was is not None:
+            tile("Over in a year's time", str(here.year), without("", was.year), help_="Sites that stand above the limit then, in half of the futures")
+        tile("Orders overdue", str(here.late), without(f"of {sites['order_by'].notna().sum()} to be placed", was and was.late))
         tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
         failover = f"failover {states.plain(rule)}"
-        tile("N-1 safe", safe, failover, help_=f"Until when the other sites can take over what any one site carries; {failover}")
+        below = failover if was is None else f"{base_safe} without it"
+        tile("N-1 safe", safe, below, help_=f"Until when the other sites can take over what any one site carries; {failover}")
+
+
+def without(usual: str, before: int | None) -> str:
+    """What stands below a number: what it counts, or, where a what-if holds, what it is without it."""
+    return usual if before is None else f"{before} without it"
 
 
 def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Up to four scenarios beside what is forecast: what each changes in run-out, in N-1 safety and in cost."""
+"""Up to four scenarios, and what the page asks now, beside what is forecast: what each changes in run-out, in N-1 safety and in cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.components.plan import choices, failover_choice
 from app.components.plan.failures import safe_words
 from app.components.site_table import HEADER_PX, ROW_PX
 
-FORECAST = "as forecast"
+FORECAST, HERE = "as forecast", "here"
 _CHOSEN = "scenario-compare"
 LATER = "days by which the median comes later; negative: sooner"
 UNITS = {"Cost": "USD", "More": "USD", "First site later": "days", "Network later": "days", "N-1 later": "days"}
@@ -28,19 +28,19 @@ UNITS = {"Cost": "USD", "More": "USD", "First site later": "days", "Network late
 
 def draw(frame: Frame, asked: Question, held: list[Scenario]) -> None:
     """The choice, the table and the chart."""
-    if not held:
+    if not held and not asked.changes:
         return
     st.markdown("##### Side by side")
     known = {one.id: one for one in held}
-    chosen = _choose(known)
-    if not chosen:
+    chosen = _choose(known) if held else []
+    if not chosen and not asked.changes:
         st.caption(f"Choose up to {state.COMPARED} scenarios to see what each changes in run-out, in N-1 safety and in cost.")
         return
     sides, refused = answers(frame, asked, [known[key] for key in chosen])
     if sides is None:
         choices.no_futures(frame, asked)
         return
-    names = {FORECAST: "As forecast", **{key: known[key].name for key in chosen}}
+    names = {FORECAST: "As forecast", HERE: "This what-if", **{key: known[key].name for key in chosen}}
     for key, why in {**refused, **sides.refused}.items():
         st.warning(f"{states.plain(names.get(key, key))} is left out: {states.plain(why)}", icon=":material/error:")
     _table(frame, sides, names, failover_choice.words(asked.failover))
@@ -62,13 +62,17 @@ def _chosen() -> None:
 
 
 def answers(frame: Frame, asked: Question, chosen: list[Scenario]) -> tuple[Sides | None, dict[str, str]]:
-    """Each scenario under its own policy, after what the page's policy comes to without any change; and why one cannot be read."""
+    """Each scenario under its own policy, after what the page's policy comes to without any change, and with the page's own, where no scenario is that; and
+    why one cannot be read.
+    """
     questions, refused = {FORECAST: asked._replace(changes="")}, {}
     for one in chosen:
         try:
             questions[one.id] = scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)._replace(failover=asked.failover)
         except HeadroomError as error:
             refused[one.id] = str(error)
+    if asked.changes and asked not in questions.values():
+        questions[HERE] = asked
     return scenarios.side_by_side(frame.pin, questions, frame.scope), refused
 
 
@@ -120,7 +124,7 @@ def _table(frame: Frame, sides: Sides, names: dict[str, str], failover: str) -> 
     )  # fmt: skip
     cost = (
         "Cost: of the usual ports, at prices read from the declared costs, one size at each site, bought as soon as they can be in service, so that nine in "
-        "ten futures keep the limit for 12 months; no N-1."
+        "ten futures keep the limit for 12 months; no N-1. Capacity that a what-if adds is paid for as well."
         if priced
         else "Costs are not known: no capacity declares cost_usd_month."
     )

@@ -133,8 +133,8 @@ def take(frame: Frame, one: Scenario) -> None:
 
 def _into_page(one: Scenario) -> str:
     asked = _question(one.body)
-    if len(asked.changes) > state.WHATIF_LETTERS:
-        problem = f"The changes of {one.name} take {len(asked.changes):,} letters, and an address holds {state.WHATIF_LETTERS:,}."
+    if not state.fits(asked.changes):
+        problem = f"The changes of {one.name} take {len(asked.changes):,} letters, and an address does not hold so many."
         raise HeadroomError(problem, cause="many changes in one scenario", remedy="compare it below, which needs no address, or split it in two")
     limit = min(asked.limit, state.MOST_LIMIT)
     planned = "counted" if asked.planned else "left-out"

@@ -21,7 +21,8 @@ _NAME = "scenario-name"
 def draw(frame: Frame, asked: Question) -> None:
     """The what-if, a name to keep it under, what is kept, and scenarios side by side."""
     found = what_if.outlooks(frame, asked)
-    what_if.panel(frame, asked if found is None else found.question)
+    usable = asked if found is None else found.question
+    what_if.panel(frame, usable)
     try:
         held = scenarios.listed(frame.pin)
         keep(frame, asked, held)
@@ -30,7 +31,7 @@ def draw(frame: Frame, asked: Question) -> None:
     except HeadroomError as error:
         unusable(error)
         return
-    scenario_compare.draw(frame, asked, held)
+    scenario_compare.draw(frame, usable, held)
 
 
 def unusable(error: HeadroomError) -> None:

@@ -16,6 +16,7 @@ from app.charts.plan_card import CARD_UNITS, calibration_chart, counted, held_wo
 from app.components import export, states
 from app.components.header import Frame
 from app.components.place import region_names, site_names
+from app.components.plan import saved_purchases
 from app.components.plan.choices import IN_WORDS
 from app.components.plan.save_plan import save_form
 from app.components.site_filter import passing
@@ -37,6 +38,7 @@ def draw(frame: Frame, asked: Question) -> None:
     cards = {note.id: scorecards.card(frame.pin, note.id, frame.scope) for note in notes}
     _browser(frame, cards)
     chosen = cards[_choose(cards)]
+    saved_purchases.draw(frame, chosen, asked)
     _one(frame, chosen, asked)
     _calibration(frame, list(cards.values()), asked)
 
@@ -74,6 +76,7 @@ def browsed(card: Card, frame: Frame) -> dict[str, str]:
         "Run": "not known" if card.run is None else f"{card.run}",
         "Planned from": theme.day(card.today),
         "Policy": policy_words(card.note.policy),
+        "To buy": saved_purchases.words(card),
         "Weeks over": f"{card.weeks}",
         "Intervals that held": held_words(counts),
         "Weeks under P90": under(card.hits),

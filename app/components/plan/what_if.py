@@ -88,7 +88,7 @@ def _add(question: Question, change: dict[str, object]) -> None:
     except HeadroomError as error:
         st.warning(states.plain(error))
         return
-    if len(text) > state.WHATIF_LETTERS:
+    if not state.fits(text):
         st.warning("A what-if of so many changes does not fit into a link. Remove it, and begin with what matters most.")
         return
     state.update(whatif=text)

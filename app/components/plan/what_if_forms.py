@@ -20,6 +20,7 @@ KINDS = {
     "bitrate": "Another bitrate or codec",
     "add_site": "A site opens",
     "close_site": "A site closes",
+    "add_capacity": "More capacity",
     "move_augment": "Augments come later or sooner",
     "limit": "Another limit",
 }
@@ -74,8 +75,16 @@ def _close_site(frame: Frame) -> dict[str, object]:
     return {"site_id": _site(frame, "Site", list(site_names(frame.catalogue, None))), "start": _day(frame, "Closes")}
 
 
+def _add_capacity(frame: Frame) -> dict[str, object]:
+    site = _site(frame, "Site that grows", list(site_names(frame.catalogue, None)))
+    gbps = st.number_input("Adds, Gbps", 0.1, 1e6, 100.0, 10.0, key="what-if-more", width=140)
+    day = _day(frame, "In service")
+    month = st.number_input("USD a month, if known", 0.0, 1e10, None, 100.0, key="what-if-month", width=180)
+    return {"adds": [[site, day, float(gbps), float(month or 0.0)]], "direction": _direction()}
+
+
 def _move_augment(frame: Frame) -> dict[str, object] | None:
-    direction: Direction = "ingest" if state.current().direction == "ingest" else "egress"
+    direction = _direction()
     sites = planning.augmented(frame.pin, direction, frame.scope)
     if not sites:
         st.caption(f"No augment of {direction} is planned: the sheet of declared capacity takes one in.")
@@ -92,8 +101,13 @@ def _limit(frame: Frame) -> dict[str, object]:
 
 
 FORMS: dict[str, Callable[[Frame], dict[str, object] | None]] = {
-    "growth": _growth, "event": _event, "bitrate": _bitrate, "add_site": _add_site, "close_site": _close_site, "move_augment": _move_augment, "limit": _limit,
+    "growth": _growth, "event": _event, "bitrate": _bitrate, "add_site": _add_site, "close_site": _close_site, "add_capacity": _add_capacity,
+    "move_augment": _move_augment, "limit": _limit,
 }  # fmt: skip
+
+
+def _direction() -> Direction:
+    return "ingest" if state.current().direction == "ingest" else "egress"
 
 
 def _scope(frame: Frame) -> str:

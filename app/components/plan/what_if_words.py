@@ -12,6 +12,8 @@ from app.components.place import region_names, site_names
 from data.schema import GLOBAL_KEY
 
 Held = Mapping[str, Any]
+# Of many sites those that gain most are named.
+NAMED = 3
 
 
 def words(change: Held, catalogue: pd.DataFrame) -> str:
@@ -59,6 +61,19 @@ def _close_site(change: Held, names: _Names) -> str:
     return f"{names[change['site_id']]} closes on {change['start']}"
 
 
+def _add_capacity(change: Held, names: _Names) -> str:
+    adds = change["adds"]
+    days, by_site = sorted({day for _, day, *_ in adds}), dict[str, float]()
+    for site, _, gbps, *_ in adds:
+        by_site[site] = by_site.get(site, 0.0) + gbps
+    most = sorted(by_site, key=lambda site: -by_site[site])[:NAMED]
+    where = ", ".join(names[site] for site in most) + (f" and {len(by_site) - len(most)} more sites" if len(by_site) > len(most) else "")
+    when = f"from {days[0]}" if len(days) == 1 else f"in {len(adds)} steps from {days[0]} to {days[-1]}" if days else "never"
+    usd = sum(one[3] for one in adds)
+    dear = f", {theme.usd(usd)} a month{' in the end' if len(days) > 1 else ''}" if usd else ""
+    return f"{theme.gbps(sum(by_site.values()))} of {change['direction']} capacity more {when}: {where}{dear}"
+
+
 def _move_augment(change: Held, names: _Names) -> str:
     return f"The planned augments of {names[change['site_id']]} come {abs(change['days']):g} days {'later' if change['days'] >= 0 else 'sooner'}"
 
@@ -72,5 +87,6 @@ def _by_values(change: Held, _: _Names) -> str:
 
 
 _SAID: dict[str, Callable[[Held, _Names], str]] = {
-    "growth": _growth, "event": _event, "bitrate": _bitrate, "add_site": _add_site, "close_site": _close_site, "move_augment": _move_augment, "limit": _limit,
+    "growth": _growth, "event": _event, "bitrate": _bitrate, "add_site": _add_site, "close_site": _close_site, "add_capacity": _add_capacity,
+    "move_augment": _move_augment, "limit": _limit,
 }  # fmt: skip

@@ -44,6 +44,21 @@ def test_the_chosen_plan_is_marked_and_named_even_where_points_lie_close(scheme:
     assert figure.layout.template.layout.paper_bgcolor == PALETTES[scheme].ground
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_budget_stands_on_the_curve_and_what_it_buys_off_it(scheme: Scheme) -> None:
+    whole = points([900.0, 300.0, 100.0, 90.0, 10.0])
+    bought = pd.DataFrame([{"q": 0.9, "cost_usd": 1.5e6, "risk": 250.0, "gap": 0.0, "chosen": True}])
+    figure = augment_curve(pd.concat([whole.assign(chosen=False), bought]), months=12, direction="egress", scheme=scheme, budget_usd=1.5e6)
+    assert [(len(trace.x), trace.name) for trace in figure.data] == [(5, "plans"), (1, "within the budget")]
+    assert "<b>what the budget buys</b>" in texts(figure)
+    assert "budget USD 1.50 M" in texts(figure)
+    assert figure.layout.shapes[0].x0 == 1.5e6
+    ample = augment_curve(whole, months=12, direction="egress", scheme=scheme, budget_usd=9e7)
+    assert "budget USD 90.0 M, further right" in texts(ample)
+    assert not ample.layout.shapes
+    assert "<b>90 %, chosen</b>" in texts(ample)
+
+
 def test_a_plan_without_risk_or_cost_is_drawn_all_the_same() -> None:
     figure = augment_curve(points([0.0]), months=3, direction="ingest", scheme="light")
     assert figure.layout.yaxis.range[1] > 0

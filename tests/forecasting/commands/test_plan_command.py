@@ -176,6 +176,8 @@ def test_augments_are_bought_from_a_catalogue_and_the_plan_is_kept(planned: Lake
     assert (note.name, note.author, note.run_id, note.policy["augments"]) == ("Spring", "Ada", RUN, {"catalogue": "steps.csv", "months": 12})
     added = kept.rows.set_index(["level", "key"])["add_gbps"].dropna()
     assert added.to_dict() == {("site", "ams-01"): 100.0, ("site", "fra-01"): 100.0}
+    for name in ("rank", "site_id", "in_service", "gbps", "units", "cost_usd", "usd_month", "reason"):
+        assert kept.purchases[name].tolist() == purchases[name].tolist()
     first = kept.peaks[(kept.peaks["key"] == "fra-01") & (kept.peaks["week"] == WEEKS[1])].iloc[0]
     assert first[["q10", "q50", "q90"]].tolist() == pytest.approx([71.0 - 0.4, 71.0, 71.0 + 0.4], abs=0.02)
 
@@ -196,6 +198,16 @@ def test_n_minus_1_is_planned_by_the_failover_table_that_is_declared(planned: La
     assert "cannot be kept: ams-01, the failure of it" in told[True]
     (tmp_path / "ours.csv").write_text("site_id,helper_site_id,weight\nnrt-01,mars,1\n")
     assert "Row 2 of ours.csv names a site" in refused(capsys, planned, tmp_path / "plan.csv", "--failover", str(tmp_path / "ours.csv"))
+
+
+def test_a_budget_that_does_not_reach_is_told_with_what_the_plan_costs_without_it(planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = pd.DataFrame({"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10})
+    steps.to_csv(tmp_path / "steps.csv", index=False)
+    (tmp_path / "policy.toml").write_text('[augments]\ncatalogue = "steps.csv"\nmonths = 12\nbudget_usd = 1000\n')
+    made(planned, tmp_path / "plan.parquet", "--policy", str(tmp_path / "policy.toml"))
+    told = capsys.readouterr().out
+    assert "the budget of 1,000 USD does not reach: the plan without it costs 10,000 USD" in told
+    assert "the budget does not reach so far" in told
 
 
 def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_their_sums(lake: Lake, tmp_path: Path) -> None:
