@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
+from forecasting.models.posterior.threads import one_blas_thread
 from forecasting.planning.demand import Reals
 
 BIN = 0.01
@@ -71,6 +72,7 @@ class _Products(NamedTuple):
     yy: Reals
 
 
+@one_blas_thread()
 def find_knee(bins: Bins, level: Reals, seen: float) -> Knee:
     """The knee of one place. level (bins,): the monotone curve, above 0, that noise is relative to; seen: the highest utilisation."""
     products = _products(bins, level)

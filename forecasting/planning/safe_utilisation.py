@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import isotonic_regression
 
+from forecasting.models.posterior.threads import one_blas_thread
 from forecasting.planning.demand import Reals
 from forecasting.planning.knee import BIN, ROBUST, WORSE_BY, Bins, Knee, find_knee
 
@@ -133,6 +134,7 @@ def _part(bins: Bins, chosen: npt.NDArray[np.bool_]) -> Bins:
     return Bins(bins.used[chosen], bins.sums[:, chosen], bins.counts[:, chosen])
 
 
+@one_blas_thread()
 def _curve(bins: Bins, seed: int) -> pd.DataFrame:
     """The monotone curve with its band over resampled days."""
     days = len(bins.sums)
