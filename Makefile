@@ -41,7 +41,7 @@ check: $(DEV_READY) ## Lint, format and types; no tests
 
 test: check ## Everything: linters, types, all tests, browser tests included
 	@scripts/browser.sh
-	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench: $(DEV_READY) ## Measure, one JSON line for each figure
 	$(PY) -m benchmarks

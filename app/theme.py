@@ -262,18 +262,25 @@ def month(moment: date | datetime) -> str:
 
 
 def interval(first: date | datetime | None, last: date | datetime | None, today: date | datetime | None = None) -> str:
-    """'3 to 19 Dec', '28 Nov to 3 Dec'; with years where they differ from each other or from today's; '3 Dec or later' with an open end."""
+    """'3 to 19 Dec', '28 Nov to 3 Dec'; with a year where it is not today's or not the same; '3 Dec or later' with an open end."""
     if first is None or missing(first):
         return NO_DATA
     other_year = today is not None and first.year != today.year
     if last is None or missing(last):
         return f"{day(first, year=other_year)} or later"
     if first.year != last.year:
-        return f"{day(first)} to {day(last)}"
+        return f"{day(first, year=today is None or other_year)} to {day(last)}"
     if (first.day, first.month) == (last.day, last.month):
         return day(first, year=other_year)
     begin = f"{first.day}" if first.month == last.month else day(first, year=False)
     return f"{begin} to {day(last, year=other_year)}"
+
+
+def ahead(first: datetime | None, last: datetime | None, now: datetime) -> str:
+    """An interval of what is to come: 'now to 3 Dec' where it has begun."""
+    if first is None or missing(first) or first > now:
+        return interval(first, last, now)
+    return "now or later" if last is None or missing(last) else f"now to {day(last, year=last.year != now.year)}"
 
 
 def age(elapsed: float | None) -> str:

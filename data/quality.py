@@ -87,7 +87,7 @@ def _above(value: float | None, watch: float, act: float, sentence: str, *, fact
 
 
 def _running_out(s: Signs) -> Iterator[Verdict]:
-    """Late to order is act; passing the limit within the forecast's horizon is watch."""
+    """Late to order is act; passing the limit within the forecast's horizon is watch. It is the hourly forecast that speaks here: peaks pass sooner."""
     limit = f"{100 * RUNOUT_LIMIT:.0f} %"
     if s.runout == "over" and s.peak_7d_utilisation is not None:
         yield Verdict("watch", f"Peaked at {100 * s.peak_7d_utilisation:.0f} % of capacity in the last 7 days, above {limit}.")
@@ -95,11 +95,11 @@ def _running_out(s: Signs) -> Iterator[Verdict]:
         return
     mid, lead = s.runout_mid_days, s.lead_time_days
     if mid is not None and lead is not None and mid < lead:
-        yield Verdict("act", f"Expected to pass {limit} of capacity in {_days(mid)}, before an order ({_days(lead)}) would arrive.")
+        yield Verdict("act", f"Hourly traffic is expected to pass {limit} of capacity in {_days(mid)}, before an order ({_days(lead)}) would arrive.")
     elif mid is not None:
-        yield Verdict("watch", f"Expected to pass {limit} of capacity in {_days(mid)}.")
+        yield Verdict("watch", f"Hourly traffic is expected to pass {limit} of capacity in {_days(mid)}.")
     elif s.runout_early_days is not None:
-        yield Verdict("watch", f"May pass {limit} of capacity in {_days(s.runout_early_days)}.")
+        yield Verdict("watch", f"Hourly traffic may pass {limit} of capacity in {_days(s.runout_early_days)}.")
 
 
 def runout(peak_7d_utilisation: float | None, early_days: float | None, *, has_capacity: bool, has_forecast: bool) -> Runout:

@@ -75,6 +75,11 @@ def golden() -> Callable[[str, str], None]:
     return compare
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests first: a worker takes a whole file, and theirs take longest, so at the end they would keep one worker waiting for another."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Under CI a browser test that is skipped has failed, unless it needs real data sets, which not every machine may hold."""

@@ -40,18 +40,19 @@ STATES: dict[str, theme.State] = {"ok": theme.OK, "watch": theme.WATCH, "act": t
 
 class RunoutScale(NamedTuple):
     """How far away a run-out is as one of five steps, nearest last, so that it takes the colours of utilisation in the same order: the last one meets the eye
-    first. `days`: below how many each of the middle steps begins; `title`: what the dates are.
+    first. `days`: below how many each of the middle steps begins; `title`: what the dates are; `what`: of what, after "the date on which".
     """
 
     title: str
+    what: str
     days: tuple[float, float, float]
     words: tuple[str, str, str, str, str]
 
 
 # The hourly forecast reaches 90 days, the futures that a plan is made of 18 months.
-FORECAST_RUNOUT = RunoutScale("Passes 80 % of capacity", (90.0, 60.0, 30.0),
+FORECAST_RUNOUT = RunoutScale("Passes 80 % of capacity", "traffic by the hour passes 80 % of capacity", (90.0, 60.0, 30.0),
                               ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "already over 80 %"))  # fmt: skip
-PLAN_RUNOUT = RunoutScale("Median run-out date of the plan", (math.inf, 180.0, 90.0),
+PLAN_RUNOUT = RunoutScale("Median run-out date of the plan", "the peak of a week passes 80 % of capacity", (math.inf, 180.0, 90.0),
                           ("not in 18 months", "in 6 to 18 months", "in 3 to 6 months", "within 3 months", "already over the limit"))  # fmt: skip
 
 
@@ -218,7 +219,7 @@ def traffic(site: Site) -> str:
 def runout_words(site: Site, now: pd.Timestamp, scale: RunoutScale = FORECAST_RUNOUT) -> str:
     """When a site passes its limit, as an interval or as the reason why that is not known."""
     if site["runout"] == "within":
-        return theme.interval(site["runout_early"], site["runout_late"], now)
+        return theme.ahead(site["runout_early"], site["runout_late"], now)
     return {"over": scale.words[-1], "beyond": scale.words[0], "no capacity": "no capacity declared"}.get(site["runout"], "no forecast")
 
 

@@ -36,9 +36,7 @@ def answer_words(row: Row, now: pd.Timestamp) -> str:
         return "already over"
     if answer == "beyond" or not isinstance(first, pd.Timestamp):
         return f"not within {months_ahead(row, now)} months"
-    if first > now:
-        return theme.interval(first, last if isinstance(last, pd.Timestamp) else None, now)
-    return "now or later" if not isinstance(last, pd.Timestamp) else f"now to {theme.day(last, year=last.year != now.year)}"
+    return theme.ahead(first, last if isinstance(last, pd.Timestamp) else None, now)
 
 
 def months_ahead(row: Row, now: pd.Timestamp) -> int:

@@ -14,7 +14,7 @@ from app.charts.marks import nothing
 from app.charts.plan_rows import answer_words
 from app.theme import PALETTES, TIME_TICKS, Palette, Scheme, day, fade, hue, label, template
 
-ROW, HEADER, BELOW, LEFT = 21, 82, 26, 132
+ROW, HEADER, BELOW, LEFT = 21, 96, 26, 132
 # More bars than a screen holds are a table, which stands below.
 MOST = 16
 # What is over has no dates: a mark at now. An order that should have been placed longer ago than this is drawn at the rim.
@@ -113,7 +113,7 @@ def _words(shown: int, all_of_them: int, limit: str, colour: str, palette: Palet
     few = f"{shown} of {all_of_them} sites, worst first"
     red = palette.hues["capacity"]
     keys = (
-        f'<span style="color:{colour}">\u25ac</span> 80 % interval, <b>|</b> median  <span style="color:{red}">\u25a0</span> already over  '
+        f'<span style="color:{colour}">\u25ac</span> 80 % interval, <b>|</b> median  <span style="color:{red}">\u25a0</span> already over<br>'
         f'<span style="color:{red}">\u25bc</span> order overdue (\u25c0 for longer)  <span style="color:{red}">\u25bd</span> order by'
     )
     return [

@@ -16,8 +16,8 @@ LABELS = {"egress_gbps": "Egress", "ingest_gbps": "Ingest", "viewers": "Viewers"
 HELP = {
     "busiest": "Traffic over capacity in the newest hour, egress or ingest, whichever is fuller. The line is its egress of the week.",
     "undeclared": "How full a site runs, and when it runs out, needs a declared capacity: `python -m data ingest PATH --table capacity`.",
-    "over": "Sites whose expected traffic passes 80 % of the capacity then in force, by the newest forecast.",
-    "runout": "From the earliest to the latest date at which it passes 80 % of its capacity (80 % interval).",
+    "over": "Sites of which {what} within 30 days, more likely than not; now: sites above that in the newest hour.",
+    "runout": "From the earliest to the latest date on which {what} then in force (80 % interval).",
     "unpublished": "No forecast has been published yet: `python -m forecasting refresh` fits and publishes one.",
 }
 
@@ -32,12 +32,16 @@ def headline(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScal
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
             _traffic(metric, rows)
-        if declared(counts, sites):
-            _busiest(counts, sites)
-            _over_and_out(frame, counts, sites, runout)
-        else:
+        if not declared(counts, sites):
             _undeclared(sites)
+            _freshness(frame)
+            return
+        # A run that holds none of these sites tells as little as no run.
+        foretold = cached.latest_run(frame.pin) is not None and bool(sites["runout"].isin(FORETOLD).any())
+        _busiest(counts, sites)
+        _over(counts, runout, foretold)
         _freshness(frame)
+        _next(counts, frame.extent.now, runout, foretold)
 
 
 def _traffic(metric: str, rows: pd.DataFrame) -> None:
@@ -76,26 +80,25 @@ def _undeclared(sites: pd.DataFrame) -> None:
     tile("Run-out", "unknown", "no capacity declared", help_=HELP["undeclared"])
 
 
-def _over_and_out(frame: Frame, counts: Counts, sites: pd.DataFrame, runout: RunoutScale) -> None:
-    """How many run out soon, and which first; a run that holds none of these sites tells as little as no run."""
-    if cached.latest_run(frame.pin) is None or not sites["runout"].isin(FORETOLD).any():
-        _unpublished(counts)
+def _over(counts: Counts, runout: RunoutScale, foretold: bool) -> None:
+    """How many sites are over, now or soon."""
+    if foretold:
+        tile(
+            "Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"].format(what=runout.what)
+        )
     else:
-        _running_out(counts, frame.extent.now, runout)
+        tile("Over 80 % now", str(counts.over_80_now), f"of {sites_of(counts)}")
 
 
-def _unpublished(counts: Counts) -> None:
-    tile("Over 80 % now", str(counts.over_80_now), f"of {sites_of(counts)}")
-    tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
-
-
-def _running_out(counts: Counts, now: pd.Timestamp, runout: RunoutScale) -> None:
-    tile("Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"])
-    if counts.next_runout_name is None:
-        tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"])
-        return
-    when = theme.interval(counts.next_runout_early, counts.next_runout_late, now)
-    tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"])
+def _next(counts: Counts, now: pd.Timestamp, runout: RunoutScale, foretold: bool) -> None:
+    """Which site runs out first; the last tile of the row, for where the row breaks a wide one leaves no hole."""
+    if not foretold:
+        tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
+    elif counts.next_runout_name is None:
+        tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"].format(what=runout.what))
+    else:
+        when = theme.ahead(counts.next_runout_early, counts.next_runout_late, now)
+        tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"].format(what=runout.what), wide=True)
 
 
 def sites_of(counts: Counts) -> str:

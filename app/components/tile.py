@@ -8,13 +8,18 @@ from typing import Any
 
 import streamlit as st
 
+# Pixels that "28 Nov to 15 Dec" takes at the size of a tile's number, with its padding.
+WIDE = 236
 
-def tile(label: str, value: str, below: str | None = None, series: Sequence[float | None] | None = None, help_: str | None = None) -> None:
+
+def tile(
+    label: str, value: str, below: str | None = None, series: Sequence[float | None] | None = None, help_: str | None = None, *, wide: bool = False
+) -> None:
     """One number, grey and without an arrow: more traffic is neither good nor bad.
 
-    A container of its own shares the row evenly; a metric alone would insist on more room than seven have.
+    A container of its own shares the row evenly; a metric alone would insist on more room than seven have. A `wide` one has room for an interval of dates.
     """
-    with st.container(height="stretch"):
+    with st.container(height="stretch", width=WIDE if wide else "stretch"):
         st.metric(label, value, below, delta_color="off", delta_arrow="off", help=help_, border=True, height="stretch", **_chart(series))
 
 

@@ -42,8 +42,9 @@ class Verdict(NamedTuple):
 
     @property
     def licensed(self) -> npt.NDArray[np.bool_]:
-        """Whether the blend may be drawn: the gain passes its noise, and the series' own mean errors, which lean on no other series, say the same."""
-        return (np.nan_to_num(self.gain, nan=-np.inf) > STANDARD_ERRORS * np.nan_to_num(self.noise)) & (self.blend_error < self.baseline_error)
+        """Whether the blend may be drawn: the gain passes its noise, and the series' own mean errors, which lean on no other series, do not deny it."""
+        noise = STANDARD_ERRORS * np.nan_to_num(self.noise)
+        return (np.nan_to_num(self.gain, nan=-np.inf) > noise) & (self.blend_error < np.exp(noise) * self.baseline_error)
 
 
 class Licence(NamedTuple):
@@ -156,7 +157,9 @@ def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
         return f"{name} is drawn: the history is too short for backtests that could prove anything better."
     gain, noise = (100.0 * (1.0 - np.exp(-value)) for value in (verdict.gain[series], verdict.noise[series]))
     numbers = f"mean absolute error {verdict.blend_error[series]:.3g} against {verdict.baseline_error[series]:.3g} over {verdict.origins} origins"
+    lower = verdict.blend_error[series] < verdict.baseline_error[series]
     if drawn:
-        return f"The blend is drawn: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers})."
-    proof = "no proof" if verdict.blend_error[series] < verdict.baseline_error[series] else "no proof, for its own mean error was no lower"
+        alone = "" if lower else "; on this series alone no lower, within the noise"
+        return f"The blend is drawn: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
+    proof = "no proof" if lower else "no proof, for its own mean error was no lower"
     return f"{name} is drawn: against this baseline the blend gained {gain:.0f} % give or take {noise:.0f}, {proof} ({numbers})."

@@ -8,6 +8,7 @@ import numpy as np
 
 from forecasting.models.baselines import fading_mean, levelled_median, naive, rescaled_median, seasonal_median, seasonal_naive, short_median
 from forecasting.models.history import Model, Reals, shared
+from forecasting.models.smoothing import QUICK, SLOW, smoothed
 from forecasting.models.variants import Variant, panel_prophet
 
 PANEL = "panel"
@@ -22,6 +23,13 @@ VARIANTS: dict[str, Variant] = {
     "panel-log-sharp-residuals": Variant(log=True, trend="frozen", residuals=True, order=11, prior=0.005),
 }
 
+SMOOTHED: dict[str, Model] = {
+    "smoothed-slow": smoothed(SLOW, log=False),
+    "smoothed-quick": smoothed(QUICK, log=False),
+    "smoothed-log-slow": smoothed(SLOW, log=True),
+    "smoothed-log-quick": smoothed(QUICK, log=True),
+}
+
 
 def baselines(seasons: Sequence[int]) -> dict[str, Model]:
     """The copies and medians that a forecast must beat to be drawn."""
@@ -32,12 +40,12 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
 
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
-    """Every model for series with these seasons, in steps: seven of panel Prophet, those without a fit, and three ensembles of both."""
+    """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three ensembles of both."""
     fitted = {name: panel_prophet(one) for name, one in VARIANTS.items()}
     if not seasons:
         return fitted | baselines(seasons)
     others = {"short-median": short_median, "fading-mean": fading_mean(seasons[-1]), "rescaled-median": rescaled_median(seasons[-1])}
-    single = {name: remembered(name, model) for name, model in (fitted | baselines(seasons) | others).items()}
+    single = {name: remembered(name, model) for name, model in (fitted | baselines(seasons) | others | SMOOTHED).items()}
     three = [single[name] for name in ("panel-log-frozen-residuals", f"seasonal-naive-{seasons[-1]}", "seasonal-median")]
     five = [*three, single["panel-frozen-residuals"], single["levelled-median"]]
     return {
@@ -51,7 +59,7 @@ def pool(seasons: Sequence[int]) -> dict[str, Model]:
 def needs(seasons: Sequence[int]) -> dict[str, int]:
     """Steps of history below which a model is not yet itself: a copy of last week, before there was one, copies yesterday."""
     weekly = (f"seasonal-naive-{max(seasons, default=1)}", "seasonal-median", "levelled-median", "fading-mean", "rescaled-median")
-    return dict.fromkeys((*weekly, "median-of-five", "median-of-three", "mean-of-three"), max(seasons, default=1))
+    return dict.fromkeys((*weekly, *SMOOTHED, "median-of-five", "median-of-three", "mean-of-three"), max(seasons, default=1))
 
 
 def ensemble(members: Sequence[Model], combine: Callable[[Reals], Reals]) -> Model:

@@ -19,13 +19,9 @@ from forecasting.models.engine import HORIZON, refusal
 from forecasting.models.panel import COMPLETE_ENOUGH, HOUR, Panel, event_hours, without_outages
 from forecasting.models.scopes import regressors
 from forecasting.models.spread import Reals
+from forecasting.models.task import DAILY_ORDER, EVENT_HOURS, EVENT_PRIOR, YEARLY_AFTER, weekly_order
 
-# Harmonics of the day, and of the week by how many weeks were seen: forty resolve the hours of a match day, but only once it has been seen three times.
-DAY, WEEK_ORDERS = Season("day", 24.0, 8), ((3, 40), (2, 10), (0, 3))
-# A yearly pattern needs two years to show.
-YEAR, YEARLY_AFTER = Season("year", 8766.0, 10), pd.Timedelta(days=730)
-# An event may double a series; the effect of a kind that lasted less than this in all is not known.
-EVENT_PRIOR, EVENT_HOURS = 0.5, 6.0
+DAY, YEAR = Season("day", 24.0, DAILY_ORDER), Season("year", 8766.0, 10)
 WEEK_HOURS = 168
 # Leave out every event; any other word is the identifier of one.
 NO_EVENT_KNOWN = "all"
@@ -102,8 +98,7 @@ def _without(panel: Panel, event: str) -> Panel:
 
 def _spec(stamps: pd.DatetimeIndex, prior: float) -> Spec:
     span = stamps[-1] - stamps[0] + HOUR
-    order = next(order for weeks, order in WEEK_ORDERS if span >= pd.Timedelta(weeks=weeks))
-    seasons = (DAY, Season("week", float(WEEK_HOURS), order), *([YEAR] if span >= YEARLY_AFTER else []))
+    seasons = (DAY, Season("week", float(WEEK_HOURS), weekly_order(span)), *([YEAR] if span >= YEARLY_AFTER else []))
     return Spec(seasons, log=True, changepoint_prior=prior)
 
 

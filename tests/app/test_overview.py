@@ -73,7 +73,7 @@ def table(page: AppTest) -> pd.DataFrame:
 def test_a_full_lake_shows_numbers_map_cards_and_table(open_page: Opener, world: Path) -> None:
     page = open_page("overview", world)
     assert not page.exception
-    assert list(metrics(page)) == ["Egress", "Ingest", "Viewers", "Busiest site", "Over 80 % in 30 d", "Next run-out", "Freshness"]
+    assert list(metrics(page)) == ["Egress", "Ingest", "Viewers", "Busiest site", "Over 80 % in 30 d", "Freshness", "Next run-out"]
     assert metrics(page)["Egress"].endswith("Gbps")
     assert all("on last week" in metric.delta for metric in page.metric[:3])
     assert drawn(page) == set(table(page)["site_id"])

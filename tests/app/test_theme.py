@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +16,7 @@ from app import theme
 from data.schema import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
+NOW, DAY = datetime(2026, 11, 20, 12, tzinfo=UTC), timedelta(days=1)
 NOTHING = (None, float("nan"), float("inf"), -float("inf"), pd.NA, pd.NaT)
 
 
@@ -104,13 +105,25 @@ def test_a_change_of_a_ratio_is_in_points() -> None:
     [
         (date(2026, 12, 3), date(2026, 12, 19), "3 to 19 Dec"), (date(2026, 11, 28), date(2026, 12, 3), "28 Nov to 3 Dec"),
         (date(2026, 12, 3), date(2026, 12, 3), "3 Dec"),
-        (date(2026, 12, 28), date(2027, 1, 3), "28 Dec 2026 to 3 Jan 2027"), (date(2026, 12, 3), None, "3 Dec or later"),
+        (date(2026, 12, 28), date(2027, 1, 3), "28 Dec to 3 Jan 2027"), (date(2026, 12, 3), None, "3 Dec or later"),
         (None, date(2026, 12, 3), "no data"),
+        (date(2027, 12, 28), date(2028, 1, 3), "28 Dec 2027 to 3 Jan 2028"),
         (date(2027, 3, 1), date(2027, 4, 2), "1 Mar to 2 Apr 2027"), (date(2027, 3, 1), None, "1 Mar 2027 or later"),
     ],
 )  # fmt: skip
 def test_intervals(first: date | None, last: date | None, text: str) -> None:
     assert theme.interval(first, last, today=date(2026, 11, 20)) == text
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "text"),
+    [
+        (NOW - DAY, NOW + 20 * DAY, "now to 10 Dec"), (NOW, NOW + 60 * DAY, "now to 19 Jan 2027"), (NOW - DAY, None, "now or later"),
+        (NOW + 8 * DAY, NOW + 20 * DAY, "28 Nov to 10 Dec"), (None, None, "no data"),
+    ],
+)  # fmt: skip
+def test_what_has_begun_is_no_date_of_the_past(first: datetime | None, last: datetime | None, text: str) -> None:
+    assert theme.ahead(first, last, NOW) == text
 
 
 @pytest.mark.parametrize(

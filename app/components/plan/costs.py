@@ -54,7 +54,7 @@ def draw(frame: Frame, asked: Question) -> None:
 def numbers(idle: pd.DataFrame, shared: pd.DataFrame) -> None:
     """What lies idle and what it costs, and what time zones save."""
     known = idle["stranded_usd_month"].notna()
-    priced = f"of {known.sum()} of {len(idle)} sites that declare a cost" if len(idle) else "peaks or capacity are not known"
+    priced = f"{known.sum()} of {len(idle)} sites priced" if len(idle) else "peaks or capacity are not known"
     network = shared[shared["key"] == GLOBAL_KEY]
     factor = theme.significant(float(network["factor"].iloc[0])) if len(network) else theme.NO_DATA
     saved = f"the network peaks {theme.percent(1 - 1 / float(network['factor'].iloc[0]))} below the sum of its sites" if len(network) else "no whole week"

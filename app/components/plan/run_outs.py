@@ -49,8 +49,8 @@ def numbers(frame: Frame, sites: pd.DataFrame, safe: str) -> None:
     late = sites[sites["state"] == "overdue"]
     first = sites[sites["answer"].isin(("over", "within"))].head(1)
     with st.container(horizontal=True, gap="small", key="plan-numbers"):
-        tile("Over the limit now", f"{over.sum()} of {len(sites)}", "sites in half of the futures")
-        tile("Likely over within 90 days", str(len(soon)), "more, in half of the futures")
+        tile("Over the limit now", f"{over.sum()} of {len(sites)}", "in half the futures")
+        tile("Likely over within 90 days", str(len(soon)), "more, in half of them")
         tile("Orders overdue", str(len(late)), f"of {sites['order_by'].notna().sum()} to be placed")
         tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
         tile("N-1 safe", safe, "any one site may fail", help_="Until when the other sites can take over what any one site carries")
