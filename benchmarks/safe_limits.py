@@ -2,7 +2,7 @@
 
     python -m benchmarks.safe_limits [--networks 8101,8102] [--sites 36] [--days 60] [--noise 0] [--metrics rebuffer_ratio,startup_seconds]
 
-The simulator strains a site from its own knee on, softly: startup time is worse by 14 % there, rebuffering by 14 to 44 %, failures by 8 to 18 %. What is found
+The simulator strains a site from its own knee on, softly: startup time is worse by 14 % there, rebuffering by 16 to 54 %, failures by 8 to 18 %. What is found
 is where quality is worse by a fifth, whatever the metric; both truths are compared with it. `--noise` adds so much (a standard deviation, relative) to each
 day and to each sample of the quality that viewers report.
 

@@ -88,7 +88,7 @@ def _at_low_load(held: pd.DataFrame) -> pd.Series:
 def _of_one(key: str, rows: pd.DataFrame, seed: int) -> SafeUtilisation:
     rows = rows.dropna()
     bins, names = _binned(rows)
-    below, days = bins.used < WALL, rows["ts"].dt.floor("D").nunique()
+    below, days = bins.used < WALL, rows["ts"][rows["utilisation"] < WALL].dt.floor("D").nunique()
     seen = float(rows["utilisation"].max()) if len(rows) else np.nan
     if days < DAYS_AT_LEAST or below.sum() < BINS_AT_LEAST:
         reason = f"{days} days and {below.sum()} points of utilisation with quality; {DAYS_AT_LEAST} and {BINS_AT_LEAST} are needed"
@@ -96,14 +96,17 @@ def _of_one(key: str, rows: pd.DataFrame, seed: int) -> SafeUtilisation:
     curve = _curve(bins, seed)
     level = curve["quality"].to_numpy(float)
     if level[-1] == 0.0:
-        return _unknown(key, "unseen", seen, curve, f"no knee up to {seen:.0%}")
-    knee = find_knee(_part(bins, below), np.maximum(level[below], LEAST * level[-1]), min(seen, WALL))
+        return _unknown(key, "unseen", seen, curve, f"no knee up to {_percent(seen)}")
+    # A site may stand at the wall for a whole day, which then says nothing.
+    held = (bins.counts[:, below] > 0.0).any(axis=1)
+    fitted = Bins(bins.used[below], bins.sums[held][:, below], bins.counts[held][:, below])
+    knee = find_knee(fitted, np.maximum(level[below], LEAST * level[-1]), min(seen, WALL))
     # Below the wall the knee's own distribution has weighed what was seen against the noise.
-    felt = _part(bins, ~below & (level > (1.0 + WORSE_BY) * _at_low(bins, level)))
-    if reason := _doubt(knee, names) if knee.sure >= SEEN else _felt(felt):
+    felt = bins.counts[:, ~below & (level > (1.0 + WORSE_BY) * _at_low(bins, level))]
+    if reason := _doubt(knee, names[held]) if knee.sure >= SEEN else _felt(felt):
         return _unknown(key, "refused", seen, curve, reason)
     if knee.sure < SEEN:
-        return _unknown(key, "unseen", seen, curve, f"no knee up to {seen:.0%}")
+        return _unknown(key, "unseen", seen, curve, f"no knee up to {_percent(seen)}")
     return SafeUtilisation(key, "found", knee.at, knee.low, knee.high, knee.low, seen, curve)
 
 
@@ -113,25 +116,23 @@ def _unknown(key: str, state: State, seen: float, curve: pd.DataFrame, reason: s
 
 def _doubt(knee: Knee, days: pd.DatetimeIndex) -> str:
     """Why a knee within what was seen is not known well enough; nothing where it is."""
-    about = f"quality is worse by a fifth from about {knee.at:.0%} on, but "
+    about = f"quality is worse by a fifth from about {_percent(knee.at)} on, but "
     moved = np.where(knee.unseen, np.inf, np.abs(knee.without - knee.at))
     if moved.max() > NEAR:
         return f"{about}{days[moved.argmax()]:%-d %B} alone says so"
     if knee.sure < SURE or max(knee.at - knee.low, knee.high - knee.at) > NEAR:
-        return f"{about}that may be {max(knee.low, 0.0):.0%} or {min(knee.high, 1.0):.0%}: more busy days are needed"
+        return f"{about}that may be {_percent(max(knee.low, 0.0))} or {_percent(min(knee.high, 1.0))}: more busy days are needed"
     return ""
 
 
-def _felt(bins: Bins) -> str:
-    """Why bins in which quality suffers do not make a knee; nothing where there are none."""
-    if not len(bins.used):
-        return ""
-    on = int((bins.counts.sum(axis=1) > 0.0).sum())
-    return f"quality is worse by a fifth from {bins.used[0]:.0%} on, on {on} day{'s' if on > 1 else ''}: too few to tell where that begins"
+def _felt(counts: Reals) -> str:
+    """Why samples (days, bins) at the wall in which quality suffers do not make a knee; nothing where there are none."""
+    on = int((counts.sum(axis=1) > 0.0).sum())
+    return f"quality is worse by a fifth from {_percent(WALL)} on, on {on} day{'s' if on > 1 else ''}: too few to tell where that begins" if on else ""
 
 
-def _part(bins: Bins, chosen: npt.NDArray[np.bool_]) -> Bins:
-    return Bins(bins.used[chosen], bins.sums[:, chosen], bins.counts[:, chosen])
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 @one_blas_thread()

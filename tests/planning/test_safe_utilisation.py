@@ -127,7 +127,7 @@ def test_the_knee_is_where_quality_passes_a_fifth_whatever_its_unit_and_its_shap
 
 def test_a_metric_that_is_nought_throughout_has_no_knee() -> None:
     answer = safe_utilisation(made({"a": 0.8}, {"a": 0.004}).assign(quality=0.0))[0]
-    assert (answer.state, answer.reason) == ("unseen", "no knee up to 95%")
+    assert (answer.state, answer.reason) == ("unseen", "no knee up to 95 %")
 
 
 def test_too_little_is_refused_with_a_reason_and_the_same_seed_gives_the_same_answer() -> None:
@@ -140,6 +140,22 @@ def test_too_little_is_refused_with_a_reason_and_the_same_seed_gives_the_same_an
     assert (silent.state, silent.reason[:6]) == ("refused", "0 days")
     enough = made({"a": 0.8}, {"a": 0.004})
     assert safe_frame(safe_utilisation(enough)).equals(safe_frame(safe_utilisation(enough)))
+
+
+def test_days_at_the_wall_are_drawn_and_say_nothing() -> None:
+    samples = made({"a": 0.8}, {"a": 0.004})
+    full = samples["ts"] >= pd.Timestamp("2027-01-22", tz="UTC")
+    answer = safe_utilisation(samples.assign(utilisation=samples["utilisation"].mask(full, 0.985)))[0]
+    assert answer.state == "found"
+    assert answer.knee == pytest.approx(0.80, abs=NEAR)
+    assert answer.curve["utilisation"].max() == pytest.approx(0.985)
+
+
+def test_what_is_felt_only_at_the_wall_is_refused() -> None:
+    samples = made({"a": 0.99}, {"a": 0.004})
+    full = (samples["ts"] >= pd.Timestamp("2027-01-22", tz="UTC")) & (samples["utilisation"] > 0.94)
+    answer = safe_utilisation(samples.assign(utilisation=samples["utilisation"].mask(full, 0.985), quality=samples["quality"].mask(full, 0.05)))[0]
+    assert (answer.state, answer.reason) == ("refused", "quality is worse by a fifth from 95 % on, on 2 days: too few to tell where that begins")
 
 
 def test_no_sample_at_all_is_no_answer() -> None:
