@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "weekly": ("--lake", str(BENCH / "demo")),
     "planning": (),
     "runout": (),
+    "safe_limits": (),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
 

@@ -1,13 +1,13 @@
-"""How full may a site run before its viewers feel it? Rebuffering or startup time against utilisation, and the knee from which it rises.
+"""How full may a site run before its viewers feel it? Rebuffering or startup time against utilisation, and the knee from which it is worse by a fifth.
 
-Two fits to the same binned samples. The curve is isotonic: quality never gets better as a site fills up, and nothing else is assumed. The knee is the corner of
-a smooth hinge, base + rise x softplus((u - knee) / width) ^ 1.5, whose corner and width are those with the least squared relative error on a grid. Both are
-fitted again to resampled days, because the samples of a day are no independent witnesses. docs/planning.md says how near they come on simulated networks.
+Two answers from the same binned samples. The curve is isotonic: quality never gets better as a site fills up, and nothing else is assumed; it is fitted
+again to resampled days, because the samples of a day are no independent witnesses. The knee is that of forecasting.planning.knee; it is told where it is known
+to three points of capacity either side and leans on no single day. docs/planning.md says how near that comes on simulated networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,29 +16,27 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import isotonic_regression
 
+from forecasting.models.posterior.threads import one_blas_thread
 from forecasting.planning.demand import Reals
+from forecasting.planning.knee import BIN, ROBUST, WORSE_BY, Bins, Knee, find_knee
 
 # found: the knee was seen, with viewers beyond it. unseen: quality holds up to the highest utilisation seen. refused: too little to go on, or quality suffers
-# on too few days to say from where.
+# and it is not known from where.
 State = Literal["found", "unseen", "refused"]
-BIN = 0.01
 RESAMPLES, SEED = 200, 1
 INTERVAL = (0.05, 0.95)
-KNEES = np.arange(0.40, 0.990, 0.0025)
-# Wider corners fit a rise from far below it as well, by their soft foot, and say nothing of where it begins.
-WIDTHS = (0.005, 0.01, 0.02)
-# Queues make quality rise faster than the load, and slower than its square; a power that is fitted as well takes the corner along with it.
-POWER = 1.5
-# A knee counts where quality at the top is worse by half than at the base and something was seen beyond the corner, in so many of the resamples that it must
-# have shown on two days: a single day is in 63 % of them, one of two days in 86 %.
-WORSE_BY, SEEN_BEYOND, SURE = 0.5, 0.02, 0.85
-# Beyond so many times the base the curve is a wall, which says nothing about where the rise began.
-STEEP = 9.0
+# A limit is set in whole points; one that is not known to three of them either side is none.
+NEAR = 0.03
+# How probably the knee lies within what was seen: less, and none was; more, and it was.
+SEEN, SURE = 0.5, 0.95
+# Close to line rate traffic no longer measures what is asked for: players step down, and quality falls off a wall that says nothing about where the rise began.
+WALL = 0.95
 # A week's days, and enough of the range to tell a slope from a level.
 DAYS_AT_LEAST, BINS_AT_LEAST = 7, 8
 # An outage's samples say nothing about load: beyond so many robust standard deviations of their bin they count as that much.
 FAR = 4.0
-ROBUST = 1.4826
+# Where nothing is felt at low load, noise is relative to this share of what is felt at the top.
+LEAST = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,15 +56,6 @@ class SafeUtilisation:
     seen_up_to: float
     curve: pd.DataFrame
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bins:
-    """Samples by day and bin of utilisation: centres (bins,), sums of quality and counts (days, bins)."""
-
-    centres: Reals
-    sums: Reals
-    counts: Reals
 
 
 def safe_utilisation(samples: pd.DataFrame, groups: Mapping[str, str] | None = None, seed: int = SEED) -> list[SafeUtilisation]:
@@ -97,42 +86,85 @@ def _at_low_load(held: pd.DataFrame) -> pd.Series:
 
 
 def _of_one(key: str, rows: pd.DataFrame, seed: int) -> SafeUtilisation:
-    bins = _binned(rows.dropna())
+    rows = rows.dropna()
+    bins, names = _binned(rows)
+    below, days = bins.used < WALL, rows["ts"][rows["utilisation"] < WALL].dt.floor("D").nunique()
     seen = float(rows["utilisation"].max()) if len(rows) else np.nan
-    if len(bins.sums) < DAYS_AT_LEAST or len(bins.centres) < BINS_AT_LEAST:
-        reason = f"{len(bins.sums)} days and {len(bins.centres)} points of utilisation with quality; {DAYS_AT_LEAST} and {BINS_AT_LEAST} are needed"
-        return SafeUtilisation(key, "refused", np.nan, np.nan, np.nan, np.nan, seen, pd.DataFrame(), reason)
+    if days < DAYS_AT_LEAST or below.sum() < BINS_AT_LEAST:
+        reason = f"{days} days and {below.sum()} points of utilisation with quality; {DAYS_AT_LEAST} and {BINS_AT_LEAST} are needed"
+        return _unknown(key, "refused", seen, pd.DataFrame(), reason)
+    curve = _curve(bins, seed)
+    level = curve["quality"].to_numpy(float)
+    if level[-1] == 0.0:
+        return _unknown(key, "unseen", seen, curve, f"no knee up to {_percent(seen)}")
+    # A site may stand at the wall for a whole day, which then says nothing.
+    held = (bins.counts[:, below] > 0.0).any(axis=1)
+    fitted = Bins(bins.used[below], bins.sums[held][:, below], bins.counts[held][:, below])
+    knee = find_knee(fitted, np.maximum(level[below], LEAST * level[-1]), min(seen, WALL))
+    # Below the wall the knee's own distribution has weighed what was seen against the noise.
+    felt = bins.counts[:, ~below & (level > (1.0 + WORSE_BY) * _at_low(bins, level))]
+    if reason := _doubt(knee, names[held]) if knee.sure >= SEEN else _felt(felt):
+        return _unknown(key, "refused", seen, curve, reason)
+    if knee.sure < SEEN:
+        return _unknown(key, "unseen", seen, curve, f"no knee up to {_percent(seen)}")
+    return SafeUtilisation(key, "found", knee.at, knee.low, knee.high, knee.low, seen, curve)
+
+
+def _unknown(key: str, state: State, seen: float, curve: pd.DataFrame, reason: str) -> SafeUtilisation:
+    return SafeUtilisation(key, state, np.nan, np.nan, np.nan, seen if state == "unseen" else np.nan, seen, curve, reason)
+
+
+def _doubt(knee: Knee, days: pd.DatetimeIndex) -> str:
+    """Why a knee within what was seen is not known well enough; nothing where it is."""
+    about = f"quality is worse by a fifth from about {_percent(knee.at)} on, but "
+    moved = np.where(knee.unseen, np.inf, np.abs(knee.without - knee.at))
+    if moved.max() > NEAR:
+        return f"{about}{days[moved.argmax()]:%-d %B} alone says so"
+    if knee.sure < SURE or max(knee.at - knee.low, knee.high - knee.at) > NEAR:
+        return f"{about}that may be {_percent(max(knee.low, 0.0))} or {_percent(min(knee.high, 1.0))}: more busy days are needed"
+    return ""
+
+
+def _felt(counts: Reals) -> str:
+    """Why samples (days, bins) at the wall in which quality suffers do not make a knee; nothing where there are none."""
+    on = int((counts.sum(axis=1) > 0.0).sum())
+    return f"quality is worse by a fifth from {_percent(WALL)} on, on {on} day{'s' if on > 1 else ''}: too few to tell where that begins" if on else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+@one_blas_thread()
+def _curve(bins: Bins, seed: int) -> pd.DataFrame:
+    """The monotone curve with its band over resampled days."""
     days = len(bins.sums)
     drawn = np.random.default_rng(seed).multinomial(days, np.full(days, 1.0 / days), RESAMPLES).astype(float)
     weights = np.vstack([np.ones(days), drawn])
     sums, counts = weights @ bins.sums, weights @ bins.counts
     curves = np.array([_monotone(total, count) for total, count in zip(sums, counts, strict=True)])
-    knees, sure = _knees(bins.centres, sums, counts, curves)
     low, high = np.quantile(curves[1:], INTERVAL, axis=0)
-    curve = pd.DataFrame({"utilisation": bins.centres, "quality": curves[0], "low": low, "high": high, "samples": counts[0].astype(int)})
-    found = knees[1:][sure[1:]]
-    if not sure[0] or len(found) < SURE * RESAMPLES:
-        felt = np.flatnonzero(curves[0] >= (1.0 + WORSE_BY) * curves[0][0])
-        if len(felt):
-            on = int((bins.counts[:, felt[0] :].sum(axis=1) > 0.0).sum())
-            reason = f"quality is worse by half from {bins.centres[felt[0]]:.0%} on, on {on} day{'s' if on > 1 else ''}: too few to tell where that begins"
-            return SafeUtilisation(key, "refused", np.nan, np.nan, np.nan, np.nan, seen, curve, reason)
-        return SafeUtilisation(key, "unseen", np.nan, np.nan, np.nan, seen, seen, curve, f"no knee up to {seen:.0%}")
-    # The samples do not tell where within its bin a corner lies.
-    first, last = np.quantile(found, INTERVAL) + np.array([-BIN, BIN])
-    return SafeUtilisation(key, "found", float(np.median(found)), float(first), float(last), float(first), seen, curve)
+    return pd.DataFrame({"utilisation": bins.used, "quality": curves[0], "low": low, "high": high, "samples": counts[0].astype(int)})
 
 
-def _binned(rows: pd.DataFrame) -> _Bins:
-    """Sums by UTC day and point of utilisation, far samples brought in."""
+def _at_low(bins: Bins, monotone: Reals) -> float:
+    """Quality in the emptier half of the samples."""
+    counts = bins.counts.sum(axis=0)
+    return float(np.average(monotone, weights=counts * (counts.cumsum() - counts < 0.5 * counts.sum())))
+
+
+def _binned(rows: pd.DataFrame) -> tuple[Bins, pd.DatetimeIndex]:
+    """Sums by day and point of utilisation, far samples brought in; and the days. A day begins in the emptiest hour, so that no evening falls on two."""
     if rows.empty:
-        return _Bins(np.empty(0), np.empty((0, 0)), np.empty((0, 0)))
-    number, places = pd.factorize((rows["utilisation"] / BIN).to_numpy().astype(int), sort=True)
-    day, names = pd.factorize(rows["ts"].dt.floor("D"), sort=True)
+        return Bins(np.empty(0), np.empty((0, 0)), np.empty((0, 0))), pd.DatetimeIndex([])
+    used = rows["utilisation"].to_numpy(float)
+    emptiest = int(rows["utilisation"].groupby(rows["ts"].dt.hour).mean().idxmin())
+    number, places = pd.factorize((used / BIN).astype(int), sort=True)
+    day, names = pd.factorize((rows["ts"] - pd.Timedelta(hours=emptiest)).dt.floor("D"), sort=True)
     quality = _brought_in(rows["quality"].to_numpy(float), number, len(places))
     flat, shape = day * len(places) + number, (len(names), len(places))
     sums, counts = (np.bincount(flat, weights=one, minlength=shape[0] * shape[1]).reshape(shape) for one in (quality, np.ones(len(flat))))
-    return _Bins((places + 0.5) * BIN, np.asarray(sums, dtype=float), np.asarray(counts, dtype=float))
+    return Bins(np.bincount(number, used) / np.bincount(number), np.asarray(sums, dtype=float), np.asarray(counts, dtype=float)), pd.DatetimeIndex(names)
 
 
 def _brought_in(quality: Reals, number: npt.NDArray[np.int64], count: int) -> Reals:
@@ -149,44 +181,3 @@ def _monotone(sums: Reals, counts: Reals) -> Reals:
     fitted: Reals = isotonic_regression(sums[held] / counts[held], weights=counts[held]).x
     spread: Reals = fitted[np.maximum(np.cumsum(held) - 1, 0)]
     return spread
-
-
-def _knees(centres: Reals, sums: Reals, counts: Reals, curves: Reals) -> tuple[Reals, npt.NDArray[np.bool_]]:
-    """The corner of each resample's hinge, and whether it counts, each (resamples,)."""
-    means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0.0)
-    # Noise grows with what it is noise of: errors are relative to the monotone curve.
-    weights = np.where(curves <= STEEP * curves[:, :1], counts, 0.0) / np.maximum(curves, np.finfo(float).tiny) ** 2
-    last = len(centres) - 1 - (weights[:, ::-1] > 0.0).argmax(axis=1)
-    # Beyond what is fitted to, a corner is no corner: the soft foot of the hinge would stand in for the rise, as an exponential.
-    beyond = KNEES[None, :] > centres[last][:, None]
-    best = np.full(len(sums), np.inf)
-    knees, worse, rows = np.zeros(len(sums)), np.zeros(len(sums)), np.arange(len(sums))
-    for hinges in _hinges(centres):
-        error, rise, base = _fits(hinges, means, weights)
-        error = np.where(beyond, np.inf, error)
-        column = error.argmin(axis=1)
-        better = error[rows, column] < best
-        best = np.where(better, error[rows, column], best)
-        knees = np.where(better, KNEES[column], knees)
-        gain = rise[rows, column] * hinges[last, column] / np.maximum(base[rows, column], np.finfo(float).tiny)
-        worse = np.where(better, gain, worse)
-    return knees, (worse >= WORSE_BY) & (centres[last] - knees >= SEEN_BEYOND)
-
-
-def _hinges(centres: Reals) -> Iterator[Reals]:
-    """For each width, the hinge of every corner at every bin, (bins, corners)."""
-    for width in WIDTHS:
-        soft = width * np.logaddexp(0.0, (centres[:, None] - KNEES[None, :]) / width)
-        yield soft**POWER
-
-
-def _fits(hinges: Reals, means: Reals, weights: Reals) -> tuple[Reals, Reals, Reals]:
-    """Weighted least squares of base + rise x hinge with a rise of at least 0: error, rise and base, each (resamples, corners)."""
-    total = weights.sum(axis=1)[:, None]
-    one, two = weights @ hinges, weights @ hinges**2
-    level, cross = (weights * means).sum(axis=1)[:, None], (weights * means) @ hinges
-    square = (weights * means**2).sum(axis=1)[:, None]
-    spread = np.maximum(two - one**2 / total, np.finfo(float).tiny)
-    rise = np.maximum((cross - one * level / total) / spread, 0.0)
-    base = (level - rise * one) / total
-    return square - level**2 / total - rise**2 * spread, rise, base

@@ -56,7 +56,7 @@ def learn(frame: Frame, asked: Question, quality: str, regions: dict[str, str], 
 def columns() -> dict[str, Any]:
     """How each column reads."""
     shares = {
-        "Knee": "From here on viewers feel the load: median over days drawn again", "From": "Lower end of its 90 % interval", "To": "Upper end of it",
+        "Knee": "From here on quality is worse by a fifth than at low load", "From": "Lower end of its 90 % interval", "To": "Upper end of it",
         "May be used": "The lower end of the knee's interval", "Seen up to": "The highest utilisation that was measured",
     }  # fmt: skip
     return {

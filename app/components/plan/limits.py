@@ -33,8 +33,8 @@ def draw(frame: Frame, asked: Question) -> None:
         no_site_passes()
         return
     st.caption(
-        f"Quality against utilisation in the samples of the last {limits.DAYS} days. The knee is where it begins to suffer; what may be used is the lower end "
-        "of its interval. Days are drawn again and again to see how sure it is."
+        f"Quality against utilisation in the samples of the last {limits.DAYS} days. The knee is where it is worse by a fifth than at low load; what may be "
+        "used is the lower end of its interval. A knee that is not known to 3 points either side, or that one day alone tells of, is none."
     )
     regions = {key: name for key, name in region_names(frame.catalogue).items() if key in set(sites["region_id"])}
     names = dict(zip(sites["site_id"].astype(str), sites["name"].astype(str), strict=True))
