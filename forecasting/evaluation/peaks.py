@@ -8,6 +8,7 @@ import numpy as np
 
 from forecasting.evaluation.calibration import LEVELS, MIDDLE, OUTWARD, Trials, Whole, offsets
 from forecasting.evaluation.paths import SLOPE_WEEKS, STATISTICS, WEEKS_AT_LEAST, Draw, History, JointPaths, simulate
+from forecasting.evaluation.persistence import lasting, persistence
 from forecasting.evaluation.weekly import Reals, Stamps
 
 # The weeks ahead at which past forecasts are checked: the first four directly, further ones ever more thinly, up to half a year.
@@ -44,6 +45,7 @@ def forecast_peaks(history: History, groups: Whole, weeks: int = 26, draw: Draw 
     moves = offsets(past, groups, history.whole_weeks)
     came = np.isfinite(past.actual).any(axis=(0, 2, 3))
     paths = moved(simulate(history, weeks, draw), stretched(moves[-1, came], past.ahead[came], np.arange(1, weeks + 1)))
+    paths = lasting(paths, persistence(past), int(past.ahead[came][-1]) if came.any() else 1, draw.seed)
     short = np.isfinite(history.weekly.peak).sum(axis=0) < CHECKABLE
     paths = paths._replace(peak=np.where(short[:, None], np.nan, paths.peak), p95=np.where(short[:, None], np.nan, paths.p95))
     return PeakForecast(paths.weeks, quantiles(paths), paths, moves)
