@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from forecasting.evaluation.calibration import MIDDLE, Trials, Whole
 from forecasting.evaluation.paths import JointPaths
 from forecasting.evaluation.weekly import Reals
+from forecasting.models.baselines import nan_median
 
 # An estimate over so many origins counts for half.
 SHRUNK_ORIGINS = 4.0
@@ -21,11 +22,17 @@ MOST = 0.9
 
 
 def persistence(trials: Trials) -> float:
-    """The correlation, 0 to 1, of the errors of the medians at different weeks ahead of one origin, over all series and both statistics."""
+    """The correlation, 0 to 1, of the errors of the medians at different weeks ahead of one origin, over all series and both statistics.
+
+    An error that all series share at a week ahead is left out: calibration takes it away.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.log(trials.actual) - np.log(trials.predicted[:, :, :, MIDDLE])
     errors = np.where(np.isfinite(errors), errors, np.nan)
     held = ~np.isnan(errors)
+    if not held.any():
+        return 0.0
+    errors = errors - nan_median(np.moveaxis(errors, 3, 1).reshape(-1, *errors.shape[1:3]))[None, :, :, None]
     size = np.sqrt(np.where(held, errors**2, 0.0).sum(axis=(0, 1)) / np.maximum(held.sum(axis=(0, 1)), 1))
     scaled = np.where(held & (size > 0.0), errors / np.where(size > 0.0, size, 1.0), 0.0)
     alike, count = scaled.sum(axis=1) ** 2 - (scaled**2).sum(axis=1), held.sum(axis=1)
