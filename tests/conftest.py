@@ -25,6 +25,9 @@ SEEN = ("Makefile", "app", "data", "forecasting", "pyproject.toml", "requirement
 settings.register_profile("headroom", deadline=None)
 settings.load_profile("headroom")
 
+# A test in a browser lasts about as long as so many others.
+LASTS = 27
+
 _ran_in_browser: set[str] = set()
 
 
@@ -76,8 +79,23 @@ def golden() -> Callable[[str, str], None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests first: a worker takes a whole file, and theirs take longest, so at the end they would keep one worker waiting for another."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    """Browser files stand among the others, as far apart as they last: two at once would fight for the cores, and the last of all would keep one worker waiting.
+
+    Of two workers, each of which takes the next file when it is done, one then waits for pages while the other computes.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    browser = [path for path, tests in files.items() if any(item.get_closest_marker("browser") for item in tests)]
+    others = iter([path for path in files if path not in browser])
+    items.clear()
+    for path in browser:
+        items += files[path]
+        beside = LASTS * len(files[path])
+        while beside > 0 and (other := next(others, None)):
+            items += files[other]
+            beside -= len(files[other])
+    items += [item for path in others for item in files[path]]
 
 
 @pytest.hookimpl(wrapper=True)

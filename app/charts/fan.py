@@ -60,7 +60,7 @@ def _fan(chart: FanChart) -> Panel:
         notes.append(capacity_above(held, float(chart.weeks["q95"].max()), palette.words["capacity"]))
     last = float(chart.weeks["q50"].iloc[-1]) * of.factor
     return Panel(
-        chart.title, f"{of.word}, {chart.statistic} of each week at its end, {chart.zone}; bands hold 80 and 90 % of the futures", FAN_PX, of, top * of.factor,
+        chart.title, f"{of.word}, {chart.statistic} of each week, {chart.zone}; 80 and 90 % of the futures", FAN_PX, of, top * of.factor,
         traces=[*traces, *_lines(chart, colour, of)], shapes=future(chart.now, chart.end, chart.zone, palette),
         notes=[*notes, now_note(chart.now, chart.start, chart.end, chart.zone, palette)], ends=[End("median", last, palette.ink)],
     )  # fmt: skip
