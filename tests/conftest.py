@@ -79,19 +79,20 @@ def golden() -> Callable[[str, str], None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser files stand among the others, as far apart as they last: two at once would fight for the cores, and the last of all would keep one worker waiting.
-
-    Of two workers, each of which takes the next file when it is done, one then waits for pages while the other computes.
+    """Browser files stand among the others, as far apart as they last: of two workers, each of which takes the next file when it is done with one, one waits
+    for pages while the other computes, and the last files are short.
     """
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    browser = [path for path, tests in files.items() if any(item.get_closest_marker("browser") for item in tests)]
-    others = iter([path for path in files if path not in browser])
+    pages = {path: sum(item.get_closest_marker("browser") is not None for item in tests) for path, tests in files.items()}
+    others = iter([path for path, count in pages.items() if not count])
     items.clear()
-    for path in browser:
+    for path, count in pages.items():
+        if not count:
+            continue
         items += files[path]
-        beside = LASTS * len(files[path])
+        beside = LASTS * count
         while beside > 0 and (other := next(others, None)):
             items += files[other]
             beside -= len(files[other])
