@@ -77,6 +77,8 @@ def _told(name: str, learned: Learned, drawn: Drawn, seconds: float, executor: E
         own = np.maximum(panel_quantiles(fresh, horizon, LEVELS), lower_bound(history)[:, None])
         return Told(learned.ahead[learned.backtest.models.index(name)].astype(float), own, time.perf_counter() - began)
     alone = time.perf_counter() - began
+    if name not in learned.backtest.models:  # trees, where there are too few series to learn from
+        return Told(np.full((horizon, history.measured.shape[1]), np.nan), np.full((horizon, history.measured.shape[1], len(LEVELS)), np.nan), alone)
     return Told(*model_quantiles(learned, name), alone)
 
 

@@ -18,7 +18,7 @@ from forecasting.models.history import History, Model, Reals
 DAY = pd.Timedelta(days=1)
 # Where errors are told apart: the day ahead is operations', the week is staffing's, the month is ordering's, the quarter is planning's.
 EDGES = ((0, 1, "0-24 h"), (1, 7, "1-7 d"), (7, 28, "8-28 d"), (28, 90, "29-90 d"))
-# Up to a week ahead an error is measured at every origin asked for, beyond at half as many: they take more history each.
+# Up to a week ahead an error is measured every day, beyond at a few origins: they take more history each.
 WEEKLY_CYCLES = 7
 Stored = npt.NDArray[np.float32]
 
@@ -50,19 +50,28 @@ class Backtest(NamedTuple):
         cut = [(fold, min(origin - fold.origin, len(fold.actual), reach)) for fold in self.folds if fold.origin < origin]
         return Backtest(self.models, tuple(Fold(fold.origin, fold.forecasts[:, :left], fold.actual[:left]) for fold, left in cut))
 
+    def only(self, held: npt.NDArray[np.bool_]) -> Backtest:
+        """Some of the models, (models)."""
+        names = tuple(name for name, one in zip(self.models, held, strict=True) if one)
+        return Backtest(names, tuple(fold._replace(forecasts=fold.forecasts[held]) for fold in self.folds))
+
     def errors(self, bands: Sequence[Band]) -> Reals:
         """Mean absolute errors, (origins, models, bands, series); NaN where an origin does not reach half of a band or nothing was measured."""
         blank = np.full((len(self.models), self.folds[0].actual.shape[1] if self.folds else 0), np.nan)
         return np.array([[_band_error(fold, band, blank) for band in bands] for fold in self.folds]).swapaxes(1, 2)
 
-    def looks(self, bands: Sequence[Band]) -> Reals:
-        """How often each band was seen, had no two origins seen the same step."""
-        seen = [{fold.origin + step for fold in self.folds for step in range(band.first, min(band.last, len(fold.actual)))} for band in bands]
-        return np.array([len(steps) / (band.last - band.first) for steps, band in zip(seen, bands, strict=True)])
-
-    def without(self, place: int) -> Backtest:
-        """All folds but one."""
-        return Backtest(self.models, self.folds[:place] + self.folds[place + 1 :])
+    def looks(self, bands: Sequence[Band], counted: npt.NDArray[np.bool_] | None = None) -> Reals:
+        """How often each band was seen, had no two origins seen the same step; of the folds that count there (folds, bands), where not all do."""
+        found = np.zeros(len(bands))
+        for place, band in enumerate(bands):
+            seen = 0
+            for fold, counts in zip(self.folds, [True] * len(self.folds) if counted is None else counted[:, place], strict=True):
+                first, last = fold.origin + band.first, fold.origin + min(band.last, len(fold.actual))
+                if counts and last > max(first, seen):
+                    found[place] += last - max(first, seen)
+                    seen = last
+            found[place] /= band.last - band.first
+        return found
 
 
 def _band_error(fold: Fold, band: Band, blank: Reals) -> Reals:
@@ -88,21 +97,24 @@ def horizon_bands(step: pd.Timedelta, horizon: int) -> tuple[Band, ...]:
 
 
 def origins(history: History, bands: Sequence[Band], count: int) -> dict[int, int]:
-    """For each band at most `count` origins that leave the whole of it to be seen, or half of it where the history is too short; with the steps to forecast.
+    """The origins that leave each band to be seen whole, or half of it where the history is too short; with the steps to forecast from each.
 
-    Oldest first. They are whole short cycles apart, a long one where the history allows: neighbours would tell the same story twice. Each forecasts to the end
-    of the band that asked for it, and a week at least.
+    Oldest first. Up to a long cycle ahead there is one every short cycle, `count` long cycles back: more of them made for better weights (docs/models.md).
+    For a band further ahead there are half of `count`, a long cycle apart where the history allows. Each forecasts to the end of the band that asked for it,
+    and a week at least.
     """
     length, day, least = len(history.stamps), history.short, least_known(history)
     found: dict[int, int] = {}
     for band in bands:
-        wanted = count if band.last <= WEEKLY_CYCLES * day else max(count // 2, 2)
+        reach = min(max(band.last, WEEKLY_CYCLES * day), bands[-1].last)
         newest = max(length - band.last, min(least, length - (band.first + band.last + 1) // 2))
-        room = newest - least
-        stride = int(np.clip(room // max(wanted - 1, 1) // day * day, day, max(history.long, day)))
         if length - band.last < least:
             newest = length - (band.first + band.last + 1) // 2
-        reach = min(max(band.last, WEEKLY_CYCLES * day), bands[-1].last)
+        if band.last <= WEEKLY_CYCLES * day:
+            wanted, stride = count * max(history.long // day, 1), day
+        else:
+            wanted = max(count // 2, 2)
+            stride = int(np.clip((newest - least) // max(wanted - 1, 1) // day * day, day, max(history.long, day)))
         found |= {origin: max(reach, found.get(origin, 0)) for k in range(wanted) if least <= (origin := newest - k * stride)}
     return dict(sorted(found.items()))
 

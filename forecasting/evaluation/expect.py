@@ -80,12 +80,16 @@ def learn(
 ) -> Learned:
     """Backtest the pool (or these models) from `count` origins for each band of horizons, and from those in `more`; forecast `horizon` steps from the end.
 
-    `starts` names the origins instead, each with how many steps it forecasts.
+    `starts` names the origins instead, each with how many steps it forecasts. A model that has no forecast for any of the series is left out.
     """
     chosen = pool(history.seasons) if models is None else models
     bands = horizon_bands(history.step, horizon)
     found = origins(history, bands, count) | dict.fromkeys(more, horizon) if starts is None else starts
-    return Learned(history, bands, backtest(history, chosen, found, needs(history.seasons)), forecasts(history, chosen, horizon))
+    past, ahead = backtest(history, chosen, found, needs(history.seasons)), forecasts(history, chosen, horizon)
+    able = np.asarray(np.isfinite(ahead).any(axis=(1, 2)))
+    if able.any() and not able.all():
+        past, ahead = past.only(able), ahead[able]
+    return Learned(history, bands, past, ahead)
 
 
 def draw(learned: Learned) -> Drawn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -14,7 +14,7 @@ from forecasting.evaluation.backtest import Band
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
 from forecasting.evaluation.expect import Drawn, Learned, lower_bound
 from forecasting.evaluation.licence import BLEND
-from forecasting.evaluation.trials import Trials, of_model
+from forecasting.evaluation.trials import OTHERS_AT_LEAST, Trials, of_model
 from forecasting.models.history import History, Reals
 
 LICENSED = "licensed"
@@ -53,11 +53,18 @@ def held_out_quantiles(trials: Trials, history: History) -> Reals:
     found = np.full((*trials.forecasts.shape, len(QUANTILE_LEVELS)), np.nan)
     for place, point in enumerate(trials.forecasts):
         reach = int((~np.isnan(point)).any(axis=1).sum())
-        kept = [other for other in range(len(trials.origins)) if other != place]
+        kept = _apart(trials.origins, place, reach)
         others = Trials(tuple(trials.origins[other] for other in kept), trials.forecasts[kept, :reach], trials.actual[kept, :reach])
         known = history.until(trials.origins[place])
         found[place, :reach] = quantiles(point[:reach], half_widths(point[:reach], others, known), lower_bound(known))
     return found
+
+
+def _apart(origins: Sequence[int], place: int, reach: int) -> list[int]:
+    """The places of the other origins; where enough are left, only of those that saw none of the same steps."""
+    others = [other for other in range(len(origins)) if other != place]
+    far = [other for other in others if abs(origins[other] - origins[place]) >= reach]
+    return far if len(far) >= OTHERS_AT_LEAST else others
 
 
 def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:

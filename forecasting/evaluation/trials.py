@@ -10,7 +10,12 @@ import numpy as np
 from forecasting.evaluation.backtest import Backtest, Band, Fold
 from forecasting.models.blend import blended, weights
 from forecasting.models.history import History, Reals
+from forecasting.models.pool import STANDING
 
+# An origin on another day of the week tells half as much of the coming days as one on the same.
+OTHER_PHASE_CYCLES = 2.0
+# Weights from fewer origins are chance, which would be held against the blend.
+OTHERS_AT_LEAST = 2
 # Two bands' weights pass into one another over half of a short cycle, so that no forecast jumps where a band ends.
 PASSING_CYCLES = 0.25
 
@@ -54,21 +59,36 @@ def weights_of(backtest: Backtest, bands: Sequence[Band], history: History) -> R
     """The blend's weights (models, bands, N) by what the backtest says at the end of the history; even ones where it says nothing."""
     if not backtest.folds:
         return np.full((len(backtest.models), len(bands), history.measured.shape[1]), 1.0 / len(backtest.models))
-    return weights(backtest.errors(bands), backtest.looks(bands), _ages(backtest, history))
+    return weights(backtest.errors(bands), backtest.looks(bands), _ages(backtest, history), _standing(backtest))
 
 
 def _ages(backtest: Backtest, history: History) -> Reals:
-    """How long ago each origin was, in long cycles."""
-    return np.array([(len(history.stamps) - fold.origin) / history.long for fold in backtest.folds])
+    """How long ago each origin was, in long cycles; one at another phase of the long cycle says less, as if it were older."""
+    back = np.array([len(history.stamps) - fold.origin for fold in backtest.folds])
+    return np.asarray(back / history.long + OTHER_PHASE_CYCLES * (back % history.long > 0))
+
+
+def _standing(backtest: Backtest) -> Reals:
+    return np.array([STANDING.get(name, 1.0) for name in backtest.models])
 
 
 def left_out(backtest: Backtest, bands: Sequence[Band], history: History) -> list[Reals]:
-    """The weights that each origin would have had without its own evidence, a (models, bands, N) for each."""
-    if len(backtest.folds) < 2:
-        return [weights_of(backtest.without(place), bands, history) for place in range(len(backtest.folds))]
-    errors, ages = backtest.errors(bands), _ages(backtest, history)
-    others = [backtest.without(place).looks(bands) for place in range(len(errors))]
-    return [weights(np.delete(errors, place, axis=0), looks, np.delete(ages, place)) for place, looks in enumerate(others)]
+    """The weights that each origin would have had without the evidence of what came after it, a (models, bands, N) for each.
+
+    Where two others are left, an origin that saw any of the same steps of a band is left out there as well.
+    """
+    if not backtest.folds:
+        return []
+    errors, ages, standing = backtest.errors(bands), _ages(backtest, history), _standing(backtest)
+    scored = np.isfinite(errors).any(axis=(1, 3))
+    origins, widths = np.array([fold.origin for fold in backtest.folds]), np.array([band.last - band.first for band in bands])
+    found = []
+    for origin in origins:
+        alone = np.broadcast_to((origins == origin)[:, None], scored.shape)
+        near = np.abs(origins - origin)[:, None] < widths
+        out = np.where(np.count_nonzero(scored & ~near, axis=0) >= OTHERS_AT_LEAST, near, alone)
+        found.append(weights(np.where(out[:, None, :, None], np.nan, errors), backtest.looks(bands, ~out), ages, standing))
+    return found
 
 
 def of_weights(backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[Band], history: History) -> Trials:

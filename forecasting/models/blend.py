@@ -19,11 +19,12 @@ HALF_LIFE_CYCLES = 2.0
 LEAST_RELATIVE_ERROR = 1e-3
 
 
-def weights(errors: Reals, looks: Reals, ages: Reals) -> Reals:
+def weights(errors: Reals, looks: Reals, ages: Reals, standing: Reals | None = None) -> Reals:
     """Weights (models, bands, N) that sum to one over the models.
 
-    errors: mean absolute, (origins, models, bands, N), NaN where not scored; looks: disjoint looks at each band; ages: of the origins, in long cycles. A model
-    without an error in a band, because it was not yet itself, counts as the best one; a band that no origin saw is weighted like the band before it.
+    errors: mean absolute, (origins, models, bands, N), NaN where not scored; looks: disjoint looks at each band; ages: of the origins, in long cycles;
+    standing: as how many models each one counts, (models), one each where it is not given. A model without an error in a band, because it was not yet
+    itself, counts as the best one; a band that no origin saw is weighted like the band before it.
     """
     relative, looks = _relative(errors, 0.5 ** (ages / HALF_LIFE_CYCLES)), looks.copy()
     for band in range(relative.shape[1]):
@@ -33,6 +34,7 @@ def weights(errors: Reals, looks: Reals, ages: Reals) -> Reals:
     power = np.clip(POWER_PER_LOOK * looks, LEAST_POWER, GREATEST_POWER)
     best = np.fmin.reduce(relative, axis=0)
     raw = np.where(np.isnan(relative), 1.0, relative / best) ** -power[None, :, None]
+    raw *= 1.0 if standing is None else standing[:, None, None]
     return np.asarray(raw / raw.sum(axis=0))
 
 

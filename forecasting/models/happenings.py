@@ -33,11 +33,15 @@ def _aware(model: Model) -> Model:
     def aware(history: History, steps: int) -> Reals:
         if history.known is None:
             return model(history, steps)
-        effect = shared(history, "effect", lambda: Effect.of(history, history.known))
+        effect = _effect(history)
         ahead = shared(history, ("effect", steps), lambda: effect.at(history.ahead(steps)))
         return model(effect.without, steps) * ahead
 
     return aware
+
+
+def _effect(history: History) -> Effect:
+    return shared(history, "effect", lambda: Effect.of(history, history.known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,11 @@ class Effect:
         spec = Spec(seasons, log=True, changepoint_prior=TREND_PRIOR)
         curves = fit(history.clock(history.stamps), history.measured, spec, columns * learned, EVENT_PRIOR)
         bare = cls(curves, known, learned, history, history)
-        return replace(bare, without=replace(history, measured=history.measured / bare.at(history.stamps), fits={}, known=None))
+        measured = history.measured / bare.at(history.stamps)
+        # A beginning is without what events did as far as was known when it ended.
+        return replace(
+            bare, without=replace(history, measured=measured, fits={}, known=None, beginnings={}, cut=lambda count: _effect(history.beginning(count)).without)
+        )
 
     def at(self, stamps: pd.DatetimeIndex) -> Reals:
         """The factor (h, N) by which events raise each series at each stamp; 1 where there are none."""

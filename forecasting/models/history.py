@@ -26,7 +26,7 @@ class History:
 
     seasons: cycles in steps, shortest first, such as 24 and 168; none where there is no cycle. fits: what models fitted to this very history, so that those
     which share a fit do not repeat it. zone: the IANA zone by whose clock the series live, none where the stamps say it themselves. known: events, where
-    there are any.
+    there are any. beginnings: those that were asked for, shared with every later beginning; cut: what makes them, where that is not `until`.
     """
 
     stamps: pd.DatetimeIndex
@@ -35,6 +35,8 @@ class History:
     fits: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     zone: str = ""
     known: Known | None = None
+    beginnings: dict[int, History] = field(default_factory=dict, repr=False, compare=False)
+    cut: Callable[[int], History] | None = field(default=None, repr=False, compare=False)
 
     @property
     def step(self) -> pd.Timedelta:
@@ -55,10 +57,17 @@ class History:
         """The first `count` steps, which know nothing of what came after."""
         return replace(self, stamps=self.stamps[:count], measured=self.measured[:count], fits={})
 
+    def beginning(self, count: int) -> History:
+        """The first `count` steps, and one history for all that begin with them: what is fitted to it serves them all."""
+        if count not in self.beginnings:
+            self.beginnings[count] = self.until(count) if self.cut is None else self.cut(count)
+        return self.beginnings[count]
+
     def of(self, columns: npt.NDArray[Any]) -> History:
         """Some of the series."""
         known = self.known
-        return replace(self, measured=self.measured[:, columns], fits={}, known=known and (lambda stamps: known(stamps)[:, :, columns]))
+        events = known and (lambda stamps: known(stamps)[:, :, columns])
+        return replace(self, measured=self.measured[:, columns], fits={}, known=events, beginnings={}, cut=None)
 
     def ahead(self, steps: int) -> pd.DatetimeIndex:
         """The stamps that follow."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from forecasting.models.baselines import fading_mean, levelled_median, naive, rescaled_median, seasonal_median, seasonal_naive, short_median
+from forecasting.models.boosted import boosted
 from forecasting.models.history import Model, Reals, shared
 from forecasting.models.smoothing import QUICK, SLOW, smoothed
 from forecasting.models.variants import Variant, panel_prophet
@@ -30,6 +31,10 @@ SMOOTHED: dict[str, Model] = {
     "smoothed-log-quick": smoothed(QUICK, log=True),
 }
 
+BOOSTED: dict[str, Model] = {"boosted-weekly": boosted(daily=False), "boosted-daily": boosted(daily=True)}
+# Most of the pool are variants of a few ideas whose errors go together, and outvote one that stands alone: trees count as this many models (docs/models.md).
+STANDING = dict.fromkeys(BOOSTED, 2.5)
+
 
 def baselines(seasons: Sequence[int]) -> dict[str, Model]:
     """The copies and medians that a forecast must beat to be drawn."""
@@ -40,12 +45,12 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
 
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
-    """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three ensembles of both."""
+    """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three ensembles of both, two of trees."""
     fitted = {name: panel_prophet(one) for name, one in VARIANTS.items()}
     if not seasons:
         return fitted | baselines(seasons)
     others = {"short-median": short_median, "fading-mean": fading_mean(seasons[-1]), "rescaled-median": rescaled_median(seasons[-1])}
-    single = {name: remembered(name, model) for name, model in (fitted | baselines(seasons) | others | SMOOTHED).items()}
+    single = {name: remembered(name, model) for name, model in (fitted | baselines(seasons) | others | SMOOTHED | BOOSTED).items()}
     three = [single[name] for name in ("panel-log-frozen-residuals", f"seasonal-naive-{seasons[-1]}", "seasonal-median")]
     five = [*three, single["panel-frozen-residuals"], single["levelled-median"]]
     return {

@@ -22,3 +22,15 @@ def one_blas_thread() -> Iterator[None]:
     """
     with _controller().limit(limits=1, user_api="blas"):
         yield
+
+
+@lru_cache(maxsize=1)
+def _tree_controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_tree_thread() -> Iterator[None]:
+    """Within it, trees grow on one thread, so that the same rows give the same trees on every machine; scikit-learn must be imported by then."""
+    with _tree_controller().limit(limits=1, user_api="openmp"):
+        yield

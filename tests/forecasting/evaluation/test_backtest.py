@@ -39,6 +39,8 @@ def test_each_origin_forecasts_to_the_end_of_the_band_that_asked_for_it_and_a_we
     assert sorted(set(found.values())) == [168, 672, 2160]
     assert all(origin + steps <= 180 * 24 for origin, steps in found.items() if steps > 168)
     assert sum(steps == 2160 for steps in found.values()) == 4
+    week = [origin for origin in found if origin >= 180 * 24 - 8 * 168]
+    assert week == [180 * 24 - 24 * back for back in range(56, 0, -1)], "one every day, eight weeks back"
 
 
 @pytest.mark.parametrize("length", [30, 50, 100, 400, 2000])
@@ -115,6 +117,28 @@ def test_an_origin_left_out_does_not_weigh_on_its_own_residual() -> None:
     told = [of_weights(one, left_out(one, bands, known), bands, known).forecasts for one in (found, other)]
     np.testing.assert_array_equal(told[0][1], told[1][1])
     assert not np.array_equal(told[0][0], told[1][0])
+
+
+def test_an_origin_left_out_takes_along_those_that_saw_the_same_while_others_are_left() -> None:
+    values, bands = demand(300, 2), horizon_bands(HOUR, 24)
+    known = history(values)
+    found = backtest(known, baselines(SEASONS), dict.fromkeys([150, 160, 200, 250], 24))
+    absurd = Backtest(found.models, (found.folds[0]._replace(actual=found.folds[0].actual * 1e6), *found.folds[1:]))
+    for honest, other, changes in zip(*(left_out(one, bands, known) for one in (found, absurd)), (False, False, True, True), strict=True):
+        assert np.array_equal(honest, other) != changes
+    few = Backtest(found.models, found.folds[:3])
+    other = Backtest(found.models, absurd.folds[:3])
+    assert not np.array_equal(left_out(few, bands, known)[1], left_out(other, bands, known)[1]), "one origin alone is chance"
+
+
+def test_an_origin_on_the_same_day_of_the_week_counts_more() -> None:
+    values, bands = demand(400, 1), horizon_bands(HOUR, 6)
+    known = history(values)
+    short, long = SEASONS
+    told = backtest(known, {"one": seasonal_naive(short), "other": seasonal_naive(long)}, {400 - long: 6, 400 - long + short: 6})
+    same, another = (fold._replace(actual=fold.forecasts[place].astype(float) + 0.01) for place, fold in enumerate(told.folds))
+    share = weights_of(Backtest(told.models, (same, another)), bands, known)[:, 0, 0]
+    assert share[0] > 0.5 > share[1], "though the other origin is newer"
 
 
 def test_weights_pass_gently_from_band_to_band_and_sum_to_one() -> None:

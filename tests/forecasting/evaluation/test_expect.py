@@ -8,9 +8,11 @@ import pytest
 from forecasting.evaluation import metrics
 from forecasting.evaluation.expect import Drawn, best_baseline, draw, learn, model_quantiles, prophet_curve, stamps_ahead
 from forecasting.evaluation.licence import BLEND
+from forecasting.models.pool import BOOSTED, pool
 from tests.forecasting.panels import SEASONS, awkward, demand, history
 
 HORIZON, STEPS = 60, 300
+SINGLE = {name: model for name, model in pool(SEASONS).items() if name not in BOOSTED}
 FACTORS = np.array([1.0, 1e3, 1e-3, 1.0])
 
 
@@ -90,7 +92,16 @@ def test_an_awkward_neighbour_leaves_a_series_its_forecast(strange: tuple[list[s
     names, found = strange
     place = names.index("usual")
     alone = draw(learn(history(awkward(STEPS)["usual"][:, None]), HORIZON))
-    np.testing.assert_allclose(found.blend[:, place], alone.blend[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(found.blend[:, place], alone.blend[:, 0], rtol=0.03, err_msg="trees learn from all series, and are one of many")
+    together = draw(learn(history(np.column_stack(list(awkward(STEPS).values()))), HORIZON, models=SINGLE))
+    apart = draw(learn(history(awkward(STEPS)["usual"][:, None]), HORIZON, models=SINGLE))
+    np.testing.assert_allclose(together.blend[:, place], apart.blend[:, 0], rtol=1e-4)
+
+
+def test_trees_are_left_out_where_there_is_nothing_to_learn_from(drawn: Drawn) -> None:
+    few, many = (learn(history(demand(STEPS, count)), HORIZON).backtest.models for count in (4, 8))
+    assert set(many) - set(few) == set(BOOSTED)
+    assert len(drawn.weights) == len(few)
 
 
 @pytest.mark.parametrize("steps", [8, 13, 30, 50])

@@ -1,0 +1,136 @@
+"""The boosted trees: what they see, what they learn that no copy knows, and when they keep silent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecasting.models.baselines import seasonal_median, seasonal_naive
+from forecasting.models.boosted import DAYS_AT_LEAST, GROWTH, LEVELS, LONG_LAGS, NEIGHBOURS, SERIES_AT_LEAST, Asked, _features, boosted, checkpoint
+from forecasting.models.happenings import told_of_events
+from forecasting.models.history import History, Model, Reals
+from tests.forecasting.panels import SEASONS, START, demand, history
+
+SHORT, LONG = SEASONS
+FIRST = LONG + (1 + DAYS_AT_LEAST) * SHORT
+
+
+def reverting(days: int, series: int) -> Reals:
+    """Demand whose days are loud or quiet by chance: a median misses today's level, and a copy of it takes it for tomorrow's, which keeps a half of it."""
+    rng = np.random.default_rng(4)
+    level = np.zeros((days, series))
+    for day in range(1, days):
+        level[day] = 0.5 * level[day - 1] + rng.normal(0.0, 0.3, series)
+    shape = 2.0 + np.sin(2.0 * np.pi * np.arange(SHORT) / SHORT)
+    return np.asarray((np.exp(level)[:, None, :] * shape[None, :, None]).reshape(-1, series) * rng.uniform(1.0, 100.0, series))
+
+
+@pytest.mark.parametrize("daily", [False, True])
+def test_they_learn_how_levels_come_back_which_no_copy_knows(daily: bool) -> None:
+    values, reference = reverting(120, 12), seasonal_naive(SHORT) if daily else seasonal_median(LONG)
+    trees, copy = (missed(model, values) for model in (boosted(daily=daily), reference))
+    assert trees < 0.96 * copy, "0.87 is what knowing the half would give"
+
+
+def missed(model: Model, values: Reals) -> float:
+    """The mean share by which a model misses the next day, over the last 20."""
+    ends = range(len(values) - 20 * SHORT, len(values), SHORT)
+    return float(np.mean([np.abs(model(history(values[:end]), SHORT) / values[end : end + SHORT] - 1.0).mean() for end in ends]))
+
+
+def test_features_are_what_they_are_called() -> None:
+    values = demand(8 * LONG, 3)
+    values[5 * LONG : 5 * LONG + 4, 1] = np.nan
+    asked = Asked(np.array([6 * LONG + 13, 6 * LONG + 3, 7 * LONG]), np.array([6 * LONG, 6 * LONG, 7 * LONG]), np.array([0, 1, 2]))
+    for daily in (False, True):
+        features, reference = _features(values, asked, history(values), daily=daily)
+        for row, (step, origin, series) in enumerate(zip(*asked, strict=True)):
+            np.testing.assert_allclose(features[row], plainly(values[:origin, series], step, daily=daily))
+            assert reference[row] == features[row, 0]
+
+
+def plainly(known: Reals, step: int, *, daily: bool) -> Reals:
+    """The features of one step of one series, from what is known at its origin."""
+    days = (step - len(known)) // SHORT
+
+    def at(where: int) -> float:
+        return float(known[where]) if 0 <= where < len(known) else np.nan
+
+    short = np.array([at(step - (days + 1 + lag) * SHORT) for lag in range(LONG // SHORT)])
+    wide = np.array([at(step - (1 + lag) * LONG) for lag in range(LONG_LAGS)])
+    middle = np.nanmedian(wide)
+    reference = short[0] if daily else middle
+    spread = [np.nanmean(short), np.nanmedian(short), np.nanmean(wide), np.nanmax(wide), np.nanmin(wide), np.nanmax(short)]
+    levels = [np.nanmean(known[len(known) - first * SHORT : len(known) - last * SHORT]) for first, last in LEVELS]
+    near = [at(step - LONG + lag) for lag in NEIGHBOURS]
+    return np.array([reference, *(np.array([middle, *short, *wide, *spread, *levels, *near]) - reference), step % SHORT, step // SHORT % (LONG // SHORT), days])
+
+
+def test_they_keep_silent_where_little_is_shared() -> None:
+    assert np.isnan(boosted(daily=True)(history(demand(10 * LONG, SERIES_AT_LEAST - 1)), 3)).all()
+    assert np.isnan(boosted(daily=True)(history(demand(FIRST - 1, 20)), 3)).all()
+    assert np.isnan(boosted(daily=True)(history(np.full((10 * LONG, 20), np.nan)), 3)).all()
+    found = boosted(daily=True)(history(demand(FIRST, 20)), 2 * LONG + 5)
+    assert found.shape == (2 * LONG + 5, 20)
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[LONG:], found[: LONG + 5], err_msg="beyond a week the week is repeated")
+
+
+@given(st.integers(1, 40 * LONG))
+def test_checkpoints_are_whole_days_that_lie_at_most_a_quarter_back(length: int) -> None:
+    found = checkpoint(history(np.ones((length, 1))))
+    assert found % SHORT == 0
+    assert found <= length
+    assert (found == 0) == (length < FIRST)
+    assert not found or length < GROWTH * (found + SHORT)
+
+
+def test_what_comes_after_an_origin_changes_nothing_and_the_order_of_questions_neither() -> None:
+    values, model = demand(12 * LONG, 9), boosted(daily=False)
+    corrupted = np.concatenate([values[: 8 * LONG], values[8 * LONG :] * 1e6])
+    first = [model(history(given).until(8 * LONG), LONG) for given in (values, corrupted)]
+    np.testing.assert_array_equal(first[0], first[1])
+    later = history(values)
+    model(later, LONG)
+    np.testing.assert_array_equal(model(later.until(8 * LONG), LONG), first[0])
+
+
+def test_units_do_not_matter_and_a_series_without_values_is_alone_without_a_forecast() -> None:
+    values, factors = demand(10 * LONG, 9), 10.0 ** np.arange(-4, 5)
+    values[:, 3] = np.nan
+    plain, scaled = (boosted(daily=False)(history(given), LONG) for given in (values, values * factors))
+    np.testing.assert_allclose(scaled, plain * factors, rtol=1e-6)
+    assert np.isnan(plain).all(axis=0).tolist() == [place == 3 for place in range(9)]
+
+
+def test_histories_share_their_beginnings() -> None:
+    whole = history(demand(100, 2))
+    assert whole.until(80).beginning(50) is whole.beginning(50)
+    np.testing.assert_array_equal(whole.beginning(50).measured, whole.measured[:50])
+    assert whole.of(np.array([0])).beginning(50).measured.shape == (50, 1)
+
+
+def test_a_beginning_without_its_events_is_so_by_what_was_known_at_its_end() -> None:
+    hours, end = 20 * 168, 12 * 168
+    covered = np.zeros((hours + 168, 1, 9))
+    covered[np.arange(40, hours, 97)[:, None] + np.arange(4)] = 1.0
+    values = demand(hours, 9, seasons=(24, 168)) * (1.0 + covered[:hours, 0])
+
+    def known(stamps: pd.DatetimeIndex, /) -> Reals:
+        return covered[np.asarray((stamps - START) // pd.Timedelta(hours=1))]
+
+    seen: list[Reals] = []
+
+    def watching(given: History, steps: int) -> Reals:
+        seen.append(given.beginning(end).measured)
+        return given.measured[-steps:]
+
+    told = told_of_events({"watching": watching})["watching"]
+    corrupted = np.concatenate([values[:end], values[end:] * 50.0])
+    for measured in (values, corrupted):
+        told(History(pd.date_range(START, periods=hours, freq="h", unit="us"), measured, (24, 168), known=known), 24)
+    np.testing.assert_array_equal(seen[0], seen[1])
+    np.testing.assert_allclose(seen[0].mean() / (values[:end] / (1.0 + covered[:end, 0])).mean(), 1.0, rtol=0.05)
