@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "engine": (),
     "refresh": (),
     "accuracy": (),
+    "coverage": (),
     "peaks": (),
     "weekly": ("--lake", str(BENCH / "demo")),
     "planning": (),

@@ -134,6 +134,12 @@ def p2p_live(datasets: Path) -> Iterator[Held]:
     return weekly("p2p_live", wide.resample("h").mean(), chosen=(3, 2), reported=(1,))
 
 
+def p2p_live_total(datasets: Path) -> Iterator[Held]:
+    """Received and sent traffic and viewers of the network, the sums of p2p_live's regions."""
+    for held in p2p_live(datasets):
+        yield held._replace(data="p2p_live_total", hours=held.hours.T.groupby(lambda name: name.split()[0]).sum().T)
+
+
 def p2p_live_busy(datasets: Path) -> Iterator[Held]:
     """Those of p2p_live that carry something in nearly every hour before anything is held back for choosing."""
     for held in p2p_live(datasets):
@@ -173,7 +179,15 @@ def m4_hourly(datasets: Path) -> Iterator[Held]:
             yield Held("m4_hourly", part, values, int(length) - M4_HORIZON, M4_HORIZON)
 
 
-SETS = {"abilene": abilene, "p2p_live": p2p_live, "p2p_live_busy": p2p_live_busy, "zabbix_link": zabbix_link, "worldcup98": worldcup98, "m4_hourly": m4_hourly}
+SETS = {
+    "abilene": abilene,
+    "p2p_live": p2p_live,
+    "p2p_live_busy": p2p_live_busy,
+    "p2p_live_total": p2p_live_total,
+    "zabbix_link": zabbix_link,
+    "worldcup98": worldcup98,
+    "m4_hourly": m4_hourly,
+}
 
 
 if __name__ == "__main__":
