@@ -17,6 +17,7 @@ from data.duck import ask
 from data.schema import GLOBAL_KEY
 from forecasting.commands.failover_file import failover_of
 from forecasting.evaluation.licensed import LicensedEngine
+from forecasting.evaluation.weekly import COMPLETE_AT_LEAST
 from forecasting.planning.augment_problem import Request
 from forecasting.planning.capacity import Policy, allowed, by_week
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
@@ -107,7 +108,8 @@ def measured_weeks(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame
     extent = _answer(queries.extent, MEASURED, pin, scope)
     end = _monday(extent.now) if extent is not None else pd.Timestamp("1970-01-05", tz="UTC")
     found = weekly(pin, (f"{direction}_gbps",), end - WEEKS_BEFORE * WEEK, end, scope)
-    return found.assign(ts=found["week"] + WEEK)
+    whole = found[found["completeness"] >= COMPLETE_AT_LEAST]
+    return whole.assign(ts=whole["week"] + WEEK)
 
 
 def calendar(orders: pd.DataFrame, today: pd.Timestamp) -> str:

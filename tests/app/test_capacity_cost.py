@@ -81,10 +81,11 @@ def test_a_lake_without_futures_takes_the_measured_peaks(open_page: Opener, tmp_
     assert table(page, "Factor")["Place"].iloc[-1] in {"Asia", "Europe West"}
 
 
-def test_peaks_that_nobody_knows_are_not_taken_for_nought(open_page: Opener) -> None:
+def test_peaks_that_nobody_knows_are_not_taken_for_nought(open_page: Opener, tmp_path: Path) -> None:
     page = open_page("capacity", "judged", sheet="cost")
     assert not page.exception
-    short = open_page("capacity", "full", sheet="cost")
+    make_lake(tmp_path / "short", "2026-03-05")  # Thursday to Sunday: a week that is over, but not whole
+    short = open_page("capacity", tmp_path / "short", sheet="cost")
     assert "What these sites need is not known" in words(short)
 
 
