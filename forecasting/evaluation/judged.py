@@ -27,7 +27,7 @@ BACKTEST_LEVELS = ("q025", "q10", "q90", "q975")
 AT = {name: place for place, name in enumerate(QUANTILES)}
 SCORE_COLUMNS = ("model", "horizon", "score", "value", "origins")
 # The week of past forecasts that is published is that of the newest origins; older ones count in the scores.
-WEEKS_SHOWN = 8
+WEEKS_SHOWN, DAYS_A_WEEK = 8, 7
 # Origins from which the whole horizon can be seen: neighbours tell nearly the same story.
 FAR = 4
 
@@ -105,18 +105,24 @@ class PastWeek(NamedTuple):
 
 
 def past_weeks(learned: Learned) -> list[PastWeek]:
-    """The newest whole weeks after an origin, each drawn from what was known at its origin, oldest first."""
+    """Whole weeks after past origins, the newest and others as far apart as there are weeks to show, each drawn from what was known then, oldest first."""
     bands = tuple(band for band in learned.bands if band.last <= WEEK)
     if not bands:
         return []
     short = [Fold(fold.origin, fold.forecasts[:, :WEEK], fold.actual[:WEEK]) for fold in learned.backtest.folds]
     week = Learned(learned.history, bands, Backtest(learned.backtest.models, tuple(short)), learned.ahead[:, :WEEK])
     found = []
-    for fold in [fold for fold in short if len(fold.actual) == WEEK][-WEEKS_SHOWN:]:
+    for fold in _spread([fold for fold in short if len(fold.actual) == WEEK]):
         then = week.at(fold)
         stamps = pd.DatetimeIndex(learned.history.stamps[fold.origin : fold.origin + WEEK])
         found.append(PastWeek(stamps[0], stamps, fold.actual, draw(then), then))
     return found
+
+
+def _spread(folds: list[Fold]) -> list[Fold]:
+    """As many folds as are shown, evenly back from the newest; a week apart at most where there is one for every day."""
+    apart = min(max(len(folds) // WEEKS_SHOWN, 1), DAYS_A_WEEK)
+    return folds[::-apart][:WEEKS_SHOWN][::-1]
 
 
 def _long(subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals]) -> pd.DataFrame:

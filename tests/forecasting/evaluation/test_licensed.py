@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, validate
+from forecasting.evaluation.expect import learn
 from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN
+from forecasting.evaluation.judged import past_weeks
 from forecasting.evaluation.licensed import LicensedEngine, changes
 from forecasting.models.engine import IDENTITY, EngineResult, Plan
 from forecasting.models.panel import Panel, Sources, build
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
+from tests.forecasting.panels import START, demand, history
 
 WEEK = pd.Timedelta(days=7)
 SHORT = Plan(horizon=WEEK, band_back=pd.Timedelta(days=1), band_ahead=pd.Timedelta(days=1))
@@ -151,3 +156,11 @@ def test_clocks_that_change_together_are_told_alike() -> None:
     assert changes("Europe/Paris", hours) == changes("Europe/Helsinki", hours)
     assert changes("Europe/Paris", hours) != changes("America/New_York", hours)
     assert changes("Asia/Tokyo", hours) == changes("UTC", hours)
+
+
+def test_the_past_weeks_of_a_short_history_spread_over_what_there_is() -> None:
+    found = list(past_weeks(learn(history(demand(46 * 24, 2, seasons=(24, 168)), (24, 168)), 168)))
+    origins = [week.origin for week in found]
+    assert len(origins) == 8
+    assert origins[-1] == START + pd.Timedelta(days=39), "the newest that a whole week came after"
+    assert {later - earlier for earlier, later in pairwise(origins)} == {pd.Timedelta(days=3)}
