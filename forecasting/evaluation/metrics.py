@@ -86,9 +86,9 @@ def pinball(actual: Reals, quantiles: Reals, levels: Sequence[float]) -> Reals:
 
 
 def coverage(actual: Reals, lower: Reals, upper: Reals) -> Reals:
-    """The share of actuals within the bounds, both included."""
+    """The share of actuals within the bounds, both included; a step without bounds does not count."""
     within = ((actual >= lower) & (actual <= upper)).astype(float)
-    return mean(np.where(np.isnan(actual), np.nan, within))
+    return mean(np.where(np.isnan(actual) | np.isnan(lower) | np.isnan(upper), np.nan, within))
 
 
 def interval_score(actual: Reals, lower: Reals, upper: Reals, level: float) -> Reals:

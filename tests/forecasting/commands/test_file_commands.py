@@ -101,6 +101,14 @@ def test_prophet_itself_may_be_asked_for(write: Write, tmp_path: Path) -> None:
     assert 0.0 <= row["coverage_80"] <= row["coverage_95"] <= 1.0
 
 
+def test_trees_that_have_too_few_series_to_learn_from_have_no_scores_rather_than_none_right(write: Write, tmp_path: Path) -> None:
+    report = backtested(tmp_path, "--panel", str(write(long())), "--horizon", "6", "--origins", "1", "--models", "boosted-daily")
+    row = report["models"][1]
+    assert {name: row[name] for name in ROW - {"model", "seconds"}} == dict.fromkeys(ROW - {"model", "seconds"})
+    many = backtested(tmp_path, "--panel", str(write(long(series=9))), "--horizon", "6", "--origins", "1", "--models", "boosted-daily")
+    assert all(many["models"][1][name] is not None for name in ROW)
+
+
 @pytest.mark.parametrize(("freq", "stamps"), [("h", "tz"), ("5min", "naive"), ("D", "naive")])
 def test_forecast_writes_ordered_quantiles_after_the_end(write: Write, tmp_path: Path, freq: str, stamps: str) -> None:
     frame = long(freq=freq)

@@ -117,3 +117,8 @@ def test_a_short_or_constant_series_is_not_seasonal() -> None:
     assert not is_seasonal(np.tile([1.0, 2.0], 2), 2)
     assert not is_seasonal(np.ones(40), 4)
     assert is_seasonal(np.tile([1.0, 2.0, 3.0, 9.0], 10), 4)
+
+
+def test_what_has_no_bounds_is_not_missed() -> None:
+    actual, lower = np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([[0.0, np.nan], [np.nan, np.nan]])
+    np.testing.assert_array_equal(metrics.coverage(actual, lower, lower + 2.0), [1.0, np.nan])
