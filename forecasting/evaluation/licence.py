@@ -3,7 +3,8 @@
 The blend is drawn where it beat the best baseline out of sample, by more than the noise of that comparison; else the best baseline is. The comparison is paired
 by origin, as a logarithm of the two errors' ratio, so that a hard week counts no more than an easy one; and as no origin weighs on the blend that it judges,
 none weighs on which baseline it judges as the best. A series with few origins leans on the others of its
-panel by as much as they agree (a random-effects mean, DerSimonian and Laird, 1986).
+panel by as much as they agree (a random-effects mean, DerSimonian and Laird, 1986); what stands apart from them, such as a site that is idle or never changes,
+is counted as no further off than the rest of the panel may be (winsorised), so that it takes no licence from the others.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ BLEND = "blend"
 STANDARD_ERRORS = 1.0
 # Origins below which a series alone proves nothing, and below which a panel of at least so many series does not either.
 ORIGINS_ALONE, ORIGINS_TOGETHER, SERIES_TOGETHER = 3, 2, 5
-# An error ratio beyond a thousand says no more than a thousand does.
-RATIO_AT_MOST = 1e3
+# This share of a series' usual error is added to both errors: on a day when nothing happened any two forecasts are good, however small the one's error is.
+EASED = 0.05
+# A series' gain counts as no further from the panel's middle than this many times the usual distance.
+APART_AT_MOST = 3.0
+# The median absolute deviation of a normal distribution, as a share of its standard deviation, is one over this.
+NORMAL = 1.4826
 # A variance over few origins leans on the panel's by this many.
 SHARED_ORIGINS = 2.0
 
@@ -91,7 +96,7 @@ def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
     best = _best(baselines)
     rivals = np.stack([_best(np.delete(baselines, place, axis=0)) for place in range(len(baselines))])
     other = np.take_along_axis(baselines, rivals[:, None], axis=1)[:, 0]
-    logs = np.log(_limited(other, blend))
+    logs = np.log(_eased(other, blend))
     gain = _means(logs)
     noise = _variance(logs) / max(min(len(blend), looks), 1.0)
     gain, noise = _leaning(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
@@ -104,11 +109,11 @@ def _best(baselines: Reals) -> npt.NDArray[np.intp]:
     return np.asarray(np.argmin(np.where(np.isnan(usual), np.inf, usual), axis=0))
 
 
-def _limited(other: Reals, blend: Reals) -> Reals:
-    """The ratio of two errors; one where both are zero."""
-    both = other + blend
-    ratio = np.where(both > 0.0, np.maximum(other, both / RATIO_AT_MOST) / np.maximum(np.where(both > 0.0, blend, 1.0), both / RATIO_AT_MOST), 1.0)
-    return np.where(np.isnan(both), np.nan, ratio)
+def _eased(other: Reals, blend: Reals) -> Reals:
+    """The ratio of two errors (K, N), each with a share of the series' usual error added; one where there is never any."""
+    ease = EASED * _means(0.5 * (other + blend))
+    ease = np.where(ease > 0.0, ease, 1.0)
+    return np.asarray((other + ease) / (blend + ease))
 
 
 def _means(values: Reals) -> Reals:
@@ -119,11 +124,11 @@ def _means(values: Reals) -> Reals:
 
 
 def _variance(logs: Reals) -> Reals:
-    """The variance over origins of each series, leaning on the panel's mean variance; NaN without an origin."""
+    """The variance over origins of each series, leaning on the panel's median variance; NaN without an origin."""
     count = (~np.isnan(logs)).sum(axis=0)
     squares = _means((logs - _means(logs)) ** 2) * count
     own = squares / np.maximum(count - 1, 1)
-    usual = own[count > 1].mean() if (count > 1).any() else np.nan
+    usual = np.median(own[count > 1]) if (count > 1).any() else np.nan
     weight = np.maximum(count - 1, 0)
     return np.asarray((np.where(count > 1, own, 0.0) * weight + SHARED_ORIGINS * usual) / (weight + SHARED_ORIGINS))
 
@@ -133,10 +138,19 @@ def _leaning(gain: Reals, noise: Reals) -> tuple[Reals, Reals]:
     known = np.isfinite(gain) & np.isfinite(noise)
     if known.sum() < SERIES_TOGETHER:
         return gain, noise
-    between = max(float(gain[known].var(ddof=1) - noise[known].mean()), 1e-9)
-    own, middle = 1.0 / np.maximum(noise, 1e-12), float(gain[known].mean())
+    usual = float(np.median(noise[known]))
+    near = _winsorised(gain[known], usual)
+    between = max(float(near.var(ddof=1)) - usual, 1e-9)
+    own, middle = 1.0 / np.maximum(noise, 1e-12), float(near.mean())
     precision = own + 1.0 / between
-    return (own * gain + middle / between) / precision, 1.0 / precision + (between + noise[known].mean()) / known.sum()
+    return (own * gain + middle / between) / precision, 1.0 / precision + (between + usual) / known.sum()
+
+
+def _winsorised(gain: Reals, noise: float) -> Reals:
+    """Gains, none further from their median than is usual among them; `noise` is the usual squared noise."""
+    middle = float(np.median(gain))
+    reach = APART_AT_MOST * max(NORMAL * float(np.median(np.abs(gain - middle))), float(np.sqrt(noise)))
+    return np.asarray(np.clip(gain, middle - reach, middle + reach))
 
 
 def licences(found: Sequence[Verdict], bands: Sequence[Band], baselines: Sequence[str], series: int) -> list[Licence]:
@@ -162,4 +176,5 @@ def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
         alone = "" if lower else "; on this series alone no lower, within the noise"
         return f"The blend is drawn: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
     proof = "no proof" if lower else "no proof, for its own mean error was no lower"
-    return f"{name} is drawn: against this baseline the blend gained {gain:.0f} % give or take {noise:.0f}, {proof} ({numbers})."
+    outcome = f"gained {gain:.0f} %" if gain >= 0.0 else f"erred {-gain:.0f} % more,"
+    return f"{name} is drawn: against this baseline the blend {outcome} give or take {noise:.0f}, {proof} ({numbers})."
