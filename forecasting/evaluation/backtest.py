@@ -125,13 +125,21 @@ def least_known(history: History) -> int:
 
 
 def backtest(history: History, models: Mapping[str, Model], starts: Mapping[int, int], needs: Mapping[str, int] | None = None) -> Backtest:
-    """Let every model forecast from each of the origins, so many steps; NaN where one is not yet itself but now is (`needs`: steps of history by name)."""
+    """Let every model forecast from each of the origins, so many steps.
+
+    NaN where a model is not yet itself for a series but now is (`needs`: steps of a series' own history by name); none is before a series has lived for a
+    short cycle.
+    """
+    first = np.argmax(np.isfinite(history.measured), axis=0)
+    least = np.array([(needs or {}).get(name, 0) for name in models])[:, None]
+    grown = least <= len(history.stamps) - first
     folds = []
     for origin, horizon in sorted(starts.items()):
         actual = history.measured[origin : origin + horizon]
         told = forecasts(history.until(origin), models, len(actual))
-        unlike = [origin < (needs or {}).get(name, 0) <= len(history.stamps) for name in models]
-        told[np.array(unlike, dtype=bool)] = np.nan
+        lived = origin - first
+        unlike = grown & (lived < least) | (lived < history.short)
+        told[np.broadcast_to(unlike[:, None], told.shape)] = np.nan
         folds.append(Fold(origin, told, actual))
     return Backtest(tuple(models), tuple(folds))
 

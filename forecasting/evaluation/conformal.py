@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from forecasting.evaluation.metrics import mean
 from forecasting.evaluation.trials import Trials
+from forecasting.models.baselines import nan_median
 from forecasting.models.history import History, Reals
 
 # An interval of each level; the contract's quantiles are their ends and the forecast itself.
@@ -30,6 +31,8 @@ INDEPENDENT_PER_ORIGIN = 6.0
 OWN_EVIDENCE = 24.0
 # Days up to here have a quantile each, the rest one a week.
 DAILY_CYCLES, WEEKLY_CYCLES = 7, 7
+# No interval reaches further from the forecast than so many times the largest error: it binds where levels differ by far between past and present.
+TIMES_LARGEST = 2.0
 # Where no origin reaches, the error grows as a random walk's would.
 GROWTH = 0.5
 
@@ -43,8 +46,9 @@ def quantiles(point: Reals, half: Reals, lowest: Reals) -> Reals:
 def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence[float] = LEVELS) -> Reals:
     """Half the width of an interval of each level, (H, N, levels), about the forecast `point` (H, N)."""
     trials = trials if np.isfinite(trials.forecasts - trials.actual).any() else in_sample(history, len(point))
-    floor = _floor(history.measured)
+    floor = _floor(history)
     missed = np.abs(trials.actual - trials.forecasts)
+    widest = _widest(missed, trials, point)
     missed /= np.sqrt(np.abs(trials.forecasts) + floor)
     places = (np.array(trials.origins)[:, None] + np.arange(len(point))) % history.short
     phases, lead = _phases(missed, places, history.short), np.ones(len(point))
@@ -53,7 +57,18 @@ def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence
     missed /= lead[:, None]
     pooled = _pooled(missed, history.short, levels)
     now = (len(history.stamps) + np.arange(len(point))) % history.short
-    return np.asarray((np.sqrt(np.abs(point) + floor) * phases[now] * lead[:, None])[:, :, None] * pooled)
+    found = (np.sqrt(np.abs(point) + floor) * phases[now] * lead[:, None])[:, :, None] * pooled
+    return np.asarray(np.minimum(found, widest[:, None]))
+
+
+def _widest(missed: Reals, trials: Trials, point: Reals) -> Reals:
+    """Twice the largest error that was ever made, more where the forecast exceeds all that was seen, (N).
+
+    A site that was launched was once forecast as idle; that error, taken as a multiple of an idle hour's, is none of a busy one's.
+    """
+    highest, error = (np.fmax.reduce(values, axis=(0, 1), initial=0.0) for values in (np.fmax(np.abs(trials.actual), np.abs(trials.forecasts)), missed))
+    risen = np.fmax.reduce(np.abs(point), axis=0) / np.where(highest > 0.0, highest, np.inf)
+    return np.where(error > 0.0, TIMES_LARGEST * error * np.sqrt(np.fmax(risen, 1.0)), np.inf)
 
 
 def in_sample(history: History, horizon: int) -> Trials:
@@ -69,9 +84,14 @@ def _long(values: Reals, horizon: int) -> Reals:
     return np.concatenate([values, np.full((horizon - len(values), values.shape[1]), np.nan)])
 
 
-def _floor(values: Reals) -> Reals:
-    """A tenth of each series' usual absolute value, (N); a value above zero for all."""
-    usual = mean(np.abs(values))
+def _floor(history: History) -> Reals:
+    """A tenth of each series' usual absolute value, of its last long cycle where that is higher, (N); a value above zero for all.
+
+    A series that was launched not long ago is as large as it is now: its first errors are no error of a nearly idle one.
+    """
+    usual = mean(np.abs(history.measured))
+    latest = mean(np.abs(history.measured[-history.long :]))
+    usual = np.fmax(usual, latest)
     return np.where(usual > 0.0, FLOOR_SHARE * usual, 1.0)
 
 
@@ -97,14 +117,21 @@ def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
 
 
 def _lead(missed: Reals) -> Reals:
-    """How much of the first cycle's error each of its steps has, at most one and never falling; over all series and origins together."""
-    usual = mean(missed.reshape(-1, missed.shape[2]))
-    each = mean(np.moveaxis(missed / np.where(usual > 0.0, usual, np.nan), 1, 2).reshape(-1, missed.shape[1]))
-    if np.isnan(each).any() or each[-1] <= 0.0:
+    """How much of the first cycle's error each of its steps has, at most one and never falling; what is usual among the series.
+
+    A series that errs at few of the steps, being idle at the others, says nothing of how errors grow.
+    """
+    each = np.stack([mean(steps) for steps in missed.swapaxes(0, 1)])
+    usual = mean(each)
+    telling = (usual > 0.0) & (2 * np.count_nonzero(each > 0.0, axis=0) >= len(each))
+    if not telling.any():
         return np.ones(len(each))
-    smooth = np.convolve(np.concatenate([each[:1], each, each[-1:]]), np.full(3, 1.0 / 3.0), mode="valid")
+    middle = nan_median((each[:, telling] / usual[telling]).T)
+    if np.isnan(middle).any() or middle[-1] <= 0.0:
+        return np.ones(len(middle))
+    smooth = np.convolve(np.concatenate([middle[:1], middle, middle[-1:]]), np.full(3, 1.0 / 3.0), mode="valid")
     rising = np.asarray(_rising(smooth))
-    return rising / rising[-1] if rising[0] > 0.0 else np.ones(len(each))
+    return rising / rising[-1] if rising[0] > 0.0 else np.ones(len(middle))
 
 
 def _rising(values: Reals) -> list[float]:

@@ -15,7 +15,7 @@ import pandas as pd
 from forecasting.evaluation.backtest import Backtest, Band, Fold, Stored, backtest, forecasts, horizon_bands, origins
 from forecasting.evaluation.conformal import half_widths, quantiles
 from forecasting.evaluation.licence import Licence, Verdict, licences, verdicts
-from forecasting.evaluation.trials import Trials, forecast_of, left_out, of_model, of_weights, weights_of
+from forecasting.evaluation.trials import Trials, forecast_of, left_out, of_model, of_weights, unseen, weights_of
 from forecasting.models.history import History, Model, Reals
 from forecasting.models.pool import PANEL, baselines, needs, pool
 
@@ -99,9 +99,8 @@ def draw(learned: Learned) -> Drawn:
     places = [known.models.index(name) for name in names]
     whole, apart = weights_of(known, bands, history), left_out(known, bands, history)
     blend_trials = of_weights(known, apart, bands, history)
-    found = _verdicts(known, blend_trials, places, bands, names, whole.shape[2])
-    fixed, licensed = _only(found, places, whole), np.stack([verdict.licensed for verdict in found])
-    shares = [np.where(licensed, share, fixed) for share in (whole, *apart)]
+    found, *others = _verdicts(known, blend_trials, places, bands, default=names.index(UNPROVEN) if UNPROVEN in names else 0)
+    shares = [_licensed(one, share, places) for one, share in zip((found, *others), (whole, *apart), strict=True)]
     point, blend = (forecast_of(learned.now, share, bands, history.short) for share in (shares[0], whole))
     trials = of_weights(known, shares[1:], bands, history)
     trials = trials._replace(forecasts=np.where(np.isnan(trials.forecasts), blend_trials.forecasts, trials.forecasts))
@@ -110,19 +109,27 @@ def draw(learned: Learned) -> Drawn:
     return Drawn(np.maximum(point, lowest), quantiles(point, half, lowest), blend, shares[0], found, trials, blend_trials, names, bands)
 
 
-def _verdicts(known: Backtest, blend: Trials, places: list[int], bands: tuple[Band, ...], names: tuple[str, ...], series: int) -> list[Verdict]:
-    default = names.index(UNPROVEN) if UNPROVEN in names else 0
-    blank = np.full((0, len(places), len(bands), series), np.nan)
-    others = known.errors(bands)[:, places] if known.folds else blank
-    return verdicts(blend.errors(bands) if known.folds else blank[:, 0], others, known.looks(bands), default)
+def _verdicts(known: Backtest, blend: Trials, places: list[int], bands: tuple[Band, ...], *, default: int) -> list[list[Verdict]]:
+    """The verdicts of each band, by all evidence, then as they would have been without that of each past origin."""
+    if not known.folds:
+        blank = np.full((0, len(places), len(bands), blend.forecasts.shape[2]), np.nan)
+        return [verdicts(blank[:, 0], blank, known.looks(bands), default)]
+    errors, others = blend.errors(bands), known.errors(bands)[:, places]
+    found = [verdicts(errors, others, known.looks(bands), default)]
+    for out in unseen(known, bands):
+        left = np.where(out[:, :, None], np.nan, errors), np.where(out[:, None, :, None], np.nan, others)
+        found.append(verdicts(*left, known.looks(bands, ~out), default))
+    return found
 
 
-def _only(found: list[Verdict], places: list[int], like: Reals) -> Reals:
-    """Weights (models, bands, N) that are one for the best baseline and zero for all else."""
-    shares = np.zeros_like(like)
+def _licensed(found: Sequence[Verdict], share: Reals, places: list[int]) -> Reals:
+    """The blend's weights (models, bands, N) where it is licensed; else one for the best baseline and zero for all else."""
+    drawn = share.copy()
     for band, verdict in enumerate(found):
-        shares[np.array(places)[verdict.baseline], band, np.arange(like.shape[2])] = 1.0
-    return shares
+        alone = np.flatnonzero(~verdict.licensed)
+        drawn[:, band, alone] = 0.0
+        drawn[np.array(places)[verdict.baseline[alone]], band, alone] = 1.0
+    return drawn
 
 
 def lower_bound(history: History) -> Reals:

@@ -35,7 +35,7 @@ SHARED_ORIGINS = 2.0
 
 class Verdict(NamedTuple):
     """The comparison in one band: for each series the best baseline's place, the gain (log ratio of errors, above zero where the blend was better), its
-    noise (standard error), both mean errors, and the number of origins; NaN and 0 where nothing could be compared.
+    noise (standard error), both mean errors, and the number of its origins; NaN and 0 where nothing could be compared.
     """  # fmt: skip
 
     baseline: npt.NDArray[np.intp]
@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
     noise: Reals
     blend_error: Reals
     baseline_error: Reals
-    origins: int
+    origins: npt.NDArray[np.intp]
 
     @property
     def licensed(self) -> npt.NDArray[np.bool_]:
@@ -77,7 +77,7 @@ def verdicts(blend: Reals, baselines: Reals, looks: Reals, default: int) -> list
         if enough:
             found.append(_compared(blend[seen, band], baselines[seen][:, :, band], float(looks[band])))
         else:
-            found.append(found[-1]._replace(origins=0) if found else _unproven(blend.shape[2], default))
+            found.append(found[-1]._replace(origins=np.zeros(blend.shape[2], dtype=np.intp)) if found else _unproven(blend.shape[2], default))
     return found
 
 
@@ -88,25 +88,31 @@ def _some(held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 def _unproven(series: int, default: int) -> Verdict:
     blank = np.full(series, np.nan)
-    return Verdict(np.full(series, default, dtype=np.intp), blank, blank, blank, blank, 0)
+    return Verdict(np.full(series, default, dtype=np.intp), blank, blank, blank, blank, np.zeros(series, dtype=np.intp))
 
 
 def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
     """The verdict on errors of the same origins: blend (K, N), baselines (K, M, N)."""
-    best = _best(baselines)
-    rivals = np.stack([_best(np.delete(baselines, place, axis=0)) for place in range(len(baselines))])
+    best, rivals = _best(_means(baselines)), _best(_means_of_others(baselines))
     other = np.take_along_axis(baselines, rivals[:, None], axis=1)[:, 0]
     logs = np.log(_eased(other, blend))
     gain = _means(logs)
     noise = _variance(logs) / max(min(len(blend), looks), 1.0)
     gain, noise = _leaning(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
-    return Verdict(best, gain, np.sqrt(noise), _means(blend), _means(other), len(blend))
+    return Verdict(best, gain, np.sqrt(noise), _means(blend), _means(other), np.count_nonzero(np.isfinite(logs), axis=0))
 
 
-def _best(baselines: Reals) -> npt.NDArray[np.intp]:
-    """The baseline of the least mean error, (N)."""
-    usual = _means(baselines)
-    return np.asarray(np.argmin(np.where(np.isnan(usual), np.inf, usual), axis=0))
+def _best(usual: Reals) -> npt.NDArray[np.intp]:
+    """The baseline of the least mean error, (..., M, N) to (..., N)."""
+    return np.asarray(np.argmin(np.where(np.isnan(usual), np.inf, usual), axis=-2))
+
+
+def _means_of_others(values: Reals) -> Reals:
+    """For each origin the means over all others, (K, M, N) to the same; NaN where there is none."""
+    held = ~np.isnan(values)
+    each = np.where(held, values, 0.0)
+    count = held.sum(axis=0) - held
+    return np.where(count > 0, (each.sum(axis=0) - each) / np.maximum(count, 1), np.nan)
 
 
 def _eased(other: Reals, blend: Reals) -> Reals:
@@ -161,16 +167,16 @@ def licences(found: Sequence[Verdict], bands: Sequence[Band], baselines: Sequenc
 def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: int) -> Licence:
     name, drawn = baselines[verdict.baseline[series]], bool(verdict.licensed[series])
     gain, noise = float(verdict.gain[series]), float(verdict.noise[series])
-    return Licence(horizon, BLEND if drawn else name, name, gain, noise, verdict.origins, _sentence(verdict, name, drawn, series))
+    return Licence(horizon, BLEND if drawn else name, name, gain, noise, int(verdict.origins[series]), _sentence(verdict, name, drawn, series))
 
 
 def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
-    if not verdict.origins and np.isfinite(verdict.gain[series]):
+    if not verdict.origins[series] and np.isfinite(verdict.gain[series]):
         return f"{'The blend' if drawn else name} is drawn, as nearer to now: the history is too short for backtests this far ahead."
     if not np.isfinite(verdict.gain[series]):
         return f"{name} is drawn: the history is too short for backtests that could prove anything better."
     gain, noise = (100.0 * (1.0 - np.exp(-value)) for value in (verdict.gain[series], verdict.noise[series]))
-    numbers = f"mean absolute error {verdict.blend_error[series]:.3g} against {verdict.baseline_error[series]:.3g} over {verdict.origins} origins"
+    numbers = f"mean absolute error {verdict.blend_error[series]:.3g} against {verdict.baseline_error[series]:.3g} over {verdict.origins[series]} origins"
     lower = verdict.blend_error[series] < verdict.baseline_error[series]
     if drawn:
         alone = "" if lower else "; on this series alone no lower, within the noise"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from forecasting.evaluation.backtest import Backtest, Band, Fold
 from forecasting.models.blend import blended, weights
@@ -40,9 +41,8 @@ def _at_least_half(missed: Reals) -> Reals:
     return np.where(2 * count >= missed.shape[1], np.where(held, missed, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
-def padded(origins: Sequence[int], told: Sequence[Reals], came: Sequence[Reals], horizon: int) -> Trials:
+def padded(origins: Sequence[int], told: Sequence[Reals], came: Sequence[Reals], horizon: int, series: int) -> Trials:
     """Trials from forecasts and actuals of unequal length, each (h, N)."""
-    series = told[0].shape[1] if told else 0
     both = np.full((2, len(told), horizon, series), np.nan)
     for place, (forecast, actual) in enumerate(zip(told, came, strict=True)):
         both[0, place, : len(forecast)], both[1, place, : len(actual)] = forecast, actual
@@ -52,7 +52,8 @@ def padded(origins: Sequence[int], told: Sequence[Reals], came: Sequence[Reals],
 def of_model(backtest: Backtest, place: int, horizon: int) -> Trials:
     """The trials of one model of the pool."""
     folds = backtest.folds
-    return padded([fold.origin for fold in folds], [fold.forecasts[place].astype(float) for fold in folds], [fold.actual for fold in folds], horizon)
+    told = [fold.forecasts[place].astype(float) for fold in folds]
+    return padded([fold.origin for fold in folds], told, [fold.actual for fold in folds], horizon, folds[0].actual.shape[1] if folds else 0)
 
 
 def weights_of(backtest: Backtest, bands: Sequence[Band], history: History) -> Reals:
@@ -72,29 +73,28 @@ def _standing(backtest: Backtest) -> Reals:
     return np.array([STANDING.get(name, 1.0) for name in backtest.models])
 
 
-def left_out(backtest: Backtest, bands: Sequence[Band], history: History) -> list[Reals]:
-    """The weights that each origin would have had without the evidence of what came after it, a (models, bands, N) for each.
+def unseen(backtest: Backtest, bands: Sequence[Band]) -> npt.NDArray[np.bool_]:
+    """Whose evidence each origin is judged without, (origin judged, origin, bands): its own, and where two others are left that of all which saw its steps."""
+    scored = np.isfinite(backtest.errors(bands)).any(axis=(1, 3))
+    origins, widths = np.array([fold.origin for fold in backtest.folds]), np.array([band.last - band.first for band in bands])
+    apart = np.abs(np.subtract.outer(origins, origins))[:, :, None]
+    near, alone = apart < widths, np.broadcast_to(apart == 0, (*apart.shape[:2], len(widths)))
+    left = np.count_nonzero(scored & ~near, axis=1)
+    return np.where((left >= OTHERS_AT_LEAST)[:, None], near, alone)
 
-    Where two others are left, an origin that saw any of the same steps of a band is left out there as well.
-    """
+
+def left_out(backtest: Backtest, bands: Sequence[Band], history: History) -> list[Reals]:
+    """The weights that each origin would have had without the evidence of what came after it, a (models, bands, N) for each."""
     if not backtest.folds:
         return []
     errors, ages, standing = backtest.errors(bands), _ages(backtest, history), _standing(backtest)
-    scored = np.isfinite(errors).any(axis=(1, 3))
-    origins, widths = np.array([fold.origin for fold in backtest.folds]), np.array([band.last - band.first for band in bands])
-    found = []
-    for origin in origins:
-        alone = np.broadcast_to((origins == origin)[:, None], scored.shape)
-        near = np.abs(origins - origin)[:, None] < widths
-        out = np.where(np.count_nonzero(scored & ~near, axis=0) >= OTHERS_AT_LEAST, near, alone)
-        found.append(weights(np.where(out[:, None, :, None], np.nan, errors), backtest.looks(bands, ~out), ages, standing))
-    return found
+    return [weights(np.where(out[:, None, :, None], np.nan, errors), backtest.looks(bands, ~out), ages, standing) for out in unseen(backtest, bands)]
 
 
 def of_weights(backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[Band], history: History) -> Trials:
     """The trials of a blend, its weights (models, bands, N) given for each origin."""
     told = [forecast_of(fold, share, bands, history.short) for fold, share in zip(backtest.folds, chosen, strict=True)]
-    return padded([fold.origin for fold in backtest.folds], told, [fold.actual for fold in backtest.folds], bands[-1].last)
+    return padded([fold.origin for fold in backtest.folds], told, [fold.actual for fold in backtest.folds], bands[-1].last, history.measured.shape[1])
 
 
 def forecast_of(fold: Fold, share: Reals, bands: Sequence[Band], cycle: int) -> Reals:

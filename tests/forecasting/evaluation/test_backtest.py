@@ -158,3 +158,14 @@ def test_forecasts_of_what_was_never_below_zero_are_not_either() -> None:
     values[:, 1] -= 40.0
     down = {"down": lambda _, steps: np.full((steps, 2), -5.0)}
     np.testing.assert_array_equal(forecasts(history(values), down, 3)[0], [[0.0, -5.0]] * 3)
+
+
+def test_a_model_is_not_scored_on_a_series_before_it_is_itself_nor_any_before_the_series_has_lived_for_a_cycle() -> None:
+    values = demand(300, 2)
+    values[:200, 1] = np.nan
+    short, long = SEASONS
+    found = backtest(history(values), baselines(SEASONS), dict.fromkeys([190, 200 + short - 1, 200 + short, 200 + long], 6), needs(SEASONS))
+    held = {name: np.isfinite(found.errors(horizon_bands(HOUR, 6))[:, place, 0, 1]).tolist() for place, name in enumerate(found.models)}
+    assert held[f"seasonal-naive-{short}"] == [False, False, True, True]
+    assert held[f"seasonal-naive-{long}"] == [False, False, False, True]
+    assert np.isfinite(found.errors(horizon_bands(HOUR, 6))[:, :, 0, 0]).all(), "the series beside it is as old as the panel"

@@ -85,3 +85,22 @@ def test_quantiles_are_ordered_about_the_forecast_and_never_below_the_floor() ->
     point, half = np.full((4, 2), 1.0), np.broadcast_to(np.array([0.5, 2.0, 3.0]), (4, 2, 3))
     found = quantiles(point, half, np.array([0.0, -np.inf]))
     np.testing.assert_allclose(found[0], [[0.0, 0.0, 0.5, 1.0, 1.5, 3.0, 4.0], [-2.0, -1.0, 0.5, 1.0, 1.5, 3.0, 4.0]])
+
+
+def test_a_series_that_woke_or_errs_at_few_steps_widens_no_band_of_the_others() -> None:
+    missed = noise(6, origins=10, series=4)
+    missed[:, :, 3] = 0.0
+    missed[:, 5, 3] = 400.0
+    known, point = history(demand(200, 4)), np.full((HORIZON, 4), 100.0)
+    with_it = half_widths(point, trials(missed), known)[:, :3]
+    without = half_widths(point[:, :3], trials(missed[:, :, :3]), history(demand(200, 3)))
+    np.testing.assert_allclose(with_it, without, rtol=0.3)
+
+
+def test_a_site_that_was_launched_has_no_band_beyond_twice_its_largest_error() -> None:
+    values = np.zeros((200, 1))
+    values[-20:] = 10.0
+    told, came = np.zeros((3, HORIZON, 1)), np.zeros((3, HORIZON, 1))
+    came[2, 10:] = 10.0
+    found = half_widths(np.full((HORIZON, 1), 10.0), Trials((100, 130, 160), told, came), history(values))
+    assert found.max() == pytest.approx(20.0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from forecasting.evaluation import metrics
+from forecasting.evaluation.backtest import Backtest
 from forecasting.evaluation.expect import Drawn, best_baseline, draw, learn, model_quantiles, prophet_curve, stamps_ahead
 from forecasting.evaluation.licence import BLEND
 from forecasting.models.pool import BOOSTED, pool
@@ -143,3 +146,16 @@ def test_any_model_has_bands_of_its_own_trials() -> None:
     assert (bounds[:, :, 6] > bounds[:, :, 0]).all()
     assert len(stamps_ahead(learned)) == 24
     assert stamps_ahead(learned)[0] == learned.history.stamps[-1] + learned.history.step
+
+
+def test_a_past_origin_is_drawn_without_its_own_evidence_of_the_licence_too() -> None:
+    learned = learn(history(demand(STEPS, 6, seed=4)), 24)
+    place = len(learned.backtest.folds) // 2
+    fold = learned.backtest.folds[place]
+    names = learned.backtest.models
+    copy = names.index(f"seasonal-naive-{SEASONS[0]}")
+    exact = fold._replace(actual=fold.forecasts[copy].astype(float))  # had it come so, this baseline would have been perfect there
+    folds = tuple(exact if number == place else one for number, one in enumerate(learned.backtest.folds))
+    told = [draw(replace(learned, backtest=Backtest(names, one))).trials.forecasts for one in (learned.backtest.folds, folds)]
+    np.testing.assert_array_equal(told[0][place], told[1][place])
+    assert not np.array_equal(told[0], told[1])
