@@ -51,7 +51,7 @@ def backtest(options: argparse.Namespace) -> int:
 
 def score(board: Scoreboard, part: Part, actual: Reals, models: list[str], executor: Executor | None) -> None:
     """Score one origin, the end of the part, by what came (H, N); a series of which nothing came is forecast with the others, and not scored."""
-    came = np.isfinite(actual).any(axis=0)
+    came = np.asarray(np.isfinite(actual).any(axis=0))
     if not came.any():
         return
     told, drawn = contest.tell(part.history, len(actual), models, ORIGINS, executor)
@@ -102,7 +102,7 @@ def _tested(given: Asked, path: Path, board: Scoreboard) -> Iterator[tuple[Part,
 def _untold(given: Asked, test: PanelFile, part: Part, actual: Reals, path: Path) -> dict[str, str]:
     """Why those series of a part that a test file tells nothing of cannot be scored."""
     absent = f"{path.name} has no value of it within {given.horizon} steps from {given.panel.place(part.history.ahead(1)[0])} on"
-    blank = ~np.isfinite(actual).any(axis=0)
+    blank = np.asarray(~np.isfinite(actual).any(axis=0))
     return {name: f"{path.name}: {test.refused[name]}" if name in test.refused else absent for name, none in zip(part.names, blank, strict=True) if none}
 
 

@@ -102,7 +102,8 @@ def _untested(drawn: Drawn) -> str:
     if not blank:
         return ""
     names = ", ".join(band.name for band in blank)
-    return f"untested beyond {blank[0].first} steps ({names}), where too few past origins reach, so that nothing is proven there"
+    where = f"beyond {blank[0].first} steps" if blank[0].first else "at any step"
+    return f"untested {where} ({names}), where too few past origins reach, so that nothing is proven there"
 
 
 def _report(answer: Answer, given: Asked, models: Sequence[str], count: int) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _report(answer: Answer, given: Asked, models: Sequence[str], count: int) -> 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON has them, stamps as ISO 8601 in UTC without a zone, as in the table."""
     stamps = {"ts": frame["ts"].map(pd.Timestamp.isoformat)} if "ts" in frame else {}
-    return [{str(name): value for name, value in row.items()} for row in frame.assign(**stamps).to_dict("records")]
+    return [{str(name): scoreboard.known(value) for name, value in row.items()} for row in frame.assign(**stamps).to_dict("records")]
 
 
 def _write(frame: pd.DataFrame, path: Path | None) -> None:

@@ -18,6 +18,8 @@ from forecasting.models.history import Reals
 Flags = npt.NDArray[np.bool_]
 # What other tools write where a value is missing. A series may be called any of these; only an empty name is none.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "none", "<NA>", "NaT")
+# Forecasts are kept in single precision, which ends at 3.4e38; what other tools write for infinity lies beyond this, and no demand does.
+LARGEST = 1e30
 # Row numbers begin on a Monday at midnight, so that a season of seven days is a week.
 FIRST_ROW = pd.Timestamp("2000-01-03")
 # What a calendar of four digits can write.
@@ -26,6 +28,8 @@ EPOCH = pd.Timestamp("1970-01-01")
 # Numbers in a column of times, by their usual size: the unit since 1970 and its length in microseconds. 1e8 seconds are 1973, below which row numbers and the
 # days of spreadsheets lie; 1e11 are the year 5138, and the same in milliseconds 1973 again.
 SINCE_1970 = ((1e8, "seconds", 1e6), (1e11, "milliseconds", 1e3), (1e14, "microseconds", 1.0), (1e17, "nanoseconds", 1e-3))
+# The first cells tell whether a column of text holds numbers: to try them all takes as long as reading the file.
+TOLD_BY = 100
 # Dates written as one number, by their digits; only years from 1900 to 2100 are taken for such.
 COMPACT = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 COMPACT_YEARS = (1900, 2100)
@@ -43,7 +47,7 @@ def named(values: pd.Series, path: Path) -> pd.Series:
 
 
 def measured(values: pd.Series, names: pd.Series, path: Path) -> tuple[Reals, dict[str, str]]:
-    """Numbers, NaN where one is missing, and for each series with an infinite one the reason to refuse it; raises SettingError for a word."""
+    """Numbers, NaN where one is missing, and for each series with one that is not finite the reason to refuse it; raises SettingError for a word."""
     numbers = _numbers(values)
     blank = values.isna().to_numpy(dtype=bool) | (_words(values).isin(MISSING).to_numpy(dtype=bool) if _is_text(values) else False)
     strange = np.isnan(numbers) & ~blank
@@ -51,10 +55,17 @@ def measured(values: pd.Series, names: pd.Series, path: Path) -> tuple[Reals, di
         row, like_it = _first(strange)
         raise SettingError(f"{path} has y = {str(values.iloc[row])!r} in row {row}, series {names.iloc[row]}, which is no number{like_it}.",
                            cause="a unit, a comma or a word stands in the column", remedy="write plain numbers, nothing where one is missing")  # fmt: skip
-    infinite = np.flatnonzero(np.isinf(numbers))
-    by_series = pd.Series(infinite, dtype="int64").groupby(names.iloc[infinite].to_numpy()).agg(["min", "size"])
-    reasons = {str(name): f"y = {str(values.iloc[row])!r} in row {row} is not finite{_like_it(count)}" for name, row, count in by_series.itertuples()}
-    return np.where(np.isinf(numbers), np.nan, numbers), reasons
+    return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan), _too_large(values, numbers, names)
+
+
+def _too_large(values: pd.Series, numbers: Reals, names: pd.Series) -> dict[str, str]:
+    """The reason for each series with a value that no forecast can hold."""
+    odd = np.flatnonzero(np.abs(numbers) > LARGEST)
+    by_series = pd.Series(odd, dtype="int64").groupby(names.iloc[odd].to_numpy()).agg(["min", "size"])
+    return {
+        str(name): f"y = {str(values.iloc[row])!r} in row {row} is {f'beyond {LARGEST:g}' if np.isfinite(numbers[row]) else 'not finite'}{_like_it(count)}"
+        for name, row, count in by_series.itertuples()
+    }
 
 
 def _first(odd: Flags) -> tuple[int, str]:
@@ -84,10 +95,8 @@ def _numbers(values: pd.Series) -> Reals:
 def times(values: pd.Series, path: Path) -> tuple[pd.Series, list[str]]:
     """Stamps in UTC without a zone, and what was taken for granted; raises SettingError for what is no time. Without a zone a stamp is taken as UTC."""
     text = bool(pd.api.types.is_string_dtype(values))
-    if text or pd.api.types.is_numeric_dtype(values):
-        numbers = _numbers(values)
-        if not text or 2 * np.count_nonzero(~np.isnan(numbers)) > len(numbers):
-            return _counted(numbers, values, path)
+    if pd.api.types.is_numeric_dtype(values) or (text and np.isfinite(_numbers(values.head(TOLD_BY))).mean() > 0.5):
+        return _counted(_numbers(values), values, path)
     stamps = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601" if text else None).dt.tz_localize(None).dt.as_unit("us")
     _refuse_no_times(values, ~((stamps >= EARLIEST) & (stamps <= LATEST)).to_numpy(dtype=bool), path)
     return stamps, []
@@ -134,8 +143,8 @@ def _compact(numbers: Reals, digits: int, form: str) -> pd.Series | None:
     return stamps.dt.as_unit("us") if stamps.notna().all() else None
 
 
-def from_rows(values: pd.Series, step: pd.Timedelta, path: Path) -> pd.Series:
-    """Row numbers as stamps, a step apart; raises SettingError for what is none, or lies beyond the calendar."""
+def from_rows(values: pd.Series, step: pd.Timedelta, path: Path) -> tuple[pd.Series, list[str]]:
+    """Row numbers as stamps, a step apart, and no note; raises SettingError for what is none, or lies beyond the calendar."""
     rows = _numbers(values)
     odd = ~np.isfinite(rows) | (rows != np.round(rows))
     if odd.any():
@@ -149,4 +158,4 @@ def from_rows(values: pd.Series, step: pd.Timedelta, path: Path) -> pd.Series:
         raise SettingError(f"{path} has t = {_plain(values.iloc[row])!r} in row {row}, beyond the {most} rows of {step} that a calendar holds{like_it}.",
                            cause="times since 1970 stand in the column t, or a number is mistyped",
                            remedy="name the column of times ts, or count rows from 0")  # fmt: skip
-    return (FIRST_ROW + pd.Series(rows.astype("int64"), index=values.index) * step).dt.as_unit("us")
+    return (FIRST_ROW + pd.Series(rows.astype("int64"), index=values.index) * step).dt.as_unit("us"), []

@@ -20,6 +20,7 @@ from forecasting.models.history import History, Reals
 ALIASES = {"series_id": ("series_id", "series", "unique_id", "id"), "ts": ("ts", "ds", "timestamp", "time"), "t": ("t",), "y": ("y", "value")}
 # The seasons of a step, where none are named: a day and a week, or what there is of them.
 HOURS_OF_SEASONS = (24, 168)
+HOUR = pd.Timedelta(hours=1)
 # A stamp may be off its grid by this share of a step: clocks that write seconds late.
 OFF_GRID_AT_MOST = 0.02
 
@@ -62,10 +63,7 @@ def read(path: Path, freq: str | pd.Timedelta | None = None) -> PanelFile:
     names = cells.named(raw[columns["series_id"]], path)
     numbers, refused = cells.measured(raw[columns["y"]], names, path)
     step = _step_named(freq) if freq is not None or numbered else None
-    if numbered:
-        stamps, notes = cells.from_rows(raw[columns["t"]], step or pd.Timedelta(hours=1), path), []
-    else:
-        stamps, notes = cells.times(raw[columns["ts"]], path)
+    stamps, notes = cells.from_rows(raw[columns["t"]], step or HOUR, path) if numbered else cells.times(raw[columns["ts"]], path)
     frame, repeated = _once(pd.DataFrame({"series_id": names.to_numpy(), "ts": stamps.to_numpy(), "y": numbers}))
     step = step or _step_of(frame, path)
     return PanelFile(_on_grid(frame, step, path), step, numbered, [*notes, *repeated], refused)

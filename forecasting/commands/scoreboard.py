@@ -94,8 +94,13 @@ def _licence(one: Licence) -> dict[str, Any]:
     return {**one._asdict(), "gain": _plain(one.gain), "noise": _plain(one.noise)}
 
 
+def known(value: Any) -> Any:
+    """A value as JSON knows it, which has no infinity."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
 def _plain(value: float) -> float | None:
-    """A number as JSON knows it."""
+    """A score as JSON knows it."""
     return round(value, DIGITS) if np.isfinite(value) else None
 
 

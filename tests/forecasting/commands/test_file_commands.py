@@ -341,8 +341,13 @@ def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast
     assert untested in capsys.readouterr().err
 
 
+def test_forecast_says_where_nothing_at_all_is_tested(write: Write, tmp_path: Path) -> None:
+    report = told(tmp_path, "--panel", str(write(long(13, series=1))), "--horizon", "6")
+    assert report["notes"] == ["untested at any step (0-24 h), where too few past origins reach, so that nothing is proven there: s0"]
+
+
 def test_the_origins_of_a_forecast_are_the_past_that_chooses(write: Write, tmp_path: Path) -> None:
-    panel = str(write(long(400)))
+    panel = str(write(long(400, series=1)))
     few, many = (told(tmp_path, "--panel", panel, "--horizon", "6", "--origins", count)["series"]["s0"]["licences"][0] for count in ("1", "4"))
     assert few["origins"] == 7
     assert many["origins"] == 28
