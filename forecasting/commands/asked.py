@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data.errors import SettingError
-from forecasting.commands.panel_file import PanelFile, Part, parts, read, seasons_of, steps
+from forecasting.commands import contest
+from forecasting.commands.panel_file import PanelFile, Part, parts, read, seasons_of, sparse, steps
 from forecasting.evaluation.cold_start import refusals
+from forecasting.refresh.workers import pool
+
+# Series that a sentence names; the report has all of them.
+NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A panel, the steps to forecast, its seasons in steps, its parts that can be forecast, and the reasons of those series that cannot."""
+    """A panel, the steps to forecast, its seasons in steps, its parts that can be forecast, the reasons of those series that cannot, and what to know of it."""
 
     panel: PanelFile
     horizon: int
     seasons: tuple[int, ...]
     parts: list[Part]
     refused: dict[str, str]
+    notes: list[str]
 
 
 def add_panel(parser: argparse.ArgumentParser) -> None:
@@ -32,20 +41,72 @@ def add_panel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--horizon", default="48h", help="how far ahead: 48h, 14d or a number of steps (default: %(default)s)")
 
 
+def add_models(parser: argparse.ArgumentParser, default: str) -> None:
+    """Which models both commands ask; `default` says which without being told."""
+    parser.add_argument("--models", metavar="NAMES", help=f"joined by commas, such as prophet,panel,blend (default: {default})")
+    parser.add_argument("--workers", type=int, help="worker processes for prophet (default: one for each processor)")
+
+
+def models_of(options: argparse.Namespace, seasons: Sequence[int], default: Sequence[str]) -> list[str]:
+    """The models that the options name, the licensed one first; raises SettingError for a name that is none."""
+    named = [name.strip() for name in options.models.split(",")] if options.models else default
+    return contest.checked([name for name in named if name], seasons)
+
+
+@contextmanager
+def workers(options: argparse.Namespace, models: Sequence[str]) -> Iterator[Executor | None]:
+    """Worker processes where a model needs them."""
+    if contest.PROPHET not in models:
+        yield None
+        return
+    with pool(options.workers) as executor:
+        yield executor
+
+
+def at_least_one(origins: int) -> int:
+    """The origins of `--origins`; raises SettingError for none."""
+    if origins < 1:
+        raise SettingError(f"{origins} origins are none.", cause="--origins was mistyped", remedy="name at least one")
+    return origins
+
+
 def asked(options: argparse.Namespace) -> Asked:
     """The panel that the options name; raises SettingError for what cannot be used."""
     panel = read(options.panel, options.freq)
     seasons = _seasons(options.season) if options.season else seasons_of(panel.step)
-    found, refused = [], dict.fromkeys(_empty(panel), "no usable value: all are missing")
-    for part in parts(panel, seasons):
+    refused = dict.fromkeys(_empty(panel), "no usable value: all are missing") | sparse(panel) | panel.refused
+    found = []
+    for part in parts(panel, seasons, refused):
         fit, reasons = usable(part)
         refused |= reasons
         found += [fit] if fit.names else []
     if not found:
-        told = "; ".join(f"{name}: {reason}" for name, reason in list(refused.items())[:3])
-        raise SettingError(f"No series of {options.panel} has enough history ({told}).", cause="the series are too short for their seasons",
-                           remedy="bring more history, or name shorter seasons with --season")  # fmt: skip
-    return Asked(panel, steps(options.horizon, panel.step), seasons, found, refused)
+        told = "; ".join(f"{name}: {reason}" for name, reason in list(refused.items())[:NAMED_AT_MOST])
+        raise SettingError(f"No series of {options.panel} is sound and has enough history ({told}).",
+                           cause="the series are too short for their seasons, or broken",
+                           remedy="bring more history, name shorter seasons with --season, or mend what is named")  # fmt: skip
+    return Asked(panel, steps(options.horizon, panel.step), seasons, found, refused, [*panel.notes, *_early(panel, found)])
+
+
+def _early(panel: PanelFile, found: Sequence[Part]) -> list[str]:
+    """A note where series end before others do."""
+    last = max(part.history.stamps[-1] for part in found)
+    early = {name: panel.place(end) for part in found if (end := part.history.stamps[-1]) < last for name in part.names}
+    if not early:
+        return []
+    ends = "ends" if len(early) == 1 else "end"
+    return [f"{len(early)} series {ends} before the panel does ({panel.place(last)}), and forecasts begin at each one's own end: {listed(early)}"]
+
+
+def listed(found: Mapping[str, object]) -> str:
+    """The first of these series, each with what is to be said of it, and how many more there are."""
+    return first_of([f"{name} ({what})" for name, what in found.items()])
+
+
+def first_of(words: Sequence[str]) -> str:
+    """The first of these, and how many more there are."""
+    more = f" and {len(words) - NAMED_AT_MOST} more" if len(words) > NAMED_AT_MOST else ""
+    return ", ".join(words[:NAMED_AT_MOST]) + more
 
 
 def _empty(panel: PanelFile) -> list[str]:

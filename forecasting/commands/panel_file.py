@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,30 +11,40 @@ import pandas as pd
 from pyarrow import ArrowInvalid
 
 from data.errors import SettingError
+from forecasting.commands import panel_cells as cells
+from forecasting.commands.panel_cells import FIRST_ROW
+from forecasting.evaluation.cold_start import COMPLETE_AT_LEAST
 from forecasting.models.history import History, Reals
 
 # What other tools call the same columns.
 ALIASES = {"series_id": ("series_id", "series", "unique_id", "id"), "ts": ("ts", "ds", "timestamp", "time"), "t": ("t",), "y": ("y", "value")}
-# Row numbers begin on a Monday at midnight, so that a season of seven days is a week.
-FIRST_ROW = pd.Timestamp("2000-01-03")
 # The seasons of a step, where none are named: a day and a week, or what there is of them.
 HOURS_OF_SEASONS = (24, 168)
+HOUR = pd.Timedelta(hours=1)
 # A stamp may be off its grid by this share of a step: clocks that write seconds late.
 OFF_GRID_AT_MOST = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class PanelFile:
-    """The rows of a file: `frame` with series_id, ts (UTC without a zone), y, sorted and without duplicates. numbered: ts stands for row numbers."""
+    """The rows of a file: `frame` with series_id, ts (UTC without a zone), y, sorted and without duplicates. numbered: ts stands for row numbers.
+
+    refused: reasons by series that holds what no forecast can be made of; its other rows are in the frame.
+    """
 
     frame: pd.DataFrame
     step: pd.Timedelta
     numbered: bool
     notes: list[str]
+    refused: dict[str, str]
 
     def written(self, stamps: pd.DatetimeIndex) -> pd.Index:
         """Stamps as the file writes them: row numbers where it numbers its rows."""
         return pd.Index((stamps - FIRST_ROW) // self.step) if self.numbered else stamps
+
+    def place(self, stamp: pd.Timestamp) -> str:
+        """One stamp as the file writes it."""
+        return str(self.written(pd.DatetimeIndex([stamp]))[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +60,35 @@ def read(path: Path, freq: str | pd.Timedelta | None = None) -> PanelFile:
     raw = _raw(path)
     columns = _columns(raw, path)
     numbered = "ts" not in columns
-    frame = pd.DataFrame({"series_id": raw[columns["series_id"]].astype("string").fillna(""), "y": _numbers(raw[columns["y"]], path)})
+    names = cells.named(raw[columns["series_id"]], path)
+    numbers, refused = cells.measured(raw[columns["y"]], names, path)
     step = _step_named(freq) if freq is not None or numbered else None
-    frame["ts"] = _from_rows(raw[columns["t"]], step or pd.Timedelta(hours=1), path) if numbered else _stamps(raw[columns["ts"]], path)
+    stamps, notes = cells.from_rows(raw[columns["t"]], step or HOUR, path) if numbered else cells.times(raw[columns["ts"]], path)
+    frame, repeated = _once(pd.DataFrame({"series_id": names.to_numpy(), "ts": stamps.to_numpy(), "y": numbers}))
+    step = step or _step_of(frame, path)
+    return PanelFile(_on_grid(frame, step, path), step, numbered, [*notes, *repeated], refused)
+
+
+def _once(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Rows by series and stamp, the last of those that repeat one, and a note where any do."""
     frame = frame.sort_values(["series_id", "ts"], kind="stable")
     doubled = frame.duplicated(["series_id", "ts"], keep="last")
     notes = [f"{int(doubled.sum())} rows repeat the stamp of another row of their series; the last of them was kept"] if doubled.any() else []
-    frame = frame[~doubled].reset_index(drop=True)
-    step = step or _step_of(frame, path)
-    return PanelFile(_on_grid(frame, step, path), step, numbered, notes)
+    return frame[~doubled].reset_index(drop=True), notes
 
 
 def _raw(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise SettingError(f"There is no file {path}.", cause="the path was mistyped", remedy="name a Parquet or CSV file")
     try:
-        raw = pd.read_csv(path) if path.suffix.lower() in {".csv", ".txt"} else pd.read_parquet(path)
+        # As text, or a series called NA would lose its name and 001 its zeros.
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False) if path.suffix.lower() in {".csv", ".txt"} else pd.read_parquet(path)
     except (ArrowInvalid, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SettingError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}", cause="it is neither Parquet nor CSV, or was cut off",
                            remedy="write it as Parquet (any ending) or as CSV (.csv)") from error  # fmt: skip
     if raw.empty:
         raise SettingError(f"{path} has no row; at least one series with two values is needed.", cause="it was written empty", remedy="write series_id, ts, y")
-    return raw
+    return raw.reset_index() if any(raw.index.names) else raw
 
 
 def _columns(raw: pd.DataFrame, path: Path) -> dict[str, str]:
@@ -85,37 +102,10 @@ def _columns(raw: pd.DataFrame, path: Path) -> dict[str, str]:
     return found
 
 
-def _numbers(values: pd.Series, path: Path) -> Reals:
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    strange = np.isnan(numbers) & ~values.isna().to_numpy() | np.isinf(numbers)
-    if strange.any():
-        row = int(np.argmax(strange))
-        raise SettingError(f"{path} has y = {str(values.iloc[row])!r} in row {row}, and {int(strange.sum()) - 1} more that are no finite number.",
-                           cause="a unit, a comma or a word stands in the column", remedy="write plain numbers, nothing where one is missing")  # fmt: skip
-    return np.asarray(numbers)
-
-
-def _stamps(values: pd.Series, path: Path) -> pd.Series:
-    """UTC without a zone; stamps without a zone are taken as UTC."""
-    stamps = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601" if pd.api.types.is_string_dtype(values) else None)
-    if stamps.isna().any():
-        row = int(np.argmax(stamps.isna().to_numpy()))
-        raise SettingError(f"{path} has ts = {values.iloc[row]!r} in row {row}, which is no time.", cause="another format or an empty cell",
-                           remedy="write times as 2026-01-31 13:00:00, with or without a zone, or row numbers in a column t")  # fmt: skip
-    return stamps.dt.tz_localize(None).dt.as_unit("us")
-
-
-def _from_rows(values: pd.Series, step: pd.Timedelta, path: Path) -> pd.Series:
-    rows = pd.to_numeric(values, errors="coerce")
-    if rows.isna().any() or (rows != rows.round()).any():
-        raise SettingError(f"{path} has a t that is no whole number.", cause="times stand in the column t", remedy="name the column of times ts")
-    return (FIRST_ROW + rows.astype("int64") * step).dt.as_unit("us")
-
-
 def _step_named(freq: str | pd.Timedelta | None) -> pd.Timedelta:
     """The step of a name such as h, 5min or D; an hour where none is named."""
     try:
-        step = pd.Timedelta(pd.tseries.frequencies.to_offset("h" if freq is None else freq))
+        step = pd.Timedelta(pd.tseries.frequencies.to_offset("h" if freq is None else freq)).as_unit("us")
     except (ValueError, TypeError) as error:
         raise SettingError(f"{freq!r} is no even step.", cause="it is mistyped, or a month, which has no fixed length",
                            remedy="name a step such as 5min, h or D with --freq") from error  # fmt: skip
@@ -139,17 +129,40 @@ def _on_grid(frame: pd.DataFrame, step: pd.Timedelta, path: Path) -> pd.DataFram
     places = (frame["ts"] - frame["ts"].min()) / step
     off = (places - places.round()).abs() > OFF_GRID_AT_MOST
     if off.any():
-        row = frame[off].iloc[0]
-        raise SettingError(f"{path}: {row.ts} of {row.series_id} and {int(off.sum()) - 1} more stamps are not on a grid of {step} from {frame['ts'].min()}.",
+        row, more = frame[off].iloc[0], int(off.sum()) - 1
+        others = f" and {more} more {'stamp' if more == 1 else 'stamps'} are" if more else " is"
+        raise SettingError(f"{path}: {row.ts} of {row.series_id}{others} not on a grid of {step} from {frame['ts'].min()}.",
                            cause="the step is another, or the stamps are uneven", remedy="name it with --freq, or even the stamps out")  # fmt: skip
     return frame.assign(ts=(frame["ts"].min() + places.round().astype("int64") * step).dt.as_unit("us"))
 
 
-def parts(panel: PanelFile, seasons: Sequence[int]) -> list[Part]:
-    """The series by where they end, as histories; a series begins with its first value, before which all is missing."""
-    held = panel.frame.dropna(subset="y")
+def parts(panel: PanelFile, seasons: Sequence[int], without: Collection[str] = ()) -> list[Part]:
+    """The series by where they end, as histories, but for those `without`; a series begins with its first value, before which all is missing."""
+    held = panel.frame[~panel.frame["series_id"].isin(list(without))].dropna(subset="y")
     last = held.groupby("series_id")["ts"].max()
     return [_part(held, list(names), end, panel.step, seasons) for end, names in last.groupby(last).groups.items()]
+
+
+def sparse(panel: PanelFile) -> dict[str, str]:
+    """Series whose stamps lie so far apart that most of their life is missing, with the stamp that stands furthest off: one mistyped year is enough.
+
+    They are told before any history is laid out, which a stamp of the year 9999 would make as long as the calendar.
+    """
+    found = {}
+    for name, stamps in panel.frame.dropna(subset="y").groupby("series_id")["ts"]:
+        life = (stamps.iloc[-1] - stamps.iloc[0]) / panel.step + 1
+        if len(stamps) < COMPLETE_AT_LEAST * life:
+            share = f"{len(stamps) / life:.0%} of the values since its first one are usable; at least {COMPLETE_AT_LEAST:.0%} are needed"
+            found[str(name)] = f"{share}: {_furthest(panel, pd.DatetimeIndex(stamps))}"
+    return found
+
+
+def _furthest(panel: PanelFile, stamps: pd.DatetimeIndex) -> str:
+    """The stamp beside the widest gap, on its emptier side."""
+    gap = int(np.argmax(np.diff(stamps))) + 1
+    odd, other = (gap, gap - 1) if 2 * gap >= len(stamps) else (gap - 1, gap)
+    apart = abs(round((stamps[odd] - stamps[other]) / panel.step))
+    return f"{panel.place(stamps[odd])} stands {apart} steps {'after' if odd > other else 'before'} {panel.place(stamps[other])}, and nothing between them"
 
 
 def _part(frame: pd.DataFrame, names: list[str], end: pd.Timestamp, step: pd.Timedelta, seasons: Sequence[int]) -> Part:

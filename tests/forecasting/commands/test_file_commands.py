@@ -159,9 +159,15 @@ def test_a_series_that_cannot_be_forecast_is_named_with_its_reason_and_the_other
         (lambda frame: frame.rename(columns={"y": "load"}), "has no column y; it has series_id, ts, load"),
         (lambda frame: frame.drop(columns="ts"), "has no column ts"),
         (lambda frame: frame.assign(y=frame["y"].astype(str).replace(frame["y"].astype(str)[3], "n/a!")), "has y = 'n/a!' in row 3"),
-        (lambda frame: frame.assign(y=np.inf), "has y = 'inf' in row 0, and 319 more that are no finite"),
+        (
+            lambda frame: frame.assign(y=np.inf),
+            "is sound and has enough history (s0: y = 'inf' in row 0 is not finite (rows count from 0; 159 more are like it)",
+        ),
         (lambda frame: frame.assign(ts="yesterday"), "has ts = 'yesterday' in row 0, which is no time"),
-        (lambda frame: frame.assign(ts=frame["ts"] + pd.to_timedelta(np.where(frame.index == 7, 20, 0), unit="min")), "are not on a grid of 0 days 01:00:00"),
+        (
+            lambda frame: frame.assign(ts=frame["ts"] + pd.to_timedelta(np.where(frame.index == 7, 20, 0), unit="min")),
+            "07:20:00 of s0 is not on a grid of 0 days 01:00:00",
+        ),
         (lambda frame: frame.drop(columns="ts").assign(t=0.5), "has a t that is no whole number"),
         (lambda frame: frame.head(0), "has no row"),
         (lambda frame: frame.groupby("series_id").head(1), "so its step is not known"),
@@ -186,7 +192,10 @@ def test_a_bad_file_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixtu
     ],
 )
 def test_a_bad_option_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
-    assert words in refused(capsys, "backtest", "--panel", str(write(long())), *arguments)
+    panel = str(write(long()))
+    assert words in refused(capsys, "backtest", "--panel", panel, *arguments)
+    if arguments != ["--horizon", "300"]:  # what cannot be scored may still be forecast
+        assert words in refused(capsys, "forecast", "--panel", panel, *arguments)
 
 
 def test_a_test_file_that_does_not_go_on_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,6 +211,146 @@ def test_files_that_are_none_get_a_clear_error(tmp_path: Path, capsys: pytest.Ca
     blank = tmp_path / "blank.csv"
     blank.write_text("")
     assert "cannot be read" in refused(capsys, "forecast", "--panel", str(blank))
+
+
+@pytest.mark.parametrize("name", ["NA", "001", "nan", "[b]"])
+def test_a_series_keeps_its_name_from_csv_to_report_and_back(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "panel.csv", tmp_path / "told.csv"
+    pd.concat([long(series=1).assign(series_id=name), long(series=1).tail(3).assign(series_id=f"{name}1")]).to_csv(path, index=False)
+    report = backtested(tmp_path, "--panel", str(path), "--horizon", "6", "--origins", "1", "--models", "seasonal-naive-6")
+    assert list(report["series"]) == [name]
+    assert f"refused {name}1: 3 usable values" in capsys.readouterr().out
+    assert command.main(["forecast", "--panel", str(path), "--season", SEASON, "--horizon", "3", "--out", str(out)]) == 0
+    assert pd.read_csv(out, dtype=str, keep_default_na=False)["series_id"].tolist() == [name] * 3
+    assert f"refused {name}1: 3 usable values" in capsys.readouterr().err
+
+
+def test_what_is_broken_in_one_series_refuses_that_one_with_its_reason(write: Write, tmp_path: Path) -> None:
+    frame, stray = long(), long(series=1).assign(series_id="stray")
+    broken = long(series=1).assign(series_id="broken", y=lambda rows: rows["y"].where(rows.index != 7, np.inf))
+    stray.loc[stray.index[-1], "ts"] = pd.Timestamp("9999-12-31")
+    report = backtested(tmp_path, "--panel", str(write(pd.concat([frame, broken, stray]))), "--horizon", "6", "--origins", "1", "--models", "seasonal-naive-6")
+    reasons = {one["series_id"]: one["reason"] for one in report["refused"]}
+    assert set(reasons) == {"broken", "stray"}
+    assert reasons["broken"] == "y = 'inf' in row 327 is not finite (rows count from 0)"
+    assert "9999-12-31 00:00:00 stands " in reasons["stray"]
+    assert set(report["series"]) == {"s0", "s1"}
+
+
+def ragged() -> pd.DataFrame:
+    """s0 and s1 of 160 hours, young with the last 70 of them, holed with none for 43 hours near its end, short with but 20 that end early."""
+    one = long(series=1)
+    young, holed = one.tail(70).assign(series_id="young"), one.assign(series_id="holed", y=one["y"].where((one.index < 116) | (one.index == 159)))
+    return pd.concat([long(), young, holed, one.head(20).assign(series_id="short")])
+
+
+def test_origins_are_those_that_were_scored_and_what_was_not_has_its_reason(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = backtested(tmp_path, "--panel", str(write(ragged())), "--horizon", "20", "--origins", "4", "--models", "seasonal-naive-6")
+    assert (report["origins"], report["origins_asked"]) == (4, 4)
+    assert {name: one["origins"] for name, one in report["series"].items()} == {"s0": 4, "s1": 4, "young": 3, "holed": 3}
+    assert report["refused"] == [{"series_id": "short", "reason": "20 steps are too few: an origin needs 12 before it and 20 after it"}]
+    assert report["notes"] == [
+        "1 series ends before the panel does (2026-01-11 15:00:00), and forecasts begin at each one's own end: short (2026-01-05 19:00:00)",
+        "2 series were scored at fewer origins than the 4 asked for, for want of history or of values: holed (3), young (3)",
+    ]
+    assert "4 series, 4 origins, 20 steps" in capsys.readouterr().out
+
+
+def test_a_short_history_says_that_it_was_scored_less_than_was_asked(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = backtested(tmp_path, "--panel", str(write(long(40))), "--horizon", "12", "--origins", "5", "--models", "seasonal-naive-6")
+    assert (report["origins"], report["origins_asked"]) == (3, 5)
+    assert {name: one["origins"] for name, one in report["series"].items()} == {"s0": 3, "s1": 3}
+    assert "2 series, 3 of 5 origins, 12 steps" in capsys.readouterr().out
+
+
+def test_a_series_that_is_too_young_at_every_origin_is_refused_with_its_reason(write: Write, tmp_path: Path) -> None:
+    panel = str(write(pd.concat([long(series=1), long(series=1).tail(35).assign(series_id="young")])))
+    report = backtested(tmp_path, "--panel", panel, "--horizon", "30", "--origins", "1", "--models", "seasonal-naive-6")
+    assert report["refused"] == [{"series_id": "young", "reason": "before the last origin: 5 usable values; at least 12 are needed"}]
+    assert report["series"].keys() == {"s0"}
+
+
+def test_seconds_of_the_series_add_up_to_those_of_all(write: Write, tmp_path: Path) -> None:
+    report = backtested(tmp_path, "--panel", str(write(long(series=3))), "--horizon", "12", "--origins", "1", "--models", "panel")
+    for place, row in enumerate(report["models"]):
+        shares = [one["models"][place]["seconds"] for one in report["series"].values()]
+        assert sum(shares) == pytest.approx(row["seconds"], abs=0.003)
+        assert max(shares) < row["seconds"]
+
+
+def test_a_test_file_without_one_series_refuses_that_one_alone(write: Write, tmp_path: Path) -> None:
+    whole = long(STEPS + 12, series=4)
+    known = whole["ts"] < whole["ts"].min() + pd.Timedelta(hours=STEPS)
+    came = whole[~known & (whole["series_id"] != "s1")]
+    came = pd.concat([came.assign(y=came["y"].where(came["series_id"] != "s2", np.inf)), came.tail(12).assign(series_id="new")])
+    test = write(came)
+    report = backtested(tmp_path, "--panel", str(write(whole[known])), "--test", str(test), "--horizon", "12", "--models", "seasonal-naive-6")
+    assert set(report["series"]) == {"s0", "s3"}
+    assert {one["series_id"]: one["reason"] for one in report["refused"]} == {
+        "s1": f"{test.name} has no value of it within 12 steps from 2026-01-11 16:00:00 on",
+        "s2": f"{test.name}: y = 'inf' in row 12 is not finite (rows count from 0; 11 more are like it)",
+    }
+    assert report["notes"] == [f"{test.name}: 1 of its series is not in the panel, and not scored: new"]
+
+
+def told(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """The JSON of a forecast that must succeed."""
+    out = tmp_path / "forecast.json"
+    assert command.main(["forecast", *arguments, "--season", SEASON, "--json", str(out)]) == 0
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
+
+
+def test_forecast_writes_the_models_that_are_asked_for_beside_the_licensed_one(write: Write, tmp_path: Path) -> None:
+    panel, table = str(write(long())), tmp_path / "told.csv"
+    report = told(tmp_path, "--panel", panel, "--horizon", "4", "--models", "blend, seasonal-naive-6", "--out", str(table))
+    rows = pd.read_csv(table)
+    assert rows.columns.tolist() == ["series_id", "model", "ts", "yhat", "q025", "q10", "q25", "q50", "q75", "q90", "q975"]
+    assert rows["model"].tolist() == [name for _ in range(2) for name in ("licensed", "blend", "seasonal-naive-6") for _ in range(4)]
+    assert [one["model"] for one in report["models"]] == ["licensed", "blend", "seasonal-naive-6"]
+    assert (report["horizon"], report["step"], report["season"], report["origins_asked"], report["refused"]) == (4, "0 days 01:00:00", [6, 42], 8, [])
+    assert all(licence["sentence"] for one in report["series"].values() for licence in one["licences"])
+    again = pd.DataFrame(report["forecasts"])
+    pd.testing.assert_frame_equal(again.assign(ts=again["ts"].str.replace("T", " ")), rows, check_dtype=False)
+    naive = rows[(rows["model"] == "seasonal-naive-6") & (rows["series_id"] == "s0")]
+    np.testing.assert_allclose(naive["yhat"], long()["y"].to_numpy()[154:158], rtol=1e-6)
+    alone = told(tmp_path, "--panel", panel, "--horizon", "4", "--out", str(table))
+    assert "model" not in pd.read_csv(table)
+    assert alone["forecasts"] == [row for row in report["forecasts"] if row["model"] == "licensed"]
+
+
+def test_json_to_standard_output_is_all_that_is_written_there(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["forecast", "--panel", str(write(long(series=1))), "--season", SEASON, "--horizon", "3", "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [row["ts"] for row in report["forecasts"]] == ["2026-01-11T16:00:00", "2026-01-11T17:00:00", "2026-01-11T18:00:00"]
+
+
+def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    early = long(100, series=1).assign(series_id="early")
+    report = told(tmp_path, "--panel", str(write(pd.concat([long(), early]))), "--horizon", "96", "--models", "boosted-daily")
+    assert report["notes"][0] == (
+        "1 series ends before the panel does (2026-01-11 15:00:00), and forecasts begin at each one's own end: early (2026-01-09 03:00:00)"
+    )
+    untested = "untested beyond 24 steps (1-7 d), where too few past origins reach, so that nothing is proven there: early"
+    assert untested in report["notes"]
+    assert "no forecast by boosted-daily, which needs more history or more series: early, s0, s1" in [
+        ": ".join([note.split(": ")[0], ", ".join(sorted(note.split(": ")[1].split(", ")))]) for note in report["notes"]
+    ]
+    assert {row["model"] for row in report["forecasts"]} == {"licensed"}
+    assert [one["origins"] > 0 for one in report["series"]["s0"]["licences"]] == [True, True]
+    assert untested in capsys.readouterr().err
+
+
+def test_forecast_says_where_nothing_at_all_is_tested(write: Write, tmp_path: Path) -> None:
+    report = told(tmp_path, "--panel", str(write(long(13, series=1))), "--horizon", "6")
+    assert report["notes"] == ["untested at any step (0-24 h), where too few past origins reach, so that nothing is proven there: s0"]
+
+
+def test_the_origins_of_a_forecast_are_the_past_that_chooses(write: Write, tmp_path: Path) -> None:
+    panel = str(write(long(400, series=1)))
+    few, many = (told(tmp_path, "--panel", panel, "--horizon", "6", "--origins", count)["series"]["s0"]["licences"][0] for count in ("1", "4"))
+    assert few["origins"] == 7
+    assert many["origins"] == 28
 
 
 def test_an_unknown_ending_is_refused_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
