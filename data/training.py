@@ -10,7 +10,7 @@ import pandas as pd
 from data.contract import METRIC
 from data.duck import ask, asking
 from data.lake import Pin
-from data.schema import Series
+from data.schema import DEMAND_METRICS, Series
 from data.sums import Rows, add_up, first_seen
 
 
@@ -36,8 +36,8 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
         return cursor.sql(f"{sites} UNION ALL BY NAME SELECT level, key, ts, {columns} FROM _sums").to_arrow_table().to_pandas()
 
 
-def of_run(pin: Pin, table: str, run_id: str, without: Iterable[Series]) -> pd.DataFrame:
-    """The rows that a run wrote to one of the tables by series, without run_id and without those of some series."""
-    names = {"run": run_id, "without": [str(series) for series in without]}
-    sql = f"SELECT * EXCLUDE (run_id) FROM {table} WHERE run_id = $run AND NOT list_contains($without, concat_ws('/', level, key, metric))"
-    return ask(pin, sql, [table], parameters=names)
+def of_run(pin: Pin, table: str, run_id: str, without: Iterable[Series] = (), metrics: Iterable[str] = DEMAND_METRICS) -> pd.DataFrame:
+    """The rows of some metrics that a run wrote to one of the tables by series, without run_id and without those of some series."""
+    names = {"run": run_id, "without": [str(series) for series in without], "metrics": list(metrics)}
+    held = "run_id = $run AND list_contains($metrics, metric) AND NOT list_contains($without, concat_ws('/', level, key, metric))"
+    return ask(pin, f"SELECT * EXCLUDE (run_id) FROM {table} WHERE {held}", [table], parameters=names)

@@ -45,7 +45,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     making.add_argument("--engine", choices=sorted(ENGINES), default="panel", help="what forecasts (default: %(default)s)")
     making.add_argument("--workers", type=int, help="worker processes (default: one for each processor)")
     making.add_argument("--series", nargs="+", default=[], metavar="LEVEL/KEY/METRIC",
-                        help="renew only these, '*' allowed, for instance 'region/*/egress_gbps'; the others are carried over from the last run")  # fmt: skip
+                        help="renew only these, '*' allowed, for instance 'site/*/egress_gbps'; the others are carried over from the last run")  # fmt: skip
     making.add_argument("--quiet", action="store_true", help="say nothing unless it fails")
     telling = commands.add_parser("status", help="how the last refreshes went", description="How the last refreshes went.")
     planning = commands.add_parser("plan", help="what to order by when", description="When each site, region and the network runs out; what to order by when.")

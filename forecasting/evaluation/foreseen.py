@@ -23,6 +23,8 @@ WEEKS_SHOWN, WEEKS_PLANNED = 26, 78
 HISTORY = pd.Timedelta(days=400)
 # The levels that a capacity is planned by.
 CHECKED = {"coverage_90": 0.9, "coverage_95": 0.95}
+# The model of their rows in `scores`.
+PEAKS = "peaks"
 # With fewer origins a share of hits says nothing.
 HITS_AT_LEAST = 4
 
@@ -46,10 +48,13 @@ class Foreseen(NamedTuple):
 
 
 def coming(panel: Panel, metric: str, seed: int) -> Coming | None:
-    """The sites of a metric with the regions and the network that they make up; None where no week of a site was measured."""
+    """The sites of a metric with the regions and the network that they make up; None where no week of a site was measured.
+
+    It is always all of them, whichever are to be forecast: weeks are drawn jointly.
+    """
     first = max(pd.Timestamp(panel.hourly.index[0]), panel.start - HISTORY)
     hours = panel.hourly.loc[first:]
-    sites = [series for series in panel.series if series.level == "site" and series.metric == metric]
+    sites = [series for series in panel.every if series.level == "site" and series.metric == metric]
     if not sites or len(hours) < 2:
         return None
     regions = sorted({panel.regions[one.key] for one in sites if one.key in panel.regions})
@@ -116,5 +121,5 @@ def _scores(subject: Coming, past: Trials, moves: Reals) -> pd.DataFrame:
             held = ((past.actual[:, at, 0] <= bound) & known).sum(axis=0)
             for one, hits, count in zip(subject.series, held, known.sum(axis=0), strict=True):
                 if count >= HITS_AT_LEAST:
-                    rows.append({**one._asdict(), "model": "peaks", "horizon": f"week {weeks}", "score": name, "value": hits / count, "origins": int(count)})
+                    rows.append({**one._asdict(), "model": PEAKS, "horizon": f"week {weeks}", "score": name, "value": hits / count, "origins": int(count)})
     return pd.DataFrame(rows)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from data.schema import QUANTILES, Series
-from forecasting.evaluation.agreement import bottom_up
+from forecasting.evaluation.agreement import Whole, bottom_up
 from forecasting.evaluation.foreseen import Foreseen, coming, foresee
 from forecasting.evaluation.judged import Judged, Subject, judge
+from forecasting.evaluation.weekly import Reals
 from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, Plan, refusal
 from forecasting.models.panel import HOUR, Panel
 from forecasting.models.panel_engine import PanelEngine
@@ -29,18 +31,17 @@ class LicensedEngine:
 
     def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
         """As in `Engine`; bands, fits and evidence come with each part, the forecasts, which must add up, and the coming weeks with the last."""
-        able = [series for series in panel.series if refusal(panel.hourly[series], panel.now) is None]
         hours = int(plan.horizon / HOUR)
-        waiting: dict[Future[Judged], Subject] = {executor.submit(judge, subject, hours): subject for subject in subjects(panel, able)}
+        waiting: dict[Future[Judged], Subject] = {executor.submit(judge, subject, hours): subject for subject in needed(panel)}
         weeks = [executor.submit(foresee, one) for metric in metrics_of(panel) if (one := coming(panel, metric, plan.seed)) is not None]
         curves = _together(list(PanelEngine().forecast(panel, plan, executor)))
         yield curves._replace(forecasts=NOTHING, fits=curves.fits[curves.fits["status"] != "fitted"])
         drawn = []
         for done in as_completed(list(waiting)):
-            judged, subject = done.result(), waiting.pop(done)
+            judged, subject = _wanted(panel, done.result()), waiting.pop(done)
             drawn.append(judged)
             yield EngineResult(NOTHING, NOTHING, _fits(curves.fits, subject, judged), judged.licences, judged.scores, judged.backtests)
-        yield _last(panel, drawn, curves.forecasts, [one.result() for one in weeks])
+        yield _last(panel, drawn, curves.forecasts, plan.kept, [one.result() for one in weeks])
 
 
 def metrics_of(panel: Panel) -> list[str]:
@@ -65,6 +66,23 @@ def _fits(fits: pd.DataFrame, subject: Subject, judged: Judged) -> pd.DataFrame:
     names = [first.get(key, "") for key in mine[IDENTITY].itertuples(index=False, name=None)]
     notes = [judged.notes.get(Series(*key)) for key in mine[IDENTITY].itertuples(index=False, name=None)]
     return mine.assign(model=[f"{name}, {note}" if note else f"{name}; {model}" for name, note, model in zip(names, notes, mine["model"], strict=True)])
+
+
+def needed(panel: Panel) -> list[Subject]:
+    """The subjects that hold a series to forecast, with their other series: one is judged among the same mates, whichever are forecast beside it."""
+    able = [series for series in panel.every if refusal(panel.hourly[series], panel.now) is None]
+    return [subject for subject in subjects(panel, able) if not set(panel.series).isdisjoint(subject.series)]
+
+
+def _wanted(panel: Panel, judged: Judged) -> Judged:
+    """What was judged, without the series that were judged only as mates of others."""
+    if panel.wanted is None:
+        return judged
+    return judged._replace(**{name: frame[_among(frame, panel.wanted)] for name, frame in judged._asdict().items() if name != "notes" and len(frame)})
+
+
+def _among(rows: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.bool_]:
+    return np.asarray(pd.MultiIndex.from_frame(rows[IDENTITY]).isin(series))
 
 
 def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
@@ -97,13 +115,14 @@ def changes(zone: str, hours: pd.DatetimeIndex) -> bytes:
 # What must add up ----------------------------------------------------------------------------------------------------------
 
 
-def _last(panel: Panel, judged: Sequence[Judged], curves: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
+def _last(panel: Panel, judged: Sequence[Judged], curves: pd.DataFrame, kept: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
     """The forecasts of all series, adding up, Prophet's curve beside them; the peaks and paths."""
     found = _joined([one.forecasts for one in judged])
     if len(found):
-        found = agreeing(panel, found)
         beside = curves[[*IDENTITY, "ts", "yhat"]].rename(columns={"yhat": "prophet"})
         found = found.merge(beside, on=[*IDENTITY, "ts"], how="left")
+        whole = agreeing(panel, _joined([found, kept]))
+        found = whole[(whole["level"] != "site") | _among(whole, panel.series)]
     more = {name: _joined([getattr(one, name) for one in weeks]) for name in Foreseen._fields}
     return EngineResult(found, NOTHING, NOTHING, **more)
 
@@ -112,12 +131,13 @@ def agreeing(panel: Panel, forecasts: pd.DataFrame) -> pd.DataFrame:
     """Forecasts whose regions and network are the sums of their sites, which measured better than forecasts of their own (docs/models.md).
 
     Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more than its sites, and stays as it is.
+    Where sites were forecast at different times, a group keeps the hours that all of them have.
     """
     parts = []
     for metric, rows in forecasts.groupby("metric", sort=False):
         point = rows.pivot_table(index="ts", columns=["level", "key"], values="yhat")
         sites, groups, names = _members(panel, str(metric), point)
-        summed = bottom_up(point["site"][sites].to_numpy(), groups)[:, len(sites) :] if groups else np.empty((len(point), 0))
+        summed = _sums(point["site"][sites].to_numpy(), groups) if groups else np.empty((len(point), 0))
         moves = [
             pd.DataFrame({"level": level, "key": key, "ts": point.index, "move": summed[:, place] - point[level, key].to_numpy()})
             for place, (level, key) in enumerate(names)
@@ -126,21 +146,29 @@ def agreeing(panel: Panel, forecasts: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _members(panel: Panel, metric: str, point: pd.DataFrame) -> tuple[list[str], list[np.ndarray[tuple[int], np.dtype[np.int64]]], list[tuple[str, str]]]:
+def _sums(sites: Reals, groups: Sequence[Whole]) -> Reals:
+    """(H, G): sums of sites, (H, N), over groups of positions; NaN at an hour that one of a group's sites has no forecast for."""
+    known = np.column_stack([np.isfinite(sites[:, members]).all(axis=1) for members in groups])
+    return np.where(known, bottom_up(sites, groups)[:, sites.shape[1] :], np.nan)
+
+
+def _members(panel: Panel, metric: str, point: pd.DataFrame) -> tuple[list[str], list[Whole], list[tuple[str, str]]]:
     """The sites with a forecast, the positions that make up each group that can agree, and what those groups are called."""
-    sites = [key for level, key in point.columns if level == "site" and point[level, key].notna().all()]
-    every = {series.key for series in panel.series if series.level == "site" and series.metric == metric}
+    sites = [key for level, key in point.columns if level == "site"]
+    every = {series.key for series in panel.every if series.level == "site" and series.metric == metric}
     groups, names = [], []
     for level, key in point.columns:
         wanted = {site for site in every if level == "global" or panel.regions.get(site) == key}
-        if level != "site" and wanted and wanted <= set(sites):
+        together = [(level, key), *(("site", site) for site in wanted)]
+        if level != "site" and wanted and wanted <= set(sites) and point[together].notna().all(axis=1).any():
             groups.append(np.array([place for place, site in enumerate(sites) if site in wanted]))
             names.append((level, key))
     return sites, groups, names
 
 
 def _moved(rows: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose expected value and quantiles are moved, none below zero."""
-    by = rows.merge(moves, on=["level", "key", "ts"], how="left")["move"].fillna(0.0).to_numpy()
+    """Rows whose expected value and quantiles are moved, none below zero; without those whose move is not known."""
+    found = rows.merge(moves, on=["level", "key", "ts"], how="left", indicator=True)
+    by = found["move"].where(found["_merge"] == "both", 0.0).to_numpy()
     names = ["yhat", *QUANTILES]
-    return rows.assign(**{name: np.maximum(rows[name].to_numpy() + by, 0.0) for name in names})
+    return rows.assign(**{name: np.maximum(rows[name].to_numpy() + by, 0.0) for name in names})[np.isfinite(by)]

@@ -58,6 +58,7 @@ class Panel:
     samples: the newest part of the same columns at the step `grain`, masked alike.
     events: as in the contract. regions: region_id by site_id. weights: usual value by (site_id, metric). zones: IANA zone by site_id.
     weeks: peak and P95 of the samples of each week, long, as in `Sources`. touched: the events of series that were asked for, by their shares of them.
+    wanted: those of the series that are to be forecast, where not all are; the others stay, because regions and the network are made up of them.
     """
 
     hourly: pd.DataFrame
@@ -69,11 +70,18 @@ class Panel:
     grain: pd.Timedelta
     zones: Mapping[str, str] = field(default_factory=dict)
     weeks: pd.DataFrame = field(default_factory=NO_WEEKS.copy)
+    wanted: tuple[Series, ...] | None = None
     touched: dict[bytes, pd.DataFrame] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
-    def series(self) -> list[Series]:
+    def every(self) -> list[Series]:
+        """All series of the lake."""
         return [Series(*column) for column in self.hourly.columns]
+
+    @property
+    def series(self) -> list[Series]:
+        """Those to forecast."""
+        return self.every if self.wanted is None else list(self.wanted)
 
     @property
     def start(self) -> pd.Timestamp:
@@ -85,9 +93,8 @@ class Panel:
         return clock(series, self.regions, self.zones, self.weights, pd.Timestamp(self.hourly.index[0]), self.now)
 
     def only(self, wanted: Sequence[Series]) -> Panel:
-        """The panel of some of its series."""
-        columns = pd.MultiIndex.from_tuples(sorted(wanted), names=self.hourly.columns.names)
-        return replace(self, hourly=self.hourly[columns], samples=self.samples.reindex(columns=columns))
+        """The panel, of which some series alone are to be forecast."""
+        return replace(self, wanted=tuple(sorted(wanted)))
 
     def touching(self, series: Series) -> pd.DataFrame:
         """The events that touch a series: kind, start, end, treatment, share (of the series that lies within the event's scope, above 0 to 1)."""
@@ -163,7 +170,7 @@ def event_hours(panel: Panel) -> pd.DataFrame:
     hours = pd.DatetimeIndex(panel.hourly.index)
     events = panel.events[panel.events["treatment"] == "mask"]
     firsts, lasts = (hours.searchsorted(pd.DatetimeIndex(stamps)) for stamps in (events["start"].dt.floor("h"), events["end"]))
-    for column, series in enumerate(panel.series):
+    for column, series in enumerate(panel.every):
         inside = shares(series, panel.regions, panel.weights)
         for scope, first, last in zip(events["scope"], firsts, lasts, strict=True):
             if inside.get(scope, 0.0) >= PART_THAT_MATTERS:

@@ -51,7 +51,7 @@ def plan_inputs(url: str, statistic: Statistic) -> PlanInputs:
         raise LakeError(f"Run {run.number} of the lake {lake.url} has no joint futures of coming weeks to plan from.",
                         cause=f"the engine {run.engine} draws none",
                         remedy=f"publish a run with `python -m forecasting refresh --engine {LicensedEngine.name}`")  # fmt: skip
-    steps, sites, fits = lake.read("capacity", pin.version("capacity")).to_pandas(), catalogue(pin), training.of_run(pin, "fits", run.run_id, [])
+    steps, sites, fits = lake.read("capacity", pin.version("capacity")).to_pandas(), catalogue(pin), training.of_run(pin, "fits", run.run_id)
     measured = _last_week(pin, run, statistic)
     found = {direction: _published(run, drawn[metric], _fits_of(fits, metric), _sites_of(steps, direction), measured.get(metric, {}), (direction, statistic))
              for metric, direction in DIRECTION_OF.items()}  # fmt: skip

@@ -11,10 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data import training
-from data.lake import Change, Lake, Pin, files
-from data.queries import latest_run
-from data.schema import TABLES, Series
+from data.errors import LakeError
+from data.lake import Change, Lake, files
+from data.schema import TABLES
 from forecasting.models.engine import IDENTITY, EngineResult
 
 RESULT_TABLES = EngineResult._fields
@@ -52,36 +51,46 @@ def new_run_id(started: datetime) -> str:
     return f"{started:{STAMP_FORMAT}}-{secrets.token_hex(2)}"
 
 
-def write(lake: Lake, run_id: str, results: Iterable[EngineResult]) -> Iterator[EngineResult]:
-    """Write results in batches under a run that nobody sees yet; yields each as it comes in."""
-    batch: list[EngineResult] = []
+def write(lake: Lake, run_id: str, results: Iterable[EngineResult], keys: Keys | None = None) -> Iterator[EngineResult]:
+    """Write results in batches under a run that nobody sees yet; yields each as it comes in. `keys` are those that the run holds already."""
+    keys, batch = Keys() if keys is None else keys, list[EngineResult]()
     for result in results:
         batch.append(result)
         yield result
         if sum(len(one.fits) for one in batch) >= BATCH:
-            _append(lake, run_id, batch)
+            _append(lake, run_id, batch, keys)
             batch = []
-    _append(lake, run_id, batch)
+    _append(lake, run_id, batch, keys)
 
 
-def _append(lake: Lake, run_id: str, batch: Sequence[EngineResult]) -> None:
+def _append(lake: Lake, run_id: str, batch: Sequence[EngineResult], keys: Keys) -> None:
     for name in RESULT_TABLES:
         frames = [frame for result in batch if len(frame := getattr(result, name))]
         if frames:
             rows = pd.concat(frames, ignore_index=True)
-            order = [column for column in TABLES[name].key if column in rows]
-            lake.append(name, pa.Table.from_pandas(rows.sort_values(order).assign(run_id=run_id), preserve_index=False))
+            rows = rows.sort_values([column for column in TABLES[name].key if column in rows])
+            keys.add(name, rows)
+            lake.append(name, pa.Table.from_pandas(rows.assign(run_id=run_id), preserve_index=False))
 
 
-def carry_over(lake: Lake, pin: Pin, run_id: str, renewed: Iterable[Series]) -> pd.DataFrame:
-    """Copy all other series of the newest run to this one, so that renewing a few hides none; returns their rows of `fits`."""
-    last = latest_run(pin)
-    if last is None:
-        return pd.DataFrame(columns=[*IDENTITY, "status"])
-    skipped = list(renewed)
-    kept = {name: training.of_run(pin, name, last.run_id, skipped) for name in RESULT_TABLES}
-    _append(lake, run_id, [EngineResult(**kept)])
-    return kept["fits"]
+class Keys:
+    """What a run holds already, so that no key of a table gets into it twice: readers would find more futures than were drawn, or too many peaks."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, set[tuple[str, ...]]] = {name: set() for name in RESULT_TABLES}
+
+    def add(self, name: str, rows: pd.DataFrame) -> None:
+        """Take in rows in the order of their keys. All that an engine says of a series, in a table by a model, comes at once, and nothing of it later."""
+        key = [column for column in TABLES[name].key if column in rows]
+        again = (rows[key] == rows[key].shift()).all(axis=1)
+        parts = rows[[column for column in key if column in (*IDENTITY, "model")]]
+        found = set(parts.drop_duplicates().itertuples(index=False, name=None))
+        if again.any() or not found.isdisjoint(self._held[name]):
+            twice = min(parts[again].itertuples(index=False, name=None), default=None) or min(found & self._held[name])
+            raise LakeError(f"The table {name} would hold rows of {'/'.join(twice)} twice in one run; nothing was published, the last run still serves.",
+                            cause="the engine gave them twice, or an earlier refresh of some series left them so in the last run",
+                            remedy="refresh every series, without --series")  # fmt: skip
+        self._held[name] |= found
 
 
 def publish(lake: Lake, row: RunRow) -> int:

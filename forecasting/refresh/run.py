@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ import pandas as pd
 from data.lake import Lake
 from data.queries import Extent
 from forecasting.evaluation.licensed import LicensedEngine
-from forecasting.models.engine import IDENTITY, Engine, Plan
-from forecasting.models.panel import Panel
+from forecasting.models.engine import Engine, EngineResult, Plan
 from forecasting.refresh.progress import Telling
-from forecasting.refresh.publishing import RunRow, carry_over, new_run_id, publish, tidy, write
+from forecasting.refresh.publishing import Keys, RunRow, new_run_id, publish, tidy, write
 from forecasting.refresh.reading import chosen, measured, panel_of
+from forecasting.refresh.renewal import Made, beside, carried, renewable
 from forecasting.refresh.workers import pool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Packages whose version may move a number of a forecast.
-PACKAGES = ("prophet", "cmdstanpy", "pandas", "numpy")
+PACKAGES = ("prophet", "cmdstanpy", "pandas", "numpy", "scikit-learn")
 
 
 def _prophet() -> Engine:
@@ -62,8 +62,8 @@ def refresh(
 ) -> Summary:
     """Forecast every series of the lake and publish one run; until then, and where it fails, the last one serves.
 
-    `only` renews the series whose names fit these patterns and carries the others over from the last run. `executor` takes the place of a pool of `workers`
-    processes, for instance a cluster's. Raises LakeError where there is nothing to forecast from, SettingError for a setting that cannot be used.
+    `only` renews the series whose names fit these patterns and carries the others over from the last run (renewal.py). `executor` takes the place of a pool
+    of `workers` processes, for instance a cluster's. Raises LakeError where there is nothing to forecast from, SettingError for a setting that cannot be used.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     run_id = new_run_id(started)
@@ -71,14 +71,16 @@ def refresh(
     pin = lake.pin()
     held = measured(pin)
     with Telling(lake, started, bar=bar) as telling, _workers(executor, workers, early=isinstance(engine, str)) as crew:
+        last = renewable(pin, maker.name) if only else None
         panel = panel_of(pin, held)
         part = chosen(panel, only) if only else panel
         tidy(lake, started)
         telling.begin(len(part.series))
-        fits, licensed = _forecast(lake, run_id, maker, part, telling, crew)
-        if only:
-            fits.append(carry_over(lake, pin, run_id, part.series))
-        summary = _published(lake, run_id, maker.name, held, pd.concat(fits, ignore_index=True), started, time.perf_counter() - clock, licensed)
+        keys, plan = Keys(), Plan(kept=beside(pin, last, part))
+        made = _forecast(write(lake, run_id, maker.forecast(part, plan, crew), keys), telling)
+        if last is not None:
+            made.add(*write(lake, run_id, [carried(pin, last, made)], keys))
+        summary = _published(lake, run_id, maker.name, held, made, started, time.perf_counter() - clock)
         telling.end(str(summary))
     return summary
 
@@ -87,19 +89,18 @@ def _workers(executor: Executor | None, workers: int | None, *, early: bool) -> 
     return pool(workers, early=early) if executor is None else nullcontext(executor)
 
 
-def _forecast(lake: Lake, run_id: str, engine: Engine, panel: Panel, telling: Telling, executor: Executor) -> tuple[list[pd.DataFrame], list[bool]]:
-    """Forecast and write; returns the rows of `fits`, and for each series and horizon that was tested whether its model is licensed."""
-    fits, licensed = [pd.DataFrame(columns=[*IDENTITY, "status"])], list[bool]()
-    for result in write(lake, run_id, engine.forecast(panel, Plan(), executor)):
-        fits.append(result.fits)
-        licensed += result.licences.loc[result.licences["origins"] > 0, "licensed"].tolist() if len(result.licences) else []
+def _forecast(results: Iterable[EngineResult], telling: Telling) -> Made:
+    """Tell of results as they come in, and keep what is counted."""
+    made = Made()
+    for result in results:
+        made.add(result)
         telling.advance(len(result.fits))
-    return [rows for rows in fits if len(rows)] or fits[:1], licensed
+    return made
 
 
-def _published(lake: Lake, run_id: str, engine: str, held: Extent, fits: pd.DataFrame, started: datetime, seconds: float, licensed: Sequence[bool]) -> Summary:
+def _published(lake: Lake, run_id: str, engine: str, held: Extent, made: Made, started: datetime, seconds: float) -> Summary:
+    fits, share = made.fits(), sum(made.licensed) / len(made.licensed) if made.licensed else None
     counts = {status: int((fits["status"] == status).sum()) for status in ("fitted", "refused", "failed")}
-    share = sum(licensed) / len(licensed) if licensed else None
     row = RunRow(run_id, held.telemetry_version, held.now, engine, json.dumps(versions()), git_commit(), started, seconds, **counts, licensed_share=share)
     return Summary(run_id, publish(lake, row), seconds, fits)
 

@@ -80,7 +80,7 @@ def test_the_run_says_what_it_knew_and_how_it_was_made(lake: Lake) -> None:
     assert (row["number"], row["run_id"], row["engine"]) == (1, summary.run_id, "steady")
     assert (row["telemetry_version"], row["telemetry_until"]) == (lake.version("telemetry"), NOW)
     assert (row["fitted"], row["refused"], row["failed"]) == (9, 0, 0)
-    assert set(json.loads(row["versions"])) == {"python", "prophet", "cmdstanpy", "pandas", "numpy"}
+    assert set(json.loads(row["versions"])) == {"python", "prophet", "cmdstanpy", "pandas", "numpy", "scikit-learn"}
     assert datetime.now(UTC) - row["started"] < timedelta(minutes=5)
 
 

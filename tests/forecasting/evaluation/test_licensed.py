@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, validate
+from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, Series, validate
 from forecasting.evaluation.expect import learn
 from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN
 from forecasting.evaluation.judged import past_weeks
-from forecasting.evaluation.licensed import LicensedEngine, changes
+from forecasting.evaluation.licensed import LicensedEngine, changes, needed
 from forecasting.models.engine import IDENTITY, EngineResult, Plan
 from forecasting.models.panel import Panel, Sources, build
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
@@ -124,6 +124,14 @@ def test_a_young_site_borrows_and_says_so(made: EngineResult) -> None:
     assert "9 cycles of its own; the shape is that of 2 series of eu, egress_gbps" in made.fits.set_index("key").loc["par-01", "model"]
     alone = made.forecasts[made.forecasts["key"] == "par-01"]
     assert alone["yhat"].mean() == pytest.approx(2.0 * np.exp(0.5**2 / 4), rel=0.25)
+
+
+def test_a_site_that_is_forecast_alone_is_judged_among_the_mates_that_it_has_among_all() -> None:
+    young, every = Series("site", "par-01", "egress_gbps"), panel()
+    alone, among = needed(every.only([young])), [subject for subject in needed(every) if young in subject.series]
+    assert [one.series for one in alone] == [one.series for one in among]
+    assert alone[0].hours.equals(among[0].hours)
+    assert Series("site", "fra-01", "egress_gbps") in alone[0].series
 
 
 def test_peaks_are_the_quantiles_of_the_paths(made: EngineResult) -> None:
