@@ -1,7 +1,8 @@
 """The panel: every series of a lake side by side on one time axis, as an engine sees it; what must not be learned from is masked.
 
 Masked are hours with too few samples, hours of events that say so, and hours that carry next to nothing although that series usually
-does: an outage says nothing about demand, and one that stays in the history widens every band.
+does: an outage says nothing about demand, and one that stays in the history widens every band. What was measured that low for longer than an
+outage lasts is no outage but the level, zeros included: missing is null, never zero, so a site that reports zero for days carries nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ HOUR = pd.Timedelta(hours=1)
 COMPLETE_ENOUGH = 0.5
 # Below a twentieth of what is usual at that hour of the day a site is down; the deepest night trough stays above, because it is compared with nights.
 OUTAGE_SHARE = 0.05
+# It is up again above twice that: a level that wavers about the one line is not cut into pieces.
+UP_AGAIN_SHARE = 0.10
+# Outages end within hours, the worst that operators report within two or three days; hours that are measured lower for longer are a site that was drained,
+# moved or lost a customer, and the forecast must follow. An outage that did last longer is masked by an event.
+OUTAGE_HOURS_AT_MOST = 72
 # A series that is often that low is not out of order but intermittent: its lows are its nature, and stay.
 OUTAGES_AT_MOST = 0.10
 # An event that masks less than a tenth of a region leaves the region's sum worth learning from; the rollups draw the same line.
@@ -150,11 +156,21 @@ def _filled(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_outages(hourly: pd.DataFrame) -> pd.DataFrame:
-    """The same hours, missing where a series lies below a twentieth of its median at that hour of the day, unless it often does."""
+    """The same hours, missing where a series lies below a twentieth of its median at that hour of the day, unless it stays that low or often does."""
     usual = hourly.groupby(pd.DatetimeIndex(hourly.index).hour).transform("median")
-    low = hourly < OUTAGE_SHARE * usual
-    often = low.sum() > OUTAGES_AT_MOST * hourly.notna().sum()
-    return hourly.mask(low & ~often)
+    down = (hourly < OUTAGE_SHARE * usual) & ~_lasting(hourly < UP_AGAIN_SHARE * usual, hourly >= UP_AGAIN_SHARE * usual)
+    often = down.sum() > OUTAGES_AT_MOST * hourly.notna().sum()
+    return hourly.mask(down & ~often)
+
+
+def _lasting(low: pd.DataFrame, up: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Hours of stretches between two that are up, in which more were measured low than an outage lasts; a missing hour neither counts nor ends one."""
+    lasting = np.zeros(low.shape, dtype=bool)
+    for column, (lows, ups) in enumerate(zip(low.to_numpy().T, up.to_numpy().T, strict=True)):
+        if lows.sum() > OUTAGE_HOURS_AT_MOST:
+            stretch = ups.cumsum()
+            lasting[:, column] = np.bincount(stretch, lows)[stretch] > OUTAGE_HOURS_AT_MOST
+    return lasting
 
 
 def event_hours(panel: Panel) -> pd.DataFrame:
