@@ -41,7 +41,8 @@ _TOUCHING = ["kind", "start", "end", "treatment"]
 class Sources(NamedTuple):
     """What a panel is built of.
 
-    hours: level, key, ts, completeness and a column for each metric, hourly means; samples: the same at the telemetry's grain, without completeness;
+    hours: level, key, ts, completeness and a column for each metric, hourly means, which a coarser sample is for each of its hours; samples: the same at the
+    telemetry's grain, without completeness;
     regions: region_id by site_id; events: as in the contract; now: the end of the telemetry; grain: its step; zones: IANA zone by site_id, where known;
     weeks: level, key, metric, week, peak, p95, completeness, of the samples of each week.
     """
@@ -61,7 +62,7 @@ class Panel:
     """All series of a lake.
 
     hourly: rows are all hours that ended by `now` (UTC), columns are `Series`; NaN where missing or masked.
-    samples: the newest part of the same columns at the step `grain`, masked alike.
+    samples: the newest part of the same columns at the step `grain`, an hour at most, masked alike.
     events: as in the contract. regions: region_id by site_id. weights: usual value by (site_id, metric). zones: IANA zone by site_id.
     weeks: peak and P95 of the samples of each week, long, as in `Sources`. touched: the events of series that were asked for, by their shares of them.
     """
@@ -114,9 +115,10 @@ def build(sources: Sources, metrics: Sequence[str]) -> Panel:
     hours = hours.assign(**{metric: hours[metric].where(hours["completeness"] >= COMPLETE_ENOUGH) for metric in metrics})
     raw = wide(hours, metrics, axis).dropna(axis="columns", how="all")
     weights = {(column[1], column[2]): float(raw[column].median()) for column in raw.columns if column[0] == "site"}
-    bare = Panel(raw, raw, _filled(sources.events), sources.regions, weights, sources.now, sources.grain, sources.zones, sources.weeks)
+    grain = min(sources.grain, HOUR)
+    bare = Panel(raw, raw, _filled(sources.events), sources.regions, weights, sources.now, grain, sources.zones, sources.weeks)
     hourly = without_outages(raw.mask(event_hours(bare)))
-    return replace(bare, hourly=hourly, samples=_samples(sources, metrics, hourly))
+    return replace(bare, hourly=hourly, samples=_samples(sources, metrics, hourly, grain))
 
 
 def wide(rows: pd.DataFrame, metrics: Sequence[str], axis: pd.DatetimeIndex) -> pd.DataFrame:
@@ -142,12 +144,18 @@ def _grid(values: npt.NDArray[np.float64], at: npt.NDArray[np.int64], codes: npt
     return grid
 
 
-def _samples(sources: Sources, metrics: Sequence[str], hourly: pd.DataFrame) -> pd.DataFrame:
-    """The samples of the series of `hourly`, missing wherever their hour is."""
+def _samples(sources: Sources, metrics: Sequence[str], hourly: pd.DataFrame, grain: pd.Timedelta) -> pd.DataFrame:
+    """The samples of the series of `hourly`, missing wherever their hour is; an hour within a coarser sample is one of its own.
+
+    A band for every third hour would stand beside a curve for every hour, and at the first of the three the curve is not yet what the sample is the mean of.
+    """
     first = sources.samples["ts"].min() if len(sources.samples) else sources.now
-    axis = pd.date_range(first, sources.now, freq=sources.grain, inclusive="left", unit="us", name="ts")
+    axis = pd.date_range(first, sources.now, freq=grain, inclusive="left", unit="us", name="ts")
     found = wide(sources.samples, metrics, axis).reindex(columns=hourly.columns)
-    return found.where(hourly.reindex(found.index.floor("h")).notna().to_numpy())
+    hours = axis.floor("h")
+    within = hourly.reindex(hours).set_axis(axis)
+    sampled = found.notna().groupby(hours).transform("any")
+    return found.where(sampled, within).where(within.notna())
 
 
 def _filled(events: pd.DataFrame) -> pd.DataFrame:

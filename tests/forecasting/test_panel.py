@@ -144,6 +144,21 @@ def test_samples_are_missing_where_their_hour_is_masked() -> None:
     assert (missing.floor("h") == HOURS[50]).all()
 
 
+def test_hours_within_a_coarser_sample_are_samples_of_their_own() -> None:
+    """A site at three hours, as the rollups have it, beside one at a quarter of an hour; alone, and in a panel of the finer grain."""
+    fine, coarse = stamps_of(20, "15min"), stamps_of(20, "3h")
+    quick, slow = rows("fra-01", fine, daily(fine)), rows("ams-01", coarse, daily(coarse, noise=0.0))
+    spread = rows("ams-01", HOURS, np.repeat(slow["egress_gbps"].to_numpy(), 3))
+    hourly = quick.assign(ts=quick["ts"].dt.floor("h")).groupby(["level", "key", "ts"], as_index=False).mean()
+    alone = build(Sources(spread, slow, REGIONS, no_events(), NOW, pd.Timedelta("3h")), ["egress_gbps"])
+    assert alone.grain == pd.Timedelta("1h")
+    assert alone.samples.equals(alone.hourly)
+    both = build(Sources(pd.concat([hourly, spread]), pd.concat([quick, slow]), REGIONS, no_events(), NOW, pd.Timedelta("15min")), ["egress_gbps"])
+    assert both.samples[FRA].tolist() == quick["egress_gbps"].tolist()
+    held = both.samples["site", "ams-01", "egress_gbps"].dropna()
+    assert held.groupby(held.index.floor("3h")).agg(["size", "nunique"]).drop_duplicates().to_numpy().tolist() == [[9, 1]]
+
+
 def masked_hours(scope: str, series: Series) -> int:
     """Hours of a series that an event of three hours masks, in a network where ams-01 is a tenth of eu, and eu half of all."""
     weights = {"fra-01": 9.0, "ams-01": 1.0, "nrt-01": 10.0}
