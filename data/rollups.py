@@ -1,14 +1,14 @@
 """Telemetry by hour and by day, for sites, regions and the network; recomputed for the dates touched alone.
 
-Everything comes from the raw samples: the mean, P95 and maximum of a region are those of its sum (data/sums.py). The work goes date by date in
-pieces that fit in memory, and each table changes in one commit.
+Everything comes from the raw samples: the mean, P95 and maximum of a region are those of its sum (data/sums.py), and a sample coarser than an hour stands for
+each of its hours (data/holding.py). The work goes date by date in pieces that fit in memory, and each table changes in one commit.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 
 from data.contract import METRICS
 from data.duck import Span, asking, day_span
+from data.holding import HOUR_SECONDS, SCARCE_BELOW, hold
 from data.lake import Change, Lake, Pin, files, stored, stored_schema
 from data.schema import TABLES
 from data.sums import DAY_SECONDS, MEASURED, NAMES, Rows, add_up, first_seen
@@ -24,15 +25,16 @@ from data.sums import DAY_SECONDS, MEASURED, NAMES, Rows, add_up, first_seen
 Progress = Callable[[int, int], None]
 # Site-days that are rolled up at once: about six million samples at five minutes, a few hundred MB.
 PIECE_SITE_DAYS = 20_000
-SECONDS = {"telemetry_1h": 3600, "telemetry_1d": DAY_SECONDS}
+SECONDS = {"telemetry_1h": HOUR_SECONDS, "telemetry_1d": DAY_SECONDS}
 NEEDED = ("telemetry", "telemetry_1d", "sites", "capacity")
 
 
 def refresh_rollups(lake: Lake, dates: Iterable[date] | None = None, *, progress: Progress | None = None) -> int:
     """Recompute telemetry_1h, telemetry_1d and flows_1h for the UTC dates touched (None: all); returns how many dates were recomputed.
 
-    Where a site turns out to have begun earlier than known, the dates in between are recomputed too, because it was expected on them. A change
-    of sites or capacity (another region, a closed site) needs all dates. `progress` is told pieces done and in total.
+    Where a site turns out to have begun earlier than known, the dates in between are recomputed too, because it was expected on them; so are dates beside the
+    touched ones that do not show their grain. A change of sites or capacity (another region, a closed site) needs all dates. `progress` is told pieces done
+    and in total.
     """
     pin = lake.pin()
     held = sorted(_dates(pin, "telemetry"))
@@ -40,7 +42,7 @@ def refresh_rollups(lake: Lake, dates: Iterable[date] | None = None, *, progress
     if not touched:
         return 0
     firsts, widened = _first_seen(pin, touched, held, everything=dates is None)
-    touched = sorted({*touched, *widened})
+    touched = sorted({*touched, *widened, *_beside(pin, touched, held)})
     with tempfile.TemporaryDirectory(prefix="rollup-") as folder:
         pieces = _pieces(touched, firsts.num_rows)
         for done, piece in enumerate(pieces):
@@ -80,6 +82,16 @@ def _span(dates: Sequence[date]) -> Span:
 # First seen ----------------------------------------------------------------------------------------------------------------
 
 
+def _beside(pin: Pin, touched: Sequence[date], held: Sequence[date]) -> set[date]:
+    """Dates next to touched ones with so few samples that their neighbours say how long each stands."""
+    near = {day + timedelta(days=off) for day in touched for off in (-1, 1)}.intersection(held).difference(touched)
+    if not near:
+        return set()
+    sql = f"SELECT DISTINCT ts::DATE FROM telemetry_1d WHERE level = 'site' AND samples < {SCARCE_BELOW} AND ts::DATE IN ({_listed(sorted(near))})"
+    with asking(pin, ["telemetry_1d"], span=_span(sorted(near))) as cursor:
+        return {day for (day,) in cursor.execute(sql).fetchall()}
+
+
 def _first_seen(pin: Pin, touched: Sequence[date], held: Sequence[date], *, everything: bool) -> tuple[pa.Table, set[date]]:
     """First dates of each site and metric with the touched dates taken in, and the other dates on which that changes who is expected."""
     with asking(pin, NEEDED, span=_span(touched)) as cursor:
@@ -111,31 +123,34 @@ def _between(before: pa.Table, after: pa.Table, held: Sequence[date]) -> set[dat
 
 def _roll_up(pin: Pin, dates: Sequence[date], firsts: pa.Table, folder: Path) -> None:
     """Write the hourly and daily rows of some dates as Parquet files, {table}-{date}.parquet."""
-    with asking(pin, NEEDED, span=_span(dates)) as cursor:
+    with asking(pin, NEEDED, span=_span([dates[0] - timedelta(days=1), dates[-1] + timedelta(days=1)])) as cursor:
         cursor.register("_first", firsts)
         condition = f"date IN ({_listed(dates)})"
         add_up(cursor, Rows(condition))
+        hold(cursor, condition)
         for name, seconds in SECONDS.items():
             cursor.execute(f"COPY ({rolled_up(seconds, condition)}) TO '{folder / f'{name}-{dates[0]}.parquet'}' (FORMAT parquet)")
 
 
 def rolled_up(seconds: int, condition: str) -> str:
-    """SQL: the rows of a rollup with this interval, of all levels; needs the view telemetry and what `add_up` makes."""
+    """SQL: the rows of a rollup with this interval, of all levels; needs the view telemetry and what `add_up` and `hold` make."""
     return f"{_of_sites(seconds, condition)} UNION ALL BY NAME {_of_regions(seconds)}"
 
 
 def _of_sites(seconds: int, condition: str) -> str:
     """SQL: rows of level site."""
+    rows = "_site_hours" if seconds == HOUR_SECONDS else f"telemetry JOIN _grain USING (site_id, date) WHERE {condition} AND {MEASURED}"
     return f"""SELECT 'site' AS level, site_id AS key, {_bucket(seconds)} AS ts, {_statistics()}, count(*) AS samples,
         least(1.0, count(*) / greatest(1, {seconds} / any_value(seconds))) AS completeness
-        FROM telemetry JOIN _grain USING (site_id, date) WHERE {condition} AND {MEASURED} GROUP BY ALL"""
+        FROM {rows} GROUP BY ALL"""
 
 
 def _of_regions(seconds: int) -> str:
     """SQL: rows of the levels above; samples and completeness count the stamps at which enough sites report."""
+    rows = "_sum_hours" if seconds == HOUR_SECONDS else "_sums JOIN _pace USING (date)"
     return f"""SELECT level, key, {_bucket(seconds)} AS ts, {_statistics()}, coalesce(sum(present) FILTER (usable), 0)::BIGINT AS samples,
         least(1.0, coalesce(sum(present) FILTER (usable), 0) / (max(expected) * greatest(1, {seconds} / any_value(seconds)))) AS completeness
-        FROM _sums JOIN _pace USING (date) GROUP BY ALL"""
+        FROM {rows} GROUP BY ALL"""
 
 
 def _bucket(seconds: int) -> str:

@@ -35,7 +35,7 @@ FORECASTS = Table(
 )
 BANDS = Table(
     "bands",
-    "Expected value and bounds at the telemetry's grain, for the last 14 and the next 2 days",
+    "Expected value and bounds at the telemetry's grain, by the hour where that is coarser, for the last 14 and the next 2 days",
     "refresh",
     (
         _RUN,

@@ -148,7 +148,14 @@ EVENTS = Table(
     ("event_id",),
     optional=True,
 )
-TELEMETRY_1H = Table("telemetry_1h", "Telemetry by hour", "rollup", _rollup_columns(), ("level", "key", "ts"), partition="month")
+TELEMETRY_1H = Table(
+    "telemetry_1h",
+    "Telemetry by hour; a sample coarser than an hour stands for each of its hours",
+    "rollup",
+    _rollup_columns(),
+    ("level", "key", "ts"),
+    partition="month",
+)
 TELEMETRY_1D = Table("telemetry_1d", "Telemetry by UTC day", "rollup", _rollup_columns(), ("level", "key", "ts"))
 FLOWS_1H = Table("flows_1h", "Flows by hour", "rollup", FLOWS.columns, FLOWS.key, partition="month", optional=True)
 SNAPSHOTS = Table(

@@ -11,7 +11,7 @@ from data.contract import METRIC
 from data.duck import ask, asking
 from data.lake import Pin
 from data.schema import DEMAND_METRICS, Series
-from data.sums import Rows, add_up, first_seen
+from data.sums import MEASURED, Rows, add_up, first_seen
 
 
 def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
@@ -20,6 +20,12 @@ def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> 
     sql = f"SELECT level, key, ts, completeness, {means} FROM telemetry_1h WHERE ts >= $start AND ts < $end"
     with asking(pin, ["telemetry_1h"], span=(start, end)) as cursor:
         return cursor.sql(sql, params={"start": start, "end": end}).to_arrow_table().to_pandas()
+
+
+def measured_since(pin: Pin, start: datetime, end: datetime) -> bool:
+    """Whether a site measured anything, start <= ts < end: rows without any value are in no rollup."""
+    sql = f"SELECT count(*) AS n FROM telemetry WHERE ts >= $start AND ts < $end AND {MEASURED}"
+    return bool(ask(pin, sql, ["telemetry"], span=(start, end), parameters={"start": start, "end": end})["n"].iloc[0])
 
 
 def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:

@@ -32,18 +32,17 @@ def gaps(pin: Pin, level: Level, key: str, start: datetime, end: datetime, scope
         return pd.DataFrame(columns=COLUMNS)
     until = min(pd.Timestamp(end), held.now)
     hours = history(pin, level, key, (), max(pd.Timestamp(start), _first(pin, level, key, held.first, scope)), until, "1h", scope)
-    found = silences(hours, until, pd.Timedelta(seconds=held.grain_seconds))
+    found = silences(hours, until)
     return _named(pin, level, key, found, scope) if len(found) else pd.DataFrame(columns=COLUMNS)
 
 
-def silences(hours: pd.DataFrame, until: pd.Timestamp, grain: pd.Timedelta) -> pd.DataFrame:
+def silences(hours: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
     """start, end of the stretches of an hour or more that lack data, from hourly ts and completeness (NaN: nothing came)."""
     seen = hours[hours["completeness"] > 0]
     hour = pd.Timedelta(hours=1)
     elapsed = ((until - seen["ts"]) / hour).clip(upper=1.0)
     share = (seen["completeness"] / elapsed).clip(upper=1.0) * elapsed
-    covered = (share * hour).clip(lower=grain if grain > hour else pd.Timedelta(0))
-    begins = pd.concat([hours["ts"].head(1), seen["ts"] + covered], ignore_index=True)
+    begins = pd.concat([hours["ts"].head(1), seen["ts"] + share * hour], ignore_index=True)
     ends = pd.concat([seen["ts"] + (elapsed - share) * hour, pd.Series([until])], ignore_index=True)
     found = pd.DataFrame({"start": begins, "end": ends}).apply(lambda edge: edge.dt.round("s"))
     return found[found["end"] - found["start"] >= SHORTEST].reset_index(drop=True)

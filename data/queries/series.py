@@ -11,6 +11,7 @@ import pandas as pd
 from data.contract import METRIC, Direction, Level
 from data.duck import EVERYTHING, Scope, ask, asking, quoted
 from data.errors import SettingError
+from data.holding import HOUR_SECONDS, hold
 from data.lake import Pin
 from data.queries.now import extent
 from data.sums import MEASURED, Rows, add_up, first_seen, measure_grain
@@ -59,21 +60,23 @@ def _rolled(pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: d
 
 
 def _sampled(pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: datetime, end: datetime, grain: Grain, scope: Scope) -> pd.DataFrame:
-    """From the samples themselves; whole days of them, because a grain cannot be told from a few stamps."""
+    """From the samples themselves; whole days of them, for hours those beside too, because a grain cannot be told from a few stamps."""
     step = _step(pin, grain)
-    span = pd.Timestamp(start).floor("D"), pd.Timestamp(end).ceil("D")
+    days = pd.Timestamp(start).floor("D"), pd.Timestamp(end).ceil("D")
+    beside = pd.Timedelta(days=1 if step == HOUR_SECONDS else 0)
+    span = days[0] - beside, days[1] + beside
     columns = "".join(f"avg({m}) AS {m}_mean, quantile_cont({m}, 0.95) AS {m}_p95, max({m}) AS {m}_max, " for m in metrics)
     asked = _within("ts", pd.Timestamp(start).floor(f"{step}s"), pd.Timestamp(end))
     with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=span) as cursor:
-        _add_up(cursor, level, key, _within("ts", *span), metrics)
+        _add_up(cursor, level, key, _within("ts", *days), metrics, by_hour=step == HOUR_SECONDS)
         return cursor.sql(f"""
             SELECT time_bucket(INTERVAL {step} SECOND, ts) AS ts, {columns}
                    least(1.0, coalesce(sum(present) FILTER (usable), 0) / (max(expected) * greatest(1, {step} / any_value(seconds)))) AS completeness
             FROM series WHERE {asked} GROUP BY ALL""").to_arrow_table().to_pandas()  # fmt: skip
 
 
-def _add_up(cursor: duckdb.DuckDBPyConnection, level: Level, key: str, within: str, metrics: tuple[str, ...]) -> None:
-    """The view `series`: its stamps with the metrics, sites present and expected, whether enough are, and the grain in seconds."""
+def _add_up(cursor: duckdb.DuckDBPyConnection, level: Level, key: str, within: str, metrics: tuple[str, ...], *, by_hour: bool) -> None:
+    """The view `series`: its stamps with the metrics, sites present and expected, whether enough are, and the grain in seconds; coarser ones each hour too."""
     mine = f"{within} AND {members(level, key)}"
     if level == "site":
         measure_grain(cursor, mine)
@@ -82,6 +85,9 @@ def _add_up(cursor: duckdb.DuckDBPyConnection, level: Level, key: str, within: s
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
         add_up(cursor, Rows(mine, f"level = {quoted(level)} AND key = {quoted(key)}", tuple(METRIC[name] for name in metrics)))
         stamps = "SELECT * FROM _sums JOIN _pace USING (date)"
+        if by_hour:
+            hold(cursor, mine)
+            stamps = "SELECT * FROM _sum_hours"
     cursor.execute(f"CREATE TEMP VIEW series AS {stamps}")
 
 

@@ -1,7 +1,8 @@
 """The panel: every series of a lake side by side on one time axis, as an engine sees it; what must not be learned from is masked.
 
 Masked are hours with too few samples, hours of events that say so, and hours that carry next to nothing although that series usually
-does: an outage says nothing about demand, and one that stays in the history widens every band.
+does: an outage says nothing about demand, and one that stays in the history widens every band. What was measured that low for longer than an
+outage lasts is no outage but the level, zeros included: missing is null, never zero, so a site that reports zero for days carries nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ HOUR = pd.Timedelta(hours=1)
 COMPLETE_ENOUGH = 0.5
 # Below a twentieth of what is usual at that hour of the day a site is down; the deepest night trough stays above, because it is compared with nights.
 OUTAGE_SHARE = 0.05
+# It is up again above twice that: a level that wavers about the one line is not cut into pieces.
+UP_AGAIN_SHARE = 0.10
+# Outages end within hours, the worst that operators report within two or three days; hours that are measured lower for longer are a site that was drained,
+# moved or lost a customer, and the forecast must follow. An outage that did last longer is masked by an event.
+OUTAGE_HOURS_AT_MOST = 72
 # A series that is often that low is not out of order but intermittent: its lows are its nature, and stay.
 OUTAGES_AT_MOST = 0.10
 # An event that masks less than a tenth of a region leaves the region's sum worth learning from; the rollups draw the same line.
@@ -35,7 +41,8 @@ _TOUCHING = ["kind", "start", "end", "treatment"]
 class Sources(NamedTuple):
     """What a panel is built of.
 
-    hours: level, key, ts, completeness and a column for each metric, hourly means; samples: the same at the telemetry's grain, without completeness;
+    hours: level, key, ts, completeness and a column for each metric, hourly means, which a coarser sample is for each of its hours; samples: the same at the
+    telemetry's grain, without completeness;
     regions: region_id by site_id; events: as in the contract; now: the end of the telemetry; grain: its step; zones: IANA zone by site_id, where known;
     weeks: level, key, metric, week, peak, p95, completeness, of the samples of each week.
     """
@@ -55,7 +62,7 @@ class Panel:
     """All series of a lake.
 
     hourly: rows are all hours that ended by `now` (UTC), columns are `Series`; NaN where missing or masked.
-    samples: the newest part of the same columns at the step `grain`, masked alike.
+    samples: the newest part of the same columns at the step `grain`, an hour at most, masked alike.
     events: as in the contract. regions: region_id by site_id. weights: usual value by (site_id, metric). zones: IANA zone by site_id.
     weeks: peak and P95 of the samples of each week, long, as in `Sources`. touched: the events of series that were asked for, by their shares of them.
     wanted: those of the series that are to be forecast, where not all are; the others stay, because regions and the network are made up of them.
@@ -115,9 +122,10 @@ def build(sources: Sources, metrics: Sequence[str]) -> Panel:
     hours = hours.assign(**{metric: hours[metric].where(hours["completeness"] >= COMPLETE_ENOUGH) for metric in metrics})
     raw = wide(hours, metrics, axis).dropna(axis="columns", how="all")
     weights = {(column[1], column[2]): float(raw[column].median()) for column in raw.columns if column[0] == "site"}
-    bare = Panel(raw, raw, _filled(sources.events), sources.regions, weights, sources.now, sources.grain, sources.zones, sources.weeks)
+    grain = min(sources.grain, HOUR)
+    bare = Panel(raw, raw, _filled(sources.events), sources.regions, weights, sources.now, grain, sources.zones, sources.weeks)
     hourly = without_outages(raw.mask(event_hours(bare)))
-    return replace(bare, hourly=hourly, samples=_samples(sources, metrics, hourly))
+    return replace(bare, hourly=hourly, samples=_samples(sources, metrics, hourly, grain))
 
 
 def wide(rows: pd.DataFrame, metrics: Sequence[str], axis: pd.DatetimeIndex) -> pd.DataFrame:
@@ -143,12 +151,18 @@ def _grid(values: npt.NDArray[np.float64], at: npt.NDArray[np.int64], codes: npt
     return grid
 
 
-def _samples(sources: Sources, metrics: Sequence[str], hourly: pd.DataFrame) -> pd.DataFrame:
-    """The samples of the series of `hourly`, missing wherever their hour is."""
+def _samples(sources: Sources, metrics: Sequence[str], hourly: pd.DataFrame, grain: pd.Timedelta) -> pd.DataFrame:
+    """The samples of the series of `hourly`, missing wherever their hour is; an hour within a coarser sample is one of its own.
+
+    A band for every third hour would stand beside a curve for every hour, and at the first of the three the curve is not yet what the sample is the mean of.
+    """
     first = sources.samples["ts"].min() if len(sources.samples) else sources.now
-    axis = pd.date_range(first, sources.now, freq=sources.grain, inclusive="left", unit="us", name="ts")
+    axis = pd.date_range(first, sources.now, freq=grain, inclusive="left", unit="us", name="ts")
     found = wide(sources.samples, metrics, axis).reindex(columns=hourly.columns)
-    return found.where(hourly.reindex(found.index.floor("h")).notna().to_numpy())
+    hours = axis.floor("h")
+    within = hourly.reindex(hours).set_axis(axis)
+    sampled = found.notna().groupby(hours).transform("any")
+    return found.where(sampled, within).where(within.notna())
 
 
 def _filled(events: pd.DataFrame) -> pd.DataFrame:
@@ -157,11 +171,21 @@ def _filled(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_outages(hourly: pd.DataFrame) -> pd.DataFrame:
-    """The same hours, missing where a series lies below a twentieth of its median at that hour of the day, unless it often does."""
+    """The same hours, missing where a series lies below a twentieth of its median at that hour of the day, unless it stays that low or often does."""
     usual = hourly.groupby(pd.DatetimeIndex(hourly.index).hour).transform("median")
-    low = hourly < OUTAGE_SHARE * usual
-    often = low.sum() > OUTAGES_AT_MOST * hourly.notna().sum()
-    return hourly.mask(low & ~often)
+    down = (hourly < OUTAGE_SHARE * usual) & ~_lasting(hourly < UP_AGAIN_SHARE * usual, hourly >= UP_AGAIN_SHARE * usual)
+    often = down.sum() > OUTAGES_AT_MOST * hourly.notna().sum()
+    return hourly.mask(down & ~often)
+
+
+def _lasting(low: pd.DataFrame, up: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Hours of stretches between two that are up, in which more were measured low than an outage lasts; a missing hour neither counts nor ends one."""
+    lasting = np.zeros(low.shape, dtype=bool)
+    for column, (lows, ups) in enumerate(zip(low.to_numpy().T, up.to_numpy().T, strict=True)):
+        if lows.sum() > OUTAGE_HOURS_AT_MOST:
+            stretch = ups.cumsum()
+            lasting[:, column] = np.bincount(stretch, lows)[stretch] > OUTAGE_HOURS_AT_MOST
+    return lasting
 
 
 def event_hours(panel: Panel) -> pd.DataFrame:

@@ -113,7 +113,7 @@ def settled(jobs: Sequence[Task], kind: Kind) -> list[EngineResult]:
 def together(jobs: Sequence[Task], kind: Kind) -> EngineResult:
     """Fit series of one kind and say what is expected of each."""
     began = time.perf_counter()
-    hours = pd.concat({number: job.hours for number, job in enumerate(jobs)}, axis=1)
+    hours = pd.concat({number: job.hours for number, job in enumerate(jobs)}, axis=1, sort=True)
     fitted = Fitted.of(jobs, kind, hours)
     curves = fitted.answers(hours)
     seconds = (time.perf_counter() - began) / len(jobs)

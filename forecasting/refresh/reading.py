@@ -13,7 +13,7 @@ from data.errors import LakeError, SettingError
 from data.lake import Lake, Pin
 from data.queries import Extent, extent, weekly
 from data.schema import DEMAND_METRICS
-from forecasting.models.panel import Panel, Sources, build
+from forecasting.models.panel import HOUR, Panel, Sources, build
 
 # Three years let a yearly pattern show; four weeks of samples say how wide a band is.
 HISTORY, RECENT = pd.Timedelta(days=1095), pd.Timedelta(days=28)
@@ -35,9 +35,12 @@ def measured(pin: Pin) -> Extent:
 def panel_of(pin: Pin, held: Extent) -> Panel:
     """Demand (egress, ingest and viewers, where measured) of every site and region and of the network."""
     metrics = [name for name in DEMAND_METRICS if name in held.metrics]
+    if not metrics:
+        raise LakeError(f"The telemetry of the lake {pin.url} has no value of {', '.join(DEMAND_METRICS)}.",
+                        cause="the columns were exported empty, or under other names", remedy="take in snapshots that fill one of them")  # fmt: skip
     hours = training.hourly(pin, metrics, held.now - HISTORY, held.now)
     newest = hours["ts"].max() if len(hours) else held.first
-    if held.now - newest > ROLLUPS_BEHIND_AT_MOST:
+    if held.now - newest > ROLLUPS_BEHIND_AT_MOST and training.measured_since(pin, newest + HOUR, held.now):
         raise LakeError(f"The hourly figures end at {newest:%Y-%m-%d %H:%M} UTC, the telemetry at {held.now:%Y-%m-%d %H:%M} UTC.",
                         cause="an ingest was cut off before it rolled its rows up", remedy="make them anew with `python -m data rollup`")  # fmt: skip
     lake = Lake(pin.url)

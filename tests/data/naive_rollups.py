@@ -53,12 +53,36 @@ def rollups(network: Network, seconds: int) -> dict[tuple[str, str, datetime], R
     for row in network.samples:
         if any(row.get(name) is not None for name in NAMES):
             days[row["ts"].date()].append(row)
+    counts = {day: Counter(row["site_id"] for row in rows) for day, rows in days.items()}
     found: dict[tuple[str, str, datetime], Row] = {}
     for day, rows in days.items():
         grains = grains_of(rows)
         pace = _winner(Counter(grains.values()))
-        found |= _of_sites(rows, grains, seconds)
-        found |= _above(network, day, _evened(rows, grains, pace), pace, seconds)
+        helds = {site: _held(site, grain, day, counts) for site, grain in grains.items()}
+        pace_held = min(pace, _winner(Counter(helds.values())))
+        found |= _of_sites(_by_hour(rows, helds, seconds), grains, seconds)
+        found |= _above(network, day, _by_hour(_evened(rows, grains, pace), dict.fromkeys(grains, pace_held), seconds), pace, seconds)
+    return found
+
+
+def _held(site: str, grain: int, day: date, counts: dict[date, Counter[str]]) -> int:
+    """For how long a sample stands: the grain, where four samples show it; else no longer than the samples of the days beside lie apart, or an hour."""
+    if counts[day][site] >= 4:
+        return grain
+    beside = max(counts.get(day + timedelta(days=off), Counter())[site] for off in (-1, 1))
+    return min(grain, DAY // beside if beside else 3600)
+
+
+def _by_hour(rows: list[Row], helds: dict[str, int], seconds: int) -> list[Row]:
+    """The samples, those that stand for longer than an hour once for each hour of their interval and date."""
+    found = []
+    for row in rows:
+        held, at = helds[row["site_id"]], int((row["ts"] - EPOCH).total_seconds())
+        if seconds > 3600 or held <= 3600:
+            found.append(row)
+            continue
+        hours = range(at // held * held // 3600, math.ceil((at // held + 1) * held / 3600))
+        found += [{**row, "ts": ts} for hour in hours if (ts := EPOCH + timedelta(hours=hour)).date() == row["ts"].date()]
     return found
 
 

@@ -58,7 +58,7 @@ def test_a_lake_of_the_required_columns_says_what_it_has(partial: Lake) -> None:
     assert held.metrics == ("ingest_gbps", "egress_gbps")
 
 
-@pytest.mark.parametrize("minutes", [1, 15, 60])
+@pytest.mark.parametrize("minutes", [1, 15, 60, 180, 1440])
 def test_other_grains_have_their_own_now(tmp_path: Path, minutes: int) -> None:
     plan = Plan(sites=2, days=2, grain=timedelta(minutes=minutes), forecasts=False, flows=False, gap=None, end=datetime(2026, 3, 3, tzinfo=UTC))
     pin = full_lake(tmp_path / "lake", plan).pin()
@@ -72,6 +72,15 @@ def test_other_grains_have_their_own_now(tmp_path: Path, minutes: int) -> None:
     assert fine["egress_gbps_mean"].notna().all()
     assert len(fine) == 2 * 86_400 // max(300, minutes * 60)
     assert fine["completeness"].tolist() == [1.0] * len(fine)
+
+
+@pytest.mark.parametrize("hours", [3, 24])
+def test_the_map_of_a_coarse_grain_shows_every_hour(tmp_path: Path, hours: int) -> None:
+    plan = Plan(sites=2, days=4, grain=timedelta(hours=hours), forecasts=False, flows=False, gap=None, end=datetime(2026, 3, 3, tzinfo=UTC))
+    pin = full_lake(tmp_path / "lake", plan).pin()
+    newest = queries.map_at(pin, EVERYTHING, plan.end - timedelta(hours=1))
+    assert newest["egress_gbps"].notna().all()
+    assert newest.equals(queries.map_at(pin, EVERYTHING, plan.end - timedelta(hours=hours)))
 
 
 def test_an_empty_lake_has_no_now(empty: Lake) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.duck import ask
+from data.duck import Scope, ask
 from data.errors import SettingError
 from data.lake import Lake
 from data.queries.gaps import shortened, silences
@@ -182,19 +183,36 @@ def test_a_silence_that_lasts_is_a_gap_until_now(tmp_path: Path) -> None:
 
 def test_short_silences_are_no_gaps() -> None:
     hours = pd.DataFrame({"ts": pd.date_range("2026-01-01", periods=4, freq="h", tz="UTC"), "completeness": [1.0, 0.25, 1.0, 1.0]})
-    five = pd.Timedelta(minutes=5)
-    assert silences(hours, hours["ts"].iloc[-1] + HOUR, five).empty
+    assert silences(hours, hours["ts"].iloc[-1] + HOUR).empty
     hours["completeness"] = [1.0, 0.5, 0.5, 1.0]
-    found = silences(hours, hours["ts"].iloc[-1] + HOUR, five)
+    found = silences(hours, hours["ts"].iloc[-1] + HOUR)
     assert found.to_numpy().tolist() == [[hours["ts"][1] + HOUR / 2, hours["ts"][2] + HOUR / 2]]
 
 
-def test_coarse_telemetry_has_no_gaps_between_its_samples() -> None:
-    ts = pd.date_range("2026-01-01", periods=24, freq="h", tz="UTC")
-    hours = pd.DataFrame({"ts": ts, "completeness": [1.0 if i % 6 == 0 else np.nan for i in range(24)]})
-    assert silences(hours, ts[-1] + HOUR, pd.Timedelta(hours=6)).empty
-    hours.loc[12, "completeness"] = np.nan
-    assert silences(hours, ts[-1] + HOUR, pd.Timedelta(hours=6)).to_numpy().tolist() == [[ts[12], ts[18]]]
+def test_coarse_telemetry_has_no_gaps_between_its_samples(tmp_path: Path) -> None:
+    whole = Plan(sites=2, days=3, end=datetime(2026, 3, 17, tzinfo=UTC), grain=timedelta(hours=6), flows=False, forecasts=False, gap=None)
+    pin, end = full_lake(tmp_path / "whole", whole).pin(), pd.Timestamp(whole.end)
+    assert queries.gaps(pin, "site", "par-01", end - 3 * DAY, end).empty
+    pin = full_lake(tmp_path / "holed", replace(whole, gap=("par-01", 36, 30))).pin()
+    for level, key in (("site", "par-01"), ("region", "eu-west")):
+        found = queries.gaps(pin, level, key, end - 3 * DAY, end)  # type: ignore[arg-type]
+        assert found.to_numpy().tolist() == [[end - 36 * HOUR, end - 30 * HOUR, "Paris", 1]]
+
+
+@pytest.mark.parametrize("hours", [2, 3, 6, 12, 24])
+def test_a_coarse_sample_stands_for_each_of_its_hours_at_every_level_and_scope(tmp_path: Path, hours: int) -> None:
+    plan = Plan(sites=2, days=4, end=datetime(2026, 3, 17, tzinfo=UTC), grain=timedelta(hours=hours), flows=False, forecasts=False, gap=None)
+    lake, end = full_lake(tmp_path / "lake", plan), pd.Timestamp(plan.end)
+    samples = lake.read("telemetry").to_pandas().set_index(["site_id", "ts"])["egress_gbps"]
+    axis = pd.date_range(end - 4 * DAY, end, freq="h", inclusive="left")
+    wanted = {site: samples[site].reindex(axis.floor(f"{hours}h")).to_numpy() for site in ("fra-01", "par-01")}
+    for site, values in wanted.items():
+        assert history(lake, "site", site, axis[0], end, "1h")["egress_gbps_mean"].to_numpy() == pytest.approx(values)
+    region = history(lake, "region", "eu-west", axis[0], end, "1h")
+    assert region["egress_gbps_mean"].to_numpy() == pytest.approx(wanted["fra-01"] + wanted["par-01"])
+    assert (region["completeness"] == 1.0).all()
+    seen = queries.history(lake.pin(), "region", "eu-west", ("egress_gbps",), axis[0], end, "1h", Scope(frozenset({"par-01"})))
+    assert seen["egress_gbps_mean"].to_numpy() == pytest.approx(wanted["par-01"])
 
 
 def test_many_names_become_a_count() -> None:

@@ -248,6 +248,39 @@ def test_a_site_that_began_earlier_than_known_is_expected_in_between(tmp_path: P
     assert pd.isna(known(hour(lake, "region", "r", START + timedelta(days=2)))["egress_gbps_mean"])
 
 
+def hours_of(lake: Lake, site: str, day: int) -> int:
+    """Hourly rows of a site on a date."""
+    frame = lake.read("telemetry_1h").to_pandas()
+    return int(((frame["key"] == site) & (frame["ts"].dt.date == (START + timedelta(days=day)).date())).sum())
+
+
+def test_one_sample_is_a_daily_mean_only_where_the_days_beside_have_one_too(tmp_path: Path) -> None:
+    lake = network(tmp_path / "lake", {"a": "r", "daily": "q"})
+    measure(lake, "a", constant(10.0), hours=24 + 1 / 12)
+    refresh_rollups(lake)
+    assert [hours_of(lake, "a", day) for day in (0, 1)] == [24, 1]
+    measure(lake, "daily", constant(10.0), hours=24, grain=24 * HOUR)
+    refresh_rollups(lake, [START.date()])
+    assert hours_of(lake, "daily", 0) == 1
+
+
+def test_a_day_that_is_known_to_be_a_mean_only_by_the_next_is_recomputed_with_it(tmp_path: Path) -> None:
+    lake = network(tmp_path / "lake", {"a": "r"})
+    measure(lake, "a", constant(10.0), hours=24, grain=24 * HOUR)
+    refresh_rollups(lake)
+    assert hours_of(lake, "a", 0) == 1
+    measure(lake, "a", constant(10.0), start=START + timedelta(days=1), hours=24, grain=24 * HOUR)
+    assert refresh_rollups(lake, [date(2026, 1, 31)]) == 2
+    assert [hours_of(lake, "a", day) for day in (0, 1)] == [24, 24]
+
+
+def test_the_first_samples_of_a_coarse_day_stand_as_long_as_those_of_the_day_before(tmp_path: Path) -> None:
+    lake = network(tmp_path / "lake", {"a": "r"})
+    measure(lake, "a", constant(10.0), hours=27, grain=3 * HOUR)
+    refresh_rollups(lake)
+    assert [hours_of(lake, "a", day) for day in (0, 1)] == [24, 3]
+
+
 def test_nothing_to_do_writes_nothing(tmp_path: Path) -> None:
     lake = network(tmp_path / "lake", {"a": "r"})
     assert refresh_rollups(lake) == 0
@@ -261,8 +294,10 @@ def test_rows_without_any_value_count_as_missing(tmp_path: Path) -> None:
     assert hour(lake, "site", "a", START + 2 * HOUR) is None
 
 
+# Half an hour, or so coarse that some days do not show it.
+grains = st.sampled_from([0.5, 0.5, 4.0, 24.0])
 deliveries = st.lists(
-    st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.sampled_from([1, 4, 24]), st.sampled_from([2.0, 5.0]), st.sampled_from(["both", "egress"])),
+    st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.sampled_from([1, 4, 24]), st.sampled_from([2.0, 5.0]), st.sampled_from(["both", "egress"]), grains),
     min_size=1,
     max_size=5,
 )
@@ -273,12 +308,12 @@ deliveries = st.lists(
 def test_dates_touched_one_delivery_after_another_end_as_a_full_rebuild(tmp_path_factory: pytest.TempPathFactory, delivered: list[tuple[Any, ...]]) -> None:
     lake = network(tmp_path_factory.mktemp("step") / "lake", {"a": "r", "b": "r", "c": "q"})
     seen: set[tuple[str, int]] = set()
-    for site, day, hours, egress, what in delivered:
+    for site, day, hours, egress, what, grain in delivered:
         if (site, day) in seen:
             continue
         seen.add((site, day))
         values = constant(egress) if what == "both" else only_egress(egress)
-        measure(lake, site, values, start=START + timedelta(days=day), hours=hours, grain=timedelta(minutes=30))
+        measure(lake, site, values, start=START + timedelta(days=day), hours=max(hours, grain), grain=timedelta(hours=grain))
         refresh_rollups(lake, [(START + timedelta(days=day)).date()])
     stepwise = [_sorted(lake, table) for table in ("telemetry_1h", "telemetry_1d")]
     refresh_rollups(lake)

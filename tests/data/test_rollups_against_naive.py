@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.contract import METRICS
+from data.holding import hold
 from data.rollups import rolled_up
 from data.schema import TABLES
 from data.sums import Rows, add_up, first_seen
@@ -27,7 +28,7 @@ OPTIONAL = [m.name for m in METRICS if not m.required]
 def networks(draw: st.DrawFn) -> Network:
     """One to four sites in two regions over three days: grains that may differ or jitter, holes, metrics that a site never has, closed sites."""
     sites = SITES[: draw(st.integers(1, 4))]
-    usual = draw(st.sampled_from([3600, 7200, 1800]))
+    usual = draw(st.sampled_from([3600, 7200, 1800, 6 * 3600, 12 * 3600, 5400]))
     samples = Samples()
     noise = np.random.default_rng(draw(st.integers(0, 2**32)))
     for site in sites:
@@ -71,6 +72,7 @@ def _by_sql(network: Network, seconds: int) -> dict[tuple[str, str, datetime], d
         measured = f"coalesce({', '.join(NAMES)}) IS NOT NULL"
         con.execute(f"CREATE TABLE _first AS {first_seen(f'''SELECT 'site' AS level, site_id AS key, ts, {means} FROM telemetry WHERE {measured}''')}")
         add_up(con, Rows())
+        hold(con, "true")
         rows = con.sql(rolled_up(seconds, "true")).to_arrow_table().to_pylist()
     found = {(row.pop("level"), row.pop("key"), row.pop("ts")): row for row in rows}
     assert len(found) == len(rows), "a row came twice"

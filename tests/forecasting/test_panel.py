@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from data.schema import Series
+from forecasting.models.engine import refusal
 from forecasting.models.panel import OUTAGE_SHARE, Sources, build, without_outages
 from tests.forecasting.networks import NOW, REGIONS, daily, event, no_events, panel_of, rows, stamps_of
 
@@ -74,6 +75,50 @@ def test_a_series_that_is_often_off_keeps_its_zeros() -> None:
     assert panel_of(rows("fra-01", HOURS, values)).hourly[FRA].notna().all()
 
 
+def fallen(hours: int, share: float, *, back: int = 0, days: int = 120) -> pd.Series:
+    """Demand that falls to a share of itself for some hours, which ended `back` hours ago, masked."""
+    stamps = stamps_of(days)
+    values = daily(stamps)
+    values[len(values) - back - hours : len(values) - back] *= share
+    return panel_of(rows("fra-01", stamps, values)).hourly[FRA]
+
+
+@pytest.mark.parametrize("share", [0.03, 0.0])
+@pytest.mark.parametrize("back", [0, 300])
+def test_a_fall_that_lasts_is_the_level_and_a_short_one_an_outage(share: float, back: int) -> None:
+    assert fallen(72, share, back=back).isna().sum() == 72
+    assert fallen(73, share, back=back).notna().all()
+
+
+def test_a_site_that_fell_for_good_is_forecast_and_one_without_rows_is_refused() -> None:
+    assert refusal(fallen(35 * 24, 0.03, days=400), NOW) is None
+    silent = fallen(35 * 24, np.nan, days=400)
+    assert (refusal(silent, NOW) or "").startswith("silent for 35 days")
+
+
+def test_a_level_that_wavers_about_the_line_is_kept_whole() -> None:
+    assert fallen(35 * 24, 0.05, days=400).notna().all()
+
+
+def test_missing_hours_neither_make_nor_end_a_lasting_fall() -> None:
+    stamps = stamps_of(120)
+    values = daily(stamps)
+    values[-150:] *= 0.02
+    values[-150:][::2] = np.nan
+    assert panel_of(rows("fra-01", stamps, values)).hourly[FRA].iloc[-150:].notna().sum() == 75
+    values[-150:-5] = np.nan
+    assert panel_of(rows("fra-01", stamps, values)).hourly[FRA].iloc[-150:].isna().all()
+
+
+def test_outages_of_a_series_that_once_fell_for_long_stay_masked() -> None:
+    stamps = stamps_of(120)
+    values = daily(stamps)
+    values[500:1200] *= 0.02
+    values[2000:2006] = 0.0
+    masked = panel_of(rows("fra-01", stamps, values)).hourly[FRA].isna().to_numpy().nonzero()[0]
+    assert masked.tolist() == list(range(2000, 2006))
+
+
 @unhurried
 @given(arrays(float, 120, elements=st.sampled_from([0.0, 0.01, 0.4, 0.6, 1.0, 9.0, 20.0, 1e6])))
 def test_masking_outages_removes_only_what_is_low_and_changes_nothing_else(values: npt.NDArray[np.float64]) -> None:
@@ -97,6 +142,21 @@ def test_samples_are_missing_where_their_hour_is_masked() -> None:
     missing = pd.DatetimeIndex(held[held.isna()].index)
     assert len(missing) == 4
     assert (missing.floor("h") == HOURS[50]).all()
+
+
+def test_hours_within_a_coarser_sample_are_samples_of_their_own() -> None:
+    """A site at three hours, as the rollups have it, beside one at a quarter of an hour; alone, and in a panel of the finer grain."""
+    fine, coarse = stamps_of(20, "15min"), stamps_of(20, "3h")
+    quick, slow = rows("fra-01", fine, daily(fine)), rows("ams-01", coarse, daily(coarse, noise=0.0))
+    spread = rows("ams-01", HOURS, np.repeat(slow["egress_gbps"].to_numpy(), 3))
+    hourly = quick.assign(ts=quick["ts"].dt.floor("h")).groupby(["level", "key", "ts"], as_index=False).mean()
+    alone = build(Sources(spread, slow, REGIONS, no_events(), NOW, pd.Timedelta("3h")), ["egress_gbps"])
+    assert alone.grain == pd.Timedelta("1h")
+    assert alone.samples.equals(alone.hourly)
+    both = build(Sources(pd.concat([hourly, spread]), pd.concat([quick, slow]), REGIONS, no_events(), NOW, pd.Timedelta("15min")), ["egress_gbps"])
+    assert both.samples[FRA].tolist() == quick["egress_gbps"].tolist()
+    held = both.samples["site", "ams-01", "egress_gbps"].dropna()
+    assert held.groupby(held.index.floor("3h")).agg(["size", "nunique"]).drop_duplicates().to_numpy().tolist() == [[9, 1]]
 
 
 def masked_hours(scope: str, series: Series) -> int:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from data.errors import HeadroomError, LakeError, SettingError
 from data.lake import Lake, files
 from data.queries import bands, fit, forecast, latest_run, runs
+from data.rollups import refresh_rollups
 from data.schema import TABLES, Series, validate
 from forecasting.models.engine import EngineResult, Plan, declined
 from forecasting.models.panel import Panel
@@ -235,6 +237,25 @@ def test_hourly_figures_that_are_behind_are_named_with_the_command_that_mends_th
     more = pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": "fra-01", "egress_gbps": 1.0, "ingest_gbps": 1.0})
     lake.append("telemetry", pa.Table.from_pandas(more, preserve_index=False))
     with pytest.raises(LakeError, match=r"The hourly figures end at 2026-03-20 11:00 UTC, the telemetry at 2026-03-22 14:00 UTC.*python -m data rollup"):
+        go(lake)
+
+
+def test_rows_without_values_at_the_end_are_a_silence_and_no_missing_rollup(lake: Lake) -> None:
+    stamps = pd.date_range(NOW, NOW + pd.Timedelta(days=2), freq="15min", unit="us", inclusive="left")
+    empty = pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": "fra-01", "egress_gbps": np.nan, "ingest_gbps": np.nan})
+    lake.append("telemetry", pa.Table.from_pandas(empty, preserve_index=False))
+    engine = Steady()
+    go(lake, engine)
+    assert engine.met[0].now == NOW + pd.Timedelta(days=2)
+    assert engine.met[0].hourly[FRA].last_valid_index() == NOW - pd.Timedelta(hours=1)
+
+
+def test_telemetry_without_any_demand_is_refused_with_the_columns_that_lack(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    nothing = pd.DataFrame({"ts": [NOW], "received_at": [NOW], "site_id": ["fra-01"], "egress_gbps": [np.nan], "ingest_gbps": [np.nan]})
+    lake.append("telemetry", pa.Table.from_pandas(nothing, preserve_index=False))
+    refresh_rollups(lake)
+    with pytest.raises(LakeError, match=r"has no value of egress_gbps, ingest_gbps, viewers.*fill one of them"):
         go(lake)
 
 
