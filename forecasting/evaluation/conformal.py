@@ -18,6 +18,7 @@ from forecasting.evaluation.metrics import mean
 from forecasting.evaluation.trials import Trials
 from forecasting.models.baselines import nan_median
 from forecasting.models.history import History, Reals
+from forecasting.models.wall import shown_steps
 
 # An interval of each level; the contract's quantiles are their ends and the forecast itself.
 LEVELS = (0.50, 0.80, 0.95)
@@ -50,14 +51,16 @@ def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence
     missed = np.abs(trials.actual - trials.forecasts)
     widest = _widest(missed, trials, point)
     missed /= np.sqrt(np.abs(trials.forecasts) + floor)
-    places = (np.array(trials.origins)[:, None] + np.arange(len(point))) % history.short
+    length, ahead = len(history.stamps), np.arange(len(point))
+    # Where an origin in the past is judged, some of the others come after it.
+    shown = shown_steps(history, max((length, *trials.origins)) - length + len(point)) % history.short
+    places = shown[np.array(trials.origins)[:, None] + ahead]
     phases, lead = _phases(missed, places, history.short), np.ones(len(point))
     lead[: history.short] = _lead(missed[:, : history.short] / phases[places[:, : history.short]])
     missed /= phases[places]
     missed /= lead[:, None]
     pooled = _pooled(missed, history.short, levels)
-    now = (len(history.stamps) + np.arange(len(point))) % history.short
-    found = (np.sqrt(np.abs(point) + floor) * phases[now] * lead[:, None])[:, :, None] * pooled
+    found = (np.sqrt(np.abs(point) + floor) * phases[shown[length + ahead]] * lead[:, None])[:, :, None] * pooled
     return np.asarray(np.minimum(found, widest[:, None]))
 
 
@@ -106,13 +109,15 @@ def _phases(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
 
 
 def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
-    """Sums (cycle, N) over all steps of one phase, of values (K, H, N) whose phases run on from the first of each row."""
+    """Sums (cycle, N) over all steps of one phase, of values (K, H, N) whose phases (K, H) run on but where the clock changes."""
     found = np.zeros((cycle, values.shape[2]))
-    for row, first in zip(values, places[:, 0], strict=True):
-        whole = len(row) // cycle * cycle
-        each = row[:whole].reshape(-1, cycle, row.shape[1]).sum(axis=0)
-        each[: len(row) - whole] += row[whole:]
-        found += np.roll(each, first, axis=0)
+    for row, at in zip(values, places, strict=True):
+        turns = np.flatnonzero((at[1:] - at[:-1]) % cycle != 1 % cycle) + 1
+        for first, part in zip(at[[0, *turns]], np.split(row, turns), strict=True):
+            whole = len(part) // cycle * cycle
+            each = part[:whole].reshape(-1, cycle, part.shape[1]).sum(axis=0)
+            each[: len(part) - whole] += part[whole:]
+            found += np.roll(each, first, axis=0)
     return found
 
 

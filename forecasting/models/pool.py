@@ -11,6 +11,7 @@ from forecasting.models.boosted import boosted
 from forecasting.models.history import Model, Reals, shared
 from forecasting.models.smoothing import QUICK, SLOW, smoothed
 from forecasting.models.variants import Variant, panel_prophet
+from forecasting.models.wall import by_the_clock
 
 PANEL = "panel"
 VARIANTS: dict[str, Variant] = {
@@ -46,6 +47,11 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
     """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three ensembles of both, two of trees."""
+    return by_the_clock(_counting(seasons))
+
+
+def _counting(seasons: Sequence[int]) -> dict[str, Model]:
+    """The same, counting steps as they pass."""
     fitted = {name: panel_prophet(one) for name, one in VARIANTS.items()}
     if not seasons:
         return fitted | baselines(seasons)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
 from forecasting.evaluation.trials import Trials
+from forecasting.models.history import History
 from tests.forecasting.panels import demand, history
 
 HORIZON = 30
@@ -59,6 +61,17 @@ def test_busy_hours_have_wider_bands_than_quiet_ones() -> None:
     point = np.where(np.arange(HORIZON) % 2 == 0, 100.0, 1.0)[:, None] * np.ones((1, 3))
     found = half_widths(point, trials(noise(5)), history(demand(200, 3)))[:, :, 2]
     assert (found[::2] > 2.0 * found[1::2]).all()
+
+
+def test_the_loud_hour_stays_where_it_is_by_the_clock() -> None:
+    stamps = pd.date_range(end=pd.Timestamp("2026-10-23 23:00", tz="UTC"), periods=20 * 24, freq="h", unit="us")
+    known = History(stamps, np.full((len(stamps), 1), 100.0), (24,), zone="Europe/Berlin")
+    origins = tuple(range(100, 400, 24))
+    local = [pd.DatetimeIndex(known.clock(stamps[0] + pd.Timedelta(hours=origin) + pd.to_timedelta(np.arange(72), "h"))) for origin in origins]
+    off = np.stack([np.where(shown.hour == 20, 8.0, 1.0) for shown in local])[:, :, None] * np.random.default_rng(8).normal(size=(len(origins), 72, 1))
+    found = half_widths(np.full((72, 1), 100.0), Trials(origins, np.full_like(off, 100.0), 100.0 + off), known)[:, 0, 1]
+    widest = known.clock(known.ahead(72))[[int(day * 24 + found[day * 24 : day * 24 + 24].argmax()) for day in range(3)]]
+    assert list(widest.hour) == [20, 20, 20], "the clocks change in the second day"
 
 
 def test_errors_that_grow_with_the_horizon_give_bands_that_do() -> None:
