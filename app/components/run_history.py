@@ -11,7 +11,7 @@ from app import cached, state, theme
 from app.cached import Series
 from app.charts.calibration import CoverageChart, coverage_panel
 from app.charts.drift import drift_panel
-from app.charts.leaderboard import PEAKS, SCORES, badness
+from app.charts.leaderboard import OF_WEEKS, SCORES, badness
 from app.charts.panels import Panel, linked_figure
 from app.components import export, states
 from app.components.header import Frame
@@ -90,7 +90,7 @@ def against(frame: Frame, series: Series, name: str, runs: pd.DataFrame) -> None
         st.selectbox("Score", state.CHOICES["score"], format_func=SCORES.__getitem__, width=180, **state.bound("score"))
     score = state.current().score
     rows = cached.run_against_run(frame.pin, run, other, series, frame.scope)
-    rows = rows[(rows["score"] == score) & (rows["model"] != PEAKS)].dropna(subset=["value", "other_value"], how="all")
+    rows = rows[(rows["score"] == score) & ~rows["model"].isin(OF_WEEKS)].dropna(subset=["value", "other_value"], how="all")
     if rows.empty:
         st.caption(f":material/info: Neither run has this score of {states.plain(name)}; rows of runs beyond the last ten are not kept.")
         return

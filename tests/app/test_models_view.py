@@ -104,7 +104,7 @@ def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(open_pa
     page = open_page("models", "judged", site="nrt-01")
     for horizon in ("0\\-24 h", "1\\-7 d", "8\\-28 d", "29\\-90 d"):
         assert f"**{horizon}:" in words(page)
-    models = set(Lake(lakes["judged"]).read("scores").to_pandas()["model"]) - {"peaks"}
+    models = set(Lake(lakes["judged"]).read("scores").to_pandas()["model"]) - {"peaks", "peaks-p95"}
     assert all(set(figure["layout"]["yaxis"]["ticktext"]) == models for figure in figures(page))
     assert len(figures(page)) == 2
 
@@ -120,7 +120,7 @@ def test_a_backtest_is_held_against_what_came_and_its_curves_can_be_switched_off
     page = open_page("models", "judged", part="backtests", site="nrt-01")
     assert {"actual", "expected", "Prophet", "baseline", "95 % band, upper bound"} <= traces(page)
     assert "origin: nothing after it was known" in titles(page)
-    for title in ("Coverage over time", "Intervals", "Peaks of the week", "Residuals by hour of week", "Residuals, distribution"):
+    for title in ("Coverage over time", "Intervals", "Peaks of the week", "P95 of the week", "Residuals by hour of week", "Residuals, distribution"):
         assert title in titles(page)
     page.pills("state.beside").set_value([]).run()
     assert not {"Prophet", "baseline"} & traces(page)

@@ -63,12 +63,13 @@ def test_scores_are_those_of_the_newest_run(judged: Lake, series: Series) -> Non
 
 def test_calibration_reads_the_nominal_share_off_the_score(judged: Lake) -> None:
     found = queries.calibration(judged.pin())
-    assert set(found["model"]) == {"licensed", "peaks"}
+    assert set(found["model"]) == {"licensed", "peaks", "peaks-p95"}
     assert set(found.loc[found["model"] == "peaks", "nominal"]) == {0.9, 0.95}
     assert set(found.loc[found["model"] == "licensed", "nominal"]) == {0.5, 0.8, 0.95}
     one = found[(found["key"] == "nrt-01") & (found["metric"] == "egress_gbps") & (found["horizon"] == "week 2") & (found["nominal"] == 0.95)]
-    stored = rows(judged, "scores", TOKYO).query("model == 'peaks' and horizon == 'week 2' and score == 'coverage_95'")
-    assert one["observed"].tolist() == stored["value"].tolist()
+    stored = rows(judged, "scores", TOKYO).query("horizon == 'week 2' and score == 'coverage_95'").set_index("model")["value"]
+    assert one.set_index("model")["observed"].to_dict() == stored.to_dict()
+    assert set(stored.index) == {"peaks", "peaks-p95"}
 
 
 @pytest.mark.parametrize("series", SERIES)
