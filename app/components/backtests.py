@@ -48,12 +48,13 @@ def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> 
         origin = choose_origin(frame, list(tests["origin"]))
         st.pills("Beside it", state.CHOICES["beside"], format_func=BESIDE_WORDS.__getitem__, selection_mode="multi", **state.bound("beside"))
     rows = cached.backtest(frame.pin, series, origin, frame.scope)
-    figure = backtest_figure(frame, series, name, rows, before(frame, series, origin))
+    known = before(frame, series, origin)
+    figure = backtest_figure(frame, series, name, rows, known)
     row = tests[tests["origin"] == origin].iloc[0]
     told = f"{theme.percent(row['coverage_95'])} of {int(row['hours'])} hours lay inside the 95 % interval, error {theme.percent(row['wape'])} of what came"
     alt = f"Backtest of {name} from {theme.stamp(origin, frame.zone)} {frame.zone}: {told}"
     units = dict.fromkeys(["value", "yhat", "prophet", "baseline", "q025", "q10", "q90", "q975"], METRIC[series.metric].unit)
-    export.chart(figure, key="backtest", name=f"{name} backtest", alt=alt, data=rows, units=units, zone=frame.zone)
+    export.chart(figure, key="backtest", name=f"{name} backtest", alt=alt, data=pd.concat([known, rows], ignore_index=True), units=units, zone=frame.zone)
     others = [
         f"{word} {theme.percent(row[column])}" for column, word in (("prophet_wape", "Prophet"), ("baseline_wape", "the baseline")) if pd.notna(row[column])
     ]
