@@ -222,7 +222,10 @@ def test_runs_are_listed_and_held_against_each_other(open_page: Opener) -> None:
     assert runs["Versions"].iloc[0] == "numpy 2.4.1, headroom 0.2"
     assert {"Run 2", "Run 1", "Here", "All series"} <= set(side_by_side.columns)
     assert "Backtest error from run to run" in titles(page)
-    assert "Published, held against what has come" in titles(page)
+    for title in ("Error in the week after each run", "Coverage in the week after each run"):
+        assert title in titles(page)
+    assert {"WAPE since", "95 % interval"} <= traces(page)
+    assert "the same 7 days after it" in words(page)
     page.selectbox("models.run").select(1).run()
     assert page.query_params["run"] == "1"
     assert list(table(page, 2).columns)[2:4] == ["Run 1", "Run 2"]  # nothing came before the first, so that the newest stands against it

@@ -140,6 +140,25 @@ def test_hindsight_holds_what_was_published_against_what_has_come_since(judged: 
     assert found["coverage_80"].iloc[0] == pytest.approx(came.between(told["q10"], told["q90"]).mean())
 
 
+def test_every_run_is_held_against_the_same_week_after_it(judged: Lake, tmp_path_factory: pytest.TempPathFactory) -> None:
+    lake = Lake(tmp_path_factory.mktemp("later") / "lake")
+    for name in ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "forecasts"):
+        lake.replace(name, judged.read(name))
+    runs = judged.read("runs").to_pandas()
+    now = runs["telemetry_until"].max()
+    runs["telemetry_until"] = [now - 20 * HOUR * 24 if run == BEFORE else now - 5 * HOUR for run in runs["run_id"]]
+    told = judged.read("forecasts").to_pandas()
+    told["ts"] -= pd.to_timedelta(np.where(told["run_id"] == BEFORE, 19 * 24, 5), unit="h").as_unit("us")
+    lake.replace("runs", judged.read("runs").from_pandas(runs, preserve_index=False))
+    lake.replace("forecasts", judged.read("forecasts").from_pandas(told, preserve_index=False))
+    found = queries.hindsight(lake.pin(), TOKYO)
+    assert found["number"].tolist() == [1, 2]
+    assert found["hours"].tolist() == [7 * 24, 5]
+    since = told[(told["run_id"] == BEFORE) & (told["key"] == "nrt-01") & (told["metric"] == "egress_gbps")].set_index("ts")["yhat"]
+    came = measured(judged, TOKYO).loc[now - 20 * HOUR * 24 : now - 13 * HOUR * 24 - HOUR]
+    assert found["wape"].iloc[0] == pytest.approx((came - since.loc[came.index]).abs().sum() / came.sum())
+
+
 def test_two_runs_stand_side_by_side(judged: Lake) -> None:
     found = queries.run_against_run(judged.pin(), 2, 1, TOKYO).set_index(["model", "horizon", "score"])
     new, old = (rows(judged, "scores", TOKYO, run).set_index(["model", "horizon", "score"])["value"] for run in (NEWEST, BEFORE))
