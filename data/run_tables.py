@@ -103,9 +103,9 @@ SCORES = Table(
     (
         _RUN,
         *_SERIES,
-        Column("model", TEXT, "Model scored; peaks for the quantiles of the table peaks"),
-        Column("horizon", TEXT, "Horizon band; week 1 to week 4 for peaks"),
-        Column("score", TEXT, "mase, wape, bias, pinball, coverage_80, coverage_95, msis_95; for peaks coverage_90, coverage_95"),
+        Column("model", TEXT, "Model scored; peaks and peaks-p95 for the quantiles of the table peaks"),
+        Column("horizon", TEXT, "Horizon band; week 1 to week 4 for peaks and peaks-p95"),
+        Column("score", TEXT, "mase, wape, bias, pinball, coverage_80, coverage_95, msis_95; for peaks and peaks-p95 coverage_90, coverage_95"),
         Column("value", REAL, "Its value"),
         Column("origins", WHOLE, "Backtest origins behind it", "origins", low=0),
     ),

@@ -25,6 +25,7 @@ from data.lake import Lake, Pin
 from data.metrics import ERRORS, PAGE_SECONDS, QUERY_SECONDS, exposition
 from data.queries import Counts, Extent, Fit, Futures, Run
 from data.queries.headline import count
+from data.queries.run_history import LEAD_DAYS
 from data.queries.series import Grain
 from data.schema import TABLES
 from forecasting.models import refit as refitting
@@ -34,8 +35,8 @@ from forecasting.models.refit import Refit, Wish
 
 # What the pages know of the lake beside the answers.
 __all__ = [
-    "EVERYTHING", "ConflictError", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Refit", "Run", "Scope", "Series", "Wish",
-    "count",
+    "EVERYTHING", "LEAD_DAYS", "ConflictError", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Refit", "Run", "Scope",
+    "Series", "Wish", "count",
 ]  # fmt: skip
 
 Answer = TypeVar("Answer")
@@ -227,7 +228,7 @@ def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """What earlier runs published for a series against what has come since."""
+    """What earlier runs published for a series against what came in the week after each."""
     return _answer(queries.hindsight, MEASURED + PUBLISHED, pin, scope, series=series)
 
 

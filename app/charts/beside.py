@@ -37,6 +37,7 @@ CURVES = {
     "baseline": Curve("baseline", "baseline", "7px,3px,2px,3px"),
     "trend": Curve("trend", "trend", "2px,3px"),
     "refit": Curve("refit, unpublished", "refit", "2px,3px"),
+    "usual": Curve("refit with the usual settings, unpublished", "usual refit", "7px,3px,2px,3px"),
 }
 
 

@@ -33,7 +33,10 @@ Z = 1.96
 
 @dataclass(frozen=True)
 class CoverageChart:
-    """Shares of hours inside the intervals: `rows` are ts, coverage_80, coverage_95; one point for each backtest or run."""
+    """Shares of hours inside the intervals: `rows` are ts, hours, coverage_80, coverage_95; one point for each backtest or run.
+
+    A point of fewer than `least` hours says too little to be joined with the others: it stands alone, with an open mark.
+    """
 
     title: str
     subtitle: str
@@ -42,6 +45,7 @@ class CoverageChart:
     zone: str = "UTC"
     scheme: Scheme = "light"
     height: int = 220
+    least: int = 0
 
 
 def coverage_panel(spec: CoverageChart) -> Panel:
@@ -57,12 +61,22 @@ def coverage_panel(spec: CoverageChart) -> Panel:
 
 
 def _lines(spec: CoverageChart) -> Iterator[Trace]:
+    colour = hue(spec.metric, spec.scheme)
     for column, share in NOMINAL.items():
-        marker = {"symbol": SYMBOLS[share], "size": 8, "color": hue(spec.metric, spec.scheme)}
-        line = {"type": "scatter", "mode": "lines+markers", "name": f"{percent(share)} interval", "marker": marker, "connectgaps": False}
-        style = {"line": {"color": hue(spec.metric, spec.scheme), "width": 1.5, "dash": "solid"}}
-        told = {"hovertemplate": f"<b>%{{y:.3~r}} %</b> inside the {percent(share)} interval<extra></extra>"}
-        yield line | style | told | times(spec.rows, spec.zone) | {"y": values(spec.rows[column], PERCENT)}
+        look = {"name": f"{percent(share)} interval", "line": {"color": colour, "width": 1.5, "dash": "solid"}}
+        marker = {"symbol": SYMBOLS[share], "size": 8, "color": colour}
+        told = f"<b>%{{y:.3~r}} %</b> inside the {percent(share)} interval"
+        yield from through_runs(spec.rows.assign(value=spec.rows[column]), look, marker, told, spec.least, spec.zone, PERCENT)
+
+
+def through_runs(rows: pd.DataFrame, look: Trace, marker: dict[str, Any], told: str, least: int, zone: str, unit: Unit) -> Iterator[Trace]:
+    """A line through the points (ts, value, hours) of at least so many hours, and open marks, not joined, at those of fewer; hovering says of how many."""
+    known, young = rows[rows["hours"] >= least], rows[rows["hours"] < least]
+    for part, mode, symbol, more in ((known, "lines+markers", "", ""), (young, "markers", "-open", ", too young to be joined")):
+        if len(part):
+            box = {"text": [f"{hours:,} h" for hours in part["hours"].astype(int)], "hovertemplate": f"{told}, over %{{text}}{more}<extra></extra>"}
+            drawn = {"type": "scatter", "mode": mode, "connectgaps": False, "marker": marker | {"symbol": f"{marker['symbol']}{symbol}"}}
+            yield drawn | look | box | times(part, zone) | {"y": values(part["value"], unit)}
 
 
 def _level(share: float, palette: Palette) -> dict[str, Any]:
@@ -72,7 +86,7 @@ def _level(share: float, palette: Palette) -> dict[str, Any]:
 
 def _ends(spec: CoverageChart, palette: Palette) -> Iterator[End]:
     for column, share in NOMINAL.items():
-        known = spec.rows[column].dropna()
+        known = spec.rows.loc[spec.rows["hours"] >= spec.least, column].dropna()
         if len(known):
             yield End(f"in {percent(share)}", 100 * float(known.iloc[-1]), palette.words[meaning(spec.metric)])
 

@@ -1,4 +1,6 @@
-"""The parts of Prophet's model as its users know them: the day, the week and the events, each as a share of the level."""
+"""The parts of Prophet's model as its users know them: the day, the week and the events, each as a share of the level. Nobody has
+published them: they are those of a refit, and say so.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,13 @@ def day_chart(day: pd.DataFrame, *, metric: str, zone: str, scheme: Scheme) -> g
         }
     }
     texts = [f"{int(hour):02}:00" for hour in day["hour"]]
-    return _line(day, "Day", f"% of the level, clock of {zone}", texts, axis, metric, scheme)
+    return _line(day, "Day, unpublished refit", f"% of the level, clock of {zone}", texts, axis, metric, scheme)
 
 
 def week_chart(week: pd.DataFrame, *, metric: str, zone: str, scheme: Scheme) -> go.Figure:
     """`week`: hour (0 to 167), effect. What the hour of the week adds to that of the day."""
     texts = [f"{DAYS[int(hour) // 24]} {int(hour) % 24:02}:00" for hour in week["hour"]]
-    return _line(week, "Week", f"% beside the day's, clock of {zone}", texts, week_axis(), metric, scheme)
+    return _line(week, "Week, unpublished refit", f"% beside the day's, clock of {zone}", texts, week_axis(), metric, scheme)
 
 
 def _line(part: pd.DataFrame, title: str, subtitle: str, texts: list[str], axis: dict[str, Any], metric: str, scheme: Scheme) -> go.Figure:
@@ -49,7 +51,7 @@ def _line(part: pd.DataFrame, title: str, subtitle: str, texts: list[str], axis:
 def events_chart(events: pd.DataFrame, *, metric: str, scheme: Scheme) -> go.Figure:
     """`events`: kind, effect, hours. What an hour within an event of each kind adds."""
     palette, rows = PALETTES[scheme], events.sort_values("effect", ascending=False, ignore_index=True)
-    base = layout("Events", "% added while one lasts, by kind", plot=PLOT, left=EVENT_LEFT, scheme=scheme)
+    base = layout("Events, unpublished refit", "% added while one lasts, by kind", plot=PLOT, left=EVENT_LEFT, scheme=scheme)
     effects = 100 * rows["effect"].to_numpy(dtype=float)
     texts = [f"{'+' if effect >= 0 else '-'}{percent(abs(effect) / 100)}, {hours:.0f} h seen" for effect, hours in zip(effects, rows["hours"], strict=True)]
     bars = {"type": "bar", "orientation": "h", "x": effects, "y": np.arange(len(rows)), "text": texts, "textposition": "outside", "cliponaxis": False,

@@ -13,8 +13,9 @@ from app.charts.plain import layout, names_axis
 from app.theme import PALETTES, Scheme, hue, label, percent, significant
 
 ROW, LEFT = 24, 172
-# Models of `scores` that are no candidates: what the licence would have drawn at each origin, and the quantiles of the table `peaks`.
-AS_DRAWN, PEAKS = "licensed", "peaks"
+# Models of `scores` that are no candidates: what the licence would have drawn at each origin, and the weekly quantiles of the table `peaks`.
+AS_DRAWN, PEAKS, WEEKS_P95 = "licensed", "peaks", "peaks-p95"
+OF_WEEKS = (PEAKS, WEEKS_P95)
 # Shapes stand before words: on a narrow screen the words may be cut off, and the caption below says what the shapes mean.
 BEST, DRAWN, BASELINE = ("\u2605", "best"), ("\u25a0", "drawn"), ("\u25cb", "best baseline")
 SCORES = {

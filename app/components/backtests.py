@@ -13,7 +13,7 @@ from app import cached, state, theme
 from app.cached import Series
 from app.charts.axes import instant
 from app.charts.calibration import CalibrationChart, CoverageChart, calibration_chart, coverage_panel
-from app.charts.leaderboard import PEAKS
+from app.charts.leaderboard import AS_DRAWN, OF_WEEKS, PEAKS, WEEKS_P95
 from app.charts.panels import Panel, linked_figure
 from app.charts.residuals import distribution_chart, hour_of_week_chart
 from app.charts.timeseries import TrafficChart, traffic_panel
@@ -25,6 +25,8 @@ from data.schema import METRIC
 BEFORE = pd.Timedelta(days=3)
 HOUR = pd.Timedelta(hours=1)
 BOUNDS = {"yhat": "expected", "q10": "lower_80", "q90": "upper_80", "q025": "lower_95", "q975": "upper_95"}
+# Key and title of the chart of each calibrated model of `scores`.
+CALIBRATED = {AS_DRAWN: ("intervals", "Intervals"), PEAKS: ("peaks", "Peaks of the week"), WEEKS_P95: ("p95", "P95 of the week")}
 BESIDE_WORDS = {"prophet": "Prophet", "baseline": "Baseline"}
 
 
@@ -46,12 +48,13 @@ def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> 
         origin = choose_origin(frame, list(tests["origin"]))
         st.pills("Beside it", state.CHOICES["beside"], format_func=BESIDE_WORDS.__getitem__, selection_mode="multi", **state.bound("beside"))
     rows = cached.backtest(frame.pin, series, origin, frame.scope)
-    figure = backtest_figure(frame, series, name, rows, before(frame, series, origin))
+    known = before(frame, series, origin)
+    figure = backtest_figure(frame, series, name, rows, known)
     row = tests[tests["origin"] == origin].iloc[0]
     told = f"{theme.percent(row['coverage_95'])} of {int(row['hours'])} hours lay inside the 95 % interval, error {theme.percent(row['wape'])} of what came"
     alt = f"Backtest of {name} from {theme.stamp(origin, frame.zone)} {frame.zone}: {told}"
     units = dict.fromkeys(["value", "yhat", "prophet", "baseline", "q025", "q10", "q90", "q975"], METRIC[series.metric].unit)
-    export.chart(figure, key="backtest", name=f"{name} backtest", alt=alt, data=rows, units=units, zone=frame.zone)
+    export.chart(figure, key="backtest", name=f"{name} backtest", alt=alt, data=pd.concat([known, rows], ignore_index=True), units=units, zone=frame.zone)
     others = [
         f"{word} {theme.percent(row[column])}" for column, word in (("prophet_wape", "Prophet"), ("baseline_wape", "the baseline")) if pd.notna(row[column])
     ]
@@ -113,19 +116,19 @@ def intervals_over_time(frame: Frame, series: Series, name: str, tests: pd.DataF
 
 
 def calibrations(frame: Frame, series: Series, name: str) -> None:
-    """Observed against nominal, of the intervals by horizon and of the peaks by week."""
+    """Observed against nominal, of the intervals by horizon, and of peak and P95 by week."""
     rows = cached.calibration(frame.pin, frame.scope)
     mine = rows[(rows["level"] == series.level) & (rows["key"] == series.key) & (rows["metric"] == series.metric)]
     charts = {}
-    for key, title, of_peaks in (("intervals", "Intervals", False), ("peaks", "Peaks of the week", True)):
-        part = mine[(mine["model"] == PEAKS) == of_peaks]
+    for model, (key, title) in CALIBRATED.items():
+        part, weekly = mine[mine["model"] == model], model in OF_WEEKS
         if len(part):
-            what = "weeks under the 0.9 and 0.95 quantile, with chance" if of_peaks else "hours inside, by how far ahead"
-            spec = CalibrationChart(title, f"share of {what}", series.metric, part, of_peaks, frame.scheme)
+            what = "weeks under each quantile, with chance" if weekly else "hours inside, by how far ahead"
+            spec = CalibrationChart(title, f"share of {what}", series.metric, part, weekly, frame.scheme)
             charts[f"calibration-{key}"] = (calibration_chart(spec), f"{title} of {name}: {_told(part)}")
     if charts:
         st.markdown("##### Calibration: observed against nominal")
-        export.charts(charts, columns=2, key="calibration", name=f"{name} calibration", data=mine, zone=frame.zone)
+        export.charts(charts, columns=len(charts), key="calibration", name=f"{name} calibration", data=mine, zone=frame.zone)
 
 
 def _told(rows: pd.DataFrame) -> str:

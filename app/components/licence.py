@@ -15,7 +15,6 @@ from app.theme import State
 LICENSED = State("licensed", "\u25cf", "circle")
 BASELINE = State("baseline", "\u25b2", "triangle-up")
 UNTRIED = State("not tested", "\u25cb", "circle-open")
-WORDS = {LICENSED: "Beat the best baseline out of sample", BASELINE: "Nothing beat the best baseline, so that is drawn", UNTRIED: "History allows no backtest"}
 
 
 def verdict(row: Any) -> State:
@@ -23,9 +22,14 @@ def verdict(row: Any) -> State:
     return UNTRIED if row.origins == 0 else LICENSED if row.licensed else BASELINE
 
 
+def lower(row: Any) -> bool:
+    """Whether a series' own error is below its baseline's: a licence leans on the gain of each origin and on the panel, and may be given where it is not."""
+    return not (row.baseline_error > 0 and row.error >= row.baseline_error)
+
+
 def sentence(label: str, rows: pd.DataFrame) -> str:
     """One sentence of Markdown for all horizons of a series: neighbours that were decided alike are told together. `rows`: as cached.licence gives them."""
-    parts = [list(group) for _, group in groupby(rows.itertuples(), key=lambda row: (row.model, verdict(row), row.baseline))]
+    parts = [list(group) for _, group in groupby(rows.itertuples(), key=lambda row: (row.model, verdict(row), row.baseline, lower(row)))]
     return f"{label}, drawn: " + "; ".join(_part(part) for part in parts) + "."
 
 
@@ -42,7 +46,10 @@ def reach(horizons: list[str]) -> str:
 
 
 def _won(rows: list[Any]) -> str:
-    return f", {_below(rows)} {plain(rows[0].baseline)}, its best baseline, in {_tests(rows)}"
+    baseline = f"{plain(rows[0].baseline)}, its best baseline"
+    if not lower(rows[0]):
+        return f", on its own no lower than {baseline}, but licensed by the gains of its backtests and its panel together, in {_tests(rows)}"
+    return f", {_below(rows)} {baseline}, in {_tests(rows)}"
 
 
 def _below(rows: list[Any]) -> str:
@@ -52,7 +59,7 @@ def _below(rows: list[Any]) -> str:
 
 
 def _lost(rows: list[Any]) -> str:
-    return f", which nothing beat by more than the noise in {_tests(rows)}"
+    return f", which the blend did not beat by more than the noise in {_tests(rows)}"
 
 
 def _untried(_: list[Any]) -> str:
@@ -76,7 +83,7 @@ def _numbers(row: Any) -> str:
         return "not tested: history is too short for a backtest that far"
     needed = f"noise {theme.significant(row.noise)}, {_tests([row])}"
     if row.licensed:
-        return (
-            f"licensed: MASE {theme.significant(row.error)}, {_below([row])} {plain(row.baseline)} ({theme.significant(row.baseline_error)}; {plain(needed)})"
-        )
-    return f"the best baseline, MASE {theme.significant(row.baseline_error)}: no model was better by more than the noise ({plain(needed)})"
+        how = _below([row]) if lower(row) else "on its own no lower than"
+        by = "licensed" if lower(row) else "licensed with its panel"
+        return f"{by}: MASE {theme.significant(row.error)}, {how} {plain(row.baseline)} ({theme.significant(row.baseline_error)}; {plain(needed)})"
+    return f"the best baseline, MASE {theme.significant(row.baseline_error)}: the blend did not beat it by more than the noise ({plain(needed)})"

@@ -15,7 +15,7 @@ from app.charts.quality import QUALITY_METRICS, QualityChart, quality_panel
 from app.charts.small_multiples import Multiple, Site, small_multiples
 from app.charts.tables import chart_table
 from app.charts.timeseries import TrafficChart, traffic_panel
-from app.components import export, states
+from app.components import coming_weeks, export, states
 from app.components.header import Frame
 from app.components.licence import sentence
 from app.components.place import Place
@@ -34,7 +34,7 @@ Chart = TrafficChart | QualityChart
 
 
 def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
-    """Traffic, then quality, one below the other over one time axis. Returns what was drawn, for the table."""
+    """Traffic, then quality, one below the other over one time axis; then the weeks to come. Returns what was drawn, for the table."""
     told = [traffic(frame, place, window, metric) for metric in DEMAND_METRICS]
     shown = [one for one in told if one.measured or one.metric == "egress_gbps"]
     charts: list[Chart] = [*traffic_charts(frame, place, window, shown), *quality_charts(frame, place, window)]
@@ -45,6 +45,7 @@ def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
         figure, key="place", name=f"{place.name} traffic", alt=alt(place, window, shown, frame.zone), data=table, units=units_of(charts), zone=frame.zone
     )
     _say_what_is_drawn(shown)
+    coming_weeks.draw(frame, place, shown)
     _say_what_is_absent(frame, place, told, {chart.metric for chart in charts})
     return charts
 

@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
-from app.cached import Series
+from app.cached import LEAD_DAYS, Series
 from app.charts.calibration import CoverageChart, coverage_panel
-from app.charts.drift import drift_panel
-from app.charts.leaderboard import PEAKS, SCORES, badness
+from app.charts.drift import YOUNG_HOURS, drift_panel, error_since_panel
+from app.charts.leaderboard import OF_WEEKS, SCORES, badness
 from app.charts.panels import Panel, linked_figure
 from app.components import export, states
 from app.components.header import Frame
@@ -56,25 +56,34 @@ def made_with(versions: str) -> str:
 
 
 def drift(frame: Frame, series: Series, name: str) -> None:
-    """The backtest error from run to run, and what earlier runs published against what has come since."""
+    """The backtest error from run to run, and what earlier runs published against what came in the week after each."""
     errors, since = cached.drift(frame.pin, series, frame.scope), cached.hindsight(frame.pin, series, frame.scope)
     panels = [drift_panel(errors, metric=series.metric, zone=frame.zone, scheme=frame.scheme)] if len(errors) else []
-    panels += [since_panel(frame, series, since)] if len(since) else []
+    panels += since_panels(frame, series, since) if len(since) else []
     if not panels:
         st.caption(f":material/info: No run has scores of {states.plain(name)} yet, and none is old enough to be held against what came.")
         return
     started = pd.concat([errors["started"], since["started"]])
     figure = linked_figure(panels, start=started.min() - HALF_DAY, end=started.max() + HALF_DAY, zone=frame.zone, scheme=frame.scheme)
-    both = pd.concat([errors.assign(what="backtest MASE"), since.assign(what="published since").rename(columns={"wape": "value"})], ignore_index=True)
-    alt = f"Backtest error of {name} over {errors['number'].nunique()} runs; {len(since)} runs held against what has come since"
-    export.chart(figure, key="drift", name=f"{name} drift", alt=alt, data=both, zone=frame.zone)
+    alt = f"Backtest error of {name} over {errors['number'].nunique()} runs; {len(since)} runs held against what came in the {LEAD_DAYS} days after each"
+    export.chart(figure, key="drift", name=f"{name} drift", alt=alt, data=both(errors, since), zone=frame.zone)
+    young = " Open marks, not joined: runs since which less than a day has come." if (since["hours"] < YOUNG_HOURS).any() else ""
+    if len(since):
+        st.caption(f":material/info: Every run is held against the same {LEAD_DAYS} days after it, as far as they have come.{young}")
 
 
-def since_panel(frame: Frame, series: Series, since: pd.DataFrame) -> Panel:
-    """How often the published bands of each run held, over the hours that have come since."""
-    subtitle = f"share of the hours since each run that lay in its published bands, {frame.zone}"
+def both(errors: pd.DataFrame, since: pd.DataFrame) -> pd.DataFrame:
+    """All that is drawn: the backtest error by run and horizon, then what was published by each run against the week after it."""
+    told = since.assign(what=f"published, WAPE of the {LEAD_DAYS} days after", too_young=since["hours"] < YOUNG_HOURS).rename(columns={"wape": "value"})
+    return pd.concat([errors.assign(what="backtest MASE"), told], ignore_index=True)
+
+
+def since_panels(frame: Frame, series: Series, since: pd.DataFrame) -> list[Panel]:
+    """The error of what each run published, and how often its bands held, over the same time after each."""
     rows = since.rename(columns={"started": "ts"})
-    return coverage_panel(CoverageChart("Published, held against what has come", subtitle, series.metric, rows, frame.zone, frame.scheme))
+    words = f"share of hours in the published bands, {frame.zone}"
+    chart = CoverageChart("Coverage in the week after each run", words, series.metric, rows, frame.zone, frame.scheme, least=YOUNG_HOURS)
+    return [error_since_panel(rows, metric=series.metric, zone=frame.zone, scheme=frame.scheme), coverage_panel(chart)]
 
 
 def against(frame: Frame, series: Series, name: str, runs: pd.DataFrame) -> None:
@@ -90,7 +99,7 @@ def against(frame: Frame, series: Series, name: str, runs: pd.DataFrame) -> None
         st.selectbox("Score", state.CHOICES["score"], format_func=SCORES.__getitem__, width=180, **state.bound("score"))
     score = state.current().score
     rows = cached.run_against_run(frame.pin, run, other, series, frame.scope)
-    rows = rows[(rows["score"] == score) & (rows["model"] != PEAKS)].dropna(subset=["value", "other_value"], how="all")
+    rows = rows[(rows["score"] == score) & ~rows["model"].isin(OF_WEEKS)].dropna(subset=["value", "other_value"], how="all")
     if rows.empty:
         st.caption(f":material/info: Neither run has this score of {states.plain(name)}; rows of runs beyond the last ten are not kept.")
         return

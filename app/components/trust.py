@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.column_config import NumberColumn, TextColumn
 
 from app import cached, state, theme
-from app.charts.leaderboard import PEAKS
+from app.charts.leaderboard import AS_DRAWN, PEAKS, WEEKS_P95
 from app.components import export, states
 from app.components.header import Frame
 from app.components.licence import LICENSED, UNTRIED
@@ -22,6 +22,9 @@ from data.schema import GLOBAL_KEY, METRIC
 MOST_PX, ROW_PX, HEADER_PX = 322, 35, 38
 _TABLE = "trust-series"
 IDENTITY = ["level", "key", "metric"]
+LICENSED_HELP = "Series whose blend beat the best baseline out of sample by more than the noise, with what its panel proves counted in."
+# The shares of a series that the table holds: of which model, and what is meant.
+SHARES = {"inside_80": (AS_DRAWN, 0.8), "inside_95": (AS_DRAWN, 0.95), "peaks_90": (PEAKS, 0.9), "p95_90": (WEEKS_P95, 0.9)}
 
 
 def judged(frame: Frame) -> bool:
@@ -53,7 +56,7 @@ def tiles(frame: Frame, licences: pd.DataFrame) -> None:
             tested = rows[rows["origins"] > 0]
             share = theme.percent(tested["licensed"].mean()) if len(tested) else "not tested"
             below = f"{tested['licensed'].sum()} of {len(tested)} series" if len(tested) else "history is too short"
-            tile(f"Licensed, {horizon}", share, below, help_="Series whose drawn model beat the best baseline out of sample by more than the noise.")
+            tile(f"Licensed, {horizon}", share, below, help_=LICENSED_HELP)
         _worst(frame)
 
 
@@ -68,19 +71,19 @@ def _worst(frame: Frame) -> None:
 
 def misses(calibration: pd.DataFrame) -> pd.DataFrame:
     """level, key, metric, observed, miss (observed less nominal) of the 95 % interval of what is drawn, over the horizons of a series."""
-    rows = calibration[(calibration["model"] != PEAKS) & (calibration["nominal"] == 0.95)]
+    rows = calibration[(calibration["model"] == AS_DRAWN) & (calibration["nominal"] == 0.95)]
     found = rows.groupby(IDENTITY, sort=False)["observed"].mean().reset_index()
     return found.assign(miss=found["observed"] - 0.95)
 
 
 def series_table(frame: Frame, licences: pd.DataFrame) -> pd.DataFrame:
-    """A row for each series, the least covered first: name, metric, how many horizons are licensed, error against the baseline, coverage, peaks."""
+    """A row for each series, the least covered first: name, metric, how many horizons are licensed, error against the baseline, coverage, weeks."""
     calibration = cached.calibration(frame.pin, frame.scope)
     tested = licences[licences["origins"] > 0].groupby(IDENTITY)
     errors = tested[["error", "baseline_error"]].mean()
     columns = {"against": 100 * (errors["error"] / errors["baseline_error"] - 1), "won": tested["licensed"].sum(), "tested": tested.size()}
-    for name, peaks, nominal in (("inside_80", False, 0.8), ("inside_95", False, 0.95), ("peaks_90", True, 0.9)):
-        held = calibration[((calibration["model"] == PEAKS) == peaks) & (calibration["nominal"] == nominal)]
+    for name, (model, nominal) in SHARES.items():
+        held = calibration[(calibration["model"] == model) & (calibration["nominal"] == nominal)]
         columns[name] = 100 * held.groupby(IDENTITY)["observed"].mean()
     rows = licences[IDENTITY].drop_duplicates().join(pd.DataFrame(columns), on=IDENTITY)
     rows = rows.assign(horizons=won_of_tested(rows), label=[METRIC[metric].label for metric in rows["metric"]])
@@ -105,7 +108,7 @@ def worst_first(frame: Frame, rows: pd.DataFrame) -> None:
     """The table; a selected row chooses the series below."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.markdown("##### Where to look: the least covered series first")
-        units = {"against": "%", "inside_80": "%", "inside_95": "%", "peaks_90": "%"}
+        units = dict.fromkeys(("against", *SHARES), "%")
         export.csv_button(rows, "licences and calibration", "trust-csv", units, frame.zone)
     st.dataframe(
         rows, column_config=columns(), column_order=list(columns()), hide_index=True, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), row_height=ROW_PX,
@@ -132,9 +135,12 @@ def columns() -> dict[str, Any]:
     return {
         "name": TextColumn("Series of", pinned=True, width=170, help="Select a row to see the series below"),
         "label": TextColumn("Metric", width=80),
-        "horizons": TextColumn("Horizons licensed", width=130, help="How many of the tested horizons are drawn by a model that beat the best baseline"),
+        "horizons": TextColumn(
+            "Horizons licensed", width=130, help="How many of the tested horizons are drawn by a blend that was licensed against the best baseline"
+        ),
         "against": NumberColumn("Error against baseline", width=150, format="%+.0f %%", help="MASE of what is drawn against that of the best baseline"),
         "inside_80": NumberColumn("In the 80 % interval", width=135, format="%.0f %%", help="Share of hours of the backtests; 80 % is meant"),
         "inside_95": NumberColumn("In the 95 % interval", width=135, format="%.0f %%", help="Share of hours of the backtests; 95 % is meant"),
         "peaks_90": NumberColumn("Peaks under the 0.9 quantile", width=190, format="%.0f %%", help="Share of past weeks; 90 % is meant"),
+        "p95_90": NumberColumn("P95 under the 0.9 quantile", width=180, format="%.0f %%", help="Share of past weeks; 90 % is meant"),
     }

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import cached, state
 from app.cached import Series
-from app.charts.leaderboard import MEANINGS, PEAKS, SCORES, Leaderboard, best_first, leaderboard
+from app.charts.leaderboard import MEANINGS, OF_WEEKS, SCORES, Leaderboard, best_first, leaderboard
 from app.components import export, states
 from app.components.header import Frame
 from app.components.licence import lines
@@ -42,7 +42,7 @@ def leaderboards(frame: Frame, series: Series, name: str, licence: pd.DataFrame)
     st.selectbox("Score", state.CHOICES["score"], format_func=SCORES.__getitem__, width=200, help=score_help(), **state.bound("score"))
     score = state.current().score
     rows = cached.scores(frame.pin, series, frame.scope)
-    rows = rows[(rows["score"] == score) & (rows["model"] != PEAKS)]
+    rows = rows[(rows["score"] == score) & ~rows["model"].isin(OF_WEEKS)]
     specs = [_spec(frame, series, score, str(horizon), part, licence) for horizon, part in rows.groupby("horizon", sort=False)]
     if not specs:
         st.caption(f":material/info: The newest run has no score of this kind for {states.plain(name)}.")

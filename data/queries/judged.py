@@ -14,8 +14,8 @@ from data.lake import Pin
 from data.queries.published import OF_SERIES, latest_run
 from data.queries.series import known_metrics
 
-# What `scores` calls the model that the licence draws, and the quantiles of the table `peaks`.
-DRAWN, PEAKS = "licensed", "peaks"
+# What `scores` calls the model that the licence draws, and the quantiles of the table `peaks`: those of the peak and those of the P95.
+DRAWN, PEAKS, WEEKS_P95 = "licensed", "peaks", "peaks-p95"
 # The mean of less than half of an hour's samples is not what came in that hour.
 COMPLETE_ENOUGH = 0.5
 LICENCE = ("horizon", "model", "baseline", "licensed", "error", "baseline_error", "noise", "origins", "reason")
@@ -35,16 +35,16 @@ def licences(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """model, horizon, score, value, origins of a series in the newest run: every model that was tried, and `peaks`."""
+    """model, horizon, score, value, origins of a series in the newest run: every model that was tried, and the weekly quantiles."""
     sql = f"SELECT model, horizon, score, value, origins FROM scores WHERE {OF_SERIES} ORDER BY model, {in_order()}, horizon, score"
     return ask(pin, sql, ["scores"], scope=scope, parameters=_of(pin, series))
 
 
 def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """level, key, metric, model (licensed, peaks), horizon, nominal, observed (shares), origins, of every series of the newest run."""
+    """level, key, metric, model (licensed, peaks, peaks-p95), horizon, nominal, observed (shares), origins, of every series of the newest run."""
     sql = f"""
         SELECT level, key, metric, model, horizon, split_part(score, '_', 2)::DOUBLE / 100 AS nominal, value AS observed, origins FROM scores
-        WHERE run_id = $run AND model IN ('{DRAWN}', '{PEAKS}') AND starts_with(score, 'coverage_')
+        WHERE run_id = $run AND model IN ('{DRAWN}', '{PEAKS}', '{WEEKS_P95}') AND starts_with(score, 'coverage_')
         ORDER BY level, key, metric, model, {in_order()}, horizon, nominal"""
     return ask(pin, sql, ["scores"], scope=scope, parameters={"run": newest(pin)})
 

@@ -10,6 +10,8 @@ from data.lake import Pin
 from data.queries.judged import DRAWN, hours_of, in_order
 from data.queries.now import extent
 
+# How many days after each run are held against what came: the same lead for all, so that an old run is not judged by weeks and a new one by hours.
+LEAD_DAYS = 7
 ONE_SERIES = "level = $level AND key = $key AND metric = $metric"
 
 
@@ -22,9 +24,9 @@ def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """number, started, hours, wape, coverage_80, coverage_95: what each kept run published for the hours since, against what came in them.
+    """number, started, hours, wape, coverage_80, coverage_95: what each kept run published for the week after it, against what came in it.
 
-    A run without an hour to its name yet is left out.
+    Where the week is not over, what there is of it; `hours` counts those that came. A run without an hour to its name yet is left out.
     """
     held = extent(pin)
     until = pd.Timestamp(0, tz="UTC") if held is None else held.now
@@ -33,7 +35,7 @@ def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
         SELECT r.number, r.started, count(*) AS hours, sum(abs(h.value - f.yhat)) / nullif(sum(h.value), 0) AS wape,
                avg((h.value BETWEEN f.q10 AND f.q90)::INT) AS coverage_80, avg((h.value BETWEEN f.q025 AND f.q975)::INT) AS coverage_95
         FROM (SELECT * FROM forecasts WHERE {ONE_SERIES}) f JOIN runs r USING (run_id) JOIN ({hours_of(series)}) h ON h.ts = f.ts
-        WHERE f.ts >= r.telemetry_until AND f.ts + INTERVAL 1 HOUR <= $until AND h.value IS NOT NULL
+        WHERE f.ts >= r.telemetry_until AND f.ts < r.telemetry_until + INTERVAL {LEAD_DAYS} DAY AND f.ts + INTERVAL 1 HOUR <= $until AND h.value IS NOT NULL
         GROUP BY r.number, r.started ORDER BY r.number"""
     span = None if pd.isna(first) or first >= until else (first, until)
     return ask(pin, sql, ["forecasts", "runs", "telemetry_1h"], scope=scope, span=span, parameters={**series._asdict(), "until": until})

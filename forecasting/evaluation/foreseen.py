@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +24,8 @@ WEEKS_SHOWN, WEEKS_PLANNED = 26, 78
 HISTORY = pd.Timedelta(days=400)
 # The levels that a capacity is planned by.
 CHECKED = {"coverage_90": 0.9, "coverage_95": 0.95}
-# The model of their rows in `scores`.
-PEAKS = "peaks"
+# What the scores of each statistic are told apart by, in the order of STATISTICS.
+SCORED = ("peaks", "peaks-p95")
 # With fewer origins a share of hits says nothing.
 HITS_AT_LEAST = 4
 
@@ -111,15 +112,15 @@ def _identified(subject: Coming, weeks: Stamps) -> pd.DataFrame:
 
 
 def _scores(subject: Coming, past: Trials, moves: Reals) -> pd.DataFrame:
-    """How often the peak of past weeks, 1 to 4 weeks ahead, stayed below the calibrated quantiles, each calibrated from what was known at its origin."""
-    rows = []
-    for at, weeks in enumerate(past.ahead[past.ahead <= DIRECT]):
-        for name, level in CHECKED.items():
-            place = int(np.flatnonzero(level == LEVELS)[0])
-            bound = past.predicted[:, at, 0, place] * np.exp(moves[:-1, at, 0, place])
-            known = np.isfinite(bound) & np.isfinite(past.actual[:, at, 0])
-            held = ((past.actual[:, at, 0] <= bound) & known).sum(axis=0)
-            for one, hits, count in zip(subject.series, held, known.sum(axis=0), strict=True):
-                if count >= HITS_AT_LEAST:
-                    rows.append({**one._asdict(), "model": PEAKS, "horizon": f"week {weeks}", "score": name, "value": hits / count, "origins": int(count)})
+    """How often peak and P95 of past weeks, 1 to 4 weeks ahead, stayed below the calibrated quantiles, each calibrated from what was known at its origin."""
+    rows: list[dict[str, object]] = []
+    for (statistic, model), (at, weeks), (name, level) in product(enumerate(SCORED), enumerate(past.ahead[past.ahead <= DIRECT]), CHECKED.items()):
+        place = int(np.flatnonzero(level == LEVELS)[0])
+        came = past.actual[:, at, statistic]
+        bound = past.predicted[:, at, statistic, place] * np.exp(moves[:-1, at, statistic, place])
+        known = np.isfinite(bound) & np.isfinite(came)
+        held = ((came <= bound) & known).sum(axis=0)
+        for one, hits, count in zip(subject.series, held, known.sum(axis=0), strict=True):
+            if count >= HITS_AT_LEAST:
+                rows.append({**one._asdict(), "model": model, "horizon": f"week {weeks}", "score": name, "value": hits / count, "origins": int(count)})
     return pd.DataFrame(rows)

@@ -1,4 +1,5 @@
-"""One series fitted anew while somebody waits: over another window, with another changepoint prior, or as though an event had not been known.
+"""One series fitted anew while somebody waits: over another window, with another changepoint prior, as though an event had not been known, or
+with one that is merely noted as a regressor.
 
 Prophet's model by the panel's exact fit, on the log scale, in the series' own clock. It is a question put to the history, not what a run would publish: no
 other model takes part, and nothing has licensed it.
@@ -28,7 +29,10 @@ NO_EVENT_KNOWN = "all"
 
 
 class Wish(NamedTuple):
-    """What to fit: days of history (None: all), Prophet's changepoint prior scale, and what to leave out: nothing (""), "all", or one event by its event_id."""
+    """What to fit: days of history (None: all), Prophet's changepoint prior scale, and the events to take otherwise: none (""), "all", one by its event_id.
+
+    What counts is left out; an event with the treatment "note", which a run does not count, is tried as a regressor of its kind.
+    """
 
     days: int | None = 90
     prior: float = 0.05
@@ -73,7 +77,7 @@ def panel_of_one(series: Series, hours: pd.DataFrame, events: pd.DataFrame, site
 
 def refit(panel: Panel, series: Series, wish: Wish) -> Refit:
     """Fit the series as wished and say what it then expects, with its parts."""
-    left = _without(panel, wish.without)
+    left = _otherwise(panel, wish.without)
     masked = without_outages(left.hourly.mask(event_hours(left)))[series]
     values = masked if wish.days is None else masked.loc[left.now - pd.Timedelta(days=wish.days) :]
     values = values.loc[values.first_valid_index() :]
@@ -89,11 +93,13 @@ def refit(panel: Panel, series: Series, wish: Wish) -> Refit:
     return Refit(curve, trend, *_season(curves), _effects(curves, known), zone, int(values.count()))
 
 
-def _without(panel: Panel, event: str) -> Panel:
-    """The panel as though nobody had known of an event, or of any."""
+def _otherwise(panel: Panel, event: str) -> Panel:
+    """The panel as though nobody had known of an event, or of any; one that is merely noted becomes a regressor."""
+    known = panel.events
     if event == NO_EVENT_KNOWN:
-        return replace(panel, events=panel.events.head(0))
-    return replace(panel, events=panel.events[panel.events["event_id"] != event])
+        return replace(panel, events=known.head(0))
+    meant, noted = known["event_id"] == event, known["treatment"] == "note"
+    return replace(panel, events=known.assign(treatment=known["treatment"].mask(meant & noted, "regressor"))[~meant | noted])
 
 
 def _spec(stamps: pd.DatetimeIndex, prior: float) -> Spec:

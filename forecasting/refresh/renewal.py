@@ -15,7 +15,7 @@ from data.errors import SettingError
 from data.lake import Pin
 from data.queries import Run, latest_run
 from data.schema import DEMAND_METRICS, Series
-from forecasting.evaluation.foreseen import PEAKS
+from forecasting.evaluation.foreseen import SCORED
 from forecasting.models.engine import IDENTITY, EngineResult
 from forecasting.models.panel import Panel
 from forecasting.refresh.publishing import RESULT_TABLES
@@ -87,5 +87,5 @@ def _scores(pin: Pin, last: Run, made: Made) -> pd.DataFrame:
     """Scores of models go with their series, those of weeks with their metric."""
     rows = training.of_run(pin, "scores", last.run_id)
     renewed = pd.MultiIndex.from_frame(rows[IDENTITY]).isin(series_of(made.fits()))
-    weeks = rows["model"] == PEAKS
+    weeks = rows["model"].isin(SCORED)
     return rows[(weeks & ~rows["metric"].isin(made.drawn)) | (~weeks & ~renewed)]

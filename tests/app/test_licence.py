@@ -31,7 +31,7 @@ def test_one_sentence_tells_neighbours_that_were_decided_alike_together() -> Non
     text = said(row("0-24 h", error=0.7), row("1-7 d", error=0.8), lost("8-28 d"), untried("29-90 d"))
     assert text == (
         "Egress, drawn: **blend** up to 7 d, 20 to 30 % below seasonal naive 168 h, its best baseline, in 8 backtests; "
-        "**seasonal naive 168 h** 8 to 28 d, which nothing beat by more than the noise in 8 backtests; "
+        "**seasonal naive 168 h** 8 to 28 d, which the blend did not beat by more than the noise in 8 backtests; "
         "**prophet, trend** 29 to 90 d, untested, because history is too short for a backtest that far."
     )
 
@@ -42,6 +42,17 @@ def test_equal_shares_are_said_once_and_one_backtest_is_one() -> None:
 
 def test_a_baseline_without_error_divides_nothing() -> None:
     assert "no data below" in said(row("0-24 h", error=0.0, baseline_error=0.0))
+
+
+def test_a_licence_without_a_lower_error_of_its_own_does_not_read_as_below() -> None:
+    text = said(row("0-24 h", error=0.9), row("1-7 d", error=1.03), row("8-28 d", error=1.0))
+    assert text == (
+        "Egress, drawn: **blend** up to 24 h, 10 % below seasonal naive 168 h, its best baseline, in 8 backtests; "
+        "**blend** 1 to 28 d, on its own no lower than seasonal naive 168 h, its best baseline, "
+        "but licensed by the gains of its backtests and its panel together, in 8 backtests."
+    )
+    ((line, _),) = lines(pd.DataFrame([row("1-7 d", error=1.03)]))
+    assert "licensed with its panel: MASE 1.03, on its own no lower than seasonal naive 168 h (1.00;" in line.replace("\\", "")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +71,7 @@ def test_each_horizon_has_a_verdict_with_shape_and_numbers() -> None:
         f"{LICENSED.glyph} **0-24 h: blend**, licensed: MASE 0.800, 20 % below seasonal naive 168 h (1.00; noise 0.0500, 8 backtests)",
         "because",
     )
-    assert "no model was better by more than the noise" in told[1][0]
+    assert "the blend did not beat it by more than the noise" in told[1][0]
     assert "not tested" in told[2][0]
     assert len({state.glyph for state in (LICENSED, BASELINE, UNTRIED)}) == 3
 

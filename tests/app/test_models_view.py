@@ -11,10 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from app.components import run_history
+from app.cached import Series, Wish
+from app.components import export, run_history
 from app.components.header import Frame
 from app.components.trust import choice, misses
-from app.state import CHOICES, State
+from app.state import CHOICES, NONE, State
+from app.theme import change
 from data.lake import Lake
 from tests.app.conftest import Opener
 
@@ -104,7 +106,7 @@ def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(open_pa
     page = open_page("models", "judged", site="nrt-01")
     for horizon in ("0\\-24 h", "1\\-7 d", "8\\-28 d", "29\\-90 d"):
         assert f"**{horizon}:" in words(page)
-    models = set(Lake(lakes["judged"]).read("scores").to_pandas()["model"]) - {"peaks"}
+    models = set(Lake(lakes["judged"]).read("scores").to_pandas()["model"]) - {"peaks", "peaks-p95"}
     assert all(set(figure["layout"]["yaxis"]["ticktext"]) == models for figure in figures(page))
     assert len(figures(page)) == 2
 
@@ -120,7 +122,7 @@ def test_a_backtest_is_held_against_what_came_and_its_curves_can_be_switched_off
     page = open_page("models", "judged", part="backtests", site="nrt-01")
     assert {"actual", "expected", "Prophet", "baseline", "95 % band, upper bound"} <= traces(page)
     assert "origin: nothing after it was known" in titles(page)
-    for title in ("Coverage over time", "Intervals", "Peaks of the week", "Residuals by hour of week", "Residuals, distribution"):
+    for title in ("Coverage over time", "Intervals", "Peaks of the week", "P95 of the week", "Residuals by hour of week", "Residuals, distribution"):
         assert title in titles(page)
     page.pills("state.beside").set_value([]).run()
     assert not {"Prophet", "baseline"} & traces(page)
@@ -151,6 +153,43 @@ def test_a_refit_is_drawn_beside_what_is_published_and_marked(open_page: Opener)
     assert words(page) != before
 
 
+def test_a_refit_is_held_against_the_same_model_at_its_usual_settings(open_page: Opener, lakes: dict[str, Path]) -> None:
+    usual = open_page("models", "judged", part="components", site="nrt-01")
+    assert "These are its usual settings." in words(usual)
+    assert "refit with the usual settings, unpublished" not in traces(usual)
+    page = open_page("models", "judged", part="components", site="nrt-01", history="28")
+    pin, now = Lake(lakes["judged"]).pin(), pd.Timestamp("2026-03-20", tz="UTC")
+    one, other = (cached.refit(pin, Series("site", "nrt-01", "egress_gbps"), wish) for wish in (Wish(), Wish(days=28)))
+    assert one is not None
+    assert other is not None
+    expected, other_way = (made.curve.set_index("ts")["yhat"].loc[now : now + pd.Timedelta(hours=28 * 24 - 1)].sum() for made in (one, other))
+    gain = change(other_way, expected, "the same model at its usual settings")
+    assert gain in words(page)
+    assert "refit with the usual settings, unpublished" in traces(page)
+    assert "on what is published, where other models may be drawn" in words(page)
+
+
+def test_every_chart_of_a_refit_says_that_it_is_unpublished(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="components", site="nrt-01")
+    for title in ("Trend", "Day", "Week", "Events"):
+        assert f"<b>{title}, unpublished refit</b>" in titles(page)
+
+
+def test_what_one_takes_away_holds_all_that_is_drawn(open_page: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[str, pd.DataFrame] = {}
+    monkeypatch.setattr(export, "chart", lambda _, *, key, data, **__: taken.update({key: data() if callable(data) else data}))
+    open_page("models", "judged", part="backtests", site="nrt-01")
+    open_page("models", "judged", part="components", site="nrt-01", history="28")
+    tested, refitted, trend = taken["backtest"], taken["refit"], taken["trend"]
+    origin = tested.loc[tested["yhat"].notna(), "ts"].min()
+    assert tested["ts"].min() == origin - pd.Timedelta(days=3)
+    assert tested.loc[tested["ts"] < origin, "value"].notna().all()
+    for column in ("", "_published", "_refit_unpublished", "_usual_refit_unpublished"):
+        assert refitted[f"egress_gbps{column}"].notna().any(), column
+    assert trend["egress_gbps_daily_mean"].notna().sum() == 28
+    assert set(trend["window_days"]) == {"28"}
+
+
 def test_an_event_can_be_left_out_of_a_refit(open_page: Opener) -> None:
     page = open_page("models", "judged", part="components", site="nrt-01")
     page.selectbox("state.without").select("all").run()
@@ -162,6 +201,11 @@ def test_an_event_of_an_old_link_that_is_gone_leaves_nothing_out(open_page: Open
     page = open_page("models", "judged", part="components", site="nrt-01", without="gone-7")
     assert not page.exception
     assert "Events" in titles(page)
+
+
+def test_the_usual_settings_are_those_of_the_page() -> None:
+    known = State()
+    assert Wish(int(known.history), float(known.prior), "" if known.without == NONE else known.without) == Wish()
 
 
 def test_a_series_that_nobody_measured_is_refused_in_words(open_page: Opener) -> None:
@@ -178,7 +222,10 @@ def test_runs_are_listed_and_held_against_each_other(open_page: Opener) -> None:
     assert runs["Versions"].iloc[0] == "numpy 2.4.1, headroom 0.2"
     assert {"Run 2", "Run 1", "Here", "All series"} <= set(side_by_side.columns)
     assert "Backtest error from run to run" in titles(page)
-    assert "Published, held against what has come" in titles(page)
+    for title in ("Error in the week after each run", "Coverage in the week after each run"):
+        assert title in titles(page)
+    assert {"WAPE since", "95 % interval"} <= traces(page)
+    assert "the same 7 days after it" in words(page)
     page.selectbox("models.run").select(1).run()
     assert page.query_params["run"] == "1"
     assert list(table(page, 2).columns)[2:4] == ["Run 1", "Run 2"]  # nothing came before the first, so that the newest stands against it

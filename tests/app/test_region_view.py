@@ -241,3 +241,23 @@ def test_a_run_that_judged_nothing_offers_no_switch_and_keeps_quiet(open_page: O
     assert "drawn:" not in words(page)
     page.pills("state.show").set_value(["forecast", "events"]).run()
     assert page.query_params["show"] == "forecast,peaks,prophet,events"  # what is not offered stays as it was chosen
+
+
+# The weeks to come -------------------------------------------------------------------------------------------------------------
+
+
+def test_all_weeks_that_are_published_are_shown_for_both_statistics(open_page: Opener) -> None:
+    page = open_page("region", "judged", site="nrt-01")
+    assert not page.exception
+    weeks = {titles(figure): figure for figure in figures(page) if "of each week" in titles(figure)}
+    for title in ("Egress, Tokyo 1, peak of each week", "Egress, Tokyo 1, P95 of each week", "Ingest, Tokyo 1, P95 of each week"):
+        (figure,) = [found for said, found in weeks.items() if title in said]
+        medians = [trace for trace in figure["data"] if str(trace.get("name")).endswith("of week, median")]
+        assert [len(numbers(trace["y"])) for trace in medians] == [26]
+    assert len(weeks) == 4
+
+
+def test_the_switch_for_peaks_takes_the_coming_weeks_away(open_page: Opener) -> None:
+    page = open_page("region", "judged", site="nrt-01", show="forecast")
+    assert not any("of each week" in titles(figure) for figure in figures(page))
+    assert "Coming weeks" not in words(page)

@@ -63,12 +63,13 @@ def test_scores_are_those_of_the_newest_run(judged: Lake, series: Series) -> Non
 
 def test_calibration_reads_the_nominal_share_off_the_score(judged: Lake) -> None:
     found = queries.calibration(judged.pin())
-    assert set(found["model"]) == {"licensed", "peaks"}
+    assert set(found["model"]) == {"licensed", "peaks", "peaks-p95"}
     assert set(found.loc[found["model"] == "peaks", "nominal"]) == {0.9, 0.95}
     assert set(found.loc[found["model"] == "licensed", "nominal"]) == {0.5, 0.8, 0.95}
     one = found[(found["key"] == "nrt-01") & (found["metric"] == "egress_gbps") & (found["horizon"] == "week 2") & (found["nominal"] == 0.95)]
-    stored = rows(judged, "scores", TOKYO).query("model == 'peaks' and horizon == 'week 2' and score == 'coverage_95'")
-    assert one["observed"].tolist() == stored["value"].tolist()
+    stored = rows(judged, "scores", TOKYO).query("horizon == 'week 2' and score == 'coverage_95'").set_index("model")["value"]
+    assert one.set_index("model")["observed"].to_dict() == stored.to_dict()
+    assert set(stored.index) == {"peaks", "peaks-p95"}
 
 
 @pytest.mark.parametrize("series", SERIES)
@@ -137,6 +138,25 @@ def test_hindsight_holds_what_was_published_against_what_has_come_since(judged: 
     assert found["hours"].tolist() == [24]
     assert found["wape"].iloc[0] == pytest.approx((came - told["yhat"]).abs().sum() / came.sum())
     assert found["coverage_80"].iloc[0] == pytest.approx(came.between(told["q10"], told["q90"]).mean())
+
+
+def test_every_run_is_held_against_the_same_week_after_it(judged: Lake, tmp_path_factory: pytest.TempPathFactory) -> None:
+    lake = Lake(tmp_path_factory.mktemp("later") / "lake")
+    for name in ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "forecasts"):
+        lake.replace(name, judged.read(name))
+    runs = judged.read("runs").to_pandas()
+    now = runs["telemetry_until"].max()
+    runs["telemetry_until"] = [now - 20 * HOUR * 24 if run == BEFORE else now - 5 * HOUR for run in runs["run_id"]]
+    told = judged.read("forecasts").to_pandas()
+    told["ts"] -= pd.to_timedelta(np.where(told["run_id"] == BEFORE, 19 * 24, 5), unit="h").as_unit("us")
+    lake.replace("runs", judged.read("runs").from_pandas(runs, preserve_index=False))
+    lake.replace("forecasts", judged.read("forecasts").from_pandas(told, preserve_index=False))
+    found = queries.hindsight(lake.pin(), TOKYO)
+    assert found["number"].tolist() == [1, 2]
+    assert found["hours"].tolist() == [7 * 24, 5]
+    since = told[(told["run_id"] == BEFORE) & (told["key"] == "nrt-01") & (told["metric"] == "egress_gbps")].set_index("ts")["yhat"]
+    came = measured(judged, TOKYO).loc[now - 20 * HOUR * 24 : now - 13 * HOUR * 24 - HOUR]
+    assert found["wape"].iloc[0] == pytest.approx((came - since.loc[came.index]).abs().sum() / came.sum())
 
 
 def test_two_runs_stand_side_by_side(judged: Lake) -> None:

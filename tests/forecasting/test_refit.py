@@ -91,6 +91,16 @@ def test_a_mask_that_is_left_out_is_learned_from() -> None:
     assert learned.curve["yhat"].tail(24).mean() < masked.curve["yhat"].tail(24).mean()
 
 
+def test_an_event_that_is_merely_noted_can_be_tried_as_a_regressor() -> None:
+    noted = [{**cup, "treatment": "note"} for cup in CUPS[:-1]] + [{**event("2026-03-14 18:00", 12), "treatment": "note", "kind": "release"}]
+    usual, tried, other = (refit(panel(events=tuple(noted)), FRANKFURT, Wish(without=name)) for name in ("", noted[-1]["event_id"], noted[0]["event_id"]))
+    assert usual.events.empty
+    assert tried.events["kind"].tolist() == ["release"]
+    assert tried.events["hours"].tolist() == [12]
+    assert other.events.empty  # three hours are too few to learn from
+    np.testing.assert_array_equal(other.curve["yhat"], usual.curve["yhat"])
+
+
 def test_a_shorter_window_forgets_what_lies_before_it() -> None:
     stepped = np.where(NOW - pd.Timedelta(days=28) > HOURS, 0.5, 1.0) * demand(cups=False)
     short = refit(panel(stepped), FRANKFURT, Wish(days=28))

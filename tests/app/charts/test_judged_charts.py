@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as any_
 
 from app.charts.calibration import CalibrationChart, CoverageChart, calibration_chart, coverage_panel, wilson
-from app.charts.drift import drift_panel
+from app.charts.drift import YOUNG_HOURS, drift_panel, error_since_panel
 from app.charts.effects import day_chart, events_chart, week_chart
 from app.charts.leaderboard import BASELINE, BEST, DRAWN, Leaderboard, best_first, leaderboard
 from app.charts.panels import linked_figure
@@ -73,7 +75,7 @@ def test_a_hostile_model_name_is_text() -> None:
 
 def coverage(eighty: list[float], ninety_five: list[float]) -> CoverageChart:
     ts = pd.date_range("2026-03-01", periods=len(eighty), freq="D", tz="UTC")
-    return CoverageChart("Coverage", "share", "egress_gbps", pd.DataFrame({"ts": ts, "coverage_80": eighty, "coverage_95": ninety_five}))
+    return CoverageChart("Coverage", "share", "egress_gbps", pd.DataFrame({"ts": ts, "hours": 168, "coverage_80": eighty, "coverage_95": ninety_five}))
 
 
 def test_both_intervals_are_drawn_with_their_nominal_lines() -> None:
@@ -174,3 +176,38 @@ def test_drift_has_a_line_for_each_horizon() -> None:
     assert panel.top > 1.0
     assert panel.traces[0]["text"] == ["run 1", "run 2", "run 3"]
     assert panel.ends[0].colour == PALETTES["light"].words["egress"]
+
+
+SINCE = pd.DataFrame(
+    {"ts": pd.date_range("2026-03-01", periods=3, freq="D", tz="UTC"), "hours": [168, 24, 3], "wape": [0.1, 0.2, 0.9],
+     "coverage_80": [0.8, 0.7, 0.0], "coverage_95": [0.95, 0.9, 0.3]}
+)  # fmt: skip
+
+
+def test_what_was_published_is_joined_only_where_enough_has_come() -> None:
+    panel = error_since_panel(SINCE, metric="egress_gbps", zone="UTC", scheme="light")
+    joined, young = panel.traces
+    np.testing.assert_allclose(joined["y"], [10.0, 20.0])
+    np.testing.assert_allclose(young["y"], [90.0], rtol=1e-6)
+    assert (joined["mode"], young["mode"]) == ("lines+markers", "markers")
+    assert young["marker"]["symbol"] == f"{joined['marker']['symbol']}-open"
+    assert joined["text"] == ["168 h", "24 h"]
+    assert young["text"] == ["3 h"]
+    assert "too young" in young["hovertemplate"]
+    assert panel.top > 90.0
+    assert [end.y for end in panel.ends] == [20.0]
+
+
+def test_coverage_of_young_runs_stands_alone_and_of_backtests_is_joined() -> None:
+    chart = CoverageChart("Coverage", "share", "egress_gbps", SINCE, least=YOUNG_HOURS)
+    panel = coverage_panel(chart)
+    assert [len(trace["y"]) for trace in panel.traces] == [2, 1, 2, 1]
+    assert [end.y for end in panel.ends] == pytest.approx([70.0, 90.0])
+    assert panel.bottom == 0.0
+    assert [len(trace["y"]) for trace in coverage_panel(replace(chart, least=0)).traces] == [3, 3]
+
+
+def test_runs_that_are_all_too_young_have_marks_and_no_line() -> None:
+    panel = error_since_panel(SINCE.tail(1), metric="egress_gbps", zone="UTC", scheme="dark")
+    assert [trace["mode"] for trace in panel.traces] == ["markers"]
+    assert panel.ends == []

@@ -10,10 +10,13 @@ import pyarrow as pa
 import pytest
 
 from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, Series, validate
+from forecasting.evaluation.calibration import offsets
 from forecasting.evaluation.expect import learn
-from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN
+from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN, coming, foresee
 from forecasting.evaluation.judged import past_weeks
 from forecasting.evaluation.licensed import LicensedEngine, changes, needed
+from forecasting.evaluation.paths import Draw
+from forecasting.evaluation.peaks import TRIAL_PATHS, trials
 from forecasting.models.engine import IDENTITY, EngineResult, Plan
 from forecasting.models.panel import Panel, Sources, build
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
@@ -142,6 +145,25 @@ def test_peaks_are_the_quantiles_of_the_paths(made: EngineResult) -> None:
     for at in peaks.index[::17]:
         found = np.quantile(np.asarray(draws[at], dtype=float), list(PEAK_QUANTILES.values()), method="hazen")
         assert peaks.loc[at, list(PEAK_QUANTILES)].to_numpy(float) == pytest.approx(found, rel=1e-5)
+
+
+def test_both_statistics_are_scored_and_told_apart() -> None:
+    """Counted again from past weeks that were forecast and calibrated before they came."""
+    subject = coming(panel(), "egress_gbps", 0)
+    assert subject is not None
+    past = trials(subject.history, Draw(TRIAL_PATHS, 0))
+    labels = np.unique(subject.labels, return_inverse=True)[1]
+    moves = offsets(past, labels, subject.history.whole_weeks)
+    scores = foresee(subject).scores.set_index(["model", "key", "horizon", "score"])
+    assert len(scores)
+    for (model, key, horizon, score), row in scores.iterrows():
+        statistic, at, series = ("peaks", "peaks-p95").index(model), int(horizon.removeprefix("week ")) - 1, [one.key for one in subject.series].index(key)
+        place = list(PEAK_QUANTILES).index(score.replace("coverage_", "q"))
+        bounds = [past.predicted[n, at, statistic, place, series] * np.exp(moves[n, at, statistic, place, series]) for n in range(len(past.origins))]
+        pairs = [(came, bound) for came, bound in zip(past.actual[:, at, statistic, series], bounds, strict=True) if np.isfinite([came, bound]).all()]
+        assert row["origins"] == len(pairs)
+        assert row["value"] == pytest.approx(np.mean([came <= bound for came, bound in pairs]))
+    assert set(scores.index.get_level_values("model")) == {"peaks", "peaks-p95"}
 
 
 def test_the_same_panel_gives_the_same_numbers(made: EngineResult) -> None:
