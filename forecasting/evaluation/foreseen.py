@@ -1,4 +1,8 @@
-"""The coming weeks of a lake as rows: calibrated peaks and P95, and the joint paths behind them, of every site, region and the network."""
+"""The coming weeks of a lake as rows: calibrated peaks and P95, and the joint paths behind them, of every site, region and the network.
+
+A series that is refused has none, whatever could be drawn for it: what is told of its weeks is told of its hours. Sums do without their silent sites
+(`paths.py`); a site that is refused for another reason, such as too many holes, still counts in them.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from forecasting.evaluation.calibration import DIRECT, LEVELS, Trials
 from forecasting.evaluation.paths import STATISTICS, Draw, History
 from forecasting.evaluation.peaks import TRIAL_PATHS, PeakForecast, forecast_peaks, trials
 from forecasting.evaluation.weekly import COMPLETE_AT_LEAST, WEEK, Reals, Stamps, Weekly, monday
+from forecasting.models.engine import refusal
 from forecasting.models.happenings import EventColumns
 from forecasting.models.panel import HOUR, Panel
 
@@ -32,12 +37,16 @@ HITS_AT_LEAST = 4
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """What the weeks of one metric are drawn from: the sites' hours as in `paths.History`, and what the series beyond them are called."""
+    """What the weeks of one metric are drawn from: the sites' hours as in `paths.History`, and what the series beyond them are called.
+
+    refused: those of the series that are told nothing of.
+    """
 
     series: tuple[Series, ...]
     history: History
     labels: tuple[str, ...]
     draw: Draw
+    refused: frozenset[Series] = frozenset()
 
 
 class Foreseen(NamedTuple):
@@ -69,7 +78,8 @@ def coming(panel: Panel, metric: str, seed: int) -> Coming | None:
     positions = tuple(np.array(members) for _, members in groups)
     history = History(stamps, hours[sites].to_numpy(float), positions, _weekly(panel.weeks, series, weeks), known)
     labels = tuple("site" if one.level == "site" else one.level for one in series)
-    return Coming(series, history, labels, Draw(seed=seed))
+    refused = frozenset(one for one in series if one in panel.hourly and refusal(panel.hourly[one], panel.now))
+    return Coming(series, history, labels, Draw(seed=seed), refused)
 
 
 def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Weekly:
@@ -87,7 +97,12 @@ def foresee(subject: Coming) -> Foreseen:
     groups = np.unique(subject.labels, return_inverse=True)[1]
     past = trials(subject.history, Draw(TRIAL_PATHS, subject.draw.seed))
     found = forecast_peaks(subject.history, groups, WEEKS_PLANNED, subject.draw, past)
-    return Foreseen(_peaks(subject, found), _paths(subject, found), _scores(subject, past, found.moves))
+    return Foreseen(*(_told(rows, subject.refused) for rows in (_peaks(subject, found), _paths(subject, found), _scores(subject, past, found.moves))))
+
+
+def _told(rows: pd.DataFrame, refused: frozenset[Series]) -> pd.DataFrame:
+    """The rows of all series but those that are refused."""
+    return rows[~pd.MultiIndex.from_frame(rows[list(Series._fields)]).isin(refused)] if refused and len(rows) else rows
 
 
 def _peaks(subject: Coming, found: PeakForecast) -> pd.DataFrame:

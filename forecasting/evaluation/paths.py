@@ -4,6 +4,9 @@ Each path is the log-scale curve of every site, a change of its trend, and whole
 Kuensch, 1989, with the week as its block). A path draws the same week for all sites, so what they share stays shared, and the peak of a region is the highest
 hour of the sum of its sites: never a sum of peaks or of quantiles.
 
+A site that is silent has no path, and carries nothing in the sums: what is measured of them, now and in the weeks to come, is measured without it, and so is
+the forecast of their hours.
+
 Within a week the trend of a path stands still. A week is then a curve times a block of residuals times a level for each path, and one table of curve times
 block serves every path: the hours of all sites, weeks and paths are never held at once.
 """
@@ -20,6 +23,7 @@ import pandas as pd
 
 from forecasting.evaluation.weekly import COMPLETE_AT_LEAST, WEEK, Reals, Stamps, Weekly, monday, p95
 from forecasting.models.curve import Curves, Season, Spec, fit
+from forecasting.models.engine import SILENT_AT_MOST
 from forecasting.models.spread import FLOOR_SHARE
 
 Whole = npt.NDArray[np.int64]
@@ -28,6 +32,8 @@ Mask = npt.NDArray[np.bool_]
 HOUR = np.timedelta64(1, "h")
 HOURS, HOURS_A_DAY = 168, 24
 STATISTICS = ("peak", "p95")
+# As for forecasts of hours: nobody knows what a site would carry that has been silent for longer.
+SILENT = SILENT_AT_MOST.to_timedelta64()
 # Of one week nobody knows how it differs from another.
 WEEKS_AT_LEAST = 2
 # A slope is extrapolated once half a year has shown it; on shorter history it is the main harm, and the level of the last weeks does better.
@@ -106,7 +112,7 @@ class Draw:
 
 
 class JointPaths(NamedTuple):
-    """Peak and P95 of each coming week: `weeks` (W,) are Mondays, `peak` and `p95` (W, N + G, paths), NaN for a series with too little history."""
+    """Peak and P95 of each coming week: `weeks` (W,) are Mondays, `peak` and `p95` (W, N + G, paths), NaN for a series that is silent or too young."""
 
     weeks: Stamps
     peak: Reals
@@ -163,9 +169,15 @@ def balanced(rng: np.random.Generator, weeks: int, blocks: int, paths: int) -> W
 
 
 def _usable(history: History) -> Mask:
-    """Which sites have enough whole weeks, and values above zero in one of them."""
+    """Which sites have enough whole weeks, values above zero in one of them, and are not silent: then any fit sees some of their hours."""
     peaks = history.weekly.peak[:, : history.hourly.shape[1]]
-    return np.asarray((np.isfinite(peaks).sum(axis=0) >= WEEKS_AT_LEAST) & (np.nan_to_num(peaks).max(axis=0, initial=0.0) > 0.0))
+    enough = (np.isfinite(peaks).sum(axis=0) >= WEEKS_AT_LEAST) & (np.nan_to_num(peaks).max(axis=0, initial=0.0) > 0.0)
+    return np.asarray(enough & ~_silent(history))
+
+
+def _silent(history: History) -> Mask:
+    """Which sites have had no usable hour for so long that they count as closed or broken."""
+    return np.asarray(~np.isfinite(history.hourly[history.stamps >= history.stamps[-1] - SILENT]).any(axis=0))
 
 
 # Curves --------------------------------------------------------------------------------------------------------------------
@@ -175,8 +187,7 @@ def _model(history: History, usable: Mask, weeks: Stamps, blocks: int, paths: in
     """Curves, residual weeks and trends of the usable sites: those with a long history follow a slope, the others the level of their last weeks."""
     values = history.hourly[:, usable]
     long = np.isfinite(history.weekly.peak[:, : history.hourly.shape[1]][:, usable]).sum(axis=0) >= SLOPE_WEEKS
-    first = history.weekly.weeks[0]
-    past = first + (history.whole_weeks - blocks) * WEEK + np.arange(blocks * HOURS) * HOUR
+    past = _past(history, blocks)
     coming = (weeks[:, None] + np.arange(HOURS) * HOUR).ravel()
     shape = (len(weeks), values.shape[1], paths)
     curve, inside, spread, floor = np.empty((len(coming), shape[1])), np.empty((len(past), shape[1])), np.zeros(shape), np.empty(shape[1])
@@ -268,6 +279,11 @@ def _shared(trend: Reals) -> float:
 # Residual weeks ------------------------------------------------------------------------------------------------------------
 
 
+def _past(history: History, blocks: int) -> Stamps:
+    """The hours of the last whole weeks, those that paths draw."""
+    return np.asarray(history.weekly.weeks[0] + (history.whole_weeks - blocks) * WEEK + np.arange(blocks * HOURS) * HOUR)
+
+
 def _on_hours(history: History, values: Reals, hours: Stamps) -> Reals:
     """The values at the given hours, NaN where there are none."""
     at = ((history.stamps - hours[0]) / HOUR).astype(np.int64)
@@ -334,26 +350,35 @@ def _alike(pattern: Reals) -> list[Whole]:
     """Weeks ahead with the same pattern: all of them, but for those that known events bend."""
     left, found = np.arange(len(pattern)), []
     while len(left):
-        same = np.array([np.allclose(pattern[week], pattern[left[0]], rtol=0.0, atol=SAME) for week in left])
-        found.append(left[same])
-        left = left[~same]
+        first, others = left[0], left[1:]
+        same = np.array([np.allclose(pattern[week], pattern[first], rtol=0.0, atol=SAME, equal_nan=True) for week in others], dtype=bool)
+        found.append(np.r_[first, others[same]])
+        left = others[~same]
     return found
 
 
 def _finer(history: History, model: _Model, usable: Mask, groups: list[Whole]) -> Reals:
     """(2, B, N + G): the statistic of the finest samples over that of the hourly means, in the week that stands for each residual week.
 
-    For a group it also carries what its sites without a forecast add; weeks in which too many of its sites are stood in for say nothing about it.
+    For a group it also carries what its young sites add, which have no path yet, but nothing of those that have gone silent; weeks in which too many of its
+    sites are stood in for say nothing about it.
     """
     hours = np.exp(model.inside + model.residuals)
     series = np.r_[np.flatnonzero(usable), len(usable) + np.arange(len(groups))]
-    sums = [hours[:, :, members].sum(axis=2) for members in groups]
+    sums = [hours[:, :, members].sum(axis=2) + gone for members, gone in zip(groups, _gone(history, len(hours)), strict=True)]
     hourly = np.concatenate([hours, np.stack(sums, axis=2)], axis=2) if sums else hours
     own = model.sources == np.arange(len(hours))[:, None]
     whole = np.column_stack([own, *(_share_held(hours[:, :, members].mean(axis=1), own[:, members]) >= OWN_AT_LEAST for members in groups)])
     window = slice(history.whole_weeks - len(hours), history.whole_weeks)
     measured = (history.weekly.peak[window][:, series], history.weekly.p95[window][:, series])
     return np.stack([_ratios(of, simulated, whole) for of, simulated in zip(measured, (hourly.max(axis=1), p95(hourly, axis=1)), strict=True)])
+
+
+def _gone(history: History, blocks: int) -> list[Reals]:
+    """(B, 168) for each group: what its sites that are silent now carried in the residual weeks."""
+    past, silent = _past(history, blocks), _silent(history)
+    lost = (_on_hours(history, history.hourly[:, group[silent[group]]], past) for group in history.groups)
+    return [np.nan_to_num(hours).sum(axis=1).reshape(blocks, HOURS) for hours in lost]
 
 
 def _share_held(levels: Reals, own: Mask) -> Reals:

@@ -64,7 +64,9 @@ def _published(
 ) -> Published | None:  # fmt: skip
     """One direction; None where no site carries any of it."""
     site, region, network = (_demand(drawn[level], run, *what) for level in LEVELS)
-    refused = {str(one.key): unforeseen(one) for one in fits.itertuples(index=False) if one.key not in site.keys}
+    # Runs of older versions drew futures of sites that they refused, such as silent ones.
+    refused = {str(one.key): unforeseen(one) for one in fits.itertuples(index=False) if one.status == "refused" or one.key not in site.keys}
+    site = site.only([key for key in site.keys if key not in refused])
     if not site.keys and not refused:
         return None
     unmeasured = dict.fromkeys(sorted(declared.difference(site.keys, refused)), UNMEASURED)

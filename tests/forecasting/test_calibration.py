@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.evaluation.calibration import DIRECT, LEVELS, MIDDLE, OUTWARD, Trials, offsets, weighted_quantile
+from forecasting.evaluation.calibration import DIRECT, LENT_AT_MOST, LEVELS, MIDDLE, OUTWARD, Trials, offsets, weighted_quantile, winsorised
 from forecasting.evaluation.weekly import Reals
 
 unhurried = settings(deadline=None, max_examples=60)
@@ -18,11 +18,13 @@ errors = arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 4)), element
 levels = st.sampled_from(list(LEVELS))
 
 
-def by_hand(values: Reals, weights: Reals, level: float, own: float, series: int) -> float:
+def by_hand(values: Reals, weights: Reals, level: float, own: float, series: int, lent: Reals | None = None) -> float:
     """The quantile of one series: every error in a list, its weight beside it, and the week to come at the end that the level looks to."""
-    pairs: list[tuple[float, float]] = [
-        (float(values[row, of]), float(weights[row]) * (own if of == series else 1.0)) for row, of in np.ndindex(values.shape) if np.isfinite(values[row, of])
-    ]
+    theirs = values if lent is None else lent
+    pairs: list[tuple[float, float]] = []
+    for row, of in np.ndindex(values.shape):
+        error = float((values if of == series else theirs)[row, of])
+        pairs += [(error, float(weights[row]) * (own if of == series else 1.0))] if np.isfinite(error) else []
     if not pairs:
         return 0.0
     count = np.isfinite(values).any(axis=0).sum()
@@ -43,6 +45,16 @@ def test_the_quantile_is_that_of_brute_force(values: Reals, level: float, own: f
     weights = np.asarray(ageing ** np.arange(len(values))[::-1], dtype=float)
     expected = [by_hand(values, weights, level, own, series) for series in range(values.shape[1])]
     assert list(weighted_quantile(values, weights, level, own)) == pytest.approx(expected)
+
+
+@unhurried
+@given(errors, levels, st.sampled_from([1.0, 0.5]), st.sampled_from([0.0, 3.0, 8.0]))
+def test_the_quantile_of_own_errors_and_of_lent_ones_is_that_of_brute_force(values: Reals, level: float, ageing: float, most: float) -> None:
+    """What is lent is cut, and nothing is lent of errors that are cut to where they began."""
+    weights = np.asarray(ageing ** np.arange(len(values))[::-1], dtype=float)
+    given = np.where(np.abs(values) > 15.0, np.nan, np.clip(values, -most, most))
+    expected = [by_hand(values, weights, level, 2.0, series, given) for series in range(values.shape[1])]
+    assert list(weighted_quantile(values, weights, level, 2.0, given)) == pytest.approx(expected)
 
 
 def test_a_series_without_an_error_takes_the_largest_of_the_others_where_the_level_lies_beyond_them() -> None:
@@ -89,6 +101,42 @@ def test_other_groups_lend_nothing() -> None:
     groups = np.array([0, 0, 1])
     before, after = (offsets(trial(values), groups, 20) for values in (actual, changed))
     assert (before[..., :2] == after[..., :2]).all()
+
+
+def moves_of_a_mate(mate: Reals, sites: int = 6) -> Reals:
+    """By what the quantiles (2, L) of a usual site are moved a week ahead, where another site of its group errs by `mate` (24 weeks) on the log scale."""
+    actual = np.exp(0.05 * np.random.default_rng(7).standard_normal((24, sites)))
+    actual[:, 0] = np.exp(mate)
+    return offsets(trial(actual, ahead=1), np.zeros(sites, dtype=np.int64), 24)[-1, 0, :, :, -1]
+
+
+@pytest.mark.parametrize(
+    "mate",
+    [np.full(24, -np.inf), np.full(24, -20.0), np.where(np.arange(24) < 22, 0.0, 9.0), np.where(np.arange(24) < 22, 0.0, -9.0), 9.0 * (-1.0) ** np.arange(24)],
+    ids=["idle", "next to idle", "launches", "closes", "wild"],
+)
+@pytest.mark.parametrize("sites", [3, 6, 24])
+def test_one_strange_site_leaves_the_quantiles_of_the_others_in_place(mate: Reals, sites: int) -> None:
+    usual = 0.05 * np.random.default_rng(8).standard_normal(24)
+    assert moves_of_a_mate(mate, sites) == pytest.approx(moves_of_a_mate(usual, sites), abs=LENT_AT_MOST * 0.05)
+
+
+def test_what_is_lent_is_cut_about_the_median_and_keeps_its_width() -> None:
+    past = np.array([0.1, -0.2, 0.1, -0.1, 8.0])[:, None, None] - 0.3 * OUTWARD[None] + np.zeros((5, 1, 3))
+    past[..., 1] *= 0.5
+    given = winsorised(past, np.ones((5, 3)), np.ones(5))
+    assert given[:, MIDDLE, 0] == pytest.approx([0.1, -0.2, 0.1, -0.1, LENT_AT_MOST * 0.1])
+    assert given[:, :, 0] - given[:, [MIDDLE], 0] == pytest.approx(past[:, :, 0] - past[:, [MIDDLE], 0])
+    assert np.isnan(winsorised(past, np.zeros((5, 3)), np.ones(5))).all(), "a week that carried nothing says nothing"
+
+
+def test_own_errors_count_whole_however_large() -> None:
+    """A site that is right beside one whose demand has fallen for good: its own median follows, the other's does not."""
+    actual = np.exp(0.05 * np.random.default_rng(7).standard_normal((24, 2)))
+    actual[4:, 0] = 0.2
+    found = offsets(trial(actual, ahead=1), np.zeros(2, dtype=np.int64), 24)[-1, 0, 0, MIDDLE]
+    assert found[0] == pytest.approx(np.log(0.2), abs=0.1)
+    assert found[1] == pytest.approx(0.0, abs=0.1)
 
 
 @pytest.mark.parametrize("factor", [0.1, 0.9, 3.0])

@@ -83,6 +83,15 @@ def test_zero_demand_is_refused_and_harms_nobody() -> None:
     assert np.isfinite(found.quantiles[..., [0, 2]]).all()
 
 
+def test_a_hole_of_eight_weeks_leaves_its_origins_without_a_forecast_and_harms_nobody() -> None:
+    past = demand(16, 2)
+    past[4 * 168 : 13 * 168, 1] = np.nan
+    found = trials(history(past, ([0, 1],)), Draw(20), ahead=np.array([1]))
+    known = np.isfinite(found.predicted[:, 0, 0, MIDDLE])
+    assert known[:, [0, 2]].all()
+    assert found.origins[~known[:, 1]].tolist() == list(range(6, 14)), "a week is bridged"
+
+
 @unhurried
 @given(arrays(float, (2, 3, 20), elements=st.floats(0.0, 1e6)), arrays(float, (2, 2, 5, 3), elements=st.floats(-1.0, 1.0)))
 def test_moved_paths_keep_their_order_and_stay_positive(values: Reals, moves: Reals) -> None:

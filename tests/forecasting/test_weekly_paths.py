@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.evaluation.paths import HOUR, HOURS, WEEKS_AT_LEAST, Draw, History, balanced, simulate, stand_ins
+from forecasting.evaluation.paths import HOUR, HOURS, WEEKS_AT_LEAST, Draw, History, _alike, balanced, simulate, stand_ins
 from forecasting.evaluation.weekly import WEEK, Reals, Stamps
 from tests.forecasting.demand_weeks import FIRST, Shocks, demand, history
 
@@ -86,6 +86,31 @@ def test_a_site_without_history_has_no_path_and_leaves_its_group_in_place() -> N
     assert np.isfinite(paths[:, [0, 1, 3, 5]]).all()
     assert np.isnan(paths[:, [2, 4]]).all()
     assert paths[:, 5] == pytest.approx(paths[:, 0])
+
+
+@pytest.mark.parametrize("weeks", [12, 40], ids=["level of the last weeks", "slope"])
+@pytest.mark.parametrize("silent", [3, 9])
+def test_a_site_that_has_gone_silent_has_no_path_and_carries_nothing_in_the_sums(weeks: int, silent: int) -> None:
+    values = demand(weeks, 3)
+    values[-silent * HOURS :, 0] = np.nan
+    paths, without = simulate(history(values, ([0, 1, 2],)), 3, DRAW), simulate(history(values[:, 1:], ([0, 1],)), 3, DRAW)
+    assert np.isnan(paths.peak[:, 0]).all()
+    assert np.median(paths.peak[:, 3], axis=1) == pytest.approx(np.median(without.peak[:, 2], axis=1), rel=0.02)
+    assert np.median(paths.p95[:, 3], axis=1) == pytest.approx(np.median(without.p95[:, 2], axis=1), rel=0.02)
+
+
+def test_a_silence_of_a_week_is_bridged_and_one_hour_more_is_not() -> None:
+    values = demand(12, 1)
+    for silent, known in ((HOURS, True), (HOURS + 1, False)):
+        values[-silent:] = np.nan
+        assert np.isfinite(simulate(history(values), 1, DRAW).peak).all() == known
+
+
+def test_weeks_ahead_are_all_told_apart_whatever_their_pattern() -> None:
+    """NaN is never close to NaN: once, a site without a curve kept this going for ever."""
+    pattern = np.zeros((5, HOURS, 2))
+    pattern[3:, :, 1], pattern[2, :, 0] = np.nan, 1.0
+    assert [list(weeks) for weeks in _alike(pattern)] == [[0, 1], [2], [3, 4]]
 
 
 @pytest.mark.parametrize("weeks", range(WEEKS_AT_LEAST))

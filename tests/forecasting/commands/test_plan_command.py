@@ -221,6 +221,18 @@ def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_
     assert found["state"].tolist()[1:] == ["unknown"] * 5
 
 
+def test_a_site_that_the_run_refused_is_refused_whatever_was_drawn_for_it(planned: Lake, tmp_path: Path) -> None:
+    fits, reason = planned.read("fits").to_pandas(), "silent for 42 days, since 2026-02-06 11:00 UTC; at most 7 are bridged"
+    gone = fits["key"] == "ams-01"
+    fits = fits.assign(status=fits["status"].mask(gone, "refused"), reason=fits["reason"].mask(gone, reason))
+    planned.replace("fits", pa.Table.from_pandas(fits, preserve_index=False))
+    found = made(planned, tmp_path / "plan.parquet")
+    assert (found.loc[("site", "ams-01")]["answer"], found.loc[("site", "ams-01")]["reason"]) == ("refused", reason)
+    assert found.loc[("region", "eu")]["reason"] == "no forecast for ams-01"
+    assert found.loc[("global", "all")]["reason"] == "no forecast for ams-01"
+    assert found.loc[("site", "fra-01")]["state"] == "overdue"
+
+
 def test_a_site_that_never_carried_anything_counts_in_no_sum(planned: Lake, tmp_path: Path) -> None:
     before = made(planned, tmp_path / "before.parquet")
     new = planned.read("sites").to_pandas().iloc[:1].assign(site_id="new-01", lead_time_days=60.0)
