@@ -75,7 +75,7 @@ def through_runs(rows: pd.DataFrame, look: Trace, marker: dict[str, Any], told: 
     for part, mode, symbol, more in ((known, "lines+markers", "", ""), (young, "markers", "-open", ", too young to be joined")):
         if len(part):
             box = {"text": [f"{hours:,} h" for hours in part["hours"].astype(int)], "hovertemplate": f"{told}, over %{{text}}{more}<extra></extra>"}
-            drawn = {"type": "scatter", "mode": mode, "connectgaps": False, "marker": marker | {"symbol": f"{marker['symbol']}{symbol}"}}
+            drawn = {"type": "scatter", "mode": mode, "connectgaps": False, "cliponaxis": False, "marker": marker | {"symbol": f"{marker['symbol']}{symbol}"}}
             yield drawn | look | box | times(part, zone) | {"y": values(part["value"], unit)}
 
 

@@ -204,6 +204,7 @@ def test_coverage_of_young_runs_stands_alone_and_of_backtests_is_joined() -> Non
     assert [len(trace["y"]) for trace in panel.traces] == [2, 1, 2, 1]
     assert [end.y for end in panel.ends] == pytest.approx([70.0, 90.0])
     assert panel.bottom == 0.0
+    assert not any(trace["cliponaxis"] for trace in panel.traces), "a mark at zero is whole"
     assert [len(trace["y"]) for trace in coverage_panel(replace(chart, least=0)).traces] == [3, 3]
 
 
