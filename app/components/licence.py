@@ -52,7 +52,16 @@ def _below(rows: list[Any]) -> str:
 
 
 def _lost(rows: list[Any]) -> str:
+    if anyhow(rows[0]):
+        return (
+            f", drawn so that all levels add up, though it did not beat {plain(rows[0].baseline)}, its best baseline, by more than the noise in {_tests(rows)}"
+        )
     return f", which nothing beat by more than the noise in {_tests(rows)}"
+
+
+def anyhow(row: Any) -> bool:
+    """Whether a row's model is drawn although it did not beat the best baseline, as a sum of sites is."""
+    return not row.licensed and row.model != row.baseline
 
 
 def _untried(_: list[Any]) -> str:
@@ -79,4 +88,7 @@ def _numbers(row: Any) -> str:
         return (
             f"licensed: MASE {theme.significant(row.error)}, {_below([row])} {plain(row.baseline)} ({theme.significant(row.baseline_error)}; {plain(needed)})"
         )
+    if anyhow(row):
+        other = f"{plain(row.baseline)}, the best baseline, {theme.significant(row.baseline_error)}"
+        return f"drawn so that all levels add up: MASE {theme.significant(row.error)}, {other}: not better by more than the noise ({plain(needed)})"
     return f"the best baseline, MASE {theme.significant(row.baseline_error)}: no model was better by more than the noise ({plain(needed)})"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 
 import numpy as np
 import pandas as pd
 
-from data.schema import QUANTILES, Series
-from forecasting.evaluation.agreement import bottom_up
+from data.schema import Series
 from forecasting.evaluation.foreseen import Foreseen, coming, foresee
-from forecasting.evaluation.judged import Judged, Subject, judge
+from forecasting.evaluation.judged import Judged, Subject, among, judge
+from forecasting.evaluation.leaning import Settled, joined, leaning, settle, sums_of
 from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, Plan, refusal
 from forecasting.models.panel import HOUR, Panel
 from forecasting.models.panel_engine import PanelEngine
@@ -28,19 +28,23 @@ class LicensedEngine:
     name = "panel"
 
     def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
-        """As in `Engine`; bands, fits and evidence come with each part, the forecasts, which must add up, and the coming weeks with the last."""
+        """As in `Engine`; bands come first, the evidence on grown sites as they are judged. Forecasts, which must add up, the evidence on sums and on young
+        sites, which lean on other series, and the coming weeks come with the last part.
+        """
         able = [series for series in panel.series if refusal(panel.hourly[series], panel.now) is None]
         hours = int(plan.horizon / HOUR)
         waiting: dict[Future[Judged], Subject] = {executor.submit(judge, subject, hours): subject for subject in subjects(panel, able)}
         weeks = [executor.submit(foresee, one) for metric in metrics_of(panel) if (one := coming(panel, metric, plan.seed)) is not None]
         curves = _together(list(PanelEngine().forecast(panel, plan, executor)))
-        yield curves._replace(forecasts=NOTHING, fits=curves.fits[curves.fits["status"] != "fitted"])
-        drawn = []
+        yield EngineResult(NOTHING, curves.bands, curves.fits[curves.fits["status"] != "fitted"])
+        fits, unsettled, held = curves.fits[curves.fits["status"] == "fitted"], leaning(panel, able), list[Judged]()
         for done in as_completed(list(waiting)):
             judged, subject = done.result(), waiting.pop(done)
-            drawn.append(judged)
-            yield EngineResult(NOTHING, NOTHING, _fits(curves.fits, subject, judged), judged.licences, judged.scores, judged.backtests)
-        yield _last(panel, drawn, curves.forecasts, [one.result() for one in weeks])
+            now, later = judged.apart(unsettled)
+            held.append(later)
+            yield EngineResult(NOTHING, NOTHING, _fits(fits, set(subject.series) - unsettled, now.licences, {}), now.licences, now.scores, now.backtests)
+        found = settle(panel, held, [one for one in unsettled if one.level == "site"])
+        yield _last(found, _fits(fits, unsettled, found.licences, found.notes), [one.result() for one in weeks])
 
 
 def metrics_of(panel: Panel) -> list[str]:
@@ -50,21 +54,23 @@ def metrics_of(panel: Panel) -> list[str]:
 
 def _together(parts: Sequence[EngineResult]) -> EngineResult:
     """Parts as one."""
-    return EngineResult(*(_joined(frames) for frames in zip(*parts, strict=True)))
+    return EngineResult(*(joined(frames) for frames in zip(*parts, strict=True)))
 
 
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    held = [frame for frame in frames if len(frame)]
-    return pd.concat(held, ignore_index=True) if held else NOTHING
+def _fits(fits: pd.DataFrame, series: Collection[Series], licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFrame:
+    """The rows of these series; what is drawn in the first day stands as the model, with what a young series borrowed."""
+    mine = fits[among(fits, series)].copy()
+    first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
+    keys = [Series(*key) for key in mine[IDENTITY].itertuples(index=False, name=None)]
+    told = [(first.get(tuple(key), ""), notes.get(key)) for key in keys]
+    return mine.assign(model=[f"{name}, {note}" if note else f"{name}; {model}" for (name, note), model in zip(told, mine["model"], strict=True)])
 
 
-def _fits(fits: pd.DataFrame, subject: Subject, judged: Judged) -> pd.DataFrame:
-    """The rows of a subject's series; what is drawn in the first day stands as the model, with what a young series borrowed."""
-    mine = fits[pd.MultiIndex.from_frame(fits[IDENTITY]).isin(subject.series) & (fits["status"] == "fitted")].copy()
-    first = judged.licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"]
-    names = [first.get(key, "") for key in mine[IDENTITY].itertuples(index=False, name=None)]
-    notes = [judged.notes.get(Series(*key)) for key in mine[IDENTITY].itertuples(index=False, name=None)]
-    return mine.assign(model=[f"{name}, {note}" if note else f"{name}; {model}" for name, note, model in zip(names, notes, mine["model"], strict=True)])
+def _last(found: Settled, fits: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
+    """All forecasts and what leaned on others; the peaks and paths."""
+    more = {name: joined([getattr(one, name) for one in weeks]) for name in ("peaks", "paths")}
+    scores = joined([found.scores, *(one.scores for one in weeks)])
+    return EngineResult(found.forecasts, NOTHING, fits, found.licences, scores, found.backtests, **more)
 
 
 def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
@@ -82,9 +88,9 @@ def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
 
 
 def _subject(panel: Panel, hours: pd.DataFrame, zone: str, members: Sequence[Series]) -> Subject:
-    mates = tuple(f"{panel.regions.get(one.key, one.key) if one.level == 'site' else one.level}, {one.metric}" for one in members)
+    groups = tuple(sums_of(panel, one) if one.level == "site" else () for one in members)
     first = min(pd.Timestamp(hours[one].first_valid_index()) for one in members)
-    return Subject(tuple(members), hours.loc[first:, list(members)], zone, tuple(panel.touching(one) for one in members), mates)
+    return Subject(tuple(members), hours.loc[first:, list(members)], zone, tuple(panel.touching(one) for one in members), groups)
 
 
 def changes(zone: str, hours: pd.DatetimeIndex) -> bytes:
@@ -92,55 +98,3 @@ def changes(zone: str, hours: pd.DatetimeIndex) -> bytes:
     days = pd.date_range(hours[0].floor("D"), hours[-1] + pd.Timedelta(days=90), freq="D")
     offsets = np.asarray((days.tz_convert(zone).tz_localize(None) - days.tz_localize(None)) / HOUR)
     return bytes((2.0 * (offsets - offsets[0])).astype(np.int8))
-
-
-# What must add up ----------------------------------------------------------------------------------------------------------
-
-
-def _last(panel: Panel, judged: Sequence[Judged], curves: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
-    """The forecasts of all series, adding up, Prophet's curve beside them; the peaks and paths."""
-    found = _joined([one.forecasts for one in judged])
-    if len(found):
-        found = agreeing(panel, found)
-        beside = curves[[*IDENTITY, "ts", "yhat"]].rename(columns={"yhat": "prophet"})
-        found = found.merge(beside, on=[*IDENTITY, "ts"], how="left")
-    more = {name: _joined([getattr(one, name) for one in weeks]) for name in Foreseen._fields}
-    return EngineResult(found, NOTHING, NOTHING, **more)
-
-
-def agreeing(panel: Panel, forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts whose regions and network are the sums of their sites, which measured better than forecasts of their own (docs/models.md).
-
-    Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more than its sites, and stays as it is.
-    """
-    parts = []
-    for metric, rows in forecasts.groupby("metric", sort=False):
-        point = rows.pivot_table(index="ts", columns=["level", "key"], values="yhat")
-        sites, groups, names = _members(panel, str(metric), point)
-        summed = bottom_up(point["site"][sites].to_numpy(), groups)[:, len(sites) :] if groups else np.empty((len(point), 0))
-        moves = [
-            pd.DataFrame({"level": level, "key": key, "ts": point.index, "move": summed[:, place] - point[level, key].to_numpy()})
-            for place, (level, key) in enumerate(names)
-        ]
-        parts.append(_moved(rows, pd.concat(moves, ignore_index=True)) if moves else rows)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _members(panel: Panel, metric: str, point: pd.DataFrame) -> tuple[list[str], list[np.ndarray[tuple[int], np.dtype[np.int64]]], list[tuple[str, str]]]:
-    """The sites with a forecast, the positions that make up each group that can agree, and what those groups are called."""
-    sites = [key for level, key in point.columns if level == "site" and point[level, key].notna().all()]
-    every = {series.key for series in panel.series if series.level == "site" and series.metric == metric}
-    groups, names = [], []
-    for level, key in point.columns:
-        wanted = {site for site in every if level == "global" or panel.regions.get(site) == key}
-        if level != "site" and wanted and wanted <= set(sites):
-            groups.append(np.array([place for place, site in enumerate(sites) if site in wanted]))
-            names.append((level, key))
-    return sites, groups, names
-
-
-def _moved(rows: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose expected value and quantiles are moved, none below zero."""
-    by = rows.merge(moves, on=["level", "key", "ts"], how="left")["move"].fillna(0.0).to_numpy()
-    names = ["yhat", *QUANTILES]
-    return rows.assign(**{name: np.maximum(rows[name].to_numpy() + by, 0.0) for name in names})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,24 +19,62 @@ from forecasting.models.history import History, Reals
 
 LICENSED = "licensed"
 COLUMNS = ["series", "model", "horizon", "score", "value", "origins"]
+POINTS, BOUNDS = ("mase", "wape", "bias"), ("coverage_50", "coverage_80", "coverage_95", "pinball", "msis_95")
 # One score of one model in one band: the series that have it, and for each of them its value and the origins behind it, in the order of COLUMNS.
 Row = tuple[npt.NDArray[np.intp], str, str, str, Reals, npt.NDArray[np.intp]]
 # Levels of the seven quantiles that a band of LEVELS stands for.
 QUANTILE_LEVELS = (*sorted((1.0 - level) / 2.0 for level in LEVELS), 0.5, *((1.0 + level) / 2.0 for level in LEVELS))
+MIDDLE = len(LEVELS)
 
 
-def scores(learned: Learned, drawn: Drawn) -> pd.DataFrame:
+class Past(NamedTuple):
+    """One procedure at past origins: its trials, and for each origin the quantiles (h, N, 7) that it would have been given, over the h steps it forecast."""
+
+    trials: Trials
+    bounds: list[Reals]
+
+    def of(self, columns: Sequence[int]) -> Self:
+        """Some of the series."""
+        origins, forecasts, actual = self.trials
+        kept = list(columns) if origins else []
+        return self._replace(trials=Trials(origins, forecasts[:, :, kept], actual[:, :, kept]), bounds=[one[:, kept] for one in self.bounds])
+
+    @classmethod
+    def joined(cls, group: Sequence[Past]) -> Past:
+        """Series of the same origins side by side."""
+        trials = [one.trials for one in group]
+        forecasts, actual = (np.concatenate([getattr(one, name) for one in trials], axis=2) for name in ("forecasts", "actual"))
+        return cls(Trials(trials[0].origins, forecasts, actual), [_beside(each) for each in zip(*(one.bounds for one in group), strict=True)])
+
+
+def _beside(bounds: Sequence[Reals]) -> Reals:
+    """Bounds (h, N, 7) of several groups at one origin, as far as the furthest reaches."""
+    reach = max(map(len, bounds))
+    return np.concatenate([np.pad(one, ((0, reach - len(one)), (0, 0), (0, 0)), constant_values=np.nan) for one in bounds], axis=1)
+
+
+def held_out(trials: Trials, history: History) -> Past:
+    """The trials with the bounds that each origin would have been given by the residuals of the others."""
+    return Past(trials, held_out_quantiles(trials, history))
+
+
+def scores(learned: Learned, drawn: Drawn, past: Past | None = None) -> pd.DataFrame:
     """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of what is drawn also coverage, pinball loss and MSIS of its bands.
 
-    Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those that the other origins give.
+    Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those that the other origins give; those of
+    what is drawn are taken from `past` where it is given.
     """
-    history, horizon = learned.history, learned.ahead.shape[1]
-    scale = metrics.seasonal_scale(history.measured, history.short)
-    tried = ((name, of_model(learned.backtest, place, horizon)) for place, name in enumerate(learned.backtest.models))
-    both = ((BLEND, drawn.blend_trials), (LICENSED, drawn.trials))
-    rows = [row for name, trials in chain(tried, both) for row in _points(name, trials, drawn.bands, scale)]
-    rows += _bounds(drawn.trials, held_out_quantiles(drawn.trials, history), drawn.bands, scale)
-    return _frame(rows)
+    history, horizon, known = learned.history, learned.ahead.shape[1], learned.backtest
+    scale, rows = metrics.seasonal_scale(history.measured, history.short), list[Row]()
+    for place, name in enumerate(known.models):
+        rows += _points(name, of_model(known, place, horizon), drawn.bands, scale)
+    rows += _points(BLEND, drawn.blend_trials, drawn.bands, scale)
+    return pd.concat([_frame(rows), leaderboard(LICENSED, past or held_out(drawn.trials, history), drawn.bands, scale)], ignore_index=True)
+
+
+def leaderboard(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> pd.DataFrame:
+    """COLUMNS, all scores of one procedure."""
+    return _frame([*_points(name, past.trials, bands, scale), *_bounds(name, past, bands, scale)])
 
 
 def _frame(rows: list[Row]) -> pd.DataFrame:
@@ -48,15 +86,15 @@ def _frame(rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame({**told, **{name: np.concatenate([row[COLUMNS.index(name)] for row in rows]) for name in ("series", "value", "origins")}})[COLUMNS]
 
 
-def held_out_quantiles(trials: Trials, history: History) -> Reals:
-    """The quantiles (K, H, N, 7) that each origin would have been given by the residuals of the others; NaN where it has no forecast."""
-    found = np.full((*trials.forecasts.shape, len(QUANTILE_LEVELS)), np.nan)
+def held_out_quantiles(trials: Trials, history: History) -> list[Reals]:
+    """For each origin the quantiles (h, N, 7) that it would have been given by the residuals of the others, over the h steps that it forecast."""
+    found = []
     for place, point in enumerate(trials.forecasts):
         reach = int((~np.isnan(point)).any(axis=1).sum())
         kept = _apart(trials.origins, place, reach)
         others = Trials(tuple(trials.origins[other] for other in kept), trials.forecasts[kept, :reach], trials.actual[kept, :reach])
         known = history.until(trials.origins[place])
-        found[place, :reach] = quantiles(point[:reach], half_widths(point[:reach], others, known), lower_bound(known))
+        found.append(quantiles(point[:reach], half_widths(point[:reach], others, known), lower_bound(known)))
     return found
 
 
@@ -70,26 +108,36 @@ def _apart(origins: Sequence[int], place: int, reach: int) -> list[int]:
 def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
     """MASE, WAPE and bias of one model."""
     for band, reaching in _reaching(trials, bands):
-        told, came = trials.forecasts[reaching, band.first : band.last], trials.actual[reaching, band.first : band.last]
-        each = [(metrics.mase(y, f, scale), metrics.wape(y, f), metrics.bias(y, f)) for f, y in zip(told, came, strict=True)]
-        yield from _tidy(name, band, ("mase", "wape", "bias"), np.array(each))
-
-
-def _bounds(trials: Trials, bounds: Reals, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
-    """Coverage, pinball loss and MSIS of what is drawn."""
-    for band, reaching in _reaching(trials, bands):
         steps = slice(band.first, band.last)
-        each = [_interval(trials.actual[place, steps], bounds[place, steps], scale) for place in reaching]
-        yield from _tidy(LICENSED, band, ("coverage_80", "coverage_95", "pinball", "msis_95"), np.array(each))
+        came = np.moveaxis(trials.actual[reaching, steps], 1, 0)
+        missed = np.moveaxis(trials.forecasts[reaching, steps], 1, 0) - came
+        size, off = metrics.mean(np.abs(came)), metrics.mean(np.abs(missed))
+        yield from _tidy(name, band, POINTS, np.stack([off / scale, metrics.ratio(off, size), metrics.ratio(metrics.mean(missed), size)], axis=1))
 
 
-def _interval(actual: Reals, bounds: Reals, scale: Reals) -> tuple[Reals, ...]:
-    return (
-        metrics.coverage(actual, bounds[:, :, 1], bounds[:, :, 5]),
-        metrics.coverage(actual, bounds[:, :, 0], bounds[:, :, 6]),
-        metrics.pinball(actual, bounds, QUANTILE_LEVELS),
-        metrics.msis(actual, bounds[:, :, 0], bounds[:, :, 6], 0.95, scale),
-    )
+def _bounds(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
+    """Coverage, pinball loss and MSIS of one model."""
+    for band, reaching in _reaching(past.trials, bands):
+        each = np.array([_interval(past.trials.actual[place], past.bounds[place], band) for place in reaching])
+        each[:, -1] /= scale
+        yield from _tidy(name, band, BOUNDS, each)
+
+
+def _interval(actual: Reals, bounds: Reals, band: Band) -> list[Reals]:
+    """Of one origin: coverage at LEVELS, the pinball loss over all quantiles and the interval score of the last level, (N) each.
+
+    The two ends of an interval lose half of its share outside times the interval score between them (Gneiting and Raftery, 2007).
+    """
+    told = bounds[band.first : band.last]
+    came = actual[band.first : band.first + len(told)]
+    loss, found, score = 0.5 * np.abs(came - told[:, :, MIDDLE]), list[Reals](), np.empty(0)
+    for place, level in enumerate(LEVELS, start=1):
+        lower, upper = told[:, :, MIDDLE - place], told[:, :, MIDDLE + place]
+        outside = np.maximum(lower - came, 0.0) + np.maximum(came - upper, 0.0)
+        score = upper - lower + 2.0 / (1.0 - level) * outside
+        loss += 0.5 * (1.0 - level) * score
+        found.append(metrics.mean(np.where(np.isnan(outside), np.nan, outside == 0.0)))
+    return [*found, metrics.mean(loss) / len(QUANTILE_LEVELS), metrics.mean(score)]
 
 
 def _reaching(trials: Trials, bands: tuple[Band, ...]) -> Iterator[tuple[Band, list[int]]]:
