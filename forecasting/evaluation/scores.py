@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -12,10 +12,11 @@ import pandas as pd
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Band
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
-from forecasting.evaluation.expect import Drawn, Learned, lower_bound
+from forecasting.evaluation.expect import Drawn, Learned, best_baseline, lower_bound
 from forecasting.evaluation.licence import BLEND
-from forecasting.evaluation.trials import OTHERS_AT_LEAST, Trials, of_model
+from forecasting.evaluation.trials import OTHERS_AT_LEAST, Trials, of_model, padded
 from forecasting.models.history import History, Reals
+from forecasting.models.pool import PANEL
 
 LICENSED = "licensed"
 COLUMNS = ["series", "model", "horizon", "score", "value", "origins"]
@@ -59,22 +60,56 @@ def held_out(trials: Trials, history: History) -> Past:
 
 
 def scores(learned: Learned, drawn: Drawn, past: Past | None = None) -> pd.DataFrame:
-    """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of what is drawn also coverage, pinball loss and MSIS of its bands.
+    """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of the blend, Prophet, each series' best baseline and what is drawn also
+    coverage, pinball loss and MSIS of their bands.
 
     Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those that the other origins give; those of
     what is drawn are taken from `past` where it is given.
     """
-    history, horizon, known = learned.history, learned.ahead.shape[1], learned.backtest
-    scale, rows = metrics.seasonal_scale(history.measured, history.short), list[Row]()
+    history, bands, rows = learned.history, drawn.bands, list[Row]()
+    scale = metrics.seasonal_scale(history.measured, history.short)
+    for name, trials in _each(learned):
+        rows += _points(name, trials, bands, scale)
+        rows += _bounds(name, held_out(trials, history), bands, scale) if name == PANEL else ()
+    rows += _of_baselines(drawn, _bounds("", held_out(_best(learned, drawn), history), bands, scale))
+    for name, one in ((BLEND, held_out(drawn.blend_trials, history)), (LICENSED, past or held_out(drawn.trials, history))):
+        rows += _all(name, one, bands, scale)
+    return _frame(rows)
+
+
+def _each(learned: Learned) -> Iterator[tuple[str, Trials]]:
+    """The trials of every model, one after the other in the same memory."""
+    known = learned.backtest
+    origins, told, came = of_model(known, 0, learned.ahead.shape[1])
     for place, name in enumerate(known.models):
-        rows += _points(name, of_model(known, place, horizon), drawn.bands, scale)
-    rows += _points(BLEND, drawn.blend_trials, drawn.bands, scale)
-    return pd.concat([_frame(rows), leaderboard(LICENSED, past or held_out(drawn.trials, history), drawn.bands, scale)], ignore_index=True)
+        for row, fold in zip(told, known.folds, strict=True):
+            row[: fold.forecasts.shape[1]] = fold.forecasts[place]
+        yield name, Trials(origins, told, came)
+
+
+def _best(learned: Learned, drawn: Drawn) -> Trials:
+    """The trials of the best baseline of each series and band."""
+    known, origins = learned.backtest, tuple(fold.origin for fold in learned.backtest.folds)
+    told = [best_baseline(learned, drawn, fold.forecasts) for fold in known.folds]
+    return padded(origins, told, [fold.actual for fold in known.folds], learned.ahead.shape[1])
+
+
+def _of_baselines(drawn: Drawn, rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows of the best baseline under its own name."""
+    best = {band.name: verdict.baseline for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True)}
+    for series, _, band, score, values, origins in rows:
+        for place, name in enumerate(drawn.baselines):
+            mine = best[band][series] == place
+            yield series[mine], name, band, score, values[mine], origins[mine]
 
 
 def leaderboard(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> pd.DataFrame:
     """COLUMNS, all scores of one procedure."""
-    return _frame([*_points(name, past.trials, bands, scale), *_bounds(name, past, bands, scale)])
+    return _frame(_all(name, past, bands, scale))
+
+
+def _all(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> list[Row]:
+    return [*_points(name, past.trials, bands, scale), *_bounds(name, past, bands, scale)]
 
 
 def _frame(rows: list[Row]) -> pd.DataFrame:
@@ -91,6 +126,9 @@ def held_out_quantiles(trials: Trials, history: History) -> list[Reals]:
     found = []
     for place, point in enumerate(trials.forecasts):
         reach = int((~np.isnan(point)).any(axis=1).sum())
+        if not reach:
+            found.append(np.empty((0, point.shape[1], len(QUANTILE_LEVELS))))
+            continue
         kept = _apart(trials.origins, place, reach)
         others = Trials(tuple(trials.origins[other] for other in kept), trials.forecasts[kept, :reach], trials.actual[kept, :reach])
         known = history.until(trials.origins[place])
@@ -108,11 +146,17 @@ def _apart(origins: Sequence[int], place: int, reach: int) -> list[int]:
 def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
     """MASE, WAPE and bias of one model."""
     for band, reaching in _reaching(trials, bands):
-        steps = slice(band.first, band.last)
-        came = np.moveaxis(trials.actual[reaching, steps], 1, 0)
-        missed = np.moveaxis(trials.forecasts[reaching, steps], 1, 0) - came
-        size, off = metrics.mean(np.abs(came)), metrics.mean(np.abs(missed))
-        yield from _tidy(name, band, POINTS, np.stack([off / scale, metrics.ratio(off, size), metrics.ratio(metrics.mean(missed), size)], axis=1))
+        came = trials.actual[reaching, band.first : band.last]
+        missed = trials.forecasts[reaching, band.first : band.last] - came
+        lean, size, off = _means(missed), _means(np.abs(came)), _means(np.abs(missed))
+        yield from _tidy(name, band, POINTS, np.stack([off / scale, metrics.ratio(off, size), metrics.ratio(lean, size)], axis=1))
+
+
+def _means(values: Reals) -> Reals:
+    """Means over the steps that are not missing, (K, h, N) to (K, N)."""
+    held = ~np.isnan(values)
+    count = held.sum(axis=1)
+    return np.where(count > 0, np.where(held, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
 def _bounds(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
@@ -142,9 +186,11 @@ def _interval(actual: Reals, bounds: Reals, band: Band) -> list[Reals]:
 
 def _reaching(trials: Trials, bands: tuple[Band, ...]) -> Iterator[tuple[Band, list[int]]]:
     """The bands that origins reach at least half of, and which origins these are."""
-    errors = trials.errors(bands)
-    for number, band in enumerate(bands):
-        reaching = np.flatnonzero(np.isfinite(errors[:, number]).any(axis=1)).tolist()
+    for band in bands:
+        steps = slice(band.first, band.last)
+        begun = np.flatnonzero(np.isfinite(trials.forecasts[:, band.first]).any(axis=1))
+        count = np.isfinite(trials.forecasts[begun, steps] - trials.actual[begun, steps]).sum(axis=1)
+        reaching = begun[(2 * count >= band.last - band.first).any(axis=1)].tolist()
         if reaching:
             yield band, reaching
 

@@ -8,7 +8,8 @@ import pytest
 
 from forecasting.evaluation import metrics
 from forecasting.evaluation.expect import Drawn, Learned, draw, learn
-from forecasting.evaluation.scores import COLUMNS, QUANTILE_LEVELS, held_out_quantiles, scores
+from forecasting.evaluation.scores import BOUNDS, COLUMNS, POINTS, QUANTILE_LEVELS, held_out, held_out_quantiles, leaderboard, scores
+from forecasting.evaluation.trials import of_model
 from forecasting.models.pool import BOOSTED, pool
 from tests.forecasting.panels import SEASONS, demand, history
 
@@ -25,10 +26,27 @@ def test_every_model_is_scored_on_every_series_and_band(both: tuple[Learned, Dra
     _, drawn, found = both
     assert found.columns.tolist() == COLUMNS
     assert set(found["model"]) == {*pool(SEASONS), "blend", "licensed"} - set(BOOSTED)
-    assert found.groupby(["model", "horizon", "score"]).size().eq(3).all()
+    assert found[found["score"].isin(POINTS)].groupby(["model", "horizon", "score"]).size().eq(3).all()
     assert set(found["horizon"]) == {band.name for band in drawn.bands}
     assert found["value"].notna().all()
     assert not found.duplicated(["series", "model", "horizon", "score"]).any()
+
+
+def test_the_bands_of_the_blend_prophet_the_best_baseline_and_what_is_drawn_are_scored(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+    _, drawn, found = both
+    bounds = found[found["score"].isin(BOUNDS)]
+    best = {(series, band.name): drawn.baselines[verdict.baseline[series]]
+            for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True) for series in range(3)}  # fmt: skip
+    for (series, horizon), rows in bounds.groupby(["series", "horizon"]):
+        assert rows.groupby("model")["score"].agg(set).to_dict() == {name: set(BOUNDS) for name in ("blend", "panel", "licensed", best[series, horizon])}
+
+
+def test_the_bands_of_a_model_are_those_that_its_own_other_origins_give(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+    learned, drawn, found = both
+    alone = held_out(of_model(learned.backtest, learned.backtest.models.index("panel"), 48), learned.history)
+    scale = metrics.seasonal_scale(learned.history.measured, SEASONS[0])
+    expected = leaderboard("panel", alone, drawn.bands, scale)
+    pd.testing.assert_frame_equal(*(one.sort_values(COLUMNS[:4], ignore_index=True) for one in (found[found["model"] == "panel"], expected)))
 
 
 def test_a_models_error_is_the_mean_over_its_origins(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
