@@ -26,6 +26,10 @@ ORIGINS, AHEAD, WEEKS = 8, 90 * 24, 26
 NOISE = 0.03
 KEYS = ["level", "key", "metric"]
 BASELINES = ("hour-of-week median", "seasonal naive 168 h", "seasonal naive 24 h")
+# Regions and the network are drawn as the sums of their sites, whatever beat what; here that is what the blend would have said.
+SUM = "sum of sites"
+# Scores that all models have; those of bands are told of the blend, Prophet, the best baseline and what is drawn.
+POINTS = ("mase", "wape", "bias")
 
 
 def judged_lake(where: Path, *, days: int = 44, end: str = "2026-03-20", runs: int = 2, seed: int = 5) -> Lake:
@@ -177,20 +181,31 @@ def _licences(judged: Judged) -> Iterator[dict[str, Any]]:
             base = min(BASELINES, key=lambda name: errors[name][n]) if tried else "seasonal naive 168 h"
             best = min(errors, key=lambda name: errors[name][n])
             noise = NOISE * errors[base][n]
+            best = best if column[0] == "site" else "blend"
             won = tried and best not in BASELINES and errors[best][n] < errors[base][n] - noise
-            model = best if won else base
+            model = SUM if column[0] != "site" else best if won else base
             words = f"{model} is drawn" if tried else "history allows no backtest this far ahead"
-            yield {**dict(zip(KEYS, column, strict=True)), "horizon": horizon, "model": model, "baseline": base, "licensed": won, "error": errors[model][n],
-                   "baseline_error": errors[base][n], "noise": noise, "origins": ORIGINS if tried else 0, "reason": words}  # fmt: skip
+            told = {"horizon": horizon, "model": model, "baseline": base, "licensed": won, "error": errors["blend" if model == SUM else model][n]}
+            more = {"baseline_error": errors[base][n], "noise": noise, "origins": ORIGINS if tried else 0, "reason": words}
+            yield dict(zip(KEYS, column, strict=True)) | told | more
 
 
 def _scores(judged: Judged) -> Iterator[dict[str, Any]]:
     for horizon in HORIZONS:
         hours = _within(horizon)
-        for name, told in judged.told.items() if hours else ():
+        best = _best_baselines(judged, horizon) if hours else []
+        for name, told in (*judged.told.items(), (SUM, judged.told["blend"])) if hours else ():
             for score, values in _scored(judged, told[:, hours], judged.came[:, hours]).items():
                 for n, column in enumerate(judged.hours.columns):
-                    yield {**dict(zip(KEYS, column, strict=True)), "model": name, "horizon": horizon, "score": score, "value": values[n], "origins": ORIGINS}
+                    if (name != SUM or column[0] != "site") and (score in POINTS or name not in BASELINES or name == best[n]):
+                        told_of = {"model": name, "horizon": horizon, "score": score, "value": values[n], "origins": ORIGINS}
+                        yield {**dict(zip(KEYS, column, strict=True)), **told_of}
+
+
+def _best_baselines(judged: Judged, horizon: str) -> list[str]:
+    """The best baseline of each series."""
+    errors = _errors(judged, horizon)
+    return [min(BASELINES, key=lambda name: errors[name][n]) for n in range(judged.hours.shape[1])]
 
 
 def _scored(judged: Judged, told: Reals, came: Reals) -> dict[str, Reals]:

@@ -55,5 +55,5 @@ def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Sco
                avg(value) FILTER (paired) AS mean, avg(other) FILTER (paired) AS other_mean, count(*) FILTER (paired) AS series
         FROM (SELECT level, key, metric, model, horizon, score, a.value, b.value AS other, a.value IS NOT NULL AND b.value IS NOT NULL AS paired
               FROM {both} USING (level, key, metric, model, horizon, score))
-        GROUP BY model, horizon, score ORDER BY {in_order()}, horizon, score, value, model"""
+        GROUP BY model, horizon, score HAVING bool_or({mine}) ORDER BY {in_order()}, horizon, score, value, model"""
     return ask(pin, sql, ["scores", "runs"], scope=scope, parameters={**series._asdict(), "run": run, "against": against})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from forecasting.models.history import History, Reals
 
@@ -13,6 +14,8 @@ from forecasting.models.history import History, Reals
 LEAST_CYCLES, LEAST_STEPS = 2, 8
 # A series with holes for half of its life tells more about its holes.
 COMPLETE_AT_LEAST = 0.5
+# A mate that was not measured while the young series was says nothing of what share of it that is.
+TOGETHER_AT_LEAST = 0.5
 # A borrowed shape is less certain than one's own: bands are half as wide again as the group's are for its own members.
 WIDER = 1.5
 
@@ -55,7 +58,7 @@ def borrow(history: History, point: Reals, quantiles: Reals, groups: Sequence[st
     told: list[str | None] = [None] * len(groups)
     fresh, labels = np.array(young(history)), np.array(groups)
     for series in np.flatnonzero(fresh):
-        mates = np.flatnonzero((labels == labels[series]) & ~fresh)
+        mates = _beside(history.measured, series, np.flatnonzero((labels == labels[series]) & ~fresh))
         share = _share(history.measured[:, series], history.measured[:, mates]) if len(mates) else None
         if share is None:
             continue
@@ -65,6 +68,12 @@ def borrow(history: History, point: Reals, quantiles: Reals, groups: Sequence[st
         cycles = int((~np.isnan(history.measured[:, series])).sum()) / max(history.short, 1)
         told[series] = f"{cycles:.0f} cycles of its own; the shape is that of {len(mates)} series of {labels[series]}, with bands {WIDER:g} times as wide"
     return Borrowed(point, quantiles, told)
+
+
+def _beside(measured: Reals, series: np.intp, mates: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """The mates that were measured in enough of the steps in which the series was."""
+    held = ~np.isnan(measured[~np.isnan(measured[:, series])][:, mates])
+    return mates[held.mean(axis=0) >= TOGETHER_AT_LEAST] if len(held) else mates
 
 
 def _share(own: Reals, others: Reals) -> float | None:

@@ -40,15 +40,20 @@ GROWTH = 0.5
 
 def quantiles(point: Reals, half: Reals, lowest: Reals) -> Reals:
     """The contract's seven quantiles (H, N, 7) of a forecast (H, N) with half widths (H, N, 3) of LEVELS, none below `lowest` (N)."""
-    spread = np.concatenate([-half[:, :, ::-1], np.zeros((*point.shape, 1)), half], axis=2)
-    return np.asarray(np.maximum(point[:, :, None] + spread, lowest[:, None]))
+    found = np.repeat(point[:, :, None], 2 * half.shape[2] + 1, axis=2)
+    found[:, :, : half.shape[2]] -= half[:, :, ::-1]
+    found[:, :, half.shape[2] + 1 :] += half
+    return np.asarray(np.maximum(found, lowest[:, None], out=found))
 
 
 def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence[float] = LEVELS) -> Reals:
     """Half the width of an interval of each level, (H, N, levels), about the forecast `point` (H, N)."""
-    trials = trials if np.isfinite(trials.forecasts - trials.actual).any() else in_sample(history, len(point))
+    missed = trials.actual - trials.forecasts
+    if not np.isfinite(missed).any():
+        trials = in_sample(history, len(point))
+        missed = trials.actual - trials.forecasts
     floor = _floor(history)
-    missed = np.abs(trials.actual - trials.forecasts)
+    np.abs(missed, out=missed)
     widest = _widest(missed, trials, point)
     missed /= np.sqrt(np.abs(trials.forecasts) + floor)
     length, ahead = len(history.stamps), np.arange(len(point))
@@ -56,9 +61,9 @@ def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence
     shown = shown_steps(history, max((length, *trials.origins)) - length + len(point)) % history.short
     places = shown[np.array(trials.origins)[:, None] + ahead]
     phases, lead = _phases(missed, places, history.short), np.ones(len(point))
-    lead[: history.short] = _lead(missed[:, : history.short] / phases[places[:, : history.short]])
     missed /= phases[places]
-    missed /= lead[:, None]
+    lead[: history.short] = _lead(missed[:, : history.short])
+    missed[:, : history.short] /= lead[: history.short, None]
     pooled = _pooled(missed, history.short, levels)
     found = (np.sqrt(np.abs(point) + floor) * phases[shown[length + ahead]] * lead[:, None])[:, :, None] * pooled
     return np.asarray(np.minimum(found, widest[:, None]))
@@ -182,14 +187,17 @@ def _quantiles(missed: Reals, levels: Sequence[float]) -> Reals:
     count = (~np.isnan(rows)).sum(axis=0)
     independent = INDEPENDENT_PER_ORIGIN * np.maximum((~np.isnan(missed)).any(axis=1).sum(axis=0), 1)
     usual = mean(rows)
-    shared = np.sort((rows / np.where(usual > 0.0, usual, np.nan)).ravel())
+    shared = (rows / np.where(usual > 0.0, usual, np.nan)).ravel()
     shared = shared[~np.isnan(shared)]
+    raised = [np.minimum(level * (1.0 + 1.0 / independent), 1.0) for level in levels]
+    ranks = [_rank(one, np.full(len(count), len(shared))) for one in raised]
+    # Only these ranks are asked for: to put all in order would take most of the time.
+    shared = np.partition(shared, np.unique(ranks)) if len(shared) else shared
     trust = count / (count + OWN_EVIDENCE)
     found = np.empty((missed.shape[2], len(levels)))
-    for place, level in enumerate(levels):
-        raised = np.minimum(level * (1.0 + 1.0 / independent), 1.0)
-        own = np.take_along_axis(rows, _rank(raised, count)[None], axis=0)[0]
-        other = shared[_rank(raised, np.full(len(count), len(shared)))] * usual if len(shared) else own
+    for place, (level, rank) in enumerate(zip(raised, ranks, strict=True)):
+        own = np.take_along_axis(rows, _rank(level, count)[None], axis=0)[0]
+        other = shared[rank] * usual if len(shared) else own
         both = (own > 0.0) & (other > 0.0)
         found[:, place] = np.where(both, np.where(both, own, 1.0) ** trust * np.where(both, other, 1.0) ** (1.0 - trust), own)
     return np.maximum.accumulate(found, axis=1)

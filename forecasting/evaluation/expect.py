@@ -145,9 +145,10 @@ def model_quantiles(learned: Learned, name: str) -> tuple[Reals, Reals]:
     return point, quantiles(point, half, lower_bound(learned.history))
 
 
-def best_baseline(learned: Learned, drawn: Drawn) -> Reals:
-    """The best baseline of each series and band, (H, N), to be shown beside what is drawn."""
-    told = learned.ahead[[learned.backtest.models.index(name) for name in drawn.baselines]].astype(float)
+def best_baseline(learned: Learned, drawn: Drawn, forecasts: Stored | None = None) -> Reals:
+    """The best baseline of each series and band, (H, N), to be shown beside what is drawn; of what the models forecast ahead, or of these (M, h, N)."""
+    of_models = learned.ahead if forecasts is None else forecasts
+    told = of_models[[learned.backtest.models.index(name) for name in drawn.baselines]].astype(float)
     series = np.arange(told.shape[2])
     return np.concatenate([told[verdict.baseline, band.first : band.last, series].T for verdict, band in zip(drawn.verdicts, drawn.bands, strict=True)])
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from data.schema import QUANTILES, Series
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Backtest, Fold, least_known
-from forecasting.evaluation.cold_start import borrow
 from forecasting.evaluation.expect import Drawn, Learned, Starts, best_baseline, draw, learn, prophet_curve, stamps_ahead
 from forecasting.evaluation.licence import BLEND
-from forecasting.evaluation.scores import scores
+from forecasting.evaluation.scores import Past, held_out, scores
+from forecasting.evaluation.summed import Alone, Part, alone, parts
 from forecasting.models.happenings import EventColumns, told_of_events
 from forecasting.models.history import History, Reals
 from forecasting.models.panel import HOUR
@@ -36,14 +37,14 @@ FAR = 4
 class Subject:
     """Series that are judged together: hours (T, N) with one column for each, NaN where missing or masked, index UTC; the zone by whose clock they live.
 
-    events: for each series those that touch it, as `Panel.touching` gives them. mates: for each series the group whose shape it may borrow while it is young.
+    events: for each series those that touch it, as `Panel.touching` gives them. groups: for each series the sums that it is part of; none for a sum.
     """
 
     series: tuple[Series, ...]
     hours: pd.DataFrame
     zone: str
     events: tuple[pd.DataFrame, ...]
-    mates: tuple[str, ...]
+    groups: tuple[tuple[Series, ...], ...]
 
     def history(self, horizon: int) -> History:
         """The series as the pool sees them, with the events of the past and of the hours ahead."""
@@ -53,13 +54,41 @@ class Subject:
 
 
 class Judged(NamedTuple):
-    """Rows without run_id: forecasts (point and quantiles; the baseline beside them), licences, scores, backtests. notes: what to know of a series."""
+    """Rows without run_id: forecasts (point and quantiles; Prophet and the baseline beside them), licences, scores, backtests.
+
+    parts: what the sites add to their sums at past origins; alone: what the sums among the series are measured by.
+    """
 
     forecasts: pd.DataFrame
     licences: pd.DataFrame
     scores: pd.DataFrame
     backtests: pd.DataFrame
-    notes: dict[Series, str]
+    parts: dict[Series, Part]
+    alone: Alone
+
+    def apart(self, leaning: Collection[Series]) -> tuple[Judged, Judged]:
+        """What is settled of the series that lean on no other; and what is not yet: the rest, with every forecast."""
+        both = [_parted(frame, leaning) for frame in (self.licences, self.scores, self.backtests)]
+        (licences, scores, backtests), (later_licences, later_scores, later_backtests) = zip(*both, strict=True)
+        now = self._replace(forecasts=pd.DataFrame(), licences=licences, scores=scores, backtests=backtests)
+        return now, self._replace(licences=later_licences, scores=later_scores, backtests=later_backtests)
+
+    def of(self, series: Collection[Series]) -> Judged:
+        """The rows of these alone; without forecasts."""
+        return self._replace(**{name: (frame := getattr(self, name))[among(frame, series)] for name in ("licences", "scores", "backtests")})
+
+
+def _parted(frame: pd.DataFrame, leaning: Collection[Series]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of other series, and of these."""
+    inside = among(frame, leaning)
+    return frame[~inside], frame[inside]
+
+
+def among(frame: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.bool_]:
+    """Which rows are of one of these series."""
+    if frame.empty or not series:
+        return np.zeros(len(frame), dtype=bool)
+    return np.asarray(pd.MultiIndex.from_frame(frame[list(Series._fields)]).isin(list(series)))
 
 
 def judge(subject: Subject, horizon: int) -> Judged:
@@ -69,14 +98,15 @@ def judge(subject: Subject, horizon: int) -> Judged:
     learned = learn(history, horizon, models=models if history.known is None else told_of_events(models), starts=starts(history, horizon))
     drawn = draw(learned)
     scale = metrics.seasonal_scale(history.measured, history.short)
-    lent = borrow(history, drawn.point, drawn.quantiles, subject.mates)
-    weeks = list(past_weeks(learned))
+    weeks, past = past_weeks(learned), held_out(drawn.trials, history)
+    sums = {place: series for place, series in enumerate(subject.series) if series.level != "site"}
     return Judged(
-        _forecasts(subject, learned, drawn, lent.point, lent.quantiles),
+        _forecasts(subject, learned, drawn),
         _licences(subject, drawn, scale),
-        _scores(subject, learned, drawn),
+        _scores(subject, learned, drawn, past),
         _backtests(subject, weeks),
-        {series: note for series, note in zip(subject.series, lent.notes, strict=True) if note},
+        parts(history, subject.groups, drawn.trials, {week.origin: week.drawn.point for week in weeks}),
+        alone(learned, drawn, past, scale, sums),
     )
 
 
@@ -134,9 +164,14 @@ def _long(subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Real
     return rows[np.isfinite(rows[next(iter(columns))])]
 
 
-def _forecasts(subject: Subject, learned: Learned, drawn: Drawn, point: Reals, quantiles: Reals) -> pd.DataFrame:
-    columns = {"yhat": point, **{name: quantiles[:, :, place] for name, place in AT.items()}, "baseline": np.maximum(best_baseline(learned, drawn), 0.0)}
-    return _long(subject, stamps_ahead(learned), columns)
+def _forecasts(subject: Subject, learned: Learned, drawn: Drawn) -> pd.DataFrame:
+    bounds = {name: drawn.quantiles[:, :, place] for name, place in AT.items()}
+    return _long(subject, stamps_ahead(learned), {"yhat": drawn.point, **bounds, **_beside(learned, drawn)})
+
+
+def _beside(learned: Learned, drawn: Drawn) -> dict[str, Reals]:
+    """What is shown beside what is drawn: the curves that the backtests and the leaderboard know by the same names."""
+    return {"prophet": np.maximum(prophet_curve(learned), 0.0), "baseline": np.maximum(best_baseline(learned, drawn), 0.0)}
 
 
 def _backtests(subject: Subject, weeks: Sequence[PastWeek]) -> pd.DataFrame:
@@ -145,8 +180,7 @@ def _backtests(subject: Subject, weeks: Sequence[PastWeek]) -> pd.DataFrame:
         drawn, then = week.drawn, week.learned
         columns = {
             "yhat": drawn.point,
-            "prophet": np.maximum(prophet_curve(then), 0.0),
-            "baseline": np.maximum(best_baseline(then, drawn), 0.0),
+            **_beside(then, drawn),
             **{name: drawn.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS},
         }
         parts.append(_long(subject, week.stamps, columns).assign(origin=week.origin))
@@ -166,9 +200,9 @@ def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _scores(subject: Subject, learned: Learned, drawn: Drawn) -> pd.DataFrame:
+def _scores(subject: Subject, learned: Learned, drawn: Drawn, past: Past) -> pd.DataFrame:
     """The leaderboard of every series."""
-    told = scores(learned, drawn)
+    told = scores(learned, drawn, past)
     places = told["series"].to_numpy(dtype=int)
     identity = {name: [getattr(subject.series[place], name) for place in places] for name in Series._fields}
     return pd.DataFrame({**identity, **{name: told[name].to_numpy() for name in SCORE_COLUMNS}})

@@ -31,6 +31,7 @@ APART_AT_MOST = 3.0
 NORMAL = 1.4826
 # A variance over few origins leans on the panel's by this many.
 SHARED_ORIGINS = 2.0
+TOO_SHORT = "the history is too short for backtests"
 
 
 class Verdict(NamedTuple):
@@ -172,15 +173,35 @@ def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: i
 
 def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
     if not verdict.origins[series] and np.isfinite(verdict.gain[series]):
-        return f"{'The blend' if drawn else name} is drawn, as nearer to now: the history is too short for backtests this far ahead."
+        return f"{'The blend' if drawn else name} is drawn, as nearer to now: {TOO_SHORT} this far ahead."
     if not np.isfinite(verdict.gain[series]):
-        return f"{name} is drawn: the history is too short for backtests that could prove anything better."
-    gain, noise = (100.0 * (1.0 - np.exp(-value)) for value in (verdict.gain[series], verdict.noise[series]))
-    numbers = f"mean absolute error {verdict.blend_error[series]:.3g} against {verdict.baseline_error[series]:.3g} over {verdict.origins[series]} origins"
-    lower = verdict.blend_error[series] < verdict.baseline_error[series]
+        return f"{name} is drawn: {TOO_SHORT} that could prove anything better."
+    gain, noise, numbers, lower = _compared_in_words(verdict, series)
     if drawn:
         alone = "" if lower else "; on this series alone no lower, within the noise"
         return f"The blend is drawn: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
     proof = "no proof" if lower else "no proof, for its own mean error was no lower"
-    outcome = f"gained {gain:.0f} %" if gain >= 0.0 else f"erred {-gain:.0f} % more,"
-    return f"{name} is drawn: against this baseline the blend {outcome} give or take {noise:.0f}, {proof} ({numbers})."
+    return f"{name} is drawn: against this baseline the blend {_outcome(gain)} give or take {noise:.0f}, {proof} ({numbers})."
+
+
+def sentence_of_sum(verdict: Verdict, name: str, sites: int, series: int) -> str:
+    """The decision on a sum of sites, which is drawn in any case, against the baseline of that name; the verdict's blend is the sum."""
+    told = f"The sum of its {sites} sites' forecasts is drawn" if sites != 1 else "The forecast of its only site is drawn"
+    if not verdict.origins[series] or not np.isfinite(verdict.gain[series]):
+        return f"{told}, untested: {TOO_SHORT}{' this far ahead' if np.isfinite(verdict.gain[series]) else ''}."
+    gain, noise, numbers, lower = _compared_in_words(verdict, series)
+    if verdict.licensed[series]:
+        alone = "" if lower else "; alone no lower, within the noise"
+        return f"{told}: it beat {name}, its best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
+    return f"{told}: against {name}, its best baseline, it {_outcome(gain)} give or take {noise:.0f}, no proof ({numbers.removeprefix('mean absolute ')})."
+
+
+def _compared_in_words(verdict: Verdict, series: int) -> tuple[float, float, str, bool]:
+    """Gain and noise in percent, both errors in words, and whether the first was lower."""
+    gain, noise = (float(100.0 * (1.0 - np.exp(-value))) for value in (verdict.gain[series], verdict.noise[series]))
+    own, other = verdict.blend_error[series], verdict.baseline_error[series]
+    return gain, noise, f"mean absolute error {own:.3g} against {other:.3g} over {verdict.origins[series]} origins", bool(own < other)
+
+
+def _outcome(gain: float) -> str:
+    return f"gained {gain:.0f} %" if gain >= 0.0 else f"erred {-gain:.0f} % more,"

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from data.schema import QUANTILES, Series
-from forecasting.evaluation.agreement import Whole, bottom_up
+from data.schema import Series
 from forecasting.evaluation.foreseen import Foreseen, coming, foresee
-from forecasting.evaluation.judged import Judged, Subject, judge
-from forecasting.evaluation.weekly import Reals
+from forecasting.evaluation.judged import Judged, Subject, among, judge
+from forecasting.evaluation.leaning import Settled, joined, leaning, settle, sums_of
 from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, Plan, refusal
 from forecasting.models.panel import HOUR, Panel
 from forecasting.models.panel_engine import PanelEngine
@@ -30,18 +28,24 @@ class LicensedEngine:
     name = "panel"
 
     def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
-        """As in `Engine`; bands, fits and evidence come with each part, the forecasts, which must add up, and the coming weeks with the last."""
+        """As in `Engine`; bands come first, the evidence on grown sites as they are judged. Forecasts, which must add up, the evidence on sums and on young
+        sites, which lean on other series, and the coming weeks come with the last part.
+        """
+        unsettled = leaning(panel, able(panel))
         hours = int(plan.horizon / HOUR)
-        waiting: dict[Future[Judged], Subject] = {executor.submit(judge, subject, hours): subject for subject in needed(panel)}
+        waiting: dict[Future[Judged], Subject] = {executor.submit(judge, one, hours): one for one in needed(panel)}
         weeks = [executor.submit(foresee, one) for metric in metrics_of(panel) if (one := coming(panel, metric, plan.seed)) is not None]
         curves = _together(list(PanelEngine().forecast(panel, plan, executor)))
-        yield curves._replace(forecasts=NOTHING, fits=curves.fits[curves.fits["status"] != "fitted"])
-        drawn = []
+        yield EngineResult(NOTHING, curves.bands, curves.fits[curves.fits["status"] != "fitted"])
+        fits, settled, held = curves.fits[curves.fits["status"] == "fitted"], set(panel.series) - unsettled, list[Judged]()
         for done in as_completed(list(waiting)):
-            judged, subject = _wanted(panel, done.result()), waiting.pop(done)
-            drawn.append(judged)
-            yield EngineResult(NOTHING, NOTHING, _fits(curves.fits, subject, judged), judged.licences, judged.scores, judged.backtests)
-        yield _last(panel, drawn, curves.forecasts, plan.kept, [one.result() for one in weeks])
+            judged, subject = done.result(), waiting.pop(done)
+            now, later = judged.apart(unsettled)
+            now = now.of(settled)
+            held.append(later)
+            yield EngineResult(NOTHING, NOTHING, _fits(fits, settled & set(subject.series), now.licences, {}), now.licences, now.scores, now.backtests)
+        found = settle(panel, held, [one for one in unsettled if one.level == "site"], plan.kept)
+        yield _last(found, _fits(fits, unsettled, found.licences, found.notes), [one.result() for one in weeks])
 
 
 def metrics_of(panel: Panel) -> list[str]:
@@ -51,38 +55,40 @@ def metrics_of(panel: Panel) -> list[str]:
 
 def _together(parts: Sequence[EngineResult]) -> EngineResult:
     """Parts as one."""
-    return EngineResult(*(_joined(frames) for frames in zip(*parts, strict=True)))
+    return EngineResult(*(joined(frames) for frames in zip(*parts, strict=True)))
 
 
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    held = [frame for frame in frames if len(frame)]
-    return pd.concat(held, ignore_index=True) if held else NOTHING
+def _fits(fits: pd.DataFrame, series: Collection[Series], licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFrame:
+    """The rows of these series; what is drawn in the first day stands as the model, with what a young series borrowed."""
+    mine = fits[among(fits, series)].copy()
+    first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
+    keys = [Series(*key) for key in mine[IDENTITY].itertuples(index=False, name=None)]
+    told = [(first.get(tuple(key), ""), notes.get(key)) for key in keys]
+    return mine.assign(model=[f"{name}, {note}" if note else f"{name}; {model}" for (name, note), model in zip(told, mine["model"], strict=True)])
 
 
-def _fits(fits: pd.DataFrame, subject: Subject, judged: Judged) -> pd.DataFrame:
-    """The rows of a subject's series; what is drawn in the first day stands as the model, with what a young series borrowed."""
-    mine = fits[pd.MultiIndex.from_frame(fits[IDENTITY]).isin(subject.series) & (fits["status"] == "fitted")].copy()
-    first = judged.licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"]
-    names = [first.get(key, "") for key in mine[IDENTITY].itertuples(index=False, name=None)]
-    notes = [judged.notes.get(Series(*key)) for key in mine[IDENTITY].itertuples(index=False, name=None)]
-    return mine.assign(model=[f"{name}, {note}" if note else f"{name}; {model}" for name, note, model in zip(names, notes, mine["model"], strict=True)])
+def _last(found: Settled, fits: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
+    """All forecasts and what leaned on others; the peaks and paths."""
+    more = {name: joined([getattr(one, name) for one in weeks]) for name in ("peaks", "paths")}
+    scores = joined([found.scores, *(one.scores for one in weeks)])
+    return EngineResult(found.forecasts, NOTHING, fits, found.licences, scores, found.backtests, **more)
+
+
+def able(panel: Panel) -> list[Series]:
+    """The series of the lake that are not refused."""
+    return [series for series in panel.every if refusal(panel.hourly[series], panel.now) is None]
 
 
 def needed(panel: Panel) -> list[Subject]:
-    """The subjects that hold a series to forecast, with their other series: one is judged among the same mates, whichever are forecast beside it."""
-    able = [series for series in panel.every if refusal(panel.hourly[series], panel.now) is None]
-    return [subject for subject in subjects(panel, able) if not set(panel.series).isdisjoint(subject.series)]
-
-
-def _wanted(panel: Panel, judged: Judged) -> Judged:
-    """What was judged, without the series that were judged only as mates of others."""
-    if panel.wanted is None:
-        return judged
-    return judged._replace(**{name: frame[_among(frame, panel.wanted)] for name, frame in judged._asdict().items() if name != "notes" and len(frame)})
-
-
-def _among(rows: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.bool_]:
-    return np.asarray(pd.MultiIndex.from_frame(rows[IDENTITY]).isin(series))
+    """The subjects that hold a series to forecast or one that it leans on, with their other series: one is judged among the same mates, whichever are
+    forecast beside it.
+    """
+    every = able(panel)
+    leant = leaning(panel, every).intersection(panel.series)
+    # A young site leans on its region, a sum on its sites.
+    sums = {up for one in leant for up in (sums_of(panel, one)[:-1] if one.level == "site" else [one])}
+    asked = set(panel.series) | {one for one in every if one.level == "site" and not sums.isdisjoint(sums_of(panel, one))}
+    return [subject for subject in subjects(panel, every) if not asked.isdisjoint(subject.series)]
 
 
 def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
@@ -100,9 +106,9 @@ def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
 
 
 def _subject(panel: Panel, hours: pd.DataFrame, zone: str, members: Sequence[Series]) -> Subject:
-    mates = tuple(f"{panel.regions.get(one.key, one.key) if one.level == 'site' else one.level}, {one.metric}" for one in members)
+    groups = tuple(sums_of(panel, one) if one.level == "site" else () for one in members)
     first = min(pd.Timestamp(hours[one].first_valid_index()) for one in members)
-    return Subject(tuple(members), hours.loc[first:, list(members)], zone, tuple(panel.touching(one) for one in members), mates)
+    return Subject(tuple(members), hours.loc[first:, list(members)], zone, tuple(panel.touching(one) for one in members), groups)
 
 
 def changes(zone: str, hours: pd.DatetimeIndex) -> bytes:
@@ -110,65 +116,3 @@ def changes(zone: str, hours: pd.DatetimeIndex) -> bytes:
     days = pd.date_range(hours[0].floor("D"), hours[-1] + pd.Timedelta(days=90), freq="D")
     offsets = np.asarray((days.tz_convert(zone).tz_localize(None) - days.tz_localize(None)) / HOUR)
     return bytes((2.0 * (offsets - offsets[0])).astype(np.int8))
-
-
-# What must add up ----------------------------------------------------------------------------------------------------------
-
-
-def _last(panel: Panel, judged: Sequence[Judged], curves: pd.DataFrame, kept: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
-    """The forecasts of all series, adding up, Prophet's curve beside them; the peaks and paths."""
-    found = _joined([one.forecasts for one in judged])
-    if len(found):
-        beside = curves[[*IDENTITY, "ts", "yhat"]].rename(columns={"yhat": "prophet"})
-        found = found.merge(beside, on=[*IDENTITY, "ts"], how="left")
-        whole = agreeing(panel, _joined([found, kept]))
-        found = whole[(whole["level"] != "site") | _among(whole, panel.series)]
-    more = {name: _joined([getattr(one, name) for one in weeks]) for name in Foreseen._fields}
-    return EngineResult(found, NOTHING, NOTHING, **more)
-
-
-def agreeing(panel: Panel, forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts whose regions and network are the sums of their sites, which measured better than forecasts of their own (docs/models.md).
-
-    Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more than its sites, and stays as it is.
-    Where sites were forecast at different times, a group keeps the hours that all of them have.
-    """
-    parts = []
-    for metric, rows in forecasts.groupby("metric", sort=False):
-        point = rows.pivot_table(index="ts", columns=["level", "key"], values="yhat")
-        sites, groups, names = _members(panel, str(metric), point)
-        summed = _sums(point["site"][sites].to_numpy(), groups) if groups else np.empty((len(point), 0))
-        moves = [
-            pd.DataFrame({"level": level, "key": key, "ts": point.index, "move": summed[:, place] - point[level, key].to_numpy()})
-            for place, (level, key) in enumerate(names)
-        ]
-        parts.append(_moved(rows, pd.concat(moves, ignore_index=True)) if moves else rows)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _sums(sites: Reals, groups: Sequence[Whole]) -> Reals:
-    """(H, G): sums of sites, (H, N), over groups of positions; NaN at an hour that one of a group's sites has no forecast for."""
-    known = np.column_stack([np.isfinite(sites[:, members]).all(axis=1) for members in groups])
-    return np.where(known, bottom_up(sites, groups)[:, sites.shape[1] :], np.nan)
-
-
-def _members(panel: Panel, metric: str, point: pd.DataFrame) -> tuple[list[str], list[Whole], list[tuple[str, str]]]:
-    """The sites with a forecast, the positions that make up each group that can agree, and what those groups are called."""
-    sites = [key for level, key in point.columns if level == "site"]
-    every = {series.key for series in panel.every if series.level == "site" and series.metric == metric}
-    groups, names = [], []
-    for level, key in point.columns:
-        wanted = {site for site in every if level == "global" or panel.regions.get(site) == key}
-        together = [(level, key), *(("site", site) for site in wanted)]
-        if level != "site" and wanted and wanted <= set(sites) and point[together].notna().all(axis=1).any():
-            groups.append(np.array([place for place, site in enumerate(sites) if site in wanted]))
-            names.append((level, key))
-    return sites, groups, names
-
-
-def _moved(rows: pd.DataFrame, moves: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose expected value and quantiles are moved, none below zero; without those whose move is not known."""
-    found = rows.merge(moves, on=["level", "key", "ts"], how="left", indicator=True)
-    by = found["move"].where(found["_merge"] == "both", 0.0).to_numpy()
-    names = ["yhat", *QUANTILES]
-    return rows.assign(**{name: np.maximum(rows[name].to_numpy() + by, 0.0) for name in names})[np.isfinite(by)]

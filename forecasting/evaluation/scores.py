@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,31 +12,104 @@ import pandas as pd
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Band
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
-from forecasting.evaluation.expect import Drawn, Learned, lower_bound
+from forecasting.evaluation.expect import Drawn, Learned, best_baseline, lower_bound
 from forecasting.evaluation.licence import BLEND
-from forecasting.evaluation.trials import OTHERS_AT_LEAST, Trials, of_model
+from forecasting.evaluation.trials import OTHERS_AT_LEAST, Trials, of_model, padded
 from forecasting.models.history import History, Reals
+from forecasting.models.pool import PANEL
 
 LICENSED = "licensed"
 COLUMNS = ["series", "model", "horizon", "score", "value", "origins"]
+POINTS, BOUNDS = ("mase", "wape", "bias"), ("coverage_50", "coverage_80", "coverage_95", "pinball", "msis_95")
 # One score of one model in one band: the series that have it, and for each of them its value and the origins behind it, in the order of COLUMNS.
 Row = tuple[npt.NDArray[np.intp], str, str, str, Reals, npt.NDArray[np.intp]]
 # Levels of the seven quantiles that a band of LEVELS stands for.
 QUANTILE_LEVELS = (*sorted((1.0 - level) / 2.0 for level in LEVELS), 0.5, *((1.0 + level) / 2.0 for level in LEVELS))
+MIDDLE = len(LEVELS)
 
 
-def scores(learned: Learned, drawn: Drawn) -> pd.DataFrame:
-    """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of what is drawn also coverage, pinball loss and MSIS of its bands.
+class Past(NamedTuple):
+    """One procedure at past origins: its trials, and for each origin the quantiles (h, N, 7) that it would have been given, over the h steps it forecast."""
 
-    Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those that the other origins give.
+    trials: Trials
+    bounds: list[Reals]
+
+    def of(self, columns: Sequence[int]) -> Self:
+        """Some of the series."""
+        origins, forecasts, actual = self.trials
+        kept = list(columns) if origins else []
+        return self._replace(trials=Trials(origins, forecasts[:, :, kept], actual[:, :, kept]), bounds=[one[:, kept] for one in self.bounds])
+
+    @classmethod
+    def joined(cls, group: Sequence[Past]) -> Past:
+        """Series of the same origins side by side."""
+        trials = [one.trials for one in group]
+        forecasts, actual = (np.concatenate([getattr(one, name) for one in trials], axis=2) for name in ("forecasts", "actual"))
+        return cls(Trials(trials[0].origins, forecasts, actual), [_beside(each) for each in zip(*(one.bounds for one in group), strict=True)])
+
+
+def _beside(bounds: Sequence[Reals]) -> Reals:
+    """Bounds (h, N, 7) of several groups at one origin, as far as the furthest reaches."""
+    reach = max(map(len, bounds))
+    return np.concatenate([np.pad(one, ((0, reach - len(one)), (0, 0), (0, 0)), constant_values=np.nan) for one in bounds], axis=1)
+
+
+def held_out(trials: Trials, history: History) -> Past:
+    """The trials with the bounds that each origin would have been given by the residuals of the others."""
+    return Past(trials, held_out_quantiles(trials, history))
+
+
+def scores(learned: Learned, drawn: Drawn, past: Past | None = None) -> pd.DataFrame:
+    """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of the blend, Prophet, each series' best baseline and what is drawn also
+    coverage, pinball loss and MSIS of their bands.
+
+    Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those that the other origins give; those of
+    what is drawn are taken from `past` where it is given.
     """
-    history, horizon = learned.history, learned.ahead.shape[1]
+    history, bands, rows = learned.history, drawn.bands, list[Row]()
     scale = metrics.seasonal_scale(history.measured, history.short)
-    tried = ((name, of_model(learned.backtest, place, horizon)) for place, name in enumerate(learned.backtest.models))
-    both = ((BLEND, drawn.blend_trials), (LICENSED, drawn.trials))
-    rows = [row for name, trials in chain(tried, both) for row in _points(name, trials, drawn.bands, scale)]
-    rows += _bounds(drawn.trials, held_out_quantiles(drawn.trials, history), drawn.bands, scale)
+    for name, trials in _each(learned):
+        rows += _points(name, trials, bands, scale)
+        rows += _bounds(name, held_out(trials, history), bands, scale) if name == PANEL else ()
+    rows += _of_baselines(drawn, _bounds("", held_out(_best(learned, drawn), history), bands, scale))
+    for name, one in ((BLEND, held_out(drawn.blend_trials, history)), (LICENSED, past or held_out(drawn.trials, history))):
+        rows += _all(name, one, bands, scale)
     return _frame(rows)
+
+
+def _each(learned: Learned) -> Iterator[tuple[str, Trials]]:
+    """The trials of every model, one after the other in the same memory."""
+    known = learned.backtest
+    origins, told, came = of_model(known, 0, learned.ahead.shape[1])
+    for place, name in enumerate(known.models):
+        for row, fold in zip(told, known.folds, strict=True):
+            row[: fold.forecasts.shape[1]] = fold.forecasts[place]
+        yield name, Trials(origins, told, came)
+
+
+def _best(learned: Learned, drawn: Drawn) -> Trials:
+    """The trials of the best baseline of each series and band."""
+    known, origins = learned.backtest, tuple(fold.origin for fold in learned.backtest.folds)
+    told = [best_baseline(learned, drawn, fold.forecasts) for fold in known.folds]
+    return padded(origins, told, [fold.actual for fold in known.folds], *learned.ahead.shape[1:])
+
+
+def _of_baselines(drawn: Drawn, rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows of the best baseline under its own name."""
+    best = {band.name: verdict.baseline for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True)}
+    for series, _, band, score, values, origins in rows:
+        for place, name in enumerate(drawn.baselines):
+            mine = best[band][series] == place
+            yield series[mine], name, band, score, values[mine], origins[mine]
+
+
+def leaderboard(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> pd.DataFrame:
+    """COLUMNS, all scores of one procedure."""
+    return _frame(_all(name, past, bands, scale))
+
+
+def _all(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> list[Row]:
+    return [*_points(name, past.trials, bands, scale), *_bounds(name, past, bands, scale)]
 
 
 def _frame(rows: list[Row]) -> pd.DataFrame:
@@ -48,15 +121,18 @@ def _frame(rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame({**told, **{name: np.concatenate([row[COLUMNS.index(name)] for row in rows]) for name in ("series", "value", "origins")}})[COLUMNS]
 
 
-def held_out_quantiles(trials: Trials, history: History) -> Reals:
-    """The quantiles (K, H, N, 7) that each origin would have been given by the residuals of the others; NaN where it has no forecast."""
-    found = np.full((*trials.forecasts.shape, len(QUANTILE_LEVELS)), np.nan)
+def held_out_quantiles(trials: Trials, history: History) -> list[Reals]:
+    """For each origin the quantiles (h, N, 7) that it would have been given by the residuals of the others, over the h steps that it forecast."""
+    found = []
     for place, point in enumerate(trials.forecasts):
         reach = int((~np.isnan(point)).any(axis=1).sum())
+        if not reach:
+            found.append(np.empty((0, point.shape[1], len(QUANTILE_LEVELS))))
+            continue
         kept = _apart(trials.origins, place, reach)
         others = Trials(tuple(trials.origins[other] for other in kept), trials.forecasts[kept, :reach], trials.actual[kept, :reach])
         known = history.until(trials.origins[place])
-        found[place, :reach] = quantiles(point[:reach], half_widths(point[:reach], others, known), lower_bound(known))
+        found.append(quantiles(point[:reach], half_widths(point[:reach], others, known), lower_bound(known)))
     return found
 
 
@@ -70,33 +146,51 @@ def _apart(origins: Sequence[int], place: int, reach: int) -> list[int]:
 def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
     """MASE, WAPE and bias of one model."""
     for band, reaching in _reaching(trials, bands):
-        told, came = trials.forecasts[reaching, band.first : band.last], trials.actual[reaching, band.first : band.last]
-        each = [(metrics.mase(y, f, scale), metrics.wape(y, f), metrics.bias(y, f)) for f, y in zip(told, came, strict=True)]
-        yield from _tidy(name, band, ("mase", "wape", "bias"), np.array(each))
+        came = trials.actual[reaching, band.first : band.last]
+        missed = trials.forecasts[reaching, band.first : band.last] - came
+        lean, size, off = _means(missed), _means(np.abs(came)), _means(np.abs(missed))
+        yield from _tidy(name, band, POINTS, np.stack([off / scale, metrics.ratio(off, size), metrics.ratio(lean, size)], axis=1))
 
 
-def _bounds(trials: Trials, bounds: Reals, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
-    """Coverage, pinball loss and MSIS of what is drawn."""
-    for band, reaching in _reaching(trials, bands):
-        steps = slice(band.first, band.last)
-        each = [_interval(trials.actual[place, steps], bounds[place, steps], scale) for place in reaching]
-        yield from _tidy(LICENSED, band, ("coverage_80", "coverage_95", "pinball", "msis_95"), np.array(each))
+def _means(values: Reals) -> Reals:
+    """Means over the steps that are not missing, (K, h, N) to (K, N)."""
+    held = ~np.isnan(values)
+    count = held.sum(axis=1)
+    return np.where(count > 0, np.where(held, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
-def _interval(actual: Reals, bounds: Reals, scale: Reals) -> tuple[Reals, ...]:
-    return (
-        metrics.coverage(actual, bounds[:, :, 1], bounds[:, :, 5]),
-        metrics.coverage(actual, bounds[:, :, 0], bounds[:, :, 6]),
-        metrics.pinball(actual, bounds, QUANTILE_LEVELS),
-        metrics.msis(actual, bounds[:, :, 0], bounds[:, :, 6], 0.95, scale),
-    )
+def _bounds(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
+    """Coverage, pinball loss and MSIS of one model."""
+    for band, reaching in _reaching(past.trials, bands):
+        each = np.array([_interval(past.trials.actual[place], past.bounds[place], band) for place in reaching])
+        each[:, -1] /= scale
+        yield from _tidy(name, band, BOUNDS, each)
+
+
+def _interval(actual: Reals, bounds: Reals, band: Band) -> list[Reals]:
+    """Of one origin: coverage at LEVELS, the pinball loss over all quantiles and the interval score of the last level, (N) each.
+
+    The two ends of an interval lose half of its share outside times the interval score between them (Gneiting and Raftery, 2007).
+    """
+    told = bounds[band.first : band.last]
+    came = actual[band.first : band.first + len(told)]
+    loss, found, score = 0.5 * np.abs(came - told[:, :, MIDDLE]), list[Reals](), np.empty(0)
+    for place, level in enumerate(LEVELS, start=1):
+        lower, upper = told[:, :, MIDDLE - place], told[:, :, MIDDLE + place]
+        outside = np.maximum(lower - came, 0.0) + np.maximum(came - upper, 0.0)
+        score = upper - lower + 2.0 / (1.0 - level) * outside
+        loss += 0.5 * (1.0 - level) * score
+        found.append(metrics.mean(np.where(np.isnan(outside), np.nan, outside == 0.0)))
+    return [*found, metrics.mean(loss) / len(QUANTILE_LEVELS), metrics.mean(score)]
 
 
 def _reaching(trials: Trials, bands: tuple[Band, ...]) -> Iterator[tuple[Band, list[int]]]:
     """The bands that origins reach at least half of, and which origins these are."""
-    errors = trials.errors(bands)
-    for number, band in enumerate(bands):
-        reaching = np.flatnonzero(np.isfinite(errors[:, number]).any(axis=1)).tolist()
+    for band in bands:
+        steps = slice(band.first, band.last)
+        begun = np.flatnonzero(np.isfinite(trials.forecasts[:, band.first]).any(axis=1))
+        count = np.isfinite(trials.forecasts[begun, steps] - trials.actual[begun, steps]).sum(axis=1)
+        reaching = begun[(2 * count >= band.last - band.first).any(axis=1)].tolist()
         if reaching:
             yield band, reaching
 

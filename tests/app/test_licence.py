@@ -78,3 +78,13 @@ def test_each_horizon_has_a_verdict_with_shape_and_numbers() -> None:
 
 def test_a_hostile_model_name_stays_text() -> None:
     assert "](http" not in sentence("Egress", pd.DataFrame([row("0-24 h", "[x](http://evil)")]))
+
+
+def test_a_sum_that_beat_nothing_is_drawn_so_that_levels_add_up_and_is_not_called_the_baseline() -> None:
+    one = row("0-24 h", "sum of sites", 1.1, licensed=False)
+    assert said(one) == (
+        "Egress, drawn: **sum of sites** up to 24 h, drawn so that all levels add up, though it did not beat seasonal naive 168 h, its best baseline, "
+        "by more than the noise in 8 backtests."
+    )
+    told = next(lines(pd.DataFrame([one])))[0].replace("\\", "")
+    assert "drawn so that all levels add up: MASE 1.10, seasonal naive 168 h, the best baseline, 1.00: not better by more than the noise" in told

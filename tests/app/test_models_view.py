@@ -106,7 +106,7 @@ def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(open_pa
     page = open_page("models", "judged", site="nrt-01")
     for horizon in ("0\\-24 h", "1\\-7 d", "8\\-28 d", "29\\-90 d"):
         assert f"**{horizon}:" in words(page)
-    models = set(Lake(lakes["judged"]).read("scores").to_pandas()["model"]) - {"peaks", "peaks-p95"}
+    models = set(Lake(lakes["judged"]).read("scores").to_pandas().query("level == 'site'")["model"]) - {"peaks", "peaks-p95"}
     assert all(set(figure["layout"]["yaxis"]["ticktext"]) == models for figure in figures(page))
     assert len(figures(page)) == 2
 

@@ -162,11 +162,14 @@ def test_every_run_is_held_against_the_same_week_after_it(judged: Lake, tmp_path
 def test_two_runs_stand_side_by_side(judged: Lake) -> None:
     found = queries.run_against_run(judged.pin(), 2, 1, TOKYO).set_index(["model", "horizon", "score"])
     new, old = (rows(judged, "scores", TOKYO, run).set_index(["model", "horizon", "score"])["value"] for run in (NEWEST, BEFORE))
-    np.testing.assert_allclose(found["value"], new.loc[found.index])
-    np.testing.assert_allclose(found["other_value"], old.loc[found.index])
-    every = rows(judged, "scores").groupby(["model", "horizon", "score"])["value"].agg(["mean", "count"]).loc[found.index]
+    np.testing.assert_allclose(found["value"], new.reindex(found.index))
+    np.testing.assert_allclose(found["other_value"], old.reindex(found.index))
+    assert set(found.index) == {*new.index, *old.index}, "no row that neither run has of this series, such as a sum of sites"
+    names = ["level", "key", "metric", "model", "horizon", "score"]
+    both = rows(judged, "scores", None, NEWEST).merge(rows(judged, "scores", None, BEFORE), on=names)
+    every = both.groupby(["model", "horizon", "score"])["value_x"].agg(["mean", "count"]).reindex(found.index)
     np.testing.assert_allclose(found["mean"], every["mean"])
-    assert found["series"].tolist() == every["count"].tolist()
+    assert found["series"].tolist() == every["count"].fillna(0).tolist()
 
 
 def test_a_run_that_is_gone_leaves_its_side_empty(judged: Lake) -> None:

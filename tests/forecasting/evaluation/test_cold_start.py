@@ -55,3 +55,14 @@ def test_a_group_without_a_grown_member_lends_nothing() -> None:
     borrowed = borrow(known, found.point, found.quantiles, ["west", "east"])
     np.testing.assert_array_equal(borrowed.point, found.point)
     assert borrowed.notes == [None, None]
+
+
+def test_a_mate_that_was_dark_while_the_young_series_was_measured_lends_nothing_and_hinders_nothing() -> None:
+    values = demand(STEPS, 4, noise=0.02)
+    values[:, 3] = 0.1 * values[:, :2].sum(axis=1)
+    values[: STEPS - 20, 3], values[STEPS - 20 :, 2] = np.nan, np.nan
+    known = history(values)
+    borrowed = borrow(known, np.ones((HORIZON, 4)), np.ones((HORIZON, 4, 7)), ["west"] * 4)
+    np.testing.assert_allclose(borrowed.point[:, 3], 0.2)
+    assert borrowed.notes[3] is not None
+    assert "the shape is that of 2 series of west" in borrowed.notes[3]

@@ -14,9 +14,11 @@ from forecasting.evaluation.calibration import offsets
 from forecasting.evaluation.expect import learn
 from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN, coming, foresee
 from forecasting.evaluation.judged import past_weeks
+from forecasting.evaluation.leaning import BORROWED
 from forecasting.evaluation.licensed import LicensedEngine, changes, needed
 from forecasting.evaluation.paths import Draw
 from forecasting.evaluation.peaks import TRIAL_PATHS, trials
+from forecasting.evaluation.summed import SUM
 from forecasting.models.engine import IDENTITY, EngineResult, Plan
 from forecasting.models.panel import Panel, Sources, build
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
@@ -109,8 +111,39 @@ def test_every_series_and_horizon_has_its_licence_in_words(made: EngineResult) -
     held = made.licences
     assert len(held) == 2 * held[IDENTITY].drop_duplicates().shape[0]
     assert held["reason"].str.endswith(".").all()
+    leaning = held[held["key"].isin(["eu", "asia", "par-01"])]
+    held = held.drop(leaning.index)
     assert (held.loc[held["licensed"], "model"] == "blend").all()
     assert (held.loc[~held["licensed"], "model"] == held.loc[~held["licensed"], "baseline"]).all()
+    assert leaning.groupby("key")["model"].unique().str.join("").to_dict() == {"asia": SUM, "eu": SUM, "par-01": BORROWED}
+
+
+def test_the_licence_of_a_region_says_that_its_sites_are_added_up(made: EngineResult) -> None:
+    told = made.licences.groupby("key")["reason"].first()
+    assert told["eu"].startswith("The sum of its 3 sites' forecasts is drawn: ")
+    assert told["asia"].startswith("The forecast of its only site is drawn: ")
+    assert "sum" not in told["all"], "a network with a site that has no forecast is drawn and judged by itself"
+
+
+def test_the_scores_of_a_region_are_those_of_the_sum(made: EngineResult) -> None:
+    drawn = made.scores[made.scores["model"] == "licensed"].set_index(["key", "horizon", "score"])["value"].sort_index()
+    points = drawn[drawn.index.isin(["mase", "wape", "bias"], level="score")]
+    pd.testing.assert_series_equal(points.loc["asia"], points.loc["nrt-01"])
+    licences = made.licences.set_index(["key", "horizon"])["error"]
+    for horizon in ("0-24 h", "1-7 d"):
+        assert licences["eu", horizon] == pytest.approx(drawn["eu", horizon, "mase"])
+    assert {"coverage_50", "coverage_80", "coverage_95", "pinball", "msis_95"} <= set(drawn.loc["eu"].index.unique("score"))
+
+
+def test_the_past_weeks_of_a_region_are_the_sums_of_its_sites_with_bands_about_them(made: EngineResult) -> None:
+    wide = made.backtests.pivot_table(index=["origin", "ts"], columns="key", values="yhat")
+    opened = NOW - pd.Timedelta(days=9)
+    before = wide[wide.index.get_level_values("origin") < opened]
+    assert len(before) == 7 * 168
+    assert before["eu"].to_numpy() == pytest.approx((before["fra-01"] + before["ams-01"]).to_numpy())
+    assert (wide.drop(before.index)["eu"] > wide.drop(before.index)[["fra-01", "ams-01"]].sum(axis="columns")).mean() > 0.9
+    one = made.backtests[made.backtests["key"] == "eu"]
+    assert ((one["q10"] <= one["yhat"]) & (one["yhat"] <= one["q90"])).all()
 
 
 def test_past_weeks_are_hourly_and_hold_what_came(made: EngineResult) -> None:
@@ -125,6 +158,12 @@ def test_past_weeks_are_hourly_and_hold_what_came(made: EngineResult) -> None:
 
 def test_a_young_site_borrows_and_says_so(made: EngineResult) -> None:
     assert "9 cycles of its own; the shape is that of 2 series of eu, egress_gbps" in made.fits.set_index("key").loc["par-01", "model"]
+    licences = made.licences[made.licences["key"] == "par-01"]
+    assert licences["reason"].str.startswith("The shape of its region is drawn: 9 cycles of its own; the shape is that of 2 series of eu, egress_gbps").all()
+    assert (licences["origins"] == 0).all()
+    assert not licences["licensed"].any()
+    assert made.backtests[made.backtests["key"] == "par-01"].empty, "its own model is not what is drawn"
+    assert "licensed" not in set(made.scores.loc[made.scores["key"] == "par-01", "model"])
     alone = made.forecasts[made.forecasts["key"] == "par-01"]
     assert alone["yhat"].mean() == pytest.approx(2.0 * np.exp(0.5**2 / 4), rel=0.25)
 
