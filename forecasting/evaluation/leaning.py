@@ -52,13 +52,14 @@ def _history(panel: Panel, series: Sequence[Series]) -> History:
 def sums_of(panel: Panel, site: Series) -> tuple[Series, ...]:
     """The region and the network that a site is part of."""
     region = panel.regions.get(site.key)
-    keys = [("region", region)] if region else []
-    return tuple(Series(level, key, site.metric) for level, key in [*keys, ("global", GLOBAL_KEY)])
+    whole = Series("global", GLOBAL_KEY, site.metric)
+    return (Series("region", region, site.metric), whole) if region else (whole,)
 
 
 def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series]) -> Settled:
     """Forecasts that agree, and what leans on others, of which `fresh` are the young sites, with evidence that is about what is drawn."""
-    found = Settled(*(joined([getattr(one, name) for one in held]) for name in Settled._fields[:-1]), {})
+    forecasts, licences, scores, backtests = (joined([getattr(one, name) for one in held]) for name in ("forecasts", "licences", "scores", "backtests"))
+    found = Settled(forecasts, licences, scores, backtests, {})
     return summed(panel, lent(panel, found, fresh), held) if len(found.forecasts) else found
 
 
