@@ -56,8 +56,8 @@ def _history(panel: Panel, series: Sequence[Series]) -> History:
 def sums_of(panel: Panel, site: Series) -> tuple[Series, ...]:
     """The region and the network that a site is part of."""
     region = panel.regions.get(site.key)
-    keys = [("region", region)] if region else []
-    return tuple(Series(level, key, site.metric) for level, key in [*keys, ("global", GLOBAL_KEY)])
+    whole = Series("global", GLOBAL_KEY, site.metric)
+    return (Series("region", region, site.metric), whole) if region else (whole,)
 
 
 def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series], kept: pd.DataFrame) -> Settled:
@@ -65,7 +65,8 @@ def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series], kept
 
     Of what was judged the series that the panel wants, and forecasts of sums of theirs that are `kept`, moved with them.
     """
-    found = Settled(*(joined([getattr(one, name) for one in held]) for name in Settled._fields[:-1]), {})
+    forecasts, licences, scores, backtests = (joined([getattr(one, name) for one in held]) for name in Settled._fields[:-1])
+    found = Settled(forecasts, licences, scores, backtests, {})
     if not len(found.forecasts):
         return found
     found = lent(panel, found, fresh)._of(panel.series)

@@ -148,13 +148,13 @@ def _joined(group: Sequence[Alone]) -> Alone:
 def _summed(one: Alone, lent: Mapping[Series, Sequence[Part]]) -> Past:
     """The trials of the sums, their bounds moved as those that are served are."""
     trials = one.past.trials
-    sums = np.full(trials.forecasts.shape, np.nan)
+    sums: Reals = np.full_like(trials.forecasts, np.nan)
     for column, series in enumerate(one.series):
         found, firsts = [part.trials for part in lent[series]], [part.first for part in lent[series]]
         for place, origin in enumerate(one.origins):
             told = total(found, firsts, origin)
             if told is not None:
-                sums[place, : len(told), column] = told[: sums.shape[1]]
+                sums[place, : len(told), column] = told[: len(sums[place])]
     move = sums - trials.forecasts
     return Past(trials._replace(forecasts=sums), [moved(bounds, move[place, : len(bounds)]) for place, bounds in enumerate(one.past.bounds)])
 

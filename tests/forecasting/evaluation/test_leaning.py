@@ -14,9 +14,8 @@ from forecasting.evaluation.summed import total
 from forecasting.models.panel import Panel
 from tests.forecasting.networks import NOW, daily, no_events, panel_of, rows, stamps_of
 
-FRA, AMS, NRT, EU, ALL = (
-    Series(level, key, "egress_gbps") for level, key in (("site", "fra-01"), ("site", "ams-01"), ("site", "nrt-01"), ("region", "eu"), ("global", "all"))
-)
+FRA, AMS, NRT = (Series("site", key, "egress_gbps") for key in ("fra-01", "ams-01", "nrt-01"))
+EU, ALL = Series("region", "eu", "egress_gbps"), Series("global", "all", "egress_gbps")
 
 
 def with_a_young_site() -> Panel:
