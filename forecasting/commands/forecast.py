@@ -98,7 +98,7 @@ def rows(part: Part, place: int, model: str, told: Told, panel: PanelFile) -> pd
 
 def _untested(drawn: Drawn) -> str:
     """From where on no past origin, or too few, could tell what is best; empty where all was tested."""
-    blank = [band for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True) if not verdict.origins]
+    blank = [band for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True) if not verdict.origins.any()]
     if not blank:
         return ""
     names = ", ".join(band.name for band in blank)

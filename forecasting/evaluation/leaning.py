@@ -5,7 +5,7 @@ sites; and what is published as evidence is about that.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -69,8 +69,9 @@ def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series], kept
     found = Settled(forecasts, licences, scores, backtests, {})
     if not len(found.forecasts):
         return found
+    asked = set(_whole(found.forecasts))
     found = lent(panel, found, fresh)._of(panel.series)
-    whole = summed(panel, found._replace(forecasts=joined([found.forecasts, kept])), held)
+    whole = summed(panel, found._replace(forecasts=joined([found.forecasts, kept])), held, asked)
     mine = (whole.forecasts["level"] != "site") | among(whole.forecasts, panel.series)
     return whole._replace(forecasts=whole.forecasts[mine])
 
@@ -125,22 +126,23 @@ def _unproven(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFra
 # Sums ----------------------------------------------------------------------------------------------------------------------
 
 
-def summed(panel: Panel, found: Settled, held: Sequence[Judged]) -> Settled:
+def summed(panel: Panel, found: Settled, held: Sequence[Judged], asked: Set[Series]) -> Settled:
     """Regions and the network drawn as the sums of their sites, which measured better than forecasts of their own (docs/models.md), and judged as such.
 
     Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more than its sites, and stays as it is.
-    Where sites were forecast at different times, a group keeps the hours that all of them have. Sums that are carried over keep the evidence that they have.
+    Where sites were forecast at different times, a group keeps the hours that all of them have. Sums that are carried over keep the evidence that they have;
+    where all their sites were judged (`asked`), others lean on them.
     """
     sites = agreeing(panel, found.forecasts)
     anew = sites.keys() & set(panel.series)
-    parts: dict[Series, list[Part]] = {one: [part.parts[one] for part in held if one in part.parts] for one in sites if one in anew}
+    parts: dict[Series, list[Part]] = {one: [part.parts[one] for part in held if one in part.parts] for one, members in sites.items() if asked >= set(members)}
     evidence = judged([one.alone for one in held], parts, {one: len(members) for one, members in sites.items()})
     direct = among(found.scores, anew) & (found.scores.get("model") == LICENSED) if len(found.scores) else np.zeros(0, dtype=bool)
     return found._replace(
         forecasts=_moved(found.forecasts, sites, forecasts_of(found.forecasts, sites), DRAWN),
-        licences=joined([found.licences[~among(found.licences, anew)], evidence.licences]),
-        scores=joined([found.scores[~direct], evidence.scores]),
-        backtests=_moved(found.backtests, anew, weeks_of(parts), ["yhat", *BACKTEST_LEVELS]),
+        licences=joined([found.licences[~among(found.licences, anew)], evidence.licences[among(evidence.licences, anew)]]),
+        scores=joined([found.scores[~direct], evidence.scores[among(evidence.scores, anew)]]),
+        backtests=_moved(found.backtests, anew, weeks_of({one: part for one, part in parts.items() if one in anew}), ["yhat", *BACKTEST_LEVELS]),
     )
 
 

@@ -85,9 +85,10 @@ def needed(panel: Panel) -> list[Subject]:
     """
     every = able(panel)
     leant = leaning(panel, every).intersection(panel.series)
-    # A young site leans on its region, a sum on its sites.
-    sums = {up for one in leant for up in (sums_of(panel, one)[:-1] if one.level == "site" else [one])}
-    asked = set(panel.series) | {one for one in every if one.level == "site" and not sums.isdisjoint(sums_of(panel, one))}
+    # A young site leans on its region, a sum on its sites and on the other sums of its metric.
+    regions = {sums_of(panel, one)[:-1] for one in leant if one.level == "site"} - {()}
+    metrics = {one.metric for one in leant if one.level != "site"}
+    asked = set(panel.series) | {one for one in every if one.metric in metrics or (one.level == "site" and sums_of(panel, one)[:-1] in regions)}
     return [subject for subject in subjects(panel, every) if not asked.isdisjoint(subject.series)]
 
 

@@ -7,7 +7,8 @@ judged the sum's own series keeps what its forecasts are measured by (`Alone`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -112,11 +113,12 @@ def total(found: Sequence[At], firsts: Sequence[pd.Timestamp], origin: pd.Timest
     return added([one[:reach] for one in told])
 
 
-def judged(held: Iterable[Alone], lent: Mapping[Series, Sequence[Part]], sites: Mapping[Series, int]) -> Evidence:
+def judged(held: Sequence[Alone], lent: Mapping[Series, Sequence[Part]], sites: Mapping[Series, int]) -> Evidence:
     """Licences and scores of the sums in `lent`, from all their parts; `sites` says of how many each is made up."""
     alike: dict[tuple[object, ...], list[Alone]] = defaultdict(list)
-    for one in held:
-        alike[one.origins, one.bands, one.baselines].append(_only(one, [place for place, series in enumerate(one.series) if series in lent]))
+    for one, metric in product(held, sorted({series.metric for series in lent})):
+        columns = [place for place, series in enumerate(one.series) if series in lent and series.metric == metric]
+        alike[metric, one.origins, one.bands, one.baselines].append(_only(one, columns))
     licences, scores = list[dict[str, object]](), list[pd.DataFrame]()
     for group in alike.values():
         together = _joined([one for one in group if one.series]) if any(one.series for one in group) else None
@@ -134,7 +136,7 @@ def _only(one: Alone, columns: list[int]) -> Alone:
 
 
 def _joined(group: Sequence[Alone]) -> Alone:
-    """Sums of the same origins side by side, so that they lean on each other as any panel does."""
+    """Sums of one metric and the same origins side by side, so that they lean on each other as any panel does."""
     first = group[0]
     return first._replace(
         series=tuple(series for one in group for series in one.series),
