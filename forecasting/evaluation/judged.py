@@ -121,7 +121,7 @@ def starts(history: History, horizon: int) -> Starts | None:
     if min([*weeks, *far]) < least_known(history):
         return None
     found = {length - DAY_AND_WEEK[0]: DAY_AND_WEEK[0]} | {origin: MONTH if length - origin >= MONTH else WEEK for origin in weeks}
-    return dict(sorted((found | dict.fromkeys(far, horizon)).items()))
+    return {origin: min(reach, horizon) for origin, reach in sorted((found | dict.fromkeys(far, horizon)).items())}
 
 
 class PastWeek(NamedTuple):

@@ -13,7 +13,7 @@ from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, Series, validate
 from forecasting.evaluation.calibration import offsets
 from forecasting.evaluation.expect import learn
 from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN, coming, foresee
-from forecasting.evaluation.judged import past_weeks
+from forecasting.evaluation.judged import past_weeks, starts
 from forecasting.evaluation.leaning import BORROWED
 from forecasting.evaluation.licensed import LicensedEngine, changes, needed
 from forecasting.evaluation.paths import Draw
@@ -233,3 +233,11 @@ def test_the_past_weeks_of_a_short_history_spread_over_what_there_is() -> None:
     assert len(origins) == 8
     assert origins[-1] == START + pd.Timedelta(days=39), "the newest that a whole week came after"
     assert {later - earlier for earlier, later in pairwise(origins)} == {pd.Timedelta(days=3)}
+
+
+@pytest.mark.parametrize("hours", [48, 168, 336, 24 * 90])
+def test_no_origin_forecasts_further_than_is_asked_for(hours: int) -> None:
+    found = starts(history(demand(24 * 200, 1), (24, 168)), hours)
+    assert found is not None
+    assert max(found.values()) == hours
+    assert all(origin + reach <= 24 * 200 for origin, reach in found.items())
