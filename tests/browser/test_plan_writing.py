@@ -44,6 +44,8 @@ def retype(page: Page, column: int, text: str) -> None:
     page.keyboard.press("Control+A")
     page.keyboard.type(text, delay=30)
     expect(field).to_have_value(text, timeout=CHOSEN)
+    # The grid takes what its field says a render later than the field shows it.
+    page.evaluate("new Promise(idle => requestIdleCallback(() => requestAnimationFrame(() => setTimeout(idle, 200))))")
     page.keyboard.press("Enter")
     settle(page)
 
