@@ -136,7 +136,7 @@ LICENCES = Table(
 )
 BACKTESTS = Table(
     "backtests",
-    "What would have been forecast at past origins, for the first week after each",
+    "What would have been forecast at past origins: for the first week after each, and after one of them as far as is forecast",
     "refresh",
     (
         _RUN,

@@ -21,6 +21,8 @@ from tests.small_lake import SITES
 Reals = npt.NDArray[np.float64]
 METRICS = ("egress_gbps", "ingest_gbps")
 WEEK, HOUR = 168, pd.Timedelta(hours=1)
+# Days that the backtest reaches which sees furthest; its origin is none of the others.
+FAR_DAYS = 17
 ORIGINS, AHEAD, WEEKS = 8, 90 * 24, 26
 # The winner must beat the best baseline by this share of its error.
 NOISE = 0.03
@@ -236,13 +238,19 @@ def _peak_factor(judged: Judged, level: str) -> Reals:
 
 
 def _backtests(judged: Judged) -> Iterator[pd.DataFrame]:
-    index = judged.hours.index
+    for place, at in enumerate(judged.origins):
+        yield from _backtest(judged, at, {name: told[place] for name, told in judged.told.items()})
+    values, far = judged.hours.to_numpy(), len(judged.hours) - 24 * FAR_DAYS
+    yield from _backtest(judged, far, {name: METHODS[name](values[:far], 24 * FAR_DAYS) for name in METHODS})
+
+
+def _backtest(judged: Judged, at: int, told: dict[str, Reals]) -> Iterator[pd.DataFrame]:
+    """One origin, by series."""
     for n, column in enumerate(judged.hours.columns):
-        for place, at in enumerate(judged.origins):
-            stamps = pd.date_range(index[at], periods=WEEK, freq="h", unit="us")
-            told = {short: judged.told[name][place, :, n] for short, name in (("yhat", "blend"), ("prophet", "prophet"), ("baseline", "seasonal naive 168 h"))}
-            bounds = {name: told["yhat"] * judged.spread[q, n] for q, name in enumerate(QUANTILES) if name in {"q025", "q10", "q90", "q975"}}
-            yield pd.DataFrame({**dict(zip(KEYS, column, strict=True)), "origin": index[at], "ts": stamps, **told, **bounds})
+        curves = {short: told[name][:, n] for short, name in (("yhat", "blend"), ("prophet", "prophet"), ("baseline", "seasonal naive 168 h"))}
+        stamps = pd.date_range(judged.hours.index[at], periods=len(curves["yhat"]), freq="h", unit="us")
+        bounds = {name: curves["yhat"] * judged.spread[q, n] for q, name in enumerate(QUANTILES) if name in {"q025", "q10", "q90", "q975"}}
+        yield pd.DataFrame({**dict(zip(KEYS, column, strict=True)), "origin": stamps[0], "ts": stamps, **curves, **bounds})
 
 
 def _forecasts(judged: Judged) -> pd.DataFrame:

@@ -21,12 +21,13 @@ from app.components import export, states
 from app.components.header import Frame
 from data.schema import METRIC
 
-# Days of what was known before an origin that are drawn before it.
-BEFORE = pd.Timedelta(days=3)
+WEEK_DAYS = 7
 HOUR = pd.Timedelta(hours=1)
 BOUNDS = {"yhat": "expected", "q10": "lower_80", "q90": "upper_80", "q025": "lower_95", "q975": "upper_95"}
 # Key and title of the chart of each calibrated model of `scores`.
 CALIBRATED = {AS_DRAWN: ("intervals", "Intervals"), PEAKS: ("peaks", "Peaks of the week"), WEEKS_P95: ("p95", "P95 of the week")}
+# Why a backtest of more than a week is told apart.
+FAR_SEEING = " Its weights and intervals come from the origins around it, as in the scores of far horizons: few that see {} days lie before it."
 BESIDE_WORDS = {"prophet": "Prophet", "baseline": "Baseline"}
 
 
@@ -45,12 +46,12 @@ def draw(frame: Frame, series: Series, name: str) -> None:
 def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> None:
     """What would have been forecast at an origin, against what came."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        origin = choose_origin(frame, list(tests["origin"]))
+        row = choose_origin(frame, tests)
         st.pills("Beside it", state.CHOICES["beside"], format_func=BESIDE_WORDS.__getitem__, selection_mode="multi", **state.bound("beside"))
+    origin, days = row["origin"], int(row["days"])
     rows = cached.backtest(frame.pin, series, origin, frame.scope)
-    known = before(frame, series, origin)
+    known = before(frame, series, origin, first_shown(origin, days))
     figure = backtest_figure(frame, series, name, rows, known)
-    row = tests[tests["origin"] == origin].iloc[0]
     told = f"{theme.percent(row['coverage_95'])} of {int(row['hours'])} hours lay inside the 95 % interval, error {theme.percent(row['wape'])} of what came"
     alt = f"Backtest of {name} from {theme.stamp(origin, frame.zone)} {frame.zone}: {told}"
     units = dict.fromkeys(["value", "yhat", "prophet", "baseline", "q025", "q10", "q90", "q975"], METRIC[series.metric].unit)
@@ -58,26 +59,31 @@ def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> 
     others = [
         f"{word} {theme.percent(row[column])}" for column, word in (("prophet_wape", "Prophet"), ("baseline_wape", "the baseline")) if pd.notna(row[column])
     ]
-    st.caption(f"{told}" + (f"; {', '.join(others)}." if others else "."))
+    st.caption(f"{told}" + (f"; {', '.join(others)}." if others else ".") + (FAR_SEEING.format(days) if days > WEEK_DAYS else ""))
 
 
-def choose_origin(frame: Frame, origins: list[pd.Timestamp]) -> pd.Timestamp:
-    """The origin that the state names, or the newest; the choice is offered newest first."""
-    asked = state.current().origin
+def choose_origin(frame: Frame, tests: pd.DataFrame) -> pd.Series:
+    """The backtest that the state names, or the newest of them; the choice is offered newest first."""
+    origins, asked = list(tests["origin"]), state.current().origin
     chosen = origins[-1] if asked is None else min(origins, key=lambda origin: abs(origin - pd.Timestamp(asked)))
     st.session_state["models.origin"] = chosen
-    said = {origin: f"{theme.stamp(origin, frame.zone)}" for origin in origins}
-    st.selectbox(f"Origin, {frame.zone}", origins[::-1], format_func=said.__getitem__, key="models.origin", on_change=_origin_chosen, width=220)
-    return chosen
+    said = {one.origin: f"{theme.stamp(one.origin, frame.zone)} · {one.days} days" for one in tests.itertuples()}
+    st.selectbox(f"Origin, {frame.zone}", origins[::-1], format_func=said.__getitem__, key="models.origin", on_change=_origin_chosen, width=260)
+    return tests[tests["origin"] == chosen].iloc[0]
 
 
 def _origin_chosen() -> None:
     state.update(origin=st.session_state["models.origin"].to_pydatetime())
 
 
-def before(frame: Frame, series: Series, origin: pd.Timestamp) -> pd.DataFrame:
+def first_shown(origin: pd.Timestamp, days: int) -> pd.Timestamp:
+    """From when on what was known is drawn: three days before a week, and as much of a longer reach."""
+    return origin - pd.Timedelta(days=days) * 3 / 7
+
+
+def before(frame: Frame, series: Series, origin: pd.Timestamp, start: pd.Timestamp) -> pd.DataFrame:
     """What was known just before an origin: ts, value."""
-    rows = cached.history(frame.pin, series.level, series.key, (series.metric,), origin - BEFORE, origin, "1h", frame.scope)
+    rows = cached.history(frame.pin, series.level, series.key, (series.metric,), start, origin, "1h", frame.scope)
     return pd.DataFrame({"ts": rows["ts"], "value": rows[f"{series.metric}_mean"]})
 
 
@@ -87,7 +93,7 @@ def backtest_figure(frame: Frame, series: Series, name: str, rows: pd.DataFrame,
     beside = rows[["ts", *state.current().beside]]
     chart = TrafficChart(
         title=f"{METRIC[series.metric].label}, {name}, as forecast on {theme.day(theme.local(origin, frame.zone))}", metric=series.metric, grain="hourly mean",
-        start=origin - BEFORE, end=end, now=end + HOUR, history=pd.concat([known, rows[["ts", "value"]]], ignore_index=True),
+        start=known["ts"].min() if len(known) else origin, end=end, now=end + HOUR, history=pd.concat([known, rows[["ts", "value"]]], ignore_index=True),
         bands=rows[["ts", *BOUNDS]].rename(columns=BOUNDS), beside=beside, zone=frame.zone, scheme=frame.scheme, height=320,
     )  # fmt: skip
     panel = with_origin(traffic_panel(chart), origin, end, frame)
@@ -106,7 +112,10 @@ def with_origin(panel: Panel, origin: pd.Timestamp, end: pd.Timestamp, frame: Fr
 
 
 def intervals_over_time(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> None:
-    """How often the intervals held at each origin."""
+    """How often the intervals held in the week after each origin."""
+    tests = tests[tests["days"] <= WEEK_DAYS]
+    if tests.empty:
+        return
     subtitle = f"share of the hours of the week after each origin, {frame.zone}"
     spec = CoverageChart("Coverage over time", subtitle, series.metric, tests.rename(columns={"origin": "ts"}), frame.zone, frame.scheme)
     day = pd.Timedelta(hours=12)

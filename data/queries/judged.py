@@ -50,13 +50,16 @@ def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def coverage(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """origin, hours (with a value), coverage_80, coverage_95 (shares of these hours inside), wape, prophet_wape, baseline_wape: a row for each backtest."""
+    """origin, days (that it reaches), hours (with a value), coverage_80, coverage_95 (shares of these hours inside), wape, prophet_wape, baseline_wape: a row
+    for each backtest.
+    """
     errors = ", ".join(
         f"sum(abs(value - {column})) / nullif(sum(value) FILTER ({column} IS NOT NULL), 0) AS {name}"
         for column, name in (("yhat", "wape"), ("prophet", "prophet_wape"), ("baseline", "baseline_wape"))
     )
     sql = f"""
-        SELECT origin, count(value) AS hours, avg((value BETWEEN q10 AND q90)::INT) AS coverage_80, avg((value BETWEEN q025 AND q975)::INT) AS coverage_95,
+        SELECT origin, ceil((date_diff('hour', origin, max(ts)) + 1) / 24.0)::INT AS days, count(value) AS hours,
+               avg((value BETWEEN q10 AND q90)::INT) AS coverage_80, avg((value BETWEEN q025 AND q975)::INT) AS coverage_95,
                {errors}
         FROM ({_tested(series)}) GROUP BY origin ORDER BY origin"""
     return _ask_tested(pin, series, sql, scope)
@@ -69,8 +72,9 @@ def backtest(pin: Pin, series: Series, origin: datetime, scope: Scope = EVERYTHI
 
 
 def residuals(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """origin, ts, yhat, value, residual (value less yhat) of every hour that a backtest covers and that has a value."""
-    sql = f"SELECT origin, ts, yhat, value, value - yhat AS residual FROM ({_tested(series)}) WHERE value IS NOT NULL ORDER BY origin, ts"
+    """origin, ts, yhat, value, residual (value less yhat) of every hour with a value that a backtest of one week covers."""
+    weeks = f"SELECT * FROM ({_tested(series)}) QUALIFY max(ts) OVER (PARTITION BY origin) < origin + INTERVAL 7 DAY"
+    sql = f"SELECT origin, ts, yhat, value, value - yhat AS residual FROM ({weeks}) WHERE value IS NOT NULL ORDER BY origin, ts"
     return _ask_tested(pin, series, sql, scope)
 
 

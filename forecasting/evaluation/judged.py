@@ -98,14 +98,15 @@ def judge(subject: Subject, horizon: int) -> Judged:
     learned = learn(history, horizon, models=models if history.known is None else told_of_events(models), starts=starts(history, horizon))
     drawn = draw(learned)
     scale = metrics.seasonal_scale(history.measured, history.short)
-    weeks, past = past_weeks(learned), held_out(drawn.trials, history)
+    past = held_out(drawn.trials, history)
+    backtests = shown(learned, drawn, past)
     sums = {place: series for place, series in enumerate(subject.series) if series.level != "site"}
     return Judged(
         _forecasts(subject, learned, drawn),
         _licences(subject, drawn, scale),
         _scores(subject, learned, drawn, past),
-        _backtests(subject, weeks),
-        parts(history, subject.groups, drawn.trials, {week.origin: week.drawn.point for week in weeks}),
+        _backtests(subject, backtests),
+        parts(history, subject.groups, drawn.trials, {one.origin: one.point for one in backtests}),
         alone(learned, drawn, past, scale, sums),
     )
 
@@ -132,6 +133,37 @@ class PastWeek(NamedTuple):
     actual: Reals
     drawn: Drawn
     learned: Learned
+
+
+class Shown(NamedTuple):
+    """A backtest that is published: from its origin on point (h, N), quantiles (h, N, 7), and by name the curves (h, N) beside them."""
+
+    origin: pd.Timestamp
+    point: Reals
+    quantiles: Reals
+    beside: Mapping[str, Reals]
+
+
+def shown(learned: Learned, drawn: Drawn, past: Past) -> list[Shown]:
+    """The past weeks, each by what was known then; and from one origin all hours of the plan, where an origin sees more than a week."""
+    weeks = [Shown(week.origin, week.drawn.point, week.drawn.quantiles, _beside(week.learned, week.drawn)) for week in past_weeks(learned)]
+    far = furthest(learned, drawn, past)
+    return weeks if far is None else [far, *(week for week in weeks if week.origin != far.origin)]
+
+
+def furthest(learned: Learned, drawn: Drawn, past: Past) -> Shown | None:
+    """The newest of the origins that see furthest, as the scores judge it; None where none sees more than a week.
+
+    Drawn without its own evidence, yet with that of the origins around it: by what was known then, hardly any origin had seen so far.
+    """
+    folds = learned.backtest.folds
+    place = max(range(len(folds)), key=lambda one: (len(folds[one].actual), one), default=None)
+    bounds = past.bounds[place] if place is not None else np.empty(0)
+    if place is None or len(bounds) <= WEEK:
+        return None
+    then = learned.at(folds[place])
+    beside = {name: curve[: len(bounds)] for name, curve in _beside(then, drawn).items()}
+    return Shown(pd.Timestamp(learned.history.stamps[folds[place].origin]), past.trials.forecasts[place, : len(bounds)], bounds, beside)
 
 
 def past_weeks(learned: Learned) -> list[PastWeek]:
@@ -174,16 +206,13 @@ def _beside(learned: Learned, drawn: Drawn) -> dict[str, Reals]:
     return {"prophet": np.maximum(prophet_curve(learned), 0.0), "baseline": np.maximum(best_baseline(learned, drawn), 0.0)}
 
 
-def _backtests(subject: Subject, weeks: Sequence[PastWeek]) -> pd.DataFrame:
+def _backtests(subject: Subject, backtests: Sequence[Shown]) -> pd.DataFrame:
     parts = []
-    for week in weeks:
-        drawn, then = week.drawn, week.learned
-        columns = {
-            "yhat": drawn.point,
-            **_beside(then, drawn),
-            **{name: drawn.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS},
-        }
-        parts.append(_long(subject, week.stamps, columns).assign(origin=week.origin))
+    for one in backtests:
+        known = np.where(np.isfinite(one.quantiles).all(axis=2), one.point, np.nan)
+        columns = {"yhat": known, **one.beside, **{name: one.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS}}
+        stamps = pd.date_range(one.origin, periods=len(known), freq=HOUR)
+        parts.append(_long(subject, stamps, columns).assign(origin=one.origin))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -19,6 +19,7 @@ from app.state import CHOICES, NONE, State
 from app.theme import change
 from data.lake import Lake
 from tests.app.conftest import Opener
+from tests.judged_runs import FAR_DAYS
 
 
 def figures(page: AppTest) -> list[dict[str, Any]]:
@@ -132,12 +133,22 @@ def test_a_backtest_is_held_against_what_came_and_its_curves_can_be_switched_off
 def test_another_origin_changes_the_backtest_and_the_address(open_page: Opener) -> None:
     page = open_page("models", "judged", part="backtests", site="nrt-01")
     origins = page.selectbox("models.origin").options
-    assert len(origins) == 8
+    assert len(origins) == 8 + 1
     before = titles(page)
     page.selectbox("models.origin").select_index(3).run()
     assert titles(page) != before
     again = open_page("models", "judged", part="backtests", site="nrt-01", origin=page.query_params["origin"])
     assert again.selectbox("models.origin").value == page.selectbox("models.origin").value
+
+
+def test_one_backtest_sees_further_than_a_week_and_says_by_what_it_is_judged(open_page: Opener) -> None:
+    page = open_page("models", "judged", part="backtests", site="nrt-01")
+    assert page.selectbox("models.origin").options[-1].endswith(f"{FAR_DAYS} days")
+    assert "the origins around it" not in words(page)
+    page.selectbox("models.origin").select_index(8).run()
+    assert f"of {24 * FAR_DAYS} hours lay inside the 95 % interval" in words(page)
+    assert f"few that see {FAR_DAYS} days lie before it" in words(page)
+    assert traces(page) >= {"expected", "80 % interval"}
 
 
 def test_a_refit_is_drawn_beside_what_is_published_and_marked(open_page: Opener) -> None:

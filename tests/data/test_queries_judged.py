@@ -11,6 +11,7 @@ from data.contract import HORIZONS, Series
 from data.duck import Scope
 from data.errors import HeadroomError
 from data.lake import Lake
+from tests.judged_runs import FAR_DAYS
 
 TOKYO = Series("site", "nrt-01", "egress_gbps")
 NETWORK = Series("global", "all", "ingest_gbps")
@@ -75,6 +76,7 @@ def test_calibration_reads_the_nominal_share_off_the_score(judged: Lake) -> None
 @pytest.mark.parametrize("series", SERIES)
 def test_coverage_counts_the_hours_inside_each_interval(judged: Lake, series: Series) -> None:
     found = queries.coverage(judged.pin(), series).set_index("origin")
+    assert found["days"].tolist() == [FAR_DAYS, *[7] * 8]
     for origin, hours in with_what_came(judged, series).groupby("origin"):
         known = hours.dropna(subset="value")
         assert found.loc[origin, "hours"] == len(known)
@@ -94,7 +96,7 @@ def test_hours_in_which_nothing_came_count_for_nothing(judged: Lake, tmp_path_fa
     hours.loc[low, "completeness"] = 0.4
     lake.replace("telemetry_1h", judged.read("telemetry_1h").from_pandas(hours, preserve_index=False))
     found = queries.coverage(lake.pin(), TOKYO)
-    assert found["hours"].iloc[0] == 168 - 5
+    assert found["hours"].iloc[0] == 24 * FAR_DAYS - 5
     assert queries.backtest(lake.pin(), TOKYO, origin)["value"].isna().sum() == 5
 
 
@@ -108,9 +110,18 @@ def test_a_backtest_is_a_week_beside_what_came(judged: Lake, series: Series) -> 
     assert queries.backtest(judged.pin(), series, origin + HOUR / 2).empty
 
 
-def test_residuals_are_what_came_less_what_was_expected(judged: Lake) -> None:
+@pytest.mark.parametrize("series", SERIES)
+def test_one_backtest_sees_further_than_a_week(judged: Lake, series: Series) -> None:
+    origin = queries.coverage(judged.pin(), series)["origin"].iloc[0]
+    found = queries.backtest(judged.pin(), series, origin)
+    assert len(found) == 24 * FAR_DAYS
+    assert found["value"].tolist() == measured(judged, series)[origin:].tolist()
+
+
+def test_residuals_are_what_came_less_what_was_expected_in_the_week_after_an_origin(judged: Lake) -> None:
     found = queries.residuals(judged.pin(), TOKYO)
     stored = with_what_came(judged, TOKYO).sort_values(["origin", "ts"])
+    stored = stored[stored["origin"] != stored["origin"].min()]
     np.testing.assert_allclose(found["residual"], stored["value"] - stored["yhat"])
 
 

@@ -11,16 +11,18 @@ import pytest
 
 from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, Series, validate
 from forecasting.evaluation.calibration import offsets
-from forecasting.evaluation.expect import learn
+from forecasting.evaluation.expect import UNPROVEN, draw, learn
 from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN, coming, foresee
-from forecasting.evaluation.judged import past_weeks, starts
+from forecasting.evaluation.judged import furthest, past_weeks, shown, starts
 from forecasting.evaluation.leaning import BORROWED
 from forecasting.evaluation.licensed import LicensedEngine, changes, needed
 from forecasting.evaluation.paths import Draw
 from forecasting.evaluation.peaks import TRIAL_PATHS, trials
+from forecasting.evaluation.scores import held_out
 from forecasting.evaluation.summed import SUM
 from forecasting.models.engine import IDENTITY, EngineResult, Plan
 from forecasting.models.panel import Panel, Sources, build
+from forecasting.models.pool import PANEL, baselines, pool
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
 from tests.forecasting.panels import START, demand, history
 
@@ -233,6 +235,29 @@ def test_the_past_weeks_of_a_short_history_spread_over_what_there_is() -> None:
     assert len(origins) == 8
     assert origins[-1] == START + pd.Timedelta(days=39), "the newest that a whole week came after"
     assert {later - earlier for earlier, later in pairwise(origins)} == {pd.Timedelta(days=3)}
+
+
+def test_one_origin_is_shown_as_far_as_it_saw_and_as_the_scores_judge_it() -> None:
+    past = history(demand(84 * 24, 2, seasons=(24, 168)), (24, 168))
+    quick = {name: model for name, model in pool(past.seasons).items() if name in {PANEL, UNPROVEN, *baselines(past.seasons)}}
+    learned = learn(past, 672, models=quick)
+    drawn = draw(learned)
+    judged = held_out(drawn.trials, past)
+    far, *weeks = shown(learned, drawn, judged)
+    at = drawn.trials.origins.index(len(past.stamps) - 672)
+    assert far.origin == past.stamps[-672], "the newest after which four weeks came"
+    assert np.array_equal(far.point, drawn.trials.forecasts[at])
+    assert np.array_equal(far.quantiles, judged.bounds[at])
+    assert np.array_equal(far.beside["prophet"], np.maximum(learned.backtest.folds[at].forecasts[learned.backtest.models.index(PANEL)], 0.0))
+    assert [len(week.point) for week in weeks] == [168] * len(weeks)
+    assert far.origin not in {week.origin for week in weeks}
+
+
+def test_no_origin_is_shown_further_than_a_week_where_none_saw_it() -> None:
+    past = history(demand(40 * 24, 1, seasons=(24, 168)), (24, 168))
+    learned = learn(past, 168, models=baselines(past.seasons))
+    drawn = draw(learned)
+    assert furthest(learned, drawn, held_out(drawn.trials, past)) is None
 
 
 @pytest.mark.parametrize("hours", [48, 168, 336, 24 * 90])
