@@ -15,8 +15,11 @@ SOURCES := $(wildcard app data forecasting benchmarks scripts tests streamlit_ap
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
+# Every process, of which tests and forecasts start many, would compile all libraries anew: 8 s a server.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help run env dev test check bench golden samples docs lock clean
+.PHONY: help run env dev test check lint types suite bench golden samples docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,12 +37,20 @@ $(DEV_READY): requirements.txt requirements-dev.txt
 	@scripts/env.sh $@ requirements.txt requirements-dev.txt
 	@touch $(READY)
 
-check: $(DEV_READY) ## Lint, format and types; no tests
+check: lint types ## Lint, format and types; no tests
+
+lint: $(DEV_READY)
 	$(PY) -m ruff check $(SOURCES)
 	$(PY) -m ruff format --check $(SOURCES)
+
+types: $(DEV_READY)
 	$(PY) -m mypy $(SOURCES)
 
-test: check ## Everything: linters, types, all tests, browser tests included
+# Types are checked on one core, beside the tests.
+test: lint ## Everything: linters, types, all tests, browser tests included
+	@$(MAKE) --no-print-directory --jobs 2 types suite
+
+suite: $(DEV_READY)
 	@scripts/browser.sh
 	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 

@@ -9,7 +9,7 @@ done
 [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "browser: none found, installing Debian's chromium"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+    echo "browser: none found, installing Debian's chromium, and Mesa to draw maps with"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium libegl1 libegl-mesa0 libgl1-mesa-dri >/dev/null
 fi
 exit 0
