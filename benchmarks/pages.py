@@ -52,7 +52,7 @@ PLACES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 # What is clicked as one filter change.
 CHANGES = {"overview": "Health", "region": "28 d", "capacity": "Failures", "models": "Backtests", "data": "Completeness"}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 BUSY = '[data-testid="stApp"][data-test-script-state="running"], [data-testid="stApp"][data-test-script-state="initial"], [data-testid="stSkeleton"]'
 CALM, PATIENCE = 2.0, 180.0

@@ -14,7 +14,10 @@ from hypothesis import settings
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS = Path(os.environ.get("HEADROOM_DATASETS", ROOT.parent / "shared" / "datasets"))
 GOLDEN = ROOT / "tests" / "golden"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+BROWSERS = (
+    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)  # fmt: skip
 NO_DATASETS = "no real data sets at"
 NO_BROWSER = "no Chrome or Chromium: install one (Debian: apt-get install chromium), or name it in HEADROOM_CHROME"
 

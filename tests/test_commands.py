@@ -108,6 +108,14 @@ def test_a_browser_that_is_there_is_taken(tmp_path: Path) -> None:
     assert browser_step(tmp_path, 0, "google-chrome") == ""
 
 
+def test_the_light_browser_is_taken_where_there_are_two(tmp_path: Path) -> None:
+    for name in ("chromium", "chromium-headless-shell"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    found = run(sys.executable, "-c", "import tests.conftest as c, shutil; print(next(filter(None, map(shutil.which, c.BROWSERS))))", PATH=str(tmp_path))
+    assert found.stdout.strip() == str(tmp_path / "chromium-headless-shell"), found.stderr
+
+
 WORKERS = [(), ("-p", "xdist", "-n", "1")]
 BROWSER_TEST = "import pytest\n@pytest.mark.browser\ndef test_page(chromium_path):\n    pass\n"
 
