@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from app import cached
+from app.cached import stores
 from tests.judged_runs import judged_lake
 from tests.planned_lake import planned_lake
 from tests.small_lake import make_lake
@@ -27,6 +31,20 @@ def main_module() -> Iterator[None]:
     before = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_scan() -> Iterator[None]:
+    """Every AppTest reads the description of every installed package, in search of components; what is installed stays the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fresh_answers() -> None:
+    """No module sees what another was answered."""
+    st.cache_resource.clear()
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +75,10 @@ def open_page(lakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Opener
 
     def opened(page: str, lake: str | Path = "full", **asked: str) -> AppTest:
         monkeypatch.setenv("HEADROOM_LAKE", str(lakes[lake] if isinstance(lake, str) else lake))
-        st.cache_resource.clear()
+        # Answers hold for a version of a lake, and stay; what the newest version is, is asked anew.
+        cached._pin.clear()
+        cached._progress.clear()
+        stores._store.clear()
         test = AppTest.from_file(MAIN, default_timeout=60)
         test.context["timezone"] = "Asia/Tokyo"
         test.query_params.update(asked)

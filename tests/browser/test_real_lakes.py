@@ -72,7 +72,7 @@ def without_fault(page: Page, network: Network) -> str:
     return shown
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("dark", 390)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
 def test_the_overview_opens(open_page: OpenPage, real_lake: Path, network: Network, scheme: Literal["light", "dark"], width: int) -> None:
     page = open_page("/", on=real_lake, width=width, height=1200, scheme=scheme)
     assert network.says in without_fault(page, network)
