@@ -36,7 +36,8 @@ TOO_SHORT = "the history is too short for backtests"
 
 class Verdict(NamedTuple):
     """The comparison in one band: for each series the best baseline's place, the gain (log ratio of errors, above zero where the blend was better), its
-    noise (standard error), both mean errors, and the number of its origins; NaN and 0 where nothing could be compared.
+    noise (standard error), the mean errors of the blend, of the best baseline, and of the baselines that it is compared with, which the other origins name
+    for each origin; and the number of its origins. NaN and 0 where nothing could be compared.
     """  # fmt: skip
 
     baseline: npt.NDArray[np.intp]
@@ -44,13 +45,14 @@ class Verdict(NamedTuple):
     noise: Reals
     blend_error: Reals
     baseline_error: Reals
+    rival_error: Reals
     origins: npt.NDArray[np.intp]
 
     @property
     def licensed(self) -> npt.NDArray[np.bool_]:
         """Whether the blend may be drawn: the gain passes its noise, and the series' own mean errors, which lean on no other series, do not deny it."""
         noise = STANDARD_ERRORS * np.nan_to_num(self.noise)
-        return (np.nan_to_num(self.gain, nan=-np.inf) > noise) & (self.blend_error < np.exp(noise) * self.baseline_error)
+        return (np.nan_to_num(self.gain, nan=-np.inf) > noise) & (self.blend_error < np.exp(noise) * self.rival_error)
 
 
 class Licence(NamedTuple):
@@ -89,7 +91,7 @@ def _some(held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 def _unproven(series: int, default: int) -> Verdict:
     blank = np.full(series, np.nan)
-    return Verdict(np.full(series, default, dtype=np.intp), blank, blank, blank, blank, np.zeros(series, dtype=np.intp))
+    return Verdict(np.full(series, default, dtype=np.intp), blank, blank, blank, blank, blank, np.zeros(series, dtype=np.intp))
 
 
 def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
@@ -100,7 +102,8 @@ def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
     gain = _means(logs)
     noise = _variance(logs) / max(min(len(blend), looks), 1.0)
     gain, noise = _leaning(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
-    return Verdict(best, gain, np.sqrt(noise), _means(blend), _means(other), np.count_nonzero(np.isfinite(logs), axis=0))
+    mine = np.take_along_axis(baselines, np.broadcast_to(best, (len(blend), 1, len(best))), axis=1)[:, 0]
+    return Verdict(best, gain, np.sqrt(noise), _means(blend), _means(mine), _means(other), np.count_nonzero(np.isfinite(logs), axis=0))
 
 
 def _best(usual: Reals) -> npt.NDArray[np.intp]:

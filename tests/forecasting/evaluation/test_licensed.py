@@ -137,6 +137,14 @@ def test_the_scores_of_a_region_are_those_of_the_sum(made: EngineResult) -> None
     assert {"coverage_50", "coverage_80", "coverage_95", "pinball", "msis_95"} <= set(drawn.loc["eu"].index.unique("score"))
 
 
+def test_a_licence_tells_the_errors_that_the_leaderboard_shows(made: EngineResult) -> None:
+    shown = made.scores[made.scores["score"] == "mase"].set_index([*IDENTITY, "horizon", "model"])["value"]
+    told = made.licences[(made.licences["origins"] > 0) & (made.licences["level"] == "site")]
+    assert len(told) >= 6
+    for one in told.itertuples():
+        assert one.baseline_error == pytest.approx(shown[one.level, one.key, one.metric, one.horizon, one.baseline])
+
+
 def test_the_past_weeks_of_a_region_are_the_sums_of_its_sites_with_bands_about_them(made: EngineResult) -> None:
     wide = made.backtests.pivot_table(index=["origin", "ts"], columns="key", values="yhat")
     opened = NOW - pd.Timedelta(days=9)
