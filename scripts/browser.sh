@@ -9,7 +9,7 @@ done
 [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    # The shell is the browser without its own windows: half the processor time. Mesa draws the maps.
+    # The shell is the browser without its own windows, in two thirds of the time. Mesa draws the maps.
     echo "browser: none found, installing Debian's chromium-headless-shell"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq

@@ -50,8 +50,9 @@ def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> 
         st.pills("Beside it", state.CHOICES["beside"], format_func=BESIDE_WORDS.__getitem__, selection_mode="multi", **state.bound("beside"))
     origin, days = row["origin"], int(row["days"])
     rows = cached.backtest(frame.pin, series, origin, frame.scope)
-    known = before(frame, series, origin, first_shown(origin, days))
-    figure = backtest_figure(frame, series, name, rows, known)
+    start = first_shown(origin, days)
+    known = before(frame, series, origin, start)
+    figure = backtest_figure(frame, series, name, rows, known, start)
     told = f"{theme.percent(row['coverage_95'])} of {int(row['hours'])} hours lay inside the 95 % interval, error {theme.percent(row['wape'])} of what came"
     alt = f"Backtest of {name} from {theme.stamp(origin, frame.zone)} {frame.zone}: {told}"
     units = dict.fromkeys(["value", "yhat", "prophet", "baseline", "q025", "q10", "q90", "q975"], METRIC[series.metric].unit)
@@ -87,13 +88,13 @@ def before(frame: Frame, series: Series, origin: pd.Timestamp, start: pd.Timesta
     return pd.DataFrame({"ts": rows["ts"], "value": rows[f"{series.metric}_mean"]})
 
 
-def backtest_figure(frame: Frame, series: Series, name: str, rows: pd.DataFrame, known: pd.DataFrame) -> go.Figure:
+def backtest_figure(frame: Frame, series: Series, name: str, rows: pd.DataFrame, known: pd.DataFrame, start: pd.Timestamp) -> go.Figure:
     """The main chart, turned back: everything after the origin was unseen."""
     origin, end = rows["ts"].iloc[0], rows["ts"].iloc[-1]
     beside = rows[["ts", *state.current().beside]]
     chart = TrafficChart(
         title=f"{METRIC[series.metric].label}, {name}, as forecast on {theme.day(theme.local(origin, frame.zone))}", metric=series.metric, grain="hourly mean",
-        start=known["ts"].min() if len(known) else origin, end=end, now=end + HOUR, history=pd.concat([known, rows[["ts", "value"]]], ignore_index=True),
+        start=start, end=end, now=end + HOUR, history=pd.concat([known, rows[["ts", "value"]]], ignore_index=True),
         bands=rows[["ts", *BOUNDS]].rename(columns=BOUNDS), beside=beside, zone=frame.zone, scheme=frame.scheme, height=320,
     )  # fmt: skip
     panel = with_origin(traffic_panel(chart), origin, end, frame)
