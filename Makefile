@@ -65,7 +65,7 @@ samples: $(READY) ## Rewrite data/samples, one small Parquet snapshot of each ta
 
 docs: $(READY) ## Rewrite docs/data-dictionary.md from the contract
 	@mkdir -p docs
-	$(PY) -m data.dictionary > docs/data-dictionary.md
+	$(PY) -m data.schema.dictionary > docs/data-dictionary.md
 
 lock: $(DEV_READY) ## Compile the locks from *.in; UPGRADE=1 takes newer versions
 	$(LOCK) requirements.in --output-file requirements.txt

@@ -17,6 +17,11 @@ from app.failures import on_script_error
 from app.pages import VIEWS
 from app.routes import routes
 
-# Under another ASGI server Streamlit looks for .streamlit/config.toml beside app/main.py and in the working folder; it lies here.
+# Under another ASGI server Streamlit looks for .streamlit/config.toml beside app/main.py and in the working folder; it
+# lies here.
 config._main_script_path = config._main_script_path or __file__
-app = st.App(Path(__file__).parent / "app" / "main.py", routes=routes([view.name for view in VIEWS]), on_script_error=on_script_error)
+app = st.App(
+    Path(__file__).parent / "app" / "main.py",
+    routes=routes([view.name for view in VIEWS]),
+    on_script_error=on_script_error,
+)

@@ -30,7 +30,10 @@ def draw(view: View) -> None:
 # The icon comes before the navigation: else the browser would ask a font's host for that of the page.
 st.set_page_config(page_icon=str(STATIC / "icon.svg"), layout="wide")
 st.logo(str(STATIC / f"logo-{header.scheme()}.svg"))
-pages = [st.Page(partial(draw, view), title=view.title, icon=view.icon, url_path=view.name, default=view is VIEWS[0]) for view in VIEWS]
+pages = [
+    st.Page(partial(draw, view), title=view.title, icon=view.icon, url_path=view.name, default=view is VIEWS[0])
+    for view in VIEWS
+]
 here = st.navigation(pages, position="top")
 st.set_page_config(page_title=f"{here.title} - Headroom")
 here.run()

@@ -1,4 +1,6 @@
-"""The pages, in the order of the navigation; the first is the one that opens. A line here adds one; app/state says what its URL carries."""
+"""The pages, in the order of the navigation; the first is the one that opens. A line here adds one; app/state says what
+its URL carries.
+"""
 
 from __future__ import annotations
 

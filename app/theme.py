@@ -1,7 +1,8 @@
-"""How everything looks and reads: colours by meaning, states, the charts' template, and numbers, dates and ages as text.
+"""How everything looks and reads: colours by meaning, states, the charts' template, and numbers, dates and ages as
+text.
 
-Colours are Okabe-Ito, lighter on the dark ground; each has one meaning everywhere. Numbers carry three significant digits and
-their unit; what is missing is said in words, never written as zero.
+Colours are Okabe-Ito, lighter on the dark ground; each has one meaning everywhere. Numbers carry three significant
+digits and their unit; what is missing is said in words, never written as zero.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ Scheme = Literal["light", "dark"]
 Meaning = Literal["egress", "ingest", "viewers", "quality", "capacity", "context"]
 
 NO_DATA = "no data"
-FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'  # what Streamlit ships; an exported picture falls back to the reader's own
+# what Streamlit ships; an exported picture falls back to the reader's own
+FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
 BAND_95, BAND_80 = 0.12, 0.24
 DASH = "5px,4px"
 
@@ -41,21 +43,62 @@ class Palette:
     utilisation: tuple[str, str, str, str, str]
 
 
-# Utilisation runs along cividis towards the end that stands out most from the ground: what is full is what the eye meets first.
+# Utilisation runs along cividis towards the end that stands out most from the ground: what is full is what the eye
+# meets first.
 PALETTES: dict[Scheme, Palette] = {
     "light": Palette(
-        ground="#ffffff", surface="#f3f5f8", ink="#1a2430", muted="#5b6673", context="#a3adb8", grid="#e6eaee", future="#f5f7f9",
-        hues={"egress": "#0072b2", "ingest": "#e69f00", "viewers": "#cc79a7", "quality": "#009e73", "capacity": "#d55e00", "context": "#a3adb8"},
-        words={"egress": "#00639b", "ingest": "#8a5c00", "viewers": "#a04a79", "quality": "#00755a", "capacity": "#b34f00", "context": "#5b6673"},
+        ground="#ffffff",
+        surface="#f3f5f8",
+        ink="#1a2430",
+        muted="#5b6673",
+        context="#a3adb8",
+        grid="#e6eaee",
+        future="#f5f7f9",
+        hues={
+            "egress": "#0072b2",
+            "ingest": "#e69f00",
+            "viewers": "#cc79a7",
+            "quality": "#009e73",
+            "capacity": "#d55e00",
+            "context": "#a3adb8",
+        },
+        words={
+            "egress": "#00639b",
+            "ingest": "#8a5c00",
+            "viewers": "#a04a79",
+            "quality": "#00755a",
+            "capacity": "#b34f00",
+            "context": "#5b6673",
+        },
         utilisation=("#e9d863", "#b9a96f", "#7c7b78", "#414d6b", "#00224e"),
     ),
     "dark": Palette(
-        ground="#10161d", surface="#19222c", ink="#e4e9ee", muted="#9aa7b4", context="#66737f", grid="#232d38", future="#151d26",
-        hues={"egress": "#56b4e9", "ingest": "#f2b632", "viewers": "#e3a4c7", "quality": "#35c79a", "capacity": "#ff8a47", "context": "#66737f"},
-        words={"egress": "#7cc6f0", "ingest": "#f2b632", "viewers": "#e3a4c7", "quality": "#4fd3aa", "capacity": "#ff9a5f", "context": "#9aa7b4"},
+        ground="#10161d",
+        surface="#19222c",
+        ink="#e4e9ee",
+        muted="#9aa7b4",
+        context="#66737f",
+        grid="#232d38",
+        future="#151d26",
+        hues={
+            "egress": "#56b4e9",
+            "ingest": "#f2b632",
+            "viewers": "#e3a4c7",
+            "quality": "#35c79a",
+            "capacity": "#ff8a47",
+            "context": "#66737f",
+        },
+        words={
+            "egress": "#7cc6f0",
+            "ingest": "#f2b632",
+            "viewers": "#e3a4c7",
+            "quality": "#4fd3aa",
+            "capacity": "#ff9a5f",
+            "context": "#9aa7b4",
+        },
         utilisation=("#3b5784", "#6c7486", "#a09a80", "#d6c257", "#ffe945"),
     ),
-}  # fmt: skip
+}
 UTILISATION_STEPS: tuple[float, ...] = (0.4, 0.6, 0.8, 0.9)
 UTILISATION_WORDS: tuple[str, ...] = ("under 40 %", "40 to 60 %", "60 to 80 %", "80 to 90 %", "90 % and over")
 
@@ -73,7 +116,8 @@ WATCH = State("watch", "\u25b2", "triangle-up")
 ACT = State("act", "\u25a0", "square")
 UNKNOWN = State(NO_DATA, "\u25cb", "circle-open")
 
-# Where watching and acting begin: alarms at 70 and 90 % of capacity; quality as players are commonly graded (good below the first, bad above the second).
+# Where watching and acting begin: alarms at 70 and 90 % of capacity; quality as players are commonly graded (good below
+# the first, bad above the second).
 LIMITS: dict[str, tuple[float, float]] = {
     "utilisation": (0.7, 0.9),
     "rebuffer_ratio": (0.005, 0.01),
@@ -82,7 +126,12 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-_MEANINGS: dict[str, Meaning] = {"egress_gbps": "egress", "ingest_gbps": "ingest", "viewers": "viewers", "streams": "viewers"}
+_MEANINGS: dict[str, Meaning] = {
+    "egress_gbps": "egress",
+    "ingest_gbps": "ingest",
+    "viewers": "viewers",
+    "streams": "viewers",
+}
 
 
 def missing(value: object) -> bool:
@@ -90,7 +139,8 @@ def missing(value: object) -> bool:
     return not math.isfinite(value) if isinstance(value, float) else value is None or bool(pd.isna(value))
 
 
-# --- colours -----------------------------------------------------------------------------------------------------------------
+# --- colours
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def meaning(metric: str) -> Meaning:
@@ -134,12 +184,15 @@ def state(value: float | None, of: str = "utilisation") -> State:
 
 
 def state_colour(of: State, scheme: Scheme) -> str:
-    """Vermilion where a limit is reached, the text's colour where one is near, grey otherwise: no red and green pair."""
+    """Vermilion where a limit is reached, the text's colour where one is near, grey otherwise: no red and green
+    pair.
+    """
     palette = PALETTES[scheme]
     return palette.words["capacity"] if of is ACT else palette.ink if of is WATCH else palette.muted
 
 
-# --- numbers -----------------------------------------------------------------------------------------------------------------
+# --- numbers
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def significant(value: float) -> str:
@@ -177,7 +230,9 @@ def count(value: float | None) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """A ratio as percent: '91 %', '4.2 %', '0.42 %'; no decimals from 10 up, but what is not full does not read 100 %."""
+    """A ratio as percent: '91 %', '4.2 %', '0.42 %'; no decimals from 10 up, but what is not full does not read 100
+    %.
+    """
     if missing(ratio) or ratio is None:
         return NO_DATA
     value = ratio * 100
@@ -213,7 +268,11 @@ def change(now: float | None, then: float | None, against: str = "last week") ->
     if now is None or then is None or missing(now) or missing(then) or then == 0:
         return f"{NO_DATA} for {against}"
     share = percent(abs(now / then - 1))
-    return f"no change on {against}" if float(share.split()[0].replace(",", "")) == 0 else f"{'+' if now > then else '-'}{share} on {against}"
+    return (
+        f"no change on {against}"
+        if float(share.split()[0].replace(",", "")) == 0
+        else f"{'+' if now > then else '-'}{share} on {against}"
+    )
 
 
 def change_points(now: float | None, then: float | None, against: str = "last week") -> str:
@@ -243,10 +302,30 @@ def unit(metric: str, top: float) -> Unit:
     return Unit(1e-6, f"M {metric}") if top >= 1e6 else Unit(1e-3, f"k {metric}") if top >= 1e3 else Unit(1.0, metric)
 
 
-# --- time --------------------------------------------------------------------------------------------------------------------
+# --- time
+# --------------------------------------------------------------------------------------------------------------------
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # strftime would follow the server's locale
-_AGES = ((2 * 365.25 * 86400, 365.25 * 86400, "years"), (61 * 86400, 30.4 * 86400, "months"), (2 * 86400, 86400, "days"), (3600, 3600, "h"), (60, 60, "min"))
+MONTHS = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+)  # strftime would follow the server's locale
+_AGES = (
+    (2 * 365.25 * 86400, 365.25 * 86400, "years"),
+    (61 * 86400, 30.4 * 86400, "months"),
+    (2 * 86400, 86400, "days"),
+    (3600, 3600, "h"),
+    (60, 60, "min"),
+)
 
 
 def day(moment: date | datetime | None, *, year: bool = True) -> str:
@@ -262,7 +341,9 @@ def month(moment: date | datetime) -> str:
 
 
 def interval(first: date | datetime | None, last: date | datetime | None, today: date | datetime | None = None) -> str:
-    """'3 to 19 Dec', '28 Nov to 3 Dec'; with a year where it is not today's or not the same; '3 Dec or later' with an open end."""
+    """'3 to 19 Dec', '28 Nov to 3 Dec'; with a year where it is not today's or not the same; '3 Dec or later' with an
+    open end.
+    """
     if first is None or missing(first):
         return NO_DATA
     other_year = today is not None and first.year != today.year
@@ -284,7 +365,9 @@ def ahead(first: datetime | None, last: datetime | None, now: datetime) -> str:
 
 
 def age(elapsed: float | None) -> str:
-    """Seconds since something as text: 'just now', '4 min ago', '3 h ago', '12 days ago'; a stamp ahead of the clock says so."""
+    """Seconds since something as text: 'just now', '4 min ago', '3 h ago', '12 days ago'; a stamp ahead of the clock
+    says so.
+    """
     if missing(elapsed) or elapsed is None:
         return NO_DATA
     size = next((step for step in _AGES if abs(elapsed) >= step[0]), None)
@@ -296,8 +379,8 @@ def age(elapsed: float | None) -> str:
 def localize(stamps: pd.Series, zone: str) -> pd.Series:
     """Stamps in UTC as naive local time of an IANA zone, for an axis.
 
-    A browser shifts aware stamps to its own zone without a word; naive ones it draws as they are. The hour that a clock repeats in
-    autumn is drawn twice in the same place.
+    A browser shifts aware stamps to its own zone without a word; naive ones it draws as they are. The hour that a clock
+    repeats in autumn is drawn twice in the same place.
     """
     return pd.Series(stamps).dt.tz_convert(zone).dt.tz_localize(None)
 
@@ -315,7 +398,8 @@ def stamp(moment: pd.Timestamp | None, zone: str) -> str:
     return f"{day(there)} {there:%H:%M}"
 
 
-# --- charts ------------------------------------------------------------------------------------------------------------------
+# --- charts
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def label(text: object, limit: int = 48) -> str:
@@ -325,7 +409,13 @@ def label(text: object, limit: int = 48) -> str:
     """
     plain = re.sub(r"\s+", " ", str(text)).strip()
     cut = plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "\u2026"
-    return cut.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "%&#123;").replace("$", "&#36;")
+    return (
+        cut.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("%{", "%&#123;")
+        .replace("$", "&#36;")
+    )
 
 
 TIME_TICKS = (
@@ -339,7 +429,13 @@ TIME_TICKS = (
 def template(scheme: Scheme) -> go.layout.Template:
     """The charts' template of a scheme: ground, type, grid and hover box."""
     palette = PALETTES[scheme]
-    axis = {"gridcolor": palette.grid, "linecolor": palette.grid, "zeroline": False, "tickfont": {"size": 11, "color": palette.muted}, "title": {"text": ""}}
+    axis = {
+        "gridcolor": palette.grid,
+        "linecolor": palette.grid,
+        "zeroline": False,
+        "tickfont": {"size": 11, "color": palette.muted},
+        "title": {"text": ""},
+    }
     box = {
         "bgcolor": palette.surface,
         "bordercolor": palette.context,
@@ -349,8 +445,13 @@ def template(scheme: Scheme) -> go.layout.Template:
     }
     return go.layout.Template(
         layout={
-            "paper_bgcolor": palette.ground, "plot_bgcolor": palette.ground, "colorway": list(palette.hues.values()),
-            "font": {"family": FONT, "size": 12, "color": palette.ink}, "xaxis": axis, "yaxis": axis, "hoverlabel": box,
+            "paper_bgcolor": palette.ground,
+            "plot_bgcolor": palette.ground,
+            "colorway": list(palette.hues.values()),
+            "font": {"family": FONT, "size": 12, "color": palette.ink},
+            "xaxis": axis,
+            "yaxis": axis,
+            "hoverlabel": box,
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": palette.muted, "activecolor": palette.ink},
         }
-    )  # fmt: skip
+    )

@@ -1,7 +1,9 @@
-"""All benchmarks, one after another, one JSON line for each figure: `make bench`, or `python -m benchmarks [--only pages,queries]`.
+"""All benchmarks, one after another, one JSON line for each figure: `make bench`, or `python -m benchmarks [--only
+pages,queries]`.
 
-The lakes are simulated and forecast once and kept in var/bench: demo (48 sites, 180 days) and large (500 sites, 365 days: 52 million
-rows, about 2 GB, a quarter of an hour to make). Absolute times mean little on a shared machine; each line names the baseline that its ratio is against.
+The lakes are simulated and forecast once and kept in var/bench: demo (48 sites, 180 days) and large (500 sites, 365
+days: 52 million rows, about 2 GB, a quarter of an hour to make). Absolute times mean little on a shared machine; each
+line names the baseline that its ratio is against.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from data.lake import Lake
+from data.lake.tables import Lake
 
 BENCH = Path("var/bench")
 # The end is fixed, so that every machine measures the same bytes.
@@ -52,10 +54,24 @@ def main(arguments: list[str] | None = None) -> int:
 def make(lake: str) -> None:
     """Simulate a lake where it is not there yet, and publish a run of it: pages with forecasts are what people see."""
     sites, days = LAKES[lake]
-    made = ["data", "demo", "--sites", str(sites), "--days", str(days), "--end", END, "--lake", str(BENCH / lake), "--if-empty"]
+    made = [
+        "data",
+        "demo",
+        "--sites",
+        str(sites),
+        "--days",
+        str(days),
+        "--end",
+        END,
+        "--lake",
+        str(BENCH / lake),
+        "--if-empty",
+    ]
     subprocess.run([sys.executable, "-m", *made], check=True, stdout=sys.stderr)
     if Lake(BENCH / lake).version("runs") is None:
-        subprocess.run([sys.executable, "-m", "forecasting", "refresh", "--lake", str(BENCH / lake)], check=True, stdout=sys.stderr)
+        subprocess.run(
+            [sys.executable, "-m", "forecasting", "refresh", "--lake", str(BENCH / lake)], check=True, stdout=sys.stderr
+        )
 
 
 def run(module: str, *arguments: str) -> int:

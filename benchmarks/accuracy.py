@@ -1,20 +1,25 @@
-"""How accurate is what is drawn, on real series that were held back, beside Prophet at its defaults and the best baseline?
+"""How accurate is what is drawn, on real series that were held back, beside Prophet at its defaults and the best
+baseline?
 
     python -m benchmarks.accuracy [--datasets ../shared/datasets] [--only abilene,m4_hourly] [--without-prophet]
 
-One JSON line for each data set, part and model: MASE, WAPE, sMAPE, OWA, coverage of the 80 and the 95 % band, MSIS; `ratio_to_prophet` is MASE over Prophet's,
-`msis_to_prophet` the same of MSIS, `ratio_to_best_baseline` MASE over that of the best baseline. M4 comes with rows of its published table.
+One JSON line for each data set, part and model: MASE, WAPE, sMAPE, OWA, coverage of the 80 and the 95 % band, MSIS;
+`ratio_to_prophet` is MASE over Prophet's, `msis_to_prophet` the same of MSIS, `ratio_to_best_baseline` MASE over that
+of the best baseline. M4 comes with rows of its published table.
 
-Membership of the pool, powers, margins and bands were chosen on the part `chosen` and are to be judged on the part `reported`:
-abilene: ingress of the nodes / their egress, the last 7, 5, 4 and 3 days of 14 held back; p2p_live: the third and second week from the end / the last week
-(p2p_live_busy: of the regions that are seldom idle, p2p_live_total: of the network); zabbix_link: the weeks 7 to 12 from the end / the last 6; worldcup98:
-the week before the last / the last; m4_hourly: every other series, from the first / from the second, and all. Hourly means, seasons of a day and a week, MASE
-scaled by the day as in M4. Everything is fitted anew at each origin. One rule came after both parts had been seen: that the best baseline, too, is judged
-without hindsight.
+Membership of the pool, powers, margins and bands were chosen on the part `chosen` and are to be judged on the part
+`reported`:
+abilene: ingress of the nodes / their egress, the last 7, 5, 4 and 3 days of 14 held back; p2p_live: the third and
+second week from the end / the last week (p2p_live_busy: of the regions that are seldom idle, p2p_live_total: of the
+network); zabbix_link: the weeks 7 to 12 from the end / the last 6; worldcup98: the week before the last / the last;
+m4_hourly: every other series, from the first / from the second, and all. Hourly means, seasons of a day and a week,
+MASE scaled by the day as in M4. Everything is fitted anew at each origin. One rule came after both parts had been seen:
+that the best baseline, too, is judged without hindsight.
 
-Measured (chosen / reported): what is drawn over Prophet: abilene 0.31 / 0.40, p2p_live 0.80 / 0.77 (busy 0.77 / 0.73, total 0.57 / 0.62), zabbix_link 0.33 /
-0.48, worldcup98 0.32 / 0.76; over the best baseline: 0.84 / 0.98, 0.94 / 0.93 (busy 0.96 / 0.94, total 1.04 / 1.02), 1.01 / 1.14, 1.00 / 0.92; M4's OWA
-0.403 / 0.459, all 207 series 0.430. `benchmarks.coverage` says from every day whether the bands hold; both are discussed in docs/models.md.
+Measured (chosen / reported): what is drawn over Prophet: abilene 0.31 / 0.40, p2p_live 0.80 / 0.77 (busy 0.77 / 0.73,
+total 0.57 / 0.62), zabbix_link 0.33 / 0.48, worldcup98 0.32 / 0.76; over the best baseline: 0.84 / 0.98, 0.94 / 0.93
+(busy 0.96 / 0.94, total 1.04 / 1.02), 1.01 / 1.14, 1.00 / 0.92; M4's OWA 0.403 / 0.459, all 207 series 0.430.
+`benchmarks.coverage` says from every day whether the bands hold; both are discussed in docs/models.md.
 """
 
 from __future__ import annotations
@@ -30,12 +35,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from forecasting.commands.backtest import score
-from forecasting.commands.contest import LICENSED, PROPHET, default_models
-from forecasting.commands.panel_file import Part
-from forecasting.commands.scoreboard import Scoreboard
-from forecasting.models.history import History
+from forecasting.cli.backtest import score
+from forecasting.cli.model_comparison import LICENSED, PROPHET, default_models
+from forecasting.cli.panel_file import Part
+from forecasting.cli.scoreboard import Scoreboard
 from forecasting.models.pool import baselines
+from forecasting.panel.history import History
 from forecasting.refresh.workers import pool
 
 SEASONS = (24, 168)
@@ -44,12 +49,15 @@ PARTS = ("chosen", "reported")
 # Places of M4's published table that say where a figure stands.
 PUBLISHED_ROWS = 5
 M4_HORIZON = 48
-# A region that is idle in more than a twentieth of its hours is a few viewers, whose comings and goings nothing forecasts.
+# A region that is idle in more than a twentieth of its hours is a few viewers, whose comings and goings nothing
+# forecasts.
 BUSY_HOURS = 0.95
 
 
 class Held(NamedTuple):
-    """One hold-out: hourly values with a column for each series, of which the last `known` to `known + horizon` are held back."""
+    """One hold-out: hourly values with a column for each series, of which the last `known` to `known + horizon` are
+    held back.
+    """
 
     data: str
     part: str
@@ -84,16 +92,33 @@ def measure(held: list[Held], models: list[str], executor: Executor | None) -> N
         for one in (one for one in held if one.part == part):
             values = one.hours.to_numpy(dtype=float)
             history = History(pd.DatetimeIndex(one.hours.index[: one.known]), values[: one.known], SEASONS)
-            score(board, Part(tuple(map(str, one.hours.columns)), history), values[one.known : one.known + one.horizon], models, executor)
+            score(
+                board,
+                Part(tuple(map(str, one.hours.columns)), history),
+                values[one.known : one.known + one.horizon],
+                models,
+                executor,
+            )
         rows = {model: board.row(model, board.series) for model in models}
         for model in models:
-            say({"benchmark": "accuracy", "data": held[0].data, "part": part, "series": len(board.series), **compared(rows, model)})
+            say(
+                {
+                    "benchmark": "accuracy",
+                    "data": held[0].data,
+                    "part": part,
+                    "series": len(board.series),
+                    **compared(rows, model),
+                }
+            )
 
 
 def compared(rows: dict[str, dict[str, Any]], model: str) -> dict[str, Any]:
     """A row with its ratios to Prophet and to the best baseline."""
     best = min((rows[name] for name in baselines(SEASONS)), key=lambda row: row["mase"])
-    found = rows[model] | {"ratio_to_best_baseline": round(rows[model]["mase"] / best["mase"], 3), "best_baseline": best["model"]}
+    found = rows[model] | {
+        "ratio_to_best_baseline": round(rows[model]["mase"] / best["mase"], 3),
+        "best_baseline": best["model"],
+    }
     if PROPHET in rows:
         ratios = (("ratio_to_prophet", "mase"), ("msis_to_prophet", "msis_95"))
         found |= {name: round(rows[model][by] / rows[PROPHET][by], 3) for name, by in ratios}
@@ -108,12 +133,30 @@ def say(line: dict[str, Any]) -> None:
 
 def published(datasets: Path) -> None:
     """Rows of M4's own table, on all 414 hourly series."""
-    table = pd.read_parquet(datasets / "m4_hourly" / "published_scores.parquet").dropna(subset="owa_hourly").sort_values("owa_hourly")
+    table = (
+        pd.read_parquet(datasets / "m4_hourly" / "published_scores.parquet")
+        .dropna(subset="owa_hourly")
+        .sort_values("owa_hourly")
+    )
     named = table[table["method"].isin(["245", "sNaive", "Naive2", "Theta"])]
     for row in pd.concat([table.head(PUBLISHED_ROWS), named]).drop_duplicates("method").itertuples():
-        scores = {"smape": row.smape_hourly, "mase": row.mase_hourly, "owa": round(row.owa_hourly, 4), "msis_95": row.msis_hourly}
+        scores = {
+            "smape": row.smape_hourly,
+            "mase": row.mase_hourly,
+            "owa": round(row.owa_hourly, 4),
+            "msis_95": row.msis_hourly,
+        }
         plain = {name: None if pd.isna(value) else value for name, value in scores.items()}
-        say({"benchmark": "accuracy", "data": "m4_hourly", "part": "published", "series": 414, "model": f"M4 {row.method}: {row.team}", **plain})
+        say(
+            {
+                "benchmark": "accuracy",
+                "data": "m4_hourly",
+                "part": "published",
+                "series": 414,
+                "model": f"M4 {row.method}: {row.team}",
+                **plain,
+            }
+        )
 
 
 def abilene(datasets: Path) -> Iterator[Held]:
@@ -126,10 +169,14 @@ def abilene(datasets: Path) -> Iterator[Held]:
 
 
 def p2p_live(datasets: Path) -> Iterator[Held]:
-    """Received and sent traffic and viewers of every region; an absent row on a present day is zero, as the data sets' README says."""
+    """Received and sent traffic and viewers of every region; an absent row on a present day is zero, as the data sets'
+    README says.
+    """
     rows = pd.read_parquet(datasets / "p2p_live" / "by_country_5min.parquet")
     columns = ["p2p_in_gbps", "p2p_out_gbps", "active_receivers"]
-    grids = {name: rows.pivot_table(index="ts", columns="region", values=name, observed=True).fillna(0.0) for name in columns}
+    grids = {
+        name: rows.pivot_table(index="ts", columns="region", values=name, observed=True).fillna(0.0) for name in columns
+    }
     wide = pd.concat(grids, axis="columns", sort=True)
     wide.columns = [" ".join(map(str, column)) for column in wide.columns]
     return weekly("p2p_live", wide.resample("h").mean(), chosen=(3, 2), reported=(1,))
@@ -150,13 +197,20 @@ def p2p_live_busy(datasets: Path) -> Iterator[Held]:
 
 def zabbix_link(datasets: Path) -> Iterator[Held]:
     """Mean traffic of one interface."""
-    values = pd.read_parquet(datasets / "zabbix_link" / "hourly.parquet").set_index("ts")[["avg_mbps"]].resample("h").mean()
+    values = (
+        pd.read_parquet(datasets / "zabbix_link" / "hourly.parquet").set_index("ts")[["avg_mbps"]].resample("h").mean()
+    )
     return weekly("zabbix_link", values, chosen=tuple(range(12, 6, -1)), reported=tuple(range(6, 0, -1)))
 
 
 def worldcup98(datasets: Path) -> Iterator[Held]:
     """Requests of a site in whole hours."""
-    values = pd.read_parquet(datasets / "worldcup98" / "requests_5min.parquet").set_index("ts")[["requests"]].resample("h").mean()
+    values = (
+        pd.read_parquet(datasets / "worldcup98" / "requests_5min.parquet")
+        .set_index("ts")[["requests"]]
+        .resample("h")
+        .mean()
+    )
     return weekly("worldcup98", values.iloc[1:], chosen=(2,), reported=(1,))
 
 

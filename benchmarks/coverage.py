@@ -2,12 +2,15 @@
 
     python -m benchmarks.coverage [--datasets ../shared/datasets] [--only abilene,p2p_live]
 
-One JSON line for each real set and horizon, a day and a week ahead: an origin every day, from the first that knows two weeks (abilene, which has but two: one)
-to the last that leaves the horizon to be seen; everything that is drawn there, from the pool's fits to the bands, is made of what was known by then.
-`coverage_80` and `coverage_95` are the shares of hours within the bands, over all series; `noise_80` and `noise_95` their standard errors over origins, of
-which as many are independent as horizons fit into the span. `mase` is what is drawn, `best_baseline` the best of the four with hindsight, on the same hours.
+One JSON line for each real set and horizon, a day and a week ahead: an origin every day, from the first that knows two
+weeks (abilene, which has but two: one) to the last that leaves the horizon to be seen; everything that is drawn there,
+from the pool's fits to the bands, is made of what was known by then. `coverage_80` and `coverage_95` are the shares of
+hours within the bands, over all series; `noise_80` and `noise_95` their standard errors over origins, of which as many
+are independent as horizons fit into the span. `mase` is what is drawn, `best_baseline` the best of the four with
+hindsight, on the same hours.
 
-Where `benchmarks.accuracy` holds out a few weeks for comparisons with Prophet, this one asks for calibration, which takes more weeks than a part has.
+Where `benchmarks.accuracy` holds out a few weeks for comparisons with Prophet, this one asks for calibration, which
+takes more weeks than a part has.
 """
 
 from __future__ import annotations
@@ -24,9 +27,9 @@ import pandas as pd
 from benchmarks.accuracy import SEASONS, SETS, say
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Backtest, least_known
-from forecasting.evaluation.expect import ORIGINS, Learned, draw, learn
-from forecasting.models.history import History, Reals
+from forecasting.evaluation.model_selection import ORIGINS, Learned, draw, learn
 from forecasting.models.pool import baselines
+from forecasting.panel.history import History, Reals
 
 DAY, WEEK = SEASONS
 NAMES = ("abilene", "p2p_live", "zabbix_link", "worldcup98")
@@ -35,7 +38,9 @@ KNOWN, KNOWN_OF_LITTLE = 2 * WEEK, WEEK
 
 
 class Told(NamedTuple):
-    """Of one origin and each series: whether hours lay within the bands, shares (N), and errors as MASE has them, (N) and (baselines, N)."""
+    """Of one origin and each series: whether hours lay within the bands, shares (N), and errors as MASE has them, (N)
+    and (baselines, N).
+    """
 
     in_80: Reals
     in_95: Reals
@@ -93,7 +98,10 @@ def told(learned: Learned, actual: Reals) -> Told:
 
 def line(name: str, horizon: int, origins: list[Told]) -> dict[str, str | int | float]:
     """What is printed."""
-    both = {"80": np.array([metrics.mean(one.in_80) for one in origins]), "95": np.array([metrics.mean(one.in_95) for one in origins])}
+    both = {
+        "80": np.array([metrics.mean(one.in_80) for one in origins]),
+        "95": np.array([metrics.mean(one.in_95) for one in origins]),
+    }
     independent = max(len(origins) * DAY / horizon, 1.0)
     shares = {f"coverage_{level}": float(each.mean()) for level, each in both.items()}
     noise = {f"noise_{level}": float(each.std() / np.sqrt(independent)) for level, each in both.items()}
@@ -102,7 +110,14 @@ def line(name: str, horizon: int, origins: list[Told]) -> dict[str, str | int | 
         "best_baseline": float(np.nanmean([one.baselines for one in origins], axis=(0, 2)).min()),
     }
     figures = {key: round(value, 3) for key, value in (shares | noise | errors).items()}
-    return {"benchmark": "coverage", "data": name, "horizon_hours": horizon, "series": len(origins[0].drawn), "origins": len(origins), **figures}
+    return {
+        "benchmark": "coverage",
+        "data": name,
+        "horizon_hours": horizon,
+        "series": len(origins[0].drawn),
+        "origins": len(origins),
+        **figures,
+    }
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
-"""How many series a second does the panel engine fit and forecast, against the prophet package on two processes, and do both find the same?
+"""How many series a second does the panel engine fit and forecast, against the prophet package on two processes, and do
+both find the same?
 
     python -m benchmarks.engine [--series 1000] [--days 90] [--sample 12] [--mixed 100]
 
-One JSON line. Both sides fit hourly series with a day of 4 harmonics, a week of 3 and 25 changepoints and predict 14 days of hours, point forecasts; the panel
-all of them in one call, Prophet a stated sample, spread over two processes that are warm. The panel is measured before and after Prophet and the median is
-taken, so that a busy machine hurts both. `worst_objective_gap` is the highest of ours less Prophet's negative log posterior, in nats, over mixed series
-(additive, logarithmic, multiplicative, flat; with gaps, late starts, events; hourly, 5-minute, daily): below zero, Prophet was never better. Forecasts reach a
-sixth of the history ahead; their distance is a share of the level, its mean over the stamps ("difference") and its largest value ("largest").
+One JSON line. Both sides fit hourly series with a day of 4 harmonics, a week of 3 and 25 changepoints and predict 14
+days of hours, point forecasts; the panel all of them in one call, Prophet a stated sample, spread over two processes
+that are warm. The panel is measured before and after Prophet and the median is taken, so that a busy machine hurts
+both. `worst_objective_gap` is the highest of ours less Prophet's negative log posterior, in nats, over mixed series
+(additive, logarithmic, multiplicative, flat; with gaps, late starts, events; hourly, 5-minute, daily): below zero,
+Prophet was never better. Forecasts reach a sixth of the history ahead; their distance is a share of the level, its mean
+over the stamps ("difference") and its largest value ("largest").
 
-Measured on two cores with nothing else to do: 15,258 series a second, 1,367 times Prophet's 11.2; with five quantiles 11,802; on cores that ran other work
-(load 4 to 7) 8,823 and 6,252, 2,381 and 1,314 times Prophet's 3.7 and 4.8. 0.10 ms of CPU a series; 56 to 60 kB a series at the peak, no more at 1,000 series
-than at 250. No objective above Prophet's on 100 series; forecasts 0.04 % of the level apart in the median and 0.39 % at the 99th percentile (at their furthest
-stamp 0.79 %; 93 of 100 within 0.5 %). The first fit of a process takes 0.01 to 0.03 s; importing pandas and NumPy comes before.
+Measured on two cores with nothing else to do: 15,258 series a second, 1,367 times Prophet's 11.2; with five quantiles
+11,802; on cores that ran other work (load 4 to 7) 8,823 and 6,252, 2,381 and 1,314 times Prophet's 3.7 and 4.8. 0.10 ms
+of CPU a series; 56 to 60 kB a series at the peak, no more at 1,000 series than at 250. No objective above Prophet's on
+100 series; forecasts 0.04 % of the level apart in the median and 0.39 % at the 99th percentile (at their furthest stamp
+0.79 %; 93 of 100 within 0.5 %). The first fit of a process takes 0.01 to 0.03 s; importing pandas and NumPy comes
+before.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.prophet_reference import DAILY, WEEKLY, by_panel, by_prophet, mixed, quiet, unfitted
-from forecasting.models.curve import Spec, fit
+from forecasting.prophet_map.fit import Spec, fit
 
 Reals = npt.NDArray[np.float64]
 SPEC = Spec((DAILY, WEEKLY))
@@ -82,8 +87,17 @@ def simulated(count: int, days: int) -> tuple[pd.DatetimeIndex, Reals]:
         + 0.15 * np.sin(4 * np.pi * (hours - phase) / 24)
         + 0.15 * np.sin(2 * np.pi * (hours - phase) / 168)
     )
-    trend = 1.0 + rng.normal(0.0, 0.15, count) * share + rng.normal(0.0, 0.2, count) * np.maximum(share - rng.uniform(0.0, 0.8, count), 0.0)
-    values = rng.lognormal(3.0, 2.0, count) * np.maximum(trend, 0.2) * shape * np.exp(rng.normal(0.0, 0.08, (len(hours), count)))
+    trend = (
+        1.0
+        + rng.normal(0.0, 0.15, count) * share
+        + rng.normal(0.0, 0.2, count) * np.maximum(share - rng.uniform(0.0, 0.8, count), 0.0)
+    )
+    values = (
+        rng.lognormal(3.0, 2.0, count)
+        * np.maximum(trend, 0.2)
+        * shape
+        * np.exp(rng.normal(0.0, 0.08, (len(hours), count)))
+    )
     return pd.date_range("2026-01-05", periods=len(hours), freq="h"), values
 
 
@@ -131,7 +145,9 @@ def one_prophet(job: tuple[pd.DatetimeIndex, Reals, pd.DatetimeIndex]) -> Reals:
 
 
 def memory(stamps: pd.DatetimeIndex, values: Reals) -> dict[str, float]:
-    """Bytes at the peak of a fit, a series, at the whole panel and at a quarter of it; the values themselves are not counted."""
+    """Bytes at the peak of a fit, a series, at the whole panel and at a quarter of it; the values themselves are not
+    counted.
+    """
     found = {}
     for count in (values.shape[1] // 4, values.shape[1]):
         part = np.ascontiguousarray(values[:, :count])

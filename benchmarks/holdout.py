@@ -1,12 +1,15 @@
-"""How good are the forecasts that a refresh publishes, on real series that were held back, beside the same hour of last week?
+"""How good are the forecasts that a refresh publishes, on real series that were held back, beside the same hour of last
+week?
 
     python -m benchmarks.holdout [--datasets ../shared/datasets] [--workers 2]
 
-One JSON line for each data set and part of it: `total`, the sum of all places, and `each`, every place on its own. The last days are held back (p2p_live: three
-times seven days, abilene, which has but fourteen, once seven). `wape` is the sum of absolute errors of the hourly median over the sum of the values, over the
-whole hold-out; `naive` the same of the same hour of last week; `wins` the share of series and weeks with less error than naive. `in_80` and `in_95` are the
-shares of held-back hours within the hourly intervals, `top_in_95` the share of the highest tenth of them that stays below the upper bound; `band_past_*` and
-`band_next_*` the shares of 5-minute samples within the bands, of the last 14 days (which the fit has seen) and of the next 2 (which it has not).
+One JSON line for each data set and part of it: `total`, the sum of all places, and `each`, every place on its own. The
+last days are held back (p2p_live: three times seven days, abilene, which has but fourteen, once seven). `wape` is the
+sum of absolute errors of the hourly median over the sum of the values, over the whole hold-out; `naive` the same of the
+same hour of last week; `wins` the share of series and weeks with less error than naive. `in_80` and `in_95` are the
+shares of held-back hours within the hourly intervals, `top_in_95` the share of the highest tenth of them that stays
+below the upper bound; `band_past_*` and `band_next_*` the shares of 5-minute samples within the bands, of the last 14
+days (which the fit has seen) and of the next 2 (which it has not).
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ import pandas as pd
 
 from data.schema import DEMAND_METRICS, Series
 from forecasting.models.engine import EngineResult, Plan
-from forecasting.models.panel import Panel, Sources, build
 from forecasting.models.prophet_engine import ProphetEngine
+from forecasting.panel.panel import Panel, Sources, build
 from forecasting.refresh.workers import pool
 
 WEEK, DAY, GRAIN = pd.Timedelta(days=7), pd.Timedelta(days=1), pd.Timedelta(minutes=5)
@@ -42,9 +45,14 @@ class Real(NamedTuple):
 
 
 SETS = {
-    "abilene": Real("abilene/traffic.parquet", "node", {"egress_gbps": "egress_gbps", "ingress_gbps": "ingest_gbps"}, 1),
+    "abilene": Real(
+        "abilene/traffic.parquet", "node", {"egress_gbps": "egress_gbps", "ingress_gbps": "ingest_gbps"}, 1
+    ),
     "p2p_live": Real(
-        "p2p_live/by_country_5min.parquet", "region", {"p2p_in_gbps": "egress_gbps", "p2p_out_gbps": "ingest_gbps", "active_receivers": "viewers"}, 3
+        "p2p_live/by_country_5min.parquet",
+        "region",
+        {"p2p_in_gbps": "egress_gbps", "p2p_out_gbps": "ingest_gbps", "active_receivers": "viewers"},
+        3,
     ),
 }
 
@@ -60,17 +68,23 @@ def main() -> None:
             truth = measured(options.datasets, real)
             scores = pd.concat([scored(truth, now, executor) for now in origins(truth, real.weeks)], ignore_index=True)
             for part, rows in scores.groupby("part"):
-                sys.stdout.write(json.dumps({"benchmark": "holdout", "data": name, "part": part, **summary(rows)}) + "\n")
+                sys.stdout.write(
+                    json.dumps({"benchmark": "holdout", "data": name, "part": part, **summary(rows)}) + "\n"
+                )
                 sys.stdout.flush()
 
 
 def measured(datasets: Path, real: Real) -> dict[Series, pd.Series]:
-    """Every place and the total, at 5 minutes, UTC; an absent row on a present day is zero, as the data sets' README says."""
+    """Every place and the total, at 5 minutes, UTC; an absent row on a present day is zero, as the data sets' README
+    says.
+    """
     rows = pd.read_parquet(datasets / real.file)
     rows[real.place] = rows[real.place].astype(str)
     found: dict[Series, pd.Series] = {}
     for column, metric in real.columns.items():
-        grid = rows.pivot_table(index="ts", columns=real.place, values=column).astype(float).fillna(0.0).tz_localize("UTC")
+        grid = (
+            rows.pivot_table(index="ts", columns=real.place, values=column).astype(float).fillna(0.0).tz_localize("UTC")
+        )
         found |= {Series("site", place.lower(), metric): grid[place] for place in grid}
         found[Series("global", "all", metric)] = grid.sum(axis="columns")
     return found
@@ -89,12 +103,19 @@ def panel_until(truth: dict[Series, pd.Series], now: pd.Timestamp) -> Panel:
     samples = _rows({series: values[values.index >= now - RECENT] for series, values in known.items()})
     events = pd.DataFrame(columns=["event_id", "kind", "title", "start", "end", "scope", "treatment"])
     events = events.astype({"start": "datetime64[us, UTC]", "end": "datetime64[us, UTC]"})
-    return build(Sources(hours, samples, {}, events, now, GRAIN), [metric for metric in DEMAND_METRICS if metric in hours])
+    return build(
+        Sources(hours, samples, {}, events, now, GRAIN), [metric for metric in DEMAND_METRICS if metric in hours]
+    )
 
 
 def _rows(series: dict[Series, pd.Series]) -> pd.DataFrame:
     """level, key, ts, and a column for each metric."""
-    long = pd.concat([pd.DataFrame({"level": one.level, "key": one.key, "metric": one.metric, "ts": v.index, "y": v.to_numpy()}) for one, v in series.items()])
+    long = pd.concat(
+        [
+            pd.DataFrame({"level": one.level, "key": one.key, "metric": one.metric, "ts": v.index, "y": v.to_numpy()})
+            for one, v in series.items()
+        ]
+    )
     return long.pivot_table(index=["level", "key", "ts"], columns="metric", values="y").reset_index()
 
 
@@ -126,7 +147,9 @@ def errors(truth: pd.Series, result: EngineResult, now: pd.Timestamp) -> dict[st
         "in_95": share_within(held, ahead["q025"], ahead["q975"]),
         "top_in_95": float((held <= ahead["q975"])[top].mean()),
         **{
-            f"band_{side}_{width}": share_within(part, band.loc[part.index, f"lower_{width}"], band.loc[part.index, f"upper_{width}"])
+            f"band_{side}_{width}": share_within(
+                part, band.loc[part.index, f"lower_{width}"], band.loc[part.index, f"upper_{width}"]
+            )
             for side, part in (("past", samples[samples.index < now]), ("next", samples[samples.index >= now]))
             for width in (80, 95)
         },
@@ -142,7 +165,11 @@ def summary(rows: pd.DataFrame) -> dict[str, float]:
     """One line: errors over the sum of the values, means of the shares."""
     sums = rows[["error", "naive_error", "total", "mean_total"]].sum()
     shares = rows.drop(columns=["part", "error", "naive_error", "total", "mean_total"]).mean()
-    found = {"wape": sums["error"] / sums["total"], "naive": sums["naive_error"] / sums["total"], "wins": float((rows["error"] < rows["naive_error"]).mean())}
+    found = {
+        "wape": sums["error"] / sums["total"],
+        "naive": sums["naive_error"] / sums["total"],
+        "wins": float((rows["error"] < rows["naive_error"]).mean()),
+    }
     found["mean_over_measured"] = sums["mean_total"] / sums["total"]
     return {"series_weeks": len(rows), **{name: round(float(value), 3) for name, value in {**found, **shares}.items()}}
 

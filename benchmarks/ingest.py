@@ -2,10 +2,11 @@
 
     python -m benchmarks.ingest [--sites 100] [--days 60] [--runs 5]
 
-One JSON line. `duckdb` reads all files, sorts by site and time, and writes Parquet by date with the lake's compression: no check, no hash, no
-upsert, no commit. `ingest` is everything that `python -m data ingest` does to the same files in an empty lake until the rows are there and
-written down in the ledger; `rollups` is the hourly and daily figures after it. Wall-clock medians over runs that take turns, so that whatever
-else the machine does falls on both. The bar is on `ingest`: within three times of DuckDB. `ratio_with_rollups` counts the figures too.
+One JSON line. `duckdb` reads all files, sorts by site and time, and writes Parquet by date with the lake's compression:
+no check, no hash, no upsert, no commit. `ingest` is everything that `python -m data ingest` does to the same files in
+an empty lake until the rows are there and written down in the ledger; `rollups` is the hourly and daily figures after
+it. Wall-clock medians over runs that take turns, so that whatever else the machine does falls on both. The bar is on
+`ingest`: within three times of DuckDB. `ratio_with_rollups` counts the figures too.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.contract import METRICS, STAMP
 from data.ingest.catch_up import catch_up
 from data.ingest.reading import reading
+from data.ingest.run import TakeIn, plan
 from data.ingest.sources import find
-from data.ingest.take_in import TakeIn, plan
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema import METRICS, STAMP
 
 
 class Cost(NamedTuple):
@@ -49,7 +50,9 @@ TICKS = 288
 
 def main() -> None:
     """Measure, and print the line."""
-    parser = argparse.ArgumentParser(description="Rows a second into the lake, against a plain DuckDB read, sort and write.")
+    parser = argparse.ArgumentParser(
+        description="Rows a second into the lake, against a plain DuckDB read, sort and write."
+    )
     parser.add_argument("--sites", type=int, default=100)
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--runs", type=int, default=5)
@@ -61,11 +64,15 @@ def main() -> None:
 
 
 def write_files(folder: Path, sites: int, days: int) -> int:
-    """One Parquet snapshot a day, in the order in which measurements arrive: by time, then by site. Returns the rows."""
+    """One Parquet snapshot a day, in the order in which measurements arrive: by time, then by site. Returns the
+    rows.
+    """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(7)
     for day in range(days):
-        pq.write_table(_day(rng, START + timedelta(days=day), sites), folder / f"telemetry-{day:04d}.parquet", compression="zstd")
+        pq.write_table(
+            _day(rng, START + timedelta(days=day), sites), folder / f"telemetry-{day:04d}.parquet", compression="zstd"
+        )
     return sites * days * TICKS
 
 
@@ -115,7 +122,9 @@ def summary(arguments: argparse.Namespace, rows: int, costs: dict[str, list[Cost
         "ingest_rows_per_second": round(rows / middle["ingest"]),
         "duckdb_rows_per_second": round(rows / middle["duckdb"]),
         "median_seconds": {name: round(value, 3) for name, value in middle.items()},
-        "median_cpu_seconds": {name: round(statistics.median(cost.cpu for cost in of), 3) for name, of in costs.items()},
+        "median_cpu_seconds": {
+            name: round(statistics.median(cost.cpu for cost in of), 3) for name, of in costs.items()
+        },
         "ratio": round(ratio, 2),
         "bar": BAR,
         "passed": ratio <= BAR,
@@ -133,9 +142,19 @@ def _day(rng: np.random.Generator, start: datetime, sites: int) -> pa.Table:
     ticks = np.datetime64(start.replace(tzinfo=None), "us") + np.arange(TICKS) * np.timedelta64(5, "m")
     stamps, count = np.repeat(ticks, sites), TICKS * sites
     # Three decimals, as exporters write them.
-    measured = {metric.name: np.round(rng.gamma(3.0, min(metric.high, 3000.0) / 30, count).clip(0, metric.high), 3) for metric in METRICS}
+    measured = {
+        metric.name: np.round(rng.gamma(3.0, min(metric.high, 3000.0) / 30, count).clip(0, metric.high), 3)
+        for metric in METRICS
+    }
     received = stamps + np.timedelta64(6, "m")
-    return pa.table({"ts": pa.array(stamps, STAMP), "received_at": pa.array(received, STAMP), "site_id": np.tile(_names(sites), TICKS), **measured})
+    return pa.table(
+        {
+            "ts": pa.array(stamps, STAMP),
+            "received_at": pa.array(received, STAMP),
+            "site_id": np.tile(_names(sites), TICKS),
+            **measured,
+        }
+    )
 
 
 def _names(sites: int) -> list[str]:
@@ -144,7 +163,15 @@ def _names(sites: int) -> list[str]:
 
 def _catalogue(sites: int) -> pa.Table:
     names = _names(sites)
-    return pa.table({"site_id": names, "name": names, "region_id": [f"r{i % 7}" for i in range(sites)], "lat": [0.0] * sites, "lon": [0.0] * sites})
+    return pa.table(
+        {
+            "site_id": names,
+            "name": names,
+            "region_id": [f"r{i % 7}" for i in range(sites)],
+            "lat": [0.0] * sites,
+            "lon": [0.0] * sites,
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -3,17 +3,21 @@
     python -m benchmarks.pages [--lake var/lake] [--large var/large] [--runs 20]
 
 One JSON line for each figure:
-    script   time inside the script of a warm page: what was asked of the lake is kept, the page is drawn anew (median and 95th percentile of `runs`);
+    script   time inside the script of a warm page: what was asked of the lake is kept, the page is drawn anew (median
+    and 95th percentile of `runs`);
              `first_ms` is the page's first drawing on that lake in this process, with nothing kept
     ratio    warm median on the large lake over that on the small one; bar 2
-    wire     bytes that a browser receives over the websocket until a first view stands (bar 1 MB), and after one filter change (bar 300 kB);
+    wire     bytes that a browser receives over the websocket until a first view stands (bar 1 MB), and after one filter
+    change (bar 300 kB);
              the frames' own length, before the transport compresses them
 
-Measured ratios, 48 sites x 180 days against 500 sites x 365 days (52.5 million rows), both with a published run, on two processors with nothing else to do:
-Overview 1.41, Region 1.01, of a region 1.18, of a site 1.07, Capacity 1.27, Models 1.25, Data 1.17. First views 19 to 284 kB, on the large lake 90 to 628 kB;
-changes 33 to 261 kB, on the large lake 34 to 279 kB.
+Measured ratios, 48 sites x 180 days against 500 sites x 365 days (52.5 million rows), both with a published run, on two
+processors with nothing else to do: Overview 1.41, Region 1.01, of a region 1.18, of a site 1.07, Capacity 1.27, Models
+1.25, Data 1.17. First views 19 to 284 kB, on the large lake 90 to 628 kB; changes 33 to 261 kB, on the large lake 34 to
+279 kB.
 
-The script is timed where the server times it (headroom_page_seconds), inside Streamlit's own runner of scripts; the browser's work is not in it.
+The script is timed where the server times it (headroom_page_seconds), inside Streamlit's own runner of scripts; the
+browser's work is not in it.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from streamlit.util import calc_hash
 
 from app import cached
 from app.pages import VIEWS
-from data.metrics import PAGE_SECONDS
+from data.queries.metrics import PAGE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
 RATIO_BAR, FIRST_BAR, CHANGE_BAR = 2.0, 1_000_000, 300_000
@@ -51,9 +55,21 @@ PLACES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("region of a site", "region", ("site",)),
 )
 # What is clicked as one filter change.
-CHANGES = {"overview": "Health", "region": "28 d", "capacity": "Failures", "models": "Backtests", "data": "Completeness"}
+CHANGES = {
+    "overview": "Health",
+    "region": "28 d",
+    "capacity": "Failures",
+    "models": "Backtests",
+    "data": "Completeness",
+}
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER_ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
 BUSY = '[data-testid="stApp"][data-test-script-state="running"], [data-testid="stApp"][data-test-script-state="initial"], [data-testid="stSkeleton"]'
 CALM, PATIENCE = 2.0, 180.0
 
@@ -61,8 +77,12 @@ CALM, PATIENCE = 2.0, 180.0
 def main() -> None:
     """Measure what the arguments name, and print one JSON line for each figure."""
     parser = argparse.ArgumentParser(description="Script time and bytes of each page.")
-    parser.add_argument("--lake", default=cached.lake_url(), help="the small lake (default: HEADROOM_LAKE, or var/lake)")
-    parser.add_argument("--large", help="a lake of 500 sites x 365 days: python -m data demo --sites 500 --days 365 --lake var/large")
+    parser.add_argument(
+        "--lake", default=cached.lake_url(), help="the small lake (default: HEADROOM_LAKE, or var/lake)"
+    )
+    parser.add_argument(
+        "--large", help="a lake of 500 sites x 365 days: python -m data demo --sites 500 --days 365 --lake var/large"
+    )
     parser.add_argument("--runs", type=int, default=20)
     arguments = parser.parse_args()
     lakes = {"small": arguments.lake} | ({"large": arguments.large} if arguments.large else {})
@@ -78,11 +98,14 @@ def tell(figure: str, **values: object) -> None:
     sys.stdout.flush()
 
 
-# In the server ----------------------------------------------------------------------------------------------------------
+# In the server
+# ----------------------------------------------------------------------------------------------------------
 
 
 def scripts(lakes: dict[str, str], label: str, page: str, deeper: tuple[str, ...], runs: int) -> None:
-    """Time the warm script of a page. The lakes take turns, so that whatever else the machine does falls on all of them."""
+    """Time the warm script of a page. The lakes take turns, so that whatever else the machine does falls on all of
+    them.
+    """
     st.cache_resource.clear()
     tests = {name: opened(lake, page, deeper) for name, lake in lakes.items()}
     firsts = {name: drawn(test, page, lakes[name]) for name, test in tests.items()}
@@ -93,14 +116,24 @@ def scripts(lakes: dict[str, str], label: str, page: str, deeper: tuple[str, ...
     medians = {name: statistics.median(warm) for name, warm in times.items()}
     for name, warm in times.items():
         p95 = statistics.quantiles(warm, n=20, method="inclusive")[-1]
-        tell("script", lake=name, at=label, runs=runs, median_ms=round(medians[name], 1), p95_ms=round(p95, 1), first_ms=round(firsts[name], 1))
+        tell(
+            "script",
+            lake=name,
+            at=label,
+            runs=runs,
+            median_ms=round(medians[name], 1),
+            p95_ms=round(p95, 1),
+            first_ms=round(firsts[name], 1),
+        )
     if "large" in medians:
         ratio = medians["large"] / medians["small"]
         tell("ratio", at=label, large_over_small=round(ratio, 2), bar=RATIO_BAR, passed=ratio <= RATIO_BAR)
 
 
 def opened(lake: str, page: str, deeper: tuple[str, ...]) -> AppTest:
-    """A session that stands on a page; `deeper` are fields of its URL that take their value from the first site of the lake."""
+    """A session that stands on a page; `deeper` are fields of its URL that take their value from the first site of the
+    lake.
+    """
     os.environ["HEADROOM_LAKE"] = lake
     test = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=PATIENCE)
     site = cached.catalogue(cached.current_pin()).sort_values("site_id").iloc[0]
@@ -121,10 +154,16 @@ def drawn(test: AppTest, page: str, lake: str) -> float:
 
 
 def _spent(page: str) -> float:
-    return sum(s.value for family in PAGE_SECONDS.collect() for s in family.samples if s.name.endswith("_sum") and s.labels["page"] == page)
+    return sum(
+        s.value
+        for family in PAGE_SECONDS.collect()
+        for s in family.samples
+        if s.name.endswith("_sum") and s.labels["page"] == page
+    )
 
 
-# Over the wire ----------------------------------------------------------------------------------------------------------
+# Over the wire
+# ----------------------------------------------------------------------------------------------------------
 
 
 def wires(name: str, lake: str) -> None:
@@ -135,10 +174,19 @@ def wires(name: str, lake: str) -> None:
     with served(lake) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=BROWSER_ARGUMENTS)
         for view in VIEWS:
-            first, change = transferred(browser, f"{address}/{'' if view is VIEWS[0] else view.name}", CHANGES.get(view.name))
+            first, change = transferred(
+                browser, f"{address}/{'' if view is VIEWS[0] else view.name}", CHANGES.get(view.name)
+            )
             tell("wire", lake=name, at=view.name, first_view_bytes=first, bar=FIRST_BAR, passed=first < FIRST_BAR)
             if change is not None:
-                tell("wire", lake=name, at=view.name, filter_change_bytes=change, bar=CHANGE_BAR, passed=change < CHANGE_BAR)
+                tell(
+                    "wire",
+                    lake=name,
+                    at=view.name,
+                    filter_change_bytes=change,
+                    bar=CHANGE_BAR,
+                    passed=change < CHANGE_BAR,
+                )
         browser.close()
     return None
 

@@ -1,24 +1,30 @@
-"""Do the weekly peaks come as often as their quantiles say, and do forecasts of sites add up to a better one of the network?
+"""Do the weekly peaks come as often as their quantiles say, and do forecasts of sites add up to a better one of the
+network?
 
-    python -m benchmarks.peaks [--datasets ../shared/datasets] [--networks 201,202,203,204] [--only simulator,p2p_live,zabbix,agreement]
+    python -m benchmarks.peaks [--datasets ../shared/datasets] [--networks 201,202,203,204] [--only
+    simulator,p2p_live,zabbix,agreement]
 
-One JSON line for each data set, metric and statistic (`peak`, `p95`): weekly answers of 1 to 4 weeks ahead from every Monday on, each calibrated on what had
-come by then alone. `below_90` is the share of weeks at or under the 0.9 quantile, `paths_90` the same of the paths before calibration; `median_error` the
-median relative error of the 0.5 quantile, `last_week_error` that of last week's value repeated. Simulated networks: 13 months of 5-minute telemetry, the
-origins of the last half year; p2p_live and zabbix: those with three measured weeks or more. `agreement` lines: WAPE of hourly forecasts held back at the end,
-of the sums by a fit of their own, by adding up the sites, and reconciled.
+One JSON line for each data set, metric and statistic (`peak`, `p95`): weekly answers of 1 to 4 weeks ahead from every
+Monday on, each calibrated on what had come by then alone. `below_90` is the share of weeks at or under the 0.9
+quantile, `paths_90` the same of the paths before calibration; `median_error` the median relative error of the 0.5
+quantile, `last_week_error` that of last week's value repeated. Simulated networks: 13 months of 5-minute telemetry, the
+origins of the last half year; p2p_live and zabbix: those with three measured weeks or more. `agreement` lines: WAPE of
+hourly forecasts held back at the end, of the sums by a fit of their own, by adding up the sites, and reconciled.
 
-Ageing, the weight of other horizons and the feedback (calibration.py) and the priors of the trend (paths.py) were chosen on the simulated networks 101 to 103,
-and are reported on 201 to 204; p2p_live and zabbix were looked at while choosing, so theirs are no held-back figures. Below the 0.9 and the 0.95 quantile:
+Ageing, the weight of other horizons and the feedback (calibration.py) and the priors of the trend (paths.py) were
+chosen on the simulated networks 101 to 103, and are reported on 201 to 204; p2p_live and zabbix were looked at while
+choosing, so theirs are no held-back figures. Below the 0.9 and the 0.95 quantile:
 
-    data                    answers   peak 0.9  0.95   P95 0.9  0.95   paths alone, peak, P95   error of the median, peak, P95   last week's
-    simulator, 4 networks    52,528      0.909  0.960    0.922  0.967     0.88, 0.86                4.7 %, 3.9 %                    6.4 %, 4.7 %
-    p2p_live                    648      0.954  0.981    0.938  0.941     0.61, 0.70                9.9 %, 13.4 %                  13.3 %, 9.7 %
-    zabbix                      164      0.939  0.963    0.927  0.976     0.94, 0.92                2.4 %, 7.7 %                    0.2 %, 7.0 %
+    data                    answers   peak 0.9  0.95   P95 0.9  0.95   paths alone, peak, P95   error of the median,
+    peak, P95   last week's simulator, 4 networks    52,528      0.909  0.960    0.922  0.967     0.88, 0.86
+    4.7 %, 3.9 %                    6.4 %, 4.7 % p2p_live                    648      0.954  0.981    0.938  0.941
+    0.61, 0.70                9.9 %, 13.4 %                  13.3 %, 9.7 % zabbix                      164      0.939
+    0.963    0.927  0.976     0.94, 0.92                2.4 %, 7.7 %                    0.2 %, 7.0 %
 
-Each network and metric lies within 0.894 to 0.941 and 0.948 to 0.973. p2p_live has six weeks, so its answers hang together: one metric alone is at 0.84 to
-1.00. On p2p_live's P95 and on zabbix last week's value is the better median. Adding up the sites beats a fit of the sum on 10 of 12 simulated network series
-(mean WAPE of the network 0.034 against 0.036) and is level with it on abilene (0.085 each); reconciled forecasts lie between and are worse for the sites. So
+Each network and metric lies within 0.894 to 0.941 and 0.948 to 0.973. p2p_live has six weeks, so its answers hang
+together: one metric alone is at 0.84 to 1.00. On p2p_live's P95 and on zabbix last week's value is the better median.
+Adding up the sites beats a fit of the sum on 10 of 12 simulated network series (mean WAPE of the network 0.034 against
+0.036) and is level with it on abilene (0.085 each); reconciled forecasts lie between and are worse for the sites. So
 sums are served.
 """
 
@@ -41,16 +47,17 @@ from data.schema import DEMAND_METRICS
 from data.simulator.plan import TICKS_A_DAY, Plan
 from data.simulator.simulation import simulate as simulation
 from forecasting.evaluation.agreement import bottom_up, reconciled
-from forecasting.evaluation.calibration import LEVELS, MIDDLE, Trials, Whole, offsets
-from forecasting.evaluation.paths import HOUR, SEASONS, STATISTICS, STIFF, History
-from forecasting.evaluation.peaks import CHECKABLE, trials
-from forecasting.evaluation.weekly import WEEK, Reals, Stamps, grain, weekly
-from forecasting.models.curve import Spec, fit
+from forecasting.peaks.calibration import LEVELS, MIDDLE, Trials, Whole, offsets
+from forecasting.peaks.peak_forecast import CHECKABLE, trials
+from forecasting.peaks.simulation import HOUR, SEASONS, STATISTICS, STIFF, History
+from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, grain, weekly
+from forecasting.prophet_map.fit import Spec, fit
 
 SITES, DAYS, END = 16, 400, datetime(2026, 11, 2, tzinfo=UTC)
 AHEAD = np.array([1, 2, 3, 4])
 HALF_A_YEAR = 26
-# An origin with fewer measured weeks has no past forecast to be calibrated on; the first week of both real sets is cut off.
+# An origin with fewer measured weeks has no past forecast to be calibrated on; the first week of both real sets is cut
+# off.
 FIRST = 1 + CHECKABLE
 
 
@@ -68,7 +75,9 @@ def main() -> None:
     """Measure what is asked for, one line for each figure."""
     parser = argparse.ArgumentParser(description="Coverage of weekly peaks, and agreement across levels.")
     parser.add_argument("--datasets", type=Path, default=Path("../shared/datasets"))
-    parser.add_argument("--networks", default="201,202,203,204", help="seeds of simulated networks (default: %(default)s)")
+    parser.add_argument(
+        "--networks", default="201,202,203,204", help="seeds of simulated networks (default: %(default)s)"
+    )
     parser.add_argument("--only", default="simulator,p2p_live,zabbix,agreement")
     options = parser.parse_args()
     seeds, only = [int(seed) for seed in options.networks.split(",")], options.only.split(",")
@@ -93,7 +102,8 @@ def say(benchmark: str, line: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-# Data ----------------------------------------------------------------------------------------------------------------------
+# Data
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def networks(seed: int) -> Iterator[Case]:
@@ -104,7 +114,9 @@ def networks(seed: int) -> Iterator[Case]:
     stamps = first + np.arange(DAYS * TICKS_A_DAY) * np.timedelta64(5, "m")
     values = {metric: np.full((len(stamps), SITES), np.nan) for metric in DEMAND_METRICS}
     for day in world.days():
-        row = ((day.telemetry["ts"].to_numpy().astype("datetime64[us]") - first) / np.timedelta64(5, "m")).astype(np.int64)
+        row = ((day.telemetry["ts"].to_numpy().astype("datetime64[us]") - first) / np.timedelta64(5, "m")).astype(
+            np.int64
+        )
         column = [place[site] for site in day.telemetry["site_id"].to_pylist()]
         for metric, grid in values.items():
             grid[row, column] = day.telemetry[metric].to_numpy()
@@ -121,7 +133,9 @@ def p2p_live(datasets: Path) -> Iterator[Case]:
     real = SETS["p2p_live"]
     truth = measured(datasets, real)
     for metric in real.columns.values():
-        sites = {series.key: values for series, values in truth.items() if series.level == "site" and series.metric == metric}
+        sites = {
+            series.key: values for series, values in truth.items() if series.level == "site" and series.metric == metric
+        }
         stamps = next(iter(sites.values())).index.tz_localize(None).to_numpy("datetime64[us]")
         history = history_of(stamps, np.column_stack(list(sites.values())), [np.arange(len(sites))])
         yield Case("p2p_live", metric, history, np.zeros(history.series, dtype=np.int64), FIRST)
@@ -130,7 +144,11 @@ def p2p_live(datasets: Path) -> Iterator[Case]:
 def zabbix(datasets: Path) -> Case:
     """One interface: hourly means, whose P95 is theirs, and peaks of the minutes."""
     rows = pd.read_parquet(datasets / "zabbix_link/hourly.parquet").set_index("ts").asfreq("h")
-    stamps, mean, highest = rows.index.to_numpy("datetime64[us]"), rows[["avg_mbps"]].to_numpy(float), rows[["max_mbps"]].to_numpy(float)
+    stamps, mean, highest = (
+        rows.index.to_numpy("datetime64[us]"),
+        rows[["avg_mbps"]].to_numpy(float),
+        rows[["max_mbps"]].to_numpy(float),
+    )
     history = History(stamps, mean, (), weekly(stamps, mean)._replace(peak=weekly(stamps, highest).peak))
     return Case("zabbix", "avg_mbps", history, np.zeros(1, dtype=np.int64), FIRST)
 
@@ -151,7 +169,8 @@ def levels_of(history: History) -> Whole:
     return np.asarray(np.arange(history.series) >= history.hourly.shape[1], dtype=np.int64)
 
 
-# Coverage ------------------------------------------------------------------------------------------------------------------
+# Coverage
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def answers(case: Case) -> pd.DataFrame:
@@ -159,7 +178,11 @@ def answers(case: Case) -> pd.DataFrame:
     past = trials(case.history, recent=case.history.whole_weeks, ahead=AHEAD)
     moves = offsets(past, case.groups, case.history.whole_weeks)[:-1]
     kept = past.origins >= case.first
-    return rows_of(past._replace(origins=past.origins[kept], predicted=past.predicted[kept], actual=past.actual[kept]), moves[kept], case.history)
+    return rows_of(
+        past._replace(origins=past.origins[kept], predicted=past.predicted[kept], actual=past.actual[kept]),
+        moves[kept],
+        case.history,
+    )
 
 
 def rows_of(past: Trials, moves: Reals, history: History) -> pd.DataFrame:
@@ -184,22 +207,37 @@ def summary(rows: pd.DataFrame) -> dict[str, object]:
         "median_error": (rows[f"q_{round(100 * LEVELS[MIDDLE])}"] / came - 1).abs().median(),
         "last_week_error": (rows["last_week"] / came - 1).abs().median(),
     }
-    return {"weeks": len(rows), **{name: round(float(value), 3 if name in shares else 4) for name, value in {**shares, **errors}.items()}}
+    return {
+        "weeks": len(rows),
+        **{name: round(float(value), 3 if name in shares else 4) for name, value in {**shares, **errors}.items()},
+    }
 
 
-# Agreement -----------------------------------------------------------------------------------------------------------------
+# Agreement
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def abilene(datasets: Path) -> Iterator[tuple[str, str, Stamps, Reals, list[Whole], int]]:
     """Twelve sites and their total; of 14 days the last 4 are held back."""
     truth = measured(datasets, SETS["abilene"])
     for metric in SETS["abilene"].columns.values():
-        sites = pd.DataFrame({s.key: v.resample("h").mean() for s, v in truth.items() if s.level == "site" and s.metric == metric})
-        yield "abilene", metric, sites.index.tz_localize(None).to_numpy("datetime64[us]"), sites.to_numpy(), [np.arange(sites.shape[1])], 4 * 24
+        sites = pd.DataFrame(
+            {s.key: v.resample("h").mean() for s, v in truth.items() if s.level == "site" and s.metric == metric}
+        )
+        yield (
+            "abilene",
+            metric,
+            sites.index.tz_localize(None).to_numpy("datetime64[us]"),
+            sites.to_numpy(),
+            [np.arange(sites.shape[1])],
+            4 * 24,
+        )
 
 
 def held_back(cases: list[Case]) -> Iterator[tuple[str, str, Stamps, Reals, list[Whole], int]]:
-    """Simulated networks, the last 4 weeks held back; missing hours are filled by those of the week before, so that sums always mean the same."""
+    """Simulated networks, the last 4 weeks held back; missing hours are filled by those of the week before, so that
+    sums always mean the same.
+    """
     for case in cases:
         sites = pd.DataFrame(case.history.hourly)
         full = sites.fillna(sites.shift(int(WEEK / HOUR))).bfill().to_numpy()
@@ -207,15 +245,33 @@ def held_back(cases: list[Case]) -> Iterator[tuple[str, str, Stamps, Reals, list
 
 
 def agreement(stamps: Stamps, sites: Reals, groups: list[Whole], held: int) -> dict[str, object]:
-    """WAPE of the network (the last group) and of all groups: direct, bottom-up and reconciled; and what reconciliation does to the sites."""
+    """WAPE of the network (the last group) and of all groups: direct, bottom-up and reconciled; and what reconciliation
+    does to the sites.
+    """
     truth = bottom_up(sites, groups)
     known = pd.DatetimeIndex(stamps[:-held])
-    spec = Spec(SEASONS, log=True, growth="linear" if stamps[-1] - stamps[0] > HALF_A_YEAR * WEEK else "flat", changepoint_prior=STIFF)
+    spec = Spec(
+        SEASONS,
+        log=True,
+        growth="linear" if stamps[-1] - stamps[0] > HALF_A_YEAR * WEEK else "flat",
+        changepoint_prior=STIFF,
+    )
     curves = fit(known, truth[:-held], spec)
-    direct, variances = curves.predict(pd.DatetimeIndex(stamps[-held:])), (truth[:-held] - curves.predict(known)).var(axis=0)
-    found = {"direct": direct, "bottom_up": bottom_up(direct[:, : sites.shape[1]], groups), "reconciled": reconciled(direct, groups, variances)}
+    direct, variances = (
+        curves.predict(pd.DatetimeIndex(stamps[-held:])),
+        (truth[:-held] - curves.predict(known)).var(axis=0),
+    )
+    found = {
+        "direct": direct,
+        "bottom_up": bottom_up(direct[:, : sites.shape[1]], groups),
+        "reconciled": reconciled(direct, groups, variances),
+    }
     parts = {"network": slice(-1, None), "groups": slice(sites.shape[1], None), "sites": slice(0, sites.shape[1])}
-    return {f"{part}_{name}": round(wape(truth[-held:, of], values[:, of]), 4) for part, of in parts.items() for name, values in found.items()}
+    return {
+        f"{part}_{name}": round(wape(truth[-held:, of], values[:, of]), 4)
+        for part, of in parts.items()
+        for name, values in found.items()
+    }
 
 
 def wape(truth: Reals, values: Reals) -> float:

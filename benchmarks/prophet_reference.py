@@ -1,6 +1,8 @@
-"""Mixed series, and what the prophet package makes of them: the reference that the panel engine is compared with, in tests and in figures.
+"""Mixed series, and what the prophet package makes of them: the reference that the panel engine is compared with, in
+tests and in figures.
 
-The density is written out once more here, from the model's definition and plain NumPy, so that neither side is judged by its own code.
+The density is written out once more here, from the model's definition and plain NumPy, so that neither side is judged
+by its own code.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 from prophet import Prophet
 
-from forecasting.models.curve import Curves, Season, Spec, fit
-from forecasting.models.spread import LogScale
+from forecasting.panel.spread import LogScale
+from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 Reals = npt.NDArray[np.float64]
 DAILY, WEEKLY = Season("daily", 24.0, 4), Season("weekly", 168.0, 3)
@@ -27,7 +29,9 @@ REGRESSOR_PRIOR = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One series: measured (T,) with NaN where missing, the model, and a regressor (T + ahead, K) that reaches over the stamps ahead."""
+    """One series: measured (T,) with NaN where missing, the model, and a regressor (T + ahead, K) that reaches over the
+    stamps ahead.
+    """
 
     name: str
     stamps: pd.DatetimeIndex
@@ -46,7 +50,9 @@ class Case:
 
 
 class Found(NamedTuple):
-    """What one side found: the negative log posterior on one common scale, the fitted curve at the rows held and ahead, the parts of it ahead."""
+    """What one side found: the negative log posterior on one common scale, the fitted curve at the rows held and ahead,
+    the parts of it ahead.
+    """
 
     objective: float
     fitted: Reals
@@ -54,17 +60,41 @@ class Found(NamedTuple):
     parts: dict[str, Reals]
 
 
-def density(y: Reals, curve: Reals, sigma: float, trend: tuple[float, float], changes: Reals, tau: float, effects: Reals, scales: Reals) -> float:
-    """Prophet's negative log posterior up to a constant, on scaled values: its likelihood and its priors, term by term."""
+def density(
+    y: Reals,
+    curve: Reals,
+    sigma: float,
+    trend: tuple[float, float],
+    changes: Reals,
+    tau: float,
+    effects: Reals,
+    scales: Reals,
+) -> float:
+    """Prophet's negative log posterior up to a constant, on scaled values: its likelihood and its priors, term by
+    term.
+    """
     likelihood = float(np.sum((y - curve) ** 2)) / (2.0 * sigma**2) + len(y) * np.log(sigma)
     trend_prior = sum((value / 5.0) ** 2 / 2.0 for value in trend)
-    return float(likelihood + trend_prior + np.abs(changes).sum() / tau + np.sum((effects / scales) ** 2) / 2.0 + (sigma / 0.5) ** 2 / 2.0)
+    return float(
+        likelihood
+        + trend_prior
+        + np.abs(changes).sum() / tau
+        + np.sum((effects / scales) ** 2) / 2.0
+        + (sigma / 0.5) ** 2 / 2.0
+    )
 
 
 def mixed(count: int, *, days: int, seed: int = 1) -> Iterator[Case]:
-    """Series of every kind in turn: additive, logarithmic, multiplicative; linear, flat; whole, with gaps, begun late; with events; hourly, 5-minute, daily."""
+    """Series of every kind in turn: additive, logarithmic, multiplicative; linear, flat; whole, with gaps, begun late;
+    with events; hourly, 5-minute, daily.
+    """
     rng = np.random.default_rng(seed)
-    shape = (Spec((DAILY, WEEKLY)), Spec((DAILY, WEEKLY), log=True), Spec((DAILY, WEEKLY), multiplicative=True), Spec((DAILY, WEEKLY), growth="flat"))
+    shape = (
+        Spec((DAILY, WEEKLY)),
+        Spec((DAILY, WEEKLY), log=True),
+        Spec((DAILY, WEEKLY), multiplicative=True),
+        Spec((DAILY, WEEKLY), growth="flat"),
+    )
     for number in range(count):
         kind, spec = number % 7, shape[number % 4]
         step, length = {5: ("5min", 12 * 24 * 14), 6: ("D", 450)}.get(kind, ("h", 24 * days))
@@ -89,7 +119,11 @@ def _series(rng: np.random.Generator, stamps: pd.DatetimeIndex, *, with_events: 
     day = 0.4 * np.sin(2.0 * np.pi * (hours - phase) / 24.0) + 0.15 * np.sin(4.0 * np.pi * (hours - phase) / 24.0)
     week = 0.15 * np.sin(2.0 * np.pi * (hours - phase) / 168.0)
     bends = rng.uniform(0.0, 0.8, 3)
-    trend = 1.0 + rng.normal(0.0, 0.15) * share + (rng.normal(0.0, 0.2, 3) * np.maximum(share[:, None] - bends, 0.0)).sum(axis=1)
+    trend = (
+        1.0
+        + rng.normal(0.0, 0.15) * share
+        + (rng.normal(0.0, 0.2, 3) * np.maximum(share[:, None] - bends, 0.0)).sum(axis=1)
+    )
     events = np.zeros((len(stamps), 1 if with_events else 0))
     for at in rng.integers(0, len(stamps) - 6, 12 if with_events else 0):
         events[at : at + 6] = 1.0
@@ -103,10 +137,21 @@ def by_panel(case: Case) -> tuple[Found, Curves]:
     curves = fit(case.stamps, case.measured[:, None], case.spec, case.known, REGRESSOR_PRIOR)
     held, size = np.isfinite(case.measured), float(curves.scale.size[0])
     fitted = curves.fitted_curve(case.stamps, case.known)[held, 0]
-    scales = np.r_[np.full(curves.seasons.shape[1], case.spec.season_prior), np.full(curves.regressors.shape[1], REGRESSOR_PRIOR)]
+    scales = np.r_[
+        np.full(curves.seasons.shape[1], case.spec.season_prior), np.full(curves.regressors.shape[1], REGRESSOR_PRIOR)
+    ]
     effects = np.r_[curves.seasons[0], curves.regressors[0]]
     trend, sigma = (float(curves.slope[0]), float(curves.offset[0])), float(curves.sigma[0]) / size
-    objective = density(scaled(case)[held] / size, fitted / size, sigma, trend, curves.changes[0], case.spec.changepoint_prior, effects, scales)
+    objective = density(
+        scaled(case)[held] / size,
+        fitted / size,
+        sigma,
+        trend,
+        curves.changes[0],
+        case.spec.changepoint_prior,
+        effects,
+        scales,
+    )
     parts = {name: part[:, 0] for name, part in curves.components(case.ahead, case.coming).items()}
     return Found(objective, fitted, curves.fitted_curve(case.ahead, case.coming)[:, 0], parts), curves
 
@@ -128,10 +173,17 @@ def by_prophet(case: Case) -> Found:
     trend, sigma = (float(found["k"][0]), float(found["m"][0])), float(found["sigma_obs"][0])
     held = case.measured[np.isfinite(case.measured)]
     y = scaled(replace(case, measured=held, stamps=case.stamps[: len(held)])) / size
-    objective = density(y, fitted / size, sigma, trend, found["delta"], case.spec.changepoint_prior, found["beta"], scales)
-    parts = {"trend": told["trend"].to_numpy(), **{season.name: told[season.name].to_numpy() for season in case.spec.seasons}}
+    objective = density(
+        y, fitted / size, sigma, trend, found["delta"], case.spec.changepoint_prior, found["beta"], scales
+    )
+    parts = {
+        "trend": told["trend"].to_numpy(),
+        **{season.name: told[season.name].to_numpy() for season in case.spec.seasons},
+    }
     if case.regressors.shape[1]:
-        parts["regressors"] = told["extra_regressors_multiplicative" if case.spec.multiplicative else "extra_regressors_additive"].to_numpy()
+        parts["regressors"] = told[
+            "extra_regressors_multiplicative" if case.spec.multiplicative else "extra_regressors_additive"
+        ].to_numpy()
     return Found(objective, fitted, told["yhat"].to_numpy(), parts)
 
 

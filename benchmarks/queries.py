@@ -1,15 +1,18 @@
-"""What do the rollups buy? Named questions, each against the same answer by hand-written DuckDB SQL on the raw 5-minute files.
+"""What do the rollups buy? Named questions, each against the same answer by hand-written DuckDB SQL on the raw 5-minute
+files.
 
     python -m benchmarks.queries [--sites 48] [--days 365] [--runs 9] [--lake FOLDER]
 
-One JSON line a question, times in milliseconds. The SQL is what an analyst would write who knows the files: it is told how many sites a region has, reads only
-the files of the dates that it needs, and runs on a connection that has them open. Both answers are compared, value by value, before anything is timed. The bar
-is on the questions that span a year: rollups at least 5 times faster. Runs take turns, so that whatever else the machine does falls on both; `cpu_ratio`
-compares the processor time of the two ways, which a busy machine moves less.
+One JSON line a question, times in milliseconds. The SQL is what an analyst would write who knows the files: it is told
+how many sites a region has, reads only the files of the dates that it needs, and runs on a connection that has them
+open. Both answers are compared, value by value, before anything is timed. The bar
+is on the questions that span a year: rollups at least 5 times faster. Runs take turns, so that whatever else the
+machine does falls on both; `cpu_ratio` compares the processor time of the two ways, which a busy machine moves less.
 
-Measured over a year of 48 sites, on two processors with nothing else to do, as ratio (cpu_ratio): a site by hour 6.5 (8.5), by day 11 (19); a region by hour
-7.9 (11), by day 14 (24); the network by hour 8.7 (12), by day 15 (27); the sites of a region side by side 6.1 (8.8); completeness by day 6.5 (11). Before the
-list of sites was read once for a version, the last two were 4.7 and 5.0.
+Measured over a year of 48 sites, on two processors with nothing else to do, as ratio (cpu_ratio): a site by hour 6.5
+(8.5), by day 11 (19); a region by hour 7.9 (11), by day 14 (24); the network by hour 8.7 (12), by day 15 (27); the
+sites of a region side by side 6.1 (8.8); completeness by day 6.5 (11). Before the list of sites was read once for a
+version, the last two were 4.7 and 5.0.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ import pandas as pd
 from benchmarks.__main__ import BENCH, END
 from data import queries
 from data.__main__ import main as data_command
-from data.lake import Lake, Pin, files
+from data.lake.tables import Lake, Pin, files
 from data.queries import Extent
 
 BAR = 5.0
@@ -44,7 +47,8 @@ Shape = Callable[[pd.DataFrame], pd.DataFrame]
 class Question:
     """A question by its two ways: ours, as pages ask it, and SQL over `raw`. `barred` says that the bar holds for it.
 
-    `shape` brings our answer, which tells more than was asked (names, capacity, missing hours), to the columns and rows of the SQL's, to be compared.
+    `shape` brings our answer, which tells more than was asked (names, capacity, missing hours), to the columns and rows
+    of the SQL's, to be compared.
     """
 
     name: str
@@ -73,7 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sites", type=int, default=48)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--lake", help="a simulated lake (default: var/bench/year-SITESxDAYS, made where it is not there)")
+    parser.add_argument(
+        "--lake", help="a simulated lake (default: var/bench/year-SITESxDAYS, made where it is not there)"
+    )
     options = parser.parse_args(arguments)
     lake = Lake(options.lake or made(options.sites, options.days))
     pin = lake.pin()
@@ -96,7 +102,8 @@ def made(sites: int, days: int) -> Path:
     return place
 
 
-# The questions -------------------------------------------------------------------------------------------------------------
+# The questions
+# -------------------------------------------------------------------------------------------------------------
 
 
 def questions(pin: Pin, held: Extent, days: int) -> Iterator[Question]:
@@ -107,15 +114,35 @@ def questions(pin: Pin, held: Extent, days: int) -> Iterator[Question]:
     for span_days in (days, 90, 7):
         span = Span((held.now - span_days * DAY).ceil("D"), held.now.floor("D"))
         ask = partial(queries.history, pin, start=span.start, end=span.end, metrics=("egress_gbps",))
-        for level, key, listed in (("site", members.iloc[0], members.iloc[:1]), ("region", region, members), ("global", "all", sites["site_id"])):
+        for level, key, listed in (
+            ("site", members.iloc[0], members.iloc[:1]),
+            ("region", region, members),
+            ("global", "all", sites["site_id"]),
+        ):
             for grain, seconds in (("1h", 3600), ("1d", 86_400)):
                 ours = partial(ask, level=level, key=key, grain=grain)
                 by_hand = _statistics(span, list(listed), seconds)
-                yield Question(f"{level} by {grain}, {span_days} days", ours, _history, by_hand, span_days, span_days == days)
+                yield Question(
+                    f"{level} by {grain}, {span_days} days", ours, _history, by_hand, span_days, span_days == days
+                )
         side_by_side = partial(queries.site_series, pin, region, "egress_gbps", span.start, span.end)
-        yield Question(f"sites of a region by 1h, {span_days} days", side_by_side, _side_by_side, _means(span, list(members)), span_days, span_days == days)
+        yield Question(
+            f"sites of a region by 1h, {span_days} days",
+            side_by_side,
+            _side_by_side,
+            _means(span, list(members)),
+            span_days,
+            span_days == days,
+        )
         complete = partial(queries.completeness, pin, span_days + 1)
-        yield Question(f"completeness by day, {span_days} days", complete, partial(_completeness, span), _counts(span), span_days, span_days == days)
+        yield Question(
+            f"completeness by day, {span_days} days",
+            complete,
+            partial(_completeness, span),
+            _counts(span),
+            span_days,
+            span_days == days,
+        )
 
 
 def _history(found: pd.DataFrame) -> pd.DataFrame:
@@ -153,14 +180,19 @@ def _listed(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-# Measuring -----------------------------------------------------------------------------------------------------------------
+# Measuring
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def measured(pin: Pin, question: Question, runs: int) -> dict[str, object]:
     """The figures of one line."""
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
-        listed = [path for path, day in files(pin.url, "telemetry", pin.version("telemetry") or 0) if day and day >= _first_day(pin, question.days)]
+        listed = [
+            path
+            for path, day in files(pin.url, "telemetry", pin.version("telemetry") or 0)
+            if day and day >= _first_day(pin, question.days)
+        ]
         con.execute(f"CREATE VIEW raw AS SELECT * FROM read_parquet([{_listed(listed)}], hive_partitioning = true)")
         by_hand: Answer = lambda: con.sql(question.sql).to_arrow_table().to_pandas()  # noqa: E731 - beside ours, which is a call too
         equal, rows = same(question.shape(question.ours()), by_hand())
@@ -189,7 +221,9 @@ def _first_day(pin: Pin, days: int) -> str:
 
 def same(ours: pd.DataFrame, raw: pd.DataFrame) -> tuple[bool, int]:
     """Whether two answers hold the same rows and values, missing ones left out, and how many rows that is."""
-    left, right = (frame.dropna().reset_index(drop=True).set_axis(range(frame.shape[1]), axis=1) for frame in (ours, raw))
+    left, right = (
+        frame.dropna().reset_index(drop=True).set_axis(range(frame.shape[1]), axis=1) for frame in (ours, raw)
+    )
     try:
         pd.testing.assert_frame_equal(left, right, rtol=1e-9, check_dtype=False)
     except AssertionError as difference:

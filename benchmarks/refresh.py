@@ -2,17 +2,20 @@
 
     python -m benchmarks.refresh [--sites 48] [--days 180] [--workers 2] [--sample 6]
 
-One JSON line. `seconds` is everything that `python -m forecasting refresh` does on a simulated lake, from reading to the published run; `cpu_seconds` what it
-cost all processes, which a busy machine does not stretch as much. The plain loop is Prophet as its documentation begins: default settings, fit on the hours,
-predict 90 days of hours with its 1,000 samples, and once more the band's 16 days of 5 minutes; measured on a few series, seconds a series.
+One JSON line. `seconds` is everything that `python -m forecasting refresh` does on a simulated lake, from reading to
+the published run; `cpu_seconds` what it cost all processes, which a busy machine does not stretch as much. The plain
+loop is Prophet as its documentation begins: default settings, fit on the hours, predict 90 days of hours with its 1,000
+samples, and once more the band's 16 days of 5 minutes; measured on a few series, seconds a series.
 
-`same_plan_over_ours` is the work of the same plan on Prophet over ours, in processor seconds. The refresh fits Prophet's model three times (raw, logarithms, a
-finer day) at each of 13 past origins and at the end; extrapolated from the plain loop, that is 42 times its seconds a series for every series.
+`same_plan_over_ours` is the work of the same plan on Prophet over ours, in processor seconds. The refresh fits
+Prophet's model three times (raw, logarithms, a finer day) at each of 13 past origins and at the end; extrapolated from
+the plain loop, that is 42 times its seconds a series for every series.
 
-Measured on two cores with nothing else to do (48 sites, 180 days, 136 series): 23.8 s, 45.3 processor seconds, with the plain loop at 1.9 s a series in the
-same minute; the same plan on Prophet is 239 times the work. A quarter of it are the boosted trees, which the plan on Prophet would need as well and is not
-charged with. The clock on the wall, evidence on sums and the far backtest made it a ninth more since: on a machine that was half as fast, within ten minutes,
-48.1 s and 91 processor seconds before, 54.1 s and 102 after them, the same plan on Prophet 124 to 136 times the work.
+Measured on two cores with nothing else to do (48 sites, 180 days, 136 series): 23.8 s, 45.3 processor seconds, with the
+plain loop at 1.9 s a series in the same minute; the same plan on Prophet is 239 times the work. A quarter of it are the
+boosted trees, which the plan on Prophet would need as well and is not charged with. The clock on the wall, evidence on
+sums and the far backtest made it a ninth more since: on a machine that was half as fast, within ten minutes, 48.1 s and
+91 processor seconds before, 54.1 s and 102 after them, the same plan on Prophet 124 to 136 times the work.
 """
 
 from __future__ import annotations
@@ -31,14 +34,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.queries import extent
-from forecasting.evaluation.judged import FAR, WEEKS_SHOWN
-from forecasting.models.panel import Panel
+from forecasting.evaluation.backtest_batch import FAR, WEEKS_SHOWN
+from forecasting.panel.panel import Panel
 from forecasting.refresh import Summary, refresh
 from forecasting.refresh.reading import panel_of
 
-# What a refresh does for each series, but for its baselines: fits of Prophet's model at each origin, and how many origins lie in the past.
+# What a refresh does for each series, but for its baselines: fits of Prophet's model at each origin, and how many
+# origins lie in the past.
 FITS, ORIGINS = 3, WEEKS_SHOWN + FAR + 1
 
 
@@ -61,7 +65,20 @@ def main() -> None:
 
 def simulated(where: Path, sites: int, days: int) -> Lake:
     """A demo lake."""
-    command = [sys.executable, "-m", "data", "demo", "--sites", str(sites), "--days", str(days), "--seed", "7", "--lake", str(where)]
+    command = [
+        sys.executable,
+        "-m",
+        "data",
+        "demo",
+        "--sites",
+        str(sites),
+        "--days",
+        str(days),
+        "--seed",
+        "7",
+        "--lake",
+        str(where),
+    ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return Lake(where)
 
@@ -108,9 +125,21 @@ def plain(hours: pd.Series) -> Sequence[pd.DataFrame]:
 def line(options: argparse.Namespace, summary: Summary, cpu: float, plain: float) -> dict[str, float | str]:
     """What is printed."""
     series, fitted = len(summary.fits), summary.count("fitted")
-    figures = {"seconds": summary.seconds, "cpu_seconds": cpu, "series_per_second": series / summary.seconds, "plain_seconds_a_series": plain,
-               "plain_over_ours": plain * fitted / summary.seconds, "same_plan_over_ours": plain * fitted * FITS * (ORIGINS + 1) / cpu}  # fmt: skip
-    size = {"sites": options.sites, "days": options.days, "workers": options.workers, "series": series, "fitted": fitted}
+    figures = {
+        "seconds": summary.seconds,
+        "cpu_seconds": cpu,
+        "series_per_second": series / summary.seconds,
+        "plain_seconds_a_series": plain,
+        "plain_over_ours": plain * fitted / summary.seconds,
+        "same_plan_over_ours": plain * fitted * FITS * (ORIGINS + 1) / cpu,
+    }
+    size = {
+        "sites": options.sites,
+        "days": options.days,
+        "workers": options.workers,
+        "series": series,
+        "fitted": fitted,
+    }
     return {"benchmark": "refresh", **size, **{name: round(value, 3) for name, value in figures.items()}}
 
 

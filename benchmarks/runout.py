@@ -2,15 +2,16 @@
 
     python -m benchmarks.runout [--networks 401,402,...] [--sites 12] [--paths 200]
 
-Simulated networks of twelve sites: thirteen months of 5-minute egress are forecast from, and the year after them, which the same simulation goes on to make,
-says when each site's weekly peak first passed 80 % of the capacity that was installed. Counted are the sites that had not passed it in the last measured week
-and did within the year. A date is reckoned from weekly peaks by the same rule for what came, for each future and for the straight line: least squares through
-all measured weekly peaks, carried on to the limit. What is not reached in the 78 weeks drawn counts as reached at their end, for both. Announced events are
-not given to the forecast.
+Simulated networks of twelve sites: thirteen months of 5-minute egress are forecast from, and the year after them, which
+the same simulation goes on to make, says when each site's weekly peak first passed 80 % of the capacity that was
+installed. Counted are the sites that had not passed it in the last measured week and did within the year. A date is
+reckoned from weekly peaks by the same rule for what came, for each future and for the straight line: least squares
+through all measured weekly peaks, carried on to the limit. What is not reached in the 78 weeks drawn counts as reached
+at their end, for both. Announced events are not given to the forecast.
 
-One JSON line for each network and one for all: `cases`; `held_80`, the share of cases whose date lies from P10 to P90, and `early`, `late`, the shares that
-came before P10 and after P90; `median_error` and `line_error`, medians of the absolute error in days; `less`, the part of the line's error that the median
-saves.
+One JSON line for each network and one for all: `cases`; `held_80`, the share of cases whose date lies from P10 to P90,
+and `early`, `late`, the shares that came before P10 and after P90; `median_error` and `line_error`, medians of the
+absolute error in days; `less`, the part of the line's error that the median saves.
 
 Nothing here or in what it measures was chosen on these networks. 240 sites each:
 
@@ -19,13 +20,14 @@ Nothing here or in what it measures was chosen on these networks. 240 sites each
     421 to 440      171           0.719        0.123       0.158             36.5 days      251.5 days   86 %
     441 to 452      112           0.786        0.125       0.089             35.1 days      261.9 days   87 %
 
-All 460 cases: 0.757. Without errors that last (forecasting/evaluation/persistence.py) the three stood at 0.734, 0.684 and 0.777. That they were missing was
-seen on 441 to 446; 401 to 420 and 421 to 440 had been measured before it, and twice after: errors that all series share were first counted as lasting, which
-gave 0.765 of all cases.
+All 460 cases: 0.757. Without errors that last (forecasting/peaks/rank_reordering.py) the three stood at 0.734, 0.684
+and 0.777. That they were missing was seen on 441 to 446; 401 to 420 and 421 to 440 had been measured before it, and
+twice after: errors that all series share were first counted as lasting, which gave 0.765 of all cases.
 
-A network alone, of 6 to 11 cases, holds 0.33 to 1.00: what its sites share makes their dates hang together, and the share of all has a standard error of 0.03
-(networks drawn anew with replacement). The line mostly comes too late (25 of the 27 cases of networks 401, 402 and 405): it follows the mean of the weekly
-peaks, and the first to pass the limit is one of the highest.
+A network alone, of 6 to 11 cases, holds 0.33 to 1.00: what its sites share makes their dates hang together, and the
+share of all has a standard error of 0.03 (networks drawn anew with replacement). The line mostly comes too late (25 of
+the 27 cases of networks 401, 402 and 405): it follows the mean of the weekly peaks, and the first to pass the limit is
+one of the highest.
 """
 
 from __future__ import annotations
@@ -44,10 +46,10 @@ from benchmarks.peaks import history_of, levels_of
 from data.simulator.capacity import RUN_OUT_AT
 from data.simulator.plan import TICKS_A_DAY, Plan
 from data.simulator.simulation import Simulation
-from forecasting.evaluation.foreseen import WEEKS_PLANNED
-from forecasting.evaluation.paths import Draw, History
-from forecasting.evaluation.peaks import forecast_peaks
-from forecasting.evaluation.weekly import Reals, weekly
+from forecasting.peaks.peak_forecast import forecast_peaks
+from forecasting.peaks.simulation import Draw, History
+from forecasting.peaks.weekly_peaks import WEEKS_PLANNED
+from forecasting.peaks.weekly_statistics import Reals, weekly
 from forecasting.planning.capacity import Policy
 from forecasting.planning.crossing import EARLY, LATE, MEDIAN, first_crossings, utilisation
 from forecasting.planning.demand import WEEK_DAYS, Demand
@@ -79,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def cases(seed: int, sites: int, paths: int) -> pd.DataFrame:
-    """site_id, truth, p10, p50, p90, line in days from the origin, of the sites of a network that run out within the year."""
+    """site_id, truth, p10, p50, p90, line in days from the origin, of the sites of a network that run out within the
+    year.
+    """
     end = ORIGIN + timedelta(weeks=AFTER_WEEKS)
     known = Simulation(Plan(ORIGIN, sites=sites, days=KNOWN_DAYS, seed=seed))
     whole = Simulation(Plan(end, sites=sites, days=KNOWN_DAYS + 7 * AFTER_WEEKS, seed=seed, anchor=ORIGIN))
@@ -120,7 +124,10 @@ def forecast(history: History, keys: Sequence[str], steps: pd.DataFrame, paths: 
     demand = Demand(tuple(keys), "egress", "peak", weeks, np.moveaxis(found.paths.peak[:, : len(keys)], 0, 1))
     answers = run_outs(demand, steps, Policy(limit=RUN_OUT_AT, planned=False))
     dates = {name: [one.date(q) for one in answers] for name, q in (("p10", EARLY), ("p50", MEDIAN), ("p90", LATE))}
-    return {name: capped(np.array([np.inf if day is None else (day - demand.start).days for day in those], float)) for name, those in dates.items()}
+    return {
+        name: capped(np.array([np.inf if day is None else (day - demand.start).days for day in those], float))
+        for name, those in dates.items()
+    }
 
 
 def line(history: History, sites: int, limit: Reals) -> Reals:
@@ -142,9 +149,18 @@ def scores(found: pd.DataFrame) -> dict[str, float]:
     truth = np.floor(found["truth"])
     early, late = truth < found["p10"], truth > found["p90"]
     error, straight = ((found[name] - found["truth"]).abs().median() for name in ("p50", "line"))
-    shares = {"held_80": 1.0 - (early | late).mean(), "early": early.mean(), "late": late.mean(), "less": 1.0 - error / straight}
-    return {"cases": len(found), **{name: round(float(value), 3) for name, value in shares.items()},
-            "median_error": round(float(error), 1), "line_error": round(float(straight), 1)}  # fmt: skip
+    shares = {
+        "held_80": 1.0 - (early | late).mean(),
+        "early": early.mean(),
+        "late": late.mean(),
+        "less": 1.0 - error / straight,
+    }
+    return {
+        "cases": len(found),
+        **{name: round(float(value), 3) for name, value in shares.items()},
+        "median_error": round(float(error), 1),
+        "line_error": round(float(straight), 1),
+    }
 
 
 def say(values: dict[str, object]) -> None:

@@ -1,14 +1,18 @@
 """How near do safe limits come? On simulated networks, whose knees are known.
 
-    python -m benchmarks.safe_limits [--networks 8101,8102] [--sites 36] [--days 60] [--noise 0] [--metrics rebuffer_ratio,startup_seconds]
+    python -m benchmarks.safe_limits [--networks 8101,8102] [--sites 36] [--days 60] [--noise 0] [--metrics
+    rebuffer_ratio,startup_seconds]
 
-The simulator strains a site from its own knee on, softly: startup time is worse by 14 % there, rebuffering by 16 to 54 %, failures by 8 to 18 %. What is found
-is where quality is worse by a fifth, whatever the metric; both truths are compared with it. `--noise` adds so much (a standard deviation, relative) to each
-day and to each sample of the quality that viewers report.
+The simulator strains a site from its own knee on, softly: startup time is worse by 14 % there, rebuffering by 16 to 54
+%, failures by 8 to 18 %. What is found is where quality is worse by a fifth, whatever the metric; both truths are
+compared with it. `--noise` adds so much (a standard deviation, relative) to each day and to each sample of the quality
+that viewers report.
 
-One JSON line for each metric. Against the simulator's knee: `found`, `within_3` (the share of them within 3 points of capacity), `median_error` and `worst`, in
-points; `busy`, sites that stood above it on five days or more, and `busy_found`; `unseen` and of these `unseen_beyond`, which ran more than 3 points beyond it.
-Against where quality is worse by a fifth: `held_90`, the share of intervals that hold it, and `safe`, of the limits offered that lie at or below it. `refused`,
+One JSON line for each metric. Against the simulator's knee: `found`, `within_3` (the share of them within 3 points of
+capacity), `median_error` and `worst`, in points; `busy`, sites that stood above it on five days or more, and
+`busy_found`; `unseen` and of these `unseen_beyond`, which ran more than 3 points beyond it.
+Against where quality is worse by a fifth: `held_90`, the share of intervals that hold it, and `safe`, of the limits
+offered that lie at or below it. `refused`,
 by reason: `leans` on one day, `wide` interval, `wall`: felt only where traffic no longer measures what is asked for.
 """
 
@@ -28,14 +32,18 @@ from data.simulator.capacity import capacity_on
 from data.simulator.network import Network, build_network, network_day
 from data.simulator.plan import DAY_MINUTES, TICKS_A_DAY, Plan, minutes
 from data.simulator.quality import delivered, failure_ratio, rebuffer_ratio, startup_seconds, strain
-from forecasting.evaluation.weekly import Reals
+from forecasting.peaks.weekly_statistics import Reals
 from forecasting.planning.knee import WORSE_BY
 from forecasting.planning.safe_utilisation import NEAR, SafeUtilisation, safe_utilisation
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 NETWORKS = ",".join(str(seed) for seed in range(8101, 8141))
 # Of each metric: how it rises with strain, and what the simulator calls it.
-RISES = {"rebuffer_ratio": (rebuffer_ratio, "rebuffer"), "startup_seconds": (startup_seconds, "startup"), "playback_failure_ratio": (failure_ratio, "failure")}
+RISES = {
+    "rebuffer_ratio": (rebuffer_ratio, "rebuffer"),
+    "startup_seconds": (startup_seconds, "startup"),
+    "playback_failure_ratio": (failure_ratio, "failure"),
+}
 BUSY_DAYS, LEAST_BUSY_FOUND = 5, 0.95
 REASONS = {"leans": "alone says so", "wide": "that may be", "wall": "too few to tell"}
 LOADS = np.arange(0.6, 1.2, 0.0002)
@@ -51,33 +59,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--metrics", default=",".join(RISES), help="names, joined by commas (default: %(default)s)")
     options = parser.parse_args(arguments)
     names, started = options.metrics.split(","), time.perf_counter()
-    found = pd.concat([cases(int(seed), options.sites, options.days, names, options.noise) for seed in options.networks.split(",")], ignore_index=True)
+    found = pd.concat(
+        [cases(int(seed), options.sites, options.days, names, options.noise) for seed in options.networks.split(",")],
+        ignore_index=True,
+    )
     kept = True
     for name in names:
         line = scores(found[found["metric"] == name])
         kept = kept and bool(line["kept"])
         settings = {"metric": name, "days": options.days, "noise": options.noise}
-        sys.stdout.write(json.dumps({"bench": "safe_limits", **settings, **line, "seconds": round(time.perf_counter() - started, 1)}) + "\n")
+        sys.stdout.write(
+            json.dumps({"bench": "safe_limits", **settings, **line, "seconds": round(time.perf_counter() - started, 1)})
+            + "\n"
+        )
     return 0 if kept else 1
 
 
 def cases(seed: int, sites: int, days: int, metrics: Sequence[str], noise: float = 0.0) -> pd.DataFrame:
-    """metric, site_id, answer (SafeUtilisation), knee (the simulator's), worse (where quality is worse by a fifth), days_above (the knee), of one network."""
+    """metric, site_id, answer (SafeUtilisation), knee (the simulator's), worse (where quality is worse by a fifth),
+    days_above (the knee), of one network.
+    """
     network = build_network(Plan(END, sites=sites, days=days, seed=seed))
     samples = measured(network, days)
-    above = samples["utilisation"] > samples["site_id"].map(dict(zip(network.world.site_ids, network.quality.knee, strict=True)))
-    held = samples[above].groupby("site_id")["ts"].agg(lambda stamps: stamps.dt.floor("D").nunique()).reindex(list(network.world.site_ids), fill_value=0)
+    above = samples["utilisation"] > samples["site_id"].map(
+        dict(zip(network.world.site_ids, network.quality.knee, strict=True))
+    )
+    held = (
+        samples[above]
+        .groupby("site_id")["ts"]
+        .agg(lambda stamps: stamps.dt.floor("D").nunique())
+        .reindex(list(network.world.site_ids), fill_value=0)
+    )
     rng, parts = np.random.default_rng(seed), []
     for metric in metrics:
         quality = samples[metric] * extra(rng, len(samples) // TICKS_A_DAY, noise)
         answers = {one.key: one for one in safe_utilisation(samples.assign(quality=quality))}
         truth = {"knee": network.quality.knee, "worse": worse_from(network, metric), "days_above": held.to_numpy()}
-        parts.append(pd.DataFrame({"metric": metric, "site_id": network.world.site_ids, "answer": [answers[key] for key in network.world.site_ids], **truth}))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "metric": metric,
+                    "site_id": network.world.site_ids,
+                    "answer": [answers[key] for key in network.world.site_ids],
+                    **truth,
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
 def measured(network: Network, days: int) -> pd.DataFrame:
-    """ts, site_id, utilisation and each metric, of the last days: what the network reports, site after site within a day."""
+    """ts, site_id, utilisation and each metric, of the last days: what the network reports, site after site within a
+    day.
+    """
     last, parts = minutes(network.plan.end) // DAY_MINUTES, []
     for day in range(last - days, last):
         state = network_day(network, day)
@@ -85,7 +119,9 @@ def measured(network: Network, days: int) -> pd.DataFrame:
         stamps = pd.date_range(pd.Timestamp(day, unit="D", tz="UTC"), periods=TICKS_A_DAY, freq="5min")
         reported = {metric: getattr(state, name).ravel() for metric, (_, name) in RISES.items()}
         ids = np.repeat(network.world.site_ids, TICKS_A_DAY)
-        parts.append(pd.DataFrame({"ts": np.tile(stamps, len(used)), "site_id": ids, "utilisation": used.ravel(), **reported}))
+        parts.append(
+            pd.DataFrame({"ts": np.tile(stamps, len(used)), "site_id": ids, "utilisation": used.ravel(), **reported})
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -106,25 +142,37 @@ def worse_from(network: Network, metric: str) -> Reals:
 
 def scores(found: pd.DataFrame) -> dict[str, float | bool]:
     """The figures of some cases."""
-    told = found.assign(**{name: [getattr(one, name) for one in found["answer"]] for name in ("state", "low", "high", "seen_up_to")})
+    told = found.assign(
+        **{name: [getattr(one, name) for one in found["answer"]] for name in ("state", "low", "high", "seen_up_to")}
+    )
     knees, calm = told[told["state"] == "found"], told[told["state"] == "unseen"]
     errors = (np.array([one.knee for one in knees["answer"]]) - knees["knee"]).abs()
     busy = told[told["days_above"] >= BUSY_DAYS]
     within, among = float((errors <= NEAR).mean()), int((busy["state"] == "found").sum())
     return {
-        "sites": len(told), "found": len(knees), "within_3": round(within, 4), "median_error": round(100 * float(errors.median()), 2),
-        "worst": round(100 * float(errors.max()), 2), "busy": len(busy), "busy_found": among,
+        "sites": len(told),
+        "found": len(knees),
+        "within_3": round(within, 4),
+        "median_error": round(100 * float(errors.median()), 2),
+        "worst": round(100 * float(errors.max()), 2),
+        "busy": len(busy),
+        "busy_found": among,
         "held_90": round(float(knees["worse"].between(knees["low"], knees["high"]).mean()), 3),
         "safe": round(float((knees["low"] <= knees["worse"]).mean()), 3),
-        "unseen": len(calm), "unseen_beyond": int((calm["seen_up_to"] > calm["knee"] + NEAR).sum()), **refusals(told["answer"]),
+        "unseen": len(calm),
+        "unseen_beyond": int((calm["seen_up_to"] > calm["knee"] + NEAR).sum()),
+        **refusals(told["answer"]),
         "kept": within == 1.0 and among >= LEAST_BUSY_FOUND * len(busy),
-    }  # fmt: skip
+    }
 
 
 def refusals(answers: pd.Series) -> dict[str, int]:
     """How many are refused, and how many for each reason."""
     reasons = [one.reason for one in answers if isinstance(one, SafeUtilisation) and one.state == "refused"]
-    return {"refused": len(reasons), **{name: sum(words in reason for reason in reasons) for name, words in REASONS.items()}}
+    return {
+        "refused": len(reasons),
+        **{name: sum(words in reason for reason in reasons) for name, words in REASONS.items()},
+    }
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _add_samples(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("data/samples"), help="where to (default: %(default)s)")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=Path("data/samples"), help="where to (default: %(default)s)"
+    )
 
 
 def _samples(arguments: argparse.Namespace) -> int:
@@ -50,7 +52,9 @@ COMMANDS = {
     "ingest": Command("take snapshots in, exactly once", command.add_ingest, command.ingest),
     "check": Command("say what ingest would do, and write nothing", command.add_ingest, command.check),
     "watch": Command("poll an inbox, and take in what is dropped into it", command.add_watch, command.watch),
-    "status": Command("what the lake holds, how fresh it is, what was refused", command.add_status, command.show_status),
+    "status": Command(
+        "what the lake holds, how fresh it is, what was refused", command.add_status, command.show_status
+    ),
     "maintain": Command("compact small files, delete what no version needs", command.add_maintain, command.maintain),
     "rollup": Command("make the hourly and daily figures anew", command.add_rollup, command.rollup),
     "demo": Command("make a simulated lake", _add_demo, _demo),
@@ -59,8 +63,12 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; 0 fine, 1 something was quarantined, 2 it could not be done. A fault is one line, never a trace."""
-    parser = argparse.ArgumentParser(prog="python -m data", description="Take telemetry snapshots in, and look after the lake.")
+    """Run one command; 0 fine, 1 something was quarantined, 2 it could not be done. A fault is one line, never a
+    trace.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m data", description="Take telemetry snapshots in, and look after the lake."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (purpose, add_arguments, _) in COMMANDS.items():
         options = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
@@ -82,6 +90,8 @@ def _end(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # that another writer was first, and the work is redone, is no news
+    logging.getLogger("stamina").setLevel(
+        logging.ERROR
+    )  # that another writer was first, and the work is redone, is no news
     signal.signal(signal.SIGTERM, _end)
     sys.exit(main(sys.argv[1:]))

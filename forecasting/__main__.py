@@ -1,4 +1,6 @@
-"""`python -m forecasting`: refresh the forecasts of a lake, tell of the last refreshes, plan from them, or backtest and forecast the series of a file."""
+"""`python -m forecasting`: refresh the forecasts of a lake, tell of the last refreshes, plan from them, or backtest and
+forecast the series of a file.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from data.ingest.command import EXPECTED, one_line
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.queries import runs
-from forecasting.commands.backtest import add_backtest, backtest
-from forecasting.commands.forecast import add_forecast, forecast
-from forecasting.commands.plan_file import add_plan
+from forecasting.cli.backtest import add_backtest, backtest
+from forecasting.cli.forecast import add_forecast, forecast
+from forecasting.cli.plan_file import add_plan
 from forecasting.refresh import ENGINES, Summary, refresh
 from forecasting.refresh.progress import NOTE
 
@@ -39,26 +41,61 @@ def main(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command and its options."""
-    parser = argparse.ArgumentParser(prog="python -m forecasting", description="Forecast the series of a lake or of a file.")
+    parser = argparse.ArgumentParser(
+        prog="python -m forecasting", description="Forecast the series of a lake or of a file."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    making = commands.add_parser("refresh", help="forecast and publish one run", description="Forecast every series of a lake and publish one run.")
-    making.add_argument("--engine", choices=sorted(ENGINES), default="panel", help="what forecasts (default: %(default)s)")
+    making = commands.add_parser(
+        "refresh",
+        help="forecast and publish one run",
+        description="Forecast every series of a lake and publish one run.",
+    )
+    making.add_argument(
+        "--engine", choices=sorted(ENGINES), default="panel", help="what forecasts (default: %(default)s)"
+    )
     making.add_argument("--workers", type=int, help="worker processes (default: one for each processor)")
-    making.add_argument("--series", nargs="+", default=[], metavar="LEVEL/KEY/METRIC",
-                        help="renew only these, '*' allowed, for instance 'site/*/egress_gbps'; the others are carried over from the last run")  # fmt: skip
+    making.add_argument(
+        "--series",
+        nargs="+",
+        default=[],
+        metavar="LEVEL/KEY/METRIC",
+        help="renew only these, '*' allowed, for instance 'site/*/egress_gbps'; the others are carried over from the last run",
+    )
     making.add_argument("--quiet", action="store_true", help="say nothing unless it fails")
-    telling = commands.add_parser("status", help="how the last refreshes went", description="How the last refreshes went.")
-    planning = commands.add_parser("plan", help="what to order by when", description="When each site, region and the network runs out; what to order by when.")
+    telling = commands.add_parser(
+        "status", help="how the last refreshes went", description="How the last refreshes went."
+    )
+    planning = commands.add_parser(
+        "plan",
+        help="what to order by when",
+        description="When each site, region and the network runs out; what to order by when.",
+    )
     add_plan(planning)
     for command in (making, telling, planning):
-        command.add_argument("--lake", default=os.environ.get("HEADROOM_LAKE", "var/lake"), help="a folder or an s3:// address (default: %(default)s)")
-    add_backtest(commands.add_parser("backtest", help="score models on the series of a file", description="Score models on the series of a file."))
-    add_forecast(commands.add_parser("forecast", help="forecast the series of a file", description="Forecast the series of a file, with quantiles."))
+        command.add_argument(
+            "--lake",
+            default=os.environ.get("HEADROOM_LAKE", "var/lake"),
+            help="a folder or an s3:// address (default: %(default)s)",
+        )
+    add_backtest(
+        commands.add_parser(
+            "backtest", help="score models on the series of a file", description="Score models on the series of a file."
+        )
+    )
+    add_forecast(
+        commands.add_parser(
+            "forecast",
+            help="forecast the series of a file",
+            description="Forecast the series of a file, with quantiles.",
+        )
+    )
     return parser.parse_args(arguments)
 
 
 def _refresh(options: argparse.Namespace) -> int:
-    summary = refresh(Lake(options.lake), engine=options.engine, workers=options.workers, only=options.series, bar=not options.quiet)
+    summary = refresh(
+        Lake(options.lake), engine=options.engine, workers=options.workers, only=options.series, bar=not options.quiet
+    )
     if not options.quiet:
         report(summary)
     return FINE
@@ -95,7 +132,7 @@ def line(run: Any) -> str:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from forecasting.commands.plan import plan  # its solvers take a second to import, in each worker of a refresh too
+    from forecasting.cli.plan import plan  # its solvers take a second to import, in each worker of a refresh too
 
     return plan(options)
 

@@ -1,10 +1,12 @@
-"""Serve the dashboard: a demo lake where there is no telemetry, a refresh in the background where no run has seen the newest, then the server.
+"""Serve the dashboard: a demo lake where there is no telemetry, a refresh in the background where no run has seen the
+newest, then the server.
 
     python -m scripts.serve --lake var/lake --port 8501        (`make run`)
 
-The page opens as soon as there is telemetry; the refresh goes on beside it and writes to var/refresh.log. It ends with the server: a refresh publishes
-atomically, so one that is cut off leaves the last run serving and the next start begins anew, whereas one that outlived its server would hold the cores
-of a machine whose user believes to have stopped everything.
+The page opens as soon as there is telemetry; the refresh goes on beside it and writes to var/refresh.log. It ends with
+the server: a refresh publishes atomically, so one that is cut off leaves the last run serving and the next start begins
+anew, whereas one that outlived its server would hold the cores of a machine whose user believes to have stopped
+everything.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from types import FrameType
 
 import pyarrow.compute as pc
 
-from data.errors import HeadroomError, SettingError
-from data.lake import Lake, files
+from data.lake.tables import Lake, files
+from data.schema.errors import HeadroomError, SettingError
 
 ROOT = Path(__file__).absolute().parent.parent
 HOST = "127.0.0.1"
@@ -87,12 +89,16 @@ def is_behind(lake: Lake) -> bool:
 
 
 def fill(lake: str) -> None:
-    """Make a demo lake where there is no telemetry, and the hourly and daily figures where there are none yet; raises SettingError where that fails."""
+    """Make a demo lake where there is no telemetry, and the hourly and daily figures where there are none yet; raises
+    SettingError where that fails.
+    """
     if not holds_telemetry(Lake(lake)):
         print(f"{lake} holds no telemetry: making a demo lake, which is simulated and says so", flush=True)
         make_ready(lake, "demo")
     elif Lake(lake).version("telemetry_1h") is None:
-        print(f"{lake} holds telemetry without its hourly figures, as when a command is cut off: making them", flush=True)
+        print(
+            f"{lake} holds telemetry without its hourly figures, as when a command is cut off: making them", flush=True
+        )
         make_ready(lake, "rollup")
 
 
@@ -120,9 +126,14 @@ def serve_beside_refresh(lake: str, port: int) -> int:
 
 
 def start_refresh(lake: str) -> subprocess.Popen[bytes]:
-    """Start a refresh that yields to the server, in a group of its own, so that it can be ended with all its workers."""
+    """Start a refresh that yields to the server, in a group of its own, so that it can be ended with all its
+    workers.
+    """
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    print(f"no run has seen the newest telemetry of {lake}: refreshing beside the server, log in {LOG.relative_to(ROOT)}", flush=True)
+    print(
+        f"no run has seen the newest telemetry of {lake}: refreshing beside the server, log in {LOG.relative_to(ROOT)}",
+        flush=True,
+    )
     yielding = ["nice", "-n", "10"] if shutil.which("nice") else []
     command = [*yielding, sys.executable, "-m", "forecasting", "refresh", "--lake", lake]
     with LOG.open("wb") as log:
@@ -131,7 +142,17 @@ def start_refresh(lake: str) -> subprocess.Popen[bytes]:
 
 def start_server(lake: str, port: int) -> subprocess.Popen[bytes]:
     """Start the server; in a group of its own it hears of Ctrl-C from here, in order, and not from the terminal."""
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.address", HOST, "--server.port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "streamlit_app.py",
+        "--server.address",
+        HOST,
+        "--server.port",
+        str(port),
+    ]
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "HEADROOM_LAKE": lake}, process_group=0)
 
 
@@ -140,7 +161,10 @@ def watch(server: subprocess.Popen[bytes], refresh: subprocess.Popen[bytes] | No
     while server.poll() is None:
         if refresh and refresh.poll() is not None:
             print(
-                "refresh published" if refresh.returncode == 0 else f"refresh failed (exit code {refresh.returncode}): see {LOG.relative_to(ROOT)}", flush=True
+                "refresh published"
+                if refresh.returncode == 0
+                else f"refresh failed (exit code {refresh.returncode}): see {LOG.relative_to(ROOT)}",
+                flush=True,
             )
             refresh = None
         time.sleep(POLL_SECONDS)

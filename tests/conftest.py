@@ -1,4 +1,6 @@
-"""What all tests share: the browser, the real data sets, the golden files, and the rule that CI may not skip the browser tests."""
+"""What all tests share: the browser, the real data sets, the golden files, and the rule that CI may not skip the
+browser tests.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,29 @@ ROOT = Path(__file__).resolve().parent.parent
 DATASETS = Path(os.environ.get("HEADROOM_DATASETS", ROOT.parent / "shared" / "datasets"))
 GOLDEN = ROOT / "tests" / "golden"
 BROWSERS = (
-    "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-)  # fmt: skip
+)
 NO_DATASETS = "no real data sets at"
 NO_BROWSER = "no Chrome or Chromium: install one (Debian: apt-get install chromium), or name it in HEADROOM_CHROME"
 
 # What commands may see of the checkout when they run elsewhere.
-SEEN = ("Makefile", "app", "data", "forecasting", "pyproject.toml", "requirements-dev.txt", "requirements.txt", "scripts", "streamlit_app.py", ".streamlit")
+SEEN = (
+    "Makefile",
+    "app",
+    "data",
+    "forecasting",
+    "pyproject.toml",
+    "requirements-dev.txt",
+    "requirements.txt",
+    "scripts",
+    "streamlit_app.py",
+    ".streamlit",
+)
 
 # An example that takes long on a busy machine says nothing about the product.
 settings.register_profile("headroom", deadline=None)
@@ -76,19 +93,23 @@ def golden() -> Callable[[str, str], None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         assert path.is_file(), f"tests/golden/{name} is not there: `make golden` writes it"
-        assert text == path.read_text(encoding="utf-8"), f"tests/golden/{name} differs: where the change is meant, `make golden` rewrites it"
+        assert text == path.read_text(encoding="utf-8"), (
+            f"tests/golden/{name} differs: where the change is meant, `make golden` rewrites it"
+        )
 
     return compare
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser files stand among the others, as far apart as they last: of two workers, each of which takes the next file when it is done with one, one waits
-    for pages while the other computes, and the last files are short.
+    """Browser files stand among the others, as far apart as they last: of two workers, each of which takes the next
+    file when it is done with one, one waits for pages while the other computes, and the last files are short.
     """
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    pages = {path: sum(item.get_closest_marker("browser") is not None for item in tests) for path, tests in files.items()}
+    pages = {
+        path: sum(item.get_closest_marker("browser") is not None for item in tests) for path, tests in files.items()
+    }
     others = iter([path for path, count in pages.items() if not count])
     items.clear()
     for path, count in pages.items():
@@ -104,17 +125,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Under CI a browser test that is skipped has failed, unless it needs real data sets, which not every machine may hold."""
+    """Under CI a browser test that is skipped has failed, unless it needs real data sets, which not every machine may
+    hold.
+    """
     report = yield
     absent = item.get_closest_marker("real") and NO_DATASETS in str(report.longrepr)
-    if report.skipped and not hasattr(report, "wasxfail") and in_ci() and item.get_closest_marker("browser") and not absent:
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and in_ci()
+        and item.get_closest_marker("browser")
+        and not absent
+    ):
         report.outcome = "failed"
         report.longrepr = f"a browser test was skipped under CI: {report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr}"
     return report
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Under CI no file may skip itself while it is imported: its browser tests would vanish without a trace."""
     report = yield
     if report.skipped and in_ci():
@@ -139,7 +170,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """One loud line where no browser was found."""
     missed = [r for r in terminalreporter.stats.get("skipped", []) if NO_BROWSER in str(r.longrepr)]
     if missed:
-        terminalreporter.write_line(f"!!! {len(missed)} BROWSER TESTS DID NOT RUN: {NO_BROWSER} !!!", red=True, bold=True)
+        terminalreporter.write_line(
+            f"!!! {len(missed)} BROWSER TESTS DID NOT RUN: {NO_BROWSER} !!!", red=True, bold=True
+        )
     if _lost_its_browser_tests(config):
         terminalreporter.write_line("!!! NOT ONE BROWSER TEST RAN, AND THIS IS CI !!!", red=True, bold=True)
 

@@ -1,4 +1,6 @@
-"""Futures for the small lakes: paths that rise in a straight line, each site as a test wants it, spread evenly around it."""
+"""Futures for the small lakes: paths that rise in a straight line, each site as a test wants it, spread evenly around
+it.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from data.lake import Lake
+from data.lake.tables import Lake
 
 WEEKS, PATHS = 78, 20
 # Futures of a site lie this far to both sides of its line, as a share; a P95 lies below its peak by a tenth.
 SPREAD, P95_SHARE = 0.05, 0.9
 
 
-def publish_futures(lake: Lake, run: str, now: pd.Timestamp, lines: Mapping[str, tuple[float, float]], regions: Mapping[str, str]) -> None:
-    """Append `paths` of egress by site (first week's and last week's median, Gbps), and of regions and the network as their sums."""
+def publish_futures(
+    lake: Lake, run: str, now: pd.Timestamp, lines: Mapping[str, tuple[float, float]], regions: Mapping[str, str]
+) -> None:
+    """Append `paths` of egress by site (first week's and last week's median, Gbps), and of regions and the network as
+    their sums.
+    """
     around = 1.0 + np.linspace(-SPREAD, SPREAD, PATHS)
     draws = {site: np.linspace(first, last, WEEKS)[:, None] * around for site, (first, last) in lines.items()}
     rows = [

@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from data.contract import PEAK_QUANTILES, QUANTILES
-from data.lake import Lake
-from data.rollups import refresh_rollups
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake
+from data.schema import PEAK_QUANTILES, QUANTILES
 
 SITES = (
     ("fra-01", "Frankfurt", "eu-west", "Europe West", "DE", 50.11, 8.68, "Europe/Berlin", "Northwind", "ingest,edge"),
@@ -30,7 +30,8 @@ SITES = (
     ("chi-01", "Chicago", "us-east", "US East", "US", 41.88, -87.63, "America/Chicago", "Northwind", "edge"),
     ("dfw-01", "Dallas", "us-east", "US East", "US", 32.78, -96.80, "America/Chicago", "Meridian", "edge"),
 )
-# Frankfurt is past 90 % of its capacity, Paris passes 80 % in about 40 days, Dallas declares none; the others stay below 80 %.
+# Frankfurt is past 90 % of its capacity, Paris passes 80 % in about 40 days, Dallas declares none; the others stay
+# below 80 %.
 CAPACITY = {"fra-01": 90.0, "par-01": 157.0}
 RUN = "run-0001"
 
@@ -55,7 +56,9 @@ class Plan:
 
 
 def full_lake(folder: Path, plan: Plan = Plan()) -> Lake:
-    """A lake with everything: 12 sites in two regions, 16 days at 5 minutes, one silence of 3 hours, one run of forecasts and bands."""
+    """A lake with everything: 12 sites in two regions, 16 days at 5 minutes, one silence of 3 hours, one run of
+    forecasts and bands.
+    """
     lake = Lake(folder)
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
@@ -78,20 +81,37 @@ def empty_lake(folder: Path) -> Lake:
 
 def partial_lake(folder: Path) -> Lake:
     """Ingest and egress alone: no optional column, capacity, events, flows, ledger or forecasts."""
-    bare = Plan(sites=3, days=9, viewers=False, quality=False, capacity=False, events=False, flows=False, forecasts=False, ledger=False, gap=None)
+    bare = Plan(
+        sites=3,
+        days=9,
+        viewers=False,
+        quality=False,
+        capacity=False,
+        events=False,
+        flows=False,
+        forecasts=False,
+        ledger=False,
+        gap=None,
+    )
     return full_lake(folder, bare)
 
 
 def stale_lake(folder: Path) -> Lake:
     """A lake whose telemetry ended in 2004."""
-    return full_lake(folder, replace(Plan(), sites=3, days=9, end=datetime(2004, 3, 8, tzinfo=UTC), source="abilene.parquet", gap=None))
+    return full_lake(
+        folder,
+        replace(Plan(), sites=3, days=9, end=datetime(2004, 3, 8, tzinfo=UTC), source="abilene.parquet", gap=None),
+    )
 
 
-# The values ----------------------------------------------------------------------------------------------------------------
+# The values
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def egress(plan: Plan) -> str:
-    """SQL: egress of a site (size, place) at ts, in Gbps: a day's wave around its size, half a percent more with every day of the lake."""
+    """SQL: egress of a site (size, place) at ts, in Gbps: a day's wave around its size, half a percent more with every
+    day of the lake.
+    """
     day = f"(epoch(ts) - {(plan.end - timedelta(days=plan.days)).timestamp()}) / 86400"
     return f"size * (1 + 0.4 * sin(2 * pi() * (epoch(ts) / 3600 + place) / 24)) * (1 + 0.005 * {day})"
 
@@ -101,7 +121,10 @@ def _sites(plan: Plan) -> pa.Table:
     chosen = SITES[: plan.sites]
     columns = {name: [row[i] for row in chosen] for i, name in enumerate(names)}
     columns |= {"city": columns["name"], "lead_time_days": [30.0] * len(chosen)}
-    columns |= {"size": [60.0 + 10 * (i % 5) for i in range(len(chosen))], "place": [0.0 if row[2] == "eu-west" else 6.0 for row in chosen]}
+    columns |= {
+        "size": [60.0 + 10 * (i % 5) for i in range(len(chosen))],
+        "place": [0.0 if row[2] == "eu-west" else 6.0 for row in chosen],
+    }
     return pa.table(columns)
 
 
@@ -112,8 +135,13 @@ def _telemetry(plan: Plan) -> str:
     if plan.viewers:
         optional += ["egress * 250 AS viewers", "CASE WHEN contains(roles, 'ingest') THEN egress * 9 END AS streams"]
     if plan.quality:
-        optional += ["0.002 + 0.00001 * size AS rebuffer_ratio", "1.1 + size / 1000 AS startup_seconds", "0.001 AS playback_failure_ratio",
-                     "CASE WHEN contains(roles, 'ingest') THEN 0.01 END AS ingest_starved_ratio", "0.4 AS transcode_used_ratio"]  # fmt: skip
+        optional += [
+            "0.002 + 0.00001 * size AS rebuffer_ratio",
+            "1.1 + size / 1000 AS startup_seconds",
+            "0.001 AS playback_failure_ratio",
+            "CASE WHEN contains(roles, 'ingest') THEN 0.01 END AS ingest_starved_ratio",
+            "0.4 AS transcode_used_ratio",
+        ]
     silent = "false"
     if plan.gap is not None:
         site, first, last = plan.gap
@@ -181,7 +209,8 @@ def _quarantine(plan: Plan) -> str:
                'difference counters before export' AS remedy, 'var/quarantine/broken.parquet' AS kept_at"""
 
 
-# The run -------------------------------------------------------------------------------------------------------------------
+# The run
+# -------------------------------------------------------------------------------------------------------------------
 
 SERIES = """SELECT 'site' AS level, site_id AS key, size, place, metric FROM site, (VALUES ('egress_gbps'), ('ingest_gbps'), ('viewers')) m(metric)
             WHERE metric <> 'ingest_gbps' OR contains(roles, 'ingest')"""
@@ -200,7 +229,11 @@ def _published(lake: Lake, plan: Plan) -> dict[str, str]:
         "runs": f"""SELECT 1 AS number, {lake.version("telemetry")} AS telemetry_version, {_at(plan.end)} AS telemetry_until, 'prophet' AS engine,
                            '{{}}' AS versions, {_at(plan.end)} AS started, 12.5 AS seconds, 26 AS fitted, 3 AS refused, 0 AS failed""",
     }
-    return {name: f"WITH series AS ({SERIES}) SELECT '{RUN}' AS run_id, * FROM ({sql})" for name, sql in tables.items()} if plan.forecasts else {}
+    return (
+        {name: f"WITH series AS ({SERIES}) SELECT '{RUN}' AS run_id, * FROM ({sql})" for name, sql in tables.items()}
+        if plan.forecasts
+        else {}
+    )
 
 
 def _forecasts(plan: Plan) -> str:

@@ -7,14 +7,22 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.futures import publish_futures
 from tests.small_lake import SITES, make_lake
 
-# A Monday: the first week of the futures is the one that the four days of telemetry lie in, and no whole week was measured before it.
+# A Monday: the first week of the futures is the one that the four days of telemetry lie in, and no whole week was
+# measured before it.
 START = pd.Timestamp("2026-05-04", tz="UTC")
-# Limits are 80 % of 300 Gbps, 600, 900 and so on. Frankfurt is over, Amsterdam passes in a few months, the others never do; Tokyo 1 is refused.
-LINES = {"fra-01": (260.0, 300.0), "ams-01": (430.0, 900.0), "gru-01": (300.0, 310.0), "nrt-02": (500.0, 510.0), "iad-01": (600.0, 610.0)}
+# Limits are 80 % of 300 Gbps, 600, 900 and so on. Frankfurt is over, Amsterdam passes in a few months, the others never
+# do; Tokyo 1 is refused.
+LINES = {
+    "fra-01": (260.0, 300.0),
+    "ams-01": (430.0, 900.0),
+    "gru-01": (300.0, 310.0),
+    "nrt-02": (500.0, 510.0),
+    "iad-01": (600.0, 610.0),
+}
 REFUSAL = "only 3 of 7 days *measured*"
 
 

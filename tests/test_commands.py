@@ -1,4 +1,6 @@
-"""The commands of the Makefile and of continuous integration, and the rule that the latter may not skip the browser tests."""
+"""The commands of the Makefile and of continuous integration, and the rule that the latter may not skip the browser
+tests.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,15 @@ OUTPUT_TIMEOUT = 60
 
 def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command with nothing of this test run in its environment."""
-    return subprocess.run(command, cwd=cwd, env={**CLEAN, **environment}, capture_output=True, text=True, timeout=OUTPUT_TIMEOUT, check=False)
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**CLEAN, **environment},
+        capture_output=True,
+        text=True,
+        timeout=OUTPUT_TIMEOUT,
+        check=False,
+    )
 
 
 def planned(*goal: str) -> str:
@@ -30,7 +40,9 @@ def planned(*goal: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("goal", ["run", "test", "check", "bench", "golden", "samples", "docs", "lock", "env", "dev", "clean"])
+@pytest.mark.parametrize(
+    "goal", ["run", "test", "check", "bench", "golden", "samples", "docs", "lock", "env", "dev", "clean"]
+)
 def test_every_command_is_there_and_listed(goal: str) -> None:
     assert planned(goal)
     assert re.search(rf"^  make {goal}\s+[A-Z]\w+", run("make").stdout, re.MULTILINE)
@@ -81,7 +93,13 @@ def test_ci_calls_make_test_and_takes_no_shortcut_from_outside(tmp_path: Path) -
     fake = tmp_path / "make"
     fake.write_text('#!/bin/sh\necho "$@ CI=$CI [$PYTEST_ADDOPTS] [$TESTS]"\n')
     fake.chmod(0o755)
-    done = run(".ci/run", PATH=f"{tmp_path}:{os.environ['PATH']}", PYTEST_ADDOPTS="-m 'not browser'", TESTS="tests/test_house.py", CI="false")
+    done = run(
+        ".ci/run",
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+        PYTEST_ADDOPTS="-m 'not browser'",
+        TESTS="tests/test_house.py",
+        CI="false",
+    )
     assert (done.returncode, done.stdout) == (0, "test CI=true [] []\n"), done.stderr
 
 
@@ -112,7 +130,12 @@ def test_the_light_browser_is_taken_where_there_are_two(tmp_path: Path) -> None:
     for name in ("chromium", "chromium-headless-shell"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
-    found = run(sys.executable, "-c", "import tests.conftest as c, shutil; print(next(filter(None, map(shutil.which, c.BROWSERS))))", PATH=str(tmp_path))
+    found = run(
+        sys.executable,
+        "-c",
+        "import tests.conftest as c, shutil; print(next(filter(None, map(shutil.which, c.BROWSERS))))",
+        PATH=str(tmp_path),
+    )
     assert found.stdout.strip() == str(tmp_path / "chromium-headless-shell"), found.stderr
 
 
@@ -155,7 +178,9 @@ def test_with_a_browser_ci_passes(suite: Path) -> None:
 
 
 def test_under_ci_no_file_skips_itself(suite: Path) -> None:
-    (suite / "tests" / "test_page.py").write_text(f"import pytest\npytest.importorskip('a_driver_that_is_not_there')\n{BROWSER_TEST}")
+    (suite / "tests" / "test_page.py").write_text(
+        f"import pytest\npytest.importorskip('a_driver_that_is_not_there')\n{BROWSER_TEST}"
+    )
     done = pytest_in(suite, CI="true")
     assert done.returncode != 0
     assert "skipped itself under CI" in done.stdout

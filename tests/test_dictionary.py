@@ -1,4 +1,6 @@
-"""The data dictionary says all that the contract says, and the page in docs is the one that the contract gives today."""
+"""The data dictionary says all that the contract says, and the page in docs is the one that the contract gives
+today.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from data import dictionary
-from data.contract import REAL, STAMP, TEXT, Column, Table
-from data.schema import INPUT_TABLES, TABLES
+from data.schema import INPUT_TABLES, REAL, STAMP, TABLES, TEXT, Column, Table, dictionary
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "data-dictionary.md"
 
@@ -25,7 +25,11 @@ def test_every_column_of_every_table_has_one_row() -> None:
 
 
 def test_every_number_of_input_has_a_unit() -> None:
-    bare = [(r["table"], r["column"]) for r in dictionary.rows() if r["table"] in INPUT_TABLES and r["type"] == "float64" and not r["unit"]]
+    bare = [
+        (r["table"], r["column"])
+        for r in dictionary.rows()
+        if r["table"] in INPUT_TABLES and r["type"] == "float64" and not r["unit"]
+    ]
     assert bare == []
 
 
@@ -40,8 +44,10 @@ def test_every_number_of_input_has_a_unit() -> None:
         (Column("a", STAMP, ""), "required", "from 1990 to the present"),
     ],
 )
-def test_what_a_column_demands_is_said_in_words(column: Column, presence: str, values: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data.dictionary.TABLES", {"made_up": Table("made_up", "", "ingest", (column,), ("a",))})
+def test_what_a_column_demands_is_said_in_words(
+    column: Column, presence: str, values: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.schema.dictionary.TABLES", {"made_up": Table("made_up", "", "ingest", (column,), ("a",))})
     (row,) = dictionary.rows()
     assert (row["presence"], row["values"]) == (presence, values)
 
@@ -55,5 +61,8 @@ def test_a_bar_in_a_meaning_does_not_break_the_table(monkeypatch: pytest.MonkeyP
 @pytest.mark.golden
 def test_the_contract_changes_only_on_purpose(golden: Callable[[str, str], None]) -> None:
     """Producers write to these names and types: who changes one says so in the changelog and runs `make golden`."""
-    sent = {name: {c.name: f"{c.type}{'' if c.required else ', optional'}" for c in TABLES[name].columns} for name in INPUT_TABLES}
+    sent = {
+        name: {c.name: f"{c.type}{'' if c.required else ', optional'}" for c in TABLES[name].columns}
+        for name in INPUT_TABLES
+    }
     golden("contract.json", json.dumps(sent, indent=2) + "\n")

@@ -19,14 +19,20 @@ COMMAND_TIMEOUT = 240
 def blocks(text: str) -> list[list[str]]:
     """The commands of every marked block, comments left out."""
     found = re.findall(re.escape(MARK) + r"\n```sh\n(.*?)```", text, re.DOTALL)
-    return [[shlex.join(words) for line in block.splitlines() if (words := shlex.split(line, comments=True))] for block in found]
+    return [
+        [shlex.join(words) for line in block.splitlines() if (words := shlex.split(line, comments=True))]
+        for block in found
+    ]
 
 
 def run(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run one command as written; of `make run`, which serves for ever, only the plan."""
     planned = f"{command} --dry-run" if command.startswith("make ") else command
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "MAKE", "MFLAGS"))}
-    return subprocess.run(planned, shell=True, cwd=cwd, env=clean, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False)  # noqa: S602 - a shell reads the README's commands, as a visitor's would
+    # A shell reads the README's commands, as a visitor's would.
+    return subprocess.run(  # noqa: S602
+        planned, shell=True, cwd=cwd, env=clean, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False
+    )
 
 
 @pytest.mark.slow
@@ -55,7 +61,9 @@ def test_what_the_page_links_to_is_there() -> None:
 
 
 def test_the_paths_that_the_page_names_are_there() -> None:
-    named = re.findall(r"`((?:app|data|forecasting|tests|docs)/[\w./-]*|streamlit_app\.py)`", README.read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`((?:app|data|forecasting|tests|docs)/[\w./-]*|streamlit_app\.py)`", README.read_text(encoding="utf-8")
+    )
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
 

@@ -1,4 +1,6 @@
-"""The locks: complete, hashed, free of addresses; and the direct dependencies: each with a reason, each imported, none missing."""
+"""The locks: complete, hashed, free of addresses; and the direct dependencies: each with a reason, each imported, none
+missing.
+"""
 
 from __future__ import annotations
 
@@ -46,22 +48,39 @@ def pins(name: str) -> dict[str, set[str]]:
 
 def third_party(*roots: str) -> set[str]:
     """Distributions that the Python files below the roots import."""
-    paths = [path for root in roots for path in ([ROOT / root] if root.endswith(".py") else (ROOT / root).rglob("*.py")) if path.exists()]
+    paths = [
+        path
+        for root in roots
+        for path in ([ROOT / root] if root.endswith(".py") else (ROOT / root).rglob("*.py"))
+        if path.exists()
+    ]
     names = {name for path in paths for name in top_imports(path.read_text(encoding="utf-8"))}
     known = packages_distributions()
-    return {canonicalize_name(known.get(name, [name])[0]) for name in names if name not in sys.stdlib_module_names and name not in INSIDE}
+    return {
+        canonicalize_name(known.get(name, [name])[0])
+        for name in names
+        if name not in sys.stdlib_module_names and name not in INSIDE
+    }
 
 
 def top_imports(source: str) -> set[str]:
     """First parts of all names that a source imports, wherever in the file."""
     nodes = list(ast.walk(ast.parse(source)))
     plain = {alias.name.partition(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return plain | {node.module.partition(".")[0] for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return plain | {
+        node.module.partition(".")[0]
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
+    }
 
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_pin_has_hashes(name: str) -> None:
-    bare = [line for line in lines(name) if not re.fullmatch(r"[\w.\[\]-]+==\S+( ;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", line)]
+    bare = [
+        line
+        for line in lines(name)
+        if not re.fullmatch(r"[\w.\[\]-]+==\S+( ;[^#]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", line)
+    ]
     assert bare == []
     assert len(lines(name)) > 20
 
@@ -74,7 +93,11 @@ def test_no_requirement_names_an_address_or_a_machine(name: str) -> None:
 @pytest.mark.parametrize(("name", "lock"), list(zip(INPUTS, LOCKS, strict=True)))
 def test_a_lock_answers_its_input(name: str, lock: str) -> None:
     versions = {**pins("requirements.txt"), **pins(lock)}
-    unmet = [str(one) for key, one in direct(name).items() if not versions.get(key) or not all(one.specifier.contains(v) for v in versions[key])]
+    unmet = [
+        str(one)
+        for key, one in direct(name).items()
+        if not versions.get(key) or not all(one.specifier.contains(v) for v in versions[key])
+    ]
     assert unmet == [], "run `make lock`"
 
 
@@ -89,7 +112,10 @@ def test_every_direct_dependency_has_a_reason(name: str) -> None:
 
 
 def test_what_the_product_imports_is_declared() -> None:
-    assert third_party("app", "data", "forecasting", "scripts", "streamlit_app.py") - direct("requirements.in").keys() == set()
+    assert (
+        third_party("app", "data", "forecasting", "scripts", "streamlit_app.py") - direct("requirements.in").keys()
+        == set()
+    )
 
 
 def test_what_tests_and_benchmarks_import_is_declared() -> None:
@@ -99,14 +125,22 @@ def test_what_tests_and_benchmarks_import_is_declared() -> None:
 
 def test_what_is_declared_is_imported() -> None:
     product = third_party("app", "data", "forecasting", "scripts", "streamlit_app.py")
-    assert direct("requirements.in").keys() - product - DRIVERS == set(), "a dependency that nobody imports goes from requirements.in"
+    assert direct("requirements.in").keys() - product - DRIVERS == set(), (
+        "a dependency that nobody imports goes from requirements.in"
+    )
     assert direct("requirements-dev.in").keys() - third_party("tests", "benchmarks", "scripts") - COMMANDS == set()
 
 
-@pytest.mark.parametrize("text", ["--index-url https://example.org/simple", "--find-links x", "pip @ file:wheel", "# compiled in /home/me/x"])
+@pytest.mark.parametrize(
+    "text", ["--index-url https://example.org/simple", "--find-links x", "pip @ file:wheel", "# compiled in /home/me/x"]
+)
 def test_an_address_is_seen(text: str) -> None:
     assert ADDRESS.search(text)
 
 
 def test_imports_are_seen_wherever_they_stand() -> None:
-    assert top_imports("import a.b as c\nfrom d.e import f\nfrom . import g\ndef h():\n    import i\n") == {"a", "d", "i"}
+    assert top_imports("import a.b as c\nfrom d.e import f\nfrom . import g\ndef h():\n    import i\n") == {
+        "a",
+        "d",
+        "i",
+    }

@@ -1,4 +1,6 @@
-"""`make run`, whole: the page is served, the refresh goes on beside it and publishes, and when the command ends nothing is left."""
+"""`make run`, whole: the page is served, the refresh goes on beside it and publishes, and when the command ends nothing
+is left.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,13 @@ def processes_of(folder: Path) -> list[str]:
 def lake(checkout: Path) -> Path:
     """A lake made of the samples."""
     path = checkout / "var" / "lake"
-    subprocess.run([sys.executable, "-m", "data", "ingest", "data/samples", "--lake", str(path)], cwd=checkout, check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-m", "data", "ingest", "data/samples", "--lake", str(path)],
+        cwd=checkout,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     return path
 
 
@@ -93,7 +101,9 @@ def served(checkout: Path, lake: Path, port: int, log: Path) -> Iterator[subproc
 
 
 @pytest.mark.slow
-def test_the_page_opens_forecasts_follow_and_ctrl_c_ends_it_all(served: subprocess.Popen[bytes], checkout: Path, lake: Path, port: int, log: Path) -> None:
+def test_the_page_opens_forecasts_follow_and_ctrl_c_ends_it_all(
+    served: subprocess.Popen[bytes], checkout: Path, lake: Path, port: int, log: Path
+) -> None:
     site = f"http://127.0.0.1:{port}"
     wait_until(lambda: "<html" in fetched(site), START_SECONDS, served, log)
     wait_until(lambda: json.loads(fetched(f"{site}/readyz") or "{}").get("run"), REFRESH_SECONDS, served, log)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from data.errors import SettingError
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.schema import TABLES
+from data.schema.errors import SettingError
 from scripts import serve
 
 STAMP = datetime(2026, 1, 1, tzinfo=UTC)
@@ -94,7 +94,9 @@ def test_a_filled_lake_is_left_as_it_is(lake: Lake, commands: list[list[str]]) -
 
 def test_a_demo_that_fails_stops_the_start_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 3))
-    with pytest.raises(SettingError, match=r"could not be made ready: `data demo` ended with exit code 3\. .*Remedy: .*make run LAKE="):
+    with pytest.raises(
+        SettingError, match=r"could not be made ready: `data demo` ended with exit code 3\. .*Remedy: .*make run LAKE="
+    ):
         serve.fill(str(tmp_path / "none"))
 
 
@@ -155,7 +157,9 @@ def test_a_process_that_has_ended_is_no_trouble() -> None:
 
 
 @pytest.mark.parametrize(("code", "said"), [(0, "refresh published"), (4, "refresh failed (exit code 4)")])
-def test_the_end_of_a_refresh_is_told_once(code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_end_of_a_refresh_is_told_once(
+    code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(serve, "POLL_SECONDS", 0.01)
     refresh = subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"])
     refresh.wait(10)

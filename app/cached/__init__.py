@@ -1,8 +1,10 @@
-"""The lake's answers, kept: the questions of data.queries under the same names, each asked once for a version of the tables that it reads.
+"""The lake's answers, kept: the questions of data.queries under the same names, each asked once for a version of the
+tables that it reads.
 
-Keys are scalars (the lake, the versions of the tables that the question uses, the viewer's scope, the arguments), never frames. The answers are
-kept as objects and handed out as shallow copies: under pandas' copy-on-write a page that changes its copy leaves the kept frame alone, and a
-hit costs the same for 48 sites as for 500, which a pickled copy would not.
+Keys are scalars (the lake, the versions of the tables that the question uses, the viewer's scope, the arguments), never
+frames. The answers are
+kept as objects and handed out as shallow copies: under pandas' copy-on-write a page that changes its copy leaves the
+kept frame alone, and a hit costs the same for 48 sites as for 500, which a pickled copy would not.
 """
 
 from __future__ import annotations
@@ -16,28 +18,42 @@ from typing import Any, TypeVar
 import pandas as pd
 import streamlit as st
 
-from data import dictionary as contract_in_words
 from data import queries
-from data.contract import Direction, Level, Series
-from data.duck import EVERYTHING, Scope
-from data.errors import ConflictError, HeadroomError
-from data.lake import Lake, Pin
-from data.metrics import ERRORS, PAGE_SECONDS, QUERY_SECONDS, exposition
+from data.lake.query import EVERYTHING, Scope
+from data.lake.tables import Lake, Pin
 from data.queries import Counts, Extent, Fit, Futures, Run
 from data.queries.headline import count
+from data.queries.metrics import ERRORS, PAGE_SECONDS, QUERY_SECONDS, exposition
 from data.queries.run_history import LEAD_DAYS
 from data.queries.series import Grain
-from data.schema import TABLES
+from data.schema import TABLES, Direction, Level, Series
+from data.schema import dictionary as contract_in_words
+from data.schema.errors import ConflictError, HeadroomError
 from forecasting.models import refit as refitting
 from forecasting.models.engine import HORIZON
-from forecasting.models.panel import Panel
 from forecasting.models.refit import Refit, Wish
+from forecasting.panel.panel import Panel
 
 # What the pages know of the lake beside the answers.
 __all__ = [
-    "EVERYTHING", "LEAD_DAYS", "ConflictError", "Counts", "Direction", "Extent", "Fit", "Grain", "HeadroomError", "Level", "Pin", "Refit", "Run", "Scope",
-    "Series", "Wish", "count",
-]  # fmt: skip
+    "EVERYTHING",
+    "LEAD_DAYS",
+    "ConflictError",
+    "Counts",
+    "Direction",
+    "Extent",
+    "Fit",
+    "Grain",
+    "HeadroomError",
+    "Level",
+    "Pin",
+    "Refit",
+    "Run",
+    "Scope",
+    "Series",
+    "Wish",
+    "count",
+]
 
 Answer = TypeVar("Answer")
 
@@ -111,10 +127,19 @@ def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def history(
-    pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: datetime, end: datetime, grain: Grain, scope: Scope = EVERYTHING
+    pin: Pin,
+    level: Level,
+    key: str,
+    metrics: tuple[str, ...],
+    start: datetime,
+    end: datetime,
+    grain: Grain,
+    scope: Scope = EVERYTHING,
 ) -> pd.DataFrame:
     """Metrics of a series on a complete axis."""
-    return _answer(queries.history, MEASURED, pin, scope, level=level, key=key, metrics=metrics, start=start, end=end, grain=grain)
+    return _answer(
+        queries.history, MEASURED, pin, scope, level=level, key=key, metrics=metrics, start=start, end=end, grain=grain
+    )
 
 
 def capacity_steps(pin: Pin, level: Level, key: str, direction: Direction, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -132,7 +157,9 @@ def gaps(pin: Pin, level: Level, key: str, start: datetime, end: datetime, scope
     return _answer(queries.gaps, MEASURED, pin, scope, level=level, key=key, start=start, end=end)
 
 
-def site_series(pin: Pin, region_id: str | None, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+def site_series(
+    pin: Pin, region_id: str | None, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING
+) -> pd.DataFrame:
     """One metric of all sites of a region, by hour."""
     return _answer(queries.site_series, MEASURED, pin, scope, region_id=region_id, metric=metric, start=start, end=end)
 
@@ -167,12 +194,16 @@ def futures(pin: Pin, level: Level, metric: str, statistic: str, scope: Scope = 
     return _answer(queries.futures, PATHS, pin, scope, level=level, metric=metric, statistic=statistic)
 
 
-def weekly(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+def weekly(
+    pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING
+) -> pd.DataFrame:
     """The measured peak and P95 of every week, of sites, regions and the network."""
     return _answer(queries.weekly, MEASURED, pin, scope, metrics=metrics, start=start, end=end)
 
 
-def partner_months(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+def partner_months(
+    pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING
+) -> pd.DataFrame:
     """The P95 of each partner's sum, by month."""
     return _answer(queries.partner_months, MEASURED, pin, scope, metrics=metrics, start=start, end=end)
 
@@ -315,7 +346,9 @@ def _answer(ask: Callable[..., Answer], tables: tuple[str, ...], pin: Pin, scope
     """The kept answer; the question sees only the tables that stand in its key, so that it cannot depend on another."""
     narrow = pin.only(tables)
     sites = None if scope.sites is None else sorted(scope.sites)
-    answer: Answer = _handed_out(_kept(ask.__name__.lstrip("_"), repr((narrow, sites, arguments)), lambda: ask(narrow, scope=scope, **arguments)))
+    answer: Answer = _handed_out(
+        _kept(ask.__name__.lstrip("_"), repr((narrow, sites, arguments)), lambda: ask(narrow, scope=scope, **arguments))
+    )
     return answer
 
 

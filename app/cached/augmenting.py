@@ -1,4 +1,6 @@
-"""Augment plans, kept: what to buy so that the policy holds, its curve of cost against risk, and the capacity that the purchases declare."""
+"""Augment plans, kept: what to buy so that the policy holds, its curve of cost against risk, and the capacity that the
+purchases declare.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,36 @@ import pandas as pd
 from app.cached import Pin, Scope, _answer, catalogue
 from app.cached.planning import TABLES, Question, scene_of
 from data import queries
-from data.contract import Direction
-from data.duck import ask
-from data.errors import SettingError
+from data.lake.query import ask
+from data.schema import Direction
+from data.schema.errors import SettingError
 from forecasting.planning.additions import of_purchases
 from forecasting.planning.augment_problem import Request, build
 from forecasting.planning.augments import BUDGET, AugmentPlan, Broken, curve, planned
-from forecasting.planning.catalogue import CAPACITY_COLUMNS, STEP_COLUMNS, PriceLaw, at_every_site, declared_steps, price_law, usual_steps
+from forecasting.planning.catalogue import (
+    CAPACITY_COLUMNS,
+    STEP_COLUMNS,
+    PriceLaw,
+    at_every_site,
+    declared_steps,
+    price_law,
+    usual_steps,
+)
 from forecasting.planning.whatif import CapacityAdded, Change, from_text, to_text
 
-__all__ = ["BUDGET", "AugmentPlan", "Broken", "Offer", "Wish", "augment_plan", "capacity_rows", "counted_in", "offer", "risk_curve", "taken_out"]
+__all__ = [
+    "BUDGET",
+    "AugmentPlan",
+    "Broken",
+    "Offer",
+    "Wish",
+    "augment_plan",
+    "capacity_rows",
+    "counted_in",
+    "offer",
+    "risk_curve",
+    "taken_out",
+]
 
 # The search for the plan, and for all points of its curve together: somebody waits.
 PLAN_SECONDS, CURVE_SECONDS = 20.0, 10.0
@@ -29,9 +51,11 @@ Step = tuple[float, float, float, float | None]
 
 
 class Wish(NamedTuple):
-    """What to plan for: months, the share of futures in which a site keeps its limit, whether any one site may fail, and the steps on offer.
+    """What to plan for: months, the share of futures in which a site keeps its limit, whether any one site may fail,
+    and the steps on offer.
 
-    sites: those that the plan is about, which alone help each other in a failure; None for all. budget_usd: what may be spent within the months.
+    sites: those that the plan is about, which alone help each other in a failure; None for all. budget_usd: what may be
+    spent within the months.
     """
 
     months: int
@@ -50,23 +74,32 @@ class Offer(NamedTuple):
 
 
 def offer(pin: Pin, direction: Direction, scope: Scope) -> Offer:
-    """Usual sizes at the prices of the lake's own capacity, where enough of it declares its cost; assumed ones where not."""
+    """Usual sizes at the prices of the lake's own capacity, where enough of it declares its cost; assumed ones where
+    not.
+    """
     return _answer(_offer, ("capacity", "sites"), pin, scope, direction=direction)
 
 
 def augment_plan(pin: Pin, question: Question, wish: Wish, scope: Scope) -> AugmentPlan | None:
-    """The cheapest purchases that keep the policy; None where the newest run has no futures of sites. SettingError for a wish that cannot be."""
+    """The cheapest purchases that keep the policy; None where the newest run has no futures of sites. SettingError for
+    a wish that cannot be.
+    """
     return _answer(_augment_plan, TABLES, pin, scope, question=question, wish=wish)
 
 
 def risk_curve(pin: Pin, question: Question, wish: Wish, scope: Scope) -> pd.DataFrame:
-    """augments.curve of a plan, without its budget; and the plan itself as the row that is `chosen`, where the budget makes it another one."""
+    """augments.curve of a plan, without its budget; and the plan itself as the row that is `chosen`, where the budget
+    makes it another one.
+    """
     return _answer(_risk_curve, TABLES, pin, scope, question=question, wish=wish)
 
 
 def capacity_rows(pin: Pin, question: Question, plan: AugmentPlan, scope: Scope) -> pd.DataFrame:
     """The rows of the table of capacity that make a plan known to the lake, and what the what-if adds with it."""
-    with_it, without = (scene_of(pin, scope, question._replace(changes=text)) for text in (question.changes, _without_additions(question)))
+    with_it, without = (
+        scene_of(pin, scope, question._replace(changes=text))
+        for text in (question.changes, _without_additions(question))
+    )
     if with_it is None or without is None:
         return pd.DataFrame(columns=CAPACITY_COLUMNS)
     return declared_steps((*with_it.added, *of_purchases(plan.purchases)), without.steps, question.direction)
@@ -88,13 +121,21 @@ def _changes(question: Question) -> list[Change]:
 
 
 def _without_additions(question: Question) -> str:
-    kept = [one for one in _changes(question) if not (isinstance(one, CapacityAdded) and one.direction == question.direction)]
+    kept = [
+        one
+        for one in _changes(question)
+        if not (isinstance(one, CapacityAdded) and one.direction == question.direction)
+    ]
     return to_text(kept) if kept else ""
 
 
 def _offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
     sites = catalogue(pin, scope)
-    law = price_law(ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), direction, dict(zip(sites["site_id"], sites["region_id"], strict=True)))
+    law = price_law(
+        ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope),
+        direction,
+        dict(zip(sites["site_id"], sites["region_id"], strict=True)),
+    )
     rows = usual_steps(law).itertuples(index=False, name=None)
     return Offer(tuple((gbps, month, once, None) for gbps, month, once, _ in rows), law)
 
@@ -104,14 +145,28 @@ def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> Aug
     if scene is None:
         return None
     if not wish.steps:
-        raise SettingError("There is no step to buy.", cause="every row of the catalogue was removed", remedy="put a size and a price into the catalogue")
-    demand = scene.demand if wish.sites is None else scene.demand.only([key for key in scene.demand.keys if key in wish.sites])
+        raise SettingError(
+            "There is no step to buy.",
+            cause="every row of the catalogue was removed",
+            remedy="put a size and a price into the catalogue",
+        )
+    demand = (
+        scene.demand
+        if wish.sites is None
+        else scene.demand.only([key for key in scene.demand.keys if key in wish.sites])
+    )
     offered = at_every_site(pd.DataFrame(wish.steps, columns=STEP_COLUMNS).astype(float), scene.sites)
     held = queries.extent(pin, scope)
     request = Request(
-        scene.policy, q=wish.q, months=wish.months, n_minus_1=wish.n_minus_1, ceiling=scene.ceiling, budget_usd=wish.budget_usd, seconds=PLAN_SECONDS,
+        scene.policy,
+        q=wish.q,
+        months=wish.months,
+        n_minus_1=wish.n_minus_1,
+        ceiling=scene.ceiling,
+        budget_usd=wish.budget_usd,
+        seconds=PLAN_SECONDS,
         today=None if held is None else held.now,
-    )  # fmt: skip
+    )
     return planned(build(demand, scene.steps, offered, scene.failover.only(demand.keys), request))
 
 

@@ -10,12 +10,12 @@ import pandas as pd
 from app.cached import MEASURED, Direction, Pin, Scope, _answer, catalogue, hours_of_day, partner_months
 from app.cached.planning import TABLES, Question, measured_weeks, scene_of
 from data import queries
-from data.duck import ask
+from data.lake.query import ask
 from data.schema import DIRECTION_OF, GLOBAL_KEY
 from forecasting.planning.additions import additions_frame
 from forecasting.planning.costs import billing, diversity, hour_strip, stranded
 from forecasting.planning.demand import WEEK
-from forecasting.planning.scene import Scene
+from forecasting.planning.plan_case import Scene
 
 __all__ = ["Hours", "Idle", "bills", "hours", "idle", "sharing"]
 
@@ -30,9 +30,11 @@ AHEAD_WEEKS, PLANNED_FOR = 52, 0.9
 
 
 class Idle(NamedTuple):
-    """Stranded headroom by site, as costs.stranded; `expected`: whether peaks are of the coming year's futures, else of the measured quarter.
+    """Stranded headroom by site, as costs.stranded; `expected`: whether peaks are of the coming year's futures, else of
+    the measured quarter.
 
-    `declared`: the sites with capacity; one of them without a known peak has no row. `added_gbps`: what the what-if adds to them within that year, in `rows`.
+    `declared`: the sites with capacity; one of them without a known peak has no row. `added_gbps`: what the what-if
+    adds to them within that year, in `rows`.
     """
 
     rows: pd.DataFrame
@@ -42,7 +44,9 @@ class Idle(NamedTuple):
 
 
 class Hours(NamedTuple):
-    """The hours of the UTC day: `share` of each region's own busiest hour, as costs.hour_strip; the same hours in Gbps; and what each region could carry."""
+    """The hours of the UTC day: `share` of each region's own busiest hour, as costs.hour_strip; the same hours in Gbps;
+    and what each region could carry.
+    """
 
     share: pd.DataFrame
     gbps: pd.DataFrame
@@ -60,12 +64,16 @@ def hours(pin: Pin, direction: Direction, scope: Scope) -> Hours:
 
 
 def sharing(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame:
-    """costs.diversity of the network, key "all", and of each region, over the measured weeks of the last quarter; the network first, then by factor."""
+    """costs.diversity of the network, key "all", and of each region, over the measured weeks of the last quarter; the
+    network first, then by factor.
+    """
     return _answer(_sharing, MEASURED, pin, scope, direction=direction)
 
 
 def idle(pin: Pin, question: Question, scope: Scope) -> Idle:
-    """What is paid for and not needed, against the peak that is planned for, or the measured one where nothing is forecast."""
+    """What is paid for and not needed, against the peak that is planned for, or the measured one where nothing is
+    forecast.
+    """
     return _answer(_idle, TABLES, pin, scope, question=question)
 
 
@@ -84,7 +92,9 @@ def _hours(pin: Pin, scope: Scope, direction: Direction) -> Hours:
     gbps = rows.pivot_table(index="region_id", columns="hour", values="value").reindex(columns=range(24))
     share = hour_strip(rows)
     regions, capacity = _regions(pin, scope), _capacity(pin, scope, direction, end)
-    return Hours(share, gbps.loc[share.index], capacity["capacity_gbps"].groupby(capacity.index.map(regions)).sum().to_dict())
+    return Hours(
+        share, gbps.loc[share.index], capacity["capacity_gbps"].groupby(capacity.index.map(regions)).sum().to_dict()
+    )
 
 
 def _sharing(pin: Pin, scope: Scope, direction: Direction) -> pd.DataFrame:
@@ -107,22 +117,43 @@ def _idle(pin: Pin, scope: Scope, question: Question) -> Idle:
         limits = dict.fromkeys(peaks, question.limit)
     capacity = _capacity(pin, scope, question.direction, now)
     added = _added(scene, capacity)
-    held, costs = (capacity[name].astype(float).add(added[more]) for name, more in (("capacity_gbps", "gbps"), ("cost_usd_month", "usd")))
-    return Idle(stranded(peaks, held.to_dict(), costs.to_dict(), limits), scene is not None, frozenset(capacity.index), float(added["gbps"].sum()))
+    held, costs = (
+        capacity[name].astype(float).add(added[more])
+        for name, more in (("capacity_gbps", "gbps"), ("cost_usd_month", "usd"))
+    )
+    return Idle(
+        stranded(peaks, held.to_dict(), costs.to_dict(), limits),
+        scene is not None,
+        frozenset(capacity.index),
+        float(added["gbps"].sum()),
+    )
 
 
 def _added(scene: Scene | None, capacity: pd.DataFrame) -> pd.DataFrame:
-    """gbps and usd, a month, that a what-if adds to each site of `capacity` within the year that its peak is planned for."""
+    """gbps and usd, a month, that a what-if adds to each site of `capacity` within the year that its peak is planned
+    for.
+    """
     near = () if scene is None else [one for one in scene.added if one.day < scene.demand.start + AHEAD_WEEKS * WEEK]
-    return additions_frame(near).groupby("site_id")[["gbps", "usd"]].sum().reindex(capacity.index).astype(float).fillna(0.0)
+    return (
+        additions_frame(near)
+        .groupby("site_id")[["gbps", "usd"]]
+        .sum()
+        .reindex(capacity.index)
+        .astype(float)
+        .fillna(0.0)
+    )
 
 
 def _capacity(pin: Pin, scope: Scope, direction: Direction, now: pd.Timestamp) -> pd.DataFrame:
-    """capacity_gbps and cost_usd_month of what is installed now, by site_id; sites that are closed or declare none are left out."""
+    """capacity_gbps and cost_usd_month of what is installed now, by site_id; sites that are closed or declare none are
+    left out.
+    """
     sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) AS capacity_gbps, arg_max_null(cost_usd_month, effective_from) AS cost_usd_month
              FROM capacity WHERE direction = $direction AND effective_from <= $now AND status IS DISTINCT FROM 'planned'
              GROUP BY site_id HAVING arg_max(capacity_gbps, effective_from) > 0 ORDER BY site_id"""
-    return ask(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction, "now": now}).set_index("site_id")
+    return ask(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction, "now": now}).set_index(
+        "site_id"
+    )
 
 
 def _regions(pin: Pin, scope: Scope) -> dict[str, str]:

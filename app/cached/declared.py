@@ -1,6 +1,8 @@
-"""Capacity as it is declared: opened for an edit, checked, kept as a new version, taken back. Writes are seen by the pages at once.
+"""Capacity as it is declared: opened for an edit, checked, kept as a new version, taken back. Writes are seen by the
+pages at once.
 
-Every function raises HeadroomError where the lake cannot be read or written; those that write ConflictError where somebody else did first.
+Every function raises HeadroomError where the lake cannot be read or written; those that write ConflictError where
+somebody else did first.
 """
 
 from __future__ import annotations
@@ -12,19 +14,35 @@ from typing import NamedTuple
 import pandas as pd
 
 from app.cached import Pin, Scope, _answer, look_anew
-from data import capacity_edits
-from data.capacity_edits import KEY, VALUES, Draft, Opened, RowFault, faults_by_row
-from data.lake import Lake
-from data.validation import Fault
+from data.lake.tables import Lake
+from data.schema.validation import Fault
+from data.store import capacity_edits
+from data.store.capacity_edits import KEY, VALUES, Draft, Opened, RowFault, faults_by_row
 
 __all__ = [
-    "KEY", "VALUES", "Draft", "Fault", "Opened", "Rebased", "RowFault", "commit", "draft", "faults_by_row", "history", "onto_newest", "opened", "restore",
-    "undoing", "writable",
-]  # fmt: skip
+    "KEY",
+    "VALUES",
+    "Draft",
+    "Fault",
+    "Opened",
+    "Rebased",
+    "RowFault",
+    "commit",
+    "draft",
+    "faults_by_row",
+    "history",
+    "onto_newest",
+    "opened",
+    "restore",
+    "undoing",
+    "writable",
+]
 
 
 class Rebased(NamedTuple):
-    """An edit made to the newest version: which that is, all rows as they become, and what others did to the steps that the edit changes too."""
+    """An edit made to the newest version: which that is, all rows as they become, and what others did to the steps that
+    the edit changes too.
+    """
 
     base: int | None
     rows: pd.DataFrame

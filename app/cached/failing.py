@@ -1,4 +1,6 @@
-"""What a chosen failure does, kept: played over the coming half year; and the failures that there are to choose from."""
+"""What a chosen failure does, kept: played over the coming half year; and the failures that there are to choose
+from.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from data.queries.rerouting import ingest_paths as _ingest_paths
 from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
 from forecasting.planning.demand import Demand
 from forecasting.planning.failover import ROUND_TRIP_MS, reach_km
+from forecasting.planning.failover_allocation import NOTHING_GBPS
 from forecasting.planning.failure import Failure, Relocation, group_failure, path_failure, played, site_failure
-from forecasting.planning.scene import FAILURE_WEEKS, Scene
-from forecasting.planning.sharing import NOTHING_GBPS
+from forecasting.planning.plan_case import FAILURE_WEEKS, Scene
 
 __all__ = ["ROUND_TRIP_MS", "Fails", "Played", "Refused", "ViewersPerGbps", "ingest_paths", "play", "reach_km"]
 
@@ -42,10 +44,11 @@ class Refused(NamedTuple):
 class Played(NamedTuple):
     """A failure in each coming week.
 
-    share: by failed site, the part of its demand that must go elsewhere. weeks: week, displaced_gbps, moved_gbps, shed_gbps, shed_viewers (NaN where no ratio
-    is known) and passed (names of sites above their limit that were not before). sites: week, site_id, before_gbps, load_gbps, taken_gbps, shed_gbps,
-    capacity_gbps, before, after (shares of capacity, NaN without one), limit and passed. moves: week, source, target, gbps. left_out: sites that fail with the
-    others but whose demand is not known.
+    share: by failed site, the part of its demand that must go elsewhere. weeks: week, displaced_gbps, moved_gbps,
+    shed_gbps, shed_viewers (NaN where no ratio is known) and passed (names of sites above their limit that were not
+    before). sites: week, site_id, before_gbps, load_gbps, taken_gbps, shed_gbps, capacity_gbps, before, after (shares
+    of capacity, NaN without one), limit and passed. moves: week, source, target, gbps. left_out: sites that fail with
+    the others but whose demand is not known.
     """
 
     share: dict[str, float]
@@ -57,7 +60,8 @@ class Played(NamedTuple):
 
 
 def play(pin: Pin, question: Question, fails: Fails, quantile: float, scope: Scope) -> Played | Refused | None:
-    """A failure played over the half year, on the joint future at `quantile` of each week's total; None where the newest run has no futures of sites.
+    """A failure played over the half year, on the joint future at `quantile` of each week's total; None where the
+    newest run has no futures of sites.
 
     HeadroomError where the question's changes cannot be applied.
     """
@@ -83,13 +87,25 @@ def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: fl
     before = near.typical(quantile)
     sites = pd.concat(
         [
-            _sites(one, near.weeks[at], near.keys, pd.DataFrame({"before_gbps": before[:, at], "capacity_gbps": capacity[:, at], "limit": limits}))
+            _sites(
+                one,
+                near.weeks[at],
+                near.keys,
+                pd.DataFrame({"before_gbps": before[:, at], "capacity_gbps": capacity[:, at], "limit": limits}),
+            )
             for at, one in enumerate(found)
         ],
         ignore_index=True,
     )
     moves = pd.concat([_moves(one, near, at) for at, one in enumerate(found)], ignore_index=True)
-    return Played(dict(failure.displaced), _weeks(found, near, viewers), sites, moves, _left_out(catalogue(pin, scope), fails, near), viewers)
+    return Played(
+        dict(failure.displaced),
+        _weeks(found, near, viewers),
+        sites,
+        moves,
+        _left_out(catalogue(pin, scope), fails, near),
+        viewers,
+    )
 
 
 def _failure(pin: Pin, scope: Scope, scene: Scene, fails: Fails) -> Failure | Refused:
@@ -97,7 +113,11 @@ def _failure(pin: Pin, scope: Scope, scene: Scene, fails: Fails) -> Failure | Re
     keys, sites = scene.demand.keys, scene.sites
     if fails.kind in COLUMN:
         members = sites.loc[sites[COLUMN[fails.kind]] == fails.key, "site_id"]
-        return group_failure(sites, COLUMN[fails.kind], fails.key, keys) if set(members) & set(keys) else Refused("none of its sites has futures")
+        return (
+            group_failure(sites, COLUMN[fails.kind], fails.key, keys)
+            if set(members) & set(keys)
+            else Refused("none of its sites has futures")
+        )
     if fails.key not in keys:
         return Refused(f"it has no futures: {scene.refused.get(fails.key, 'no traffic this way was ever measured')}")
     if fails.kind == "site":
@@ -107,7 +127,11 @@ def _failure(pin: Pin, scope: Scope, scene: Scene, fails: Fails) -> Failure | Re
     paths = _answer(_ingest_paths, FLOWS, pin, scope)
     row = paths[(paths["source_site_id"] == fails.source) & (paths["target_site_id"] == fails.key)]
     # A stream comes in once, however many watch it: the path's part of what comes in is its part of the viewers.
-    return path_failure(fails.source, fails.key, *row[["gbps", "inflow_gbps"]].iloc[0]) if len(row) else Refused("no flow came that way in the last 7 days")
+    return (
+        path_failure(fails.source, fails.key, *row[["gbps", "inflow_gbps"]].iloc[0])
+        if len(row)
+        else Refused("no flow came that way in the last 7 days")
+    )
 
 
 def _left_out(sites: pd.DataFrame, fails: Fails, demand: Demand) -> tuple[str, ...]:
@@ -119,11 +143,20 @@ def _left_out(sites: pd.DataFrame, fails: Fails, demand: Demand) -> tuple[str, .
 
 def _sites(found: Relocation, week: pd.Timestamp, keys: tuple[str, ...], held: pd.DataFrame) -> pd.DataFrame:
     """The rows of one week; `held`: before_gbps, capacity_gbps and limit by key."""
-    shed, room = dict(zip(found.failed, found.shed, strict=True)), held["capacity_gbps"].where(held["capacity_gbps"] > 0.0)
+    shed, room = (
+        dict(zip(found.failed, found.shed, strict=True)),
+        held["capacity_gbps"].where(held["capacity_gbps"] > 0.0),
+    )
     return held.assign(
-        week=week, site_id=list(keys), load_gbps=found.load, taken_gbps=found.moved.sum(axis=0), shed_gbps=[_some(shed.get(key, 0.0)) for key in keys],
-        before=held["before_gbps"] / room, after=found.load / room, passed=[key in found.passed for key in keys],
-    )  # fmt: skip
+        week=week,
+        site_id=list(keys),
+        load_gbps=found.load,
+        taken_gbps=found.moved.sum(axis=0),
+        shed_gbps=[_some(shed.get(key, 0.0)) for key in keys],
+        before=held["before_gbps"] / room,
+        after=found.load / room,
+        passed=[key in found.passed for key in keys],
+    )
 
 
 def _some(gbps: float) -> float:
@@ -133,14 +166,27 @@ def _some(gbps: float) -> float:
 
 def _moves(found: Relocation, demand: Demand, at: int) -> pd.DataFrame:
     source, target = np.nonzero(found.moved > NOTHING_GBPS)
-    rows = {"week": demand.weeks[at], "source": np.array(found.failed, dtype=object)[source], "target": np.array(demand.keys, dtype=object)[target]}
+    rows = {
+        "week": demand.weeks[at],
+        "source": np.array(found.failed, dtype=object)[source],
+        "target": np.array(demand.keys, dtype=object)[target],
+    }
     return pd.DataFrame(rows | {"gbps": found.moved[source, target]})
 
 
 def _weeks(found: list[Relocation], demand: Demand, viewers: ViewersPerGbps | None) -> pd.DataFrame:
     moved, shed = np.array([one.moved.sum() for one in found]), np.array([_some(one.shed.sum()) for one in found])
-    unserved = [(one.shed_viewers(viewers.ratio) if lost else 0.0) if viewers else np.nan for one, lost in zip(found, shed, strict=True)]
-    return pd.DataFrame({
-        "week": demand.weeks, "displaced_gbps": moved + shed, "moved_gbps": moved, "shed_gbps": shed, "shed_viewers": unserved,
-        "passed": [one.passed for one in found],
-    })  # fmt: skip
+    unserved = [
+        (one.shed_viewers(viewers.ratio) if lost else 0.0) if viewers else np.nan
+        for one, lost in zip(found, shed, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "week": demand.weeks,
+            "displaced_gbps": moved + shed,
+            "moved_gbps": moved,
+            "shed_gbps": shed,
+            "shed_viewers": unserved,
+            "passed": [one.passed for one in found],
+        }
+    )

@@ -1,4 +1,6 @@
-"""The failover table that holds for everybody, or one that a viewer uploads: parsed and checked once for its content."""
+"""The failover table that holds for everybody, or one that a viewer uploads: parsed and checked once for its
+content.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from forecasting.commands import failover_file
-from forecasting.commands.failover_file import COLUMNS, Declared, content_of, rule
-from forecasting.commands.plan_file import FAILOVER as SETTING
+from forecasting.cli import failover_file
+from forecasting.cli.failover_file import COLUMNS, Declared, content_of, rule
+from forecasting.cli.plan_file import FAILOVER as SETTING
 
 __all__ = ["COLUMNS", "SETTING", "Declared", "configured", "read", "rule"]
 

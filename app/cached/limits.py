@@ -1,4 +1,6 @@
-"""Safe utilisation, kept: how full each site of a region may run before its viewers feel it, learned from the samples of the last two months."""
+"""Safe utilisation, kept: how full each site of a region may run before its viewers feel it, learned from the samples
+of the last two months.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ DAYS = 60
 
 
 class Learned(NamedTuple):
-    """What a region's samples tell: of each site that declares capacity and reports quality, and of the region as one (None where it has no such site)."""
+    """What a region's samples tell: of each site that declares capacity and reports quality, and of the region as one
+    (None where it has no such site).
+    """
 
     sites: tuple[SafeUtilisation, ...]
     region: SafeUtilisation | None

@@ -1,4 +1,6 @@
-"""Plans, kept: run-out, order-by dates, fans, failures and what-ifs, each reckoned once for a question and the versions of the tables that it hangs on."""
+"""Plans, kept: run-out, order-by dates, fans, failures and what-ifs, each reckoned once for a question and the versions
+of the tables that it hangs on.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,10 @@ import pandas as pd
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue, fit, futures, latest_run, weekly
 from app.cached.failover_tables import Declared
 from data import queries
-from data.contract import Direction, Level, Series
-from data.duck import ask
-from data.schema import GLOBAL_KEY
-from forecasting.commands.failover_file import failover_of
-from forecasting.evaluation.licensed import LicensedEngine
-from forecasting.evaluation.weekly import COMPLETE_AT_LEAST
+from data.lake.query import ask
+from data.schema import GLOBAL_KEY, Direction, Level, Series
+from forecasting.cli.failover_file import failover_of
+from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
 from forecasting.planning.augment_problem import Request
 from forecasting.planning.capacity import Policy, allowed, by_week
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
@@ -25,16 +25,34 @@ from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
 from forecasting.planning.failover import Failover, nearby
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, plan_calendar, plan_frame
+from forecasting.planning.plan_case import FAILURE_WEEKS, Outcome, Scene, outcome, single_step_cost
 from forecasting.planning.runout import NO_CAPACITY, over_share
-from forecasting.planning.scene import FAILURE_WEEKS, Outcome, Scene, outcome, single_step_cost
 from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
+from forecasting.refresh.licensed_engine import LicensedEngine
 from forecasting.refresh.plan_inputs import unforeseen
 
 __all__ = [
-    "NO_CAPACITY", "Declared", "Failures", "Fan", "Outcome", "Question", "RunOut", "augmented", "calendar", "changes", "cost", "failures", "fan",
-    "measured_weeks", "outlook", "reckoned", "unplanned", "with_change", "without_change",
-]  # fmt: skip
+    "NO_CAPACITY",
+    "Declared",
+    "Failures",
+    "Fan",
+    "Outcome",
+    "Question",
+    "RunOut",
+    "augmented",
+    "calendar",
+    "changes",
+    "cost",
+    "failures",
+    "fan",
+    "measured_weeks",
+    "outlook",
+    "reckoned",
+    "unplanned",
+    "with_change",
+    "without_change",
+]
 
 # What a plan reads: what was measured and declared, and the futures of the newest run.
 TABLES = (*MEASURED, "runs", "fits", "paths")
@@ -49,7 +67,8 @@ FAN = {"q05": 0.05, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q95": 0.95}
 
 
 class Question(NamedTuple):
-    """What a plan is asked: the policy, the direction, the changes to what is expected (whatif.to_text; "" for none), and who takes over for whom.
+    """What a plan is asked: the policy, the direction, the changes to what is expected (whatif.to_text; "" for none),
+    and who takes over for whom.
 
     failover: the table that the operator declares, None for distance and headroom.
     """
@@ -63,7 +82,9 @@ class Question(NamedTuple):
 
 
 class Fan(NamedTuple):
-    """One place: its answer; by week (ts: its end) q05 to q95, room_gbps (limit x capacity) and probability (of having crossed); capacity as steps."""
+    """One place: its answer; by week (ts: its end) q05 to q95, room_gbps (limit x capacity) and probability (of having
+    crossed); capacity as steps.
+    """
 
     answer: RunOut
     weeks: pd.DataFrame
@@ -71,7 +92,9 @@ class Fan(NamedTuple):
 
 
 class Failures(NamedTuple):
-    """Every single failure: in the first week (`now`) and the worst of each month; `safe_until`: when the network stops being N-1 safe."""
+    """Every single failure: in the first week (`now`) and the worst of each month; `safe_until`: when the network stops
+    being N-1 safe.
+    """
 
     now: pd.DataFrame
     months: pd.DataFrame
@@ -81,15 +104,18 @@ class Failures(NamedTuple):
 def outlook(pin: Pin, question: Question, scope: Scope) -> pd.DataFrame | None:
     """A row for each site, region and the network; None where the newest run has no futures of sites.
 
-    The columns of ordering.plan_frame, horizon, within_90 (share of futures that cross within 90 days), over_in_year (of sites: share that stands above the
-    limit in a year's time) and odds (list: those that have crossed, every four weeks to the horizon). A group's lead time is the longest of its sites'.
-    HeadroomError where the changes cannot be read or applied.
+    The columns of ordering.plan_frame, horizon, within_90 (share of futures that cross within 90 days), over_in_year
+    (of sites: share that stands above the limit in a year's time) and odds (list: those that have crossed, every four
+    weeks to the horizon). A group's lead time is the longest of its sites'. HeadroomError where the changes cannot be
+    read or applied.
     """
     return _answer(_outlook, TABLES, pin, scope, question=question)
 
 
 def unplanned(pin: Pin, direction: Direction, scope: Scope) -> dict[str, str]:
-    """Why sites have no futures to plan from, by site_id; none where the newest run's engine draws no futures at all."""
+    """Why sites have no futures to plan from, by site_id; none where the newest run's engine draws no futures at
+    all.
+    """
     return _answer(_unplanned, TABLES, pin, scope, direction=direction)
 
 
@@ -104,7 +130,9 @@ def failures(pin: Pin, question: Question, scope: Scope) -> Failures | None:
 
 
 def measured_weeks(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame:
-    """The measured weeks of the last quarter, whole ones only: as data.queries.weekly, ts (the week's end) beside it."""
+    """The measured weeks of the last quarter, whole ones only: as data.queries.weekly, ts (the week's end) beside
+    it.
+    """
     extent = _answer(queries.extent, MEASURED, pin, scope)
     end = _monday(extent.now) if extent is not None else pd.Timestamp("1970-01-05", tz="UTC")
     found = weekly(pin, (f"{direction}_gbps",), end - WEEKS_BEFORE * WEEK, end, scope)
@@ -143,7 +171,8 @@ def _augmented(pin: Pin, scope: Scope, direction: Direction) -> tuple[str, ...]:
     return tuple(ask(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction})["site_id"])
 
 
-# From the lake to a scene -------------------------------------------------------------------------------------------------
+# From the lake to a scene
+# -------------------------------------------------------------------------------------------------
 
 
 def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) -> Scene | None:
@@ -154,10 +183,19 @@ def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) ->
         return None
     sites, steps = catalogue(pin, scope), ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
     demand = Demand(found.keys, direction, statistic, found.weeks, np.maximum(found.draws, 0.0))
-    scene = Scene(demand, steps, sites, Policy(statistic), nearby(sites, demand.keys), refused=_refused(pin, scope, demand, sites, steps))
+    scene = Scene(
+        demand,
+        steps,
+        sites,
+        Policy(statistic),
+        nearby(sites, demand.keys),
+        refused=_refused(pin, scope, demand, sites, steps),
+    )
     weeks = measured_weeks(pin, direction, scope)
     last = weeks[(weeks["level"] == "site") & (weeks["week"] == demand.start - WEEK)]
-    return replace(scene, diversity=_diversity(pin, scope, scene), measured=dict(zip(last["key"], last[statistic], strict=True)))
+    return replace(
+        scene, diversity=_diversity(pin, scope, scene), measured=dict(zip(last["key"], last[statistic], strict=True))
+    )
 
 
 def _diversity(pin: Pin, scope: Scope, scene: Scene) -> dict[str, Reals]:
@@ -173,7 +211,9 @@ def _diversity(pin: Pin, scope: Scope, scene: Scene) -> dict[str, Reals]:
 
 
 def _refused(pin: Pin, scope: Scope, demand: Demand, sites: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
-    """Why sites have no future. One with neither capacity nor a fit in this direction is not asked to carry anything, and is left out."""
+    """Why sites have no future. One with neither capacity nor a fit in this direction is not asked to carry anything,
+    and is left out.
+    """
     declared = set(steps.loc[steps["direction"] == demand.direction, "site_id"])
     found = {}
     for site in sorted(set(sites["site_id"]) - set(demand.keys)):
@@ -189,7 +229,10 @@ def _unplanned(pin: Pin, scope: Scope, direction: Direction) -> dict[str, str]:
     run = latest_run(pin, scope)
     if run is None or run.engine != LicensedEngine.name:
         return {}
-    fates = {str(site): fit(pin, Series("site", site, f"{direction}_gbps"), scope) for site in catalogue(pin, scope)["site_id"]}
+    fates = {
+        str(site): fit(pin, Series("site", site, f"{direction}_gbps"), scope)
+        for site in catalogue(pin, scope)["site_id"]
+    }
     return {site: unforeseen(fate) for site, fate in fates.items() if fate is not None}
 
 
@@ -203,15 +246,20 @@ def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
     if base is None:
         return None
     failover = _answer(_failover, ("sites",), pin, scope, table=question.failover, keys=base.demand.keys)
-    asked = replace(base, policy=Policy(question.statistic, question.limit, planned=question.planned), failover=failover)
+    asked = replace(
+        base, policy=Policy(question.statistic, question.limit, planned=question.planned), failover=failover
+    )
     return applied(asked, from_text(question.changes)) if question.changes else asked
 
 
-# From a scene to answers --------------------------------------------------------------------------------------------------
+# From a scene to answers
+# --------------------------------------------------------------------------------------------------
 
 
 def reckoned(pin: Pin, question: Question, scope: Scope) -> Outcome | None:
-    """Everything that a question comes to but its cost; None where the newest run has no futures of sites. HeadroomError as in outlook."""
+    """Everything that a question comes to but its cost; None where the newest run has no futures of sites.
+    HeadroomError as in outlook.
+    """
     return _answer(_reckoned, TABLES, pin, scope, question=question)
 
 
@@ -221,7 +269,9 @@ def _reckoned(pin: Pin, scope: Scope, question: Question) -> Outcome | None:
 
 
 def cost(pin: Pin, question: Question, scope: Scope) -> float:
-    """scene.single_step_cost of a question: USD of the usual ports that keep its limits, NaN where too few costs are declared to price them."""
+    """scene.single_step_cost of a question: USD of the usual ports that keep its limits, NaN where too few costs are
+    declared to price them.
+    """
     return _answer(_cost, TABLES, pin, scope, question=question)
 
 
@@ -229,16 +279,24 @@ def _cost(pin: Pin, scope: Scope, question: Question) -> float:
     scene, declared = scene_of(pin, scope, question), scene_of(pin, scope, question._replace(changes=""))
     if scene is None or declared is None:
         return float("nan")
-    law, held = price_law(declared.steps, question.direction, declared.regions), _answer(queries.extent, MEASURED, pin, scope)
+    law, held = (
+        price_law(declared.steps, question.direction, declared.regions),
+        _answer(queries.extent, MEASURED, pin, scope),
+    )
     if not law.costs:
         return float("nan")
-    return single_step_cost(replace(scene, catalogue=at_every_site(usual_steps(law), scene.sites)), Request(today=None if held is None else held.now))
+    return single_step_cost(
+        replace(scene, catalogue=at_every_site(usual_steps(law), scene.sites)),
+        Request(today=None if held is None else held.now),
+    )
 
 
 def _answers(pin: Pin, scope: Scope, question: Question) -> dict[tuple[str, str], RunOut] | None:
     """Every answer by level and key."""
     found = reckoned(pin, question, scope)
-    return None if found is None else {(one.level, one.key): one for one in (*found.sites, *found.regions, found.network)}
+    return (
+        None if found is None else {(one.level, one.key): one for one in (*found.sites, *found.regions, found.network)}
+    )
 
 
 def _outlook(pin: Pin, scope: Scope, question: Question) -> pd.DataFrame | None:
@@ -265,14 +323,21 @@ def _leads(sites: pd.DataFrame) -> dict[str, float]:
     """Lead time by site, the longest of its sites by region, and of the network."""
     known = sites.assign(lead=sites["lead_time_days"].astype(float).fillna(USUAL_LEAD_DAYS))
     by_region = known.groupby("region_id")["lead"].max()
-    return {GLOBAL_KEY: float(known["lead"].max()), **by_region.to_dict(), **dict(zip(known["site_id"], known["lead"], strict=True))}
+    return {
+        GLOBAL_KEY: float(known["lead"].max()),
+        **by_region.to_dict(),
+        **dict(zip(known["site_id"], known["lead"], strict=True)),
+    }
 
 
 def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> Fan | None:
     scene, answers = scene_of(pin, scope, question), _answers(pin, scope, question)
     if scene is None or answers is None or (level, key) not in answers:
         return None
-    groups = {site: GLOBAL_KEY if level == "global" else site if level == "site" else region for site, region in scene.regions.items()}
+    groups = {
+        site: GLOBAL_KEY if level == "global" else site if level == "site" else region
+        for site, region in scene.regions.items()
+    }
     members = [site for site in scene.demand.keys if groups.get(site) == key]
     if not members:
         return None
@@ -284,19 +349,39 @@ def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> 
     answer = answers[level, key]
     # A group that is refused has parts without a forecast or capacity: the limit of the rest is not its limit.
     unknown = np.isnan(room).all(axis=0) | (answer.answer == "refused")
-    columns |= {"room_gbps": np.where(unknown, np.nan, np.nansum(room, axis=0)), "probability": answer.probabilities(ends)}
+    columns |= {
+        "room_gbps": np.where(unknown, np.nan, np.nansum(room, axis=0)),
+        "probability": answer.probabilities(ends),
+    }
     return Fan(answer, pd.DataFrame({"ts": ends, **columns}), _steps(scene, members))
 
 
 def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
-    """effective_from, capacity_gbps, status: what is declared for some sites together, as steps in time; planned where any part then in force is."""
+    """effective_from, capacity_gbps, status: what is declared for some sites together, as steps in time; planned where
+    any part then in force is.
+    """
     held = scene.steps
     planned = (held["status"] == "planned").fillna(False).astype(bool)
-    chosen = held["site_id"].isin(members) & (held["direction"] == scene.demand.direction) & (scene.policy.planned | ~planned)
-    mine = held.assign(planned=planned.astype(float))[chosen].drop_duplicates(["site_id", "effective_from"], keep="last")
-    sums, any_planned = (mine.pivot_table(index="effective_from", columns="site_id", values=name).sort_index().ffill() for name in ("capacity_gbps", "planned"))
+    chosen = (
+        held["site_id"].isin(members)
+        & (held["direction"] == scene.demand.direction)
+        & (scene.policy.planned | ~planned)
+    )
+    mine = held.assign(planned=planned.astype(float))[chosen].drop_duplicates(
+        ["site_id", "effective_from"], keep="last"
+    )
+    sums, any_planned = (
+        mine.pivot_table(index="effective_from", columns="site_id", values=name).sort_index().ffill()
+        for name in ("capacity_gbps", "planned")
+    )
     status = np.where(any_planned.max(axis=1) > 0, "planned", "installed")
-    return pd.DataFrame({"effective_from": pd.DatetimeIndex(sums.index), "capacity_gbps": sums.sum(axis=1).to_numpy(float), "status": status})
+    return pd.DataFrame(
+        {
+            "effective_from": pd.DatetimeIndex(sums.index),
+            "capacity_gbps": sums.sum(axis=1).to_numpy(float),
+            "status": status,
+        }
+    )
 
 
 def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
@@ -307,10 +392,15 @@ def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
     capacity = by_week(scene.steps, near.keys, near.direction, near.weeks, planned=scene.policy.planned)
     found = single_failures(near, capacity, scene.policy.shares(near.keys), scene.failover, ceiling=scene.ceiling)
     rows = found.frame()
-    now = rows[rows["week"] == near.start].sort_values(["shed_gbps", "probability", "key"], ascending=[False, False, True], ignore_index=True)
+    now = rows[rows["week"] == near.start].sort_values(
+        ["shed_gbps", "probability", "key"], ascending=[False, False, True], ignore_index=True
+    )
     months = found.worst_by_month()
     starts = rows["week"].dt.strftime("%Y-%m")
-    passes = [_passing(rows[(rows["key"] == key) & (starts == f"{month:%Y-%m}")]) for key, month in zip(months["key"], months["month"], strict=True)]
+    passes = [
+        _passing(rows[(rows["key"] == key) & (starts == f"{month:%Y-%m}")])
+        for key, month in zip(months["key"], months["month"], strict=True)
+    ]
     return Failures(now, months.assign(passes=passes), found.safe_until())
 
 

@@ -1,6 +1,8 @@
-"""Named scenarios of the lake that is shown. Nothing of them is kept: colleagues save meanwhile, so every look reads the store anew.
+"""Named scenarios of the lake that is shown. Nothing of them is kept: colleagues save meanwhile, so every look reads
+the store anew.
 
-Every function raises HeadroomError where the store cannot be used; those that change something ConflictError where somebody else did first.
+Every function raises HeadroomError where the store cannot be used; those that change something ConflictError where
+somebody else did first.
 """
 
 from __future__ import annotations
@@ -15,39 +17,63 @@ import pandas as pd
 from app.cached import Pin, Scope, latest_run
 from app.cached.planning import Outcome, Question, RunOut, cost, reckoned
 from app.cached.stores import store_of
-from data.contract import Direction
-from data.errors import HeadroomError
+from data.schema import Direction
+from data.schema.errors import HeadroomError
 from data.store import Scenario, Scenarios
 from data.store.body import Body
 from forecasting.planning.capacity import Policy
-from forecasting.planning.scene import compared
+from forecasting.planning.plan_case import compared
 from forecasting.planning.whatif import Limit, from_body, from_text, to_body, to_text
 
 __all__ = [
-    "Body", "Scenario", "Sides", "body_of", "create", "delete", "duplicate", "exported", "get", "imported", "listed", "question_of", "rename",
-    "restore", "save", "side_by_side",
-]  # fmt: skip
+    "Body",
+    "Scenario",
+    "Sides",
+    "body_of",
+    "create",
+    "delete",
+    "duplicate",
+    "exported",
+    "get",
+    "imported",
+    "listed",
+    "question_of",
+    "rename",
+    "restore",
+    "save",
+    "side_by_side",
+]
 
 
-# What a scenario holds ----------------------------------------------------------------------------------------------------
+# What a scenario holds
+# ----------------------------------------------------------------------------------------------------
 
 
 def body_of(question: Question) -> Body:
     """The changes and the policy of a question, as a scenario keeps them."""
-    return to_body(from_text(question.changes) if question.changes else [], Policy(question.statistic, question.limit, planned=question.planned))
+    return to_body(
+        from_text(question.changes) if question.changes else [],
+        Policy(question.statistic, question.limit, planned=question.planned),
+    )
 
 
 def question_of(body: Body, direction: Direction, least: float) -> Question:
-    """What a scenario asks. Limits of single sites, and one below `least`, which the page does not offer, come as its first changes."""
+    """What a scenario asks. Limits of single sites, and one below `least`, which the page does not offer, come as its
+    first changes.
+    """
     changes, policy = from_body(body)
     limits = [Limit(share, site) for site, share in policy.limits.items()]
     own = [Limit(policy.limit)] if policy.limit < least else []
     every = [*own, *limits, *changes]
-    return Question(direction, policy.statistic, max(policy.limit, least), policy.planned, to_text(every) if every else "")
+    return Question(
+        direction, policy.statistic, max(policy.limit, least), policy.planned, to_text(every) if every else ""
+    )
 
 
 class Sides(NamedTuple):
-    """Questions side by side: scene.compared of them, when each stops being N-1 safe, and why those that cannot be answered cannot."""
+    """Questions side by side: scene.compared of them, when each stops being N-1 safe, and why those that cannot be
+    answered cannot.
+    """
 
     rows: pd.DataFrame
     safe_until: dict[str, RunOut]
@@ -69,7 +95,8 @@ def side_by_side(pin: Pin, asked: Mapping[str, Question], scope: Scope) -> Sides
     return Sides(compared(found), {name: one.safe_until for name, one in found.items()}, refused)
 
 
-# Reading ------------------------------------------------------------------------------------------------------------------
+# Reading
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def listed(pin: Pin, *, deleted: bool = False) -> list[Scenario]:
@@ -90,7 +117,8 @@ def exported(pin: Pin, scenario_ids: Sequence[str]) -> bytes:
         return held.exported(scenario_ids).encode()
 
 
-# Writing ------------------------------------------------------------------------------------------------------------------
+# Writing
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def create(pin: Pin, name: str, body: Body, author: str) -> Scenario:

@@ -1,4 +1,6 @@
-"""Saved plans and how they did: the list is read anew each time, each plan's card is kept for the tables that it is scored by."""
+"""Saved plans and how they did: the list is read anew each time, each plan's card is kept for the tables that it is
+scored by.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,11 @@ from app.cached import MEASURED, Pin, Scope, _answer, catalogue, extent, runs, w
 from app.cached.augmenting import PLAN_SECONDS, Wish
 from app.cached.planning import Question, _monday
 from app.cached.stores import store_of
-from data.contract import Direction
-from data.duck import ask
-from data.schema import DIRECTION_OF
+from data.lake.query import ask
+from data.schema import DIRECTION_OF, Direction
 from data.store import PlanNote, Plans, SavedPlan
-from forecasting.commands.plan import augment_plans
-from forecasting.commands.policy_file import PlanPolicy, parsed
+from forecasting.cli.plan import augment_plans
+from forecasting.cli.policy_file import PlanPolicy, parsed
 from forecasting.planning.capacity import LIMIT
 from forecasting.planning.catalogue import STEP_COLUMNS, at_every_site
 from forecasting.planning.demand import WEEK, Statistic
@@ -33,9 +34,10 @@ RUNS_NAMED = 1000
 
 
 class Card(NamedTuple):
-    """A plan against what came. outcomes, hits: as forecasting.planning.scorecard gives them. today: end of the telemetry that the plan was made on; weeks:
-    planned weeks that are over; run: the number of its run, None where that is not known. purchases: as augments.all_purchases; none where they were not asked
-    for, which the policy of the note says.
+    """A plan against what came. outcomes, hits: as forecasting.planning.scorecard gives them. today: end of the
+    telemetry that the plan was made on; weeks: planned weeks that are over; run: the number of its run, None where that
+    is not known. purchases: as augments.all_purchases; none where they were not asked for, which the policy of the note
+    says.
     """
 
     note: PlanNote
@@ -49,7 +51,9 @@ class Card(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A plan that was kept, how many purchases with it, and why there are none in a direction whose search found none in time."""
+    """A plan that was kept, how many purchases with it, and why there are none in a direction whose search found none
+    in time.
+    """
 
     note: PlanNote
     purchases: int
@@ -73,29 +77,48 @@ def first_answers(moment: pd.Timestamp) -> pd.Timestamp:
 
 
 def save(pin: Pin, question: Question, name: str, author: str, wishes: Mapping[Direction, Wish] | None = None) -> Kept:
-    """Keep the plan of the newest run, both directions, under the question's policy without its changes; with `wishes`, with the cheapest purchases too.
+    """Keep the plan of the newest run, both directions, under the question's policy without its changes; with `wishes`,
+    with the cheapest purchases too.
 
-    ScenarioError where the name cannot be kept, LakeError where there is nothing to plan from, SettingError for a wish that cannot be.
+    ScenarioError where the name cannot be kept, LakeError where there is nothing to plan from, SettingError for a wish
+    that cannot be.
     """
     under = parsed({"statistic": question.statistic, "limit": question.limit, "planned": question.planned}, Path())
     inputs = plan_inputs(pin.url, under.policy.statistic)
     if wishes:
         under = _with_wishes(under, wishes, inputs.sites)
-    found = network_plan(list(inputs.directions.values()), inputs.steps, inputs.sites, under.policy, under.ordering, inputs.today)
+    found = network_plan(
+        list(inputs.directions.values()), inputs.steps, inputs.sites, under.policy, under.ordering, inputs.today
+    )
     augments = augment_plans(inputs, under)
     refused = {direction: one.refused for direction, one in augments.items() if one.refused}
-    return Kept(keep_plan(inputs, found, augments, under.said, name, author), sum(len(one.purchases) for one in augments.values()), refused)
+    return Kept(
+        keep_plan(inputs, found, augments, under.said, name, author),
+        sum(len(one.purchases) for one in augments.values()),
+        refused,
+    )
 
 
 def _with_wishes(under: PlanPolicy, wishes: Mapping[Direction, Wish], sites: pd.DataFrame) -> PlanPolicy:
     """The policy with what may be bought in each direction, all else that is wished being the same."""
     wish = next(iter(wishes.values()))
-    steps = {direction: pd.DataFrame(one.steps, columns=STEP_COLUMNS).astype(float) for direction, one in wishes.items()}
+    steps = {
+        direction: pd.DataFrame(one.steps, columns=STEP_COLUMNS).astype(float) for direction, one in wishes.items()
+    }
     offered = [at_every_site(one, sites).assign(direction=direction) for direction, one in steps.items()]
-    request = replace(under.request, months=wish.months, q=wish.q, n_minus_1=wish.n_minus_1, budget_usd=wish.budget_usd, seconds=PLAN_SECONDS)
+    request = replace(
+        under.request,
+        months=wish.months,
+        q=wish.q,
+        n_minus_1=wish.n_minus_1,
+        budget_usd=wish.budget_usd,
+        seconds=PLAN_SECONDS,
+    )
     budget = {} if wish.budget_usd is None else {"budget_usd": wish.budget_usd}
     said = {"months": wish.months, "q": wish.q, "n_minus_1": wish.n_minus_1, **budget}
-    return replace(under, catalogue=pd.concat(offered, ignore_index=True), request=request, said={**under.said, "augments": said})
+    return replace(
+        under, catalogue=pd.concat(offered, ignore_index=True), request=request, said={**under.said, "augments": said}
+    )
 
 
 def _card(pin: Pin, scope: Scope, plan_id: str) -> Card:
@@ -106,7 +129,9 @@ def _card(pin: Pin, scope: Scope, plan_id: str) -> Card:
     run = None if pd.isna(made_on["number"]) else int(made_on["number"])
     rows, peaks = (_seen(frame, scope) for frame in (saved.rows, saved.peaks))
     bought = saved.purchases if scope.sites is None else saved.purchases[saved.purchases["site_id"].isin(scope.sites)]
-    bought = bought.assign(risk_per_kusd=1000.0 * bought["risk_removed"] / bought["cost_usd"].where(bought["cost_usd"] > 0.0))
+    bought = bought.assign(
+        risk_per_kusd=1000.0 * bought["risk_removed"] / bought["cost_usd"].where(bought["cost_usd"] > 0.0)
+    )
     held = extent(pin, scope)
     if peaks.empty or held is None:
         return Card(saved.note, rows, peaks, today, None, 0, run, bought)
@@ -114,12 +139,25 @@ def _card(pin: Pin, scope: Scope, plan_id: str) -> Card:
     measured = _measured(pin, scope, saved, start, min(_monday(held.now), horizon))
     room = _rooms(pin, scope, saved, rows, pd.date_range(start, horizon - WEEK, freq=WEEK, unit="us"))
     weeks = max(0, int((min(_monday(held.now), horizon) - start) / WEEK))
-    return Card(saved.note, outcomes(rows, measured, room, start, horizon, today), peak_hits(peaks, measured), today, start, weeks, run, bought)
+    return Card(
+        saved.note,
+        outcomes(rows, measured, room, start, horizon, today),
+        peak_hits(peaks, measured),
+        today,
+        start,
+        weeks,
+        run,
+        bought,
+    )
 
 
 def _seen(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
     """What the viewer may see: under a narrower scope the sites of it alone, for a region is more than they."""
-    return frame if scope.sites is None else frame[(frame["level"] == "site") & frame["key"].isin(scope.sites)].reset_index(drop=True)
+    return (
+        frame
+        if scope.sites is None
+        else frame[(frame["level"] == "site") & frame["key"].isin(scope.sites)].reset_index(drop=True)
+    )
 
 
 def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
@@ -129,4 +167,6 @@ def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end
 
 def _rooms(pin: Pin, scope: Scope, saved: SavedPlan, rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:
     steps, policy = ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), saved.note.policy
-    return rooms(steps, catalogue(pin, scope), rows, weeks, float(policy.get("limit", LIMIT)), policy.get("limits") or {})
+    return rooms(
+        steps, catalogue(pin, scope), rows, weeks, float(policy.get("limit", LIMIT)), policy.get("limits") or {}
+    )

@@ -1,4 +1,6 @@
-"""The store of scenarios and plans that goes with a lake, kept open: opening it looks for migrations, which every draw of a page need not wait for."""
+"""The store of scenarios and plans that goes with a lake, kept open: opening it looks for migrations, which every draw
+of a page need not wait for.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,15 @@ from contextlib import contextmanager
 import streamlit as st
 
 from app.cached import Pin
-from data.errors import StoreError
+from data.schema.errors import StoreError
 from data.store import Store, open_store, store_url
 
 
 @contextmanager
 def store_of(pin: Pin) -> Iterator[Store]:
-    """The store of a lake; one that has failed is opened anew the next time, as its file may have been replaced. Raises StoreError where it cannot be used."""
+    """The store of a lake; one that has failed is opened anew the next time, as its file may have been replaced. Raises
+    StoreError where it cannot be used.
+    """
     url = store_url(pin.url)
     try:
         yield _store(url)

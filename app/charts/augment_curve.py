@@ -1,4 +1,6 @@
-"""What does more certainty cost? Plans from buying nothing to near certainty, by their cost and the risk that they leave, with the chosen one marked."""
+"""What does more certainty cost? Plans from buying nothing to near certainty, by their cost and the risk that they
+leave, with the chosen one marked.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +22,45 @@ PLOT, LEFT, RIGHT = 220, 64, 40
 NEAR = (0.17, 0.11)
 
 
-def augment_curve(points: pd.DataFrame, *, months: int, direction: str, scheme: Scheme, budget_usd: float | None = None) -> go.Figure:
-    """`points`: q (NaN: nothing bought), cost_usd, risk (Gbps-months), gap, chosen; a point for each plan that was found.
+def augment_curve(
+    points: pd.DataFrame, *, months: int, direction: str, scheme: Scheme, budget_usd: float | None = None
+) -> go.Figure:
+    """`points`: q (NaN: nothing bought), cost_usd, risk (Gbps-months), gap, chosen; a point for each plan that was
+    found.
 
     A chosen plan beside another of its q is what the budget buys of that: it lies off the line.
     """
     points, palette = _placed(points), PALETTES[scheme]
-    base = layout("Cost against risk", f"{months} months: Gbps-months expected above the limit, by USD", plot=PLOT, left=LEFT, scheme=scheme, right=RIGHT)
+    base = layout(
+        "Cost against risk",
+        f"{months} months: Gbps-months expected above the limit, by USD",
+        plot=PLOT,
+        left=LEFT,
+        scheme=scheme,
+        right=RIGHT,
+    )
     right, top = (1.08 * max(float(points[name].max()), 1e-9) for name in ("cost_usd", "risk"))
     marks = [] if budget_usd is None else _budget(budget_usd, right, palette)
     axes = {
-        "xaxis": {"range": [-0.04 * right, right], "fixedrange": True, "nticks": 5, "tickprefix": "$", "tickformat": "~s", "showgrid": True},
-        "yaxis": {"range": [-0.06 * top, 1.1 * top], "fixedrange": True, "nticks": 5, "showgrid": True, "tickformat": "~s"},
+        "xaxis": {
+            "range": [-0.04 * right, right],
+            "fixedrange": True,
+            "nticks": 5,
+            "tickprefix": "$",
+            "tickformat": "~s",
+            "showgrid": True,
+        },
+        "yaxis": {
+            "range": [-0.06 * top, 1.1 * top],
+            "fixedrange": True,
+            "nticks": 5,
+            "showgrid": True,
+            "tickformat": "~s",
+        },
         "annotations": [*base["annotations"], *_words(points, right, top, palette), *marks],
-        "shapes": [upright(budget_usd, palette, colour=palette.words["capacity"])] if budget_usd is not None and budget_usd <= right else [],
+        "shapes": [upright(budget_usd, palette, colour=palette.words["capacity"])]
+        if budget_usd is not None and budget_usd <= right
+        else [],
     }
     return go.Figure({"data": list(_traces(points, hue(f"{direction}_gbps", scheme), palette)), "layout": base | axes})
 
@@ -42,7 +69,15 @@ def _budget(usd_most: float, right: float, palette: Palette) -> list[Note]:
     """The word at the line of the budget, or at the edge where the budget lies beyond it."""
     within = usd_most <= right
     anchor = "right" if usd_most > 0.75 * right else "left"
-    place = {"xref": "x", "yref": "y domain", "x": min(usd_most, right), "y": 1, "xanchor": anchor, "yanchor": "top", "xshift": -4 if anchor == "right" else 4}
+    place = {
+        "xref": "x",
+        "yref": "y domain",
+        "x": min(usd_most, right),
+        "y": 1,
+        "xanchor": anchor,
+        "yanchor": "top",
+        "xshift": -4 if anchor == "right" else 4,
+    }
     text = f"budget {usd(usd_most)}{'' if within else ', further right'}"
     return [place | {"showarrow": False, "text": text, "font": halo(palette.words["capacity"], palette)}]
 
@@ -61,8 +96,18 @@ def _traces(points: pd.DataFrame, colour: str, palette: Palette) -> Iterator[Tra
     """The plans on their line; and what the budget buys."""
     for name, part in (("plans", points[~points["off"]]), ("within the budget", points[points["off"]])):
         if len(part):
-            line = {"type": "scatter", "mode": "lines+markers", "name": name, "line": {"color": colour, "width": 1.5}, "hoverinfo": "text"}
-            values = {"x": part["cost_usd"].to_numpy(float), "y": part["risk"].to_numpy(float), "hovertext": [_told(row) for row in part.to_dict("records")]}
+            line = {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": name,
+                "line": {"color": colour, "width": 1.5},
+                "hoverinfo": "text",
+            }
+            values = {
+                "x": part["cost_usd"].to_numpy(float),
+                "y": part["risk"].to_numpy(float),
+                "hovertext": [_told(row) for row in part.to_dict("records")],
+            }
             yield line | values | {"marker": _marker(part["chosen"].to_numpy(bool), colour, palette)}
 
 
@@ -74,9 +119,11 @@ def _told(row: dict[Any, Any]) -> str:
 
 def _marker(chosen: npt.NDArray[np.bool_], colour: str, palette: Palette) -> dict[str, Any]:
     return {
-        "symbol": np.where(chosen, "diamond", "circle"), "size": np.where(chosen, 13, 8), "color": np.where(chosen, palette.ink, colour),
+        "symbol": np.where(chosen, "diamond", "circle"),
+        "size": np.where(chosen, 13, 8),
+        "color": np.where(chosen, palette.ink, colour),
         "line": {"color": palette.ground, "width": 1},
-    }  # fmt: skip
+    }
 
 
 def _words(points: pd.DataFrame, right: float, top: float, palette: Palette) -> list[Note]:
@@ -89,6 +136,22 @@ def _words(points: pd.DataFrame, right: float, top: float, palette: Palette) -> 
             continue
         taken.append((x, y))
         text = f"<b>{words(row)}{'' if row['off'] else ', chosen'}</b>" if row["chosen"] else words(row)
-        place = {"xref": "x", "yref": "y", "x": row["cost_usd"], "y": row["risk"], "xanchor": "right" if x > 0.75 else "left", "yanchor": "bottom"}
-        notes.append(place | {"xshift": -4 if x > 0.75 else 4, "yshift": 4, "showarrow": False, "text": text, "font": halo(palette.ink, palette)})
+        place = {
+            "xref": "x",
+            "yref": "y",
+            "x": row["cost_usd"],
+            "y": row["risk"],
+            "xanchor": "right" if x > 0.75 else "left",
+            "yanchor": "bottom",
+        }
+        notes.append(
+            place
+            | {
+                "xshift": -4 if x > 0.75 else 4,
+                "yshift": 4,
+                "showarrow": False,
+                "text": text,
+                "font": halo(palette.ink, palette),
+            }
+        )
     return notes

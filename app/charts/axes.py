@@ -22,7 +22,9 @@ EVEN = 4  # rows at even stamps for the bytes of one at a stamp of its own, whic
 
 
 def written(stamps: pd.Series, zone: str) -> npt.NDArray[np.object_]:
-    """Stamps in UTC as the zone's local time, written out: a number would be shifted to the browser's own zone without a word. None where one is missing."""
+    """Stamps in UTC as the zone's local time, written out: a number would be shifted to the browser's own zone without
+    a word. None where one is missing.
+    """
     naive = localize(stamps, zone).to_numpy(dtype="datetime64[ms]")
     missing = np.isnat(naive)
     finest = next((step for step in COARSE if (missing | (naive.astype(f"datetime64[{step}]") == naive)).all()), FINE)
@@ -55,7 +57,9 @@ def times(frame: pd.DataFrame, zone: str) -> Trace:
 
 
 def drawable(frame: pd.DataFrame, columns: Sequence[str], limit: int) -> pd.DataFrame:
-    """The frame with a null row where stamps are absent, thinned to `limit` rows; left whole where its stamps are even and cost no more than that."""
+    """The frame with a null row where stamps are absent, thinned to `limit` rows; left whole where its stamps are even
+    and cost no more than that.
+    """
     whole = with_breaks(frame)
     return whole if len(whole) <= min(EVEN * limit, LIMIT) and even(whole) else thin(whole, columns, limit)
 

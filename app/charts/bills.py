@@ -22,7 +22,9 @@ WHOLE = 0.98
 
 
 def bills_chart(rows: pd.DataFrame, *, scheme: Scheme) -> go.Figure:
-    """`rows`: partner, month, billed_gbps, completeness; at least one. A line for each of the partners that are billed most."""
+    """`rows`: partner, month, billed_gbps, completeness; at least one. A line for each of the partners that are billed
+    most.
+    """
     first, last = rows["month"].min() - BESIDE, rows["month"].max() + BESIDE
     figure = linked_figure([_panel(rows, scheme)], start=first, end=last, zone="UTC", scheme=scheme)
     return figure.update_layout(margin_r=NAMES_PX, dragmode=False)
@@ -34,16 +36,29 @@ def _panel(rows: pd.DataFrame, scheme: Scheme) -> Panel:
     of = unit(METRIC, top)
     last = rows.sort_values("month").drop_duplicates("partner", keep="last").set_index("partner")["billed_gbps"]
     ends = [End(name, float(last[name]) * of.factor, palette.words["egress"]) for name in shown]
-    few = f"the {len(shown)} largest of {rows['partner'].nunique()} partners, " if rows["partner"].nunique() > len(shown) else ""
+    few = (
+        f"the {len(shown)} largest of {rows['partner'].nunique()} partners, "
+        if rows["partner"].nunique() > len(shown)
+        else ""
+    )
     return Panel(
-        title="Billed by month", subtitle=f"{of.word}, P95 of 5-minute sums, {few}UTC; open mark: month not seen whole", height=HEIGHT, unit=of,
-        top=top * of.factor, traces=list(_lines(rows, shown, of, scheme)), ends=ends,
-    )  # fmt: skip
+        title="Billed by month",
+        subtitle=f"{of.word}, P95 of 5-minute sums, {few}UTC; open mark: month not seen whole",
+        height=HEIGHT,
+        unit=of,
+        top=top * of.factor,
+        traces=list(_lines(rows, shown, of, scheme)),
+        ends=ends,
+    )
 
 
 def largest(rows: pd.DataFrame) -> list[str]:
     """The partners that are billed most in their last month, largest first."""
-    last = rows.sort_values("month").drop_duplicates("partner", keep="last").sort_values(["billed_gbps", "partner"], ascending=[False, True])
+    last = (
+        rows.sort_values("month")
+        .drop_duplicates("partner", keep="last")
+        .sort_values(["billed_gbps", "partner"], ascending=[False, True])
+    )
     return [str(name) for name in last["partner"].head(ENDS)]
 
 
@@ -53,7 +68,13 @@ def _lines(rows: pd.DataFrame, shown: list[str], of: Unit, scheme: Scheme) -> It
         colour = fade(hue(METRIC, scheme), 1.0 - FAINTER * number)
         symbols = [SYMBOLS[number] + ("" if share >= WHOLE else "-open") for share in mine["completeness"]]
         yield {
-            "type": "scatter", "mode": "lines+markers", "name": label(partner), "line": {"color": colour, "width": 1.5}, "connectgaps": False,
-            "marker": {"symbol": symbols, "size": 8, "color": colour}, "y": values(mine["billed_gbps"], of), "text": [month(one) for one in mine["ts"]],
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": label(partner),
+            "line": {"color": colour, "width": 1.5},
+            "connectgaps": False,
+            "marker": {"symbol": symbols, "size": 8, "color": colour},
+            "y": values(mine["billed_gbps"], of),
+            "text": [month(one) for one in mine["ts"]],
             "hovertemplate": f"{label(partner)}, %{{text}}: <b>%{{y:.4~r}} {of.word}</b><extra></extra>",
-        } | times(mine, "UTC")  # fmt: skip
+        } | times(mine, "UTC")

@@ -33,9 +33,11 @@ Z = 1.96
 
 @dataclass(frozen=True)
 class CoverageChart:
-    """Shares of hours inside the intervals: `rows` are ts, hours, coverage_80, coverage_95; one point for each backtest or run.
+    """Shares of hours inside the intervals: `rows` are ts, hours, coverage_80, coverage_95; one point for each backtest
+    or run.
 
-    A point of fewer than `least` hours says too little to be joined with the others: it stands alone, with an open mark.
+    A point of fewer than `least` hours says too little to be joined with the others: it stands alone, with an open
+    mark.
     """
 
     title: str
@@ -54,10 +56,16 @@ def coverage_panel(spec: CoverageChart) -> Panel:
     lowest = spec.rows[list(NOMINAL)].min().min()
     bottom = min(LEAST_BOTTOM, 1.0 if pd.isna(lowest) else float(lowest) - 0.05)
     return Panel(
-        title=spec.title, subtitle=f"{spec.subtitle}; dotted: nominal", height=spec.height, unit=PERCENT, bottom=100 * max(bottom, 0.0), top=103.0,
-        traces=list(_lines(spec)), shapes=[_level(share, palette) for share in NOMINAL.values()],
+        title=spec.title,
+        subtitle=f"{spec.subtitle}; dotted: nominal",
+        height=spec.height,
+        unit=PERCENT,
+        bottom=100 * max(bottom, 0.0),
+        top=103.0,
+        traces=list(_lines(spec)),
+        shapes=[_level(share, palette) for share in NOMINAL.values()],
         ends=list(_ends(spec, palette)),
-    )  # fmt: skip
+    )
 
 
 def _lines(spec: CoverageChart) -> Iterator[Trace]:
@@ -66,22 +74,49 @@ def _lines(spec: CoverageChart) -> Iterator[Trace]:
         look = {"name": f"{percent(share)} interval", "line": {"color": colour, "width": 1.5, "dash": "solid"}}
         marker = {"symbol": SYMBOLS[share], "size": 8, "color": colour}
         told = f"<b>%{{y:.3~r}} %</b> inside the {percent(share)} interval"
-        yield from through_runs(spec.rows.assign(value=spec.rows[column]), look, marker, told, spec.least, spec.zone, PERCENT)
+        yield from through_runs(
+            spec.rows.assign(value=spec.rows[column]), look, marker, told, spec.least, spec.zone, PERCENT
+        )
 
 
-def through_runs(rows: pd.DataFrame, look: Trace, marker: dict[str, Any], told: str, least: int, zone: str, unit: Unit) -> Iterator[Trace]:
-    """A line through the points (ts, value, hours) of at least so many hours, and open marks, not joined, at those of fewer; hovering says of how many."""
+def through_runs(
+    rows: pd.DataFrame, look: Trace, marker: dict[str, Any], told: str, least: int, zone: str, unit: Unit
+) -> Iterator[Trace]:
+    """A line through the points (ts, value, hours) of at least so many hours, and open marks, not joined, at those of
+    fewer; hovering says of how many.
+    """
     known, young = rows[rows["hours"] >= least], rows[rows["hours"] < least]
-    for part, mode, symbol, more in ((known, "lines+markers", "", ""), (young, "markers", "-open", ", too young to be joined")):
+    for part, mode, symbol, more in (
+        (known, "lines+markers", "", ""),
+        (young, "markers", "-open", ", too young to be joined"),
+    ):
         if len(part):
-            box = {"text": [f"{hours:,} h" for hours in part["hours"].astype(int)], "hovertemplate": f"{told}, over %{{text}}{more}<extra></extra>"}
-            drawn = {"type": "scatter", "mode": mode, "connectgaps": False, "cliponaxis": False, "marker": marker | {"symbol": f"{marker['symbol']}{symbol}"}}
+            box = {
+                "text": [f"{hours:,} h" for hours in part["hours"].astype(int)],
+                "hovertemplate": f"{told}, over %{{text}}{more}<extra></extra>",
+            }
+            drawn = {
+                "type": "scatter",
+                "mode": mode,
+                "connectgaps": False,
+                "cliponaxis": False,
+                "marker": marker | {"symbol": f"{marker['symbol']}{symbol}"},
+            }
             yield drawn | look | box | times(part, zone) | {"y": values(part["value"], unit)}
 
 
 def _level(share: float, palette: Palette) -> dict[str, Any]:
     line = {"color": palette.words["capacity"], "width": 1, "dash": "dot"}
-    return {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": 100 * share, "y1": 100 * share, "line": line}
+    return {
+        "type": "line",
+        "xref": "x domain",
+        "yref": "y",
+        "x0": 0,
+        "x1": 1,
+        "y0": 100 * share,
+        "y1": 100 * share,
+        "line": line,
+    }
 
 
 def _ends(spec: CoverageChart, palette: Palette) -> Iterator[End]:
@@ -93,7 +128,9 @@ def _ends(spec: CoverageChart, palette: Palette) -> Iterator[End]:
 
 @dataclass(frozen=True)
 class CalibrationChart:
-    """Observed against nominal: `rows` are horizon, nominal, observed (shares), origins. `counted` where each origin is one trial: chance then has a size."""
+    """Observed against nominal: `rows` are horizon, nominal, observed (shares), origins. `counted` where each origin is
+    one trial: chance then has a size.
+    """
 
     title: str
     subtitle: str
@@ -107,10 +144,17 @@ def calibration_chart(spec: CalibrationChart) -> go.Figure:
     """A row for each horizon, a mark for each nominal share, a line where each should lie."""
     palette = PALETTES[spec.scheme]
     horizons, shares = list(dict.fromkeys(spec.rows["horizon"])), sorted(set(spec.rows["nominal"]))
-    base = layout(spec.title, spec.subtitle, plot=ROW * max(len(horizons), 3) + 10, left=LEFT, scheme=spec.scheme, right=24)
+    base = layout(
+        spec.title, spec.subtitle, plot=ROW * max(len(horizons), 3) + 10, left=LEFT, scheme=spec.scheme, right=24
+    )
     names = [label(name, 14) for name in horizons]
     axes = {
-        "xaxis": {"range": [max(0.0, 100 * _lowest(spec) - 8), 103], "ticksuffix": " %", "fixedrange": True, "nticks": 6},
+        "xaxis": {
+            "range": [max(0.0, 100 * _lowest(spec) - 8), 103],
+            "ticksuffix": " %",
+            "fixedrange": True,
+            "nticks": 6,
+        },
         "yaxis": names_axis(names, 3) | {"showgrid": True},
         "shapes": [upright(100 * share, palette, colour=palette.words["capacity"]) for share in shares],
         "annotations": [*base["annotations"], *_heads(shares, palette)],
@@ -123,7 +167,13 @@ def _heads(shares: list[float], palette: Palette) -> Iterator[Note]:
     """The nominal shares above their lines; two that are close stand back to back."""
     for at, share in enumerate(shares):
         after, before = shares[at + 1 : at + 2], shares[max(0, at - 1) : at]
-        anchor = "right" if after and after[0] - share < CLOSE else "left" if before and share - before[0] < CLOSE else "center"
+        anchor = (
+            "right"
+            if after and after[0] - share < CLOSE
+            else "left"
+            if before and share - before[0] < CLOSE
+            else "center"
+        )
         yield above(100 * share, percent(share), palette, palette.words["capacity"]) | {"xanchor": anchor}
 
 
@@ -141,11 +191,19 @@ def _marks(spec: CalibrationChart, share: float, horizons: list[str], shift: flo
         f"{label(name)}: {percent(found)} observed, {percent(share)} nominal, {origins} backtests"
         for name, found, origins in zip(rows["horizon"], rows["observed"], rows["origins"], strict=True)
     ]
-    chance = {"error_x": _chance(rows, observed) | {"color": colour, "thickness": 1, "width": 3}} if spec.counted else {}
+    chance = (
+        {"error_x": _chance(rows, observed) | {"color": colour, "thickness": 1, "width": 3}} if spec.counted else {}
+    )
     return chance | {
-        "type": "scatter", "mode": "markers", "name": f"{percent(share)}", "x": observed, "y": [horizons.index(name) + shift for name in rows["horizon"]],
-        "marker": {"symbol": SYMBOLS.get(share, "circle"), "size": 10, "color": colour}, "hovertext": texts, "hoverinfo": "text",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{percent(share)}",
+        "x": observed,
+        "y": [horizons.index(name) + shift for name in rows["horizon"]],
+        "marker": {"symbol": SYMBOLS.get(share, "circle"), "size": 10, "color": colour},
+        "hovertext": texts,
+        "hoverinfo": "text",
+    }
 
 
 def _chance(rows: pd.DataFrame, observed: npt.NDArray[np.float64]) -> dict[str, Any]:
@@ -153,9 +211,15 @@ def _chance(rows: pd.DataFrame, observed: npt.NDArray[np.float64]) -> dict[str, 
     return {"type": "data", "symmetric": False, "array": 100 * high - observed, "arrayminus": observed - 100 * low}
 
 
-def wilson(shares: npt.NDArray[np.float64], trials: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def wilson(
+    shares: npt.NDArray[np.float64], trials: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The 95 % interval of a share seen in so many independent trials (Wilson, 1927); all of 0 to 1 without a trial."""
     weight = Z**2 / np.maximum(trials, 1e-9)
     middle = (shares + weight / 2) / (1 + weight)
-    half = Z / (1 + weight) * np.sqrt(shares * (1 - shares) / np.maximum(trials, 1e-9) + weight / np.maximum(trials, 1e-9) / 4)
+    half = (
+        Z
+        / (1 + weight)
+        * np.sqrt(shares * (1 - shares) / np.maximum(trials, 1e-9) + weight / np.maximum(trials, 1e-9) / 4)
+    )
     return np.clip(middle - half, 0.0, 1.0), np.clip(middle + half, 0.0, 1.0)

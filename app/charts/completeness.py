@@ -19,7 +19,8 @@ ROWS, ROW, HEADER, BELOW = 60, 15, 98, 34
 
 
 def completeness_chart(days: pd.DataFrame, *, scheme: Scheme) -> go.Figure:
-    """A heat map of `days` (name, ts at 00:00 UTC, completeness as a ratio; null or absent where nothing was expected), the least complete site first.
+    """A heat map of `days` (name, ts at 00:00 UTC, completeness as a ratio; null or absent where nothing was expected),
+    the least complete site first.
 
     At most ROWS sites are drawn; the subtitle says of how many.
     """
@@ -27,11 +28,18 @@ def completeness_chart(days: pd.DataFrame, *, scheme: Scheme) -> go.Figure:
     table = days.pivot_table(index="name", columns="ts", values="completeness", aggfunc="min", dropna=False)
     worst = table.loc[table.mean(axis=1).sort_values(kind="stable").index][:ROWS]
     layout = {
-        "template": template(scheme), "height": HEADER + BELOW + ROW * max(len(worst), 4), "margin": {"l": 112, "r": 12, "t": HEADER, "b": BELOW},
-        "dragmode": False, "showlegend": False, "annotations": _words(len(worst), len(table), palette), "plot_bgcolor": palette.ground,
-    }  # fmt: skip
+        "template": template(scheme),
+        "height": HEADER + BELOW + ROW * max(len(worst), 4),
+        "margin": {"l": 112, "r": 12, "t": HEADER, "b": BELOW},
+        "dragmode": False,
+        "showlegend": False,
+        "annotations": _words(len(worst), len(table), palette),
+        "plot_bgcolor": palette.ground,
+    }
     if worst.empty:
-        return go.Figure({"layout": layout | {"annotations": [*layout["annotations"], nothing(palette, "no telemetry yet")]}})
+        return go.Figure(
+            {"layout": layout | {"annotations": [*layout["annotations"], nothing(palette, "no telemetry yet")]}}
+        )
     return go.Figure({"data": [_cells(worst, palette)], "layout": layout | _axes(worst)})
 
 
@@ -51,10 +59,20 @@ def _cells(worst: pd.DataFrame, palette: Palette) -> dict[str, Any]:
     edges = [(n + side) / len(colours) for n in range(len(colours)) for side in (0, 1)]
     scale = [[edge, colours[n // 2]] for n, edge in enumerate(edges)]
     return {
-        "type": "heatmap", "x": _noons(worst), "y": np.arange(len(worst)), "z": step(ratios), "zmin": -0.5, "zmax": len(colours) - 0.5, "colorscale": scale,
-        "showscale": False, "xgap": 1, "ygap": 1, "customdata": (100 * ratios).astype(np.float32), "hoverongaps": False,
+        "type": "heatmap",
+        "x": _noons(worst),
+        "y": np.arange(len(worst)),
+        "z": step(ratios),
+        "zmin": -0.5,
+        "zmax": len(colours) - 0.5,
+        "colorscale": scale,
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 1,
+        "customdata": (100 * ratios).astype(np.float32),
+        "hoverongaps": False,
         "hovertemplate": "%{y}, %{x|%a %-d %b %Y}: %{customdata:.3~r} % complete<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _noons(worst: pd.DataFrame) -> npt.NDArray[np.object_]:
@@ -66,18 +84,46 @@ def _axes(worst: pd.DataFrame) -> dict[str, Any]:
     names = [label(name, 17) for name in worst.index]
     return {
         "xaxis": {"type": "date", "tickformatstops": TIME_TICKS, "tickangle": 0, "showgrid": False, "fixedrange": True},
-        "yaxis": {"range": [max(len(names), 4) - 0.5, -0.5], "tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "fixedrange": True},
+        "yaxis": {
+            "range": [max(len(names), 4) - 0.5, -0.5],
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "showgrid": False,
+            "fixedrange": True,
+        },
     }
 
 
 def _words(shown: int, all_of_them: int, palette: Palette) -> list[dict[str, Any]]:
     """Title, subtitle and the legend of steps."""
-    at = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "xshift": -104, "yanchor": "top", "showarrow": False, "align": "left"}
-    few = f"the {shown} least complete of {all_of_them} sites" if shown < all_of_them else f"{all_of_them} sites, least complete first"
-    keys = [f'<span style="color:{colour}">\u25a0</span> {words}' for colour, words in zip(_colours(palette), WORDS, strict=True)]
+    at = {
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": 1,
+        "xanchor": "left",
+        "xshift": -104,
+        "yanchor": "top",
+        "showarrow": False,
+        "align": "left",
+    }
+    few = (
+        f"the {shown} least complete of {all_of_them} sites"
+        if shown < all_of_them
+        else f"{all_of_them} sites, least complete first"
+    )
+    keys = [
+        f'<span style="color:{colour}">\u25a0</span> {words}'
+        for colour, words in zip(_colours(palette), WORDS, strict=True)
+    ]
     legend = "  ".join(keys[:3]) + "<br>" + "  ".join([*keys[3:], "\u25a1 nothing expected"])
     return [
         at | {"yshift": HEADER - 4, "text": "<b>Completeness by site and day</b>", "font": {"size": 15}},
-        at | {"yshift": HEADER - 24, "text": f"share of samples, UTC days, {few}", "font": {"size": 12, "color": palette.muted}},
+        at
+        | {
+            "yshift": HEADER - 24,
+            "text": f"share of samples, UTC days, {few}",
+            "font": {"size": 12, "color": palette.muted},
+        },
         at | {"yshift": HEADER - 42, "text": legend, "font": {"size": 11, "color": palette.muted}},
     ]

@@ -18,9 +18,10 @@ _Table = npt.NDArray[np.float64]
 def thin(frame: pd.DataFrame, columns: str | Sequence[str], limit: int = LIMIT) -> pd.DataFrame:
     """At most `limit` rows of `frame` (sorted by ts) that draw the same lines.
 
-    Every column keeps its first, last, lowest and highest value, and the lowest and highest of each of equal parts of it (MinMax,
-    tsdownsample). Where nulls lie between two kept values, one null row is kept between them, so that no line joins across a gap;
-    with more gaps than the limit has room for, the parts grow and gaps still stay gaps. A row that lacks one of the columns is part of a gap.
+    Every column keeps its first, last, lowest and highest value, and the lowest and highest of each of equal parts of
+    it (MinMax, tsdownsample). Where nulls lie between two kept values, one null row is kept between them, so that no
+    line joins across a gap; with more gaps than the limit has room for, the parts grow and gaps still stay gaps. A row
+    that lacks one of the columns is part of a gap.
     """
     if len(frame) <= limit:
         return frame
@@ -29,15 +30,19 @@ def thin(frame: pd.DataFrame, columns: str | Sequence[str], limit: int = LIMIT) 
     least = max(2, limit // 2 // table.shape[1])  # fits whatever the gaps: one null row for each kept one
     share = limit
     while len(rows := _rows(table, present, share)) > limit and share > least:
-        share = max(least, min(share - 1, share * limit // len(rows)))  # columns that turn together share their rows: more fit than the least
+        share = max(
+            least, min(share - 1, share * limit // len(rows))
+        )  # columns that turn together share their rows: more fit than the least
     return frame.iloc[rows]
 
 
 def coarser(frame: pd.DataFrame, names: Mapping[str, str], limit: int) -> pd.DataFrame:
-    """At most `limit` rows at a step that is a multiple of the frame's own: what is expected is smooth, and even stamps need not be sent one by one.
+    """At most `limit` rows at a step that is a multiple of the frame's own: what is expected is smooth, and even stamps
+    need not be sent one by one.
 
-    `names` gives the columns of expected, lower_* and upper_* bounds. A bound keeps the outermost of the values that a row stands for, so that no band is drawn
-    narrower than it is; the line keeps the one furthest from the middle of all, so that its peaks stay as high as they are. One null makes a row null.
+    `names` gives the columns of expected, lower_* and upper_* bounds. A bound keeps the outermost of the values that a
+    row stands for, so that no band is drawn narrower than it is; the line keeps the one furthest from the middle of
+    all, so that its peaks stay as high as they are. One null makes a row null.
     """
     many = -(-len(frame) // limit)
     if many <= 1:
@@ -47,7 +52,11 @@ def coarser(frame: pd.DataFrame, names: Mapping[str, str], limit: int) -> pd.Dat
     line = rows[names["expected"]]
     middle = (line.max() + line.min()) / 2
     outermost = (line - middle).abs().fillna(np.inf).groupby(part).idxmax()
-    bounds = {column: rows[column].groupby(part).agg("max" if name.startswith("upper") else "min") for name, column in names.items() if name != "expected"}
+    bounds = {
+        column: rows[column].groupby(part).agg("max" if name.startswith("upper") else "min")
+        for name, column in names.items()
+        if name != "expected"
+    }
     drawn = pd.DataFrame(bounds | {names["expected"]: line[outermost].to_numpy()})
     return drawn.where(drawn[names["expected"]].notna()).assign(ts=rows["ts"].groupby(part).first())
 
@@ -62,7 +71,9 @@ def _rows(table: _Table, present: _Mask, share: int) -> _Rows:
 
 
 def _extremes(values: npt.NDArray[np.float64], full: _Rows, share: int) -> _Rows:
-    """Rows of the values to keep: the ends, both sides of each gap as far as they fit, and the lowest and highest of equal parts."""
+    """Rows of the values to keep: the ends, both sides of each gap as far as they fit, and the lowest and highest of
+    equal parts.
+    """
     if len(full) <= share:
         return full
     before = np.flatnonzero(np.diff(full) > 1)

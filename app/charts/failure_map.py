@@ -1,4 +1,6 @@
-"""A failure on the map in one week: what has failed is crossed out, who takes over is coloured by how full that leaves it, arcs say what moves where."""
+"""A failure on the map in one week: what has failed is crossed out, who takes over is coloured by how full that leaves
+it, arcs say what moves where.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,19 @@ from pydeck.types import String
 from app import theme
 from app.charts import map_labels, map_layers, map_view
 from app.charts.map_legend import DOT, LINE, RING, Entry
-from app.charts.map_marks import LARGEST_OF_MANY_PX, LARGEST_PX, MANY_SITES, MEASURED_ALPHA, OPAQUE, Row, Scale, Site, place, records, said
+from app.charts.map_marks import (
+    LARGEST_OF_MANY_PX,
+    LARGEST_PX,
+    MANY_SITES,
+    MEASURED_ALPHA,
+    OPAQUE,
+    Row,
+    Scale,
+    Site,
+    place,
+    records,
+    said,
+)
 from app.charts.map_view import Camera, Canvas
 from app.charts.network_map import TOOLTIP, Deck, tooltip_style
 from app.theme import Scheme
@@ -34,9 +48,10 @@ PICKED = ("sites", "failed")
 class FailureMap:
     """One week of a failure.
 
-    sites: site_id, name, region_name, lat, lon, before_gbps, load_gbps, taken_gbps, shed_gbps, before, after, limit (shares of capacity, NaN without one),
-    passed, and share (of its demand that must go elsewhere: 0 where it stands, 1 where it is down). moves: source, target, gbps. cut: both ends of a failed
-    path. largest: Gbps of the largest marker in any week. turn: counts up with every click, so that what was clicked does not stay marked.
+    sites: site_id, name, region_name, lat, lon, before_gbps, load_gbps, taken_gbps, shed_gbps, before, after, limit
+    (shares of capacity, NaN without one), passed, and share (of its demand that must go elsewhere: 0 where it stands, 1
+    where it is down). moves: source, target, gbps. cut: both ends of a failed path. largest: Gbps of the largest marker
+    in any week. turn: counts up with every click, so that what was clicked does not stay marked.
     """
 
     sites: pd.DataFrame
@@ -77,31 +92,63 @@ def _layers(drawn: FailureMap) -> Iterator[pdk.Layer]:
     palette = theme.PALETTES[drawn.scheme]
     sites = map_view.located(drawn.sites).sort_values(["load_gbps", "site_id"], ascending=[False, True])
     standing, down = sites[sites["share"] < 1.0], sites[sites["share"] >= 1.0]
-    circles, crosses = [_standing(site, drawn) for site in records(standing)], [_down(site, drawn) for site in records(down)]
+    circles, crosses = (
+        [_standing(site, drawn) for site in records(standing)],
+        [_down(site, drawn) for site in records(down)],
+    )
     yield map_layers.outline(drawn.outline, drawn.scheme, "flat")
     yield _arcs(f"moves-{drawn.turn}", arc_rows(drawn), palette.hues["context"], palette.hues["egress"])
     yield _arcs(f"cut-{drawn.turn}", _cut_rows(drawn), palette.hues["capacity"], palette.hues["capacity"])
     yield pdk.Layer(
-        "ScatterplotLayer", data=[row for row in circles if "h" in row], id="passed", get_position="p", get_radius="h", radius_units=String("pixels"),
-        filled=False, stroked=True, get_line_color=[*theme.rgb(palette.hues["capacity"]), OPAQUE], get_line_width=2.2, line_width_units=String("pixels"),
-    )  # fmt: skip
+        "ScatterplotLayer",
+        data=[row for row in circles if "h" in row],
+        id="passed",
+        get_position="p",
+        get_radius="h",
+        radius_units=String("pixels"),
+        filled=False,
+        stroked=True,
+        get_line_color=[*theme.rgb(palette.hues["capacity"]), OPAQUE],
+        get_line_width=2.2,
+        line_width_units=String("pixels"),
+    )
     dots = map_layers.circles(circles, "flat")
     dots.id = f"sites-{drawn.turn}"
     yield dots
     yield pdk.Layer(
-        "IconLayer", data=crosses, id=f"failed-{drawn.turn}", icon_atlas=String(map_layers.ATLAS), icon_mapping=map_layers.PLACES, get_icon="k",
-        get_position="p", get_size=f"r * {map_layers.CELL_PX / map_layers.CIRCLE_PX}", size_units=String("pixels"), get_color="c", pickable=True,
+        "IconLayer",
+        data=crosses,
+        id=f"failed-{drawn.turn}",
+        icon_atlas=String(map_layers.ATLAS),
+        icon_mapping=map_layers.PLACES,
+        get_icon="k",
+        get_position="p",
+        get_size=f"r * {map_layers.CELL_PX / map_layers.CIRCLE_PX}",
+        size_units=String("pixels"),
+        get_color="c",
+        pickable=True,
         billboard=True,
-    )  # fmt: skip
-    named = crosses + [row for row, site in zip(circles, records(standing), strict=True) if site["passed"] or site["share"] > 0.0]
+    )
+    named = crosses + [
+        row for row, site in zip(circles, records(standing), strict=True) if site["passed"] or site["share"] > 0.0
+    ]
     yield map_layers.labels(map_labels.labels(named, drawn.camera, drawn.canvas), drawn.scheme, "flat")
 
 
 def _arcs(name: str, rows: list[Row], first: str, last: str) -> pdk.Layer:
     return pdk.Layer(
-        "ArcLayer", data=rows, id=name, get_source_position="s", get_target_position="d", great_circle=True, get_height=0, get_width="w",
-        get_source_color=[*theme.rgb(first), ARC_ALPHA], get_target_color=[*theme.rgb(last), ARC_ALPHA], pickable=True,
-    )  # fmt: skip
+        "ArcLayer",
+        data=rows,
+        id=name,
+        get_source_position="s",
+        get_target_position="d",
+        great_circle=True,
+        get_height=0,
+        get_width="w",
+        get_source_color=[*theme.rgb(first), ARC_ALPHA],
+        get_target_color=[*theme.rgb(last), ARC_ALPHA],
+        pickable=True,
+    )
 
 
 def arc_rows(drawn: FailureMap) -> list[Row]:
@@ -112,11 +159,14 @@ def arc_rows(drawn: FailureMap) -> list[Row]:
     most = float(shown["gbps"].max()) if len(shown) else 1.0
     return [
         {
-            "s": place(sites[row["source"]]), "d": place(sites[row["target"]]), "w": round(max(THINNEST_PX, THICKEST_PX * row["gbps"] / most), 1),
-            "n": said(f"{sites[row['source']]['name']} to {sites[row['target']]['name']}"), "t": f"{theme.gbps(row['gbps'])} moves",
+            "s": place(sites[row["source"]]),
+            "d": place(sites[row["target"]]),
+            "w": round(max(THINNEST_PX, THICKEST_PX * row["gbps"] / most), 1),
+            "n": said(f"{sites[row['source']]['name']} to {sites[row['target']]['name']}"),
+            "t": f"{theme.gbps(row['gbps'])} moves",
         }
         for row in records(shown)
-    ]  # fmt: skip
+    ]
 
 
 def _cut_rows(drawn: FailureMap) -> list[Row]:
@@ -125,7 +175,15 @@ def _cut_rows(drawn: FailureMap) -> list[Row]:
     if drawn.cut is None or not sites.keys() >= set(drawn.cut):
         return []
     source, target = (sites[key] for key in drawn.cut)
-    return [{"s": place(source), "d": place(target), "w": 2.5, "n": said(f"{source['name']} to {target['name']}"), "t": "This path fails"}]
+    return [
+        {
+            "s": place(source),
+            "d": place(target),
+            "w": 2.5,
+            "n": said(f"{source['name']} to {target['name']}"),
+            "t": "This path fails",
+        }
+    ]
 
 
 def _standing(site: Site, drawn: FailureMap) -> Row:
@@ -135,9 +193,14 @@ def _standing(site: Site, drawn: FailureMap) -> Row:
     colour = palette.context if step is None else palette.utilisation[step]
     radius = drawn.scale.radius(float(site["load_gbps"]))
     row = {
-        "id": site["site_id"], "n": said(site["name"]), "t": words(site), "p": place(site), "r": radius,
-        "c": [*theme.rgb(colour), MEASURED_ALPHA if part else ASIDE_ALPHA], "l": [*theme.rgb(palette.ground), OPAQUE],
-    }  # fmt: skip
+        "id": site["site_id"],
+        "n": said(site["name"]),
+        "t": words(site),
+        "p": place(site),
+        "r": radius,
+        "c": [*theme.rgb(colour), MEASURED_ALPHA if part else ASIDE_ALPHA],
+        "l": [*theme.rgb(palette.ground), OPAQUE],
+    }
     return {**row, "h": radius + RING_PX} if site["passed"] else row
 
 
@@ -146,9 +209,14 @@ def _down(site: Site, drawn: FailureMap) -> Row:
     colour = theme.PALETTES[drawn.scheme].words["capacity"]
     radius = min(LARGEST_CROSS_PX, max(LEAST_CROSS_PX, drawn.scale.radius(float(site["before_gbps"]))))
     return {
-        "id": site["site_id"], "n": said(site["name"]), "t": words(site), "p": place(site), "r": radius, "c": [*theme.rgb(colour), OPAQUE],
+        "id": site["site_id"],
+        "n": said(site["name"]),
+        "t": words(site),
+        "p": place(site),
+        "r": radius,
+        "c": [*theme.rgb(colour), OPAQUE],
         "k": "cross",
-    }  # fmt: skip
+    }
 
 
 def _takes_part(site: Site) -> bool:
@@ -161,9 +229,15 @@ def words(site: Site) -> str:
     lines = [said(site["region_name"])]
     if site["share"] > 0.0:
         gone = float(site["share"]) * float(site["before_gbps"])
-        lines += [f"{CROSS} fails: {theme.gbps(gone)} must go elsewhere", f"Shed {theme.gbps(float(site['shed_gbps']))}"]
+        lines += [
+            f"{CROSS} fails: {theme.gbps(gone)} must go elsewhere",
+            f"Shed {theme.gbps(float(site['shed_gbps']))}",
+        ]
     if site["share"] < 1.0:
-        lines += [f"Takes over {theme.gbps(float(site['taken_gbps']))}", f"Carries {theme.gbps(float(site['load_gbps']))}"]
+        lines += [
+            f"Takes over {theme.gbps(float(site['taken_gbps']))}",
+            f"Carries {theme.gbps(float(site['load_gbps']))}",
+        ]
         lines.append(f"Utilisation {theme.percent(site['before'])} before, {theme.percent(site['after'])} after")
     return "\n".join([*lines, f"Passes its limit of {theme.percent(site['limit'])}"] if site["passed"] else lines)
 
@@ -174,7 +248,9 @@ def failure_legend(drawn: FailureMap) -> list[Entry]:
     entries = [Entry(CROSS, palette.words["capacity"], "fails")] if (sites["share"] >= 1.0).any() else []
     if drawn.cut is not None:
         entries.append(Entry(LINE, palette.hues["capacity"], "path that fails"))
-    entries += [Entry(DOT, colour, said) for colour, said in zip(palette.utilisation, theme.UTILISATION_WORDS, strict=True)]
+    entries += [
+        Entry(DOT, colour, said) for colour, said in zip(palette.utilisation, theme.UTILISATION_WORDS, strict=True)
+    ]
     entries.append(Entry(DOT, palette.context, "takes nothing over"))
     if sites["passed"].any():
         entries.append(Entry(RING, palette.words["capacity"], "passes its limit because of it"))

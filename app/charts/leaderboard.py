@@ -13,15 +13,23 @@ from app.charts.plain import layout, names_axis
 from app.theme import PALETTES, Scheme, hue, label, percent, significant
 
 ROW, LEFT = 24, 172
-# Models of `scores` that are no candidates: what the licence would have drawn at each origin, and the weekly quantiles of the table `peaks`.
+# Models of `scores` that are no candidates: what the licence would have drawn at each origin, and the weekly quantiles
+# of the table `peaks`.
 AS_DRAWN, PEAKS, WEEKS_P95 = "licensed", "peaks", "peaks-p95"
 OF_WEEKS = (PEAKS, WEEKS_P95)
-# Shapes stand before words: on a narrow screen the words may be cut off, and the caption below says what the shapes mean.
+# Shapes stand before words: on a narrow screen the words may be cut off, and the caption below says what the shapes
+# mean.
 BEST, DRAWN, BASELINE = ("\u2605", "best"), ("\u25a0", "drawn"), ("\u25cb", "best baseline")
 SCORES = {
-    "mase": "MASE", "wape": "WAPE", "bias": "Bias", "pinball": "Pinball loss", "coverage_50": "50 % coverage", "coverage_80": "80 % coverage",
-    "coverage_95": "95 % coverage", "msis_95": "MSIS, 95 %",
-}  # fmt: skip
+    "mase": "MASE",
+    "wape": "WAPE",
+    "bias": "Bias",
+    "pinball": "Pinball loss",
+    "coverage_50": "50 % coverage",
+    "coverage_80": "80 % coverage",
+    "coverage_95": "95 % coverage",
+    "msis_95": "MSIS, 95 %",
+}
 MEANINGS = {
     "mase": "mean absolute error over that of repeating the season before; lower is better",
     "wape": "absolute error over what came; lower is better",
@@ -66,14 +74,20 @@ def written(score: str, value: float) -> str:
 
 
 def is_drawn(spec: Leaderboard, model: str) -> bool:
-    """Whether a row is what the licence draws: under its own name, or as what was drawn at each origin, before the next was known."""
+    """Whether a row is what the licence draws: under its own name, or as what was drawn at each origin, before the next
+    was known.
+    """
     return model in (spec.drawn, AS_DRAWN)
 
 
 def marks(spec: Leaderboard, rows: pd.DataFrame) -> list[str]:
     """What is said of each model beside its bar; the best is one that could be drawn, not what was."""
     best = next((model for model in rows["model"] if model != AS_DRAWN), None)
-    told = ((BEST, lambda model: model == best), (DRAWN, lambda model: is_drawn(spec, model)), (BASELINE, lambda model: model == spec.baseline))
+    told = (
+        (BEST, lambda model: model == best),
+        (DRAWN, lambda model: is_drawn(spec, model)),
+        (BASELINE, lambda model: model == spec.baseline),
+    )
     held = ([mark for mark, holds in told if holds(model)] for model in rows["model"])
     return [f"{''.join(shape for shape, _ in found)} {', '.join(word for _, word in found)}".strip() for found in held]
 
@@ -84,13 +98,23 @@ def leaderboard(spec: Leaderboard) -> go.Figure:
     factor = 100.0 if spec.score in SHARES else 1.0
     subtitle = f"{SCORES.get(spec.score, spec.score)}, {_origins(rows)}"
     base = layout(f"{spec.horizon} ahead", subtitle, plot=ROW * max(len(rows), 2), left=LEFT, scheme=spec.scheme)
-    texts = [f"{written(spec.score, value)}  {said}" for value, said in zip(rows["value"], marks(spec, rows), strict=True)]
+    texts = [
+        f"{written(spec.score, value)}  {said}" for value, said in zip(rows["value"], marks(spec, rows), strict=True)
+    ]
     colours = [hue(spec.metric, spec.scheme) if is_drawn(spec, model) else palette.context for model in rows["model"]]
     bars = {
-        "type": "bar", "orientation": "h", "y": np.arange(len(rows)), "x": rows["value"].to_numpy(dtype=float) * factor, "text": texts,
-        "textposition": "outside", "cliponaxis": False, "marker": {"color": colours}, "textfont": {"size": 12, "color": palette.ink},
-        "hovertext": [f"{label(model)}: {text}" for model, text in zip(rows["model"], texts, strict=True)], "hoverinfo": "text",
-    }  # fmt: skip
+        "type": "bar",
+        "orientation": "h",
+        "y": np.arange(len(rows)),
+        "x": rows["value"].to_numpy(dtype=float) * factor,
+        "text": texts,
+        "textposition": "outside",
+        "cliponaxis": False,
+        "marker": {"color": colours},
+        "textfont": {"size": 12, "color": palette.ink},
+        "hovertext": [f"{label(model)}: {text}" for model, text in zip(rows["model"], texts, strict=True)],
+        "hoverinfo": "text",
+    }
     return go.Figure({"data": [bars], "layout": base | _axes(rows, factor)})
 
 
@@ -105,6 +129,12 @@ def _axes(rows: pd.DataFrame, factor: float) -> dict[str, Any]:
     span = (high - low) or 1.0
     names = [label(model, 26) for model in rows["model"]]
     return {
-        "xaxis": {"range": [1.1 * low, high + 0.62 * span], "fixedrange": True, "zeroline": True, "nticks": 5, "ticksuffix": " %" if factor != 1.0 else ""},
+        "xaxis": {
+            "range": [1.1 * low, high + 0.62 * span],
+            "fixedrange": True,
+            "zeroline": True,
+            "nticks": 5,
+            "ticksuffix": " %" if factor != 1.0 else "",
+        },
         "yaxis": names_axis(names, 2),
     }

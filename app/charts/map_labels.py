@@ -1,4 +1,6 @@
-"""Which names fit on the map: the largest sites first, none over another, on whichever side of its marker there is room."""
+"""Which names fit on the map: the largest sites first, none over another, on whichever side of its marker there is
+room.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,24 @@ class Box(NamedTuple):
 
     def meets(self, other: Box) -> bool:
         """Whether the two overlap."""
-        return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
 
     def within(self, other: Box) -> bool:
         """Whether it lies inside the other whole."""
-        return self.left >= other.left and self.right <= other.right and self.top >= other.top and self.bottom <= other.bottom
+        return (
+            self.left >= other.left
+            and self.right <= other.right
+            and self.top >= other.top
+            and self.bottom <= other.bottom
+        )
 
 
 def labels(rows: Sequence[Row], camera: Camera, canvas: Canvas) -> list[Row]:
-    """The names that can be read at the initial view, as rows: `n` text, `p` [lon, lat], `a` anchor, `o` offset in pixels."""
+    """The names that can be read at the initial view, as rows: `n` text, `p` [lon, lat], `a` anchor, `o` offset in
+    pixels.
+    """
     x0, y0 = spot({"p": [camera.longitude, camera.latitude]}, camera)
     frame = Box(x0 - canvas.width / 2, y0 - canvas.height / 2, x0 + canvas.width / 2, y0 + canvas.height / 2)
     spots = [spot(row, camera) for row in rows]
@@ -41,7 +52,14 @@ def labels(rows: Sequence[Row], camera: Camera, canvas: Canvas) -> list[Row]:
     for at, (row, (x, y)) in enumerate(zip(rows, spots, strict=True)):
         # Its own marker never hides a name: the name stands beside it.
         others = taken[:at] + taken[at + 1 :]
-        free = next((side for side in sides(row, x, y) if side[0].within(frame) and not any(side[0].meets(box) for box in others)), None)
+        free = next(
+            (
+                side
+                for side in sides(row, x, y)
+                if side[0].within(frame) and not any(side[0].meets(box) for box in others)
+            ),
+            None,
+        )
         if free is not None:
             taken.append(free[0])
             found.append(free[1])
@@ -66,4 +84,7 @@ def sides(row: Row, x: float, y: float) -> Iterator[tuple[Box, Row]]:
     away, width = row["r"] + GAP_PX, LETTER_PX * len(text)
     for anchor, sign in (("start", 1), ("end", -1)):
         ends = sorted((x + sign * away, x + sign * (away + width)))
-        yield Box(ends[0], y - SIZE_PX / 2, ends[1], y + SIZE_PX / 2), {"n": text, "p": row["p"], "a": anchor, "o": [sign * away, 0]}
+        yield (
+            Box(ends[0], y - SIZE_PX / 2, ends[1], y + SIZE_PX / 2),
+            {"n": text, "p": row["p"], "a": anchor, "o": [sign * away, 0]},
+        )

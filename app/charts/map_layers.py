@@ -18,12 +18,19 @@ from app.theme import Scheme
 
 # Under the land on a globe: its wide flat triangles would dip below a sphere of the same size and leave holes.
 OCEAN_DEPTH_M = -50_000.0
-OCEAN = [[lon, lat, OCEAN_DEPTH_M] for lat, lons in ((90, range(-180, 181, 90)), (-90, range(180, -181, -90))) for lon in lons]
+OCEAN = [
+    [lon, lat, OCEAN_DEPTH_M]
+    for lat, lons in ((90, range(-180, 181, 90)), (-90, range(180, -181, -90)))
+    for lon in lons
+]
 # On a globe flows rise above the ground, so that the far side hides what lies on it.
 FLOW_RISE = 0.15
 FLOW_ALPHA = 150
 # Land and outline: a step away from the ground, quieter than any marker.
-LAND: dict[Scheme, tuple[str, str, str]] = {"light": ("#e3e8ed", "#ffffff", "#f7f9fb"), "dark": ("#202b36", "#10161d", "#141c25")}
+LAND: dict[Scheme, tuple[str, str, str]] = {
+    "light": ("#e3e8ed", "#ffffff", "#f7f9fb"),
+    "dark": ("#202b36", "#10161d", "#141c25"),
+}
 
 CELL_PX = 128
 # Circle, triangle and square of the same area, so that a shape is not mistaken for a size.
@@ -35,16 +42,30 @@ SHAPES = ("circle", "triangle-up", "square", "circle-open", "cross")
 
 def ocean(scheme: Scheme) -> pdk.Layer:
     """The sphere below the land of a globe; it hides the far side."""
-    return pdk.Layer("SolidPolygonLayer", data=[{"p": OCEAN}], id="ocean", get_polygon="p", filled=True, get_fill_color=[*theme.rgb(LAND[scheme][2])])
+    return pdk.Layer(
+        "SolidPolygonLayer",
+        data=[{"p": OCEAN}],
+        id="ocean",
+        get_polygon="p",
+        filled=True,
+        get_fill_color=[*theme.rgb(LAND[scheme][2])],
+    )
 
 
 def outline(url: str, scheme: Scheme, projection: Projection) -> pdk.Layer:
     """Countries from the server's own file, which the browser fetches once and keeps."""
     land, border, _ = LAND[scheme]
     return pdk.Layer(
-        "GeoJsonLayer", data=url, id="outline", filled=True, stroked=True, get_fill_color=[*theme.rgb(land)], get_line_color=[*theme.rgb(border)],
-        line_width_min_pixels=0.6, parameters=on_globe(projection),
-    )  # fmt: skip
+        "GeoJsonLayer",
+        data=url,
+        id="outline",
+        filled=True,
+        stroked=True,
+        get_fill_color=[*theme.rgb(land)],
+        get_line_color=[*theme.rgb(border)],
+        line_width_min_pixels=0.6,
+        parameters=on_globe(projection),
+    )
 
 
 def flows(rows: list[Row], scheme: Scheme, projection: Projection) -> pdk.Layer:
@@ -52,49 +73,100 @@ def flows(rows: list[Row], scheme: Scheme, projection: Projection) -> pdk.Layer:
     hues = theme.PALETTES[scheme].hues
     globe = projection == "globe"
     return pdk.Layer(
-        "ArcLayer", data=rows, id="flows", get_source_position="s", get_target_position="d", great_circle=True, get_height=FLOW_RISE if globe else 0,
-        get_width="w", get_source_color=[*theme.rgb(hues["ingest"]), FLOW_ALPHA], get_target_color=[*theme.rgb(hues["egress"]), FLOW_ALPHA],
-        pickable=True, parameters={"cullMode": "none"} if globe else {},
-    )  # fmt: skip
+        "ArcLayer",
+        data=rows,
+        id="flows",
+        get_source_position="s",
+        get_target_position="d",
+        great_circle=True,
+        get_height=FLOW_RISE if globe else 0,
+        get_width="w",
+        get_source_color=[*theme.rgb(hues["ingest"]), FLOW_ALPHA],
+        get_target_color=[*theme.rgb(hues["egress"]), FLOW_ALPHA],
+        pickable=True,
+        parameters={"cullMode": "none"} if globe else {},
+    )
 
 
 def bounds(rows: list[Row], projection: Projection) -> pdk.Layer:
     """A thin ring around each site at the upper bound of what is expected of it."""
     rings = [{key: row[key] for key in ("p", "h", "l")} for row in rows if "h" in row]
     return pdk.Layer(
-        "ScatterplotLayer", data=rings, id="bounds", get_position="p", get_radius="h", radius_units=String("pixels"),
-        filled=False, stroked=True, get_line_color="l", get_line_width=1, line_width_units=String("pixels"),
+        "ScatterplotLayer",
+        data=rings,
+        id="bounds",
+        get_position="p",
+        get_radius="h",
+        radius_units=String("pixels"),
+        filled=False,
+        stroked=True,
+        get_line_color="l",
+        get_line_width=1,
+        line_width_units=String("pixels"),
         **lying(projection),
-    )  # fmt: skip
+    )
 
 
 def circles(rows: list[Row], projection: Projection) -> pdk.Layer:
     """Sites as circles, coloured along a scale."""
     return pdk.Layer(
-        "ScatterplotLayer", data=rows, id="sites", get_position="p", get_radius="r", radius_units=String("pixels"), get_fill_color="c",
-        stroked=True, get_line_color="l", get_line_width=1.2, line_width_units=String("pixels"), pickable=True, auto_highlight=True,
+        "ScatterplotLayer",
+        data=rows,
+        id="sites",
+        get_position="p",
+        get_radius="r",
+        radius_units=String("pixels"),
+        get_fill_color="c",
+        stroked=True,
+        get_line_color="l",
+        get_line_width=1.2,
+        line_width_units=String("pixels"),
+        pickable=True,
+        auto_highlight=True,
         **lying(projection),
-    )  # fmt: skip
+    )
 
 
 def shapes(rows: list[Row], projection: Projection) -> pdk.Layer:
     """Sites as shapes by state, each of the area that its circle would have."""
     return pdk.Layer(
-        "IconLayer", data=rows, id="states", icon_atlas=String(ATLAS), icon_mapping=PLACES, get_icon="k", get_position="p",
-        get_size=f"r * {CELL_PX / CIRCLE_PX}", size_units=String("pixels"), get_color="c", pickable=True, auto_highlight=True,
+        "IconLayer",
+        data=rows,
+        id="states",
+        icon_atlas=String(ATLAS),
+        icon_mapping=PLACES,
+        get_icon="k",
+        get_position="p",
+        get_size=f"r * {CELL_PX / CIRCLE_PX}",
+        size_units=String("pixels"),
+        get_color="c",
+        pickable=True,
+        auto_highlight=True,
         **upright(projection),
-    )  # fmt: skip
+    )
 
 
 def labels(rows: list[Row], scheme: Scheme, projection: Projection) -> pdk.Layer:
     """Names beside their sites."""
     palette = theme.PALETTES[scheme]
     return pdk.Layer(
-        "TextLayer", data=rows, id="labels", get_position="p", get_text="n", get_text_anchor="a", get_pixel_offset="o", get_size=12,
-        get_color=[*theme.rgb(palette.ink)], font_family=String(theme.FONT), character_set=String("auto"),
-        background=True, get_background_color=[*theme.rgb(palette.ground), 170], background_padding=[2, 0, 2, 0], background_border_radius=2,
+        "TextLayer",
+        data=rows,
+        id="labels",
+        get_position="p",
+        get_text="n",
+        get_text_anchor="a",
+        get_pixel_offset="o",
+        get_size=12,
+        get_color=[*theme.rgb(palette.ink)],
+        font_family=String(theme.FONT),
+        character_set=String("auto"),
+        background=True,
+        get_background_color=[*theme.rgb(palette.ground), 170],
+        background_padding=[2, 0, 2, 0],
+        background_border_radius=2,
         **upright(projection),
-    )  # fmt: skip
+    )
 
 
 def lying(projection: Projection) -> dict[str, Any]:
@@ -133,4 +205,7 @@ def _atlas() -> str:
 
 
 ATLAS = _atlas()
-PLACES = {name: {"x": at * CELL_PX, "y": 0, "width": CELL_PX, "height": CELL_PX, "mask": True} for at, name in enumerate(SHAPES)}
+PLACES = {
+    name: {"x": at * CELL_PX, "y": 0, "width": CELL_PX, "height": CELL_PX, "mask": True}
+    for at, name in enumerate(SHAPES)
+}

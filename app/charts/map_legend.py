@@ -13,7 +13,11 @@ from app.charts.map_view import located
 
 DOT, RING, LINE = "\u25cf", "\u25cb", "\u2501"
 TITLES = {"utilisation": "Utilisation", "health": "Health"}
-NOTHING = {"utilisation": "no data, or no capacity declared", "health": theme.UNKNOWN.word, "runout": "no forecast, or no capacity declared"}
+NOTHING = {
+    "utilisation": "no data, or no capacity declared",
+    "health": theme.UNKNOWN.word,
+    "runout": "no forecast, or no capacity declared",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class Entry:
 
 
 def legend(sites: pd.DataFrame, arcs: list[Row], look: Look) -> list[Entry]:
-    """All steps of the scale in use, then only what is on the map: rings without data, sizes, bounds of what is expected, flows.
+    """All steps of the scale in use, then only what is on the map: rings without data, sizes, bounds of what is
+    expected, flows.
 
     `sites`: a frame of `map_marks.at_present` or `at_moment`. `arcs`: rows of `map_marks.flow_rows`.
     """
@@ -54,7 +59,11 @@ def _extras(sites: pd.DataFrame, arcs: list[Row], look: Look) -> Iterator[Entry]
         yield Entry(RING, palette.muted, "ring: upper bound of the 80 % interval")
     if arcs:
         yield Entry(LINE, palette.hues["ingest"], "flow enters,")
-        yield Entry(LINE, palette.hues["egress"], "leaves" + (" (as in the same hour of the last week)" if sites["expected"].any() else ""))
+        yield Entry(
+            LINE,
+            palette.hues["egress"],
+            "leaves" + (" (as in the same hour of the last week)" if sites["expected"].any() else ""),
+        )
 
 
 def unplaced(sites: pd.DataFrame) -> str:
@@ -70,5 +79,7 @@ def described(sites: pd.DataFrame, look: Look, when: str) -> str:
     worst = ", ".join(str(name) for name in sites[sites["state"] == "act"]["name"].head(5))
     kind = "expected" if sites["expected"].any() else "measured"
     most = f" To act on: {worst}." if worst else ""
-    drawn = f"Map of {len(sites)} sites, coloured by {TITLES.get(look.colour, look.runout.title).lower()}, {kind} at {when}"
+    drawn = (
+        f"Map of {len(sites)} sites, coloured by {TITLES.get(look.colour, look.runout.title).lower()}, {kind} at {when}"
+    )
     return f"{drawn}: {states or 'no sites'}.{most} The table below holds the same numbers."

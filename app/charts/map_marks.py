@@ -1,7 +1,7 @@
 """What each site and flow looks like on the map: place, size, colour and words, as the rows that deck.gl reads.
 
-Keys are short because every step of the time slider sends all rows: `id`, `n` name, `t` words of the tooltip, `p` [lon, lat],
-`r` radius in pixels, `c` fill, `l` outline.
+Keys are short because every step of the time slider sends all rows: `id`, `n` name, `t` words of the tooltip, `p` [lon,
+lat], `r` radius in pixels, `c` fill, `l` outline.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ STATES: dict[str, theme.State] = {"ok": theme.OK, "watch": theme.WATCH, "act": t
 
 
 class RunoutScale(NamedTuple):
-    """How far away a run-out is as one of five steps, nearest last, so that it takes the colours of utilisation in the same order: the last one meets the eye
-    first. `days`: below how many each of the middle steps begins; `title`: what the dates are; `what`: of what, after "the date on which".
+    """How far away a run-out is as one of five steps, nearest last, so that it takes the colours of utilisation in the
+    same order: the last one meets the eye first. `days`: below how many each of the middle steps begins; `title`: what
+    the dates are; `what`: of what, after "the date on which".
     """
 
     title: str
@@ -50,10 +51,18 @@ class RunoutScale(NamedTuple):
 
 
 # The hourly forecast reaches 90 days, the futures that a plan is made of 18 months.
-FORECAST_RUNOUT = RunoutScale("Passes 80 % of capacity", "traffic by the hour passes 80 % of capacity", (90.0, 60.0, 30.0),
-                              ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "already over 80 %"))  # fmt: skip
-PLAN_RUNOUT = RunoutScale("Median run-out date of the plan", "the peak of a week passes 80 % of capacity", (math.inf, 180.0, 90.0),
-                          ("not in 18 months", "in 6 to 18 months", "in 3 to 6 months", "within 3 months", "already over the limit"))  # fmt: skip
+FORECAST_RUNOUT = RunoutScale(
+    "Passes 80 % of capacity",
+    "traffic by the hour passes 80 % of capacity",
+    (90.0, 60.0, 30.0),
+    ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "already over 80 %"),
+)
+PLAN_RUNOUT = RunoutScale(
+    "Median run-out date of the plan",
+    "the peak of a week passes 80 % of capacity",
+    (math.inf, 180.0, 90.0),
+    ("not in 18 months", "in 6 to 18 months", "in 3 to 6 months", "within 3 months", "already over the limit"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,8 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How sites are drawn: by what they are coloured, in which scheme, how large, and when now is. `present` says that the moment shown is now, `runout` whose
-    dates the sites carry.
+    """How sites are drawn: by what they are coloured, in which scheme, how large, and when now is. `present` says that
+    the moment shown is now, `runout` whose dates the sites carry.
     """
 
     colour: Colour
@@ -84,7 +93,9 @@ class Look:
 
 
 def scale(sites: pd.DataFrame, *, small: bool = False) -> Scale:
-    """One scale for all moments of the slider: the largest hour of the past week of any site (column `week`, hours in Gbps). `small`: the map is."""
+    """One scale for all moments of the slider: the largest hour of the past week of any site (column `week`, hours in
+    Gbps). `small`: the map is.
+    """
     weeks = [np.asarray(week, dtype=float) for week in sites["week"] if week is not None]
     largest = np.fmax.reduce(np.concatenate([*weeks, sites["egress_gbps"].to_numpy(dtype=float)]), initial=np.nan)
     crowded = small or len(sites) > MANY_SITES
@@ -92,7 +103,9 @@ def scale(sites: pd.DataFrame, *, small: bool = False) -> Scale:
 
 
 def placed(sites: pd.DataFrame) -> pd.DataFrame:
-    """The sites that have a place, large ones first: small ones then lie on top, and every moment has the same order."""
+    """The sites that have a place, large ones first: small ones then lie on top, and every moment has the same
+    order.
+    """
     sized = located(sites.assign(_size=sites["egress_gbps"].fillna(0.0)))
     return sized.sort_values(["_size", "site_id"], ascending=[False, True]).drop(columns="_size").reset_index(drop=True)
 
@@ -105,7 +118,11 @@ def at_present(sites: pd.DataFrame) -> pd.DataFrame:
 def at_moment(sites: pd.DataFrame, moment: pd.DataFrame) -> pd.DataFrame:
     """The same at another hour: what `moment` (one row a site_id) says of it stands in the place of now."""
     changing = ["egress_gbps", "ingest_gbps", "utilisation", "state", "expected", "low", "high"]
-    return placed(sites).drop(columns=changing, errors="ignore").merge(moment[["site_id", *changing]], on="site_id", how="left")
+    return (
+        placed(sites)
+        .drop(columns=changing, errors="ignore")
+        .merge(moment[["site_id", *changing]], on="site_id", how="left")
+    )
 
 
 def runout_step(site: Site, now: pd.Timestamp, scale: RunoutScale) -> int | None:
@@ -124,7 +141,11 @@ def runout_step(site: Site, now: pd.Timestamp, scale: RunoutScale) -> int | None
 
 def step_of(site: Site, look: Look) -> int | None:
     """The step of the sequential scale that colours a site, by utilisation or by run-out."""
-    return runout_step(site, look.now, look.runout) if look.colour == "runout" else theme.utilisation_step(site["utilisation"])
+    return (
+        runout_step(site, look.now, look.runout)
+        if look.colour == "runout"
+        else theme.utilisation_step(site["utilisation"])
+    )
 
 
 def colour_of(site: Site, look: Look) -> str | None:
@@ -141,7 +162,9 @@ def health(site: Site) -> theme.State:
 
 
 def records(frame: pd.DataFrame) -> list[Site]:
-    """A mapping for each row. `DataFrame.to_dict` boxes value by value, which for hundreds of sites takes longer than all that is done with them."""
+    """A mapping for each row. `DataFrame.to_dict` boxes value by value, which for hundreds of sites takes longer than
+    all that is done with them.
+    """
     names, values = list(frame), (frame[name].astype(object).to_numpy().tolist() for name in frame)
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
@@ -189,18 +212,22 @@ def words(site: Site, look: Look) -> str:
     state, parts = health(site), (site["region_name"], site["partner"])
     where = ", ".join(said(part) for part in parts if not theme.missing(part))
     why = f": {site['reason']}" if look.present else ""
-    return "\n".join([
-        where,
-        traffic(site),
-        f"Ingest {theme.gbps(site['ingest_gbps'])}",
-        f"Utilisation {theme.percent(site['utilisation'])}",
-        f"Run-out {runout_words(site, look.now, look.runout)}",
-        f"{state.glyph} {state.word}{why}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            where,
+            traffic(site),
+            f"Ingest {theme.gbps(site['ingest_gbps'])}",
+            f"Utilisation {theme.percent(site['utilisation'])}",
+            f"Run-out {runout_words(site, look.now, look.runout)}",
+            f"{state.glyph} {state.word}{why}",
+        ]
+    )
 
 
 def said(text: object) -> str:
-    """Foreign text as the map may carry it: one line, not endless, and not an expression, which deck.gl sees in any text that begins with @@."""
+    """Foreign text as the map may carry it: one line, not endless, and not an expression, which deck.gl sees in any
+    text that begins with @@.
+    """
     line = " ".join(str(text).split())
     cut = line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT - 3]}..."
     return f" {cut}" if cut.startswith("@@") else cut
@@ -220,11 +247,15 @@ def runout_words(site: Site, now: pd.Timestamp, scale: RunoutScale = FORECAST_RU
     """When a site passes its limit, as an interval or as the reason why that is not known."""
     if site["runout"] == "within":
         return theme.ahead(site["runout_early"], site["runout_late"], now)
-    return {"over": scale.words[-1], "beyond": scale.words[0], "no capacity": "no capacity declared"}.get(site["runout"], "no forecast")
+    return {"over": scale.words[-1], "beyond": scale.words[0], "no capacity": "no capacity declared"}.get(
+        site["runout"], "no forecast"
+    )
 
 
 def flow_rows(flows: pd.DataFrame, placed: pd.DataFrame) -> list[Row]:
-    """Flows (source_site_id, target_site_id, gbps) between two sites that have a place, as arcs: `s`, `d` ends, `w` width in pixels."""
+    """Flows (source_site_id, target_site_id, gbps) between two sites that have a place, as arcs: `s`, `d` ends, `w`
+    width in pixels.
+    """
     sites = {site["site_id"]: site for site in records(placed[["site_id", "name", "lon", "lat"]])}
     shown = [flow for flow in records(flows) if len(ends(flow)) == 2 and ends(flow) <= sites.keys()]
     most = max((flow["gbps"] for flow in shown), default=0.0)

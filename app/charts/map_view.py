@@ -1,7 +1,7 @@
 """Where the map looks when it opens: at all sites of the lake, flat or on a globe.
 
-The view depends on the lake and the width of the page alone. The browser resets pan and zoom when the initial view changes, so
-nothing that a viewer filters or switches may enter here.
+The view depends on the lake and the width of the page alone. The browser resets pan and zoom when the initial view
+changes, so nothing that a viewer filters or switches may enter here.
 """
 
 from __future__ import annotations
@@ -60,7 +60,11 @@ def fit(sites: pd.DataFrame, canvas: Canvas = WIDE) -> Camera:
     ys = placed["lat"].clip(-MERCATOR_LIMIT, MERCATOR_LIMIT).map(mercator)
     middle = (ys.min() + ys.max()) / 2
     wide, high = (placed["lon"].max() - placed["lon"].min()) / 360, ys.max() - ys.min()
-    zooms = [math.log2((room - 2 * canvas.margin) / (TILE_PX * share)) for room, share in ((canvas.width, wide), (canvas.height, high)) if share > 0]
+    zooms = [
+        math.log2((room - 2 * canvas.margin) / (TILE_PX * share))
+        for room, share in ((canvas.width, wide), (canvas.height, high))
+        if share > 0
+    ]
     # The browser does not let a flat map become lower than its frame.
     lowest = max(FARTHEST, math.log2(canvas.height / TILE_PX))
     zoom = min(CLOSEST, max(lowest, min(zooms))) if zooms else ALONE
@@ -69,7 +73,9 @@ def fit(sites: pd.DataFrame, canvas: Canvas = WIDE) -> Camera:
 
 
 def located(sites: pd.DataFrame) -> pd.DataFrame:
-    """The sites that have a place. Nothing stands in the sea at 0, 0: that is how sites without a place of their own are written."""
+    """The sites that have a place. Nothing stands in the sea at 0, 0: that is how sites without a place of their own
+    are written.
+    """
     nowhere = (sites["lat"] == 0) & (sites["lon"] == 0)
     return sites[sites["lat"].notna() & sites["lon"].notna() & ~nowhere]
 
@@ -96,4 +102,6 @@ def view_state(camera: Camera, projection: Projection, canvas: Canvas = WIDE) ->
     if projection == "globe":
         whole = math.log2(canvas.height / TILE_PX) + GLOBE_FILLS
         zoom = round(max(whole, zoom), 2)
-    return pdk.ViewState(latitude=camera.latitude, longitude=camera.longitude, zoom=zoom, min_zoom=FARTHEST, bearing=0, pitch=0)
+    return pdk.ViewState(
+        latitude=camera.latitude, longitude=camera.longitude, zoom=zoom, min_zoom=FARTHEST, bearing=0, pitch=0
+    )

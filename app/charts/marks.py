@@ -1,4 +1,6 @@
-"""What is written on a chart besides its lines: now and the future, capacity, what is missing, and points outside the band."""
+"""What is written on a chart besides its lines: now and the future, capacity, what is missing, and points outside the
+band.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,11 @@ import pandas as pd
 from app.charts.axes import Trace, instant, lengths, times, values, written
 from app.theme import DASH, Palette, Unit, day, gbps, label, local, percent
 
-OUTSIDE_SLOTS = 100  # equal parts of the time shown; of points outside the band the furthest of each is marked, so that marks stay apart
-CAPACITY_REACH = 2.0  # a limit further above the data than this would squash them: it is written at the top edge instead
+# equal parts of the time shown; of points outside the band the furthest of each is marked, so that marks stay apart
+OUTSIDE_SLOTS = 100
+CAPACITY_REACH = (
+    2.0  # a limit further above the data than this would squash them: it is written at the top edge instead
+)
 Note = dict[str, Any]
 
 
@@ -28,7 +33,14 @@ def future(now: pd.Timestamp, end: pd.Timestamp, zone: str, palette: Palette) ->
     x, beyond = instant(now, zone), instant(now + 4 * max(end - now, pd.Timedelta(0)), zone)
     area = {"xref": "x", "yref": "y domain", "y0": 0, "y1": 1}
     line = area | {"type": "line", "x0": x, "x1": x, "line": {"color": palette.muted, "width": 1}}
-    ground = area | {"type": "rect", "x0": x, "x1": beyond, "fillcolor": palette.future, "layer": "below", "line": {"width": 0}}
+    ground = area | {
+        "type": "rect",
+        "x0": x,
+        "x1": beyond,
+        "fillcolor": palette.future,
+        "layer": "below",
+        "line": {"width": 0},
+    }
     return [ground, line] if now < end else [line]
 
 
@@ -37,19 +49,29 @@ def now_note(now: pd.Timestamp, start: pd.Timestamp, end: pd.Timestamp, zone: st
     share = (now - start) / (end - start)
     anchor = "right" if share > 0.75 else "left" if share < 0.25 else "center"
     return {
-        "xref": "x", "yref": "y domain", "x": instant(now, zone), "y": 1, "yanchor": "bottom", "xanchor": anchor, "showarrow": False,
-        "text": f"now, {local(now, zone):%H:%M}", "font": {"size": 11, "color": palette.muted},
-    }  # fmt: skip
+        "xref": "x",
+        "yref": "y domain",
+        "x": instant(now, zone),
+        "y": 1,
+        "yanchor": "bottom",
+        "xanchor": anchor,
+        "showarrow": False,
+        "text": f"now, {local(now, zone):%H:%M}",
+        "font": {"size": 11, "color": palette.muted},
+    }
 
 
-# --- capacity ----------------------------------------------------------------------------------------------------------------
+# --- capacity
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def steps_between(capacity: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     """The steps of capacity that hold between start and end, the first of them from start on."""
     ordered = capacity.sort_values("effective_from").reset_index(drop=True)
     before = ordered[ordered["effective_from"] <= start].tail(1).assign(effective_from=start)
-    return pd.concat([before, ordered[(ordered["effective_from"] > start) & (ordered["effective_from"] < end)]], ignore_index=True)
+    return pd.concat(
+        [before, ordered[(ordered["effective_from"] > start) & (ordered["effective_from"] < end)]], ignore_index=True
+    )
 
 
 def capacity_lines(steps: pd.DataFrame, end: pd.Timestamp, zone: str, unit: Unit, colour: str) -> Iterator[Trace]:
@@ -68,8 +90,11 @@ def capacity_lines(steps: pd.DataFrame, end: pd.Timestamp, zone: str, unit: Unit
             }
 
 
-def capacity_notes(steps: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp, zone: str, unit: Unit, top: float, palette: Palette) -> Iterator[Note]:
-    """The value of each step, written on it: the last one at the right end, where zooming leaves it in sight, the others where they begin.
+def capacity_notes(
+    steps: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp, zone: str, unit: Unit, top: float, palette: Palette
+) -> Iterator[Note]:
+    """The value of each step, written on it: the last one at the right end, where zooming leaves it in sight, the
+    others where they begin.
 
     One that would touch another stays without; hovering tells it.
     """
@@ -81,19 +106,36 @@ def capacity_notes(steps: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp, 
             continue
         taken.append((share, y))
         planned = f"planned {gbps(step.capacity_gbps)}, {day(local(step.effective_from, zone))}"
-        place = {"xref": "x domain", "x": 1, "xanchor": "right"} if last else {"xref": "x", "x": instant(step.effective_from, zone), "xanchor": "left"}
+        place = (
+            {"xref": "x domain", "x": 1, "xanchor": "right"}
+            if last
+            else {"xref": "x", "x": instant(step.effective_from, zone), "xanchor": "left"}
+        )
         yield place | {
-            "yref": "y", "y": y, "yanchor": "bottom", "xshift": -3 if last else 2, "showarrow": False,
-            "text": planned if step.status == "planned" else f"capacity {gbps(step.capacity_gbps)}", "font": halo(palette.words["capacity"], palette),
-        }  # fmt: skip
+            "yref": "y",
+            "y": y,
+            "yanchor": "bottom",
+            "xshift": -3 if last else 2,
+            "showarrow": False,
+            "text": planned if step.status == "planned" else f"capacity {gbps(step.capacity_gbps)}",
+            "font": halo(palette.words["capacity"], palette),
+        }
 
 
 def capacity_above(capacity: float, used: float, colour: str) -> Note:
     """Capacity far above the data: an arrow at the top edge, with how much of it is used at the highest."""
     return {
-        "xref": "x domain", "yref": "y domain", "x": 0, "y": 1, "xanchor": "left", "yanchor": "top", "xshift": 4, "showarrow": False,
-        "text": f"\u25b2 capacity {gbps(capacity)} ({percent(used / capacity)} used)", "font": {"size": 11, "color": colour},
-    }  # fmt: skip
+        "xref": "x domain",
+        "yref": "y domain",
+        "x": 0,
+        "y": 1,
+        "xanchor": "left",
+        "yanchor": "top",
+        "xshift": 4,
+        "showarrow": False,
+        "text": f"\u25b2 capacity {gbps(capacity)} ({percent(used / capacity)} used)",
+        "font": {"size": 11, "color": colour},
+    }
 
 
 def nothing(palette: Palette, *lines: str) -> Note:
@@ -102,7 +144,8 @@ def nothing(palette: Palette, *lines: str) -> Note:
     return middle | {"text": "<br>".join(label(line) for line in lines), "font": {"size": 12, "color": palette.muted}}
 
 
-# --- what is missing, what is outside ------------------------------------------------------------------------------------------
+# --- what is missing, what is outside
+# ------------------------------------------------------------------------------------------
 
 
 def hatching(gaps: pd.DataFrame, bottom: float, top: float, zone: str, palette: Palette) -> Iterator[Trace]:
@@ -110,16 +153,30 @@ def hatching(gaps: pd.DataFrame, bottom: float, top: float, zone: str, palette: 
     if len(gaps) == 0:
         return
     yield {
-        "type": "bar", "name": "no data", "x": written(gaps["start"], zone), "width": lengths(gaps["start"], gaps["end"], zone), "offset": 0,
-        "base": bottom, "y": np.full(len(gaps), top - bottom, dtype=np.float32),
-        "marker": {"color": "rgba(0,0,0,0)", "line": {"width": 0}, "pattern": {"shape": "/", "fgcolor": palette.context, "size": 6, "solidity": 0.12}},
-        "text": [f"no data: {label(name, 36)}" for name in gaps["names"]], "textposition": "inside", "insidetextanchor": "middle",
-        "textfont": {"size": 11, "color": palette.muted}, "hovertemplate": "%{text}<extra></extra>",
-    }  # fmt: skip
+        "type": "bar",
+        "name": "no data",
+        "x": written(gaps["start"], zone),
+        "width": lengths(gaps["start"], gaps["end"], zone),
+        "offset": 0,
+        "base": bottom,
+        "y": np.full(len(gaps), top - bottom, dtype=np.float32),
+        "marker": {
+            "color": "rgba(0,0,0,0)",
+            "line": {"width": 0},
+            "pattern": {"shape": "/", "fgcolor": palette.context, "size": 6, "solidity": 0.12},
+        },
+        "text": [f"no data: {label(name, 36)}" for name in gaps["names"]],
+        "textposition": "inside",
+        "insidetextanchor": "middle",
+        "textfont": {"size": 11, "color": palette.muted},
+        "hovertemplate": "%{text}<extra></extra>",
+    }
 
 
 def outside(history: pd.DataFrame, bands: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
-    """The measured values outside their 95 % band: the furthest of each of equal parts of the time from start to end."""
+    """The measured values outside their 95 % band: the furthest of each of equal parts of the time from start to
+    end.
+    """
     both = history.merge(bands[["ts", "lower_95", "upper_95"]], on="ts", how="inner")
     beyond = np.maximum(both["value"] - both["upper_95"], both["lower_95"] - both["value"])
     found = both.assign(beyond=beyond)[beyond > 0]
@@ -132,7 +189,11 @@ def diamonds(found: pd.DataFrame, zone: str, unit: Unit, palette: Palette, noun:
     if len(found):
         marker = {"symbol": "diamond", "size": 7, "color": palette.ground, "line": {"color": palette.ink, "width": 1.5}}
         mark = {"type": "scatter", "mode": "markers", "name": "outside the 95 % band", "marker": marker}
-        yield mark | times(found, zone) | {"y": values(found["value"], unit), "hovertemplate": f"{noun} outside its 95 % band<extra></extra>"}
+        yield (
+            mark
+            | times(found, zone)
+            | {"y": values(found["value"], unit), "hovertemplate": f"{noun} outside its 95 % band<extra></extra>"}
+        )
 
 
 def lone(frame: pd.DataFrame, zone: str, unit: Unit, colour: str) -> Iterator[Trace]:
@@ -151,7 +212,9 @@ def lone(frame: pd.DataFrame, zone: str, unit: Unit, colour: str) -> Iterator[Tr
 def held(stamps: pd.Series, capacity: pd.DataFrame) -> npt.NDArray[np.float64]:
     """The installed capacity in Gbps at each stamp; not a number before the first step."""
     steps = capacity[capacity["status"] == "installed"].sort_values("effective_from")
-    known = np.append(steps["capacity_gbps"].to_numpy(dtype=float), np.nan)  # the last place is what stamps before the first step find
+    known = np.append(
+        steps["capacity_gbps"].to_numpy(dtype=float), np.nan
+    )  # the last place is what stamps before the first step find
     return np.asarray(known[np.searchsorted(steps["effective_from"].to_numpy(), stamps.to_numpy(), side="right") - 1])
 
 

@@ -1,7 +1,8 @@
-"""The network on a map: sites by what they carry and how they stand, flows between them, at one moment. Frames in, a deck out.
+"""The network on a map: sites by what they carry and how they stand, flows between them, at one moment. Frames in, a
+deck out.
 
-Without a network outside: no base map is named, the outline is a file of the server. The deck is stable: the same layer ids, view
-and camera whatever is filtered or coloured, so that the browser keeps pan and zoom.
+Without a network outside: no base map is named, the outline is a file of the server. The deck is stable: the same layer
+ids, view and camera whatever is filtered or coloured, so that the browser keeps pan and zoom.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ TOOLTIP = "<b>{n}</b><div style='white-space:pre-line'>{t}</div>"
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What is drawn and where from: the layers switched on (sites, flows, labels), the projection, the address of the outline, the camera."""
+    """What is drawn and where from: the layers switched on (sites, flows, labels), the projection, the address of the
+    outline, the camera.
+    """
 
     layers: Collection[str]
     projection: Projection
@@ -43,7 +46,9 @@ class Deck(pdk.Deck):  # type: ignore[misc]
 
 
 def deck(sites: pd.DataFrame, arcs: list[map_marks.Row], look: Look, drawing: Drawing) -> Deck:
-    """The deck of one moment. `sites`: a frame of `map_marks.at_present` or `at_moment`; `arcs`: rows of `map_marks.flow_rows`, may be empty."""
+    """The deck of one moment. `sites`: a frame of `map_marks.at_present` or `at_moment`; `arcs`: rows of
+    `map_marks.flow_rows`, may be empty.
+    """
     rows = map_marks.site_rows(sites, look)
     return Deck(
         layers=list(_layers(rows, arcs, look, drawing)),
@@ -73,6 +78,13 @@ def tooltip_style(scheme: theme.Scheme) -> dict[str, str]:
     """The tooltip as a box of the scheme."""
     palette = theme.PALETTES[scheme]
     return {
-        "backgroundColor": palette.surface, "color": palette.ink, "border": f"1px solid {palette.context}", "borderRadius": "4px",
-        "fontFamily": theme.FONT, "fontSize": "13px", "maxWidth": "320px", "overflowWrap": "anywhere", "zIndex": "2",
-    }  # fmt: skip
+        "backgroundColor": palette.surface,
+        "color": palette.ink,
+        "border": f"1px solid {palette.context}",
+        "borderRadius": "4px",
+        "fontFamily": theme.FONT,
+        "fontSize": "13px",
+        "maxWidth": "320px",
+        "overflowWrap": "anywhere",
+        "zIndex": "2",
+    }

@@ -1,4 +1,6 @@
-"""How saved plans did: words for each outcome, tables, and the share of weekly peaks under each quantile by weeks ahead."""
+"""How saved plans did: words for each outcome, tables, and the share of weekly peaks under each quantile by weeks
+ahead.
+"""
 
 from __future__ import annotations
 
@@ -24,32 +26,45 @@ VERDICTS = {
     "open": (theme.UNKNOWN, "not yet known"),
     "refused": (theme.UNKNOWN, "nothing was expected"),
 }
-CARD_UNITS = {"Later by": "days", "Too early by": "days", "Idle so far": "days", "Idle cost": "USD", "Weeks against P50": "%"}
+CARD_UNITS = {
+    "Later by": "days",
+    "Too early by": "days",
+    "Idle so far": "days",
+    "Idle cost": "USD",
+    "Weeks against P50": "%",
+}
 SYMBOLS = {0.1: "triangle-down", 0.5: "circle", 0.9: "triangle-up"}
 PLOT_PX, LEFT, RIGHT = 230, 54, 60
 TICKS = 10
 
 
-def outcome_rows(outcomes: pd.DataFrame, hits: pd.DataFrame, names: Mapping[str, str], now: pd.Timestamp) -> pd.DataFrame:
-    """Place, Expected, Came, Verdict, Later by (days against the median), Too early by (days, negative: too late), Idle so far (days), Idle cost (USD), Weeks
-    under P90 (words) and Weeks against P50 (percent: the median of what was measured over the P50, less 1): misses first, then the farthest off. outcomes,
+def outcome_rows(
+    outcomes: pd.DataFrame, hits: pd.DataFrame, names: Mapping[str, str], now: pd.Timestamp
+) -> pd.DataFrame:
+    """Place, Expected, Came, Verdict, Later by (days against the median), Too early by (days, negative: too late), Idle
+    so far (days), Idle cost (USD), Weeks under P90 (words) and Weeks against P50 (percent: the median of what was
+    measured over the P50, less 1): misses first, then the farthest off. outcomes,
     hits: as forecasting.planning.scorecard gives them.
     """
     weeks = {(level_, key): mine for (level_, key), mine in hits.groupby(["level", "key"])}
-    order = outcomes.assign(_place=outcomes["verdict"].map(ORDER), _far=-outcomes["late_days"].abs()).sort_values(["_place", "_far", "key"])
+    order = outcomes.assign(_place=outcomes["verdict"].map(ORDER), _far=-outcomes["late_days"].abs()).sort_values(
+        ["_place", "_far", "key"]
+    )
     told = records(order)
-    return pd.DataFrame({
-        "Place": [names.get(row["key"], row["key"]) for row in told],
-        "Expected": [expected_words(row, now) for row in told],
-        "Came": [came_words(row, now) for row in told],
-        "Verdict": [verdict_words(row) for row in told],
-        "Later by": order["late_days"].to_numpy(float),
-        "Too early by": order["early_days"].to_numpy(float),
-        "Idle so far": order["idle_days"].to_numpy(float),
-        "Idle cost": order["idle_usd"].to_numpy(float),
-        "Weeks under P90": [under_words(weeks.get((row["level"], row["key"]))) for row in told],
-        "Weeks against P50": [off_percent(weeks.get((row["level"], row["key"]))) for row in told],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "Place": [names.get(row["key"], row["key"]) for row in told],
+            "Expected": [expected_words(row, now) for row in told],
+            "Came": [came_words(row, now) for row in told],
+            "Verdict": [verdict_words(row) for row in told],
+            "Later by": order["late_days"].to_numpy(float),
+            "Too early by": order["early_days"].to_numpy(float),
+            "Idle so far": order["idle_days"].to_numpy(float),
+            "Idle cost": order["idle_usd"].to_numpy(float),
+            "Weeks under P90": [under_words(weeks.get((row["level"], row["key"]))) for row in told],
+            "Weeks against P50": [off_percent(weeks.get((row["level"], row["key"]))) for row in told],
+        }
+    )
 
 
 def under_words(weeks: pd.DataFrame | None) -> str:
@@ -59,7 +74,11 @@ def under_words(weeks: pd.DataFrame | None) -> str:
 
 def off_percent(weeks: pd.DataFrame | None) -> float:
     """How far what was measured lies above the median expected, in the middle of the weeks, percent."""
-    return float("nan") if weeks is None else 100.0 * float((weeks["value"] / weeks["q50"].where(weeks["q50"] > 0.0) - 1.0).median())
+    return (
+        float("nan")
+        if weeks is None
+        else 100.0 * float((weeks["value"] / weeks["q50"].where(weeks["q50"] > 0.0) - 1.0).median())
+    )
 
 
 def verdict_words(row: Mapping[Any, Any]) -> str:
@@ -91,21 +110,44 @@ def came_words(row: Mapping[Any, Any], now: pd.Timestamp) -> str:
 
 
 def calibration_chart(rows: pd.DataFrame, subtitle: str, scheme: Scheme, metric: str) -> go.Figure:
-    """Share of the weekly values at or below each quantile, by weeks ahead (rows: ahead, quantile, observed, count), with the line where it should lie."""
+    """Share of the weekly values at or below each quantile, by weeks ahead (rows: ahead, quantile, observed, count),
+    with the line where it should lie.
+    """
     palette = PALETTES[scheme]
-    base = layout("Weekly values under each quantile, by weeks ahead", subtitle, plot=PLOT_PX, left=LEFT, right=RIGHT, scheme=scheme)
+    base = layout(
+        "Weekly values under each quantile, by weeks ahead",
+        subtitle,
+        plot=PLOT_PX,
+        left=LEFT,
+        right=RIGHT,
+        scheme=scheme,
+    )
     if rows.empty:
-        return go.Figure({"layout": base | {"annotations": [*base["annotations"], nothing(palette, "no week is over yet")]}})
+        return go.Figure(
+            {"layout": base | {"annotations": [*base["annotations"], nothing(palette, "no week is over yet")]}}
+        )
     shares = sorted(set(rows["quantile"]))
     ticks = _ticks(rows)
     axes = {
-        "xaxis": {"tickvals": list(ticks), "ticktext": [f"{ahead}<br>n={count}" for ahead, count in ticks.items()], "fixedrange": True},
+        "xaxis": {
+            "tickvals": list(ticks),
+            "ticktext": [f"{ahead}<br>n={count}" for ahead, count in ticks.items()],
+            "fixedrange": True,
+        },
         "yaxis": {"range": [-3, 103], "ticksuffix": " %", "fixedrange": True},
-        "shapes": [level(100 * share, palette) | {"line": {"color": palette.words["capacity"], "width": 1, "dash": "dot"}} for share in shares],
+        "shapes": [
+            level(100 * share, palette) | {"line": {"color": palette.words["capacity"], "width": 1, "dash": "dot"}}
+            for share in shares
+        ],
         "annotations": [*base["annotations"], *(_name(rows, share, palette) for share in shares)],
     }
     margin = base["margin"] | {"b": 46}
-    return go.Figure({"data": [_line(rows, share, hue(metric, scheme)) for share in shares], "layout": base | axes | {"margin": margin}})
+    return go.Figure(
+        {
+            "data": [_line(rows, share, hue(metric, scheme)) for share in shares],
+            "layout": base | axes | {"margin": margin},
+        }
+    )
 
 
 def _ticks(rows: pd.DataFrame) -> dict[int, int]:
@@ -118,17 +160,31 @@ def _ticks(rows: pd.DataFrame) -> dict[int, int]:
 def _line(rows: pd.DataFrame, share: float, colour: str) -> Trace:
     mine = rows[rows["quantile"] == share].sort_values("ahead")
     return {
-        "type": "scatter", "mode": "lines+markers", "name": f"P{100 * share:g}", "x": mine["ahead"].to_numpy(), "y": 100 * mine["observed"].to_numpy(float),
-        "line": {"color": colour, "width": 1.5}, "marker": {"symbol": SYMBOLS.get(share, "circle"), "size": 8, "color": colour},
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": f"P{100 * share:g}",
+        "x": mine["ahead"].to_numpy(),
+        "y": 100 * mine["observed"].to_numpy(float),
+        "line": {"color": colour, "width": 1.5},
+        "marker": {"symbol": SYMBOLS.get(share, "circle"), "size": 8, "color": colour},
         "customdata": mine["count"].to_numpy(),
         "hovertemplate": f"<b>%{{y:.0f}} %</b> of %{{customdata}} at or below P{100 * share:g}, %{{x}} weeks ahead<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _name(rows: pd.DataFrame, share: float, palette: Palette) -> Note:
     last = rows[rows["quantile"] == share].sort_values("ahead")["observed"].iloc[-1]
-    return {"xref": "paper", "x": 1, "xanchor": "left", "xshift": 6, "yref": "y", "y": 100 * last, "showarrow": False, "text": f"P{100 * share:g}",
-            "font": {"size": 12, "color": palette.words["egress"]}}  # fmt: skip
+    return {
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "left",
+        "xshift": 6,
+        "yref": "y",
+        "y": 100 * last,
+        "showarrow": False,
+        "text": f"P{100 * share:g}",
+        "font": {"size": 12, "color": palette.words["egress"]},
+    }
 
 
 def counted(outcomes: pd.DataFrame) -> dict[str, int]:

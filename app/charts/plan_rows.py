@@ -1,4 +1,6 @@
-"""What runs out first, as a table: dates as intervals in words, answers of another kind in words of their own, orders with a shape and a word."""
+"""What runs out first, as a table: dates as intervals in words, answers of another kind in words of their own, orders
+with a shape and a word.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,22 @@ Row = Mapping[Any, Any]
 
 
 def worst_first(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of an outlook: what is over, then by the median date, then what does not run out in sight, then what is refused; a tie by how likely it is soon."""
-    keys = {"_place": rows["answer"].map(PLACES), "_mid": rows["p50"].where(rows["answer"] == "within"), "_soon": -rows["within_90"].astype(float)}
+    """Rows of an outlook: what is over, then by the median date, then what does not run out in sight, then what is
+    refused; a tie by how likely it is soon.
+    """
+    keys = {
+        "_place": rows["answer"].map(PLACES),
+        "_mid": rows["p50"].where(rows["answer"] == "within"),
+        "_soon": -rows["within_90"].astype(float),
+    }
     ordered = rows.assign(**keys).sort_values([*keys, "p10", "key"], na_position="last", kind="stable")
     return ordered.drop(columns=list(keys)).reset_index(drop=True)
 
 
 def answer_words(row: Row, now: pd.Timestamp) -> str:
-    """'3 to 19 Dec', 'now to 3 Dec', '3 Dec or later', 'already over', 'not within 18 months', or why nothing can be said."""
+    """'3 to 19 Dec', 'now to 3 Dec', '3 Dec or later', 'already over', 'not within 18 months', or why nothing can be
+    said.
+    """
     answer, first, last = row["answer"], row["p10"], row["p90"]
     if answer == "refused":
         return f"not known: {row['reason']}"
@@ -62,30 +72,36 @@ def soon_words(share: float) -> str:
 
 
 def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None = None) -> pd.DataFrame:
-    """What the table shows, in the order of `rows` (an outlook with name, region and partner); beside it `base`, the same without the what-if.
+    """What the table shows, in the order of `rows` (an outlook with name, region and partner); beside it `base`, the
+    same without the what-if.
 
-    key, Site, Run-out, (Without the what-if, Later by: days), Order by, Within 90 days (percent), Probability (list), Lead time (days), Region, Partner.
+    key, Site, Run-out, (Without the what-if, Later by: days), Order by, Within 90 days (percent), Probability (list),
+    Lead time (days), Region, Partner.
     """
     told = records(rows)
     before: dict[str, object] = {}
     if base is not None:
         earlier = {row["key"]: row for row in records(base)}
         before = {
-            "Without the what-if": [answer_words(earlier[row["key"]], now) if row["key"] in earlier else "not there" for row in told],
+            "Without the what-if": [
+                answer_words(earlier[row["key"]], now) if row["key"] in earlier else "not there" for row in told
+            ],
             "Later by": [moved(earlier.get(row["key"]), row) for row in told],
         }
-    return pd.DataFrame({
-        "key": rows["key"],
-        "Site": rows["name"],
-        "Run-out": [answer_words(row, now) for row in told],
-        **before,
-        "Order by": [order_words(row, now) for row in told],
-        "Within 90 days": 100 * rows["within_90"].astype(float),
-        "Probability": rows["odds"],
-        "Lead time": rows["lead_days"],
-        "Region": rows["region"],
-        "Partner": rows["partner"],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "key": rows["key"],
+            "Site": rows["name"],
+            "Run-out": [answer_words(row, now) for row in told],
+            **before,
+            "Order by": [order_words(row, now) for row in told],
+            "Within 90 days": 100 * rows["within_90"].astype(float),
+            "Probability": rows["odds"],
+            "Lead time": rows["lead_days"],
+            "Region": rows["region"],
+            "Partner": rows["partner"],
+        }
+    )
 
 
 def moved(before: Row | None, after: Row) -> float:

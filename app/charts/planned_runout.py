@@ -11,12 +11,20 @@ KINDS = {"over": "over", "within": "within", "possible": "within", "beyond": "be
 
 
 def with_plan(sites: pd.DataFrame, outlook: pd.DataFrame, no_capacity: str) -> pd.DataFrame:
-    """The sites (a frame of sites_now), with their run-out as an outlook has it: of several rows of a site, one for each direction, the one that comes first.
+    """The sites (a frame of sites_now), with their run-out as an outlook has it: of several rows of a site, one for
+    each direction, the one that comes first.
 
-    A site that the outlook does not know has no forecast. `no_capacity`: the reason for which a refused site is one without a declared capacity.
+    A site that the outlook does not know has no forecast. `no_capacity`: the reason for which a refused site is one
+    without a declared capacity.
     """
     rows = worst_first(outlook[outlook["level"] == "site"]).drop_duplicates("key")
-    kinds = rows["answer"].map(KINDS).where(rows["answer"] != "refused", rows["reason"].eq(no_capacity).map({True: "no capacity", False: "no forecast"}))
+    kinds = (
+        rows["answer"]
+        .map(KINDS)
+        .where(
+            rows["answer"] != "refused", rows["reason"].eq(no_capacity).map({True: "no capacity", False: "no forecast"})
+        )
+    )
     dates = {"runout_early": rows["p10"], "runout_mid": rows["p50"], "runout_late": rows["p90"]}
     known = pd.DataFrame({"site_id": rows["key"], "runout": kinds, **dates})
     found = sites.drop(columns=RUNOUT, errors="ignore").merge(known, on="site_id", how="left")

@@ -1,4 +1,6 @@
-"""Quality of experience as low panels: rebuffering, startup, failures and starvation, each against what counts as good and bad."""
+"""Quality of experience as low panels: rebuffering, startup, failures and starvation, each against what counts as good
+and bad.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ LEAST_TOP = {"ingest_starved_ratio": 0.01}  # without an agreed limit, an axis t
 
 @dataclass(frozen=True)
 class QualityChart:
-    """One metric of quality. `history`: ts, value in the metric's own unit (a ratio, or seconds), null where nothing was measured."""
+    """One metric of quality. `history`: ts, value in the metric's own unit (a ratio, or seconds), null where nothing
+    was measured.
+    """
 
     metric: str
     grain: str
@@ -35,7 +39,9 @@ class QualityChart:
 def quality_panel(spec: QualityChart) -> Panel:
     """The chart as a panel of a stack, from zero up to the limit of what is bad at least."""
     palette, metric = PALETTES[spec.scheme], METRIC[spec.metric]
-    history = spec.history[(spec.history["ts"] >= spec.start) & (spec.history["ts"] <= min(spec.now, spec.end))].sort_values("ts", ignore_index=True)
+    history = spec.history[
+        (spec.history["ts"] >= spec.start) & (spec.history["ts"] <= min(spec.now, spec.end))
+    ].sort_values("ts", ignore_index=True)
     highest = history["value"].max()
     least = LIMITS[spec.metric][1] if spec.metric in LIMITS else LEAST_TOP.get(spec.metric, 0.0)
     top = max(least, 0.0 if pd.isna(highest) else float(highest)) or 1.0
@@ -58,8 +64,18 @@ def quality_panel(spec: QualityChart) -> Panel:
 def _traces(spec: QualityChart, history: pd.DataFrame, axis: Unit) -> Iterator[Trace]:
     few = drawable(history, ["value"], CONTEXT_POINTS)
     colour, noun = hue(spec.metric, spec.scheme), METRIC[spec.metric].label.lower()
-    line = {"type": "scatter", "mode": "lines", "name": noun, "line": {"color": colour, "width": 1.5, "dash": "solid"}, "connectgaps": False}
-    yield line | times(few, spec.zone) | {"y": values(few["value"], axis), "hovertemplate": f"<b>%{{y:.3~r}} {axis.word}</b> {noun}<extra></extra>"}
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": noun,
+        "line": {"color": colour, "width": 1.5, "dash": "solid"},
+        "connectgaps": False,
+    }
+    yield (
+        line
+        | times(few, spec.zone)
+        | {"y": values(few["value"], axis), "hovertemplate": f"<b>%{{y:.3~r}} {axis.word}</b> {noun}<extra></extra>"}
+    )
     yield from marks.lone(few, spec.zone, axis, colour)
 
 
@@ -67,7 +83,16 @@ def _limit_lines(metric: str, axis: Unit, palette: Palette) -> Iterator[dict[str
     """Where good ends (grey) and bad begins (vermilion)."""
     for limit, colour in zip(LIMITS.get(metric, ()), (palette.context, palette.hues["capacity"]), strict=False):
         line = {"color": colour, "width": 1, "dash": "dot"}
-        yield {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": limit * axis.factor, "y1": limit * axis.factor, "line": line}
+        yield {
+            "type": "line",
+            "xref": "x domain",
+            "yref": "y",
+            "x0": 0,
+            "x1": 1,
+            "y0": limit * axis.factor,
+            "y1": limit * axis.factor,
+            "line": line,
+        }
 
 
 def _ends(metric: str, axis: Unit, palette: Palette) -> Iterator[End]:

@@ -1,4 +1,6 @@
-"""How does quality suffer as a site fills up? The monotone curve with its uncertainty, the knee with its interval, and the limit that holds now."""
+"""How does quality suffer as a site fills up? The monotone curve with its uncertainty, the knee with its interval, and
+the limit that holds now.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Answer(Protocol):
 
 @dataclass(frozen=True)
 class SafeChart:
-    """One place: its answer, the quality metric and its name, and the policy's limit. `relative`: quality is in multiples of what it is at low load."""
+    """One place: its answer, the quality metric and its name, and the policy's limit. `relative`: quality is in
+    multiples of what it is at low load.
+    """
 
     name: str
     answer: Answer
@@ -61,17 +65,31 @@ def safe_chart(spec: SafeChart) -> go.Figure:
     top = ABOVE * float(curve["high"].max()) if len(curve) else 1.0
     of = RELATIVE if spec.relative else unit(spec.metric, top)
     what = "times what it is at low load" if spec.relative else of.word
-    base = layout(f"{spec.words} of {spec.name} by utilisation", f"{what}, share of capacity in use, last {spec.days} days, 90 % band", plot=PLOT, left=LEFT,
-                  scheme=spec.scheme, right=RIGHT)  # fmt: skip
+    base = layout(
+        f"{spec.words} of {spec.name} by utilisation",
+        f"{what}, share of capacity in use, last {spec.days} days, 90 % band",
+        plot=PLOT,
+        left=LEFT,
+        scheme=spec.scheme,
+        right=RIGHT,
+    )
     if curve.empty:
-        return go.Figure({"layout": base | {"annotations": [*base["annotations"], nothing(palette, "no curve", spec.answer.reason)]}})
+        return go.Figure(
+            {"layout": base | {"annotations": [*base["annotations"], nothing(palette, "no curve", spec.answer.reason)]}}
+        )
     at, texts = ticks(0.0, top * of.factor, of, TICKS)
     right = max(float(curve["utilisation"].max()) + 0.02, min(spec.limit + 0.02, 1.02))
     axes = {
-        "xaxis": {"range": [100 * max(float(curve["utilisation"].min()) - 0.02, 0.0), 100 * right], "ticksuffix": " %", "fixedrange": True, "nticks": 7},
+        "xaxis": {
+            "range": [100 * max(float(curve["utilisation"].min()) - 0.02, 0.0), 100 * right],
+            "ticksuffix": " %",
+            "fixedrange": True,
+            "nticks": 7,
+        },
         "yaxis": {"range": [0.0, top * of.factor], "tickvals": at, "ticktext": texts, "fixedrange": True},
-        "shapes": list(_shapes(spec, palette)), "annotations": [*base["annotations"], *_notes(spec, palette)],
-    }  # fmt: skip
+        "shapes": list(_shapes(spec, palette)),
+        "annotations": [*base["annotations"], *_notes(spec, palette)],
+    }
     return go.Figure({"data": _traces(spec, of), "layout": base | axes})
 
 
@@ -80,23 +98,49 @@ def _traces(spec: SafeChart, of: Unit) -> list[Trace]:
     x = 100 * curve["utilisation"].to_numpy(float)
     low, high, middle = (of.factor * curve[name].to_numpy(float) for name in ("low", "high", "quality"))
     edge = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "line": {"width": 0, "color": colour}}
-    told = [f"{at:.0f} % used: <b>{value:.3g} {of.word}</b><br>90 % band {a:.3g} to {b:.3g}, {count:,} samples"
-            for at, value, a, b, count in zip(x, middle, low, high, curve["samples"], strict=True)]  # fmt: skip
-    line = {"type": "scatter", "mode": "lines", "name": "quality", "x": x, "y": middle, "line": {"color": colour, "width": 2}}
+    told = [
+        f"{at:.0f} % used: <b>{value:.3g} {of.word}</b><br>90 % band {a:.3g} to {b:.3g}, {count:,} samples"
+        for at, value, a, b, count in zip(x, middle, low, high, curve["samples"], strict=True)
+    ]
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "quality",
+        "x": x,
+        "y": middle,
+        "line": {"color": colour, "width": 2},
+    }
     return [
-        edge | {"name": "low", "x": x, "y": low}, edge | {"name": "90 % band", "x": x, "y": high, "fill": "tonexty", "fillcolor": fade(colour, BAND_80)},
+        edge | {"name": "low", "x": x, "y": low},
+        edge | {"name": "90 % band", "x": x, "y": high, "fill": "tonexty", "fillcolor": fade(colour, BAND_80)},
         line | {"hovertext": told, "hoverinfo": "text"},
-    ]  # fmt: skip
+    ]
 
 
 def _shapes(spec: SafeChart, palette: Palette) -> list[dict[str, Any]]:
     """The limit that holds, and the knee with its interval."""
     across = {"xref": "x", "yref": "y domain", "y0": 0, "y1": 1, "layer": "below"}
-    line = across | {"type": "line", "x0": 100 * spec.limit, "x1": 100 * spec.limit, "line": {"color": palette.hues["capacity"], "width": 1.5, "dash": "dot"}}
+    line = across | {
+        "type": "line",
+        "x0": 100 * spec.limit,
+        "x1": 100 * spec.limit,
+        "line": {"color": palette.hues["capacity"], "width": 1.5, "dash": "dot"},
+    }
     if spec.answer.state != "found":
         return [line]
-    knee = across | {"type": "line", "x0": 100 * spec.answer.knee, "x1": 100 * spec.answer.knee, "line": {"color": palette.ink, "width": 1.5}}
-    span = {"type": "rect", "x0": 100 * spec.answer.low, "x1": 100 * spec.answer.high, "fillcolor": fade(palette.ink, 0.1), "line": {"width": 0}}
+    knee = across | {
+        "type": "line",
+        "x0": 100 * spec.answer.knee,
+        "x1": 100 * spec.answer.knee,
+        "line": {"color": palette.ink, "width": 1.5},
+    }
+    span = {
+        "type": "rect",
+        "x0": 100 * spec.answer.low,
+        "x1": 100 * spec.answer.high,
+        "fillcolor": fade(palette.ink, 0.1),
+        "line": {"width": 0},
+    }
     return [across | span, knee, line]
 
 
@@ -105,11 +149,26 @@ def _notes(spec: SafeChart, palette: Palette) -> list[Note]:
     at = {"xref": "x", "yref": "y domain", "showarrow": False, "yanchor": "top"}
     found = spec.answer.state == "found"
     before = found and spec.limit >= spec.answer.knee
-    place = {"x": 100 * spec.limit, "y": 0.86 if found else 1.0, "xanchor": "left" if before else "right", "xshift": 4 if before else -4}
+    place = {
+        "x": 100 * spec.limit,
+        "y": 0.86 if found else 1.0,
+        "xanchor": "left" if before else "right",
+        "xshift": 4 if before else -4,
+    }
     notes = [at | place | {"text": f"limit {percent(spec.limit)}", "font": halo(palette.words["capacity"], palette)}]
     if found:
         words = f"<b>knee {percent(spec.answer.knee)}</b>, {interval_words(spec.answer.low, spec.answer.high)}"
-        notes.append(at | {"x": 100 * spec.answer.low, "y": 1.0, "xanchor": "right", "xshift": -4, "text": words, "font": halo(palette.ink, palette)})
+        notes.append(
+            at
+            | {
+                "x": 100 * spec.answer.low,
+                "y": 1.0,
+                "xanchor": "right",
+                "xshift": -4,
+                "text": words,
+                "font": halo(palette.ink, palette),
+            }
+        )
     return notes
 
 
@@ -131,17 +190,27 @@ def answer_words(answer: Answer) -> str:
 
 
 def limit_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """`rows`: key, name, region, and the answer (an Answer). Site, Region, Knee, From, To, May be used, Seen up to (percent), Answer; the lowest knee first,
-    then what held out longest without one, then what is refused.
+    """`rows`: key, name, region, and the answer (an Answer). Site, Region, Knee, From, To, May be used, Seen up to
+    (percent), Answer; the lowest knee first, then what held out longest without one, then what is refused.
     """
     place = {"found": 0, "unseen": 1, "refused": 2}
     answers = rows["answer"]
-    table = pd.DataFrame({
-        "key": rows["key"], "Site": rows["name"], "Region": rows["region"],
-        **{title: [100 * float(getattr(one, name)) for one in answers] for title, name in (("Knee", "knee"), ("From", "low"), ("To", "high"))},
-        "May be used": [100 * usable(one) if one.state == "found" else np.nan for one in answers],
-        "Seen up to": [100 * one.seen_up_to for one in answers], "Answer": [answer_words(one) for one in answers],
-        "_place": [place[one.state] for one in answers],
-    })  # fmt: skip
-    ordered = table.sort_values(["_place", "Knee", "Seen up to", "Site"], ascending=[True, True, False, True], na_position="last", kind="stable")
+    table = pd.DataFrame(
+        {
+            "key": rows["key"],
+            "Site": rows["name"],
+            "Region": rows["region"],
+            **{
+                title: [100 * float(getattr(one, name)) for one in answers]
+                for title, name in (("Knee", "knee"), ("From", "low"), ("To", "high"))
+            },
+            "May be used": [100 * usable(one) if one.state == "found" else np.nan for one in answers],
+            "Seen up to": [100 * one.seen_up_to for one in answers],
+            "Answer": [answer_words(one) for one in answers],
+            "_place": [place[one.state] for one in answers],
+        }
+    )
+    ordered = table.sort_values(
+        ["_place", "Knee", "Seen up to", "Site"], ascending=[True, True, False, True], na_position="last", kind="stable"
+    )
     return ordered.drop(columns="_place").reset_index(drop=True)

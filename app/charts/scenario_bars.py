@@ -21,10 +21,16 @@ FLUSH = {"x": 0, "xanchor": "left", "xshift": 8 - LEFT, "showarrow": False, "ali
 
 
 def measured(found: pd.DataFrame) -> pd.DataFrame:
-    """The rows of scene.compared that are compared: scenario, measure and its columns. The first site may be another one in each scenario."""
+    """The rows of scene.compared that are compared: scenario, measure and its columns. The first site may be another
+    one in each scenario.
+    """
     sites, scenarios = found[found["level"] == "site"], list(found["scenario"].unique())
-    order = sites.assign(place=sites["answer"].map(PLACES)).sort_values(["place", "p50", "p10", "key"], na_position="last", kind="stable")
-    first = order.drop_duplicates("scenario").drop(columns="place").set_index("scenario").reindex(scenarios).reset_index()
+    order = sites.assign(place=sites["answer"].map(PLACES)).sort_values(
+        ["place", "p50", "p10", "key"], na_position="last", kind="stable"
+    )
+    first = (
+        order.drop_duplicates("scenario").drop(columns="place").set_index("scenario").reindex(scenarios).reset_index()
+    )
     moved = (first["p50"] - first["p50"].iloc[0]) / pd.Timedelta(days=1)
     whole = [found[found["level"] == level].assign(measure=level) for level in ("global", "n-1")]
     return pd.concat([first.assign(measure="first", later_days=moved), *whole], ignore_index=True)
@@ -38,20 +44,29 @@ def over_within_a_year(found: pd.DataFrame, now: pd.Timestamp) -> dict[str, int]
 
 
 def scenario_bars(rows: pd.DataFrame, *, now: pd.Timestamp, direction: str, zone: str, scheme: Scheme) -> go.Figure:
-    """`rows`: as measured(), with `name` (of the scenario) and `said` (the answer in words), in the order of the scenarios."""
+    """`rows`: as measured(), with `name` (of the scenario) and `said` (the answer in words), in the order of the
+    scenarios.
+    """
     palette, shown = PALETTES[scheme], placed(rows)
     spans = shown[shown["answer"].isin(DATED)]
     end = latest(spans, now) if len(spans) else now + YEAR
     traces: list[Trace] = [
-        *bars(spans, now, end, hue(f"{direction}_gbps", scheme), zone), *medians(spans, now, zone, palette),
+        *bars(spans, now, end, hue(f"{direction}_gbps", scheme), zone),
+        *medians(spans, now, zone, palette),
         _words(shown[~shown["answer"].isin(DATED)], instant(now, zone), palette),
-    ]  # fmt: skip
+    ]
     line, note = now_mark(now, zone, palette)
     layout: dict[str, Any] = {
-        "template": template(scheme), "height": HEADER + BELOW + ROW * (len(shown) + len(MEASURES)), "margin": {"l": LEFT, "r": 16, "t": HEADER, "b": BELOW},
-        "showlegend": False, "dragmode": False, "barmode": "overlay", "bargap": 0.45, "shapes": [line],
+        "template": template(scheme),
+        "height": HEADER + BELOW + ROW * (len(shown) + len(MEASURES)),
+        "margin": {"l": LEFT, "r": 16, "t": HEADER, "b": BELOW},
+        "showlegend": False,
+        "dragmode": False,
+        "barmode": "overlay",
+        "bargap": 0.45,
+        "shapes": [line],
         "annotations": [*_heading(direction, hue(f"{direction}_gbps", scheme), palette), *_headers(shown), note],
-    }  # fmt: skip
+    }
     return go.Figure({"data": traces, "layout": layout | _axes(shown, instant(now - BACK, zone), instant(end, zone))})
 
 
@@ -68,9 +83,15 @@ def placed(rows: pd.DataFrame) -> pd.DataFrame:
 def _words(rows: pd.DataFrame, now: str, palette: Palette) -> Trace:
     """What has no dates says why."""
     return {
-        "type": "scatter", "mode": "text", "x": [now] * len(rows), "y": rows.index.to_numpy(), "text": [f" {label(said, 70)}" for said in rows["said"]],
-        "textposition": "middle right", "textfont": {"size": 11, "color": palette.muted}, "hoverinfo": "skip",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "text",
+        "x": [now] * len(rows),
+        "y": rows.index.to_numpy(),
+        "text": [f" {label(said, 70)}" for said in rows["said"]],
+        "textposition": "middle right",
+        "textfont": {"size": 11, "color": palette.muted},
+        "hoverinfo": "skip",
+    }
 
 
 def _heading(direction: str, colour: str, palette: Palette) -> list[dict[str, Any]]:
@@ -91,8 +112,18 @@ def _headers(shown: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _axes(shown: pd.DataFrame, start: str, end: str) -> dict[str, Any]:
-    names = {"tickvals": list(shown.index), "ticktext": [label(name, 20) for name in shown["name"]], "ticklabelstandoff": 6}
+    names = {
+        "tickvals": list(shown.index),
+        "ticktext": [label(name, 20) for name in shown["name"]],
+        "ticklabelstandoff": 6,
+    }
     return {
-        "xaxis": {"type": "date", "range": [start, end], "tickformatstops": TIME_TICKS, "tickangle": 0, "fixedrange": True},
+        "xaxis": {
+            "type": "date",
+            "range": [start, end],
+            "tickformatstops": TIME_TICKS,
+            "tickangle": 0,
+            "fixedrange": True,
+        },
         "yaxis": {"range": [len(shown) + len(MEASURES) - 0.5, -0.5], "showgrid": False, "fixedrange": True} | names,
     }

@@ -1,4 +1,6 @@
-"""Sites side by side, the fullest first, on one scale: how full each one runs, or what each carries where no capacity is known at all."""
+"""Sites side by side, the fullest first, on one scale: how full each one runs, or what each carries where no capacity
+is known at all.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,23 @@ import plotly.graph_objects as go
 
 from app.charts.axes import Trace, drawable, instant, ticks, times, values
 from app.charts.marks import held, nothing, utilisation
-from app.theme import NO_DATA, PALETTES, UNKNOWN, Palette, Scheme, State, Unit, hue, label, metric_value, percent, state, state_colour, template, unit
+from app.theme import (
+    NO_DATA,
+    PALETTES,
+    UNKNOWN,
+    Palette,
+    Scheme,
+    State,
+    Unit,
+    hue,
+    label,
+    metric_value,
+    percent,
+    state,
+    state_colour,
+    template,
+    unit,
+)
 
 PERCENT = Unit(100.0, "%")
 # Tops of the scale for networks that run far below their capacity, where the scale of a full one would show flat lines.
@@ -35,8 +53,8 @@ class Site:
 class Multiple:
     """One small chart, with what its heading tells in words.
 
-    `highest` is the highest utilisation in its time (not a number without capacity or data), `state` follows from it. `of_capacity` is false where no site has
-    a capacity, and traffic itself is drawn.
+    `highest` is the highest utilisation in its time (not a number without capacity or data), `state` follows from it.
+    `of_capacity` is false where no site has a capacity, and traffic itself is drawn.
     """
 
     site_id: str
@@ -50,7 +68,9 @@ class Multiple:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What all charts share: the metric, whether utilisation or the metric itself is drawn, in which unit, the axes, and the colours."""
+    """What all charts share: the metric, whether utilisation or the metric itself is drawn, in which unit, the axes,
+    and the colours.
+    """
 
     metric: str
     of_capacity: bool
@@ -60,29 +80,49 @@ class _Look:
     scheme: Scheme
 
 
-def small_multiples(sites: Sequence[Site], *, metric: str, start: pd.Timestamp, end: pd.Timestamp, zone: str, scheme: Scheme) -> list[Multiple]:
-    """A chart for each site, the fullest first (where no capacity is known, the largest), all with the same axes; sites without capacity last."""
+def small_multiples(
+    sites: Sequence[Site], *, metric: str, start: pd.Timestamp, end: pd.Timestamp, zone: str, scheme: Scheme
+) -> list[Multiple]:
+    """A chart for each site, the fullest first (where no capacity is known, the largest), all with the same axes; sites
+    without capacity last.
+    """
     rows = [_within(site, start, end) for site in sites]
     of_capacity = any(one["used"].notna().any() for one in rows)
     drawn = [one[["ts", "used" if of_capacity else "value"]].set_axis(["ts", "value"], axis=1) for one in rows]
     peaks = [float(one["value"].max()) for one in drawn]
     highest = max((peak for peak in peaks if not np.isnan(peak)), default=0.0)
     shown, axis = _shares(highest) if of_capacity else _traffic(highest, metric)
-    look = _Look(metric, of_capacity, shown, {"xaxis": _times(start, end, zone), "yaxis": axis | {"fixedrange": True}}, zone, scheme)
-    order = sorted(range(len(sites)), key=lambda n: (np.isnan(peaks[n]), -peaks[n] if not np.isnan(peaks[n]) else 0.0, sites[n].name))
+    look = _Look(
+        metric,
+        of_capacity,
+        shown,
+        {"xaxis": _times(start, end, zone), "yaxis": axis | {"fixedrange": True}},
+        zone,
+        scheme,
+    )
+    order = sorted(
+        range(len(sites)),
+        key=lambda n: (np.isnan(peaks[n]), -peaks[n] if not np.isnan(peaks[n]) else 0.0, sites[n].name),
+    )
     return [_multiple(sites[n], drawn[n], peaks[n], look) for n in order]
 
 
 def _within(site: Site, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     """ts, value and utilisation (`used`, a ratio) of the site between start and end."""
-    history = site.history[(site.history["ts"] >= start) & (site.history["ts"] <= end)].sort_values("ts", ignore_index=True)
+    history = site.history[(site.history["ts"] >= start) & (site.history["ts"] <= end)].sort_values(
+        "ts", ignore_index=True
+    )
     return history[["ts", "value"]].assign(used=utilisation(history["value"], held(history["ts"], site.capacity)))
 
 
 def _shares(highest: float) -> tuple[Unit, dict[str, Any]]:
     """The axis of utilisation: up to the limit, or lower where nothing comes near it."""
     full = 100 * next((low for low in LOW_TOPS if highest <= low), 1.0)
-    return PERCENT, {"range": [0, 1.08 * max(full, 100 * highest)], "tickvals": [0, full / 2, full], "ticktext": ["0", f"{full / 2:g}", f"{full:g} %"]}
+    return PERCENT, {
+        "range": [0, 1.08 * max(full, 100 * highest)],
+        "tickvals": [0, full / 2, full],
+        "ticktext": ["0", f"{full / 2:g}", f"{full:g} %"],
+    }
 
 
 def _traffic(highest: float, metric: str) -> tuple[Unit, dict[str, Any]]:
@@ -95,44 +135,84 @@ def _traffic(highest: float, metric: str) -> tuple[Unit, dict[str, Any]]:
 
 def _times(start: pd.Timestamp, end: pd.Timestamp, zone: str) -> dict[str, Any]:
     span = (end - start) / pd.Timedelta(1, "D")
-    axis = {"type": "date", "range": [instant(start, zone), instant(end, zone)], "nticks": 5, "tickangle": 0, "showgrid": False, "fixedrange": True}
+    axis = {
+        "type": "date",
+        "range": [instant(start, zone), instant(end, zone)],
+        "nticks": 5,
+        "tickangle": 0,
+        "showgrid": False,
+        "fixedrange": True,
+    }
     return axis | {"tickformat": "%H:%M" if span <= 2 else "%-d %b", "hoverformat": f"%a %-d %b, %H:%M {label(zone)}"}
 
 
 def _multiple(site: Site, drawn: pd.DataFrame, peak: float, look: _Look) -> Multiple:
     found = state(peak) if look.of_capacity else UNKNOWN
     reading = _reading(peak, found, look)
-    annotations = [*_words(site.name, reading, state_colour(found, look.scheme)), *_why_nothing(site, peak, look.scheme)]
+    annotations = [
+        *_words(site.name, reading, state_colour(found, look.scheme)),
+        *_why_nothing(site, peak, look.scheme),
+    ]
     figure = go.Figure({"data": list(_lines(drawn, look)), "layout": _layout(look) | {"annotations": annotations}})
-    return Multiple(site.site_id, site.name, peak if look.of_capacity else np.nan, found, reading, look.of_capacity, figure)
+    return Multiple(
+        site.site_id, site.name, peak if look.of_capacity else np.nan, found, reading, look.of_capacity, figure
+    )
 
 
 def _reading(peak: float, found: State, look: _Look) -> str:
     """State and highest utilisation, or the highest traffic."""
     if np.isnan(peak):
         return NO_DATA
-    return f"{found.glyph} {found.word}, {percent(peak)}" if look.of_capacity else f"highest {metric_value(look.metric, peak)}"
+    return (
+        f"{found.glyph} {found.word}, {percent(peak)}"
+        if look.of_capacity
+        else f"highest {metric_value(look.metric, peak)}"
+    )
 
 
 def _lines(drawn: pd.DataFrame, look: _Look) -> Iterator[Trace]:
     few = drawable(drawn, ["value"], POINTS)
     if len(few):
         name, word = ("utilisation", "% used") if look.of_capacity else ("traffic", look.unit.word)
-        line = {"type": "scatter", "mode": "lines", "name": name, "line": {"color": hue(look.metric, look.scheme), "width": 1.3}, "connectgaps": False}
-        yield line | times(few, look.zone) | {"y": values(few["value"], look.unit), "hovertemplate": f"%{{y:.2~r}} {word}<extra></extra>"}
+        line = {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "line": {"color": hue(look.metric, look.scheme), "width": 1.3},
+            "connectgaps": False,
+        }
+        yield (
+            line
+            | times(few, look.zone)
+            | {"y": values(few["value"], look.unit), "hovertemplate": f"%{{y:.2~r}} {word}<extra></extra>"}
+        )
 
 
 def _layout(look: _Look) -> dict[str, Any]:
     reached = look.of_capacity and look.axes["yaxis"]["range"][1] >= 100
     return look.axes | {
-        "template": template(look.scheme), "height": HEIGHT, "margin": {"l": 44, "r": 8, "t": HEADER, "b": 20}, "showlegend": False,
-        "hovermode": "x unified", "dragmode": False, "shapes": [_limit(PALETTES[look.scheme])] if reached else [],
-    }  # fmt: skip
+        "template": template(look.scheme),
+        "height": HEIGHT,
+        "margin": {"l": 44, "r": 8, "t": HEADER, "b": 20},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "dragmode": False,
+        "shapes": [_limit(PALETTES[look.scheme])] if reached else [],
+    }
 
 
 def _limit(palette: Palette) -> dict[str, Any]:
     """The line of full capacity, and where acting begins is told by the state's word."""
-    return {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": 100, "y1": 100, "line": {"color": palette.hues["capacity"], "width": 1}}
+    return {
+        "type": "line",
+        "xref": "x domain",
+        "yref": "y",
+        "x0": 0,
+        "x1": 1,
+        "y0": 100,
+        "y1": 100,
+        "line": {"color": palette.hues["capacity"], "width": 1},
+    }
 
 
 def _words(name: str, reading: str, colour: str) -> list[dict[str, Any]]:
@@ -145,4 +225,8 @@ def _words(name: str, reading: str, colour: str) -> list[dict[str, Any]]:
 def _why_nothing(site: Site, peak: float, scheme: Scheme) -> list[dict[str, Any]]:
     """What stands in the middle of an empty chart."""
     measured = bool(site.history["value"].notna().any())
-    return [nothing(PALETTES[scheme], "no capacity declared" if measured else "nothing was measured")] if np.isnan(peak) else []
+    return (
+        [nothing(PALETTES[scheme], "no capacity declared" if measured else "nothing was measured")]
+        if np.isnan(peak)
+        else []
+    )

@@ -1,4 +1,5 @@
-"""A week of one site in the space of a word: what it carried, what is expected with its 80 % band, and the limit. Frames in, SVG out.
+"""A week of one site in the space of a word: what it carried, what is expected with its 80 % band, and the limit.
+Frames in, SVG out.
 
 A picture, not a chart: it costs the browser nothing, and stands beside a sentence that says what it shows.
 """
@@ -33,12 +34,17 @@ class Paper:
 
 
 def sparkline(week: Sequence[float | None], ahead: pd.DataFrame, limit: float | None, scheme: Scheme) -> str:
-    """`week`: hourly values up to now, None for missing. `ahead`: yhat, q10, q90 of the hours that follow; may be empty. `limit`: in the same unit."""
+    """`week`: hourly values up to now, None for missing. `ahead`: yhat, q10, q90 of the hours that follow; may be
+    empty. `limit`: in the same unit.
+    """
     top = _top(week, ahead, limit)
     if not top:
         return _svg("")
     paper, palette = Paper(len(week) + len(ahead), top), theme.PALETTES[scheme]
-    measured = [None if theme.missing(value) or value is None else (paper.x(at), paper.y(value)) for at, value in enumerate(week)]
+    measured = [
+        None if theme.missing(value) or value is None else (paper.x(at), paper.y(value))
+        for at, value in enumerate(week)
+    ]
     lines = "".join(_line(run, palette.hues["egress"]) for run in runs(measured))
     return _svg(_future(ahead, len(week), paper, palette) + lines + _limit(limit, paper, palette))
 
@@ -64,7 +70,9 @@ def _future(ahead: pd.DataFrame, start: int, paper: Paper, palette: theme.Palett
         return ""
     hue, xs = palette.hues["egress"], [paper.x(start + at) for at in range(len(ahead))]
     ground = f'<rect x="{xs[0]:.1f}" y="0" width="{WIDTH - xs[0]:.1f}" height="{HEIGHT}" fill="{palette.future}"/>'
-    lower, middle, upper = ([(x, paper.y(value)) for x, value in zip(xs, ahead[name], strict=True)] for name in ("q10", "yhat", "q90"))
+    lower, middle, upper = (
+        [(x, paper.y(value)) for x, value in zip(xs, ahead[name], strict=True)] for name in ("q10", "yhat", "q90")
+    )
     band = f'<polygon points="{_points([*upper, *reversed(lower)])}" fill="{hue}" fill-opacity="{theme.BAND_80}"/>'
     return ground + band + _line(middle, hue, 'stroke-dasharray="5,3"')
 
@@ -87,6 +95,5 @@ def _points(points: Sequence[Point]) -> str:
 
 
 def _svg(content: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" preserveAspectRatio="none">{content}</svg>'
-    )
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} preserveAspectRatio="none">{content}</svg>'

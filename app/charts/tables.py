@@ -15,8 +15,8 @@ from data.schema import METRIC
 
 
 def chart_table(charts: Sequence[TrafficChart | QualityChart]) -> pd.DataFrame:
-    """One row a stamp, and for each chart its metric, what was expected with bounds, other curves, last week, capacity, and the quantiles of a week's peak in
-    the row in which the week begins; null where there is nothing.
+    """One row a stamp, and for each chart its metric, what was expected with bounds, other curves, last week, capacity,
+    and the quantiles of a week's peak in the row in which the week begins; null where there is nothing.
 
     Up to now the bounds are the bands', after it the forecast's. Nothing is thinned or rounded.
     """
@@ -30,14 +30,24 @@ def column_units(columns: Sequence[str]) -> Mapping[str, str]:
 
 
 def _table(chart: TrafficChart | QualityChart) -> pd.DataFrame:
-    measured = _between(chart.history[["ts", "value"]], chart.start, min(chart.now, chart.end)).rename(columns={"value": chart.metric})
+    measured = _between(chart.history[["ts", "value"]], chart.start, min(chart.now, chart.end)).rename(
+        columns={"value": chart.metric}
+    )
     if isinstance(chart, QualityChart):
         return measured
     table = measured.merge(_expected(chart), on="ts", how="outer")
     ghost = chart.last_week[["ts", "value"]].rename(columns={"value": f"{chart.metric}_last_week"})
     for more in (ghost, _beside(chart), _peaks(chart)):
-        table = table.merge(_between(more, chart.start, chart.end), on="ts", how="outer") if len(more.columns) > 1 else table
-    return table.assign(**{f"{chart.metric}_capacity": held(table["ts"], chart.capacity)}) if len(chart.capacity) else table
+        table = (
+            table.merge(_between(more, chart.start, chart.end), on="ts", how="outer")
+            if len(more.columns) > 1
+            else table
+        )
+    return (
+        table.assign(**{f"{chart.metric}_capacity": held(table["ts"], chart.capacity)})
+        if len(chart.capacity)
+        else table
+    )
 
 
 def _beside(chart: TrafficChart) -> pd.DataFrame:
@@ -46,7 +56,9 @@ def _beside(chart: TrafficChart) -> pd.DataFrame:
 
 def _peaks(chart: TrafficChart) -> pd.DataFrame:
     weeks = chart.peaks[chart.peaks["statistic"] == "peak"] if "statistic" in chart.peaks else chart.peaks
-    named = weeks[["week", *PEAK_COLUMNS]].rename(columns={level: f"{chart.metric}_peak_{level}" for level in PEAK_COLUMNS} | {"week": "ts"})
+    named = weeks[["week", *PEAK_COLUMNS]].rename(
+        columns={level: f"{chart.metric}_peak_{level}" for level in PEAK_COLUMNS} | {"week": "ts"}
+    )
     return named if len(named) else named[["ts"]]
 
 
@@ -55,7 +67,9 @@ def _expected(chart: TrafficChart) -> pd.DataFrame:
     after = _between(chart.forecast, chart.now, chart.end)
     before = _between(chart.bands, chart.start, chart.now if len(after) else chart.end)
     named = [
-        frame[["ts", *columns.values()]].rename(columns={column: f"{chart.metric}_{part}" for part, column in columns.items()})
+        frame[["ts", *columns.values()]].rename(
+            columns={column: f"{chart.metric}_{part}" for part, column in columns.items()}
+        )
         for frame, columns in ((before, BANDS), (after[~after["ts"].isin(before["ts"])], QUANTILES))
     ]
     return pd.concat(named, ignore_index=True) if len(named[0]) and len(named[1]) else named[int(len(named[1]) > 0)]

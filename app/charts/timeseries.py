@@ -32,15 +32,18 @@ _PARTS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class TrafficChart:
-    """What one chart shows. Stamps are UTC; values are in the metric's own unit (Gbps, viewers). A part that is None or empty is left out.
+    """What one chart shows. Stamps are UTC; values are in the metric's own unit (Gbps, viewers). A part that is None or
+    empty is left out.
 
-    - `history`: ts, value, and if wanted max (the highest sample of each interval); null where nothing was measured. One grain throughout.
+    - `history`: ts, value, and if wanted max (the highest sample of each interval); null where nothing was measured.
+      One grain throughout.
     - `forecast`: ts, yhat, q025, q10, q90, q975 (the table `forecasts`); drawn from `now` on.
     - `bands`: ts, expected, lower_80, upper_80, lower_95, upper_95 (the table `bands`), at the grain of `history`.
     - `last_week`: ts (already shifted by a week), value.
     - `capacity`: effective_from, capacity_gbps, status (installed, planned).
     - `events`: title, kind, start, end. `gaps`: start, end, names (of the sites that are missing).
-    - `beside`: ts, and a column for each other curve, of those that beside.CURVES names. `peaks`: week, q50, q90, q95 (the table `peaks`).
+    - `beside`: ts, and a column for each other curve, of those that beside.CURVES names. `peaks`: week, q50, q90, q95
+      (the table `peaks`).
 
     `grain` says how the values came about ("hourly mean"); it stands in the subtitle.
     """
@@ -67,12 +70,16 @@ class TrafficChart:
     def __post_init__(self) -> None:
         for part, columns in _PARTS.items():
             if getattr(self, part) is None:
-                object.__setattr__(self, part, pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()}))
+                object.__setattr__(
+                    self, part, pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+                )
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """How the y axis runs: its unit, its top and the highest value on it, both in that unit; and a capacity too far above to be on it."""
+    """How the y axis runs: its unit, its top and the highest value on it, both in that unit; and a capacity too far
+    above to be on it.
+    """
 
     unit: Unit
     top: float
@@ -124,14 +131,27 @@ def _between(frame: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd
     return frame[(frame["ts"] >= first) & (frame["ts"] <= last)].sort_values("ts", ignore_index=True)
 
 
-# --- scale -------------------------------------------------------------------------------------------------------------------
+# --- scale
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def _scale(spec: TrafficChart) -> _Scale:
-    """From zero to a tenth above all that is drawn; a 95 % band or a capacity that would squash the rest does not count."""
+    """From zero to a tenth above all that is drawn; a 95 % band or a capacity that would squash the rest does not
+    count.
+    """
     measured = _highest(spec.history, "value", "max")
-    usual = max(measured, _highest(spec.last_week, "value"), _highest(spec.forecast, "yhat", "q90"), _highest(spec.bands, "expected", "upper_80"))
-    beyond = max(_highest(spec.forecast, "q975"), _highest(spec.bands, "upper_95"), _highest(spec.peaks, "q95"), _highest(spec.beside, *beside.CURVES))
+    usual = max(
+        measured,
+        _highest(spec.last_week, "value"),
+        _highest(spec.forecast, "yhat", "q90"),
+        _highest(spec.bands, "expected", "upper_80"),
+    )
+    beyond = max(
+        _highest(spec.forecast, "q975"),
+        _highest(spec.bands, "upper_95"),
+        _highest(spec.peaks, "q95"),
+        _highest(spec.beside, *beside.CURVES),
+    )
     data = max(usual, min(beyond, 1.5 * usual))
     limits = spec.capacity["capacity_gbps"]
     near = limits[limits <= marks.CAPACITY_REACH * data] if data else limits
@@ -151,7 +171,8 @@ def _highest(frame: pd.DataFrame, *columns: str) -> float:
     return 0.0 if pd.isna(found) else float(found)
 
 
-# --- lines -------------------------------------------------------------------------------------------------------------------
+# --- lines
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def _traces(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[Trace]:
@@ -160,7 +181,9 @@ def _traces(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[Tra
     yield from marks.hatching(spec.gaps, 0.0, scale.top, zone, palette)
     if len(spec.last_week):
         ghost = drawable(spec.last_week, ["value"], CONTEXT_POINTS)
-        line = _line("last week", palette.context, 1.2) | {"hovertemplate": f"last week %{{y:.3~r}} {axis.word}<extra></extra>"}
+        line = _line("last week", palette.context, 1.2) | {
+            "hovertemplate": f"last week %{{y:.3~r}} {axis.word}<extra></extra>"
+        }
         yield line | times(ghost, zone) | {"y": values(ghost["value"], axis)}
     for expected, names in ((spec.bands, bands.BANDS), (spec.forecast, bands.QUANTILES)):
         if len(expected):
@@ -171,21 +194,35 @@ def _traces(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[Tra
     yield from marks.capacity_lines(spec.capacity, spec.end, zone, axis, palette.hues["capacity"])
     if len(spec.history):
         yield from _measured(spec, axis, colour)
-        yield from marks.diamonds(marks.outside(spec.history, spec.bands, spec.start, spec.end), zone, axis, palette, noun)
+        yield from marks.diamonds(
+            marks.outside(spec.history, spec.bands, spec.start, spec.end), zone, axis, palette, noun
+        )
 
 
 def _measured(spec: TrafficChart, axis: Unit, colour: str) -> Iterator[Trace]:
     """The line of what was, the faint one of its highest samples, and the box that answers for both."""
     if "max" in spec.history:
         highest = drawable(spec.history, ["max"], CONTEXT_POINTS)
-        yield _line("highest sample", fade(colour, 0.45), 1) | times(highest, spec.zone) | {"y": values(highest["max"], axis), "hoverinfo": "skip"}
+        yield (
+            _line("highest sample", fade(colour, 0.45), 1)
+            | times(highest, spec.zone)
+            | {"y": values(highest["max"], axis), "hoverinfo": "skip"}
+        )
     few = drawable(spec.history, ["value"], HISTORY_POINTS)
-    yield _line("actual", colour, 1.8) | times(few, spec.zone) | {"y": values(few["value"], axis)} | _box(few, spec, axis)
+    yield (
+        _line("actual", colour, 1.8) | times(few, spec.zone) | {"y": values(few["value"], axis)} | _box(few, spec, axis)
+    )
     yield from marks.lone(few, spec.zone, axis, colour)
 
 
 def _line(name: str, colour: str, width: float) -> Trace:
-    return {"type": "scatter", "mode": "lines", "name": name, "line": {"color": colour, "width": width, "dash": "solid"}, "connectgaps": False}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "line": {"color": colour, "width": width, "dash": "solid"},
+        "connectgaps": False,
+    }
 
 
 def _box(few: pd.DataFrame, spec: TrafficChart, axis: Unit) -> dict[str, Any]:
@@ -205,7 +242,8 @@ def _box(few: pd.DataFrame, spec: TrafficChart, axis: Unit) -> dict[str, Any]:
     return shown | ({"customdata": np.column_stack(known)} if known else {})
 
 
-# --- words -------------------------------------------------------------------------------------------------------------------
+# --- words
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def _notes(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[marks.Note]:
@@ -216,7 +254,9 @@ def _notes(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[mark
     if spec.start <= spec.now <= spec.end and spec.height > LOW:
         yield marks.now_note(spec.now, spec.start, spec.end, spec.zone, palette)
     limits = spec.capacity["capacity_gbps"]
-    yield from beside.peaks_note(spec.peaks, limits, spec.zone, scale.unit, palette, palette.words[meaning(spec.metric)])
+    yield from beside.peaks_note(
+        spec.peaks, limits, spec.zone, scale.unit, palette, palette.words[meaning(spec.metric)]
+    )
     if spec.history["value"].notna().sum() == 0:
         yield marks.nothing(palette, "nothing was measured in this time")
 

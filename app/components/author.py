@@ -1,4 +1,6 @@
-"""Who writes: whoever has logged in, where the server asks for that, else whoever they say they are, remembered for the session."""
+"""Who writes: whoever has logged in, where the server asks for that, else whoever they say they are, remembered for the
+session.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def ask_author() -> None:
     if st.user.get("is_logged_in") is False:
         st.button("Log in", key="author.login", icon=":material/login:", on_click=st.login)
     st.session_state[_NAME] = author()
-    st.text_input("Your name", key=_NAME, max_chars=LETTERS, on_change=_keep, placeholder="kept with what you change", width=220)
+    st.text_input(
+        "Your name", key=_NAME, max_chars=LETTERS, on_change=_keep, placeholder="kept with what you change", width=220
+    )
 
 
 def signed_in() -> str:

@@ -1,4 +1,6 @@
-"""How a series would have been forecast at past origins: one origin against what came, then how intervals, peaks and residuals did over all of them."""
+"""How a series would have been forecast at past origins: one origin against what came, then how intervals, peaks and
+residuals did over all of them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ WEEK_DAYS = 7
 HOUR = pd.Timedelta(hours=1)
 BOUNDS = {"yhat": "expected", "q10": "lower_80", "q90": "upper_80", "q025": "lower_95", "q975": "upper_95"}
 # Key and title of the chart of each calibrated model of `scores`.
-CALIBRATED = {AS_DRAWN: ("intervals", "Intervals"), PEAKS: ("peaks", "Peaks of the week"), WEEKS_P95: ("p95", "P95 of the week")}
+CALIBRATED = {
+    AS_DRAWN: ("intervals", "Intervals"),
+    PEAKS: ("peaks", "Peaks of the week"),
+    WEEKS_P95: ("p95", "P95 of the week"),
+}
 # Why a backtest of more than a week is told apart.
 FAR_SEEING = " Its weights and intervals come from the origins around it, as in the scores of far horizons: few that see {} days lie before it."
 BESIDE_WORDS = {"prophet": "Prophet", "baseline": "Baseline"}
@@ -35,7 +41,9 @@ def draw(frame: Frame, series: Series, name: str) -> None:
     """One backtest, then all of them; or what is missing."""
     tests = cached.coverage(frame.pin, series, frame.scope)
     if tests.empty:
-        st.caption(f":material/info: The newest run holds no backtests of {states.plain(name)}; its history may be too short for one.")
+        st.caption(
+            f":material/info: The newest run holds no backtests of {states.plain(name)}; its history may be too short for one."
+        )
         return
     one_origin(frame, series, name, tests)
     intervals_over_time(frame, series, name, tests)
@@ -47,7 +55,13 @@ def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> 
     """What would have been forecast at an origin, against what came."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         row = choose_origin(frame, tests)
-        st.pills("Beside it", state.CHOICES["beside"], format_func=BESIDE_WORDS.__getitem__, selection_mode="multi", **state.bound("beside"))
+        st.pills(
+            "Beside it",
+            state.CHOICES["beside"],
+            format_func=BESIDE_WORDS.__getitem__,
+            selection_mode="multi",
+            **state.bound("beside"),
+        )
     origin, days = row["origin"], int(row["days"])
     rows = cached.backtest(frame.pin, series, origin, frame.scope)
     start = first_shown(origin, days)
@@ -55,12 +69,28 @@ def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> 
     figure = backtest_figure(frame, series, name, rows, known, start)
     told = f"{theme.percent(row['coverage_95'])} of {int(row['hours'])} hours lay inside the 95 % interval, error {theme.percent(row['wape'])} of what came"
     alt = f"Backtest of {name} from {theme.stamp(origin, frame.zone)} {frame.zone}: {told}"
-    units = dict.fromkeys(["value", "yhat", "prophet", "baseline", "q025", "q10", "q90", "q975"], METRIC[series.metric].unit)
-    export.chart(figure, key="backtest", name=f"{name} backtest", alt=alt, data=pd.concat([known, rows], ignore_index=True), units=units, zone=frame.zone)
+    units = dict.fromkeys(
+        ["value", "yhat", "prophet", "baseline", "q025", "q10", "q90", "q975"], METRIC[series.metric].unit
+    )
+    export.chart(
+        figure,
+        key="backtest",
+        name=f"{name} backtest",
+        alt=alt,
+        data=pd.concat([known, rows], ignore_index=True),
+        units=units,
+        zone=frame.zone,
+    )
     others = [
-        f"{word} {theme.percent(row[column])}" for column, word in (("prophet_wape", "Prophet"), ("baseline_wape", "the baseline")) if pd.notna(row[column])
+        f"{word} {theme.percent(row[column])}"
+        for column, word in (("prophet_wape", "Prophet"), ("baseline_wape", "the baseline"))
+        if pd.notna(row[column])
     ]
-    st.caption(f"{told}" + (f"; {', '.join(others)}." if others else ".") + (FAR_SEEING.format(days) if days > WEEK_DAYS else ""))
+    st.caption(
+        f"{told}"
+        + (f"; {', '.join(others)}." if others else ".")
+        + (FAR_SEEING.format(days) if days > WEEK_DAYS else "")
+    )
 
 
 def choose_origin(frame: Frame, tests: pd.DataFrame) -> pd.Series:
@@ -69,7 +99,14 @@ def choose_origin(frame: Frame, tests: pd.DataFrame) -> pd.Series:
     chosen = origins[-1] if asked is None else min(origins, key=lambda origin: abs(origin - pd.Timestamp(asked)))
     st.session_state["models.origin"] = chosen
     said = {one.origin: f"{theme.stamp(one.origin, frame.zone)} · {one.days} days" for one in tests.itertuples()}
-    st.selectbox(f"Origin, {frame.zone}", origins[::-1], format_func=said.__getitem__, key="models.origin", on_change=_origin_chosen, width=260)
+    st.selectbox(
+        f"Origin, {frame.zone}",
+        origins[::-1],
+        format_func=said.__getitem__,
+        key="models.origin",
+        on_change=_origin_chosen,
+        width=260,
+    )
     return tests[tests["origin"] == chosen].iloc[0]
 
 
@@ -88,15 +125,26 @@ def before(frame: Frame, series: Series, origin: pd.Timestamp, start: pd.Timesta
     return pd.DataFrame({"ts": rows["ts"], "value": rows[f"{series.metric}_mean"]})
 
 
-def backtest_figure(frame: Frame, series: Series, name: str, rows: pd.DataFrame, known: pd.DataFrame, start: pd.Timestamp) -> go.Figure:
+def backtest_figure(
+    frame: Frame, series: Series, name: str, rows: pd.DataFrame, known: pd.DataFrame, start: pd.Timestamp
+) -> go.Figure:
     """The main chart, turned back: everything after the origin was unseen."""
     origin, end = rows["ts"].iloc[0], rows["ts"].iloc[-1]
     beside = rows[["ts", *state.current().beside]]
     chart = TrafficChart(
-        title=f"{METRIC[series.metric].label}, {name}, as forecast on {theme.day(theme.local(origin, frame.zone))}", metric=series.metric, grain="hourly mean",
-        start=start, end=end, now=end + HOUR, history=pd.concat([known, rows[["ts", "value"]]], ignore_index=True),
-        bands=rows[["ts", *BOUNDS]].rename(columns=BOUNDS), beside=beside, zone=frame.zone, scheme=frame.scheme, height=320,
-    )  # fmt: skip
+        title=f"{METRIC[series.metric].label}, {name}, as forecast on {theme.day(theme.local(origin, frame.zone))}",
+        metric=series.metric,
+        grain="hourly mean",
+        start=start,
+        end=end,
+        now=end + HOUR,
+        history=pd.concat([known, rows[["ts", "value"]]], ignore_index=True),
+        bands=rows[["ts", *BOUNDS]].rename(columns=BOUNDS),
+        beside=beside,
+        zone=frame.zone,
+        scheme=frame.scheme,
+        height=320,
+    )
     panel = with_origin(traffic_panel(chart), origin, end, frame)
     return linked_figure([panel], start=chart.start, end=end, zone=frame.zone, scheme=frame.scheme)
 
@@ -105,10 +153,25 @@ def with_origin(panel: Panel, origin: pd.Timestamp, end: pd.Timestamp, frame: Fr
     """The panel with the moment after which nothing was known, in place of that of now."""
     palette, x = theme.PALETTES[frame.scheme], instant(origin, frame.zone)
     area = {"xref": "x", "yref": "y domain", "y0": 0, "y1": 1}
-    ground = area | {"type": "rect", "x0": x, "x1": instant(end, frame.zone), "fillcolor": palette.future, "layer": "below", "line": {"width": 0}}
+    ground = area | {
+        "type": "rect",
+        "x0": x,
+        "x1": instant(end, frame.zone),
+        "fillcolor": palette.future,
+        "layer": "below",
+        "line": {"width": 0},
+    }
     line = area | {"type": "line", "x0": x, "x1": x, "line": {"color": palette.muted, "width": 1}}
-    note = {"xref": "x", "yref": "y domain", "x": x, "y": 1, "yanchor": "bottom", "showarrow": False, "text": "origin: nothing after it was known",
-            "font": {"size": 11, "color": palette.muted}}  # fmt: skip
+    note = {
+        "xref": "x",
+        "yref": "y domain",
+        "x": x,
+        "y": 1,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "text": "origin: nothing after it was known",
+        "font": {"size": 11, "color": palette.muted},
+    }
     return replace(panel, shapes=[ground, line], notes=[*panel.notes, note])
 
 
@@ -118,11 +181,26 @@ def intervals_over_time(frame: Frame, series: Series, name: str, tests: pd.DataF
     if tests.empty:
         return
     subtitle = f"share of the hours of the week after each origin, {frame.zone}"
-    spec = CoverageChart("Coverage over time", subtitle, series.metric, tests.rename(columns={"origin": "ts"}), frame.zone, frame.scheme)
+    spec = CoverageChart(
+        "Coverage over time", subtitle, series.metric, tests.rename(columns={"origin": "ts"}), frame.zone, frame.scheme
+    )
     day = pd.Timedelta(hours=12)
-    figure = linked_figure([coverage_panel(spec)], start=tests["origin"].min() - day, end=tests["origin"].max() + day, zone=frame.zone, scheme=frame.scheme)
+    figure = linked_figure(
+        [coverage_panel(spec)],
+        start=tests["origin"].min() - day,
+        end=tests["origin"].max() + day,
+        zone=frame.zone,
+        scheme=frame.scheme,
+    )
     mean = f"80 % interval {theme.percent(tests['coverage_80'].mean())}, 95 % interval {theme.percent(tests['coverage_95'].mean())} on average"
-    export.chart(figure, key="coverage", name=f"{name} coverage", alt=f"Coverage at {len(tests)} origins of {name}: {mean}", data=tests, zone=frame.zone)
+    export.chart(
+        figure,
+        key="coverage",
+        name=f"{name} coverage",
+        alt=f"Coverage at {len(tests)} origins of {name}: {mean}",
+        data=tests,
+        zone=frame.zone,
+    )
 
 
 def calibrations(frame: Frame, series: Series, name: str) -> None:
@@ -138,11 +216,15 @@ def calibrations(frame: Frame, series: Series, name: str) -> None:
             charts[f"calibration-{key}"] = (calibration_chart(spec), f"{title} of {name}: {_told(part)}")
     if charts:
         st.markdown("##### Calibration: observed against nominal")
-        export.charts(charts, columns=len(charts), key="calibration", name=f"{name} calibration", data=mine, zone=frame.zone)
+        export.charts(
+            charts, columns=len(charts), key="calibration", name=f"{name} calibration", data=mine, zone=frame.zone
+        )
 
 
 def _told(rows: pd.DataFrame) -> str:
-    return "; ".join(f"{row.horizon} {theme.percent(row.observed)} for {theme.percent(row.nominal)}" for row in rows.itertuples())
+    return "; ".join(
+        f"{row.horizon} {theme.percent(row.observed)} for {theme.percent(row.nominal)}" for row in rows.itertuples()
+    )
 
 
 def residuals(frame: Frame, series: Series, name: str) -> None:
@@ -151,8 +233,22 @@ def residuals(frame: Frame, series: Series, name: str) -> None:
     if rows.empty:
         return
     figures = {
-        "residuals-week": (hour_of_week_chart(rows, metric=series.metric, zone=frame.zone, scheme=frame.scheme), f"Residuals of {name} by hour of the week"),
-        "residuals-spread": (distribution_chart(rows, metric=series.metric, scheme=frame.scheme), f"Distribution of the residuals of {name}"),
+        "residuals-week": (
+            hour_of_week_chart(rows, metric=series.metric, zone=frame.zone, scheme=frame.scheme),
+            f"Residuals of {name} by hour of the week",
+        ),
+        "residuals-spread": (
+            distribution_chart(rows, metric=series.metric, scheme=frame.scheme),
+            f"Distribution of the residuals of {name}",
+        ),
     }
     units = dict.fromkeys(("yhat", "value", "residual"), METRIC[series.metric].unit)
-    export.charts(figures, columns=2, key="residuals", name=f"{name} residuals", data=partial(pd.DataFrame, rows), units=units, zone=frame.zone)
+    export.charts(
+        figures,
+        columns=2,
+        key="residuals",
+        name=f"{name} residuals",
+        data=partial(pd.DataFrame, rows),
+        units=units,
+        zone=frame.zone,
+    )

@@ -32,18 +32,29 @@ def _all_well(sites: pd.DataFrame) -> None:
     """What was held against limits and found within them, and what could not be, for want of a capacity."""
     bare = int((sites["utilisation"].isna() & sites["egress_capacity_gbps"].isna()).sum())
     if bare < len(sites):
-        st.markdown(f":material/check_circle: {'The other' if bare else 'All'} {len(sites) - bare} sites are within their limits.")
+        st.markdown(
+            f":material/check_circle: {'The other' if bare else 'All'} {len(sites) - bare} sites are within their limits."
+        )
     if bare:
         whose = "any site" if bare == len(sites) else f"{bare} of {len(sites)} sites"
-        st.markdown(f":material/help: **No capacity is declared for {whose}**: how full they run, and when they run out, is unknown.")
-        st.caption("Take in a table of capacities: site_id, direction (egress or ingest), effective_from, capacity_gbps, status (installed or planned).")
+        st.markdown(
+            f":material/help: **No capacity is declared for {whose}**: how full they run, and when they run out, is unknown."
+        )
+        st.caption(
+            "Take in a table of capacities: site_id, direction (egress or ingest), effective_from, capacity_gbps, status (installed or planned)."
+        )
         st.code("python -m data ingest PATH --table capacity", language="bash", wrap_lines=True)
 
 
 def _card(frame: Frame, scope: Scope, site: pd.Series) -> None:
     of = STATE_WORDS[site["state"]]
     with st.container(border=True, gap=None, key=f"card-{site['site_id']}"):
-        if st.button(f"{of.glyph} **{plain(site['name'])}**: {of.word}", key=f"open-{site['site_id']}", type="tertiary", help=f"Open {plain(site['name'])}"):
+        if st.button(
+            f"{of.glyph} **{plain(site['name'])}**: {of.word}",
+            key=f"open-{site['site_id']}",
+            type="tertiary",
+            help=f"Open {plain(site['name'])}",
+        ):
             state.open_page("region", site=site["site_id"])
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.container().caption(plain(site["reason"]))
@@ -52,8 +63,14 @@ def _card(frame: Frame, scope: Scope, site: pd.Series) -> None:
 
 def _picture(frame: Frame, scope: Scope, site: pd.Series) -> None:
     """The week so far, and the next one with its 80 % band where there is a forecast."""
-    ahead = cached.forecast(frame.pin, Series("site", site["site_id"], "egress_gbps"), frame.extent.now, frame.extent.now + AHEAD, scope)
+    ahead = cached.forecast(
+        frame.pin, Series("site", site["site_id"], "egress_gbps"), frame.extent.now, frame.extent.now + AHEAD, scope
+    )
     limit = None if theme.missing(site["egress_capacity_gbps"]) else LIMIT * float(site["egress_capacity_gbps"])
-    parts = ("the last 7 days", "the next 7 with their 80 % interval" if len(ahead) else "", "80 % of capacity" if limit else "")
+    parts = (
+        "the last 7 days",
+        "the next 7 with their 80 % interval" if len(ahead) else "",
+        "80 % of capacity" if limit else "",
+    )
     alt = f"Egress of {site['name']}: {', '.join(part for part in parts if part)}"
     st.image(sparkline(site["week"], ahead, limit, frame.scheme), width=PICTURE_PX, alt=alt)

@@ -28,17 +28,39 @@ def draw(frame: Frame, place: Place, told: list[Traffic]) -> None:
     if not charts:
         return
     st.markdown("##### Coming weeks")
-    figures = {f"weeks-{chart.metric.partition('_')[0]}-{chart.statistic}": (_figure(chart), alt(chart, place)) for chart in charts}
+    figures = {
+        f"weeks-{chart.metric.partition('_')[0]}-{chart.statistic}": (_figure(chart), alt(chart, place))
+        for chart in charts
+    }
     units = column_units([f"{chart.metric}_{level}" for chart in charts for level in LEVELS])
-    export.charts(figures, columns=COLUMNS, key="weeks", name=f"{place.name} coming weeks", data=partial(weeks_table, charts), units=units, zone=frame.zone)
+    export.charts(
+        figures,
+        columns=COLUMNS,
+        key="weeks",
+        name=f"{place.name} coming weeks",
+        data=partial(weeks_table, charts),
+        units=units,
+        zone=frame.zone,
+    )
 
 
 def charts_of(frame: Frame, place: Place, told: Traffic) -> list[WeeksChart]:
     """Both statistics of a metric, as far as the run has them."""
-    by_statistic = {name: told.peaks[told.peaks["statistic"] == name].sort_values("week", ignore_index=True) for name in STATISTICS}
+    by_statistic = {
+        name: told.peaks[told.peaks["statistic"] == name].sort_values("week", ignore_index=True) for name in STATISTICS
+    }
     highest = float(told.peaks["q95"].max()) if len(told.peaks) else 0.0
     return [
-        WeeksChart(f"{METRIC[told.metric].label}, {place.name}, {STATISTICS[name]}", told.metric, name, weeks, told.capacity, highest, frame.zone, frame.scheme)
+        WeeksChart(
+            f"{METRIC[told.metric].label}, {place.name}, {STATISTICS[name]}",
+            told.metric,
+            name,
+            weeks,
+            told.capacity,
+            highest,
+            frame.zone,
+            frame.scheme,
+        )
         for name, weeks in by_statistic.items()
         if len(weeks)
     ]

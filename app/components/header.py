@@ -1,4 +1,6 @@
-"""The strip on top of every page: search, how fresh the data are and which version is shown, and the zone of the times."""
+"""The strip on top of every page: search, how fresh the data are and which version is shown, and the zone of the
+times.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def scheme() -> Scheme:
 
 
 def zone_of(chosen: State, catalogue: pd.DataFrame, viewer: str | None) -> str:
-    """The zone to draw times in. "site" is the zone of the site, or the one that all sites of the region share; else UTC."""
+    """The zone to draw times in. "site" is the zone of the site, or the one that all sites of the region share; else
+    UTC.
+    """
     if chosen.zone == "viewer":
         return _known_zone(viewer)
     if chosen.zone == "UTC" or (chosen.site is None and chosen.region is None):
@@ -78,7 +82,9 @@ def _known_zone(name: str | None) -> str:
 
 def search(index: pd.DataFrame) -> None:
     """Find a site, region, city or partner by any part of its name, and open it."""
-    labels = (index["label"] + " \u00b7 " + index["kind"] + (", " + index["detail"]).where(index["detail"] != "", "")).to_numpy(dtype=object)
+    labels = (
+        index["label"] + " \u00b7 " + index["kind"] + (", " + index["detail"]).where(index["detail"] != "", "")
+    ).to_numpy(dtype=object)
     st.selectbox(
         "Find a site, city, region or partner",
         range(len(labels)),
@@ -109,7 +115,9 @@ def _follow_search(catalogue: pd.DataFrame) -> None:
 
 
 def target(kind: str, key: str, catalogue: pd.DataFrame) -> tuple[str, dict[str, str | None]]:
-    """Where something that was found is shown: a page, and what changes in the state. A city of several sites opens their region."""
+    """Where something that was found is shown: a page, and what changes in the state. A city of several sites opens
+    their region.
+    """
     if kind == "partner":
         return "overview", {"partner": key, "region": None, "site": None}
     if kind == "city":
@@ -122,4 +130,11 @@ def target(kind: str, key: str, catalogue: pd.DataFrame) -> tuple[str, dict[str,
 
 def _zone_switch() -> None:
     words = {"UTC": "UTC", "site": "Site time", "viewer": "My time"}
-    st.selectbox("Zone of the times", state.CHOICES["zone"], format_func=words.__getitem__, label_visibility="collapsed", width=125, **state.bound("zone"))
+    st.selectbox(
+        "Zone of the times",
+        state.CHOICES["zone"],
+        format_func=words.__getitem__,
+        label_visibility="collapsed",
+        width=125,
+        **state.bound("zone"),
+    )

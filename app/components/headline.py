@@ -26,7 +26,9 @@ FORETOLD = ("over", "within", "beyond")
 
 
 def headline(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale) -> None:
-    """Traffic, audience, how full and how soon, and how fresh. `sites`: a frame of sites_now in `scope`, and the scale of its run-out."""
+    """Traffic, audience, how full and how soon, and how fresh. `sites`: a frame of sites_now in `scope`, and the scale
+    of its run-out.
+    """
     rows = cached.headline(frame.pin, scope).set_index("metric")
     counts = cached.count(sites, frame.extent)
     with st.container(horizontal=True, gap="xsmall", key="headline"):
@@ -49,12 +51,19 @@ def _traffic(metric: str, rows: pd.DataFrame) -> None:
     if row is None or not has_values(row["series"]):
         tile(LABELS[metric], theme.NO_DATA, help_=absent(metric))
         return
-    tile(LABELS[metric], theme.metric_value(metric, row["value"]), theme.change(row["value"], row["week_ago"]), row["series"])
+    tile(
+        LABELS[metric],
+        theme.metric_value(metric, row["value"]),
+        theme.change(row["value"], row["week_ago"]),
+        row["series"],
+    )
 
 
 def absent(metric: str) -> str:
     """What to do about a metric that this lake does not have."""
-    supply = f"Send the column; where yours has another name, map it: `python -m data ingest PATH --map YOURS={metric}`."
+    supply = (
+        f"Send the column; where yours has another name, map it: `python -m data ingest PATH --map YOURS={metric}`."
+    )
     return f"No snapshot of the last week holds `{metric}`. {supply}"
 
 
@@ -84,7 +93,10 @@ def _over(counts: Counts, runout: RunoutScale, foretold: bool) -> None:
     """How many sites are over, now or soon."""
     if foretold:
         tile(
-            "Over 80 % in 30 d", str(counts.over_80_within_30d), f"{counts.over_80_now} now, of {sites_of(counts)}", help_=HELP["over"].format(what=runout.what)
+            "Over 80 % in 30 d",
+            str(counts.over_80_within_30d),
+            f"{counts.over_80_now} now, of {sites_of(counts)}",
+            help_=HELP["over"].format(what=runout.what),
         )
     else:
         tile("Over 80 % now", str(counts.over_80_now), f"of {sites_of(counts)}")
@@ -98,7 +110,13 @@ def _next(counts: Counts, now: pd.Timestamp, runout: RunoutScale, foretold: bool
         tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"].format(what=runout.what))
     else:
         when = theme.ahead(counts.next_runout_early, counts.next_runout_late, now)
-        tile("Next run-out", when, plain(counts.next_runout_name), help_=HELP["runout"].format(what=runout.what), wide=True)
+        tile(
+            "Next run-out",
+            when,
+            plain(counts.next_runout_name),
+            help_=HELP["runout"].format(what=runout.what),
+            wide=True,
+        )
 
 
 def sites_of(counts: Counts) -> str:
@@ -108,4 +126,9 @@ def sites_of(counts: Counts) -> str:
 
 def _freshness(frame: Frame) -> None:
     elapsed = (pd.Timestamp.now("UTC") - frame.extent.now).total_seconds()
-    tile("Freshness", theme.age(elapsed), theme.stamp(frame.extent.now, frame.zone), help_=f"End of the newest interval, {plain(frame.zone)}.")
+    tile(
+        "Freshness",
+        theme.age(elapsed),
+        theme.stamp(frame.extent.now, frame.zone),
+        help_=f"End of the newest interval, {plain(frame.zone)}.",
+    )

@@ -22,7 +22,15 @@ def ledger(frame: pd.DataFrame, labels: dict[str, str], zone: str, *, name: str,
     height = (min(len(shown), ROWS_SHOWN) + 1) * ROW_HEIGHT + 3
     # A column whose format is None would be hidden, so that text has no entry.
     formats = {heads[column]: how for column in labels if (how := written(frame, column))}
-    st.dataframe(shown, hide_index=True, height=height, row_height=ROW_HEIGHT, column_config=formats, placeholder=theme.NO_DATA, alt=alt)
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=height,
+        row_height=ROW_HEIGHT,
+        column_config=formats,
+        placeholder=theme.NO_DATA,
+        alt=alt,
+    )
     with st.container(horizontal=True, horizontal_alignment="right"):
         export.csv_button(frame[list(labels)], name, f"{name}-csv", zone=zone)
 

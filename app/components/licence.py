@@ -23,13 +23,20 @@ def verdict(row: Any) -> State:
 
 
 def lower(row: Any) -> bool:
-    """Whether a series' own error is below its baseline's: a licence leans on the gain of each origin and on the panel, and may be given where it is not."""
+    """Whether a series' own error is below its baseline's: a licence leans on the gain of each origin and on the panel,
+    and may be given where it is not.
+    """
     return not (row.baseline_error > 0 and row.error >= row.baseline_error)
 
 
 def sentence(label: str, rows: pd.DataFrame) -> str:
-    """One sentence of Markdown for all horizons of a series: neighbours that were decided alike are told together. `rows`: as cached.licence gives them."""
-    parts = [list(group) for _, group in groupby(rows.itertuples(), key=lambda row: (row.model, verdict(row), row.baseline, lower(row)))]
+    """One sentence of Markdown for all horizons of a series: neighbours that were decided alike are told together.
+    `rows`: as cached.licence gives them.
+    """
+    parts = [
+        list(group)
+        for _, group in groupby(rows.itertuples(), key=lambda row: (row.model, verdict(row), row.baseline, lower(row)))
+    ]
     return f"{label}, drawn: " + "; ".join(_part(part) for part in parts) + "."
 
 
@@ -54,14 +61,17 @@ def _won(rows: list[Any]) -> str:
 
 def _below(rows: list[Any]) -> str:
     shares = sorted(1 - row.error / row.baseline_error for row in rows if row.baseline_error > 0)
-    low, high = (theme.percent(share) for share in (shares[0], shares[-1])) if shares else (theme.NO_DATA, theme.NO_DATA)
+    low, high = (
+        (theme.percent(share) for share in (shares[0], shares[-1])) if shares else (theme.NO_DATA, theme.NO_DATA)
+    )
     return f"{low} below" if low == high else f"{low.removesuffix(' %')} to {high} below"
 
 
 def _lost(rows: list[Any]) -> str:
     if anyhow(rows[0]):
         return (
-            f", drawn so that all levels add up, though it did not beat {plain(rows[0].baseline)}, its best baseline, by more than the noise in {_tests(rows)}"
+            f", drawn so that all levels add up, though it did not beat {plain(rows[0].baseline)}, its best baseline, "
+            f"by more than the noise in {_tests(rows)}"
         )
     return f", which the blend did not beat by more than the noise in {_tests(rows)}"
 

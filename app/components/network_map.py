@@ -1,4 +1,6 @@
-"""The network on a map with its controls: what is drawn, by what it is coloured, and when. A part of the page that runs by itself."""
+"""The network on a map with its controls: what is drawn, by what it is coloured, and when. A part of the page that runs
+by itself.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ PICKED = ("sites", "states")
 
 
 def network_map(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale) -> None:
-    """`sites`: a frame of sites_now in `scope`, and the scale of its run-out. Switches and the slider draw the map alone anew, not the page."""
+    """`sites`: a frame of sites_now in `scope`, and the scale of its run-out. Switches and the slider draw the map
+    alone anew, not the page.
+    """
     st.fragment(_panel, run_every=player.CLOCK.interval())(frame, scope, sites, runout)
 
 
@@ -50,35 +54,67 @@ def _switches(*, has_flows: bool) -> None:
         layers = [name for name in LAYERS if has_flows or name != "flows"]
         bound = state.bound("layers")
         st.session_state[bound["key"]] = [name for name in st.session_state[bound["key"]] if name in layers]
-        st.pills("Layers", layers, selection_mode="multi", format_func=LAYERS.__getitem__, label_visibility="collapsed", **bound)
-        st.segmented_control("Colour by", list(COLOURS), format_func=COLOURS.__getitem__, label_visibility="collapsed", **state.bound("color"))
-        st.segmented_control("Map", list(PROJECTIONS), format_func=PROJECTIONS.__getitem__, label_visibility="collapsed", **state.bound("map"))
+        st.pills(
+            "Layers",
+            layers,
+            selection_mode="multi",
+            format_func=LAYERS.__getitem__,
+            label_visibility="collapsed",
+            **bound,
+        )
+        st.segmented_control(
+            "Colour by",
+            list(COLOURS),
+            format_func=COLOURS.__getitem__,
+            label_visibility="collapsed",
+            **state.bound("color"),
+        )
+        st.segmented_control(
+            "Map",
+            list(PROJECTIONS),
+            format_func=PROJECTIONS.__getitem__,
+            label_visibility="collapsed",
+            **state.bound("map"),
+        )
 
 
 def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale, hours: int) -> str | None:
     """The map of one moment and its legend; the site that was clicked."""
     chosen, moment = state.current(), player.base(frame) + hours * player.HOUR
-    shown = map_marks.at_moment(sites, cached.map_at(frame.pin, scope, moment)) if hours else map_marks.at_present(sites)
+    shown = (
+        map_marks.at_moment(sites, cached.map_at(frame.pin, scope, moment)) if hours else map_marks.at_present(sites)
+    )
     arcs = map_marks.flow_rows(cached.flows_at(frame.pin, scope, moment), shown) if "flows" in chosen.layers else []
     canvas = map_view.NARROW if is_narrow() else map_view.WIDE
     size = map_marks.scale(sites, small=canvas is map_view.NARROW)
     look = Look(cast("Colour", chosen.color), frame.scheme, size, frame.extent.now, present=hours == 0, runout=runout)
-    drawn = deck(shown, arcs, look, Drawing(chosen.layers, cast("Projection", chosen.map), OUTLINE, map_view.fit(frame.catalogue, canvas), canvas))
+    drawn = deck(
+        shown,
+        arcs,
+        look,
+        Drawing(chosen.layers, cast("Projection", chosen.map), OUTLINE, map_view.fit(frame.catalogue, canvas), canvas),
+    )
     alt = map_legend.described(shown, look, theme.stamp(moment, frame.zone))
-    event = st.pydeck_chart(drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt)
+    event = st.pydeck_chart(
+        drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt
+    )
     st.markdown(legend_words(map_legend.legend(shown, arcs, look)))
     if chosen.color == "runout" and runout is PLAN_RUNOUT:
         st.caption(
             f"Run-out: median date of the plan on which the peak of a week passes {theme.percent(LIMIT)} of egress or ingest capacity, whichever comes first."
         )
     if missing := map_legend.unplaced(sites):
-        st.caption(f":material/wrong_location: {missing}; the table has {'it' if missing.startswith('1 ') else 'them'}.")
+        st.caption(
+            f":material/wrong_location: {missing}; the table has {'it' if missing.startswith('1 ') else 'them'}."
+        )
     return picked(event)
 
 
 def legend_words(entries: list[Entry]) -> str:
     """The legend as Markdown: each glyph in its colour, then what it means."""
-    return " \u00a0 ".join(f':color[{entry.glyph}]{{foreground="{entry.colour}"}}\u00a0:small[{entry.words}]' for entry in entries)
+    return " \u00a0 ".join(
+        f':color[{entry.glyph}]{{foreground="{entry.colour}"}}\u00a0:small[{entry.words}]' for entry in entries
+    )
 
 
 def picked(event: Mapping[str, Any]) -> str | None:

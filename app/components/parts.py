@@ -21,20 +21,34 @@ from data.schema import METRIC, Level
 
 # How much of the past and of the future stands beside a refit: enough to see a level shift and a slope.
 BACK, AHEAD = pd.Timedelta(days=28), pd.Timedelta(days=28)
-WINDOW_WORDS = {"28": "28 days", "56": "56 days", "90": "90 days", "180": "180 days", "365": "a year", ALL: "all history"}
+WINDOW_WORDS = {
+    "28": "28 days",
+    "56": "56 days",
+    "90": "90 days",
+    "180": "180 days",
+    "365": "a year",
+    ALL: "all history",
+}
 # What a refit is made of where nothing else is asked for.
 USUAL = Wish()
 # What is offered for an event, by how a run treats it: what counts may be left out, what is merely noted may be tried.
 OTHERWISE = {"regressor": "without", "mask": "without", "note": "as a regressor:"}
 # What may follow the metric's name in the columns of the files.
-CURVE_PARTS = ("", *(f"_{part}" for part in refit_tables.PUBLISHED.values()), "_refit_unpublished", "_usual_refit_unpublished")
+CURVE_PARTS = (
+    "",
+    *(f"_{part}" for part in refit_tables.PUBLISHED.values()),
+    "_refit_unpublished",
+    "_usual_refit_unpublished",
+)
 TREND_PARTS = ("_daily_mean", "_trend_unpublished")
 PRIOR_HELP = "Prophet's changepoint prior scale: how readily the trend may bend. 0.05 is Prophet's default; the published models bend less."
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A refit, what was asked of it, and the same model with its usual settings; None where those are what was asked for, or cannot be fitted."""
+    """A refit, what was asked of it, and the same model with its usual settings; None where those are what was asked
+    for, or cannot be fitted.
+    """
 
     wish: Wish
     made: Refit
@@ -46,7 +60,9 @@ def draw(frame: Frame, series: Series, name: str) -> None:
     wish = choose(frame, series)
     made = cached.refit(frame.pin, series, wish, frame.scope)
     if made is None or made.refused:
-        st.caption(f":material/info: {states.plain(name)} cannot be fitted: {states.plain(made.refused if made else 'no telemetry')}.")
+        st.caption(
+            f":material/info: {states.plain(name)} cannot be fitted: {states.plain(made.refused if made else 'no telemetry')}."
+        )
         return
     usual = None if wish == USUAL else cached.refit(frame.pin, series, USUAL, frame.scope)
     tried = Tried(wish, made, usual if usual is None or not usual.refused else None)
@@ -58,21 +74,34 @@ def draw(frame: Frame, series: Series, name: str) -> None:
 def choose(frame: Frame, series: Series) -> Wish:
     """The window, the prior, and an event to take otherwise."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="refit-choices"):
-        st.selectbox("Fit on", state.CHOICES["history"], format_func=WINDOW_WORDS.__getitem__, width=150, **state.bound("history"))
+        st.selectbox(
+            "Fit on",
+            state.CHOICES["history"],
+            format_func=WINDOW_WORDS.__getitem__,
+            width=150,
+            **state.bound("history"),
+        )
         st.selectbox("Changepoint prior", state.CHOICES["prior"], width=150, help=PRIOR_HELP, **state.bound("prior"))
         known = event_names(frame, series)
-        st.selectbox("Events otherwise", list(known), format_func=known.__getitem__, width=320, **state.bound("without"))
+        st.selectbox(
+            "Events otherwise", list(known), format_func=known.__getitem__, width=320, **state.bound("without")
+        )
     now = state.current()
     days = None if now.history == ALL else int(now.history)
     return Wish(days, float(now.prior), "" if now.without == NONE else now.without)
 
 
 def event_names(frame: Frame, series: Series) -> dict[str, str]:
-    """What may be taken otherwise, by what the state calls it; an event of a link that this series does not have keeps its identifier."""
+    """What may be taken otherwise, by what the state calls it; an event of a link that this series does not have keeps
+    its identifier.
+    """
     level: Level = series.level
     rows = cached.events(frame.pin, level, series.key, frame.extent.first, frame.extent.now + AHEAD, frame.scope)
     rows = rows.assign(treatment=rows["treatment"].fillna("note")).sort_values("start", ascending=False)
-    named = {str(row.event_id): f"{OTHERWISE[row.treatment]} {row.title}, {theme.day(theme.local(row.start, frame.zone))}" for row in rows.itertuples()}
+    named = {
+        str(row.event_id): f"{OTHERWISE[row.treatment]} {row.title}, {theme.day(theme.local(row.start, frame.zone))}"
+        for row in rows.itertuples()
+    }
     known = {NONE: "none: all as they are marked", ALL: "without any event"} | named
     return known if state.current().without in known else known | {state.current().without: state.current().without}
 
@@ -83,48 +112,91 @@ def beside_published(frame: Frame, series: Series, name: str, tried: Tried) -> N
     start, end = max(now - BACK, frame.extent.first), now + AHEAD
     published = cached.forecast(frame.pin, series, now, end, frame.scope)
     chart = TrafficChart(
-        title=f"{METRIC[series.metric].label}, {name}, published and refitted", metric=series.metric, grain="hourly mean", start=start, end=end, now=now,
-        history=measured(frame, series, start, "1h"), forecast=published, beside=ahead_of(tried, now), zone=frame.zone, scheme=frame.scheme, height=300,
-    )  # fmt: skip
+        title=f"{METRIC[series.metric].label}, {name}, published and refitted",
+        metric=series.metric,
+        grain="hourly mean",
+        start=start,
+        end=end,
+        now=now,
+        history=measured(frame, series, start, "1h"),
+        forecast=published,
+        beside=ahead_of(tried, now),
+        zone=frame.zone,
+        scheme=frame.scheme,
+        height=300,
+    )
     figure = linked_figure([traffic_panel(chart)], start=start, end=end, zone=frame.zone, scheme=frame.scheme)
     told = f"{against_usual(tried, now)} {against_published(published, made.curve, now)}"
-    st.caption(f":material/science: **Unpublished**: fitted just now on {made.hours:,} hours, clock of {states.plain(made.zone)}. {told}")
+    st.caption(
+        f":material/science: **Unpublished**: fitted just now on {made.hours:,} hours, clock of {states.plain(made.zone)}. {told}"
+    )
     taken = f"{name} refit unpublished"
-    data, units = partial(curve_table, frame, series, tried), column_units([f"{series.metric}{part}" for part in CURVE_PARTS])
-    export.chart(figure, key="refit", name=taken, alt=f"Unpublished refit of {name}. {told}", data=data, units=units, zone=frame.zone)
+    data, units = (
+        partial(curve_table, frame, series, tried),
+        column_units([f"{series.metric}{part}" for part in CURVE_PARTS]),
+    )
+    export.chart(
+        figure,
+        key="refit",
+        name=taken,
+        alt=f"Unpublished refit of {name}. {told}",
+        data=data,
+        units=units,
+        zone=frame.zone,
+    )
 
 
 def measured(frame: Frame, series: Series, start: pd.Timestamp, grain: Grain) -> pd.DataFrame:
     """ts, value up to now."""
-    rows = cached.history(frame.pin, series.level, series.key, (series.metric,), start, frame.extent.now, grain, frame.scope)
+    rows = cached.history(
+        frame.pin, series.level, series.key, (series.metric,), start, frame.extent.now, grain, frame.scope
+    )
     return pd.DataFrame({"ts": rows["ts"], "value": rows[f"{series.metric}_mean"]})
 
 
 def ahead_of(tried: Tried, now: pd.Timestamp) -> pd.DataFrame:
     """ts, refit and, where other settings were asked for, usual: what each expects from now on."""
     curves = {"refit": tried.made} if tried.usual is None else {"refit": tried.made, "usual": tried.usual}
-    columns = [made.curve[made.curve["ts"] >= now].set_index("ts")["yhat"].rename(column) for column, made in curves.items()]
+    columns = [
+        made.curve[made.curve["ts"] >= now].set_index("ts")["yhat"].rename(column) for column, made in curves.items()
+    ]
     return pd.concat(columns, axis=1, sort=True).reset_index()
 
 
 def curve_table(frame: Frame, series: Series, tried: Tried) -> pd.DataFrame:
-    """All of the refit, beyond what is drawn: its whole window and all of its future, with what was measured and published in them."""
+    """All of the refit, beyond what is drawn: its whole window and all of its future, with what was measured and
+    published in them.
+    """
     first, last = tried.made.curve["ts"].iloc[0], tried.made.curve["ts"].iloc[-1]
     published = cached.forecast(frame.pin, series, frame.extent.now, last + pd.Timedelta(hours=1), frame.scope)
-    return refit_tables.curves(series.metric, measured(frame, series, first, "1h"), published, tried.made, tried.usual, tried.wish)
+    return refit_tables.curves(
+        series.metric, measured(frame, series, first, "1h"), published, tried.made, tried.usual, tried.wish
+    )
 
 
 def against_usual(tried: Tried, now: pd.Timestamp) -> str:
     """What the settings alone change: the refit against the same model with its usual ones."""
     if tried.usual is None:
-        return "These are its usual settings." if tried.wish == USUAL else "With its usual settings the same model cannot be fitted."
+        return (
+            "These are its usual settings."
+            if tried.wish == USUAL
+            else "With its usual settings the same model cannot be fitted."
+        )
     told = f"Over the next {AHEAD.days} days it expects {difference(tried.usual.curve, tried.made.curve, now, 'the same model at its usual settings')}."
-    return told + ("" if learned(tried) else " It changes nothing: too few hours of such events lie in the window to be learned from.")
+    return told + (
+        ""
+        if learned(tried)
+        else " It changes nothing: too few hours of such events lie in the window to be learned from."
+    )
 
 
 def learned(tried: Tried) -> bool:
     """Whether a refit differs at all from the usual one."""
-    return not tried.made.curve.equals(tried.usual.curve) if tried.usual is not None and tried.wish._replace(without="") == USUAL else True
+    return (
+        not tried.made.curve.equals(tried.usual.curve)
+        if tried.usual is not None and tried.wish._replace(without="") == USUAL
+        else True
+    )
 
 
 def against_published(published: pd.DataFrame, curve: pd.DataFrame, now: pd.Timestamp) -> str:
@@ -135,7 +207,9 @@ def against_published(published: pd.DataFrame, curve: pd.DataFrame, now: pd.Time
 
 
 def difference(one: pd.DataFrame, other: pd.DataFrame, now: pd.Timestamp, words: str) -> str:
-    """How far the second curve (both: ts, yhat) is from the first over the days that are drawn: '+2.1 % on' these words."""
+    """How far the second curve (both: ts, yhat) is from the first over the days that are drawn: '+2.1 % on' these
+    words.
+    """
     both = one[["ts", "yhat"]].merge(other, on="ts", suffixes=("", "_refit"))
     both = both[(both["ts"] >= now) & (both["ts"] < now + AHEAD)]
     return theme.change(both["yhat_refit"].sum(), both["yhat"].sum(), words)
@@ -148,24 +222,49 @@ def trend(frame: Frame, series: Series, name: str, tried: Tried) -> None:
     days = measured(frame, series, start, "1d")
     days = days[days["ts"] + pd.Timedelta(days=1) <= now]
     chart = TrafficChart(
-        title="Trend, unpublished refit", metric=series.metric, grain="daily mean, dotted the trend", start=start, end=end, now=now, history=days,
-        beside=made.trend.rename(columns={"value": "trend"}), zone=frame.zone, scheme=frame.scheme, height=201,
-    )  # fmt: skip
+        title="Trend, unpublished refit",
+        metric=series.metric,
+        grain="daily mean, dotted the trend",
+        start=start,
+        end=end,
+        now=now,
+        history=days,
+        beside=made.trend.rename(columns={"value": "trend"}),
+        zone=frame.zone,
+        scheme=frame.scheme,
+        height=201,
+    )
     figure = linked_figure([traffic_panel(chart)], start=start, end=end, zone=frame.zone, scheme=frame.scheme)
     first, last = (theme.metric_value(series.metric, made.trend["value"].iloc[at]) for at in (0, -1))
-    data, units = refit_tables.trends(series.metric, days, made, tried.wish), column_units([f"{series.metric}{part}" for part in TREND_PARTS])
+    data, units = (
+        refit_tables.trends(series.metric, days, made, tried.wish),
+        column_units([f"{series.metric}{part}" for part in TREND_PARTS]),
+    )
     alt = f"Trend of an unpublished refit of {name}, from {first} to {last}"
-    export.chart(figure, key="trend", name=f"{name} trend unpublished", alt=alt, data=data, units=units, zone=frame.zone)
+    export.chart(
+        figure, key="trend", name=f"{name} trend unpublished", alt=alt, data=data, units=units, zone=frame.zone
+    )
 
 
 def effects(frame: Frame, series: Series, name: str, tried: Tried) -> None:
     """Day, week and events side by side."""
     metric, made, scheme = series.metric, tried.made, frame.scheme
     figures = {
-        "part-day": (day_chart(made.day, metric=metric, zone=made.zone, scheme=scheme), f"What the hour of the day adds, {name}, unpublished refit"),
-        "part-week": (week_chart(made.week, metric=metric, zone=made.zone, scheme=scheme), f"What the hour of the week adds, {name}, unpublished refit"),
+        "part-day": (
+            day_chart(made.day, metric=metric, zone=made.zone, scheme=scheme),
+            f"What the hour of the day adds, {name}, unpublished refit",
+        ),
+        "part-week": (
+            week_chart(made.week, metric=metric, zone=made.zone, scheme=scheme),
+            f"What the hour of the week adds, {name}, unpublished refit",
+        ),
     }
     if len(made.events):
-        figures["part-events"] = (events_chart(made.events, metric=metric, scheme=scheme), f"What an event adds, {name}, unpublished refit")
+        figures["part-events"] = (
+            events_chart(made.events, metric=metric, scheme=scheme),
+            f"What an event adds, {name}, unpublished refit",
+        )
     data, taken = partial(refit_tables.effects, made, tried.wish), f"{name} components unpublished"
-    export.charts(figures, columns=len(figures), key="parts", name=taken, data=data, units={"effect": "ratio"}, zone=made.zone)
+    export.charts(
+        figures, columns=len(figures), key="parts", name=taken, data=data, units={"effect": "ratio"}, zone=made.zone
+    )

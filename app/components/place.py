@@ -39,7 +39,9 @@ def chosen(frame: Frame) -> Place:
 def region_names(catalogue: pd.DataFrame) -> dict[str, str]:
     """Name of each region by its identifier, by name; the identifier stands where there is no name."""
     pairs = catalogue[["region_id", "region_name"]].drop_duplicates("region_id")
-    names = {str(r.region_id): str(r.region_id if pd.isna(r.region_name) else r.region_name) for r in pairs.itertuples()}
+    names = {
+        str(r.region_id): str(r.region_id if pd.isna(r.region_name) else r.region_name) for r in pairs.itertuples()
+    }
     return dict(sorted(names.items(), key=lambda item: item[1].casefold()))
 
 
@@ -55,8 +57,22 @@ def choose(frame: Frame) -> Place:
     now = state.current()
     regions, sites = region_names(frame.catalogue), site_names(frame.catalogue, now.region)
     st.session_state[_REGION], st.session_state[_SITE] = now.region or _ALL, now.site or _ALL
-    st.selectbox("Region", [_ALL, *regions], format_func=lambda key: regions.get(key, "All regions"), key=_REGION, on_change=_region_chosen, width=220)
-    st.selectbox("Site", [_ALL, *sites], format_func=lambda key: sites.get(key, "All sites"), key=_SITE, on_change=_site_chosen, width=260)
+    st.selectbox(
+        "Region",
+        [_ALL, *regions],
+        format_func=lambda key: regions.get(key, "All regions"),
+        key=_REGION,
+        on_change=_region_chosen,
+        width=220,
+    )
+    st.selectbox(
+        "Site",
+        [_ALL, *sites],
+        format_func=lambda key: sites.get(key, "All sites"),
+        key=_SITE,
+        on_change=_site_chosen,
+        width=260,
+    )
     return chosen(frame)
 
 

@@ -1,4 +1,6 @@
-"""A place through time: traffic with its forecast, and quality, in one figure whose panels zoom together; its sites side by side; its numbers."""
+"""A place through time: traffic with its forecast, and quality, in one figure whose panels zoom together; its sites
+side by side; its numbers.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ Chart = TrafficChart | QualityChart
 
 
 def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
-    """Traffic, then quality, one below the other over one time axis; then the weeks to come. Returns what was drawn, for the table."""
+    """Traffic, then quality, one below the other over one time axis; then the weeks to come. Returns what was drawn,
+    for the table.
+    """
     told = [traffic(frame, place, window, metric) for metric in DEMAND_METRICS]
     shown = [one for one in told if one.measured or one.metric == "egress_gbps"]
     charts: list[Chart] = [*traffic_charts(frame, place, window, shown), *quality_charts(frame, place, window)]
@@ -42,7 +46,13 @@ def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
     figure = linked_figure(panels, start=window.start, end=window.end, zone=frame.zone, scheme=frame.scheme)
     table = partial(chart_table, charts)
     export.chart(
-        figure, key="place", name=f"{place.name} traffic", alt=alt(place, window, shown, frame.zone), data=table, units=units_of(charts), zone=frame.zone
+        figure,
+        key="place",
+        name=f"{place.name} traffic",
+        alt=alt(place, window, shown, frame.zone),
+        data=table,
+        units=units_of(charts),
+        zone=frame.zone,
     )
     _say_what_is_drawn(shown)
     coming_weeks.draw(frame, place, shown)
@@ -53,17 +63,33 @@ def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
 def traffic_charts(frame: Frame, place: Place, window: Window, shown: list[Traffic]) -> list[TrafficChart]:
     """One chart for each metric; what is known to have happened stands above the first."""
     asked = "events" in state.current().show
-    happened = cached.events(frame.pin, place.level, place.key, window.start, window.end, frame.scope) if asked else NO_EVENTS
+    happened = (
+        cached.events(frame.pin, place.level, place.key, window.start, window.end, frame.scope) if asked else NO_EVENTS
+    )
     silent = cached.gaps(frame.pin, place.level, place.key, window.start, window.past_end, frame.scope)
     return [
         TrafficChart(
-            title=f"{METRIC[one.metric].label}, {place.name}", metric=one.metric, grain=window.words, start=window.start, end=window.end, now=window.now,
-            history=one.history, forecast=one.forecast, bands=one.bands, last_week=one.last_week, capacity=one.capacity,
-            events=happened if number == 0 else NO_EVENTS, gaps=silent, beside=one.beside, peaks=one.peaks,
-            zone=frame.zone, scheme=frame.scheme, height=HEIGHTS[one.metric],
+            title=f"{METRIC[one.metric].label}, {place.name}",
+            metric=one.metric,
+            grain=window.words,
+            start=window.start,
+            end=window.end,
+            now=window.now,
+            history=one.history,
+            forecast=one.forecast,
+            bands=one.bands,
+            last_week=one.last_week,
+            capacity=one.capacity,
+            events=happened if number == 0 else NO_EVENTS,
+            gaps=silent,
+            beside=one.beside,
+            peaks=one.peaks,
+            zone=frame.zone,
+            scheme=frame.scheme,
+            height=HEIGHTS[one.metric],
         )
         for number, one in enumerate(shown)
-    ]  # fmt: skip
+    ]
 
 
 def quality_charts(frame: Frame, place: Place, window: Window) -> list[QualityChart]:
@@ -81,7 +107,9 @@ def alt(place: Place, window: Window, shown: list[Traffic], zone: str) -> str:
     """What the figure shows, in a sentence for those who do not see it."""
     span = f"{theme.stamp(window.start, zone)} to {theme.stamp(window.end, zone)} {zone}"
     told = [_told(one.metric, one.history) for one in shown]
-    forecast = "with a forecast and its 80 and 95 % bands" if any(len(one.forecast) for one in shown) else "without a forecast"
+    forecast = (
+        "with a forecast and its 80 and 95 % bands" if any(len(one.forecast) for one in shown) else "without a forecast"
+    )
     return f"{place.name}, {span}: {'; '.join(told)}; {forecast}."
 
 
@@ -97,8 +125,16 @@ def newest(history: pd.DataFrame) -> float | None:
 
 
 def units_of(charts: list[Chart]) -> dict[str, str]:
-    """The unit of every column that the table behind the charts may have; the table itself is made only once it is asked for."""
-    parts = ("", *(f"_{part}" for part in (*BANDS, *CURVES, *(f"peak_{level}" for level in PEAK_COLUMNS), "last_week", "capacity")))
+    """The unit of every column that the table behind the charts may have; the table itself is made only once it is
+    asked for.
+    """
+    parts = (
+        "",
+        *(
+            f"_{part}"
+            for part in (*BANDS, *CURVES, *(f"peak_{level}" for level in PEAK_COLUMNS), "last_week", "capacity")
+        ),
+    )
     return {f"{chart.metric}{part}": METRIC[chart.metric].unit for chart in charts for part in parts}
 
 
@@ -115,10 +151,18 @@ def _say_what_is_absent(frame: Frame, place: Place, told: list[Traffic], drawn: 
     for reason in dict.fromkeys(one.reason for one in told if one.reason and one.measured):
         st.caption(f":material/info: {reason}")
     if not any(len(one.capacity) for one in told):
-        st.caption(f":material/info: {name} has no declared capacity to be held against; `python -m data ingest PATH --table capacity` takes one in.")
-    empty = [metric for metric in (*DEMAND_METRICS, *QUALITY_METRICS) if metric in frame.extent.metrics and metric not in drawn]
+        st.caption(
+            f":material/info: {name} has no declared capacity to be held against; `python -m data ingest PATH --table capacity` takes one in."
+        )
+    empty = [
+        metric
+        for metric in (*DEMAND_METRICS, *QUALITY_METRICS)
+        if metric in frame.extent.metrics and metric not in drawn
+    ]
     if empty:
-        st.caption(f":material/info: {name} has no {' and no '.join(METRIC[metric].label.lower() for metric in empty)} in this time.")
+        st.caption(
+            f":material/info: {name} has no {' and no '.join(METRIC[metric].label.lower() for metric in empty)} in this time."
+        )
     lacking = [metric for metric in ("viewers", *QUALITY_METRICS) if metric not in frame.extent.metrics]
     states.partial("The rest of this page", {metric: METRIC[metric].meaning for metric in lacking})
 
@@ -133,27 +177,46 @@ def sites_side_by_side(frame: Frame, place: Place, window: Window) -> None:
     whose = "All sites" if place.level == "global" else f"Sites of {states.plain(place.name)}"
     st.markdown(f"##### {whose}, {what}")
     shown = {f"multiple-{one.site_id}": (one.figure, f"{one.name}, {what}: {one.reading}") for one in found}
-    rows = partial(cached.site_series, frame.pin, place.region_id, "egress_gbps", window.start, window.past_end, frame.scope)
+    rows = partial(
+        cached.site_series, frame.pin, place.region_id, "egress_gbps", window.start, window.past_end, frame.scope
+    )
     units = {"value": "Gbps", "capacity_gbps": "Gbps"}
-    export.charts(shown, columns=COLUMNS, key="multiples", name=f"{place.name} sites", data=rows, units=units, zone=frame.zone)
+    export.charts(
+        shown, columns=COLUMNS, key="multiples", name=f"{place.name} sites", data=rows, units=units, zone=frame.zone
+    )
     if len(sites) > MOST_SITES:
-        st.caption(f"The {MOST_SITES} of {len(sites)} sites that were {most} in the last 7 days; the file holds them all, the Overview lists them.")
+        st.caption(
+            f"The {MOST_SITES} of {len(sites)} sites that were {most} in the last 7 days; the file holds them all, the Overview lists them."
+        )
 
 
 def members(frame: Frame, place: Place) -> pd.DataFrame:
-    """The sites of a region or of the network, the fullest of the last seven days first; none of a site, which has nothing to be compared with here."""
+    """The sites of a region or of the network, the fullest of the last seven days first; none of a site, which has
+    nothing to be compared with here.
+    """
     sites = cached.sites_now(frame.pin, frame.scope)
     mine = sites if place.region_id is None else sites[sites["region_id"] == place.region_id]
-    return mine.head(0) if place.level == "site" else mine.sort_values(["peak_7d_utilisation", "egress_gbps"], ascending=False, na_position="last")
+    return (
+        mine.head(0)
+        if place.level == "site"
+        else mine.sort_values(["peak_7d_utilisation", "egress_gbps"], ascending=False, na_position="last")
+    )
 
 
 def multiples(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Multiple]:
     """A small chart for each of these sites; asked site by site, so that the cost does not grow with the network."""
     charted = [
-        Site(str(key), str(name), _hours(frame, str(key), window), cached.capacity_steps(frame.pin, "site", str(key), "egress", frame.scope))
+        Site(
+            str(key),
+            str(name),
+            _hours(frame, str(key), window),
+            cached.capacity_steps(frame.pin, "site", str(key), "egress", frame.scope),
+        )
         for key, name in zip(sites["site_id"], sites["name"], strict=True)
     ]
-    return small_multiples(charted, metric="egress_gbps", start=window.start, end=window.past_end, zone=frame.zone, scheme=frame.scheme)
+    return small_multiples(
+        charted, metric="egress_gbps", start=window.start, end=window.past_end, zone=frame.zone, scheme=frame.scheme
+    )
 
 
 def _hours(frame: Frame, site: str, window: Window) -> pd.DataFrame:
@@ -169,5 +232,11 @@ def table(frame: Frame, place: Place, charts: list[Chart]) -> None:
     stamps = rows["ts"].dt.tz_convert(frame.zone).dt.strftime("%Y-%m-%d %H:%M")
     named = {column: f"{column} [{unit}]" for column, unit in units_of(charts).items()}
     shown = rows.assign(ts=stamps).rename(columns={"ts": f"Start, {frame.zone}", **named})
-    st.dataframe(shown, hide_index=True, height=TABLE_PX, key="place-rows", alt=f"The numbers behind the charts of {place.name}, newest first")
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=TABLE_PX,
+        key="place-rows",
+        alt=f"The numbers behind the charts of {place.name}, newest first",
+    )
     export.csv_button(rows, f"{place.name} numbers", "place-numbers-csv", units_of(charts), frame.zone)

@@ -36,12 +36,20 @@ def draw(frame: Frame, place: Place, window: Window) -> None:
 
 
 def carried(frame: Frame, place: Place, window: Window, hours: pd.DataFrame) -> list[str]:
-    """Egress, and what else the place carried: an edge site takes nothing in, and a tile that says so for ever says nothing.
+    """Egress, and what else the place carried: an edge site takes nothing in, and a tile that says so for ever says
+    nothing.
 
     A place that has fallen silent keeps the tiles of what it carried in the time shown.
     """
     others = (metric for metric in DEMAND_METRICS if metric != "egress_gbps")
-    return ["egress_gbps", *(m for m in others if has_values(hours[f"{m}_mean"]) or has_values(measured(frame, place, window, m)["value"]))]
+    return [
+        "egress_gbps",
+        *(
+            m
+            for m in others
+            if has_values(hours[f"{m}_mean"]) or has_values(measured(frame, place, window, m)["value"])
+        ),
+    ]
 
 
 def _week(hours: pd.Series) -> list[float]:
@@ -52,7 +60,9 @@ def two_weeks(frame: Frame, place: Place) -> pd.DataFrame:
     """Hourly means of the last fifteen days, by ts."""
     now = frame.extent.now
     start = now.floor("h") - 2 * WEEK - timedelta(days=1)
-    return cached.history(frame.pin, place.level, place.key, DEMAND_METRICS, start, now, "1h", frame.scope).set_index("ts")
+    return cached.history(frame.pin, place.level, place.key, DEMAND_METRICS, start, now, "1h", frame.scope).set_index(
+        "ts"
+    )
 
 
 def now_and_then(hours: pd.Series, now: pd.Timestamp) -> tuple[float | None, float | None]:
@@ -78,7 +88,9 @@ def held(steps: pd.DataFrame, stamps: pd.DatetimeIndex) -> pd.Series:
     installed = steps[(steps["status"] == "installed") & steps["effective_from"].notna()].sort_values("effective_from")
     if installed.empty:
         return pd.Series(float("nan"), index=stamps)
-    known = pd.Series(installed["capacity_gbps"].to_numpy(dtype=float), index=pd.DatetimeIndex(installed["effective_from"]))
+    known = pd.Series(
+        installed["capacity_gbps"].to_numpy(dtype=float), index=pd.DatetimeIndex(installed["effective_from"])
+    )
     known = known[~known.index.duplicated(keep="last")]
     values = known.reindex(known.index.union(stamps)).ffill().reindex(stamps)
     return values.where(values > 0)

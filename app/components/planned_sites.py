@@ -1,4 +1,6 @@
-"""The sites with the run-out dates that the plan has for them, where the newest run holds the futures that a plan is made of."""
+"""The sites with the run-out dates that the plan has for them, where the newest run holds the futures that a plan is
+made of.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ DIRECTIONS: tuple[Direction, ...] = ("egress", "ingest")
 
 
 def planned_sites(frame: Frame, scope: Scope) -> tuple[pd.DataFrame, RunoutScale]:
-    """A frame of sites_now in `scope`, and the words and steps for its run-out: the plan's, else the hourly forecast's."""
+    """A frame of sites_now in `scope`, and the words and steps for its run-out: the plan's, else the hourly
+    forecast's.
+    """
     sites = cached.sites_now(frame.pin, scope)
     questions = [Question(direction, "peak", LIMIT, planned=True) for direction in DIRECTIONS]
     found = [rows for question in questions if (rows := planning.outlook(frame.pin, question, frame.scope)) is not None]

@@ -1,4 +1,6 @@
-"""The moment that the map shows: a slider over the last 7 days and the first 28 of the forecast, that plays by itself."""
+"""The moment that the map shows: a slider over the last 7 days and the first 28 of the forecast, that plays by
+itself.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,26 @@ def player(frame: Frame) -> int:
         if CLOCK.button(f"{STEP_HOURS} h a step, from here to the end of the slider"):
             _keep(at, base(frame))
             st.rerun()
-        st.button("Now", key="player.now", type="tertiary", disabled=at == 0, help="Back to the newest hour", on_click=_go, args=(0, base(frame)))
+        st.button(
+            "Now",
+            key="player.now",
+            type="tertiary",
+            disabled=at == 0,
+            help="Back to the newest hour",
+            on_click=_go,
+            args=(0, base(frame)),
+        )
         st.session_state[_SLIDER] = at
         st.select_slider(
-            "Moment", moments, key=_SLIDER, format_func=lambda hours: stamp(base(frame) + hours * HOUR, frame.zone),
-            label_visibility="collapsed", on_change=_moved, args=(base(frame),), width="stretch",
-        )  # fmt: skip
+            "Moment",
+            moments,
+            key=_SLIDER,
+            format_func=lambda hours: stamp(base(frame) + hours * HOUR, frame.zone),
+            label_visibility="collapsed",
+            on_change=_moved,
+            args=(base(frame),),
+            width="stretch",
+        )
         _when(base(frame) + at * HOUR, frame.zone, expected=at > 0)
     return at
 
@@ -44,7 +60,9 @@ def _when(moment: pd.Timestamp, zone: str, *, expected: bool) -> None:
 
 
 def offsets(first: pd.Timestamp, now: pd.Timestamp, *, ahead: bool) -> list[int]:
-    """The moments of the slider, in hours from now: back as far as there is telemetry, ahead only where there is a forecast."""
+    """The moments of the slider, in hours from now: back as far as there is telemetry, ahead only where there is a
+    forecast.
+    """
     known = int((now - first) / HOUR)
     past = min(PAST_HOURS, max(0, known)) // STEP_HOURS * STEP_HOURS
     return list(range(-past, (AHEAD_HOURS if ahead else 0) + 1, STEP_HOURS))
@@ -89,5 +107,7 @@ def _go(at: int, now: pd.Timestamp) -> None:
 
 
 def _keep(at: int, now: pd.Timestamp) -> None:
-    """Write the moment into the URL. A player that runs leaves the URL alone: each step would become a page of the browser's history."""
+    """Write the moment into the URL. A player that runs leaves the URL alone: each step would become a page of the
+    browser's history.
+    """
     state.update(at=None if at == 0 else (now + at * HOUR).to_pydatetime())

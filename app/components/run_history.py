@@ -18,9 +18,19 @@ from app.components.header import Frame
 from app.components.ledger import ledger
 
 RUNS = {
-    "number": "Run", "started": "Started", "took": "Took", "engine": "Engine", "licensed": "Licensed", "fitted": "Fitted", "refused": "Refused",
-    "failed": "Failed", "telemetry_version": "Telemetry version", "telemetry_until": "Telemetry until", "made_with": "Versions", "git_commit": "Commit",
-}  # fmt: skip
+    "number": "Run",
+    "started": "Started",
+    "took": "Took",
+    "engine": "Engine",
+    "licensed": "Licensed",
+    "fitted": "Fitted",
+    "refused": "Refused",
+    "failed": "Failed",
+    "telemetry_version": "Telemetry version",
+    "telemetry_until": "Telemetry until",
+    "made_with": "Versions",
+    "git_commit": "Commit",
+}
 # A difference of less than this share is rounding.
 SAME = 0.005
 HALF_DAY = pd.Timedelta(hours=12)
@@ -41,7 +51,9 @@ def draw(frame: Frame, series: Series, name: str) -> None:
 
 def readable(runs: pd.DataFrame) -> pd.DataFrame:
     """Duration, licensed share and versions as people read them."""
-    took = [f"{theme.significant(seconds)} s" if seconds < 120 else f"{seconds / 60:.0f} min" for seconds in runs["seconds"]]
+    took = [
+        f"{theme.significant(seconds)} s" if seconds < 120 else f"{seconds / 60:.0f} min" for seconds in runs["seconds"]
+    ]
     licensed = [theme.percent(share) if pd.notna(share) else "not judged" for share in runs["licensed_share"]]
     return runs.assign(took=took, licensed=licensed, made_with=runs["versions"].map(made_with))
 
@@ -52,7 +64,9 @@ def made_with(versions: str) -> str:
         known = json.loads(versions)
     except json.JSONDecodeError:
         return versions
-    return ", ".join(f"{package} {version}" for package, version in known.items()) if isinstance(known, dict) else versions
+    return (
+        ", ".join(f"{package} {version}" for package, version in known.items()) if isinstance(known, dict) else versions
+    )
 
 
 def drift(frame: Frame, series: Series, name: str) -> None:
@@ -61,20 +75,34 @@ def drift(frame: Frame, series: Series, name: str) -> None:
     panels = [drift_panel(errors, metric=series.metric, zone=frame.zone, scheme=frame.scheme)] if len(errors) else []
     panels += since_panels(frame, series, since) if len(since) else []
     if not panels:
-        st.caption(f":material/info: No run has scores of {states.plain(name)} yet, and none is old enough to be held against what came.")
+        st.caption(
+            f":material/info: No run has scores of {states.plain(name)} yet, and none is old enough to be held against what came."
+        )
         return
     started = pd.concat([errors["started"], since["started"]])
-    figure = linked_figure(panels, start=started.min() - HALF_DAY, end=started.max() + HALF_DAY, zone=frame.zone, scheme=frame.scheme)
+    figure = linked_figure(
+        panels, start=started.min() - HALF_DAY, end=started.max() + HALF_DAY, zone=frame.zone, scheme=frame.scheme
+    )
     alt = f"Backtest error of {name} over {errors['number'].nunique()} runs; {len(since)} runs held against what came in the {LEAD_DAYS} days after each"
     export.chart(figure, key="drift", name=f"{name} drift", alt=alt, data=both(errors, since), zone=frame.zone)
-    young = " Open marks, not joined: runs since which less than a day has come." if (since["hours"] < YOUNG_HOURS).any() else ""
+    young = (
+        " Open marks, not joined: runs since which less than a day has come."
+        if (since["hours"] < YOUNG_HOURS).any()
+        else ""
+    )
     if len(since):
-        st.caption(f":material/info: Every run is held against the same {LEAD_DAYS} days after it, as far as they have come.{young}")
+        st.caption(
+            f":material/info: Every run is held against the same {LEAD_DAYS} days after it, as far as they have come.{young}"
+        )
 
 
 def both(errors: pd.DataFrame, since: pd.DataFrame) -> pd.DataFrame:
-    """All that is drawn: the backtest error by run and horizon, then what was published by each run against the week after it."""
-    told = since.assign(what=f"published, WAPE of the {LEAD_DAYS} days after", too_young=since["hours"] < YOUNG_HOURS).rename(columns={"wape": "value"})
+    """All that is drawn: the backtest error by run and horizon, then what was published by each run against the week
+    after it.
+    """
+    told = since.assign(
+        what=f"published, WAPE of the {LEAD_DAYS} days after", too_young=since["hours"] < YOUNG_HOURS
+    ).rename(columns={"wape": "value"})
     return pd.concat([errors.assign(what="backtest MASE"), told], ignore_index=True)
 
 
@@ -82,7 +110,9 @@ def since_panels(frame: Frame, series: Series, since: pd.DataFrame) -> list[Pane
     """The error of what each run published, and how often its bands held, over the same time after each."""
     rows = since.rename(columns={"started": "ts"})
     words = f"share of hours in the published bands, {frame.zone}"
-    chart = CoverageChart("Coverage in the week after each run", words, series.metric, rows, frame.zone, frame.scheme, least=YOUNG_HOURS)
+    chart = CoverageChart(
+        "Coverage in the week after each run", words, series.metric, rows, frame.zone, frame.scheme, least=YOUNG_HOURS
+    )
     return [error_since_panel(rows, metric=series.metric, zone=frame.zone, scheme=frame.scheme), coverage_panel(chart)]
 
 
@@ -99,16 +129,38 @@ def against(frame: Frame, series: Series, name: str, runs: pd.DataFrame) -> None
         st.selectbox("Score", state.CHOICES["score"], format_func=SCORES.__getitem__, width=180, **state.bound("score"))
     score = state.current().score
     rows = cached.run_against_run(frame.pin, run, other, series, frame.scope)
-    rows = rows[(rows["score"] == score) & ~rows["model"].isin(OF_WEEKS)].dropna(subset=["value", "other_value"], how="all")
+    rows = rows[(rows["score"] == score) & ~rows["model"].isin(OF_WEEKS)].dropna(
+        subset=["value", "other_value"], how="all"
+    )
     if rows.empty:
-        st.caption(f":material/info: Neither run has this score of {states.plain(name)}; rows of runs beyond the last ten are not kept.")
+        st.caption(
+            f":material/info: Neither run has this score of {states.plain(name)}; rows of runs beyond the last ten are not kept."
+        )
         return
-    labels = {"horizon": "Horizon", "model": "Model", "value": f"Run {run}", "other_value": f"Run {other}", "verdict": "Here", "mean": f"Run {run}, all series",
-              "other_mean": f"Run {other}, all series", "verdict_all": "All series", "series": "Series in both"}  # fmt: skip
-    told = rows.assign(verdict=compared(score, rows["value"], rows["other_value"]), verdict_all=compared(score, rows["mean"], rows["other_mean"]))
+    labels = {
+        "horizon": "Horizon",
+        "model": "Model",
+        "value": f"Run {run}",
+        "other_value": f"Run {other}",
+        "verdict": "Here",
+        "mean": f"Run {run}, all series",
+        "other_mean": f"Run {other}, all series",
+        "verdict_all": "All series",
+        "series": "Series in both",
+    }
+    told = rows.assign(
+        verdict=compared(score, rows["value"], rows["other_value"]),
+        verdict_all=compared(score, rows["mean"], rows["other_mean"]),
+    )
     for column in ("value", "other_value", "mean", "other_mean"):
         told[column] = told[column].round(4)
-    ledger(told, labels, frame.zone, name=f"run-{run}-against-{other}", alt=f"{SCORES[score]} of {name} in run {run} and run {other}")
+    ledger(
+        told,
+        labels,
+        frame.zone,
+        name=f"run-{run}-against-{other}",
+        alt=f"{SCORES[score]} of {name} in run {run} and run {other}",
+    )
 
 
 def choose(label: str, field: str, numbers: list[int], otherwise: int) -> int:

@@ -1,4 +1,6 @@
-"""What the charts and tables of a place draw from: its measurements, expectations, capacity, events and gaps over a window."""
+"""What the charts and tables of a place draw from: its measurements, expectations, capacity, events and gaps over a
+window.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _STEP = {"1h": timedelta(hours=1), "1d": timedelta(days=1)}
 
 @dataclass(frozen=True)
 class Traffic:
-    """One metric of a place over a window; frames as the charts take them (see TrafficChart). `reason` says why there is no forecast.
+    """One metric of a place over a window; frames as the charts take them (see TrafficChart). `reason` says why there
+    is no forecast.
 
     `beside` holds the other models' curves that are asked for, `licence` what decided which one is drawn.
     """
@@ -48,11 +51,17 @@ def traffic(frame: Frame, place: Place, window: Window, metric: str) -> Traffic:
     expected = "forecast" in show
     series = Series(place.level, place.key, metric)
     direction = DIRECTION_OF.get(metric)
-    ahead = in_grain(cached.forecast(frame.pin, series, window.now, window.end, frame.scope), window.grain, finest="1h") if expected else NO_FORECAST
+    ahead = (
+        in_grain(cached.forecast(frame.pin, series, window.now, window.end, frame.scope), window.grain, finest="1h")
+        if expected
+        else NO_FORECAST
+    )
     return Traffic(
         metric,
         measured(frame, place, window, metric),
-        in_grain(cached.bands(frame.pin, series, window.start, window.end, frame.scope), window.grain) if expected else NO_BANDS,
+        in_grain(cached.bands(frame.pin, series, window.start, window.end, frame.scope), window.grain)
+        if expected
+        else NO_BANDS,
         ahead,
         last_week(frame, place, window, metric) if "last_week" in show and window.ghost else NO_VALUES,
         cached.capacity_steps(frame.pin, place.level, place.key, direction, frame.scope) if direction else NO_CAPACITY,
@@ -65,7 +74,12 @@ def traffic(frame: Frame, place: Place, window: Window, metric: str) -> Traffic:
 
 def measured(frame: Frame, place: Place, window: Window, metric: str) -> pd.DataFrame:
     """ts, value, completeness and, at coarser grains, max (the highest sample of each interval)."""
-    rows = finished(cached.history(frame.pin, place.level, place.key, (metric,), window.start, window.past_end, window.grain, frame.scope), window)
+    rows = finished(
+        cached.history(
+            frame.pin, place.level, place.key, (metric,), window.start, window.past_end, window.grain, frame.scope
+        ),
+        window,
+    )
     wanted = {"ts": "ts", f"{metric}_mean": "value", f"{metric}_max": "max", "completeness": "completeness"}
     if window.grain == "5min":
         del wanted[f"{metric}_max"]
@@ -75,17 +89,22 @@ def measured(frame: Frame, place: Place, window: Window, metric: str) -> pd.Data
 def last_week(frame: Frame, place: Place, window: Window, metric: str) -> pd.DataFrame:
     """The same stretch a week earlier, moved onto the window: ts, value."""
     start, end = window.start - WEEK, min(window.end - WEEK, window.now)
-    rows = finished(cached.history(frame.pin, place.level, place.key, (metric,), start, end, window.grain, frame.scope), window)
+    rows = finished(
+        cached.history(frame.pin, place.level, place.key, (metric,), start, end, window.grain, frame.scope), window
+    )
     return pd.DataFrame({"ts": rows["ts"] + WEEK, "value": rows[f"{metric}_mean"]})
 
 
 def finished(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
-    """Without the hour or day that is not over: the mean of a morning is no mean of a day, and would look like a fall."""
+    """Without the hour or day that is not over: the mean of a morning is no mean of a day, and would look like a
+    fall.
+    """
     return rows[rows["ts"] + _STEP[window.grain] <= window.now] if window.grain in _STEP else rows
 
 
 def in_grain(published: pd.DataFrame, grain: str, finest: str = "5min") -> pd.DataFrame:
-    """What a run published at its own grain, averaged to the grain of the chart where that is coarser; only hours and days that it covers whole.
+    """What a run published at its own grain, averaged to the grain of the chart where that is coarser; only hours and
+    days that it covers whole.
 
     The mean of bounds is wider than the bounds of the mean: a band drawn by hour or by day errs on the wide side.
     """
@@ -116,7 +135,9 @@ _BOUNDS = dict.fromkeys(("expected", "lower_80", "upper_80", "lower_95", "upper_
 NO_BANDS = _frame(ts=_STAMP, **_BOUNDS)
 # Columns of the forecast that hold the curve of another model.
 BESIDE = ("prophet", "baseline")
-NO_FORECAST = _frame(ts=_STAMP, **dict.fromkeys(("yhat", "q025", "q10", "q25", "q50", "q75", "q90", "q975", *BESIDE), "float64"))
+NO_FORECAST = _frame(
+    ts=_STAMP, **dict.fromkeys(("yhat", "q025", "q10", "q25", "q50", "q75", "q90", "q975", *BESIDE), "float64")
+)
 NO_PEAKS = _frame(week=_STAMP, statistic="str", **dict.fromkeys(("q05", "q10", "q50", "q90", "q95"), "float64"))
 NO_VALUES = _frame(ts=_STAMP, value="float64")
 NO_EVENTS = _frame(event_id="str", kind="str", title="str", start=_STAMP, end=_STAMP, scope="str", treatment="str")

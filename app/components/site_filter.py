@@ -29,9 +29,13 @@ def site_filter(frame: Frame) -> None:
 
 def _select(name: str, label: str, options: list[str], words: dict[str, str]) -> None:
     st.selectbox(
-        label, options, format_func=lambda option: words.get(option, option), placeholder=f"All {label.lower()}s",
-        label_visibility="collapsed", **state.bound(name),
-    )  # fmt: skip
+        label,
+        options,
+        format_func=lambda option: words.get(option, option),
+        placeholder=f"All {label.lower()}s",
+        label_visibility="collapsed",
+        **state.bound(name),
+    )
 
 
 def named_regions(catalogue: pd.DataFrame) -> dict[str, str]:
@@ -60,4 +64,8 @@ def passing(frame: Frame) -> Scope:
 
 def no_site_passes() -> None:
     """Said where the filters leave nothing."""
-    nothing("No site passes these filters", "Another region, partner or role shows more; the cross in a filter clears it.", icon="filter_alt_off")
+    nothing(
+        "No site passes these filters",
+        "Another region, partner or role shows more; the cross in a filter clears it.",
+        icon="filter_alt_off",
+    )

@@ -31,10 +31,16 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale) -> N
         st.markdown("##### All sites")
         export.csv_button(rows.drop(columns=["Last 7 days"]), "sites", key="sites-csv", units=UNITS)
     event = st.dataframe(
-        rows.assign(Egress=rows["Egress"] * unit.factor), column_config=columns(unit.word, runout) | empty(rows), hide_index=True, placeholder=NONE,
+        rows.assign(Egress=rows["Egress"] * unit.factor),
+        column_config=columns(unit.word, runout) | empty(rows),
+        hide_index=True,
+        placeholder=NONE,
         row_height=ROW_PX,
-        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), on_select="rerun", selection_mode="single-row", key="sites",
-    )  # fmt: skip
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        on_select="rerun",
+        selection_mode="single-row",
+        key="sites",
+    )
     at = opened(event.selection, st.session_state.get(_CLICK))
     if at is not None and at < len(rows):
         state.open_page("region", site=str(rows["site_id"].iloc[at]))
@@ -55,18 +61,35 @@ def columns(unit: str, runout: RunoutScale) -> dict[str, Any]:
     """How each column of the table reads; egress is in one unit for all sites, so that it sorts."""
     return {
         "site_id": None,
-        "Site": ButtonColumn(type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Opens the site"),
+        "Site": ButtonColumn(
+            type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Opens the site"
+        ),
         "Health": TextColumn(width=65),
         "Region": TextColumn(width=140),
         "Partner": TextColumn(width=130),
         "Egress": NumberColumn(f"Egress, {unit}", width=90, format="%.3g", help="Mean of the newest hour"),
         "Utilisation": ProgressColumn(
-            width=105, format="%.0f %%", min_value=0, max_value=100, help="Egress or ingest over capacity, whichever is fuller, newest hour"
+            width=105,
+            format="%.0f %%",
+            min_value=0,
+            max_value=100,
+            help="Egress or ingest over capacity, whichever is fuller, newest hour",
         ),
         "Last 7 days": LineChartColumn(width=95, y_min=0, help="Egress, highest of every 3 hours"),
-        "Peak in 28 days": TextColumn("Peak, next 28 d", width=130, help="Highest hour of egress that is expected, 80 % interval"),
-        "Peak of capacity": NumberColumn("of capacity", width=80, format="%.0f %%", help="The expected peak over the egress capacity of now"),
-        "Run-out": TextColumn(width=140, help=f"When {runout.what}: from the earliest to the latest date of the 80 % interval"),
+        "Peak in 28 days": TextColumn(
+            "Peak, next 28 d", width=130, help="Highest hour of egress that is expected, 80 % interval"
+        ),
+        "Peak of capacity": NumberColumn(
+            "of capacity", width=80, format="%.0f %%", help="The expected peak over the egress capacity of now"
+        ),
+        "Run-out": TextColumn(
+            width=140, help=f"When {runout.what}: from the earliest to the latest date of the 80 % interval"
+        ),
         "Days left": NumberColumn(width=65, format="%d", help="Until the earliest of these dates"),
-        "Complete": NumberColumn("Complete", width=75, format="%.0f %%", help="Samples of the last 24 h that are present, over those expected"),
+        "Complete": NumberColumn(
+            "Complete",
+            width=75,
+            format="%.0f %%",
+            help="Samples of the last 24 h that are present, over those expected",
+        ),
     }

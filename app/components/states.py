@@ -41,13 +41,17 @@ def no_telemetry(lake: str) -> None:
 
 
 def partial(what: str, columns: dict[str, str]) -> None:
-    """Something needs optional columns that hold nothing here: which, what they mean (meaning by name), and how to supply them."""
+    """Something needs optional columns that hold nothing here: which, what they mean (meaning by name), and how to
+    supply them.
+    """
     if not columns:
         return
     names = ", ".join(f"`{name}`" for name in columns)
     theirs = " ".join(f"--map YOURS={name}" for name in columns)
     with st.container(border=True):
-        st.markdown(f":material/data_info_alert: **{plain(what)}** needs {names}: this lake holds no value of {'it' if len(columns) == 1 else 'them'}.")
+        st.markdown(
+            f":material/data_info_alert: **{plain(what)}** needs {names}: this lake holds no value of {'it' if len(columns) == 1 else 'them'}."
+        )
         st.caption("  \n".join(f"`{name}`: {plain(meaning)}" for name, meaning in columns.items()))
         st.caption("Send them as columns of the telemetry; where yours have other names, map them:")
         st.code(f"python -m data ingest PATH --table telemetry {theirs}", language="bash", wrap_lines=True)

@@ -61,10 +61,15 @@ def _line(pin: Pin, extent: Extent, zone: str, running: bool) -> None:
 def _progress(refresh: Refresh) -> None:
     if refresh.state == "running":
         share = refresh.done / refresh.total if refresh.total else 0.0
-        st.progress(min(1.0, share), text=f"Forecasts: {refresh.done} of {refresh.total} series" if refresh.total else "Forecasts: starting", width=240)
+        st.progress(
+            min(1.0, share),
+            text=f"Forecasts: {refresh.done} of {refresh.total} series" if refresh.total else "Forecasts: starting",
+            width=240,
+        )
     elif refresh.state != "none":
         st.markdown(
-            f":gray-badge[:material/error: refresh {refresh.state}]", help=f"{plain(refresh.message)}  \n`python -m forecasting refresh` runs it again."
+            f":gray-badge[:material/error: refresh {refresh.state}]",
+            help=f"{plain(refresh.message)}  \n`python -m forecasting refresh` runs it again.",
         )
 
 
@@ -72,11 +77,14 @@ def refresh_of(note: dict[str, Any] | None, clock: pd.Timestamp) -> Refresh:
     """How the refresh stands by the note that it keeps writing (state, done, total, updated, message)."""
     if note is None or note.get("state") not in {"running", "failed"}:
         return Refresh("none")
-    told = Refresh(str(note["state"]), int(note.get("done") or 0), int(note.get("total") or 0), str(note.get("message") or ""))
+    told = Refresh(
+        str(note["state"]), int(note.get("done") or 0), int(note.get("total") or 0), str(note.get("message") or "")
+    )
     updated = _stamp(note.get("updated"))
     if told.state == "running" and (updated is None or clock - updated > SILENT):
         return told._replace(
-            state="stopped", message=f"It has not been heard of since {'it started' if updated is None else theme.stamp(updated, 'UTC') + ' UTC'}."
+            state="stopped",
+            message=f"It has not been heard of since {'it started' if updated is None else theme.stamp(updated, 'UTC') + ' UTC'}.",
         )
     return told
 
@@ -90,11 +98,17 @@ def _stamp(text: object) -> pd.Timestamp | None:
 
 
 def as_of(extent: Extent, run: Run | None, zone: str, clock: pd.Timestamp) -> str:
-    """How fresh the page is, as Markdown: `as of 09:25 UTC, 4 min ago`, the version, the run; called stale, or simulated, where it is."""
+    """How fresh the page is, as Markdown: `as of 09:25 UTC, 4 min ago`, the version, the run; called stale, or
+    simulated, where it is.
+    """
     elapsed = (clock - extent.now).total_seconds()
     moment = extent.now.tz_convert(zone)
     shown = f"{moment:%H:%M}" if moment.date() == clock.tz_convert(zone).date() else theme.stamp(extent.now, zone)
-    parts = [f"as of **{shown} {zone_word(moment)}**, {theme.age(elapsed)}", f"v{extent.telemetry_version}", f"run {run.number}" if run else "no forecast yet"]
+    parts = [
+        f"as of **{shown} {zone_word(moment)}**, {theme.age(elapsed)}",
+        f"v{extent.telemetry_version}",
+        f"run {run.number}" if run else "no forecast yet",
+    ]
     badges = [":gray-badge[:material/history: stale]"] if elapsed > STALE_AFTER * extent.grain_seconds else []
     badges += [":gray-badge[:material/science: simulated network]"] if extent.simulated else []
     return " ".join([" \u00b7 ".join(parts), *badges])

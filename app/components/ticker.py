@@ -45,6 +45,8 @@ class Ticker(NamedTuple):
         return True
 
     def button(self, help_: str) -> bool:
-        """Draw the button that starts and stops it; whether it was pressed. The clock belongs to the page, so that the whole page must run once then."""
+        """Draw the button that starts and stops it; whether it was pressed. The clock belongs to the page, so that the
+        whole page must run once then.
+        """
         icon, label = (":material/pause:", "Pause") if self.playing() else (":material/play_arrow:", "Play")
         return st.button(label, icon=icon, key=f"{self.name}.play", help=help_, on_click=self.toggle)

@@ -13,14 +13,31 @@ WIDE = 236
 
 
 def tile(
-    label: str, value: str, below: str | None = None, series: Sequence[float | None] | None = None, help_: str | None = None, *, wide: bool = False
+    label: str,
+    value: str,
+    below: str | None = None,
+    series: Sequence[float | None] | None = None,
+    help_: str | None = None,
+    *,
+    wide: bool = False,
 ) -> None:
     """One number, grey and without an arrow: more traffic is neither good nor bad.
 
-    A container of its own shares the row evenly; a metric alone would insist on more room than seven have. A `wide` one has room for an interval of dates.
+    A container of its own shares the row evenly; a metric alone would insist on more room than seven have. A `wide` one
+    has room for an interval of dates.
     """
     with st.container(height="stretch", width=WIDE if wide else "stretch"):
-        st.metric(label, value, below, delta_color="off", delta_arrow="off", help=help_, border=True, height="stretch", **_chart(series))
+        st.metric(
+            label,
+            value,
+            below,
+            delta_color="off",
+            delta_arrow="off",
+            help=help_,
+            border=True,
+            height="stretch",
+            **_chart(series),
+        )
 
 
 def _chart(series: Sequence[float | None] | None) -> dict[str, Any]:

@@ -39,17 +39,31 @@ def sentences(frame: Frame, licence: pd.DataFrame, name: str) -> None:
 
 def leaderboards(frame: Frame, series: Series, name: str, licence: pd.DataFrame) -> None:
     """A chart for each horizon that has scores, by the score that is chosen."""
-    st.selectbox("Score", state.CHOICES["score"], format_func=SCORES.__getitem__, width=200, help=score_help(), **state.bound("score"))
+    st.selectbox(
+        "Score",
+        state.CHOICES["score"],
+        format_func=SCORES.__getitem__,
+        width=200,
+        help=score_help(),
+        **state.bound("score"),
+    )
     score = state.current().score
     rows = cached.scores(frame.pin, series, frame.scope)
     rows = rows[(rows["score"] == score) & ~rows["model"].isin(OF_WEEKS)]
-    specs = [_spec(frame, series, score, str(horizon), part, licence) for horizon, part in rows.groupby("horizon", sort=False)]
+    specs = [
+        _spec(frame, series, score, str(horizon), part, licence)
+        for horizon, part in rows.groupby("horizon", sort=False)
+    ]
     if not specs:
         st.caption(f":material/info: The newest run has no score of this kind for {states.plain(name)}.")
         return
     shown = {f"leaderboard-{at}": (leaderboard(spec), alt(spec)) for at, spec in enumerate(specs)}
-    export.charts(shown, columns=COLUMNS, key="leaderboard", name=f"{name} {score} by model", data=rows, zone=frame.zone)
-    st.caption(f"{SCORES[score]}: {MEANINGS[score]}. \u2605 best of all, \u25a0 what is drawn, \u25cb the best baseline.")
+    export.charts(
+        shown, columns=COLUMNS, key="leaderboard", name=f"{name} {score} by model", data=rows, zone=frame.zone
+    )
+    st.caption(
+        f"{SCORES[score]}: {MEANINGS[score]}. \u2605 best of all, \u25a0 what is drawn, \u25cb the best baseline."
+    )
 
 
 def score_help() -> str:
@@ -57,7 +71,9 @@ def score_help() -> str:
     return "  \n".join(f"**{SCORES[score]}**: {meaning}" for score, meaning in MEANINGS.items())
 
 
-def _spec(frame: Frame, series: Series, score: str, horizon: str, rows: pd.DataFrame, licence: pd.DataFrame) -> Leaderboard:
+def _spec(
+    frame: Frame, series: Series, score: str, horizon: str, rows: pd.DataFrame, licence: pd.DataFrame
+) -> Leaderboard:
     """One horizon with what its licence says of it."""
     mine = licence[licence["horizon"] == horizon]
     if mine.empty:

@@ -20,7 +20,13 @@ _KEY, _NARROW = "viewport", "viewport.narrow"
 def is_narrow() -> bool:
     """Whether columns are stacked, as on a telephone. False until the browser has said otherwise."""
     known = bool(st.session_state.get(_NARROW))
-    said = _measure(key=_KEY, data={"limit": STACKED_PX, "narrow": known}, default={"narrow": known}, on_narrow_change=_heard, height=1)
+    said = _measure(
+        key=_KEY,
+        data={"limit": STACKED_PX, "narrow": known},
+        default={"narrow": known},
+        on_narrow_change=_heard,
+        height=1,
+    )
     return bool(said.narrow)
 
 

@@ -16,9 +16,16 @@ from app.state import State
 
 Grain = Literal["5min", "1h", "1d"]
 
-# How far back each range reaches, and how far into the forecast: about half as far again, so that the past keeps the larger part.
+# How far back each range reaches, and how far into the forecast: about half as far again, so that the past keeps the
+# larger part.
 BACK = {"24h": timedelta(days=1), "7d": timedelta(days=7), "28d": timedelta(days=28), "90d": timedelta(days=90)}
-AHEAD = {"24h": timedelta(hours=12), "7d": timedelta(days=2), "28d": timedelta(days=14), "90d": timedelta(days=45), "all": timedelta(days=90)}
+AHEAD = {
+    "24h": timedelta(hours=12),
+    "7d": timedelta(days=2),
+    "28d": timedelta(days=14),
+    "90d": timedelta(days=45),
+    "all": timedelta(days=90),
+}
 # Five-minute samples of more than a month are more than a chart can draw and more than anyone can tell apart.
 FINE_LIMIT, HOURLY_LIMIT = timedelta(days=8), timedelta(days=400)
 FINEST_LIMIT = timedelta(days=32)
@@ -26,7 +33,14 @@ FINEST_LIMIT = timedelta(days=32)
 GHOST_LIMIT = timedelta(days=29)
 RANGE_WORDS = {"24h": "24 h", "7d": "7 d", "28d": "28 d", "90d": "90 d", "all": "All", "custom": "Dates"}
 GRAIN_WORDS = {"auto": "Auto", "5min": "5 min", "1h": "Hour", "1d": "Day"}
-SHOW_WORDS = {"last_week": "Last week", "forecast": "Forecast", "peaks": "Peaks", "prophet": "Prophet", "baseline": "Baseline", "events": "Events"}
+SHOW_WORDS = {
+    "last_week": "Last week",
+    "forecast": "Forecast",
+    "peaks": "Peaks",
+    "prophet": "Prophet",
+    "baseline": "Baseline",
+    "events": "Events",
+}
 # What only a run that judged its models has.
 OF_JUDGED_RUNS = ("peaks", "prophet", "baseline")
 _DATES, _SHOW = "window.dates", "state.show"
@@ -34,7 +48,9 @@ _DATES, _SHOW = "window.dates", "state.show"
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that a page shows: start and end (UTC; the end may lie in the forecast), now, and the grain of the measurements."""
+    """The time that a page shows: start and end (UTC; the end may lie in the forecast), now, and the grain of the
+    measurements.
+    """
 
     start: pd.Timestamp
     end: pd.Timestamp
@@ -58,7 +74,9 @@ def window(frame: Frame) -> Window:
     start, end = span(state.current(), first, now)
     grain = grain_of(state.current().grain, min(now, end) - start)
     seconds = frame.extent.grain_seconds
-    words = {"1h": "hourly mean", "1d": "daily mean (UTC)"}.get(grain, f"{seconds // 60}-minute mean" if seconds > 300 else "5-minute mean")
+    words = {"1h": "hourly mean", "1d": "daily mean (UTC)"}.get(
+        grain, f"{seconds // 60}-minute mean" if seconds > 300 else "5-minute mean"
+    )
     return Window(start, end, now, grain, words)
 
 
@@ -86,17 +104,29 @@ def choose(frame: Frame) -> Window:
     st.segmented_control("Range", state.CHOICES["range"], format_func=RANGE_WORDS.__getitem__, **state.bound("range"))
     if state.current().range == "custom":
         _dates(frame)
-    st.selectbox("Grain", state.CHOICES["grain"], format_func=GRAIN_WORDS.__getitem__, width=110, **state.bound("grain"))
+    st.selectbox(
+        "Grain", state.CHOICES["grain"], format_func=GRAIN_WORDS.__getitem__, width=110, **state.bound("grain")
+    )
     _companions(frame)
     return window(frame)
 
 
 def _companions(frame: Frame) -> None:
-    """What is drawn beside the measurements; what no run of this lake has is not offered, and stays as it was chosen."""
+    """What is drawn beside the measurements; what no run of this lake has is not offered, and stays as it was
+    chosen.
+    """
     judged = not cached.licences(frame.pin, frame.scope).empty
     offered = [name for name in state.CHOICES["show"] if judged or name not in OF_JUDGED_RUNS]
     st.session_state[_SHOW] = [name for name in state.current().show if name in offered]
-    st.pills("Show", offered, format_func=SHOW_WORDS.__getitem__, selection_mode="multi", key=_SHOW, on_change=_show_chosen, args=(offered,))
+    st.pills(
+        "Show",
+        offered,
+        format_func=SHOW_WORDS.__getitem__,
+        selection_mode="multi",
+        key=_SHOW,
+        on_change=_show_chosen,
+        args=(offered,),
+    )
 
 
 def _show_chosen(offered: list[str]) -> None:
@@ -108,14 +138,28 @@ def _dates(frame: Frame) -> None:
     """Two dates in the zone of the page, both included."""
     zone = ZoneInfo(frame.zone)
     start, end = span(state.current(), frame.extent.first, frame.extent.now)
-    st.session_state[_DATES] = (start.tz_convert(zone).date(), (end - timedelta(microseconds=1)).tz_convert(zone).date())
+    st.session_state[_DATES] = (
+        start.tz_convert(zone).date(),
+        (end - timedelta(microseconds=1)).tz_convert(zone).date(),
+    )
     first, last = frame.extent.first.tz_convert(zone).date(), (frame.extent.now + AHEAD["all"]).tz_convert(zone).date()
     earliest, latest = min(first, st.session_state[_DATES][0]), max(last, st.session_state[_DATES][1])
-    st.date_input("Dates", min_value=earliest, max_value=latest, key=_DATES, on_change=_dates_chosen, args=(frame.zone,), width=230)
+    st.date_input(
+        "Dates",
+        min_value=earliest,
+        max_value=latest,
+        key=_DATES,
+        on_change=_dates_chosen,
+        args=(frame.zone,),
+        width=230,
+    )
 
 
 def _dates_chosen(zone: str) -> None:
     picked: tuple[date, ...] = st.session_state[_DATES]
     if len(picked) == 2:
-        first, last = (datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) for day in (picked[0], picked[1] + timedelta(days=1)))
+        first, last = (
+            datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+            for day in (picked[0], picked[1] + timedelta(days=1))
+        )
         state.update(range="custom", start=first, end=last)

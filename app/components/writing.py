@@ -14,7 +14,9 @@ Done = TypeVar("Done")
 
 
 def carry_out(place: str, act: Callable[[], Done], said: Callable[[Done], str]) -> Done | None:
-    """Do it; None where it failed. `place` tells the sheets of a page apart; what an earlier write left to say there is over."""
+    """Do it; None where it failed. `place` tells the sheets of a page apart; what an earlier write left to say there is
+    over.
+    """
     for kind in ("done", "fault", "conflict"):
         st.session_state.pop(f"{place}.{kind}", None)
     try:
@@ -35,7 +37,10 @@ def tell(place: str) -> None:
         st.toast(plain(done), icon=":material/check:")
     fault: HeadroomError | None = st.session_state.get(f"{place}.fault")
     if fault is not None:
-        cause, remedy = (f" **{word}:** {plain(text)}." if text else "" for word, text in (("Likely cause", fault.cause), ("What mends it", fault.remedy)))
+        cause, remedy = (
+            f" **{word}:** {plain(text)}." if text else ""
+            for word, text in (("Likely cause", fault.cause), ("What mends it", fault.remedy))
+        )
         st.error(f"Nothing was changed. {plain(fault.problem)}{cause}{remedy}", icon=":material/error:")
 
 

@@ -15,4 +15,9 @@ def routes(pages: Sequence[str]) -> list[Route]:
     """The routes; `pages` are the names of the pages, the one that opens first in front."""
     service = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
     first, *others = pages
-    return [*service, Route("/", document), Route(f"/{first}", to_root), *(Route(f"/{name}", document) for name in others)]
+    return [
+        *service,
+        Route("/", document),
+        Route(f"/{first}", to_root),
+        *(Route(f"/{name}", document) for name in others),
+    ]

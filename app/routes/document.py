@@ -1,7 +1,7 @@
 """GET / and each page's path: the document that the browser loads first, told where its server is.
 
-Streamlit's own document guesses. On /region it asks /region/_stcore/health first, which is not there: an error on the browser's
-console and a retry before every deep link. A page's path has one part, so its server is always one level up.
+Streamlit's own document guesses. On /region it asks /region/_stcore/health first, which is not there: an error on the
+browser's console and a retry before every deep link. A page's path has one part, so its server is always one level up.
 """
 
 from __future__ import annotations
@@ -30,4 +30,6 @@ def to_root(request: Request) -> RedirectResponse:
 def text() -> str:
     """Streamlit's document with the server's address and our title."""
     own = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
-    return own.replace("<head>", f"<head>\n    {SERVER}", 1).replace("<title>Streamlit</title>", "<title>Headroom</title>")
+    return own.replace("<head>", f"<head>\n    {SERVER}", 1).replace(
+        "<title>Streamlit</title>", "<title>Headroom</title>"
+    )

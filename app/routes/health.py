@@ -3,12 +3,14 @@
 GET /healthz   200 {"status": "ok"} as long as the process answers; it looks at nothing else.
 GET /readyz    200 when the lake can be read and holds telemetry:
                    {"ready": true, "lake": "var/lake",
-                    "telemetry": {"version": 412, "until": "2026-11-20T09:25:00+00:00", "age_seconds": 240.1, "grain_seconds": 300},
-                    "run": {"number": 88, "run_id": "...", "telemetry_until": "...", "started": "...", "age_seconds": 1200.5}}
+                    "telemetry": {"version": 412, "until": "2026-11-20T09:25:00+00:00", "age_seconds": 240.1,
+                    "grain_seconds": 300}, "run": {"number": 88, "run_id": "...", "telemetry_until": "...", "started":
+                    "...", "age_seconds": 1200.5}}
                "run" is null until a refresh has published one: the pages work without.
                503 {"ready": false, "lake": "var/lake", "reason": "what is missing, and what mends it"} when not.
 
-Old telemetry is still telemetry, so a stale lake is ready; an alarm on staleness compares age_seconds with the grain, here or in /metrics.
+Old telemetry is still telemetry, so a stale lake is ready; an alarm on staleness compares age_seconds with the grain,
+here or in /metrics.
 """
 
 from __future__ import annotations
@@ -38,7 +40,10 @@ def readyz(_: Request) -> JSONResponse:
         cached.count_error("readyz")
         return _not_ready(lake, str(error))
     if extent is None:
-        return _not_ready(lake, "The lake holds no telemetry. Remedy: `python -m data ingest PATH`, or `python -m data demo` for a simulated network.")
+        return _not_ready(
+            lake,
+            "The lake holds no telemetry. Remedy: `python -m data ingest PATH`, or `python -m data demo` for a simulated network.",
+        )
     clock = pd.Timestamp.now("UTC")
     return JSONResponse({"ready": True, "lake": lake, "telemetry": _telemetry(extent, clock), "run": _run(run, clock)})
 
@@ -61,4 +66,9 @@ def _run(run: Run | None, clock: pd.Timestamp) -> dict[str, Any] | None:
     if run is None:
         return None
     times = {"telemetry_until": run.telemetry_until.isoformat(), "started": run.started.isoformat()}
-    return {"number": int(run.number), "run_id": run.run_id, **times, "age_seconds": round((clock - run.started).total_seconds(), 1)}
+    return {
+        "number": int(run.number),
+        "run_id": run.run_id,
+        **times,
+        "age_seconds": round((clock - run.started).total_seconds(), 1),
+    }

@@ -1,8 +1,8 @@
 """What a page shows, held in the URL: a link reproduces the page.
 
-Every value that a page reads stands in its URL, defaults too, so that a link keeps its meaning when a default changes. What was
-chosen on another page is remembered for the session; the URL wins. A value that cannot be used falls back to the default, and a
-note says so.
+Every value that a page reads stands in its URL, defaults too, so that a link keeps its meaning when a default changes.
+What was chosen on another page is remembered for the session; the URL wins. A value that cannot be used falls back to
+the default, and a note says so.
 """
 
 from __future__ import annotations
@@ -41,9 +41,31 @@ from app.state.reading import (
 from data.schema import DEMAND_METRICS, TABLES
 
 __all__ = [
-    "ALL", "BUDGET_MOST", "CARRIED", "CHOICES", "COMPARED", "FIRST_YEAR", "LAST_YEAR", "LEAST_LIMIT", "MOST_LIMIT", "NONE", "RUN_DIGITS", "STEPS_MOST",
-    "Known", "State", "bound", "current", "fits", "known", "link", "open_page", "parse", "read", "texts", "update",
-]  # fmt: skip
+    "ALL",
+    "BUDGET_MOST",
+    "CARRIED",
+    "CHOICES",
+    "COMPARED",
+    "FIRST_YEAR",
+    "LAST_YEAR",
+    "LEAST_LIMIT",
+    "MOST_LIMIT",
+    "NONE",
+    "RUN_DIGITS",
+    "STEPS_MOST",
+    "Known",
+    "State",
+    "bound",
+    "current",
+    "fits",
+    "known",
+    "link",
+    "open_page",
+    "parse",
+    "read",
+    "texts",
+    "update",
+]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "zone": ("UTC", "site", "viewer"),
@@ -82,26 +104,64 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
     "region": ("region", "site", "range", "start", "end", "grain", "show"),
     "capacity": (
-        "region", "partner", "role", "sheet", "direction", "statistic", "limit", "planned", "focus", "whatif", "scenario", "compare",
-        "fails", "quantile", "weights", "week", "plan", "months", "certainty", "survives", "budget", "steps", "quality",
+        "region",
+        "partner",
+        "role",
+        "sheet",
+        "direction",
+        "statistic",
+        "limit",
+        "planned",
+        "focus",
+        "whatif",
+        "scenario",
+        "compare",
+        "fails",
+        "quantile",
+        "weights",
+        "week",
+        "plan",
+        "months",
+        "certainty",
+        "survives",
+        "budget",
+        "steps",
+        "quality",
     ),
-    "models": ("region", "site", "metric", "part", "score", "origin", "beside", "history", "prior", "without", "run", "against"),
+    "models": (
+        "region",
+        "site",
+        "metric",
+        "part",
+        "score",
+        "origin",
+        "beside",
+        "history",
+        "prior",
+        "without",
+        "run",
+        "against",
+    ),
     "data": ("section", "table"),
-}  # fmt: skip
+}
 _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no bound; as an origin or a run, the newest
-    (`against`: the run before it). `history`, `prior` and `without` say what a refit is made of: days, changepoint prior, an event_id, "all" or "none".
+    """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no
+    bound; as an origin or a run, the newest (`against`: the run before it). `history`, `prior` and `without` say what a
+    refit is made of: days, changepoint prior, an event_id, "all" or "none".
 
-    `fails` is what fails (site:KEY, region:KEY, partner:NAME, path:FROM>TO; None: what is worst), `week` the week that is played (None: the first), `plan` a
-    saved plan (None: the newest). `weights` is how demand fails over: as declared (by distance and headroom where no table is), or nearby: by these anyhow.
+    `fails` is what fails (site:KEY, region:KEY, partner:NAME, path:FROM>TO; None: what is worst), `week` the week that
+    is played (None: the first), `plan` a saved plan (None: the newest). `weights` is how demand fails over: as declared
+    (by distance and headroom where no table is), or nearby: by these anyhow.
 
-    `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first); `whatif` the changes to what is expected, as
-    app.cached.planning reads them (None: none); `steps` what augments are bought from, as reading.STEPS has it (None: the usual sizes), and `budget` what they
-    may cost, USD (None: what it takes); `scenario` the named one that the changes come from, as ID.REVISION, and `compare` those side by side, as ID,ID.
+    `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first);
+    `whatif` the changes to what is expected, as app.cached.planning reads them (None: none); `steps` what augments are
+    bought from, as reading.STEPS has it (None: the usual sizes), and `budget` what they may cost, USD (None: what it
+    takes); `scenario` the named one that the changes come from, as ID.REVISION, and `compare` those side by side, as
+    ID,ID.
 
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
@@ -155,11 +215,13 @@ class State:
     notes: tuple[str, ...] = ()
 
 
-# Reading and writing ----------------------------------------------------------------------------------------------------
+# Reading and writing
+# ----------------------------------------------------------------------------------------------------
 
 
 def read(catalogue: pd.DataFrame, page: str) -> State:
-    """The state of this run: from what the URL says of this page, then from what the session remembers, then the defaults; the URL is completed.
+    """The state of this run: from what the URL says of this page, then from what the session remembers, then the
+    defaults; the URL is completed.
 
     `catalogue` has the columns site_id, region_id and partner of every site.
     """
@@ -216,7 +278,8 @@ def _adopt(name: str, key: str) -> None:
 def _remembered(asked: Mapping[str, str], page: str) -> dict[str, str]:
     """What the session remembers; not the site, where the URL asks for a region without one.
 
-    A page about regions and not about one site leaves the site, and the region that came with it: who looked at one comes back to the whole network.
+    A page about regions and not about one site leaves the site, and the region that came with it: who looked at one
+    comes back to the whole network.
     """
     memory: dict[str, str] = st.session_state.get(_MEMORY, {})
     forgotten = {"site"} if "region" in asked and asked["region"] != memory.get("region") else set()
@@ -245,12 +308,15 @@ def _drawn_elsewhere() -> None:
     """Stands for a page that is pointed at."""
 
 
-# Between text and values ------------------------------------------------------------------------------------------------
+# Between text and values
+# ------------------------------------------------------------------------------------------------
 
 
 def known(catalogue: pd.DataFrame) -> Known:
     """What a link may name, from the catalogue of sites."""
-    return Known(dict(zip(catalogue["site_id"], catalogue["region_id"], strict=True)), set(catalogue["partner"].dropna()))
+    return Known(
+        dict(zip(catalogue["site_id"], catalogue["region_id"], strict=True)), set(catalogue["partner"].dropna())
+    )
 
 
 def texts(state: State, page: str) -> dict[str, str]:
@@ -295,7 +361,10 @@ def _text(state: State, name: str) -> str:
 def _choice(name: str, text: str, _: Known) -> str:
     if text not in CHOICES[name]:
         few = len(CHOICES[name]) <= LISTED
-        raise UnusableError(f"asks for {name} {reading.shown(text)}" + (f"; it is one of {', '.join(CHOICES[name])}" if few else ", which is none"))
+        raise UnusableError(
+            f"asks for {name} {reading.shown(text)}"
+            + (f"; it is one of {', '.join(CHOICES[name])}" if few else ", which is none")
+        )
     return text
 
 
@@ -308,9 +377,14 @@ def _choices(name: str, text: str, world: Known) -> tuple[str, ...]:
 _WITHOUT = {
     **dict.fromkeys(("site", "region", "partner", "role"), ALL),
     **dict.fromkeys(("start", "end", "at", "origin", "week"), NOW),
-    "run": NEWEST, "against": BEFORE, "focus": WORST, "fails": WORST, "plan": NEWEST, **dict.fromkeys(("whatif", "scenario", "compare", "budget"), NONE),
+    "run": NEWEST,
+    "against": BEFORE,
+    "focus": WORST,
+    "fails": WORST,
+    "plan": NEWEST,
+    **dict.fromkeys(("whatif", "scenario", "compare", "budget"), NONE),
     "steps": USUAL,
-}  # fmt: skip
+}
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
     **{name: partial(_choice, name) for name in CHOICES},
     "site": partial(reading.named, "site", lambda world: world.region_of.keys()),

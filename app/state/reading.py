@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from data.schema import ID_PATTERN
 
-# In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and the newest of several, or the one
-# before it, or the place or failure that is worst; and the sizes that are usually bought.
+# In a URL: every site, region, partner or role; the end of the telemetry, or no bound; nothing left out or changed; and
+# the newest of several, or the one before it, or the place or failure that is worst; and the sizes that are usually
+# bought.
 ALL, NOW, NONE, NEWEST, BEFORE, WORST, USUAL = "all", "now", "none", "newest", "before", "worst", "usual"
 # Years that a time in a link may lie in; pandas holds no stamps much beyond.
 FIRST_YEAR, LAST_YEAR = 1970, 2200
@@ -21,12 +22,14 @@ FIRST_YEAR, LAST_YEAR = 1970, 2200
 LEAST_LIMIT, MOST_LIMIT = 0.5, 1.0
 # A longer what-if does not fit into the addresses that every browser and mail program passes on.
 WHATIF_LETTERS = 2000
-# A short what-if stands in the address as it is, for all to read; a longer one is packed, after this mark. It may unpack to so many letters.
+# A short what-if stands in the address as it is, for all to read; a longer one is packed, after this mark. It may
+# unpack to so many letters.
 WHATIF_PLAIN, WHATIF_PACKED, WHATIF_UNPACKED = 500, "z.", 65_536
 # A scenario at the revision that was opened, and up to so many scenarios side by side.
 COMPARED = 4
 SCENARIO, SCENARIOS = r"[0-9a-f]{16}\.[1-9][0-9]{0,8}", rf"[0-9a-f]{{16}}(,[0-9a-f]{{16}}){{0,{COMPARED - 1}}}"
-# Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a comma.
+# Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a
+# comma.
 STEP = r"\d{1,6}(\.\d{1,3})?:\d{1,10}:\d{1,10}:\d{0,4}"
 STEPS_MOST = 12
 STEPS = rf"{STEP}(,{STEP}){{0,{STEPS_MOST - 1}}}"
@@ -85,7 +88,9 @@ def limit(text: str, _: Known) -> float:
     except ValueError:
         share = float("nan")
     if not LEAST_LIMIT <= share <= MOST_LIMIT:
-        raise UnusableError(f"asks for the limit {shown(text)}; it is a share of capacity from {LEAST_LIMIT:g} to {MOST_LIMIT:g}")
+        raise UnusableError(
+            f"asks for the limit {shown(text)}; it is a share of capacity from {LEAST_LIMIT:g} to {MOST_LIMIT:g}"
+        )
     return share
 
 
@@ -115,7 +120,11 @@ def failing(text: str, world: Known) -> str | None:
         return None
     kind, _, key = text.partition(":")
     sites = set(world.region_of)
-    known: dict[str, Collection[str]] = {"site": sites, "region": set(world.region_of.values()), "partner": world.partners}
+    known: dict[str, Collection[str]] = {
+        "site": sites,
+        "region": set(world.region_of.values()),
+        "partner": world.partners,
+    }
     is_path = kind == "path" and len(ends := key.split(">")) == 2 and sites.issuperset(ends)
     if not is_path and key not in known.get(kind, ()):
         raise UnusableError(f"lets something fail that this lake does not have: {shown(text)}")
@@ -140,7 +149,11 @@ def whatif(text: str, _: Known) -> str | None:
 
 def whatif_text(held: str) -> str:
     """A what-if as an address holds it: as it is, or packed where that is much."""
-    return held if len(held) <= WHATIF_PLAIN else WHATIF_PACKED + base64.urlsafe_b64encode(zlib.compress(held.encode(), 9)).decode().rstrip("=")
+    return (
+        held
+        if len(held) <= WHATIF_PLAIN
+        else WHATIF_PACKED + base64.urlsafe_b64encode(zlib.compress(held.encode(), 9)).decode().rstrip("=")
+    )
 
 
 def fits(held: str) -> bool:
@@ -151,7 +164,11 @@ def fits(held: str) -> bool:
 def _unpacked(text: str) -> str:
     """What was packed, as far as it may unpack; nothing where it cannot be read."""
     try:
-        return zlib.decompressobj().decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), WHATIF_UNPACKED).decode()
+        return (
+            zlib.decompressobj()
+            .decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), WHATIF_UNPACKED)
+            .decode()
+        )
     except (ValueError, zlib.error):
         return ""
 

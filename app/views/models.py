@@ -1,4 +1,6 @@
-"""May I trust this forecast? What is drawn and why, how it would have done before, whether its bands held, what it is made of, and how runs compare."""
+"""May I trust this forecast? What is drawn and why, how it would have done before, whether its bands held, what it is
+made of, and how runs compare.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,14 @@ METRICS = {"egress_gbps": "Egress", "ingest_gbps": "Ingest", "viewers": "Viewers
 
 
 def show(frame: Frame) -> None:
-    """The network first, so that one sees where to look; then one series, one part at a time: what is not chosen is not computed."""
+    """The network first, so that one sees where to look; then one series, one part at a time: what is not chosen is not
+    computed.
+    """
     judged = trust.judged(frame)
     series, name = choose(frame)
-    st.segmented_control("Part", list(PARTS), format_func=PARTS.__getitem__, label_visibility="collapsed", **state.bound("part"))
+    st.segmented_control(
+        "Part", list(PARTS), format_func=PARTS.__getitem__, label_visibility="collapsed", **state.bound("part")
+    )
     draw = {"verdict": verdict.draw, "backtests": backtests.draw, "components": parts.draw, "runs": run_history.draw}
     part = state.current().part
     if judged or part in ("components", "runs"):
@@ -28,5 +34,7 @@ def choose(frame: Frame) -> tuple[Series, str]:
     """The series that the rest of the page is about, and the name of its place."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="series-choices"):
         where = place.choose(frame)
-        st.selectbox("Metric", state.CHOICES["metric"], format_func=METRICS.__getitem__, width=140, **state.bound("metric"))
+        st.selectbox(
+            "Metric", state.CHOICES["metric"], format_func=METRICS.__getitem__, width=140, **state.bound("metric")
+        )
     return Series(where.level, where.key, state.current().metric), where.name

@@ -9,7 +9,9 @@ from app.components.header import Frame
 
 
 def show(frame: Frame) -> None:
-    """The place and the time at choice; its numbers; traffic, forecast and quality over one time axis; its sites; the numbers behind."""
+    """The place and the time at choice; its numbers; traffic, forecast and quality over one time axis; its sites; the
+    numbers behind.
+    """
     with st.container(horizontal=True, vertical_alignment="top", gap="small", key="region-choices"):
         where = place.choose(frame)
         when = window.choose(frame)

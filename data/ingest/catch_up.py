@@ -1,7 +1,7 @@
 """Hourly and daily figures that follow the telemetry, also where the process that should have made them is no more.
 
-A note in the lake says which versions of the tables the figures are of. What has changed since is found by comparing versions, so that nothing
-rests on a process living long enough to leave word of what it did.
+A note in the lake says which versions of the tables the figures are of. What has changed since is found by comparing
+versions, so that nothing rests on a process living long enough to leave word of what it did.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.errors import LakeError
-from data.lake import Lake, files
-from data.rollups import refresh_rollups
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake, files
+from data.schema.errors import LakeError
 
 NOTE = "rollups"
-# The figures of a date come from its telemetry and flows; which sites were expected on it, from the catalogue and from closures.
+# The figures of a date come from its telemetry and flows; which sites were expected on it, from the catalogue and from
+# closures.
 BY_DATE = ("telemetry", "flows")
 UPKEEP = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END"})
 # A second process may commit while the figures are made; a few turns outlast that.
@@ -60,13 +61,19 @@ def _dates_behind(lake: Lake, noted: dict[str, int] | None, now: dict[str, int])
         return None  # nothing is known, or the lake was made anew
     try:
         changed = set().union(*(_rewritten(lake, name, noted.get(name), now.get(name)) for name in BY_DATE))
-        return changed | _of_moved_sites(lake, noted.get("sites"), now.get("sites")) | _of_closures(lake, noted.get("capacity"), now.get("capacity"))
+        return (
+            changed
+            | _of_moved_sites(lake, noted.get("sites"), now.get("sites"))
+            | _of_closures(lake, noted.get("capacity"), now.get("capacity"))
+        )
     except LakeError:
         return None  # the noted version was vacuumed
 
 
 def _rewritten(lake: Lake, name: str, before: int | None, after: int | None) -> set[date]:
-    """Dates whose files differ between two versions; compaction, which changes files and not rows, is left out where it came first."""
+    """Dates whose files differ between two versions; compaction, which changes files and not rows, is left out where it
+    came first.
+    """
     if before == after or after is None:
         return set()
     table = lake.open(name)
@@ -90,7 +97,9 @@ def _of_moved_sites(lake: Lake, before: int | None, after: int | None) -> set[da
 
 
 def _of_closures(lake: Lake, before: int | None, after: int | None) -> set[date]:
-    """Dates from the first change of a capacity that ends in nothing: whether the site was expected on them may have changed."""
+    """Dates from the first change of a capacity that ends in nothing: whether the site was expected on them may have
+    changed.
+    """
     if before == after:
         return set()
     wanted = ("site_id", "direction", "effective_from", "capacity_gbps", "status")

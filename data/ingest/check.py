@@ -1,4 +1,6 @@
-"""What of a snapshot keeps the contract: the whole way from its bytes to rows that may go into the lake, and the reasons for those that may not."""
+"""What of a snapshot keeps the contract: the whole way from its bytes to rows that may go into the lake, and the
+reasons for those that may not.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,24 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.contract import Column, Table
-from data.ingest.absence import with_zeros
-from data.ingest.guess import table_of
-from data.ingest.order import unrepeated
+from data.ingest.deduplicate import unrepeated
+from data.ingest.detect_table import table_of
+from data.ingest.fill_zeros import with_zeros
+from data.ingest.parse_values import Hit
 from data.ingest.reading import Reading
 from data.ingest.snapshot import RefusedError, column_names, load
 from data.ingest.sources import Source
-from data.ingest.texts import Hit
 from data.ingest.translate import sources_of, translate
-from data.lake import Lake
-from data.validation import Fault, excerpt, validate
+from data.lake.tables import Lake
+from data.schema import Column, Table
+from data.schema.validation import Fault, excerpt, validate
 
-SITES_OF = {"capacity": ("site_id",), "telemetry": ("site_id",), "flows": ("source_site_id", "target_site_id"), "links": ("source_site_id", "target_site_id")}
+SITES_OF = {
+    "capacity": ("site_id",),
+    "telemetry": ("site_id",),
+    "flows": ("source_site_id", "target_site_id"),
+    "links": ("source_site_id", "target_site_id"),
+}
 TIME_OF_INGEST = "the time of the ingest"
 
 
@@ -58,8 +65,9 @@ class Refusal:
 class Checked:
     """A snapshot after the check.
 
-    `rows` were read; `good` are in the contract's columns and order, one for each key; `repeated` said the same once more; `zeros` were added;
-    `unused` are the producer's columns that nothing asked for; `origin` is the mark of the simulator.
+    `rows` were read; `good` are in the contract's columns and order, one for each key; `repeated` said the same once
+    more; `zeros` were added; `unused` are the producer's columns that nothing asked for; `origin` is the mark of the
+    simulator.
     """
 
     table: Table
@@ -88,7 +96,8 @@ def table_for(data: bytes, source: Source, reading: Reading) -> Table:
 def check(data: bytes, source: Source, table: Table, reading: Reading, known: Known | None, now: datetime) -> Checked:
     """Check a snapshot for a table; raises RefusedError where nothing of it can be used.
 
-    The stages: types as the reading says, the contract, known sites (not looked for where `known` is None), one row for each key.
+    The stages: types as the reading says, the contract, known sites (not looked for where `known` is None), one row for
+    each key.
     """
     names = column_names(io.BytesIO(data), source.name)
     sources = sources_of(table, names, reading)
@@ -123,7 +132,9 @@ def filled(table: Table, rows: pa.Table, now: datetime) -> pa.Table:
     """The rows with what ingest writes where a snapshot holds nothing."""
     for place, column in enumerate(table.columns):
         if column.filled and rows[column.name].null_count:
-            rows = rows.set_column(place, column.name, pc.coalesce(rows[column.name], _filling(table, column, rows, now)))
+            rows = rows.set_column(
+                place, column.name, pc.coalesce(rows[column.name], _filling(table, column, rows, now))
+            )
     return rows
 
 
@@ -139,7 +150,9 @@ def _of_known(table: Table, rows: pa.Table, known: Known | None) -> tuple[pa.Tab
     strange = pa.repeat(pa.scalar(False), rows.num_rows)
     for mask, _ in hits:
         strange = pc.or_(strange, mask)
-    return rows.filter(pc.invert(strange)) if hits else rows, Refusal("sites", rows.filter(strange), [fault for _, fault in hits])
+    return rows.filter(pc.invert(strange)) if hits else rows, Refusal(
+        "sites", rows.filter(strange), [fault for _, fault in hits]
+    )
 
 
 def _unknown(table: Table, rows: pa.Table, known: Known) -> Iterator[Hit]:
@@ -148,7 +161,9 @@ def _unknown(table: Table, rows: pa.Table, known: Known) -> Iterator[Hit]:
         yield from _outside(name, rows[name], known.sites, sites)
     if table.name == "events":
         scopes = known.sites | known.regions | {"global"}
-        yield from _outside("scope", pc.fill_null(rows["scope"], "global"), scopes, "global, a region_id or a site_id of the lake")
+        yield from _outside(
+            "scope", pc.fill_null(rows["scope"], "global"), scopes, "global, a region_id or a site_id of the lake"
+        )
 
 
 def _outside(name: str, values: pa.ChunkedArray, allowed: frozenset[str], bound: str) -> Iterator[Hit]:
@@ -158,7 +173,18 @@ def _outside(name: str, values: pa.ChunkedArray, allowed: frozenset[str], bound:
         seen = pc.unique(values.filter(hit)).to_pylist()
         value = excerpt(", ".join(seen[:3]) + (f" and {len(seen) - 3} more" if len(seen) > 3 else ""))
         cause = "the sites have not been taken in yet, or the name is misspelt"
-        yield hit, Fault("rows", name, value, bound, count, cause, "ingest a sites snapshot that names them, then ingest what was quarantined")
+        yield (
+            hit,
+            Fault(
+                "rows",
+                name,
+                value,
+                bound,
+                count,
+                cause,
+                "ingest a sites snapshot that names them, then ingest what was quarantined",
+            ),
+        )
 
 
 def _contradiction(table: Table, rows: pa.Table) -> list[Fault]:
@@ -168,5 +194,8 @@ def _contradiction(table: Table, rows: pa.Table) -> list[Fault]:
     value = excerpt(", ".join(str(rows[name][0].as_py()) for name in table.key))
     which = "the row received last was taken in" if table.column("received_at") else "the last row was taken in"
     bound = f"one row for each {', '.join(table.key)}; {which}"
-    cause, remedy = "an export that overlaps itself, or corrections without a received_at", "send a row once, and a correction with a later received_at"
+    cause, remedy = (
+        "an export that overlaps itself, or corrections without a received_at",
+        "send a row once, and a correction with a later received_at",
+    )
     return [Fault("rows", ", ".join(table.key), value, bound, rows.num_rows, cause, remedy)]

@@ -12,19 +12,19 @@ from datetime import UTC, datetime, timedelta
 from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 
-from data.errors import HeadroomError, SettingError
-from data.importers import load, named
 from data.ingest.catch_up import catch_up, rebuild
 from data.ingest.dry_run import dry_run
 from data.ingest.outcome import Outcome
 from data.ingest.reading import Reading, reading
-from data.ingest.show import bars, console, report
+from data.ingest.recipes import load, named
+from data.ingest.report import bars, console, report
+from data.ingest.run import TakeIn, plan
 from data.ingest.sources import Source, find
 from data.ingest.status import lines, status
-from data.ingest.take_in import TakeIn, plan
 from data.ingest.watch import Inbox
-from data.lake import SAFE_RETENTION, Lake
+from data.lake.tables import SAFE_RETENTION, Lake
 from data.schema import INPUT_TABLES
+from data.schema.errors import HeadroomError, SettingError
 
 FINE, QUARANTINED, USAGE = 0, 1, 2
 INBOX = "var/inbox"
@@ -34,7 +34,12 @@ EXPECTED = (HeadroomError, DeltaError, BaseError, OSError)
 
 def add_ingest(parser: argparse.ArgumentParser) -> None:
     """The options of `ingest` and `check`."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="files, folders, or URLs (s3://, gs://, az://, http://, https://): Parquet or CSV")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="files, folders, or URLs (s3://, gs://, az://, http://, https://): Parquet or CSV",
+    )
     _add_reading(parser)
     _add_shared(parser)
 
@@ -42,7 +47,9 @@ def add_ingest(parser: argparse.ArgumentParser) -> None:
 def add_watch(parser: argparse.ArgumentParser) -> None:
     """The options of `watch`."""
     parser.add_argument("inbox", nargs="?", default=INBOX, help="folder or URL to poll (default: %(default)s)")
-    parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="pause between two looks (default: %(default)s)")
+    parser.add_argument(
+        "--every", type=float, default=5.0, metavar="SECONDS", help="pause between two looks (default: %(default)s)"
+    )
     parser.add_argument("--once", action="store_true", help="look once, and end")
     _add_reading(parser)
     _add_shared(parser)
@@ -57,7 +64,11 @@ def add_status(parser: argparse.ArgumentParser) -> None:
 def add_maintain(parser: argparse.ArgumentParser) -> None:
     """The options of `maintain`."""
     parser.add_argument(
-        "--keep-days", type=float, default=SAFE_RETENTION.days, metavar="DAYS", help="versions younger than this stay readable (default: %(default)s)"
+        "--keep-days",
+        type=float,
+        default=SAFE_RETENTION.days,
+        metavar="DAYS",
+        help="versions younger than this stay readable (default: %(default)s)",
     )
     _add_shared(parser)
 
@@ -69,8 +80,18 @@ def add_rollup(parser: argparse.ArgumentParser) -> None:
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how to read the files")
-    group.add_argument("--table", choices=INPUT_TABLES, help="the table that they feed (default: told by their columns, then by their names)")
-    group.add_argument("--map", action="append", default=[], metavar="THEIRS=OURS", help="rename a column; THEIRS*0.001=OURS converts its unit too")
+    group.add_argument(
+        "--table",
+        choices=INPUT_TABLES,
+        help="the table that they feed (default: told by their columns, then by their names)",
+    )
+    group.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="THEIRS=OURS",
+        help="rename a column; THEIRS*0.001=OURS converts its unit too",
+    )
     group.add_argument(
         "--set",
         action="append",
@@ -78,13 +99,28 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="OURS=VALUE",
         help="a column that is the same in every row; given twice, it repeats the rows for each value",
     )
-    group.add_argument("--timezone", metavar="ZONE", help="zone of stamps that name none, for instance UTC or Europe/Berlin")
-    group.add_argument("--absent", choices=("missing", "zero"), default="missing", help="what a row means that is not there (default: %(default)s)")
-    group.add_argument("--recipe", metavar="RECIPE", help=f"read a whole data set as a recipe says: {', '.join(named())}, or the path of a TOML file")
+    group.add_argument(
+        "--timezone", metavar="ZONE", help="zone of stamps that name none, for instance UTC or Europe/Berlin"
+    )
+    group.add_argument(
+        "--absent",
+        choices=("missing", "zero"),
+        default="missing",
+        help="what a row means that is not there (default: %(default)s)",
+    )
+    group.add_argument(
+        "--recipe",
+        metavar="RECIPE",
+        help=f"read a whole data set as a recipe says: {', '.join(named())}, or the path of a TOML file",
+    )
 
 
 def _add_shared(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lake", default=os.environ.get("HEADROOM_LAKE", "var/lake"), help="a folder or s3://, gs://, az:// (default: %(default)s)")
+    parser.add_argument(
+        "--lake",
+        default=os.environ.get("HEADROOM_LAKE", "var/lake"),
+        help="a folder or s3://, gs://, az:// (default: %(default)s)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
@@ -109,7 +145,9 @@ def check(arguments: argparse.Namespace) -> int:
 def watch(arguments: argparse.Namespace) -> int:
     """Poll an inbox until Ctrl-C; with --once, 1 where something was quarantined."""
     if arguments.every <= 0:
-        raise SettingError(f"--every {arguments.every:g}: not above 0.", remedy="name the pause in seconds, for instance --every 5")
+        raise SettingError(
+            f"--every {arguments.every:g}: not above 0.", remedy="name the pause in seconds, for instance --every 5"
+        )
     inbox, lake = Inbox(arguments.inbox, _read_as(arguments)), Lake(arguments.lake)
     if arguments.once:
         return _told(inbox.poll(lake))
@@ -131,7 +169,10 @@ def maintain(arguments: argparse.Namespace) -> int:
     catch_up(lake)
     done = lake.maintain(timedelta(days=arguments.keep_days))
     catch_up(lake)
-    print_lines(f"{name}: {counts['files_compacted']} files compacted, {counts['files_vacuumed']} deleted" for name, counts in done.items())
+    print_lines(
+        f"{name}: {counts['files_compacted']} files compacted, {counts['files_vacuumed']} deleted"
+        for name, counts in done.items()
+    )
     return FINE
 
 
@@ -185,5 +226,9 @@ def _read_as(arguments: argparse.Namespace) -> Callable[[Source], Sequence[Readi
         one = reading(*own)
         return lambda _: [one]
     if own != (None, [], [], None, "missing"):
-        raise SettingError("--recipe stands beside other options of reading.", cause="a recipe says all of that itself", remedy="give one or the other")
+        raise SettingError(
+            "--recipe stands beside other options of reading.",
+            cause="a recipe says all of that itself",
+            remedy="give one or the other",
+        )
     return load(arguments.recipe).readings

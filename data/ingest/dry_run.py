@@ -9,19 +9,22 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from data.errors import SnapshotError
 from data.ingest.check import Known, check, table_for
 from data.ingest.outcome import Outcome, of_checked
+from data.ingest.run import Progress, Task
 from data.ingest.snapshot import RefusedError
 from data.ingest.sources import content
-from data.ingest.take_in import Progress, Task
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema.errors import SnapshotError
 
 
-def dry_run(lake: Lake, tasks: Sequence[Task], progress: Progress | None = None, *, now: datetime | None = None) -> Iterator[Outcome]:
+def dry_run(
+    lake: Lake, tasks: Sequence[Task], progress: Progress | None = None, *, now: datetime | None = None
+) -> Iterator[Outcome]:
     """Check the snapshots against the contract and against each other: sites among them are known to those that follow.
 
-    Where neither the lake nor the snapshots name any site, unknown ones are not looked for. Snapshots that were taken in before are checked again.
+    Where neither the lake nor the snapshots name any site, unknown ones are not looked for. Snapshots that were taken
+    in before are checked again.
     """
     known = Known.of(lake)
     done, total = 0, sum(task.source.size for task in tasks)

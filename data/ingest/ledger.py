@@ -1,6 +1,7 @@
 """The ledger of ingest: which snapshots were seen and what became of them, in the tables `snapshots` and `quarantine`.
 
-That a snapshot is taken in once does not rest on the ledger but on the marks of the commits (data/lake.py); the ledger follows after.
+That a snapshot is taken in once does not rest on the ledger but on the marks of the commits (data/lake/tables.py); the
+ledger follows after.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from data.lake import Change, Lake, conform
+from data.lake.tables import Change, Lake, conform
 from data.schema import INPUT_TABLES, TABLES
 
 Key = tuple[str, str]
@@ -20,15 +21,21 @@ UNKNOWN = "unknown"  # stands for the table of a snapshot whose columns do not t
 
 
 class Ledger:
-    """What the lake says of snapshots at the start of a run; what another process adds meanwhile comes out when the rows are committed."""
+    """What the lake says of snapshots at the start of a run; what another process adds meanwhile comes out when the
+    rows are committed.
+    """
 
     def __init__(self, lake: Lake) -> None:
         rows = lake.read("snapshots").select(["sha256", "table", "state", "rows_accepted"]).to_pydict()
-        self._seen = {(sha, table): (state, accepted) for sha, table, state, accepted in zip(*rows.values(), strict=True)}
+        self._seen = {
+            (sha, table): (state, accepted) for sha, table, state, accepted in zip(*rows.values(), strict=True)
+        }
         self._tables = {name: lake.open(name) for name in {table for _, table in self._seen} & set(INPUT_TABLES)}
 
     def done(self, sha256: str, table: str, mark: str) -> bool:
-        """Whether nothing is left to do: the rows are in the lake, and the ledger says so. A refused snapshot may be tried again."""
+        """Whether nothing is left to do: the rows are in the lake, and the ledger says so. A refused snapshot may be
+        tried again.
+        """
         state, accepted = self._seen.get((sha256, table), ("refused", 0))
         return state != "refused" and (not accepted or self._marked(table, mark))
 
@@ -37,7 +44,12 @@ class Ledger:
         return held is not None and held.transaction_version(mark) is not None
 
 
-def write(lake: Lake, snapshots: Sequence[Mapping[str, object]], refusals: Sequence[Mapping[str, object]], settled: Iterable[str] = ()) -> None:
+def write(
+    lake: Lake,
+    snapshots: Sequence[Mapping[str, object]],
+    refusals: Sequence[Mapping[str, object]],
+    settled: Iterable[str] = (),
+) -> None:
     """Record what became of snapshots: their rows replace what the ledger holds on them, in both tables.
 
     `settled` names places of the quarantine whose content has now been taken in; they are no longer listed.
@@ -50,7 +62,9 @@ def write(lake: Lake, snapshots: Sequence[Mapping[str, object]], refusals: Seque
     _replace(lake, "snapshots", list(entries.values()), keys, frozenset())
 
 
-def _replace(lake: Lake, name: str, rows: Sequence[Mapping[str, object]], keys: set[Key], places: frozenset[str]) -> None:
+def _replace(
+    lake: Lake, name: str, rows: Sequence[Mapping[str, object]], keys: set[Key], places: frozenset[str]
+) -> None:
     """Put `rows` in the place of all rows of these snapshots and places."""
     fresh = conform(TABLES[name], pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[name].schema))
     # Two appends do not conflict by themselves; a mark for each snapshot makes the second one look again.

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from data.ingest.check import Checked
 from data.ingest.sources import Source
-from data.validation import Fault
+from data.schema.validation import Fault
 
 State = Literal["accepted", "partial", "refused", "known", "unreadable"]
 
@@ -20,8 +20,9 @@ State = Literal["accepted", "partial", "refused", "known", "unreadable"]
 class Outcome:
     """What became of a snapshot, with the contract's words for it and two more.
 
-    `known` was taken in before; `unreadable` could not be read at all, `trouble` says why. Of the `rows` read, some were `accepted`, some
-    `quarantined`, some only `repeated` others; `zeros` were added; `unused` are columns that nothing asked for.
+    `known` was taken in before; `unreadable` could not be read at all, `trouble` says why. Of the `rows` read, some
+    were `accepted`, some `quarantined`, some only `repeated` others; `zeros` were added; `unused` are columns that
+    nothing asked for.
     """
 
     source: Source

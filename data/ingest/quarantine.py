@@ -14,8 +14,8 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.lake import sibling, store_at
-from data.validation import Fault, excerpt
+from data.lake.tables import sibling, store_at
+from data.schema.validation import Fault, excerpt
 
 NAME_LIMIT = 80
 HASH_LIMIT = 12
@@ -32,7 +32,9 @@ class Subject:
 
 
 class Quarantine:
-    """The quarantine beside a lake. Names derive from the content, so that a refusal that is repeated replaces itself."""
+    """The quarantine beside a lake. Names derive from the content, so that a refusal that is repeated replaces
+    itself.
+    """
 
     def __init__(self, lake_url: str) -> None:
         self.url = sibling(lake_url, "quarantine")
@@ -73,7 +75,13 @@ def reason(subject: Subject, kept_at: str, faults: Sequence[Fault], now: datetim
 
 def rows_of(subject: Subject, kept_at: str, faults: Sequence[Fault], now: datetime) -> list[dict[str, object]]:
     """The faults as rows of the table `quarantine`."""
-    whole = {"sha256": subject.sha256, "source": excerpt(subject.source), "table": subject.table, "refused_at": now, "kept_at": kept_at}
+    whole = {
+        "sha256": subject.sha256,
+        "source": excerpt(subject.source),
+        "table": subject.table,
+        "refused_at": now,
+        "kept_at": kept_at,
+    }
     return [{**whole, **asdict(fault)} for fault in faults]
 
 

@@ -1,4 +1,6 @@
-"""How to read a producer's columns: what they are called in the contract, what is the same in every row, and which zone the stamps are in."""
+"""How to read a producer's columns: what they are called in the contract, what is the same in every row, and which zone
+the stamps are in.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from data.errors import SettingError
-from data.ingest.texts import constant
+from data.ingest.parse_values import constant
 from data.schema import INPUT_TABLES, TABLES
+from data.schema.errors import SettingError
 
 Absent = Literal["missing", "zero"]
 # theirs=ours, or theirs*0.001=ours where the unit differs. The last "=" divides: a producer's name may hold one.
@@ -33,8 +35,10 @@ class Rename:
 class Reading:
     """Everything that a producer's files do not say themselves.
 
-    `constants` are columns that are the same in every row; a column with several values repeats the rows for each. `absent` says what a row
-    that is not there means: nothing is known ("missing"), or zero was measured ("zero", for producers that leave zeros out).
+    `constants` are columns that are the same in every row; a column with several values repeats the rows for each.
+    `absent` says what a row
+    that is not there means: nothing is known ("missing"), or zero was measured ("zero", for producers that leave zeros
+    out).
     """
 
     table: str | None = None
@@ -45,7 +49,9 @@ class Reading:
 
     @property
     def digest(self) -> str:
-        """Short hash of what changes the rows; empty for a plain reading, so that a mended reading of the same bytes counts as new."""
+        """Short hash of what changes the rows; empty for a plain reading, so that a mended reading of the same bytes
+        counts as new.
+        """
         if self == Reading(self.table):
             return ""
         changes = (self.renames, sorted(self.constants.items()), self.zone, self.absent)
@@ -53,13 +59,23 @@ class Reading:
 
 
 def reading(
-    table: str | None = None, renames: Iterable[str] = (), constants: Iterable[str] = (), zone: str | None = None, absent: Absent = "missing"
+    table: str | None = None,
+    renames: Iterable[str] = (),
+    constants: Iterable[str] = (),
+    zone: str | None = None,
+    absent: Absent = "missing",
 ) -> Reading:
     """A reading from its parts as a person writes them; raises SettingError for one that cannot be meant."""
     if table is not None and table not in INPUT_TABLES:
-        raise SettingError(f"--table {table}: not a table that snapshots feed.", cause="a misspelling", remedy=f"use one of {', '.join(INPUT_TABLES)}")
+        raise SettingError(
+            f"--table {table}: not a table that snapshots feed.",
+            cause="a misspelling",
+            remedy=f"use one of {', '.join(INPUT_TABLES)}",
+        )
     if absent not in ("missing", "zero"):
-        raise SettingError(f"--absent {absent}: neither missing nor zero.", cause="a misspelling", remedy="use one of the two")
+        raise SettingError(
+            f"--absent {absent}: neither missing nor zero.", cause="a misspelling", remedy="use one of the two"
+        )
     set_to = _constants(constants, table)
     for ours, texts in set_to.items():
         for text in texts:
@@ -70,7 +86,10 @@ def reading(
 def _rename(text: str, table: str | None) -> Rename:
     found = RENAME.match(text)
     if not found:
-        raise SettingError(f"--map {text}: not of the form theirs=ours.", remedy="write for instance --map region=site_id, or --map mbps*0.001=gbps")
+        raise SettingError(
+            f"--map {text}: not of the form theirs=ours.",
+            remedy="write for instance --map region=site_id, or --map mbps*0.001=gbps",
+        )
     return Rename(found["theirs"], _ours(found["ours"], f"--map {text}", table), _factor(found["factor"], text))
 
 
@@ -80,7 +99,10 @@ def _factor(written: str | None, text: str) -> float:
     except ValueError:
         factor = 0.0
     if not 0 < factor < float("inf"):
-        raise SettingError(f"--map {text}: the factor {written} is not a number above 0.", remedy="write for instance --map mbps*0.001=gbps")
+        raise SettingError(
+            f"--map {text}: the factor {written} is not a number above 0.",
+            remedy="write for instance --map mbps*0.001=gbps",
+        )
     return factor
 
 
@@ -89,7 +111,9 @@ def _constants(texts: Iterable[str], table: str | None) -> dict[str, tuple[str, 
     for text in texts:
         ours, equals, value = text.partition("=")
         if not equals or not value:
-            raise SettingError(f"--set {text}: not of the form column=value.", remedy="write for instance --set region_id=europe")
+            raise SettingError(
+                f"--set {text}: not of the form column=value.", remedy="write for instance --set region_id=europe"
+            )
         ours = _ours(ours, f"--set {text}", table)
         found[ours] = (*found.get(ours, ()), value)
     return found
@@ -100,7 +124,11 @@ def _ours(name: str, option: str, table: str | None) -> str:
     known = set(OURS) if table is None else {column.name for column in TABLES[table].columns}
     if name not in known:
         where = f"table {table}" if table else "table that snapshots feed"
-        raise SettingError(f"{option}: no {where} has a column {name!r}.", cause="a misspelling", remedy=f"use one of {', '.join(sorted(known))}")
+        raise SettingError(
+            f"{option}: no {where} has a column {name!r}.",
+            cause="a misspelling",
+            remedy=f"use one of {', '.join(sorted(known))}",
+        )
     return name
 
 
@@ -110,5 +138,8 @@ def _zone(name: str | None) -> str | None:
     try:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingError(f"--timezone {name}: no such zone.", cause="a misspelling, or an abbreviation",
-                           remedy="use an IANA name, for instance UTC or Europe/Berlin") from error  # fmt: skip
+        raise SettingError(
+            f"--timezone {name}: no such zone.",
+            cause="a misspelling, or an abbreviation",
+            remedy="use an IANA name, for instance UTC or Europe/Berlin",
+        ) from error

@@ -1,6 +1,7 @@
 """The content of one snapshot, Parquet or CSV, told apart by its first bytes and its name.
 
-CSV comes out as text in every column, because only the contract knows what each is. What cannot be read is refused with a fault.
+CSV comes out as text in every column, because only the contract knows what each is. What cannot be read is refused with
+a fault.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from data.contract import TEXT_LIMIT
-from data.errors import SnapshotError
 from data.ingest.sources import PARQUET, TEXTS
-from data.validation import Fault, excerpt
+from data.schema import TEXT_LIMIT
+from data.schema.errors import SnapshotError
+from data.schema.validation import Fault, excerpt
 
 MAGIC, GZIP = b"PAR1", b"\x1f\x8b"
 DELIMITERS = (",", ";", "\t", "|")
@@ -45,7 +46,9 @@ def refused(value: str, bound: str, cause: str, remedy: str, *, column: str = ""
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Columns of a snapshot as the producer wrote them; `textual` where everything is text still; `origin` is the simulator's mark."""
+    """Columns of a snapshot as the producer wrote them; `textual` where everything is text still; `origin` is the
+    simulator's mark.
+    """
 
     table: pa.Table
     textual: bool
@@ -53,7 +56,9 @@ class Frame:
 
 
 def column_names(file: BinaryIO, name: str) -> list[str]:
-    """Names of the columns, from the footer or the first line alone; raises RefusedError where there are none to be had."""
+    """Names of the columns, from the footer or the first line alone; raises RefusedError where there are none to be
+    had.
+    """
     if _is_parquet(file, name):
         try:
             return list(pq.ParquetFile(file).schema_arrow.names)
@@ -68,7 +73,11 @@ def load(data: bytes, name: str, columns: Sequence[str]) -> Frame:
     try:
         if _is_parquet(file, name):
             found = pq.ParquetFile(pa.BufferReader(data))
-            return Frame(found.read(columns=list(columns)).replace_schema_metadata(), textual=False, origin=_origin(found.schema_arrow.metadata))
+            return Frame(
+                found.read(columns=list(columns)).replace_schema_metadata(),
+                textual=False,
+                origin=_origin(found.schema_arrow.metadata),
+            )
         return Frame(_read_text(data, *_header(file), columns), textual=True)
     except (pa.ArrowException, OSError, EOFError) as error:
         raise _damaged(error) from error
@@ -88,13 +97,22 @@ def _is_parquet(file: BinaryIO, name: str) -> bool:
     first = _at(file, 0)
     if first == MAGIC:
         if size < 12 or _at(file, size - 4) != MAGIC:
-            raise refused(f"{size} bytes without a footer", "a whole Parquet file, which ends in PAR1", "the export or the copy was cut off", AGAIN)
+            raise refused(
+                f"{size} bytes without a footer",
+                "a whole Parquet file, which ends in PAR1",
+                "the export or the copy was cut off",
+                AGAIN,
+            )
         return True
     if name.lower().endswith(TEXTS):
         return False
     named = name.lower().endswith(PARQUET)
-    raise refused(f"first bytes {first!r}", f"{MAGIC!r}, as Parquet begins" if named else "a Parquet file, or a name that ends in .csv, .tsv or .csv.gz",
-                  "the file is of another kind, or damaged", "export Parquet or CSV, and name the file so")  # fmt: skip
+    raise refused(
+        f"first bytes {first!r}",
+        f"{MAGIC!r}, as Parquet begins" if named else "a Parquet file, or a name that ends in .csv, .tsv or .csv.gz",
+        "the file is of another kind, or damaged",
+        "export Parquet or CSV, and name the file so",
+    )
 
 
 def _at(file: BinaryIO, offset: int) -> bytes:
@@ -110,11 +128,21 @@ def _header(file: BinaryIO) -> tuple[list[str], str]:
     try:
         line = _unpacked(file, first).readline(HEADER_LIMIT).decode("utf-8-sig").strip("\r\n")
     except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
-        raise refused(f"first bytes {first!r}", "text in UTF-8", "the file is of another kind or encoding, or damaged", "export CSV in UTF-8") from error
+        raise refused(
+            f"first bytes {first!r}",
+            "text in UTF-8",
+            "the file is of another kind or encoding, or damaged",
+            "export CSV in UTF-8",
+        ) from error
     delimiter = max(DELIMITERS, key=line.count)
     names = next(csv.reader([line], delimiter=delimiter), [])
     if not any(names):
-        raise refused("an empty first line", "a first line that names the columns", "the export has no header", "export CSV with a header")
+        raise refused(
+            "an empty first line",
+            "a first line that names the columns",
+            "the export has no header",
+            "export CSV with a header",
+        )
     return names, delimiter
 
 
@@ -130,11 +158,18 @@ def _read_text(data: bytes, names: list[str], delimiter: str, columns: Sequence[
         parse_options=pacsv.ParseOptions(delimiter=delimiter),
         # Only an empty field is missing: NA is Namibia, and a site may be called null.
         convert_options=pacsv.ConvertOptions(
-            include_columns=list(columns), column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+            include_columns=list(columns),
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
         ),
     )
 
 
 def _damaged(error: Exception) -> RefusedError:
-    return refused(excerpt(str(error).splitlines()[0] if str(error) else type(error).__name__), "content that can be read",
-                   "the file is damaged, or was cut off", AGAIN)  # fmt: skip
+    return refused(
+        excerpt(str(error).splitlines()[0] if str(error) else type(error).__name__),
+        "content that can be read",
+        "the file is damaged, or was cut off",
+        AGAIN,
+    )

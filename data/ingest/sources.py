@@ -1,6 +1,7 @@
 """Where snapshots lie: files, folders and URLs, found in a stable order and read whole.
 
-A URL is s3://, gs://, az:// (an object, or all objects below a prefix) or http(s):// (one file). Credentials come from the environment.
+A URL is s3://, gs://, az:// (an object, or all objects below a prefix) or http(s):// (one file). Credentials come from
+the environment.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, ObjectStore
 
-from data.errors import SettingError, SnapshotError
-from data.lake import store_at
+from data.lake.tables import store_at
+from data.schema.errors import SettingError, SnapshotError
 
 PARQUET = (".parquet", ".pq")
 TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
@@ -56,9 +57,14 @@ class Source:
 def find(paths: Iterable[str], *, empty: bool = False) -> list[Source]:
     """All snapshots at the paths; folders and prefixes are searched to the bottom, in the order of names.
 
-    Raises SettingError for a path that does not exist or that no store answers for; a prefix without objects does not exist, unless it may be `empty`.
+    Raises SettingError for a path that does not exist or that no store answers for; a prefix without objects does not
+    exist, unless it may be `empty`.
     """
-    found = [source for path in paths for source in (_at_url(path, empty=empty) if "://" in path else _at_path(Path(path).expanduser()))]
+    found = [
+        source
+        for path in paths
+        for source in (_at_url(path, empty=empty) if "://" in path else _at_path(Path(path).expanduser()))
+    ]
     return list({source.url: source for source in found}.values())
 
 
@@ -97,7 +103,9 @@ def remove(source: Source) -> None:
 
 
 def is_snapshot(name: str) -> bool:
-    """Whether a file in a folder is meant as a snapshot: its kind, and no mark of a file that is hidden or half written."""
+    """Whether a file in a folder is meant as a snapshot: its kind, and no mark of a file that is hidden or half
+    written.
+    """
     return name.lower().endswith(SUFFIXES) and not name.startswith((".", "_"))
 
 
@@ -110,8 +118,11 @@ def _open(url: str) -> BinaryIO:
 
 
 def _unreadable(source: Source, error: Exception) -> SnapshotError:
-    return SnapshotError(f"{source.url} cannot be read: {str(error).splitlines()[0]}.",
-                         cause="it was removed, or access to it is refused", remedy="check the path and the credentials in the environment")  # fmt: skip
+    return SnapshotError(
+        f"{source.url} cannot be read: {str(error).splitlines()[0]}.",
+        cause="it was removed, or access to it is refused",
+        remedy="check the path and the credentials in the environment",
+    )
 
 
 def _at_path(path: Path) -> Iterator[Source]:
@@ -119,7 +130,11 @@ def _at_path(path: Path) -> Iterator[Source]:
         yield _file(path.parent.resolve() / path.name, ())
         return
     if not path.is_dir():
-        raise SettingError(f"{path}: no such file or folder.", cause="a misspelling, or a relative path from another folder", remedy="check the path")
+        raise SettingError(
+            f"{path}: no such file or folder.",
+            cause="a misspelling, or a relative path from another folder",
+            remedy="check the path",
+        )
     root = path.resolve()
     for folder, below, names in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith((".", "_")))
@@ -146,8 +161,11 @@ def _at_url(url: str, *, empty: bool) -> Iterator[Source]:
                     raise
         yield from _below(url.rstrip("/"), empty=empty)
     except STORE_FAULTS as error:
-        raise SettingError(f"{url}: {str(error).splitlines()[0]}.", cause="the address or the credentials are wrong",
-                           remedy="check the address, and the credentials in the environment (AWS_*, GOOGLE_*, AZURE_*)") from error  # fmt: skip
+        raise SettingError(
+            f"{url}: {str(error).splitlines()[0]}.",
+            cause="the address or the credentials are wrong",
+            remedy="check the address, and the credentials in the environment (AWS_*, GOOGLE_*, AZURE_*)",
+        ) from error
 
 
 def _below(url: str, *, empty: bool) -> Iterator[Source]:

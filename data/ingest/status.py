@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.queries import extent, snapshots, table_versions
 
 LAST = 5
@@ -22,13 +22,22 @@ def status(lake: Lake, now: datetime | None = None) -> dict[str, Any]:
     return {
         "lake": lake.url,
         "tables": _plain(table_versions(pin).to_dict("records")),
-        "telemetry": None if held is None else {
-            "first": held.first.isoformat(), "newest": held.last.isoformat(), "received_at": None if held.received_at is None else held.received_at.isoformat(),
-            "age_seconds": ((now or datetime.now(UTC)) - held.now).total_seconds(), "sites": held.sites, "simulated": held.simulated,
+        "telemetry": None
+        if held is None
+        else {
+            "first": held.first.isoformat(),
+            "newest": held.last.isoformat(),
+            "received_at": None if held.received_at is None else held.received_at.isoformat(),
+            "age_seconds": ((now or datetime.now(UTC)) - held.now).total_seconds(),
+            "sites": held.sites,
+            "simulated": held.simulated,
         },
         "ingests": _plain(snapshots(pin, LAST).to_dict("records")),
-        "quarantine": {"snapshots": len({*zip(refused["sha256"].to_pylist(), refused["table"].to_pylist(), strict=True)}), "faults": refused.num_rows},
-    }  # fmt: skip
+        "quarantine": {
+            "snapshots": len({*zip(refused["sha256"].to_pylist(), refused["table"].to_pylist(), strict=True)}),
+            "faults": refused.num_rows,
+        },
+    }
 
 
 def lines(state: Mapping[str, Any]) -> Iterator[str]:

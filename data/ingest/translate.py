@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.contract import REAL, Column, Table
+from data.ingest.parse_values import Hit, constant, localised, numbers, stamps
 from data.ingest.reading import Reading, Rename
 from data.ingest.snapshot import Frame, RefusedError, refused
-from data.ingest.texts import Hit, constant, localised, numbers, stamps
-from data.validation import Fault, excerpt
+from data.schema import REAL, Column, Table
+from data.schema.validation import Fault, excerpt
 
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """Rows under the contract's names; `bad` are those that could not be converted, as the producer wrote them, with the reasons."""
+    """Rows under the contract's names; `bad` are those that could not be converted, as the producer wrote them, with
+    the reasons.
+    """
 
     rows: pa.Table
     bad: pa.Table
@@ -34,7 +36,8 @@ def plain(name: str) -> str:
 def sources_of(table: Table, names: Sequence[str], reading: Reading) -> dict[str, Rename]:
     """Which of a snapshot's columns becomes which column of the contract; raises RefusedError where that is not clear.
 
-    A rename comes before a column that has the contract's name already, and the exact name before one that differs in case.
+    A rename comes before a column that has the contract's name already, and the exact name before one that differs in
+    case.
     """
     found: dict[str, Rename] = {}
     for rename in reading.renames:
@@ -49,7 +52,9 @@ def sources_of(table: Table, names: Sequence[str], reading: Reading) -> dict[str
 
 
 def translate(table: Table, frame: Frame, sources: dict[str, Rename], reading: Reading) -> Translated:
-    """The frame in the contract's names. Types are converted only where the producer could not have written them (text in CSV, local stamps)."""
+    """The frame in the contract's names. Types are converted only where the producer could not have written them (text
+    in CSV, local stamps).
+    """
     columns: dict[str, pa.ChunkedArray] = {}
     hits: list[Hit] = []
     for ours, rename in sources.items():
@@ -77,13 +82,23 @@ def _named(name: str, names: Sequence[str]) -> str | None:
 
 
 def _ambiguous(name: str, alike: Sequence[str]) -> RefusedError:
-    return refused(excerpt(", ".join(alike)), f"one column {name}", "the export holds the column twice", "drop or rename all but one", column=name)
+    return refused(
+        excerpt(", ".join(alike)),
+        f"one column {name}",
+        "the export holds the column twice",
+        "drop or rename all but one",
+        column=name,
+    )
 
 
-def _converted(column: Column, values: pa.ChunkedArray, reading: Reading, *, textual: bool) -> tuple[pa.ChunkedArray, list[Hit]]:
+def _converted(
+    column: Column, values: pa.ChunkedArray, reading: Reading, *, textual: bool
+) -> tuple[pa.ChunkedArray, list[Hit]]:
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type)
+    text = (
+        pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type)
+    )
     if pa.types.is_timestamp(column.type):
         if text:
             return stamps(column, values.cast(pa.string()), reading.zone)
@@ -112,7 +127,10 @@ def _with_constants(table: Table, rows: pa.Table, reading: Reading) -> pa.Table:
     """The rows once for each combination of the constants' values."""
     constants = {ours: values for ours, values in reading.constants.items() if table.column(ours)}
     return pa.concat_tables(
-        [_filled(table, rows, dict(zip(constants, chosen, strict=True)), reading.zone) for chosen in itertools.product(*constants.values())]
+        [
+            _filled(table, rows, dict(zip(constants, chosen, strict=True)), reading.zone)
+            for chosen in itertools.product(*constants.values())
+        ]
     )
 
 
@@ -120,5 +138,7 @@ def _filled(table: Table, rows: pa.Table, constants: dict[str, str], zone: str |
     for ours, text in constants.items():
         column = table.column(ours)
         assert column is not None  # noqa: S101 - the caller has looked
-        rows = rows.append_column(ours, pa.chunked_array([pa.repeat(constant(column, text, zone), rows.num_rows)], column.type))
+        rows = rows.append_column(
+            ours, pa.chunked_array([pa.repeat(constant(column, text, zone), rows.num_rows)], column.type)
+        )
     return rows.drop_columns(["_"]) if "_" in rows.column_names else rows

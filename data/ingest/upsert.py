@@ -1,4 +1,6 @@
-"""Rows into the lake: new ones beside the old, corrected ones in their place, with the marks of the snapshots that they come from."""
+"""Rows into the lake: new ones beside the old, corrected ones in their place, with the marks of the snapshots that they
+come from.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from data.contract import Table
-from data.ingest.order import merged
-from data.lake import Change, Lake, conform
+from data.ingest.deduplicate import merged
+from data.lake.tables import Change, Lake, conform
+from data.schema import Table
 
 
 def upsert(lake: Lake, contract: Table, snapshots: Mapping[str, pa.Table]) -> int:
     """Take the rows of snapshots, by mark, into a table in one commit; returns its version.
 
-    A snapshot whose mark the table has is left out, also where another process committed it a moment ago. Of rows with the same key the one
-    received last stays, and of those received together the one that comes last in `snapshots`.
+    A snapshot whose mark the table has is left out, also where another process committed it a moment ago. Of rows with
+    the same key the one received last stays, and of those received together the one that comes last in `snapshots`.
     """
 
     def make(table: DeltaTable) -> Change | None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from data.ingest.catch_up import catch_up
 from data.ingest.outcome import Outcome
 from data.ingest.reading import Reading
+from data.ingest.run import TakeIn, plan
 from data.ingest.sources import Source, find
-from data.ingest.take_in import TakeIn, plan
-from data.lake import Lake
+from data.lake.tables import Lake
 
 # A file in a folder counts as whole once nobody has written to it for so long; objects in a store appear whole.
 SETTLED = timedelta(seconds=2)
@@ -20,7 +20,9 @@ SETTLED = timedelta(seconds=2)
 
 @dataclass
 class Inbox:
-    """A folder or a URL, and what of it this process has seen already; content that was seen before it started is known by its hash."""
+    """A folder or a URL, and what of it this process has seen already; content that was seen before it started is known
+    by its hash.
+    """
 
     url: str
     readings: Callable[[Source], Sequence[Reading]]

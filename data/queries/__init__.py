@@ -1,19 +1,19 @@
 """The questions that the app asks of the lake, and their answers as frames. Nothing else reads the lake for a page.
 
-Every question takes a `Pin` (which versions) and a `Scope` (which sites the viewer may see). Stamps are UTC; missing is null or NaN, never zero.
-A run is visible only once its row is in `runs`; everything published is of the newest run.
+Every question takes a `Pin` (which versions) and a `Scope` (which sites the viewer may see). Stamps are UTC; missing is
+null or NaN, never zero. A run is visible only once its row is in `runs`; everything published is of the newest run.
 """
 
 from __future__ import annotations
 
 from data.queries.costs import hours_of_day, partner_months
+from data.queries.evaluation import backtest, calibration, coverage, licence, licences, peaks, residuals, scores
 from data.queries.futures import Futures, futures
 from data.queries.gaps import gaps
 from data.queries.headline import Counts, counts, headline
-from data.queries.judged import backtest, calibration, coverage, licence, licences, peaks, residuals, scores
+from data.queries.lake_extent import Extent, extent
 from data.queries.loads import loads
 from data.queries.network import catalogue, flows_at, map_at, search_index
-from data.queries.now import Extent, extent
 from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs
 from data.queries.run_history import drift, hindsight, run_against_run
 from data.queries.series import capacity_steps, events, history
@@ -24,9 +24,49 @@ from data.queries.usual import usual
 from data.queries.weekly import weekly
 
 __all__ = [
-    "Counts", "Extent", "Fit", "Futures", "Run",
-    "backtest", "bands", "calibration", "capacity_steps", "catalogue", "completeness", "counts", "coverage", "drift", "events", "extent", "fit",
-    "flows_at", "forecast", "freshness", "futures", "gaps", "headline", "hindsight", "history", "hours_of_day", "latest_run", "licence", "licences",
-    "loads", "map_at", "partner_months", "peaks", "quarantined", "residuals", "run_against_run", "runs", "scores", "search_index", "site_series",
-    "sites_now", "snapshots", "table_versions", "usual", "weekly",
-]  # fmt: skip
+    "Counts",
+    "Extent",
+    "Fit",
+    "Futures",
+    "Run",
+    "backtest",
+    "bands",
+    "calibration",
+    "capacity_steps",
+    "catalogue",
+    "completeness",
+    "counts",
+    "coverage",
+    "drift",
+    "events",
+    "extent",
+    "fit",
+    "flows_at",
+    "forecast",
+    "freshness",
+    "futures",
+    "gaps",
+    "headline",
+    "hindsight",
+    "history",
+    "hours_of_day",
+    "latest_run",
+    "licence",
+    "licences",
+    "loads",
+    "map_at",
+    "partner_months",
+    "peaks",
+    "quarantined",
+    "residuals",
+    "run_against_run",
+    "runs",
+    "scores",
+    "search_index",
+    "site_series",
+    "sites_now",
+    "snapshots",
+    "table_versions",
+    "usual",
+    "weekly",
+]

@@ -1,7 +1,8 @@
-"""What capacity is billed by, and when it is busy: the 95th percentile of each partner's month, and the hours of the day of each region.
+"""What capacity is billed by, and when it is busy: the 95th percentile of each partner's month, and the hours of the
+day of each region.
 
-Both are of sums. A percentile of a sum is taken of the samples summed at each stamp, never of percentiles added up; means do add up, so that the hours come
-from the hourly rollup wherever a viewer sees whole regions.
+Both are of sums. A percentile of a sum is taken of the samples summed at each stamp, never of percentiles added up;
+means do add up, so that the hours come from the hourly rollup wherever a viewer sees whole regions.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from functools import lru_cache
 import duckdb
 import pandas as pd
 
-from data.contract import METRIC
-from data.duck import EVERYTHING, Scope, Span, ask, asking, files_within
-from data.errors import SettingError
-from data.lake import Pin
+from data.lake.aggregation import Rows, add_up, first_seen
+from data.lake.query import EVERYTHING, Scope, Span, ask, asking, files_within
+from data.lake.tables import Pin
 from data.queries.series import known_metrics
-from data.schema import TELEMETRY
-from data.sums import Rows, add_up, first_seen
+from data.schema import METRIC, TELEMETRY
+from data.schema.errors import SettingError
 
 MONTHLY = ("partner", "month", "metric", "p95", "apart", "samples", "completeness")
 # A port is billed by the sample that is left on top once the busiest 5 % of the month, 36 hours, are struck out.
@@ -30,22 +30,36 @@ MONTHS_KEPT = 120
 TABLES = ["telemetry", "telemetry_1d", "sites", "capacity"]
 
 
-def partner_months(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """partner, month, metric, p95, apart, samples, completeness of every month (UTC) from that of `start` to that of `end`, by partner, month and metric.
+def partner_months(
+    pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING
+) -> pd.DataFrame:
+    """partner, month, metric, p95, apart, samples, completeness of every month (UTC) from that of `start` to that of
+    `end`, by partner, month and metric.
 
-    `p95` is the 95th percentile, as ports are billed, of the sum over the partner's sites at each stamp, in the metric's unit; `apart` the sum of the sites'
-    own. A stamp counts where enough of the sites report, as in a region. `samples` counts the stamps, `completeness` (0 to 1) is the part of the whole month
-    that they cover: less than 1 while it lasts. Sites without a partner are left out. SettingError for a metric that does not add up. A month is reckoned once
+    `p95` is the 95th percentile, as ports are billed, of the sum over the partner's sites at each stamp, in the
+    metric's unit; `apart` the sum of the sites' own. A stamp counts where enough of the sites report, as in a region.
+    `samples` counts the stamps, `completeness` (0 to 1) is the part of the whole month
+    that they cover: less than 1 while it lasts. Sites without a partner are left out. SettingError for a metric that
+    does not add up. A month is reckoned once
     in a process, until something changes that it hangs on: new samples cost the month that they fall into.
     """
     _adds_up(metrics)
-    since = ask(pin, f"{first_seen('SELECT * FROM telemetry_1d')} ORDER BY site_id", ["telemetry_1d"], scope=scope).set_index("site_id").apply(pd.to_datetime)
-    frames = [_of_month(_Month(month, metrics, scope, _hanging_on(pin, month, since), pin)) for month in _months(start, end)]
-    return pd.concat(frames, ignore_index=True)[list(MONTHLY)].sort_values(["partner", "month", "metric"], ignore_index=True)
+    since = (
+        ask(pin, f"{first_seen('SELECT * FROM telemetry_1d')} ORDER BY site_id", ["telemetry_1d"], scope=scope)
+        .set_index("site_id")
+        .apply(pd.to_datetime)
+    )
+    frames = [
+        _of_month(_Month(month, metrics, scope, _hanging_on(pin, month, since), pin)) for month in _months(start, end)
+    ]
+    return pd.concat(frames, ignore_index=True)[list(MONTHLY)].sort_values(
+        ["partner", "month", "metric"], ignore_index=True
+    )
 
 
 def hours_of_day(pin: Pin, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """region_id, hour (0 to 23, UTC), value (mean over the days, in the metric's unit), days (that have the hour), by region and hour; start <= ts < end.
+    """region_id, hour (0 to 23, UTC), value (mean over the days, in the metric's unit), days (that have the hour), by
+    region and hour; start <= ts < end.
 
     Hours in which too few of the region's sites report do not count. SettingError for a metric that does not add up.
     """
@@ -58,16 +72,22 @@ def hours_of_day(pin: Pin, metric: str, start: datetime, end: datetime, scope: S
         return ask(pin, sql, ["telemetry_1h"], span=(start, end))
     with asking(pin, TABLES, scope=scope, span=(start, end)) as cursor:
         _summed(cursor, within, (metric,))
-        return cursor.sql(f"""
+        return (
+            cursor.sql(f"""
             SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric} AS value FROM _sums WHERE level = 'region')
-            WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL""").to_arrow_table().to_pandas()  # fmt: skip
+            WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL""")
+            .to_arrow_table()
+            .to_pandas()
+        )
 
 
 def _adds_up(metrics: tuple[str, ...]) -> None:
     """Raise SettingError for what is not in the contract, or is a mean."""
     known_metrics(metrics)
     if means := [name for name in metrics if METRIC[name].aggregate != "sum"]:
-        raise SettingError(f"{means[0]} of several sites is a mean, and is not billed.", remedy="ask for traffic, streams or viewers")
+        raise SettingError(
+            f"{means[0]} of several sites is a mean, and is not billed.", remedy="ask for traffic, streams or viewers"
+        )
 
 
 def _months(start: datetime, end: datetime) -> Iterator[Span]:
@@ -90,7 +110,9 @@ class _Month:
 
 
 def _hanging_on(pin: Pin, month: Span, since: pd.DataFrame) -> tuple[object, ...]:
-    """The files of its samples, the tables of sites and capacity, and `since` when each site had each metric, where that was not later."""
+    """The files of its samples, the tables of sites and capacity, and `since` when each site had each metric, where
+    that was not later.
+    """
     known = since.where(since < month[1].replace(tzinfo=None)).dropna(how="all").to_csv()
     return pin.url, pin.born, pin.version("sites"), pin.version("capacity"), known, *files_within(pin, TELEMETRY, month)
 
@@ -104,9 +126,15 @@ def _of_month(asked: _Month) -> pd.DataFrame:
         cursor.execute("CREATE OR REPLACE TEMP VIEW sites AS SELECT * FROM _by_partner")
         _summed(cursor, _within(month), metrics)
         own = ", ".join(f"{_percentile(name)} AS {name}" for name in metrics)
-        cursor.execute(f"CREATE TEMP TABLE _own AS SELECT site_id, {own} FROM telemetry WHERE {_within(month)} GROUP BY site_id")
+        cursor.execute(
+            f"CREATE TEMP TABLE _own AS SELECT site_id, {own} FROM telemetry WHERE {_within(month)} GROUP BY site_id"
+        )
         seconds = (month[1] - month[0]).total_seconds()
-        return cursor.sql(" UNION ALL ".join(_billed(name, month, seconds) for name in metrics)).to_arrow_table().to_pandas()
+        return (
+            cursor.sql(" UNION ALL ".join(_billed(name, month, seconds) for name in metrics))
+            .to_arrow_table()
+            .to_pandas()
+        )
 
 
 def _summed(cursor: duckdb.DuckDBPyConnection, within: str, metrics: tuple[str, ...]) -> None:
@@ -126,7 +154,9 @@ def _billed(name: str, month: Span, seconds: float) -> str:
 
 
 def _percentile(name: str) -> str:
-    """SQL: the highest value once the top 5 % of the samples are struck out, counted in whole samples: a decimal quantile is reckoned without rounding."""
+    """SQL: the highest value once the top 5 % of the samples are struck out, counted in whole samples: a decimal
+    quantile is reckoned without rounding.
+    """
     return f"quantile_disc({name}, {BILLED})"
 
 

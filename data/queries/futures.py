@@ -8,14 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.contract import Level
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
 from data.queries.published import latest_run
+from data.schema import Level
 
 
 class Futures(NamedTuple):
-    """Draws (keys, weeks, paths) of a weekly statistic, in the metric's unit; `weeks` are consecutive Mondays 00:00 UTC. One path is one future of all keys."""
+    """Draws (keys, weeks, paths) of a weekly statistic, in the metric's unit; `weeks` are consecutive Mondays 00:00
+    UTC. One path is one future of all keys.
+    """
 
     keys: tuple[str, ...]
     weeks: pd.DatetimeIndex
@@ -23,7 +25,9 @@ class Futures(NamedTuple):
 
 
 def futures(pin: Pin, level: Level, metric: str, statistic: str, scope: Scope = EVERYTHING) -> Futures | None:
-    """The futures of all places of a level; None where the newest run has none. Places that were refused are not in it."""
+    """The futures of all places of a level; None where the newest run has none. Places that were refused are not in
+    it.
+    """
     run = latest_run(pin)
     if run is None:
         return None
@@ -31,7 +35,13 @@ def futures(pin: Pin, level: Level, metric: str, statistic: str, scope: Scope = 
         "SELECT key, week, draws FROM paths WHERE run_id = $run AND level = $level AND metric = $metric AND statistic = $statistic"
         " AND len(draws) > 0 ORDER BY key, week"
     )
-    rows = ask(pin, sql, ["paths"], scope=scope, parameters={"run": run.run_id, "level": level, "metric": metric, "statistic": statistic})
+    rows = ask(
+        pin,
+        sql,
+        ["paths"],
+        scope=scope,
+        parameters={"run": run.run_id, "level": level, "metric": metric, "statistic": statistic},
+    )
     if rows.empty:
         return None
     keys, weeks = tuple(sorted(set(rows["key"]))), pd.DatetimeIndex(sorted(set(rows["week"])), name="week")

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import pandas as pd
 
-from data.contract import Level
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
-from data.queries.now import extent
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
+from data.queries.lake_extent import extent
 from data.queries.series import history, members
+from data.schema import Level
 
 # A shorter silence is a late sample, not a gap worth hatching.
 SHORTEST = pd.Timedelta(hours=1)
@@ -22,22 +22,27 @@ COLUMNS = ["start", "end", "names", "sites"]
 
 
 def gaps(pin: Pin, level: Level, key: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """start, end, names (of the silent sites, at most three and a count), sites: stretches of an hour or more without a value.
+    """start, end, names (of the silent sites, at most three and a count), sites: stretches of an hour or more without a
+    value.
 
-    Read off hourly completeness, so an edge inside an hour is exact where the hour has one stretch. Of a region or the network, the
-    stretches are those in which too few sites report for it to have a value.
+    Read off hourly completeness, so an edge inside an hour is exact where the hour has one stretch. Of a region or the
+    network, the stretches are those in which too few sites report for it to have a value.
     """
     held = extent(pin)
     if held is None:
         return pd.DataFrame(columns=COLUMNS)
     until = min(pd.Timestamp(end), held.now)
-    hours = history(pin, level, key, (), max(pd.Timestamp(start), _first(pin, level, key, held.first, scope)), until, "1h", scope)
+    hours = history(
+        pin, level, key, (), max(pd.Timestamp(start), _first(pin, level, key, held.first, scope)), until, "1h", scope
+    )
     found = silences(hours, until)
     return _named(pin, level, key, found, scope) if len(found) else pd.DataFrame(columns=COLUMNS)
 
 
 def silences(hours: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
-    """start, end of the stretches of an hour or more that lack data, from hourly ts and completeness (NaN: nothing came)."""
+    """start, end of the stretches of an hour or more that lack data, from hourly ts and completeness (NaN: nothing
+    came).
+    """
     seen = hours[hours["completeness"] > 0]
     hour = pd.Timedelta(hours=1)
     elapsed = ((until - seen["ts"]) / hour).clip(upper=1.0)
@@ -57,7 +62,9 @@ def _first(pin: Pin, level: Level, key: str, otherwise: pd.Timestamp, scope: Sco
 
 def _named(pin: Pin, level: Level, key: str, found: pd.DataFrame, scope: Scope) -> pd.DataFrame:
     """The stretches with the names of the sites that were silent in them."""
-    listed = ", ".join(f"(TIMESTAMPTZ '{row.start.isoformat()}', TIMESTAMPTZ '{row.end.isoformat()}')" for row in found.itertuples())
+    listed = ", ".join(
+        f"(TIMESTAMPTZ '{row.start.isoformat()}', TIMESTAMPTZ '{row.end.isoformat()}')" for row in found.itertuples()
+    )
     sql = f"""
         WITH g(a, b) AS (VALUES {listed}),
         seen AS (SELECT key, min(ts) AS first FROM telemetry_1d WHERE level = 'site' GROUP BY key),
@@ -67,7 +74,13 @@ def _named(pin: Pin, level: Level, key: str, found: pd.DataFrame, scope: Scope) 
                     WHERE {members(level, key)} GROUP BY g.a, g.b, s.site_id, s.name)
         SELECT a AS start, b AS "end", list(name ORDER BY name) AS names
         FROM present WHERE coalesce(seconds, 0) < {SILENT_BELOW} * epoch(b - a) GROUP BY a, b ORDER BY a"""
-    named = ask(pin, sql, ["telemetry_1h", "telemetry_1d", "sites"], scope=scope, span=(found["start"].min().floor("h"), found["end"].max()))
+    named = ask(
+        pin,
+        sql,
+        ["telemetry_1h", "telemetry_1d", "sites"],
+        scope=scope,
+        span=(found["start"].min().floor("h"), found["end"].max()),
+    )
     named["sites"] = [len(names) for names in named["names"]]
     named["names"] = [shortened(list(names)) for names in named["names"]]
     return named[COLUMNS]

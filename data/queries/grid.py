@@ -1,4 +1,6 @@
-"""Many sites on one axis: a matrix of sites and steps, NaN for missing, and the long frame that pages take. Faster than a join with an axis in SQL."""
+"""Many sites on one axis: a matrix of sites and steps, NaN for missing, and the long frame that pages take. Faster than
+a join with an axis in SQL.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
-# SQL to join a table of series with: the sites that a question gives as $sites, each with its row of the matrix. Rows looked up by name take longer.
+# SQL to join a table of series with: the sites that a question gives as $sites, each with its row of the matrix. Rows
+# looked up by name take longer.
 ROWS = "(SELECT unnest($sites::VARCHAR[]) AS key, generate_subscripts($sites::VARCHAR[], 1) - 1 AS row)"
 
 

@@ -1,4 +1,6 @@
-"""The network in a handful of numbers: how much it carries, how full it is, how many sites need a look, which runs out next."""
+"""The network in a handful of numbers: how much it carries, how full it is, how many sites need a look, which runs out
+next.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
-from data.quality import RUNOUT_LIMIT, SILENT_SECONDS
-from data.queries.now import HOUR, Extent, extent, last_hour
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
+from data.queries.lake_extent import HOUR, Extent, extent, last_hour
 from data.queries.series import history
+from data.queries.site_health import RUNOUT_LIMIT, SILENT_SECONDS
 from data.queries.sites import WEEK_HOURS, sites_now
 
 HEADLINE_METRICS = ("egress_gbps", "ingest_gbps", "viewers")
@@ -19,7 +21,9 @@ SOON = pd.Timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many sites are in which state, which is the busiest, and which runs out next (None or NaT where there is none)."""
+    """How many sites are in which state, which is the busiest, and which runs out next (None or NaT where there is
+    none).
+    """
 
     sites: int
     over_80_now: int
@@ -36,9 +40,10 @@ class Counts:
 
 
 def headline(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """metric (egress_gbps, ingest_gbps, viewers, utilisation), value (newest hour of the last 3), week_ago (168 h before), series (the last 168 hourly
-    means, None for missing). Utilisation is the egress of the sites that declare a capacity over that capacity.
-    """  # fmt: skip
+    """metric (egress_gbps, ingest_gbps, viewers, utilisation), value (newest hour of the last 3), week_ago (168 h
+    before), series (the last 168 hourly means, None for missing). Utilisation is the egress of the sites that declare a
+    capacity over that capacity.
+    """
     held = extent(pin)
     if held is None:
         return pd.DataFrame(columns=["metric", "value", "week_ago", "series"])
@@ -70,7 +75,9 @@ def _utilisation(pin: Pin, start: pd.Timestamp, end: pd.Timestamp, scope: Scope)
         FROM (SELECT key, ts, egress_gbps_mean FROM telemetry_1h WHERE level = 'site' AND ts >= $start AND ts < $end AND egress_gbps_mean IS NOT NULL) t
         ASOF JOIN steps s ON s.site_id = t.key AND s.effective_from <= t.ts
         GROUP BY t.ts"""
-    found = ask(pin, sql, ["telemetry_1h", "capacity"], scope=scope, span=(start, end), parameters={"start": start, "end": end})
+    found = ask(
+        pin, sql, ["telemetry_1h", "capacity"], scope=scope, span=(start, end), parameters={"start": start, "end": end}
+    )
     return found.set_index("ts")["utilisation"]
 
 
@@ -80,7 +87,9 @@ def counts(pin: Pin, scope: Scope = EVERYTHING) -> Counts:
 
 
 def count(sites: pd.DataFrame, held: Extent | None) -> Counts:
-    """Counts over a frame of `sites_now`. The next run-out is the earliest expected one, else the earliest possible one."""
+    """Counts over a frame of `sites_now`. The next run-out is the earliest expected one, else the earliest possible
+    one.
+    """
     if held is None or sites.empty:
         return Counts(len(sites), 0, 0, 0, 0, None, None, None, None, None, None, None)
     over = sites["utilisation"] >= RUNOUT_LIMIT
@@ -91,7 +100,13 @@ def count(sites: pd.DataFrame, held: Extent | None) -> Counts:
     nearest = None if ahead.empty else ahead.iloc[0]
     states = sites["state"].value_counts()
     return Counts(
-        len(sites), int(over.sum()), int(soon.sum()), int(states.get("act", 0)), int(states.get("watch", 0)),
-        busiest["site_id"] if known else None, busiest["name"] if known else None, float(busiest["utilisation"]) if known else None,
+        len(sites),
+        int(over.sum()),
+        int(soon.sum()),
+        int(states.get("act", 0)),
+        int(states.get("watch", 0)),
+        busiest["site_id"] if known else None,
+        busiest["name"] if known else None,
+        float(busiest["utilisation"]) if known else None,
         *((None,) * 4 if nearest is None else nearest[["site_id", "name", "runout_early", "runout_late"]]),
-    )  # fmt: skip
+    )

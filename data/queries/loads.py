@@ -7,23 +7,31 @@ from math import ceil
 
 import pandas as pd
 
-from data.contract import Direction
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
-from data.queries.now import extent
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
+from data.queries.lake_extent import extent
 from data.queries.series import known_metrics
+from data.schema import Direction
 
 # Rows that are fetched at most: some 100 MB as a frame.
 MOST_ROWS = 1_500_000
 
 
 def loads(
-    pin: Pin, region_id: str | None, direction: Direction, quality: str, start: datetime, end: datetime, scope: Scope = EVERYTHING, most: int = MOST_ROWS
+    pin: Pin,
+    region_id: str | None,
+    direction: Direction,
+    quality: str,
+    start: datetime,
+    end: datetime,
+    scope: Scope = EVERYTHING,
+    most: int = MOST_ROWS,
 ) -> pd.DataFrame:
-    """ts, site_id, utilisation (traffic over the capacity installed at ts), quality (the metric of that name), start <= ts < end, of a region's sites or all.
+    """ts, site_id, utilisation (traffic over the capacity installed at ts), quality (the metric of that name), start <=
+    ts < end, of a region's sites or all.
 
-    Samples without either are left out, and those that fell on a site without capacity. Of more than about `most` samples every second, third ... stamp is
-    taken, the same ones at all sites.
+    Samples without either are left out, and those that fell on a site without capacity. Of more than about `most`
+    samples every second, third ... stamp is taken, the same ones at all sites.
     """
     known_metrics((quality,))
     held = extent(pin, scope)

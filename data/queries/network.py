@@ -1,4 +1,6 @@
-"""The network on the map: its sites, what each carried or is expected to carry at one hour, and what flows between them."""
+"""The network on the map: its sites, what each carried or is expected to carry at one hour, and what flows between
+them.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
-from data.quality import Signs, judge
-from data.queries.now import HOUR, extent, hour_of
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
+from data.queries.lake_extent import HOUR, extent, hour_of
 from data.queries.published import latest_run
+from data.queries.site_health import Signs, judge
 
 # More arcs than this hide the map.
 FLOWS_SHOWN = 200
@@ -24,7 +26,9 @@ def catalogue(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """kind (site, region, city, partner), key, label, detail of everything that a viewer may look for. A city's or partner's key is its name."""
+    """kind (site, region, city, partner), key, label, detail of everything that a viewer may look for. A city's or
+    partner's key is its name.
+    """
     sql = """
         SELECT 'site' AS kind, site_id AS key, name AS label, concat_ws(', ', city, country, partner) AS detail FROM sites
         UNION ALL SELECT 'region', region_id, any_value(coalesce(region_name, region_id)), count(*) || ' sites' FROM sites GROUP BY region_id
@@ -37,15 +41,21 @@ def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def map_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
-    """site_id, egress_gbps, ingest_gbps, utilisation, state, expected, low, high of every site at the hour that holds `ts`.
+    """site_id, egress_gbps, ingest_gbps, utilisation, state, expected, low, high of every site at the hour that holds
+    `ts`.
 
-    Past hours are hourly means. From now on the forecast's median stands in, `expected` is true, and low and high bound the 80 % interval of egress.
+    Past hours are hourly means. From now on the forecast's median stands in, `expected` is true, and low and high bound
+    the 80 % interval of egress.
     """
     held = extent(pin)
     hour = hour_of(ts)
     ahead = held is not None and hour >= held.now
     found = _forecast_at(pin, hour, scope) if ahead else _measured_at(pin, hour, scope)
-    sites = catalogue(pin, scope)[["site_id"]].merge(found, on="site_id", how="left").merge(_capacity_at(pin, hour, scope), on="site_id", how="left")
+    sites = (
+        catalogue(pin, scope)[["site_id"]]
+        .merge(found, on="site_id", how="left")
+        .merge(_capacity_at(pin, hour, scope), on="site_id", how="left")
+    )
     for direction in ("egress", "ingest"):
         capacity = sites.pop(f"{direction}_capacity")
         sites[f"{direction}_utilisation"] = sites[f"{direction}_gbps"] / capacity.where(capacity > 0)
@@ -74,7 +84,9 @@ def _forecast_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
 
 
 def _capacity_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
-    """By site: capacity in force at an hour; a planned step counts once the end of the telemetry has not yet passed it."""
+    """By site: capacity in force at an hour; a planned step counts once the end of the telemetry has not yet passed
+    it.
+    """
     held = extent(pin)
     sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) FILTER (direction = 'egress') AS egress_capacity,
                     arg_max(capacity_gbps, effective_from) FILTER (direction = 'ingest') AS ingest_capacity
@@ -84,7 +96,11 @@ def _capacity_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
 
 
 def _state(row: dict[Any, Any]) -> str:
-    known: dict[str, Any] = {name: float(row[name]) for name in ("egress_utilisation", "ingest_utilisation", *QUALITY) if pd.notna(row.get(name))}
+    known: dict[str, Any] = {
+        name: float(row[name])
+        for name in ("egress_utilisation", "ingest_utilisation", *QUALITY)
+        if pd.notna(row.get(name))
+    }
     silent = pd.isna(row["egress_gbps"]) and pd.isna(row["ingest_gbps"])
     return judge(Signs(**known, age_seconds=None if silent else 0.0)).state
 
@@ -92,7 +108,8 @@ def _state(row: dict[Any, Any]) -> str:
 def flows_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
     """source_site_id, target_site_id, gbps, expected: the largest 200 flows of the hour that holds `ts`.
 
-    Where that hour has none (it lies ahead, or was lost), the same hour of the newest week that has it stands in, and `expected` is true.
+    Where that hour has none (it lies ahead, or was lost), the same hour of the newest week that has it stands in, and
+    `expected` is true.
     """
     held = extent(pin)
     hour = hour_of(ts)

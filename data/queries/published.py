@@ -7,14 +7,16 @@ from datetime import datetime
 
 import pandas as pd
 
-from data.contract import QUANTILES, Series
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
+from data.schema import QUANTILES, Series
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One published refresh: its number in this lake, the telemetry it fitted, how long it took, and how the series fared."""
+    """One published refresh: its number in this lake, the telemetry it fitted, how long it took, and how the series
+    fared.
+    """
 
     run_id: str
     number: int
@@ -41,23 +43,38 @@ class Fit:
 
 def latest_run(pin: Pin, scope: Scope = EVERYTHING) -> Run | None:
     """The newest published run; None where there is none. A run describes the whole lake, so every scope sees it."""
-    found = ask(pin, f"SELECT {', '.join(Run.__slots__)} FROM runs ORDER BY number DESC, started DESC LIMIT 1", ["runs"], scope=scope)
+    found = ask(
+        pin,
+        f"SELECT {', '.join(Run.__slots__)} FROM runs ORDER BY number DESC, started DESC LIMIT 1",
+        ["runs"],
+        scope=scope,
+    )
     return None if found.empty else Run(*found.itertuples(index=False, name=None).__next__())
 
 
 def runs(pin: Pin, limit: int = 20, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """The newest runs, newest first, in the columns of the table `runs`."""
-    return ask(pin, "SELECT * FROM runs ORDER BY number DESC, started DESC LIMIT $n", ["runs"], scope=scope, parameters={"n": limit})
+    return ask(
+        pin,
+        "SELECT * FROM runs ORDER BY number DESC, started DESC LIMIT $n",
+        ["runs"],
+        scope=scope,
+        parameters={"n": limit},
+    )
 
 
 def forecast(pin: Pin, series: Series, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """ts, yhat, the quantile columns, prophet and baseline (NaN where the run has no such curve), hourly, start <= ts < end; empty where the run has none."""
+    """ts, yhat, the quantile columns, prophet and baseline (NaN where the run has no such curve), hourly, start <= ts <
+    end; empty where the run has none.
+    """
     return _published(pin, "forecasts", ("yhat", *QUANTILES, "prophet", "baseline"), series, start, end, scope)
 
 
 def bands(pin: Pin, series: Series, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """ts, expected, lower_80, upper_80, lower_95, upper_95 of a series at the telemetry's grain, start <= ts < end."""
-    return _published(pin, "bands", ("expected", "lower_80", "upper_80", "lower_95", "upper_95"), series, start, end, scope)
+    return _published(
+        pin, "bands", ("expected", "lower_80", "upper_80", "lower_95", "upper_95"), series, start, end, scope
+    )
 
 
 def fit(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> Fit | None:
@@ -74,15 +91,21 @@ def fit(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> Fit | None:
 OF_SERIES = "run_id = $run AND level = $level AND key = $key AND metric = $metric"
 
 
-def _published(pin: Pin, table: str, columns: tuple[str, ...], series: Series, start: datetime, end: datetime, scope: Scope) -> pd.DataFrame:
+def _published(
+    pin: Pin, table: str, columns: tuple[str, ...], series: Series, start: datetime, end: datetime, scope: Scope
+) -> pd.DataFrame:
     sql = f"SELECT ts, {', '.join(columns)} FROM {table} WHERE {OF_SERIES} AND ts >= $start AND ts < $end ORDER BY ts"
     found = _of_newest_run(pin, table, sql, series, {"start": start, "end": end}, scope)
     if found is not None:
         return found
-    return pd.DataFrame({"ts": pd.DatetimeIndex([], dtype="datetime64[us, UTC]"), **{name: pd.Series(dtype=float) for name in columns}})
+    return pd.DataFrame(
+        {"ts": pd.DatetimeIndex([], dtype="datetime64[us, UTC]"), **{name: pd.Series(dtype=float) for name in columns}}
+    )
 
 
-def _of_newest_run(pin: Pin, table: str, sql: str, series: Series, more: dict[str, datetime], scope: Scope) -> pd.DataFrame | None:
+def _of_newest_run(
+    pin: Pin, table: str, sql: str, series: Series, more: dict[str, datetime], scope: Scope
+) -> pd.DataFrame | None:
     run = latest_run(pin)
     if run is None:
         return None

@@ -1,4 +1,6 @@
-"""What it means to send traffic another way: how many viewers a Gbps serves, and over which ingest-to-egress paths it comes."""
+"""What it means to send traffic another way: how many viewers a Gbps serves, and over which ingest-to-egress paths it
+comes.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
-from data.queries.now import extent
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
+from data.queries.lake_extent import extent
 
 # A whole week: every hour of the day and every day of the week counts once.
 WEEK = pd.Timedelta(days=7)
@@ -17,7 +19,9 @@ PATHS_LISTED = 300
 
 
 class ViewersPerGbps(NamedTuple):
-    """Viewers that a Gbps of egress served between two moments, by site_id: the site's own ratio, else its region's, else the network's."""
+    """Viewers that a Gbps of egress served between two moments, by site_id: the site's own ratio, else its region's,
+    else the network's.
+    """
 
     ratio: dict[str, float]
     since: pd.Timestamp
@@ -36,17 +40,24 @@ def viewers_per_gbps(pin: Pin, scope: Scope = EVERYTHING) -> ViewersPerGbps | No
           AND t.ts >= $since AND t.ts < $until
         GROUP BY ALL ORDER BY s.site_id"""
     parameters = {"since": since, "until": held.now}
-    rows = ask(pin, sql, ["sites", "telemetry_1h"], scope=scope, span=(since, held.now), parameters=parameters).set_index("site_id")
+    rows = ask(
+        pin, sql, ["sites", "telemetry_1h"], scope=scope, span=(since, held.now), parameters=parameters
+    ).set_index("site_id")
     sums = rows[["viewers", "gbps"]].astype(float).fillna(0.0)
     if not sums["gbps"].sum() > 0.0:
         return None
     of_region = sums.groupby(rows["region_id"]).transform("sum")
-    ratio = (sums["viewers"] / sums["gbps"]).fillna(of_region["viewers"] / of_region["gbps"]).fillna(sums["viewers"].sum() / sums["gbps"].sum())
+    ratio = (
+        (sums["viewers"] / sums["gbps"])
+        .fillna(of_region["viewers"] / of_region["gbps"])
+        .fillna(sums["viewers"].sum() / sums["gbps"].sum())
+    )
     return ViewersPerGbps({str(key): float(value) for key, value in ratio.items()}, since, held.now)
 
 
 def ingest_paths(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """source_site_id, target_site_id, gbps, inflow_gbps of the last 7 days, largest first: the mean of the flow, and of all flows that leave at its target.
+    """source_site_id, target_site_id, gbps, inflow_gbps of the last 7 days, largest first: the mean of the flow, and of
+    all flows that leave at its target.
 
     Flows within a site count as inflow and are no path. At most PATHS_LISTED rows; none where the lake has no flows.
     """

@@ -1,22 +1,27 @@
-"""Is the forecast getting worse? One run against another, the error from run to run, and what earlier runs published against what has come since."""
+"""Is the forecast getting worse? One run against another, the error from run to run, and what earlier runs published
+against what has come since.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from data.contract import Series
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
-from data.queries.judged import DRAWN, hours_of, in_order
-from data.queries.now import extent
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
+from data.queries.evaluation import DRAWN, hours_of, in_order
+from data.queries.lake_extent import extent
+from data.schema import Series
 
-# How many days after each run are held against what came: the same lead for all, so that an old run is not judged by weeks and a new one by hours.
+# How many days after each run are held against what came: the same lead for all, so that an old run is not judged by
+# weeks and a new one by hours.
 LEAD_DAYS = 7
 ONE_SERIES = "level = $level AND key = $key AND metric = $metric"
 
 
 def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """number, started, horizon, value, origins: the backtest error (MASE) of the drawn model in every run that is kept, the oldest first."""
+    """number, started, horizon, value, origins: the backtest error (MASE) of the drawn model in every run that is kept,
+    the oldest first.
+    """
     sql = f"""
         SELECT r.number, r.started, s.horizon, s.value, s.origins FROM scores s JOIN runs r USING (run_id)
         WHERE {ONE_SERIES} AND s.model = '{DRAWN}' AND s.score = 'mase' ORDER BY r.number, {in_order()}"""
@@ -24,9 +29,11 @@ def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """number, started, hours, wape, coverage_80, coverage_95: what each kept run published for the week after it, against what came in it.
+    """number, started, hours, wape, coverage_80, coverage_95: what each kept run published for the week after it,
+    against what came in it.
 
-    Where the week is not over, what there is of it; `hours` counts those that came. A run without an hour to its name yet is left out.
+    Where the week is not over, what there is of it; `hours` counts those that came. A run without an hour to its name
+    yet is left out.
     """
     held = extent(pin)
     until = pd.Timestamp(0, tz="UTC") if held is None else held.now
@@ -38,16 +45,25 @@ def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
         WHERE f.ts >= r.telemetry_until AND f.ts < r.telemetry_until + INTERVAL {LEAD_DAYS} DAY AND f.ts + INTERVAL 1 HOUR <= $until AND h.value IS NOT NULL
         GROUP BY r.number, r.started ORDER BY r.number"""
     span = None if pd.isna(first) or first >= until else (first, until)
-    return ask(pin, sql, ["forecasts", "runs", "telemetry_1h"], scope=scope, span=span, parameters={**series._asdict(), "until": until})
+    return ask(
+        pin,
+        sql,
+        ["forecasts", "runs", "telemetry_1h"],
+        scope=scope,
+        span=span,
+        parameters={**series._asdict(), "until": until},
+    )
 
 
 def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """model, horizon, score, value, other_value of a series in two runs, by their numbers; mean, other_mean over the series that both scored, `series` of them.
+    """model, horizon, score, value, other_value of a series in two runs, by their numbers; mean, other_mean over the
+    series that both scored, `series` of them.
 
     Null where one of the runs has no such score. Ordered by horizon and score, the lowest value first.
     """
     both = " FULL JOIN ".join(
-        f"(SELECT s.* FROM scores s JOIN runs r USING (run_id) WHERE r.number = ${name}) {alias}" for name, alias in (("run", "a"), ("against", "b"))
+        f"(SELECT s.* FROM scores s JOIN runs r USING (run_id) WHERE r.number = ${name}) {alias}"
+        for name, alias in (("run", "a"), ("against", "b"))
     )
     mine = " AND ".join(f"{column} = ${column}" for column in Series._fields)
     sql = f"""
@@ -56,4 +72,6 @@ def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Sco
         FROM (SELECT level, key, metric, model, horizon, score, a.value, b.value AS other, a.value IS NOT NULL AND b.value IS NOT NULL AS paired
               FROM {both} USING (level, key, metric, model, horizon, score))
         GROUP BY model, horizon, score HAVING bool_or({mine}) ORDER BY {in_order()}, horizon, score, value, model"""
-    return ask(pin, sql, ["scores", "runs"], scope=scope, parameters={**series._asdict(), "run": run, "against": against})
+    return ask(
+        pin, sql, ["scores", "runs"], scope=scope, parameters={**series._asdict(), "run": run, "against": against}
+    )

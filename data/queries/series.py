@@ -8,14 +8,14 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
-from data.contract import METRIC, Direction, Level
-from data.duck import EVERYTHING, Scope, ask, asking, quoted
-from data.errors import SettingError
-from data.holding import HOUR_SECONDS, hold
-from data.lake import Pin
-from data.queries.now import extent
-from data.sums import MEASURED, Rows, add_up, first_seen, measure_grain
-from data.validation import excerpt
+from data.lake.aggregation import MEASURED, Rows, add_up, first_seen, measure_grain
+from data.lake.query import EVERYTHING, Scope, ask, asking, quoted
+from data.lake.sample_and_hold import HOUR_SECONDS, hold
+from data.lake.tables import Pin
+from data.queries.lake_extent import extent
+from data.schema import METRIC, Direction, Level
+from data.schema.errors import SettingError
+from data.schema.validation import excerpt
 
 Grain = Literal["5min", "1h", "1d"]
 SECONDS: dict[Grain, int] = {"5min": 300, "1h": 3600, "1d": 86_400}
@@ -23,18 +23,32 @@ STATISTICS = ("mean", "p95", "max")
 
 
 def history(
-    pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: datetime, end: datetime, grain: Grain, scope: Scope = EVERYTHING
+    pin: Pin,
+    level: Level,
+    key: str,
+    metrics: tuple[str, ...],
+    start: datetime,
+    end: datetime,
+    grain: Grain,
+    scope: Scope = EVERYTHING,
 ) -> pd.DataFrame:
-    """ts on a complete regular axis, start <= ts < end; {metric}_mean, _p95, _max for each metric; completeness. Missing is NaN.
+    """ts on a complete regular axis, start <= ts < end; {metric}_mean, _p95, _max for each metric; completeness.
+    Missing is NaN.
 
-    At "5min" the step is the telemetry's own where that is coarser. A region under a narrower scope is summed from the samples of the sites
-    in scope, because the rollups hold whole regions.
+    At "5min" the step is the telemetry's own where that is coarser. A region under a narrower scope is summed from the
+    samples of the sites in scope, because the rollups hold whole regions.
     """
     known_metrics(metrics)
     ready = grain != "5min" and (scope.all or level == "site")
-    found = _rolled(pin, level, key, metrics, start, end, grain, scope) if ready else _sampled(pin, level, key, metrics, start, end, grain, scope)
+    found = (
+        _rolled(pin, level, key, metrics, start, end, grain, scope)
+        if ready
+        else _sampled(pin, level, key, metrics, start, end, grain, scope)
+    )
     step = _step(pin, grain)
-    axis = pd.date_range(pd.Timestamp(start).floor(f"{step}s"), end, freq=f"{step}s", inclusive="left", unit="us", name="ts")
+    axis = pd.date_range(
+        pd.Timestamp(start).floor(f"{step}s"), end, freq=f"{step}s", inclusive="left", unit="us", name="ts"
+    )
     return found.set_index("ts").reindex(axis).reset_index()
 
 
@@ -42,7 +56,11 @@ def known_metrics(metrics: tuple[str, ...]) -> None:
     """Raise SettingError where a metric is not of the contract: metrics become SQL, and may come from an address."""
     for metric in metrics:
         if metric not in METRIC:
-            raise SettingError(f"There is no metric {excerpt(metric)!r}.", cause="an address was typed or is old", remedy=f"use one of {', '.join(METRIC)}")
+            raise SettingError(
+                f"There is no metric {excerpt(metric)!r}.",
+                cause="an address was typed or is old",
+                remedy=f"use one of {', '.join(METRIC)}",
+            )
 
 
 def _step(pin: Pin, grain: Grain) -> int:
@@ -51,39 +69,79 @@ def _step(pin: Pin, grain: Grain) -> int:
     return SECONDS[grain] if held is None else max(SECONDS[grain], held.grain_seconds)
 
 
-def _rolled(pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: datetime, end: datetime, grain: Grain, scope: Scope) -> pd.DataFrame:
+def _rolled(
+    pin: Pin,
+    level: Level,
+    key: str,
+    metrics: tuple[str, ...],
+    start: datetime,
+    end: datetime,
+    grain: Grain,
+    scope: Scope,
+) -> pd.DataFrame:
     table = "telemetry_1h" if grain == "1h" else "telemetry_1d"
     columns = ", ".join(["ts", *(f"{m}_{s}" for m in metrics for s in STATISTICS), "completeness"])
     begin = pd.Timestamp(start).floor(f"{SECONDS[grain]}s")
     sql = f"SELECT {columns} FROM {table} WHERE level = $level AND key = $key AND ts >= $start AND ts < $end"
-    return ask(pin, sql, [table], scope=scope, span=(begin, end), parameters={"level": level, "key": key, "start": begin, "end": end})
+    return ask(
+        pin,
+        sql,
+        [table],
+        scope=scope,
+        span=(begin, end),
+        parameters={"level": level, "key": key, "start": begin, "end": end},
+    )
 
 
-def _sampled(pin: Pin, level: Level, key: str, metrics: tuple[str, ...], start: datetime, end: datetime, grain: Grain, scope: Scope) -> pd.DataFrame:
-    """From the samples themselves; whole days of them, for hours those beside too, because a grain cannot be told from a few stamps."""
+def _sampled(
+    pin: Pin,
+    level: Level,
+    key: str,
+    metrics: tuple[str, ...],
+    start: datetime,
+    end: datetime,
+    grain: Grain,
+    scope: Scope,
+) -> pd.DataFrame:
+    """From the samples themselves; whole days of them, for hours those beside too, because a grain cannot be told from
+    a few stamps.
+    """
     step = _step(pin, grain)
     days = pd.Timestamp(start).floor("D"), pd.Timestamp(end).ceil("D")
     beside = pd.Timedelta(days=1 if step == HOUR_SECONDS else 0)
     span = days[0] - beside, days[1] + beside
-    columns = "".join(f"avg({m}) AS {m}_mean, quantile_cont({m}, 0.95) AS {m}_p95, max({m}) AS {m}_max, " for m in metrics)
+    columns = "".join(
+        f"avg({m}) AS {m}_mean, quantile_cont({m}, 0.95) AS {m}_p95, max({m}) AS {m}_max, " for m in metrics
+    )
     asked = _within("ts", pd.Timestamp(start).floor(f"{step}s"), pd.Timestamp(end))
     with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=span) as cursor:
         _add_up(cursor, level, key, _within("ts", *days), metrics, by_hour=step == HOUR_SECONDS)
-        return cursor.sql(f"""
+        return (
+            cursor.sql(f"""
             SELECT time_bucket(INTERVAL {step} SECOND, ts) AS ts, {columns}
                    least(1.0, coalesce(sum(present) FILTER (usable), 0) / (max(expected) * greatest(1, {step} / any_value(seconds)))) AS completeness
-            FROM series WHERE {asked} GROUP BY ALL""").to_arrow_table().to_pandas()  # fmt: skip
+            FROM series WHERE {asked} GROUP BY ALL""")
+            .to_arrow_table()
+            .to_pandas()
+        )
 
 
-def _add_up(cursor: duckdb.DuckDBPyConnection, level: Level, key: str, within: str, metrics: tuple[str, ...], *, by_hour: bool) -> None:
-    """The view `series`: its stamps with the metrics, sites present and expected, whether enough are, and the grain in seconds; coarser ones each hour too."""
+def _add_up(
+    cursor: duckdb.DuckDBPyConnection, level: Level, key: str, within: str, metrics: tuple[str, ...], *, by_hour: bool
+) -> None:
+    """The view `series`: its stamps with the metrics, sites present and expected, whether enough are, and the grain in
+    seconds; coarser ones each hour too.
+    """
     mine = f"{within} AND {members(level, key)}"
     if level == "site":
         measure_grain(cursor, mine)
         stamps = f"SELECT *, 1 AS present, 1 AS expected, true AS usable FROM telemetry JOIN _grain USING (site_id, date) WHERE {mine} AND {MEASURED}"
     else:
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-        add_up(cursor, Rows(mine, f"level = {quoted(level)} AND key = {quoted(key)}", tuple(METRIC[name] for name in metrics)))
+        add_up(
+            cursor,
+            Rows(mine, f"level = {quoted(level)} AND key = {quoted(key)}", tuple(METRIC[name] for name in metrics)),
+        )
         stamps = "SELECT * FROM _sums JOIN _pace USING (date)"
         if by_hour:
             hold(cursor, mine)
@@ -103,7 +161,8 @@ def members(level: Level, key: str) -> str:
 
 
 def capacity_steps(pin: Pin, level: Level, key: str, direction: Direction, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """effective_from, capacity_gbps, status: the capacity of a site, or the sum over the sites of a region or the network, as steps in time.
+    """effective_from, capacity_gbps, status: the capacity of a site, or the sum over the sites of a region or the
+    network, as steps in time.
 
     A step is "planned" where any part of the capacity then in force is.
     """
@@ -119,13 +178,17 @@ def capacity_steps(pin: Pin, level: Level, key: str, direction: Direction, scope
 
 
 def events(pin: Pin, level: Level, key: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """event_id, kind, title, start, end, scope, treatment of what touches a series between two moments: of the network, its region or its sites."""
+    """event_id, kind, title, start, end, scope, treatment of what touches a series between two moments: of the network,
+    its region or its sites.
+    """
     sql = f"""
         SELECT event_id, kind, title, start, "end", scope, treatment FROM events
         WHERE start < $end AND "end" > $start
           AND ($level = 'global' OR scope IN ('global', $key) OR scope IN (SELECT {_kin(level)} FROM sites WHERE {members(level, key)}))
         ORDER BY start, event_id"""
-    return ask(pin, sql, ["events", "sites"], scope=scope, parameters={"start": start, "end": end, "level": level, "key": key})
+    return ask(
+        pin, sql, ["events", "sites"], scope=scope, parameters={"start": start, "end": end, "level": level, "key": key}
+    )
 
 
 def _kin(level: Level) -> str:

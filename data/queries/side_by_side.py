@@ -8,30 +8,48 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from data.contract import DIRECTION_OF
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
 from data.queries.grid import ROWS, Matrix, spread, unrolled
 from data.queries.series import known_metrics
+from data.schema import DIRECTION_OF
 
 
-def site_series(pin: Pin, region_id: str | None, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """site_id, name, ts (each hour, missing ones too), value (hourly mean), capacity_gbps in force then; the sites of a region, or all."""
+def site_series(
+    pin: Pin, region_id: str | None, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING
+) -> pd.DataFrame:
+    """site_id, name, ts (each hour, missing ones too), value (hourly mean), capacity_gbps in force then; the sites of a
+    region, or all.
+    """
     known_metrics((metric,))
     axis = pd.date_range(pd.Timestamp(start).floor("h"), end, freq="h", inclusive="left", unit="us")
     steps = _steps(pin.only(("sites", "capacity")), region_id, metric, scope)
     sites = steps[["site_id", "name"]].drop_duplicates(ignore_index=True)
-    return unrolled(sites, "ts", axis, value=_values(pin, sites["site_id"], metric, axis, scope), capacity_gbps=_capacity(steps, axis))
+    return unrolled(
+        sites,
+        "ts",
+        axis,
+        value=_values(pin, sites["site_id"], metric, axis, scope),
+        capacity_gbps=_capacity(steps, axis),
+    )
 
 
 # A small answer that every span and metric of a page shares, and a pin never changes; it is read and not written to.
 @lru_cache(maxsize=64)
 def _steps(pin: Pin, region_id: str | None, metric: str, scope: Scope) -> pd.DataFrame:
-    """site_id, name, effective_from, capacity_gbps: a row for each step of capacity installed; one of nulls for a site without any."""
+    """site_id, name, effective_from, capacity_gbps: a row for each step of capacity installed; one of nulls for a site
+    without any.
+    """
     sql = """SELECT s.site_id, s.name, c.effective_from, c.capacity_gbps
              FROM sites s LEFT JOIN capacity c ON c.site_id = s.site_id AND c.direction = $direction AND c.status IS DISTINCT FROM 'planned'
              WHERE $region IS NULL OR s.region_id = $region ORDER BY s.site_id, c.effective_from"""
-    return ask(pin, sql, ["sites", "capacity"], scope=scope, parameters={"direction": DIRECTION_OF.get(metric, ""), "region": region_id})
+    return ask(
+        pin,
+        sql,
+        ["sites", "capacity"],
+        scope=scope,
+        parameters={"direction": DIRECTION_OF.get(metric, ""), "region": region_id},
+    )
 
 
 def _values(pin: Pin, sites: pd.Series, metric: str, axis: pd.DatetimeIndex, scope: Scope) -> Matrix:

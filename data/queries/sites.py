@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
-from data.quality import RUNOUT_LIMIT, SILENT_SECONDS, Signs, judge, runout
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
+from data.queries.lake_extent import HOUR, Extent, extent, last_hour
 from data.queries.network import catalogue
-from data.queries.now import HOUR, Extent, extent, last_hour
 from data.queries.published import latest_run
+from data.queries.site_health import RUNOUT_LIMIT, SILENT_SECONDS, Signs, judge, runout
 from data.queries.state_of_data import freshness
 
 WEEK_HOURS = 168
@@ -21,23 +21,37 @@ PEAK_DAYS = 28
 # A site runs out early where its high quantile passes the limit, late where its low one does.
 RUNOUT_QUANTILES = {"early": "q90", "mid": "q50", "late": "q10"}
 PEAK_QUANTILES = {"low": "q10", "mid": "q50", "high": "q90"}
-NOW_METRICS = ("egress_gbps", "ingest_gbps", "viewers", "rebuffer_ratio", "startup_seconds", "playback_failure_ratio", "ingest_starved_ratio")
+NOW_METRICS = (
+    "egress_gbps",
+    "ingest_gbps",
+    "viewers",
+    "rebuffer_ratio",
+    "startup_seconds",
+    "playback_failure_ratio",
+    "ingest_starved_ratio",
+)
 
 
 def sites_now(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """One row a site; empty where the lake holds no telemetry. All null where not known.
 
-    The catalogue's columns; the newest hourly mean, of the last 3 hours, of egress_gbps, ingest_gbps (Gbps), viewers and the quality metrics;
-    egress_capacity_gbps, ingest_capacity_gbps installed now; egress_utilisation, ingest_utilisation and utilisation (the higher);
-    peak_7d_utilisation (highest hourly P95 over the capacity of now); egress_week_ago; completeness_24h, completeness_7d; age_seconds;
-    week (168 hourly means of egress, NaN for missing); peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28 days);
-    runout_early, _mid, _late (first hour whose q90, q50, q10 passes 80 % of the capacity then in force) and runout; state and reason (data/quality.py).
+    The catalogue's columns; the newest hourly mean, of the last 3 hours, of egress_gbps, ingest_gbps (Gbps), viewers
+    and the quality metrics; egress_capacity_gbps, ingest_capacity_gbps installed now; egress_utilisation,
+    ingest_utilisation and utilisation (the higher); peak_7d_utilisation (highest hourly P95 over the capacity of now);
+    egress_week_ago; completeness_24h, completeness_7d; age_seconds; week (168 hourly means of egress, NaN for missing);
+    peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28 days); runout_early, _mid, _late (first hour
+    whose q90, q50, q10 passes 80 % of the capacity then in force) and runout; state and reason
+    (data/queries/site_health.py).
     """
     held = extent(pin)
     if held is None:
         return catalogue(pin, scope).head(0)
     sites = catalogue(pin, scope).set_index("site_id", drop=False)
-    sites = sites.join(_measured(pin, held, scope)).join(_capacity(pin, held.now, scope)).join(_expected(pin, held.now, scope))
+    sites = (
+        sites.join(_measured(pin, held, scope))
+        .join(_capacity(pin, held.now, scope))
+        .join(_expected(pin, held.now, scope))
+    )
     # A site that was never heard of has a week too, of missing hours.
     sites["week"] = [_week(hours) for hours in sites.pop("hours")]
     sites["age_seconds"] = freshness(pin, scope).set_index("site_id")["age_seconds"]
@@ -49,7 +63,9 @@ def sites_now(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def _measured(pin: Pin, held: Extent, scope: Scope) -> pd.DataFrame:
-    """By site: the newest values, the value a week before, the last week by hour, completeness, and the week's peaks in Gbps."""
+    """By site: the newest values, the value a week before, the last week by hour, completeness, and the week's peaks in
+    Gbps.
+    """
     newest = last_hour(held.now)
     start, recent = newest - (WEEK_HOURS - 1) * HOUR, held.now - pd.Timedelta(seconds=SILENT_SECONDS)
     values = ", ".join(f"arg_max({m}_mean, ts) FILTER (ts >= $recent) AS {m}" for m in NOW_METRICS)
@@ -88,9 +104,14 @@ def _capacity(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
 
 
 def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
-    """By site, of the newest run: the highest hours of the next 28 days, and when each quantile passes the limit of the capacity then in force."""
+    """By site, of the newest run: the highest hours of the next 28 days, and when each quantile passes the limit of the
+    capacity then in force.
+    """
     run = latest_run(pin)
-    passed = ", ".join(f"min(ts) FILTER ({q} > {RUNOUT_LIMIT} * capacity_gbps) AS runout_{word}" for word, q in RUNOUT_QUANTILES.items())
+    passed = ", ".join(
+        f"min(ts) FILTER ({q} > {RUNOUT_LIMIT} * capacity_gbps) AS runout_{word}"
+        for word, q in RUNOUT_QUANTILES.items()
+    )
     peaks = ", ".join(f"max({q}) AS peak_28d_{word}" for word, q in PEAK_QUANTILES.items())
     sql = f"""
         WITH f AS (
@@ -130,8 +151,11 @@ def _runout(row: dict[Any, Any]) -> str:
 
 
 def signs(row: dict[Any, Any], now: pd.Timestamp) -> Signs:
-    """What the rules of data/quality.py look at, from a row of `sites_now` (or one with fewer columns)."""
-    days = {f"runout_{w}_days": _number((row[f"runout_{w}"] - now) / pd.Timedelta(days=1)) if f"runout_{w}" in row else None for w in ("early", "mid")}
+    """What the rules of data/queries/site_health.py look at, from a row of `sites_now` (or one with fewer columns)."""
+    days = {
+        f"runout_{w}_days": _number((row[f"runout_{w}"] - now) / pd.Timedelta(days=1)) if f"runout_{w}" in row else None
+        for w in ("early", "mid")
+    }
     plain = set(Signs.__dataclass_fields__) - set(days) - {"runout"}
     known = {name: _number(row[name]) for name in plain if name in row}
     return Signs(**known, **days, runout=row.get("runout", "no forecast"))

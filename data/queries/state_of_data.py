@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Lake, Pin
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Lake, Pin
 from data.queries.grid import ROWS, Matrix, spread, unrolled
-from data.queries.now import extent
+from data.queries.lake_extent import extent
 
 
 def completeness(pin: Pin, days: int, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """site_id, name, region_name, date, completeness (0 to 1; 0 where nothing arrived) for the last `days` UTC days, every site of the catalogue.
+    """site_id, name, region_name, date, completeness (0 to 1; 0 where nothing arrived) for the last `days` UTC days,
+    every site of the catalogue.
 
     Days before a site was first seen are null. The last day counts only up to now.
     """
@@ -50,9 +51,16 @@ def _completeness(pin: Pin, sites: pd.Series, axis: pd.DatetimeIndex, scope: Sco
 
 
 def freshness(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """site_id, name, last_ts, received_at (of that sample), age_seconds (now less the end of its interval) of every site; null where none ever came."""
+    """site_id, name, last_ts, received_at (of that sample), age_seconds (now less the end of its interval) of every
+    site; null where none ever came.
+    """
     held = extent(pin)
-    days = ask(pin, "SELECT key AS site_id, max(ts)::DATE AS date FROM telemetry_1d WHERE level = 'site' GROUP BY key", ["telemetry_1d"], scope=scope)
+    days = ask(
+        pin,
+        "SELECT key AS site_id, max(ts)::DATE AS date FROM telemetry_1d WHERE level = 'site' GROUP BY key",
+        ["telemetry_1d"],
+        scope=scope,
+    )
     listed = ", ".join(f"DATE '{day}'" for day in sorted({str(day)[:10] for day in days["date"]})) or "NULL"
     sql = f"""
         WITH newest AS (SELECT site_id, max(ts) AS last_ts, arg_max(received_at, ts) AS received_at FROM telemetry WHERE date IN ({listed}) GROUP BY site_id)
@@ -62,19 +70,37 @@ def freshness(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 
 def quarantined(pin: Pin, limit: int = 500, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """The newest refusals with their reasons, in the columns of the table `quarantine`. They name whole snapshots, so a narrower scope sees none."""
+    """The newest refusals with their reasons, in the columns of the table `quarantine`. They name whole snapshots, so a
+    narrower scope sees none.
+    """
     rows = limit if scope.all else 0
-    return ask(pin, "SELECT * FROM quarantine ORDER BY refused_at DESC, source LIMIT $n", ["quarantine"], scope=scope, parameters={"n": rows})
+    return ask(
+        pin,
+        "SELECT * FROM quarantine ORDER BY refused_at DESC, source LIMIT $n",
+        ["quarantine"],
+        scope=scope,
+        parameters={"n": rows},
+    )
 
 
 def snapshots(pin: Pin, limit: int = 200, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """The newest snapshots seen, in the columns of the table `snapshots`. They name whole snapshots, so a narrower scope sees none."""
+    """The newest snapshots seen, in the columns of the table `snapshots`. They name whole snapshots, so a narrower
+    scope sees none.
+    """
     rows = limit if scope.all else 0
-    return ask(pin, "SELECT * FROM snapshots ORDER BY ingested_at DESC, source LIMIT $n", ["snapshots"], scope=scope, parameters={"n": rows})
+    return ask(
+        pin,
+        "SELECT * FROM snapshots ORDER BY ingested_at DESC, source LIMIT $n",
+        ["snapshots"],
+        scope=scope,
+        parameters={"n": rows},
+    )
 
 
 def table_versions(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """table, version, committed, rows, bytes, files, operation of every table of the pin. It tells nothing of single sites: every scope sees it."""
+    """table, version, committed, rows, bytes, files, operation of every table of the pin. It tells nothing of single
+    sites: every scope sees it.
+    """
     found = [_as_committed(pin, name) for name, _ in pin.versions]
     return pd.DataFrame(found, columns=["table", "version", "committed", "rows", "bytes", "files", "operation"])
 

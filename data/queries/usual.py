@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from data.duck import EVERYTHING, Scope, ask
-from data.lake import Pin
+from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.tables import Pin
 from data.queries.series import known_metrics
 
 # Days whose middle stands for what is usual.
@@ -13,7 +13,9 @@ DAYS = 28
 
 
 def usual(pin: Pin, metric: str, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """site_id, region_id, timezone, usual (median of the daily means of the last 28 days that have one; null where none has) of every site."""
+    """site_id, region_id, timezone, usual (median of the daily means of the last 28 days that have one; null where none
+    has) of every site.
+    """
     known_metrics((metric,))
     sql = f"""
         WITH days AS (SELECT key, {metric}_mean AS value, row_number() OVER (PARTITION BY key ORDER BY ts DESC) AS back FROM telemetry_1d

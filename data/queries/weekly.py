@@ -1,4 +1,6 @@
-"""What had to fit: the peak and the P95 of every week, from the samples themselves. What peaks are forecast from, and what a plan is scored by."""
+"""What had to fit: the peak and the P95 of every week, from the samples themselves. What peaks are forecast from, and
+what a plan is scored by.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from datetime import datetime
 import duckdb
 import pandas as pd
 
-from data.contract import METRIC
-from data.duck import EVERYTHING, Scope, Span, ask, asking
-from data.lake import Pin
+from data.lake.aggregation import Rows, add_up, first_seen
+from data.lake.query import EVERYTHING, Scope, Span, ask, asking
+from data.lake.tables import Pin
 from data.queries.series import known_metrics
-from data.sums import Rows, add_up, first_seen
+from data.schema import METRIC
 
 WEEK = pd.Timedelta(weeks=1)
 # Site-days that are read at once, as for the rollups: a few hundred MB.
@@ -20,12 +22,16 @@ PIECE_SITE_DAYS = 20_000
 COLUMNS = ("level", "key", "metric", "week", "peak", "p95", "samples", "completeness")
 
 
-def weekly(pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
-    """level, key, metric, week, peak, p95, samples, completeness of all sites, regions and the network, start <= ts < end, by series and week.
+def weekly(
+    pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING
+) -> pd.DataFrame:
+    """level, key, metric, week, peak, p95, samples, completeness of all sites, regions and the network, start <= ts <
+    end, by series and week.
 
-    `week` is Monday 00:00 UTC; `peak` the highest sample and `p95` the 95th percentile of the samples, in the metric's unit. A region's sample is the sum
-    over its sites at that stamp, none where too few of them report; under a narrower scope, over the sites in scope. `samples` counts the stamps with a
-    value, `completeness` (0 to 1) is the part of the whole week that they cover. A week without a value has no row. SettingError for an unknown metric.
+    `week` is Monday 00:00 UTC; `peak` the highest sample and `p95` the 95th percentile of the samples, in the metric's
+    unit. A region's sample is the sum over its sites at that stamp, none where too few of them report; under a narrower
+    scope, over the sites in scope. `samples` counts the stamps with a value, `completeness` (0 to 1) is the part of the
+    whole week that they cover. A week without a value has no row. SettingError for an unknown metric.
     """
     known_metrics(metrics)
     frames = [_piece(pin, metrics, span, (start, end), scope) for span in _pieces(pin, start, end)]
@@ -49,12 +55,16 @@ def _piece(pin: Pin, metrics: tuple[str, ...], weeks: Span, asked: Span, scope: 
     with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=days) as cursor:
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
         add_up(cursor, Rows(_within(days), metrics=tuple(METRIC[name] for name in metrics)))
-        _measure(cursor, metrics, _within((max(weeks[0], pd.Timestamp(asked[0])), min(weeks[1], pd.Timestamp(asked[1])))))
+        _measure(
+            cursor, metrics, _within((max(weeks[0], pd.Timestamp(asked[0])), min(weeks[1], pd.Timestamp(asked[1]))))
+        )
         return cursor.sql(" UNION ALL ".join(_of_metric(name) for name in metrics)).to_arrow_table().to_pandas()
 
 
 def _measure(cursor: duckdb.DuckDBPyConnection, metrics: tuple[str, ...], within: str) -> None:
-    """The table `_weeks`: a row for each series and week, with the statistics of every metric and the seconds that its samples cover."""
+    """The table `_weeks`: a row for each series and week, with the statistics of every metric and the seconds that its
+    samples cover.
+    """
     statistics = ", ".join(
         f"max({m}) AS {m}_peak, quantile_cont({m}, 0.95) AS {m}_p95, count({m}) AS {m}_samples, sum(seconds) FILTER ({m} IS NOT NULL) AS {m}_seconds"
         for m in metrics

@@ -1,4 +1,6 @@
-"""How much each site can carry, in steps, such that some run out in weeks, some in months and some not within a year."""
+"""How much each site can carry, in steps, such that some run out in weeks, some in months and some not within a
+year.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,28 @@ from data.simulator.world import Real, World
 RUN_OUT_AT = 0.8
 Fate = Literal["over", "weeks", "months", "later", "shrinks"]
 # What becomes of the sites, dealt in this order to a shuffled list: every dozen holds each fate.
-FATES: tuple[Fate, ...] = ("weeks", "later", "months", "over", "later", "months", "shrinks", "weeks", "later", "months", "later", "months")
+FATES: tuple[Fate, ...] = (
+    "weeks",
+    "later",
+    "months",
+    "over",
+    "later",
+    "months",
+    "shrinks",
+    "weeks",
+    "later",
+    "months",
+    "later",
+    "months",
+)
 # Growth of each fate, of the logarithm a year, and days from the anchor to running out.
-GROWTH: dict[Fate, tuple[float, float]] = {"over": (0.35, 0.5), "weeks": (0.25, 0.6), "months": (0.2, 0.5), "later": (0.02, 0.16), "shrinks": (-0.06, -0.02)}
+GROWTH: dict[Fate, tuple[float, float]] = {
+    "over": (0.35, 0.5),
+    "weeks": (0.25, 0.6),
+    "months": (0.2, 0.5),
+    "later": (0.02, 0.16),
+    "shrinks": (-0.06, -0.02),
+}
 RUN_OUT_DAYS: dict[Fate, tuple[float, float]] = {
     "over": (-160.0, -110.0),
     "weeks": (10.0, 55.0),
@@ -37,7 +58,8 @@ LEAST_STEP = 1.12
 # Long before any telemetry.
 OPENED_DAYS_AGO = 4000
 PLANNED_SHARE = 0.4
-# Streams of a site, its bitrate and its ingest capacity hang together: see quality.py. One in so many ingest sites is tight.
+# Streams of a site, its bitrate and its ingest capacity hang together: see quality.py. One in so many ingest sites is
+# tight.
 INGEST_TIGHT_EVERY = 5
 INGEST_UTILISATION = (0.42, 0.6)
 INGEST_TIGHT_UTILISATION = 0.78
@@ -109,11 +131,15 @@ def capacity_table(steps: list[Step], world: World) -> pa.Table:
     """The contract's `capacity`; a planned step is one that takes effect after the anchor."""
     rows = [
         {
-            "site_id": world.sites[s.site].site_id, "direction": s.direction, "effective_from": moment(s.start), "capacity_gbps": s.gbps,
-            "status": "planned" if s.planned else "installed", "cost_usd_month": _cost(world, s),
+            "site_id": world.sites[s.site].site_id,
+            "direction": s.direction,
+            "effective_from": moment(s.start),
+            "capacity_gbps": s.gbps,
+            "status": "planned" if s.planned else "installed",
+            "cost_usd_month": _cost(world, s),
         }
         for s in sorted(steps, key=lambda s: (s.site, s.direction, s.start))
-    ]  # fmt: skip
+    ]
     return pa.Table.from_pylist(rows, schema=TABLES["capacity"].schema)
 
 
@@ -147,7 +173,10 @@ def _site_steps(peak: _Peak, fate: Fate, rng: np.random.Generator) -> list[Step]
     steps = [opened]
     earlier = _sold(peak.gbps(peak.after(-augmented)) / AUGMENTED_AT)
     if fate in ("weeks", "months") and earlier * LEAST_STEP <= installed:
-        steps = [Step(peak.site, "egress", opened.start, earlier), Step(peak.site, "egress", peak.after(-augmented), installed)]
+        steps = [
+            Step(peak.site, "egress", opened.start, earlier),
+            Step(peak.site, "egress", peak.after(-augmented), installed),
+        ]
     if fate in ("over", "weeks", "months") and planned < PLANNED_SHARE:
         steps.append(Step(peak.site, "egress", peak.after(ahead), _sold(installed * more), planned=True))
     return steps
@@ -169,11 +198,14 @@ def _cost(world: World, step: Step) -> float | None:
 
 
 def runs_out_on(demand: Demand, bitrate_mbps: Real, steps: list[Step], site: int) -> float | None:
-    """Days from the anchor until the trend passes `RUN_OUT_AT` of the installed egress capacity; None where it never does.
+    """Days from the anchor until the trend passes `RUN_OUT_AT` of the installed egress capacity; None where it never
+    does.
 
     The answer that a run-out forecast is held against: planned augments do not count.
     """
-    installed = max((s for s in steps if s.site == site and s.direction == "egress" and not s.planned), key=lambda s: s.start)
+    installed = max(
+        (s for s in steps if s.site == site and s.direction == "egress" and not s.planned), key=lambda s: s.start
+    )
     growth = float(demand.growth_a_year[site])
     peak = _Peak(demand, bitrate_mbps, site).gbps(demand.anchor)
     over = float(np.log(RUN_OUT_AT * installed.gbps / peak))

@@ -23,7 +23,9 @@ def ticks_of(day: int) -> Whole:
 
 
 def local_slots(zones: Sequence[str], day: int) -> Whole:
-    """For each zone and tick of the UTC day, the slot of the local week (0 is Monday 00:00, 2016 slots); follows daylight saving."""
+    """For each zone and tick of the UTC day, the slot of the local week (0 is Monday 00:00, 2016 slots); follows
+    daylight saving.
+    """
     utc = (day + MONDAY_SHIFT) % 7 * TICKS_A_DAY + np.arange(TICKS_A_DAY)
     names = sorted(set(zones))
     slots = np.stack([(utc + _offsets(name, day)) % WEEK_SLOTS for name in names])

@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from data.errors import SettingError
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema.errors import SettingError
 from data.simulator.live import FolderOutlet, LakeOutlet, Outlet, Pace, resumed, run_live
 from data.simulator.plan import Plan, floored
 from data.simulator.publish import Progress as Report
@@ -26,16 +26,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `demo`."""
     parser.add_argument("--sites", type=int, default=48, help="sites of the network (default: %(default)s)")
     parser.add_argument("--days", type=int, default=180, help="days of telemetry (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="the same seed and end give the same bytes (default: %(default)s)")
-    parser.add_argument("--end", type=_end, help="end of the telemetry, like 2026-05-01T12:00Z (default: now, to five minutes)")
-    parser.add_argument("--trouble", type=float, default=1.0, help="how often incidents strike, times usual (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=7, help="the same seed and end give the same bytes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--end", type=_end, help="end of the telemetry, like 2026-05-01T12:00Z (default: now, to five minutes)"
+    )
+    parser.add_argument(
+        "--trouble", type=float, default=1.0, help="how often incidents strike, times usual (default: %(default)s)"
+    )
     parser.add_argument("--lake", default="var/lake", help="a folder or an s3:// address (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write Parquet snapshots there, one a day, instead of a lake")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="write Parquet snapshots there, one a day, instead of a lake"
+    )
     parser.add_argument("--if-empty", action="store_true", help="do nothing where the lake holds telemetry already")
-    parser.add_argument("--live", action="store_true", help="go on: append what arrives every five minutes, until Ctrl-C")
+    parser.add_argument(
+        "--live", action="store_true", help="go on: append what arrives every five minutes, until Ctrl-C"
+    )
     parser.add_argument("--ticks", type=int, help="with --live: stop after so many ticks")
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="with --live: tick so often, whatever the clock says")
-    parser.add_argument("--samples", type=Path, metavar="FOLDER", help="write one small snapshot of each table there, and nothing else")
+    parser.add_argument(
+        "--every", type=float, metavar="SECONDS", help="with --live: tick so often, whatever the clock says"
+    )
+    parser.add_argument(
+        "--samples", type=Path, metavar="FOLDER", help="write one small snapshot of each table there, and nothing else"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,7 +73,9 @@ def _into_folder(plan: Plan, folder: Path) -> Simulation:
 
 
 def _into_lake(arguments: argparse.Namespace, lake: Lake) -> Simulation | None:
-    """The simulation that the lake holds in the end: the one asked for or, to go on with or where it suffices, the one it held; else None."""
+    """The simulation that the lake holds in the end: the one asked for or, to go on with or where it suffices, the one
+    it held; else None.
+    """
     held, seen = resumed(lake), lake.read("snapshots").num_rows
     if held is not None and (arguments.live or arguments.if_empty):
         _say(f"{lake.url} holds a simulated network up to {held.plan.end:%Y-%m-%d %H:%M} UTC")
@@ -68,8 +84,11 @@ def _into_lake(arguments: argparse.Namespace, lake: Lake) -> Simulation | None:
         _say(f"{lake.url} holds telemetry already")
         return None
     if seen:
-        raise SettingError(f"The lake {lake.url} holds {seen} snapshots already.", cause="it was filled before, by a demo or by ingest",
-                           remedy="name another with --lake, remove the folder, or give --if-empty to leave it as it is")  # fmt: skip
+        raise SettingError(
+            f"The lake {lake.url} holds {seen} snapshots already.",
+            cause="it was filled before, by a demo or by ingest",
+            remedy="name another with --lake, remove the folder, or give --if-empty to leave it as it is",
+        )
     simulation = simulate(_plan(arguments))
     with _bars() as report:
         rows = write_lake(simulation, lake, report)
@@ -82,7 +101,12 @@ def _go_on(arguments: argparse.Namespace, simulation: Simulation | None, outlet:
     if not arguments.live or simulation is None:
         return
     _say("live: a tick every five minutes; Ctrl-C ends it")
-    ticks = run_live(simulation, outlet, Pace(arguments.ticks, arguments.every), lambda until, rows: _say(f"{until:%Y-%m-%d %H:%M} UTC: {rows} rows arrived"))
+    ticks = run_live(
+        simulation,
+        outlet,
+        Pace(arguments.ticks, arguments.every),
+        lambda until, rows: _say(f"{until:%Y-%m-%d %H:%M} UTC: {rows} rows arrived"),
+    )
     _say(f"{ticks} ticks written")
 
 

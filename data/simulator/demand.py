@@ -1,4 +1,6 @@
-"""What viewers ask of each site before anything goes wrong: local time of day and week, growth, and rough, skewed noise."""
+"""What viewers ask of each site before anything goes wrong: local time of day and week, growth, and rough, skewed
+noise.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,63 @@ from data.simulator.plan import DAY_MINUTES, TICKS_A_DAY, draws
 from data.simulator.world import Real, World
 
 YEAR_MINUTES = 365.25 * DAY_MINUTES
-# Mean viewers of the whole network at the anchor, whatever the number of sites. At about 3.5 Mbps each that is 7 Tbps, and 8 to 9 at the peak.
+# Mean viewers of the whole network at the anchor, whatever the number of sites. At about 3.5 Mbps each that is 7 Tbps,
+# and 8 to 9 at the peak.
 MEAN_VIEWERS = 2_050_000.0
-# The audience of one local hour relative to the day, weekday and weekend: a trough before dawn, a climb from noon, the evening peak.
-WEEKDAY = (0.96, 0.78, 0.63, 0.53, 0.47, 0.45, 0.46, 0.50, 0.56, 0.64, 0.71, 0.78, 0.85, 0.91, 0.96, 1.03, 1.12, 1.22, 1.35, 1.49, 1.61, 1.63, 1.50, 1.24)
-WEEKEND = (1.08, 0.90, 0.73, 0.60, 0.52, 0.48, 0.47, 0.50, 0.58, 0.70, 0.83, 0.95, 1.06, 1.15, 1.21, 1.27, 1.34, 1.41, 1.50, 1.60, 1.68, 1.66, 1.50, 1.24)
+# The audience of one local hour relative to the day, weekday and weekend: a trough before dawn, a climb from noon, the
+# evening peak.
+WEEKDAY = (
+    0.96,
+    0.78,
+    0.63,
+    0.53,
+    0.47,
+    0.45,
+    0.46,
+    0.50,
+    0.56,
+    0.64,
+    0.71,
+    0.78,
+    0.85,
+    0.91,
+    0.96,
+    1.03,
+    1.12,
+    1.22,
+    1.35,
+    1.49,
+    1.61,
+    1.63,
+    1.50,
+    1.24,
+)
+WEEKEND = (
+    1.08,
+    0.90,
+    0.73,
+    0.60,
+    0.52,
+    0.48,
+    0.47,
+    0.50,
+    0.58,
+    0.70,
+    0.83,
+    0.95,
+    1.06,
+    1.15,
+    1.21,
+    1.27,
+    1.34,
+    1.41,
+    1.50,
+    1.60,
+    1.68,
+    1.66,
+    1.50,
+    1.24,
+)
 # Level of each day from Monday on: Friday to Sunday carry the most.
 DAY_LEVEL = (0.95, 0.95, 0.96, 0.98, 1.03, 1.05, 1.04)
 # The hours above are joined by a kernel of this width.
@@ -64,7 +118,9 @@ class Demand:
         """Logarithm of the noise: what the network shares, what a region shares, and the site's own."""
         count, region = len(self.world), self.world.region
         regions = int(region.max()) + 1
-        shared = Field(self.seed, "global", 1, GLOBAL_NOISE).day(day) + Field(self.seed, "region", regions, REGION_NOISE).day(day)
+        shared = Field(self.seed, "global", 1, GLOBAL_NOISE).day(day) + Field(
+            self.seed, "region", regions, REGION_NOISE
+        ).day(day)
         own = Field(self.seed, "site", count, SITE_NOISE).day(day)
         own += HUMP_SIZE * np.maximum(Field(self.seed, "humps", count, HUMPS).day(day) - HUMP_FROM, 0.0)
         own += WHITE * draws(self.seed, "white", day).standard_normal((count, TICKS_A_DAY))
@@ -83,9 +139,19 @@ def build_demand(world: World, seed: int, anchor: int, growth_a_year: Real) -> D
 
 def _hour_shift(country: str) -> float:
     """Minutes by which a country's evening runs late: it dines late where the clock runs ahead of the sun."""
-    return {"ES": 55.0, "AR": 50.0, "IT": 25.0, "BR": 25.0, "PT": 20.0, "JP": 20.0, "KR": 30.0, "SE": -30.0, "NO": -30.0, "FI": -35.0, "DE": -20.0}.get(
-        country, 0.0
-    )
+    return {
+        "ES": 55.0,
+        "AR": 50.0,
+        "IT": 25.0,
+        "BR": 25.0,
+        "PT": 20.0,
+        "JP": 20.0,
+        "KR": 30.0,
+        "SE": -30.0,
+        "NO": -30.0,
+        "FI": -35.0,
+        "DE": -20.0,
+    }.get(country, 0.0)
 
 
 def _shapes(late: Real, depth: Real) -> Real:

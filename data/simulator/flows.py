@@ -1,4 +1,6 @@
-"""Where the streams go: hourly flows from ingest sites to the sites that watch them most, and the links between ingest sites."""
+"""Where the streams go: hourly flows from ingest sites to the sites that watch them most, and the links between ingest
+sites.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ HOURS = 24
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Which flows are reported: row in `World.ingest`, position of the target, and the share of the streams that it pulls."""
+    """Which flows are reported: row in `World.ingest`, position of the target, and the share of the streams that it
+    pulls.
+    """
 
     source: Whole
     target: Whole
@@ -65,6 +69,13 @@ def links_table(world: World, seed: int) -> pa.Table:
     pairs = sorted({(min(i, int(j)), max(i, int(j))) for i, row in enumerate(nearest) for j in row})
     sizes = draws(seed, "links").choice(LINK_GBPS, len(pairs))
     ids = [world.sites[i].site_id for i in world.ingest]
-    rows = [{"link_id": f"{ids[a]}--{ids[b]}", "source_site_id": ids[a], "target_site_id": ids[b], "capacity_gbps": float(size)}
-            for (a, b), size in zip(pairs, sizes, strict=True)]  # fmt: skip
+    rows = [
+        {
+            "link_id": f"{ids[a]}--{ids[b]}",
+            "source_site_id": ids[a],
+            "target_site_id": ids[b],
+            "capacity_gbps": float(size),
+        }
+        for (a, b), size in zip(pairs, sizes, strict=True)
+    ]
     return pa.Table.from_pylist(rows, schema=TABLES["links"].schema)

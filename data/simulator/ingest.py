@@ -39,24 +39,39 @@ def build_broadcast(world: World, demand: Demand, seed: int) -> Broadcast:
     """Streams follow the viewers of the sites that an ingest site is nearest to."""
     rng = draws(seed, "broadcast")
     peak = _gathered(demand.peak_viewers(demand.anchor), world.served_by, len(world.ingest)) / VIEWERS_A_STREAM
-    return Broadcast(seed, peak, rng.uniform(*STARVED, len(world.ingest)), peak / rng.uniform(*TRANSCODE_AT_PEAK, len(world.ingest)))
+    return Broadcast(
+        seed, peak, rng.uniform(*STARVED, len(world.ingest)), peak / rng.uniform(*TRANSCODE_AT_PEAK, len(world.ingest))
+    )
 
 
 def broadcast_day(
-    broadcast: Broadcast, world: World, steps: list[Step], viewers: Real, availability: Real, struck: list[Incident], day: int
+    broadcast: Broadcast,
+    world: World,
+    steps: list[Step],
+    viewers: Real,
+    availability: Real,
+    struck: list[Incident],
+    day: int,
 ) -> tuple[Real, Real, Real, Real]:
-    """Streams, ingest Gbps, starved ratio and transcode use of a day, each (ingest sites, 288); `viewers` is what is asked everywhere."""
+    """Streams, ingest Gbps, starved ratio and transcode use of a day, each (ingest sites, 288); `viewers` is what is
+    asked everywhere.
+    """
     count = len(world.ingest)
-    noise = Field(broadcast.seed, "streams", count, STREAM_NOISE).day(day) + 0.004 * draws(broadcast.seed, "stream grain", day).standard_normal(
-        (count, viewers.shape[1])
-    )
+    noise = Field(broadcast.seed, "streams", count, STREAM_NOISE).day(day) + 0.004 * draws(
+        broadcast.seed, "stream grain", day
+    ).standard_normal((count, viewers.shape[1]))
     offered = _gathered(viewers, world.served_by, count) / VIEWERS_A_STREAM * np.exp(noise)
     up = availability[world.ingest]
     streams = (offered + world.ingest_takeover.T @ (offered * (1.0 - up))) * up
     starved = _starved(broadcast, world, struck, day)
     capacity = capacity_on(steps, world, "ingest", day * DAY_MINUTES)[world.ingest, None]
     asked = streams * MEGABITS_A_STREAM / 1000.0 * (1.0 - STARVED_LOSS * starved)
-    return streams, delivered(asked / capacity) * capacity, starved, np.minimum(streams / broadcast.transcode_streams[:, None], 1.0)
+    return (
+        streams,
+        delivered(asked / capacity) * capacity,
+        starved,
+        np.minimum(streams / broadcast.transcode_streams[:, None], 1.0),
+    )
 
 
 def _gathered(values: Real, served_by: Whole, count: int) -> Real:
@@ -70,5 +85,7 @@ def _starved(broadcast: Broadcast, world: World, struck: list[Incident], day: in
     for incident in struck:
         if incident.kind == "starvation":
             row = int(np.searchsorted(world.ingest, incident.site))
-            ratio[row] = np.maximum(ratio[row], incident.size * np.exp(0.2 * noise[row]) * incident.lasts(ticks_of(day)))
+            ratio[row] = np.maximum(
+                ratio[row], incident.size * np.exp(0.2 * noise[row]) * incident.lasts(ticks_of(day))
+            )
     return np.minimum(ratio, 1.0)

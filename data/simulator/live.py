@@ -1,4 +1,6 @@
-"""Going on from a batch: every tick appends what has arrived since the last one, and the values are those of a longer batch."""
+"""Going on from a batch: every tick appends what has arrived since the last one, and the values are those of a longer
+batch.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.errors import SettingError
-from data.lake import Lake
-from data.rollups import refresh_rollups
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake
+from data.schema.errors import SettingError
 from data.simulator.plan import TICK_MINUTES, Plan, floored, minutes, moment, plan_of
 from data.simulator.publish import ledger_row, span_of, write_snapshot
 from data.simulator.simulation import Simulation
@@ -39,7 +41,8 @@ class LakeOutlet:
     def put(self, simulation: Simulation, since: int, until: int) -> int:
         telemetry, source = simulation.received(since, until), _source(simulation.plan, until)
         for name, rows in (("telemetry", telemetry), ("flows", simulation.flows_between(since, until))):
-            # The mark goes in with the rows: a run that was killed before it wrote the ledger does not append them again.
+            # The mark goes in with the rows: a run that was killed before it wrote the ledger does not append them
+            # again.
             if rows.num_rows and not self.lake.marked(name, source):
                 self.lake.append(name, rows, marks=[source])
         self._announce(simulation.until(until).events)
@@ -63,7 +66,11 @@ class FolderOutlet:
 
     def put(self, simulation: Simulation, since: int, until: int) -> int:
         telemetry, source = simulation.received(since, until), _source(simulation.plan, until)
-        tables = {"telemetry": telemetry, "flows": simulation.flows_between(since, until), "events": simulation.until(until).events}
+        tables = {
+            "telemetry": telemetry,
+            "flows": simulation.flows_between(since, until),
+            "events": simulation.until(until).events,
+        }
         for name, table in tables.items():
             if table.num_rows:
                 write_snapshot(table, self.folder / f"{name}-{moment(until):%Y-%m-%dT%H%M}.parquet", source)
@@ -72,13 +79,17 @@ class FolderOutlet:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When ticks come: as time passes, or (with a pause) one interval after another; `ticks` ends the run, else Ctrl-C does."""
+    """When ticks come: as time passes, or (with a pause) one interval after another; `ticks` ends the run, else Ctrl-C
+    does.
+    """
 
     ticks: int | None = None
     pause_seconds: float | None = None
 
     def due(self, since: int) -> int:
-        """The newest interval's end that may be shown now, in minutes since 1970; at least one interval on where a pause sets the pace."""
+        """The newest interval's end that may be shown now, in minutes since 1970; at least one interval on where a
+        pause sets the pace.
+        """
         if self.pause_seconds is not None:
             return since + TICK_MINUTES
         return minutes(floored(datetime.now(UTC) - timedelta(seconds=CUT_SECONDS)))

@@ -1,4 +1,6 @@
-"""One UTC day of the whole network: demand, what goes wrong, what is delivered, and what viewers feel (arrays, sites x 288)."""
+"""One UTC day of the whole network: demand, what goes wrong, what is delivered, and what viewers feel (arrays, sites x
+288).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ import numpy as np
 from data.simulator.capacity import Step, capacity_on, egress_steps, growth_a_year, ingest_steps
 from data.simulator.clock import ticks_of
 from data.simulator.demand import Demand, build_demand
-from data.simulator.happenings import Happening, happenings, lift
 from data.simulator.incidents import Incident, incidents, name, surge
 from data.simulator.ingest import MEGABITS_A_STREAM, Broadcast, broadcast_day, build_broadcast
 from data.simulator.plan import DAY_MINUTES, TICK_MINUTES, TICKS_A_DAY, Plan, draws, minutes
 from data.simulator.quality import Quality, build_quality, delivered, staying, strain
+from data.simulator.scheduled_events import Happening, happenings, lift
 from data.simulator.world import Mask, Real, World, build_world
 
 # Share of a failed site's demand that its neighbours take up; the rest goes away.
@@ -61,12 +63,18 @@ def build_network(plan: Plan) -> Network:
     world, anchor = build_world(plan.sites, plan.seed), minutes(plan.anchored)
     demand = build_demand(world, plan.seed, anchor, growth_a_year(world, plan.seed))
     quality, broadcast = build_quality(world, plan.seed), build_broadcast(world, demand, plan.seed)
-    steps = egress_steps(demand, quality.bitrate_mbps) + ingest_steps(world, broadcast.peak_streams * MEGABITS_A_STREAM / 1000, plan.seed, anchor)
-    return Network(plan, world, demand, quality, broadcast, steps, draws(plan.seed, "response").uniform(0.75, 1.25, len(world)))
+    steps = egress_steps(demand, quality.bitrate_mbps) + ingest_steps(
+        world, broadcast.peak_streams * MEGABITS_A_STREAM / 1000, plan.seed, anchor
+    )
+    return Network(
+        plan, world, demand, quality, broadcast, steps, draws(plan.seed, "response").uniform(0.75, 1.25, len(world))
+    )
 
 
 def network_day(network: Network, day: int) -> State:
-    """The state of a UTC day (days since 1970): a function of the plan's seed, sites, anchor and trouble, and of the day alone."""
+    """The state of a UTC day (days since 1970): a function of the plan's seed, sites, anchor and trouble, and of the
+    day alone.
+    """
     ticks, world = ticks_of(day).astype(float), network.world
     first, last = day * DAY_MINUTES, (day + 1) * DAY_MINUTES
     struck, known = incidents(network.plan, world, first, last), happenings(network.plan, world, first, last)
@@ -81,7 +89,18 @@ def network_day(network: Network, day: int) -> State:
     rebuffer, startup, failure = network.quality.day(day, strained, outage)
     sent = broadcast_day(network.broadcast, world, network.steps, organic * np.sqrt(lifted), availability, struck, day)
     labels = _failovers(network, struck, wanted, gained, ticks) + _congestion(network, load, rebuffer, day)
-    return State(day, delivered(load) * capacity, asked * staying(strained), rebuffer, startup, failure, availability, *sent, struck, labels)
+    return State(
+        day,
+        delivered(load) * capacity,
+        asked * staying(strained),
+        rebuffer,
+        startup,
+        failure,
+        availability,
+        *sent,
+        struck,
+        labels,
+    )
 
 
 def _lift(network: Network, known: list[Happening], awake: Real, ticks: Real) -> Real:
@@ -134,7 +153,14 @@ def _failovers(network: Network, struck: list[Incident], wanted: Real, gained: R
             gain = float(gained[helper, during].mean() / wanted[helper, during].mean())
             if gain >= LEAST_GAIN:
                 labels.append(
-                    Incident(f"{outage.incident_id}-to-{network.world.sites[helper].site_id}", "failover", int(helper), outage.start, outage.end, 1.0 + gain)
+                    Incident(
+                        f"{outage.incident_id}-to-{network.world.sites[helper].site_id}",
+                        "failover",
+                        int(helper),
+                        outage.start,
+                        outage.end,
+                        1.0 + gain,
+                    )
                 )
     return labels
 
@@ -148,13 +174,22 @@ def _congestion(network: Network, load: Real, rebuffer: Real, day: int) -> list[
             start = day * DAY_MINUTES + TICK_MINUTES * begin
             size = float(rebuffer[site, begin:end].max() / network.quality.rebuffer[site])
             labels.append(
-                Incident(name("congestion", start, network.world, int(site)), "congestion", int(site), start, start + TICK_MINUTES * (end - begin), size)
+                Incident(
+                    name("congestion", start, network.world, int(site)),
+                    "congestion",
+                    int(site),
+                    start,
+                    start + TICK_MINUTES * (end - begin),
+                    size,
+                )
             )
     return labels
 
 
 def congested_spans(above: Mask) -> list[tuple[int, int]]:
-    """Half-open spans of ticks above the knee: short pauses are bridged, short spans left out unless they touch midnight."""
+    """Half-open spans of ticks above the knee: short pauses are bridged, short spans left out unless they touch
+    midnight.
+    """
     edges = np.flatnonzero(np.diff(above.astype(np.int8), prepend=0, append=0))
     spans: list[tuple[int, int]] = []
     for begin, end in edges.reshape(-1, 2).tolist():

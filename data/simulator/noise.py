@@ -1,7 +1,8 @@
 """Autocorrelated noise that any day can be asked for by itself.
 
-An autoregressive process needs its whole past; a sum of octaves does not. Each octave draws one normal value per knot, keyed by
-the knot's place in absolute time, and spreads it with a Gaussian kernel, so that neighbouring days join without a seam.
+An autoregressive process needs its whole past; a sum of octaves does not. Each octave draws one normal value per knot,
+keyed by the knot's place in absolute time, and spreads it with a Gaussian kernel, so that neighbouring days join
+without a seam.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from data.simulator.world import Real
 # A knot's kernel: its standard deviation, and how far it reaches, in knots.
 SPREAD = 0.7
 REACH = 3
-# Products this small stay on one thread: the same bits on any number of cores, and no contention between days made side by side.
+# Products this small stay on one thread: the same bits on any number of cores, and no contention between days made side
+# by side.
 ROWS_AT_ONCE = 8
 
 
@@ -52,10 +54,15 @@ class Field:
         a_chunk = max(1, DAY_MINUTES // octave.minutes)
         first = day * DAY_MINUTES // octave.minutes
         wanted = np.arange(first - REACH, first + a_chunk + REACH + 1)
-        chunks = [self._knots(octave.minutes, a_chunk, int(chunk)) for chunk in range(int(wanted[0]) // a_chunk, int(wanted[-1]) // a_chunk + 1)]
+        chunks = [
+            self._knots(octave.minutes, a_chunk, int(chunk))
+            for chunk in range(int(wanted[0]) // a_chunk, int(wanted[-1]) // a_chunk + 1)
+        ]
         offset = int(wanted[0]) // a_chunk * a_chunk
         knots = np.concatenate(chunks, axis=1)[:, wanted - offset]
-        return knots, octave.deviation * _spread(octave.minutes, int(wanted[0]) * octave.minutes - day * DAY_MINUTES, len(wanted))
+        return knots, octave.deviation * _spread(
+            octave.minutes, int(wanted[0]) * octave.minutes - day * DAY_MINUTES, len(wanted)
+        )
 
     def _knots(self, minutes: int, count: int, chunk: int) -> Real:
         return _drawn(self.seed, f"{self.name}/{minutes}", self.units, count, chunk)

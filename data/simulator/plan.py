@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 
-# What the ledger's `source`, the files' metadata and the events' `author` begin with: the app says "simulated" where it reads this.
+# What the ledger's `source`, the files' metadata and the events' `author` begin with: the app says "simulated" where it
+# reads this.
 MARK = "simulator"
 TICK = timedelta(minutes=5)
 TICKS_A_DAY = 288
@@ -28,9 +29,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Plan:
     """What to simulate: how many sites, the days up to `end` (UTC, on a 5-minute mark), and the seed.
 
-    `anchor` is the moment that levels and capacities refer to (default: midnight UTC of `end`'s day). Two plans with the same
-    seed, sites, anchor and trouble agree on every value that both hold, wherever they start and end: that is how a live run
-    continues a batch. `trouble` multiplies how often incidents strike; 0 gives a quiet network.
+    `anchor` is the moment that levels and capacities refer to (default: midnight UTC of `end`'s day). Two plans with
+    the same
+    seed, sites, anchor and trouble agree on every value that both hold, wherever they start and end: that is how a live
+    run continues a batch. `trouble` multiplies how often incidents strike; 0 gives a quiet network.
     """
 
     end: datetime
@@ -46,8 +48,11 @@ class Plan:
         _bounded("seed", self.seed, 0, 2**63 - 1)
         _bounded("trouble", self.trouble, 0, 100)
         if self.end.tzinfo is None or floored(self.end) != self.end:
-            raise SettingError(f"The end {self.end.isoformat()} is not a 5-minute mark in a named time zone.",
-                               cause="seconds, or a missing zone", remedy="write it like 2026-05-01T12:05:00Z")  # fmt: skip
+            raise SettingError(
+                f"The end {self.end.isoformat()} is not a 5-minute mark in a named time zone.",
+                cause="seconds, or a missing zone",
+                remedy="write it like 2026-05-01T12:05:00Z",
+            )
 
     @property
     def start(self) -> datetime:
@@ -73,12 +78,19 @@ def plan_of(source: str) -> Plan:
         if mark != MARK:
             raise KeyError(mark)
         return Plan(
-            end=datetime.fromisoformat(words["end"]), sites=int(words["sites"]), days=int(words["days"]), seed=int(words["seed"]),
-            anchor=datetime.fromisoformat(words["anchor"]).replace(tzinfo=UTC), trouble=float(words.get("trouble", 1)),
-        )  # fmt: skip
+            end=datetime.fromisoformat(words["end"]),
+            sites=int(words["sites"]),
+            days=int(words["days"]),
+            seed=int(words["seed"]),
+            anchor=datetime.fromisoformat(words["anchor"]).replace(tzinfo=UTC),
+            trouble=float(words.get("trouble", 1)),
+        )
     except (KeyError, ValueError) as error:
-        raise SettingError(f"The source {source!r} is no plan of the simulator.", cause="another producer, or another version, wrote it",
-                           remedy="start a new demo in another lake") from error  # fmt: skip
+        raise SettingError(
+            f"The source {source!r} is no plan of the simulator.",
+            cause="another producer, or another version, wrote it",
+            remedy="start a new demo in another lake",
+        ) from error
 
 
 def floored(moment: datetime) -> datetime:
@@ -110,5 +122,7 @@ def struck(seed: int, stream: str, week: int, count: int, chance: float) -> Iter
 def _bounded(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise SettingError(
-            f"{name} is {value:g}; it must be {low:g} to {high:g}.", cause="a slip in the argument", remedy=f"give --{name} a value in that range"
+            f"{name} is {value:g}; it must be {low:g} to {high:g}.",
+            cause="a slip in the argument",
+            remedy=f"give --{name} a value in that range",
         )

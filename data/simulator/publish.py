@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data.lake import Change, Lake, stored, stored_schema
-from data.rollups import refresh_rollups
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Change, Lake, stored, stored_schema
 from data.schema import TABLES
 from data.simulator.incidents import Incident
 from data.simulator.plan import DAY_MINUTES, moment
@@ -28,12 +28,15 @@ Progress = Callable[[str, int, int], None]
 SMALL_TABLES = ("sites", "capacity", "events", "links")
 # Key of the mark in the files' own metadata: a snapshot says that it is simulated wherever it is carried.
 METADATA_KEY = b"source"
-# Site-days of one commit: an ordinary demo is one, and one commit is all or nothing; a huge one is cut, because the writer holds its days in memory.
+# Site-days of one commit: an ordinary demo is one, and one commit is all or nothing; a huge one is cut, because the
+# writer holds its days in memory.
 COMMIT_SITE_DAYS = 20_000
 
 
 def write_lake(simulation: Simulation, lake: Lake, progress: Progress) -> int:
-    """Make the lake hold this simulation and nothing else of its tables, with rollups; returns the rows of telemetry."""
+    """Make the lake hold this simulation and nothing else of its tables, with rollups; returns the rows of
+    telemetry.
+    """
     for name in SMALL_TABLES:
         lake.replace(name, small_table(simulation, name))
     harvest = _write_telemetry(simulation, lake, progress)
@@ -68,16 +71,29 @@ def write_snapshot(table: pa.Table, path: Path, source: str) -> None:
 
 def small_table(simulation: Simulation, name: str) -> pa.Table:
     """One of `SMALL_TABLES`."""
-    table: pa.Table = {"sites": simulation.sites, "capacity": simulation.capacity, "events": simulation.events, "links": simulation.links}[name]
+    table: pa.Table = {
+        "sites": simulation.sites,
+        "capacity": simulation.capacity,
+        "events": simulation.events,
+        "links": simulation.links,
+    }[name]
     return table
 
 
 def ledger_row(source: str, rows: int, first: datetime | None, last: datetime | None) -> pa.Table:
     """The ledger's row of what the simulator wrote; the source names the content, so its hash stands for it."""
     row = {
-        "sha256": hashlib.sha256(source.encode()).hexdigest(), "source": source, "table": "telemetry", "ingested_at": datetime.now(UTC), "state": "accepted",
-        "rows": rows, "rows_accepted": rows, "rows_quarantined": 0, "first_ts": first, "last_ts": last,
-    }  # fmt: skip
+        "sha256": hashlib.sha256(source.encode()).hexdigest(),
+        "source": source,
+        "table": "telemetry",
+        "ingested_at": datetime.now(UTC),
+        "state": "accepted",
+        "rows": rows,
+        "rows_accepted": rows,
+        "rows_quarantined": 0,
+        "first_ts": first,
+        "last_ts": last,
+    }
     return pa.Table.from_pylist([row], schema=TABLES["snapshots"].schema)
 
 
@@ -122,7 +138,9 @@ def _write_telemetry(simulation: Simulation, lake: Lake, progress: Progress) -> 
 
 
 def _change(simulation: Simulation, piece: range, harvest: _Harvest, progress: Progress, _: object) -> Change:
-    reader = pa.RecordBatchReader.from_batches(stored_schema(TABLES["telemetry"]), _batches(simulation, piece, harvest, progress))
+    reader = pa.RecordBatchReader.from_batches(
+        stored_schema(TABLES["telemetry"]), _batches(simulation, piece, harvest, progress)
+    )
     return Change(reader, whole=piece[0] == simulation.day_numbers[0])
 
 

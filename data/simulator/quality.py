@@ -1,8 +1,8 @@
 """What viewers feel: how much a site delivers of what is asked, and how playback suffers near its capacity.
 
-`load` is demand over capacity. Up to `FULL` a site delivers what is asked; beyond it players step down to lower renditions, so
-egress bends towards, and never reaches, capacity. Stalls begin earlier, at the site's own knee: `knee_of` is the truth that a
-finder of knees is held against.
+`load` is demand over capacity. Up to `FULL` a site delivers what is asked; beyond it players step down to lower
+renditions, so egress bends towards, and never reaches, capacity. Stalls begin earlier, at the site's own knee:
+`knee_of` is the truth that a finder of knees is held against.
 """
 
 from __future__ import annotations

@@ -19,7 +19,10 @@ def sample_tables() -> dict[str, pa.Table]:
     """The sample of each input table, by name."""
     simulation = simulate(SAMPLE_PLAN)
     days = list(simulation.days())
-    large = {"telemetry": pa.concat_tables(day.telemetry for day in days), "flows": pa.concat_tables(day.flows for day in days)}
+    large = {
+        "telemetry": pa.concat_tables(day.telemetry for day in days),
+        "flows": pa.concat_tables(day.flows for day in days),
+    }
     return {name: small_table(simulation, name) for name in SMALL_TABLES} | large
 
 

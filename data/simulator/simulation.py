@@ -14,10 +14,10 @@ import pyarrow as pa
 from data.schema import TABLES
 from data.simulator.capacity import capacity_table
 from data.simulator.flows import Routes, build_routes, flows_table, links_table
-from data.simulator.happenings import ANNOUNCED_MINUTES, MAINTENANCE_AHEAD_MINUTES, happenings
 from data.simulator.incidents import LATEST_MINUTES, Incident, incidents, truth_table
 from data.simulator.network import Network, State, build_network, network_day
 from data.simulator.plan import DAY_MINUTES, MARK, Plan, minutes, moment
+from data.simulator.scheduled_events import ANNOUNCED_MINUTES, MAINTENANCE_AHEAD_MINUTES, happenings
 from data.simulator.telemetry import CUT_SECONDS, Window, telemetry_table, window_of
 from data.simulator.world import sites_table
 
@@ -27,7 +27,9 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One UTC day: its telemetry and flows in the contract's columns, and its true labels, not yet joined across midnight."""
+    """One UTC day: its telemetry and flows in the contract's columns, and its true labels, not yet joined across
+    midnight.
+    """
 
     day: int
     telemetry: pa.Table
@@ -92,7 +94,9 @@ class Simulation:
         return (day.flows for day in self.days())
 
     def truth(self, labels: Iterable[Incident] | None = None) -> pa.Table:
-        """The contract's `simulated_incidents`; `labels` are those of all days, where the caller has been through them."""
+        """The contract's `simulated_incidents`; `labels` are those of all days, where the caller has been through
+        them.
+        """
         shown = list(labels) if labels is not None else [label for day in self.days() for label in day.labels]
         known = incidents(self.plan, self.network.world, self.first, self.last)
         return truth_table([*known, *shown], self.network.world, self.first, self.last)
@@ -104,7 +108,8 @@ class Simulation:
         return longer
 
     def received(self, since: int, until: int) -> pa.Table:
-        """Telemetry that arrives between the cuts of two ticks (minutes since 1970): the newest interval, and what was late.
+        """Telemetry that arrives between the cuts of two ticks (minutes since 1970): the newest interval, and what was
+        late.
 
         The ticks of a live run and its batch together hold exactly the rows of a batch that ends later.
         """
@@ -116,7 +121,9 @@ class Simulation:
         """Flows of the whole hours that end after `since` and by `until`."""
         first = max(self.first, since - since % 60)
         days = range(first // DAY_MINUTES, (until - 1) // DAY_MINUTES + 1)
-        return pa.concat_tables(flows_table(self.network.world, self._routes, self._state(day), first, until) for day in days)
+        return pa.concat_tables(
+            flows_table(self.network.world, self._routes, self._state(day), first, until) for day in days
+        )
 
     def _state(self, day: int) -> State:
         """The state of a day; a live run asks for the same one or two days over and over."""
@@ -135,16 +142,30 @@ class Simulation:
         for outage in incidents(self.plan, self.network.world, self.first, self.last):
             if outage.written_up and outage.end <= self.last:
                 site = self.network.world.sites[outage.site]
-                yield {"event_id": outage.incident_id, "kind": "outage", "title": f"Outage in {site.city}", "start": moment(outage.start),
-                       "end": moment(outage.end), "scope": site.site_id, "treatment": "mask"}  # fmt: skip
+                yield {
+                    "event_id": outage.incident_id,
+                    "kind": "outage",
+                    "title": f"Outage in {site.city}",
+                    "start": moment(outage.start),
+                    "end": moment(outage.end),
+                    "scope": site.site_id,
+                    "treatment": "mask",
+                }
 
     def _augments(self) -> Iterator[dict[str, object]]:
         """Capacity that came into service within the span, as a note."""
         for step in self.network.steps:
             if self.first < step.start <= self.last:
                 site = self.network.world.sites[step.site]
-                yield {"event_id": f"augment-{moment(step.start):%Y%m%d}-{site.site_id}", "kind": "change", "title": f"{site.city} grows to {step.gbps:g} Gbps",
-                       "start": moment(step.start), "end": moment(step.start + 60), "scope": site.site_id, "treatment": "note"}  # fmt: skip
+                yield {
+                    "event_id": f"augment-{moment(step.start):%Y%m%d}-{site.site_id}",
+                    "kind": "change",
+                    "title": f"{site.city} grows to {step.gbps:g} Gbps",
+                    "start": moment(step.start),
+                    "end": moment(step.start + 60),
+                    "scope": site.site_id,
+                    "treatment": "note",
+                }
 
 
 def simulate(plan: Plan) -> Simulation:

@@ -19,15 +19,27 @@ CUT_SECONDS = 60
 DELAY_SECONDS = (2, 45)
 # One row in so many is lost on its own.
 LOST_ROW = 0.0004
-# Decimals reported: a Mbps, a viewer, a thousandth of a percent. They also hide the last bit, in which processors differ.
-DECIMALS = {"ingest_gbps": 3, "egress_gbps": 3, "streams": 0, "viewers": 0, "rebuffer_ratio": 5, "startup_seconds": 3, "playback_failure_ratio": 5,
-            "ingest_starved_ratio": 4, "transcode_used_ratio": 4}  # fmt: skip
+# Decimals reported: a Mbps, a viewer, a thousandth of a percent. They also hide the last bit, in which processors
+# differ.
+DECIMALS = {
+    "ingest_gbps": 3,
+    "egress_gbps": 3,
+    "streams": 0,
+    "viewers": 0,
+    "rebuffer_ratio": 5,
+    "startup_seconds": 3,
+    "playback_failure_ratio": 5,
+    "ingest_starved_ratio": 4,
+    "transcode_used_ratio": 4,
+}
 MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which rows are wanted: `ts` in [first, last) (minutes since 1970), received after one second and up to another."""
+    """Which rows are wanted: `ts` in [first, last) (minutes since 1970), received after one second and up to
+    another.
+    """
 
     first: int
     last: int
@@ -61,20 +73,33 @@ def telemetry_table(network: Network, state: State, window: Window) -> pa.Table:
 
 def _measured(network: Network, state: State) -> dict[str, Real]:
     """Every metric, (sites, 288); sites that take nothing in report no ingest at all."""
-    of_ingest = {"ingest_gbps": state.ingest_gbps, "streams": state.streams, "ingest_starved_ratio": state.starved, "transcode_used_ratio": state.transcode}
+    of_ingest = {
+        "ingest_gbps": state.ingest_gbps,
+        "streams": state.streams,
+        "ingest_starved_ratio": state.starved,
+        "transcode_used_ratio": state.transcode,
+    }
     spread = {name: np.full(state.viewers.shape, np.nan) for name in of_ingest}
     for name, values in of_ingest.items():
         spread[name][network.world.ingest] = values
     return {
-        "ingest_gbps": spread["ingest_gbps"], "egress_gbps": state.egress_gbps, "streams": spread["streams"], "viewers": state.viewers,
-        "rebuffer_ratio": state.rebuffer, "startup_seconds": state.startup, "playback_failure_ratio": state.failure,
-        "ingest_starved_ratio": spread["ingest_starved_ratio"], "transcode_used_ratio": spread["transcode_used_ratio"],
-    }  # fmt: skip
+        "ingest_gbps": spread["ingest_gbps"],
+        "egress_gbps": state.egress_gbps,
+        "streams": spread["streams"],
+        "viewers": state.viewers,
+        "rebuffer_ratio": state.rebuffer,
+        "startup_seconds": state.startup,
+        "playback_failure_ratio": state.failure,
+        "ingest_starved_ratio": spread["ingest_starved_ratio"],
+        "transcode_used_ratio": spread["transcode_used_ratio"],
+    }
 
 
 def _reported(network: Network, state: State) -> Mask:
     """Which rows are ever sent: not those of a gap, and not the few that are lost."""
-    sent = draws(network.plan.seed, "lost", state.day).random(state.viewers.shape, dtype=np.float32) >= LOST_ROW * min(network.plan.trouble, 1.0)
+    sent = draws(network.plan.seed, "lost", state.day).random(state.viewers.shape, dtype=np.float32) >= LOST_ROW * min(
+        network.plan.trouble, 1.0
+    )
     for incident in state.incidents:
         if incident.kind == "gap":
             sent[incident.site] &= ~incident.lasts(ticks_of(state.day))

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data.errors import SettingError
 from data.schema import TABLES
+from data.schema.errors import SettingError
 from data.simulator.metros import EDGE, FILL_WEIGHT, INGEST, NA_DIVIDE_LON, PARTNERS, REGIONS, Metro, Region
 from data.simulator.plan import draws
 
@@ -48,13 +48,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """The sites in order of site_id, and what follows from where they stand (arrays in that order); equal only to itself."""
+    """The sites in order of site_id, and what follows from where they stand (arrays in that order); equal only to
+    itself.
+    """
 
     sites: tuple[Site, ...]
     weight: Real
     region: Whole
     ingest: Whole  # positions of the ingest sites
-    takeover: Real  # [failed, helper]: share of the failed site's demand that the helper takes; rows sum to 1, or 0 for a lone site
+    # [failed, helper]: share of the failed site's demand that the helper takes; rows sum to 1, or 0 for a lone site
+    takeover: Real
     ingest_takeover: Real  # the same among ingest sites
     served_by: Whole  # for each site, the position in `ingest` of the one nearest to it
 
@@ -72,38 +75,60 @@ class World:
 
 
 def build_world(count: int, seed: int) -> World:
-    """The first `count` places: ingest cities and edge metros in turn, then the rest of the metros, then the gazetteer."""
+    """The first `count` places: ingest cities and edge metros in turn, then the rest of the metros, then the
+    gazetteer.
+    """
     chosen = [place for place, _ in zip(_places(), range(count), strict=False)]
     if len(chosen) < count:
-        raise SettingError(f"{count} sites were asked for; the gazetteer knows {len(chosen)}.", cause="a network larger than the simulator's world",
-                           remedy=f"give --sites {len(chosen)} or fewer")  # fmt: skip
+        raise SettingError(
+            f"{count} sites were asked for; the gazetteer knows {len(chosen)}.",
+            cause="a network larger than the simulator's world",
+            remedy=f"give --sites {len(chosen)} or fewer",
+        )
     sites = tuple(sorted((_site(metro, seed) for metro in chosen), key=lambda site: site.site_id))
     weight = np.array([site.weight for site in sites])
     ingest = np.array([i for i, site in enumerate(sites) if site.ingest])
     km = distances_km(sites)
     return World(
-        sites, weight, np.array([site.region for site in sites]), ingest,
-        _takeover(km, weight), _takeover(km[np.ix_(ingest, ingest)], weight[ingest]), km[:, ingest].argmin(axis=1),
-    )  # fmt: skip
+        sites,
+        weight,
+        np.array([site.region for site in sites]),
+        ingest,
+        _takeover(km, weight),
+        _takeover(km[np.ix_(ingest, ingest)], weight[ingest]),
+        km[:, ingest].argmin(axis=1),
+    )
 
 
 def sites_table(world: World) -> pa.Table:
     """The contract's `sites`."""
     rows = [
         {
-            "site_id": s.site_id, "name": f"{s.city} 01", "region_id": REGIONS[s.region].region_id, "region_name": REGIONS[s.region].name,
-            "city": s.city, "country": s.country, "lat": s.lat, "lon": s.lon, "timezone": s.timezone, "partner": s.partner,
-            "roles": "ingest,edge" if s.ingest else "edge", "lead_time_days": s.lead_time_days,
+            "site_id": s.site_id,
+            "name": f"{s.city} 01",
+            "region_id": REGIONS[s.region].region_id,
+            "region_name": REGIONS[s.region].name,
+            "city": s.city,
+            "country": s.country,
+            "lat": s.lat,
+            "lon": s.lon,
+            "timezone": s.timezone,
+            "partner": s.partner,
+            "roles": "ingest,edge" if s.ingest else "edge",
+            "lead_time_days": s.lead_time_days,
         }
         for s in world.sites
-    ]  # fmt: skip
+    ]
     return pa.Table.from_pylist(rows, schema=TABLES["sites"].schema)
 
 
 def distances_km(sites: tuple[Site, ...]) -> Real:
     """Great-circle distances between all sites, by the haversine formula."""
     lat, lon = np.radians([s.lat for s in sites]), np.radians([s.lon for s in sites])
-    half = np.sin((lat[:, None] - lat) / 2) ** 2 + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    half = (
+        np.sin((lat[:, None] - lat) / 2) ** 2
+        + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    )
     return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
 
 
@@ -137,10 +162,16 @@ def _places() -> Iterator[Metro]:
 
 
 def _fill(listed: set[Metro]) -> Iterator[Metro]:
-    """International airports of the regions' countries, in an order that is scattered over the globe but always the same."""
+    """International airports of the regions' countries, in an order that is scattered over the globe but always the
+    same.
+    """
     known = {country for region in REGIONS for country in region.countries.split()}
     names = {metro.code for metro in listed}
-    codes = [c for c, row in _gazetteer().items() if "International" in str(row["name"]) and row["city"] and row["country"] in known and c not in names]
+    codes = [
+        c
+        for c, row in _gazetteer().items()
+        if "International" in str(row["name"]) and row["city"] and row["country"] in known and c not in names
+    ]
     for code in sorted(codes, key=lambda c: (zlib.crc32(c.encode()), c)):
         yield Metro(code, str(_gazetteer()[code]["city"]), FILL_WEIGHT)
 
@@ -162,8 +193,19 @@ def _site(metro: Metro, seed: int) -> Site:
     region = _region_of(str(row["country"]), lon)
     rng = draws(seed, "site", zlib.crc32(metro.code.encode()))
     lead = float(np.clip(5 * round(REGIONS[region].lead_time_days * rng.uniform(0.7, 1.3) / 5), 30, 150))
-    return Site(f"{metro.code.lower()}-01", metro.city, str(row["country"]), lat, lon, str(row["tz"]), region, str(rng.choice(PARTNERS)),
-                metro in INGEST, metro.weight * rng.uniform(0.85, 1.15), lead)  # fmt: skip
+    return Site(
+        f"{metro.code.lower()}-01",
+        metro.city,
+        str(row["country"]),
+        lat,
+        lon,
+        str(row["tz"]),
+        region,
+        str(rng.choice(PARTNERS)),
+        metro in INGEST,
+        metro.weight * rng.uniform(0.85, 1.15),
+        lead,
+    )
 
 
 def _region_of(country: str, lon: float) -> int:

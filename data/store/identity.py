@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 
-from data.errors import StoreError
-from data.validation import excerpt
+from data.schema.errors import StoreError
+from data.schema.validation import excerpt
 
 _SHAPE = re.compile(r"[0-9a-f]{16}")
 
@@ -25,4 +25,8 @@ def checked_id(what: str, given: object) -> str:
 
 def absent(what: str, given: object) -> StoreError:
     """The error for a scenario or a plan that is not there."""
-    return StoreError(f"There is no {what} {excerpt(given)!r}.", cause="the address is of another store, or was typed", remedy=f"choose a {what} from the list")
+    return StoreError(
+        f"There is no {what} {excerpt(given)!r}.",
+        cause="the address is of another store, or was typed",
+        remedy=f"choose a {what} from the list",
+    )

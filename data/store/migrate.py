@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
 
-from data.errors import StoreError
+from data.schema.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # A name of our own, so that a database shared with another program keeps both programs' versions.
@@ -34,7 +34,9 @@ class Migrated(Protocol):
 
 
 def upgrade(store: Migrated) -> None:
-    """Bring a store to the newest form, in one transaction; StoreError where a newer program has already brought it further."""
+    """Bring a store to the newest form, in one transaction; StoreError where a newer program has already brought it
+    further.
+    """
     scripts = ScriptDirectory(str(MIGRATIONS))
     with store.reading() as connection:
         if _behind(connection, scripts, store.url) is False:
@@ -51,8 +53,11 @@ def _behind(connection: Connection, scripts: ScriptDirectory, url: str) -> bool:
     held = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
     known = [script.revision for script in scripts.walk_revisions()]
     if held is not None and held not in known:
-        raise StoreError(f"The store {url} has the form {held!r}; this program knows forms up to {known[0]!r}.",
-                         cause="a newer version of Headroom has used the store", remedy="run that version, or use another store")  # fmt: skip
+        raise StoreError(
+            f"The store {url} has the form {held!r}; this program knows forms up to {known[0]!r}.",
+            cause="a newer version of Headroom has used the store",
+            remedy="run that version, or use another store",
+        )
     return held != known[0]
 
 

@@ -14,8 +14,8 @@ import stamina
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from data.errors import SettingError, StoreError
-from data.lake import Lake, sibling
+from data.lake.tables import Lake, sibling
+from data.schema.errors import SettingError, StoreError
 from data.store.migrate import upgrade
 
 SETTING = "HEADROOM_STORE"
@@ -43,7 +43,9 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes all or nothing; in SQLite it has the write lock from the start, so that what it read stays true."""
+        """A transaction that writes all or nothing; in SQLite it has the write lock from the start, so that what it
+        read stays true.
+        """
         with _told(self.url), self.engine.execution_options(**{WRITES: True}).begin() as connection:
             yield connection
 
@@ -53,7 +55,9 @@ class Store:
 
 
 def store_url(lake_url: str) -> str:
-    """Where the store of a lake lies: HEADROOM_STORE, else scenarios.db beside a lake in a folder, else var/scenarios.db."""
+    """Where the store of a lake lies: HEADROOM_STORE, else scenarios.db beside a lake in a folder, else
+    var/scenarios.db.
+    """
     named = os.environ.get(SETTING)
     if named:
         return named
@@ -65,7 +69,8 @@ def store_url(lake_url: str) -> str:
 def open_store(url: str) -> Store:
     """The store at sqlite:///FILE or postgresql://..., made or brought up to date first.
 
-    Raises SettingError where the address is not usable, StoreError where the store cannot be opened or is of a newer version than this program.
+    Raises SettingError where the address is not usable, StoreError where the store cannot be opened or is of a newer
+    version than this program.
     """
     place = _place(url)
     store = Store(place.render_as_string(), _engine(place))
@@ -94,8 +99,11 @@ def _place(url: str) -> URL:
 
 def _unusable(what: str) -> SettingError:
     """The error of an address; it does not repeat the address, which may hold a password."""
-    return SettingError(f"{SETTING} names {what}.", cause="a typing error, or a database that is not supported",
-                        remedy="use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE")  # fmt: skip
+    return SettingError(
+        f"{SETTING} names {what}.",
+        cause="a typing error, or a database that is not supported",
+        remedy="use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE",
+    )
 
 
 def _engine(place: URL) -> Engine:
@@ -104,8 +112,11 @@ def _engine(place: URL) -> Engine:
     try:
         Path(str(place.database)).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"The folder of {place.render_as_string()} cannot be made: {error}.", cause="the path is read-only or passes through a file",
-                         remedy=f"name another place in {SETTING}") from error  # fmt: skip
+        raise StoreError(
+            f"The folder of {place.render_as_string()} cannot be made: {error}.",
+            cause="the path is read-only or passes through a file",
+            remedy=f"name another place in {SETTING}",
+        ) from error
     engine = create_engine(place, connect_args={"timeout": PATIENCE})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
@@ -113,11 +124,15 @@ def _engine(place: URL) -> Engine:
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-    """SQLite as several processes need it: readers beside a writer (WAL), foreign keys, and transactions that begin where we say."""
+    """SQLite as several processes need it: readers beside a writer (WAL), foreign keys, and transactions that begin
+    where we say.
+    """
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     # The first switch needs the file alone, and SQLite does not wait for that by itself.
-    for attempt in stamina.retry_context(on=_is_locked, attempts=None, timeout=PATIENCE, wait_initial=0.02, wait_max=0.5):
+    for attempt in stamina.retry_context(
+        on=_is_locked, attempts=None, timeout=PATIENCE, wait_initial=0.02, wait_max=0.5
+    ):
         with attempt:
             connection.execute("PRAGMA journal_mode = WAL")
 
@@ -137,6 +152,8 @@ def _told(url: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
         said = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        raise StoreError(f"The store {url} cannot be used: {said}.",
-                         cause="the server does not answer, the file is not a database or read-only, or somebody holds a lock on it",
-                         remedy=f"mend that, or name another place in {SETTING}") from error  # fmt: skip
+        raise StoreError(
+            f"The store {url} cannot be used: {said}.",
+            cause="the server does not answer, the file is not a database or read-only, or somebody holds a lock on it",
+            remedy=f"mend that, or name another place in {SETTING}",
+        ) from error

@@ -1,4 +1,6 @@
-"""Saved plans, as they were when they were made: what was expected, to be ordered and to be bought, so that hits and misses can be scored later."""
+"""Saved plans, as they were when they were made: what was expected, to be ordered and to be bought, so that hits and
+misses can be scored later.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,23 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, insert, select
 from sqlalchemy import Table as SqlTable
 
-from data.contract import GBPS_LIMIT, LEVELS, REAL, TEXT, WHOLE, Column, Table, identifier, stamp
-from data.errors import ContractError
-from data.frames import tabled
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema import GBPS_LIMIT, LEVELS, REAL, TEXT, WHOLE, Column, Table, identifier, stamp
+from data.schema.arrow import tabled
+from data.schema.errors import ContractError
+from data.schema.text_rules import kept
+from data.schema.validation import excerpt, validate
 from data.store.body import packed_policy
 from data.store.identity import absent, checked_id, new_id
 from data.store.opening import Store
 from data.store.tables import PLAN_PEAKS_TABLE, PLAN_PURCHASES_TABLE, PLAN_ROWS_TABLE, PLANS
-from data.validation import excerpt, validate
-from data.written import kept
 
 _DIRECTION = Column("direction", TEXT, "Which way the traffic goes", choices=("ingest", "egress"))
-_SERIES = (Column("level", TEXT, "What the row describes", choices=LEVELS), identifier("key", "site_id, region_id, or 'all'"), _DIRECTION)
+_SERIES = (
+    Column("level", TEXT, "What the row describes", choices=LEVELS),
+    identifier("key", "site_id, region_id, or 'all'"),
+    _DIRECTION,
+)
 PLAN_ROWS = Table(
     "plan_rows",
     "What a plan says of each site, region and the network, by direction",
@@ -39,8 +45,18 @@ PLAN_ROWS = Table(
         stamp("run_out_p50", "Median date", required=False),
         stamp("run_out_p90", "Late date", required=False),
         stamp("order_by", "Last day to order in time", required=False),
-        Column("add_gbps", REAL, "Capacity to add; null where nothing is to be ordered", "Gbps", required=False, low=0.0, high=GBPS_LIMIT),
-        Column("cost_usd_month", REAL, "Cost of what is to be added", "USD a month", required=False, low=0.0, high=1e12),
+        Column(
+            "add_gbps",
+            REAL,
+            "Capacity to add; null where nothing is to be ordered",
+            "Gbps",
+            required=False,
+            low=0.0,
+            high=GBPS_LIMIT,
+        ),
+        Column(
+            "cost_usd_month", REAL, "Cost of what is to be added", "USD a month", required=False, low=0.0, high=1e12
+        ),
     ),
     ("level", "key", "direction"),
 )
@@ -92,7 +108,9 @@ class PlanNote:
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan: `rows` in the columns of PLAN_ROWS, `peaks` in those of PLAN_PEAKS, `purchases` in those of PLAN_PURCHASES."""
+    """A plan: `rows` in the columns of PLAN_ROWS, `peaks` in those of PLAN_PEAKS, `purchases` in those of
+    PLAN_PURCHASES.
+    """
 
     note: PlanNote
     rows: pd.DataFrame
@@ -119,22 +137,31 @@ class Plans:
         run_id: str | None = None,
         made_at: datetime | None = None,
     ) -> PlanNote:
-        """Keep a plan: rows by (level, key, direction), peaks by week too; null for what is not known; purchases, where it has any, by rank. `made_at` is now
-        unless it is given, with a zone.
+        """Keep a plan: rows by (level, key, direction), peaks by week too; null for what is not known; purchases, where
+        it has any, by rank. `made_at` is now unless it is given, with a zone.
 
-        Raises ContractError where the frames do not keep PLAN_ROWS, PLAN_PEAKS and PLAN_PURCHASES, ScenarioError where the name or the policy cannot be kept.
+        Raises ContractError where the frames do not keep PLAN_ROWS, PLAN_PEAKS and PLAN_PURCHASES, ScenarioError where
+        the name or the policy cannot be kept.
         """
         text = packed_policy(dict(policy))
-        about = {"name": kept("name", name), "author": kept("author", author, empty=True), "run_id": None if run_id is None else kept("run", run_id)}
+        about = {
+            "name": kept("name", name),
+            "author": kept("author", author, empty=True),
+            "run_id": None if run_id is None else kept("run", run_id),
+        }
         row = {"id": new_id(), "made_at": _moment(made_at), "lake": Lake(lake).url, "policy": text, **about}
         bought = pd.DataFrame(columns=[c.name for c in PLAN_PURCHASES.columns]) if purchases is None else purchases
-        checked = [_checked(contract, frame) for (_, contract), frame in zip(_PARTS, (rows, peaks, bought), strict=True)]
+        checked = [
+            _checked(contract, frame) for (_, contract), frame in zip(_PARTS, (rows, peaks, bought), strict=True)
+        ]
         _ordered(checked[1])
         with self.store.writing() as connection:
             connection.execute(insert(PLANS).values(row))
             for (table, _), frame in zip(_PARTS, checked, strict=True):
                 if frame.num_rows:
-                    connection.execute(insert(table), frame.append_column("plan_id", pa.repeat(row["id"], frame.num_rows)).to_pylist())
+                    connection.execute(
+                        insert(table), frame.append_column("plan_id", pa.repeat(row["id"], frame.num_rows)).to_pylist()
+                    )
         return _note(row)
 
     def listed(self, lake: str | None = None) -> list[PlanNote]:
@@ -148,7 +175,11 @@ class Plans:
     def get(self, plan_id: str) -> SavedPlan:
         """One plan; StoreError where there is none."""
         with self.store.reading() as connection:
-            row = connection.execute(select(PLANS).where(PLANS.c.id == checked_id("plan", plan_id))).mappings().one_or_none()
+            row = (
+                connection.execute(select(PLANS).where(PLANS.c.id == checked_id("plan", plan_id)))
+                .mappings()
+                .one_or_none()
+            )
             if row is None:
                 raise absent("plan", plan_id)
             frames = [_frame(connection, *part, plan_id) for part in _PARTS]
@@ -162,18 +193,27 @@ def _moment(given: datetime | None) -> datetime:
 
 
 def _checked(contract: Table, frame: pd.DataFrame) -> pa.Table:
-    """The frame in the columns of its contract; ContractError where it does not keep it, has columns of its own, or names a row twice."""
+    """The frame in the columns of its contract; ContractError where it does not keep it, has columns of its own, or
+    names a row twice.
+    """
     extra = sorted(set(map(str, frame.columns)) - {c.name for c in contract.columns})
     if extra:
-        raise ContractError(f"{contract.name} has the columns {excerpt(', '.join(extra))}, which would be lost.", cause="a frame of another kind",
-                            remedy=f"send {', '.join(c.name for c in contract.columns)}")  # fmt: skip
+        raise ContractError(
+            f"{contract.name} has the columns {excerpt(', '.join(extra))}, which would be lost.",
+            cause="a frame of another kind",
+            remedy=f"send {', '.join(c.name for c in contract.columns)}",
+        )
     findings = validate(contract, tabled(frame))
     if findings.faults:
         raise ContractError(f"{contract.name}: {findings.faults[0]}")
     twice = frame[frame.duplicated(list(contract.key))]
     if not twice.empty:
         found = "/".join(str(twice[name].iloc[0]) for name in contract.key)
-        raise ContractError(f"{contract.name} names {excerpt(found)} twice.", cause="two frames were joined", remedy="send each row once")
+        raise ContractError(
+            f"{contract.name} names {excerpt(found)} twice.",
+            cause="two frames were joined",
+            remedy="send each row once",
+        )
     return findings.good
 
 
@@ -182,11 +222,19 @@ def _ordered(peaks: pa.Table) -> None:
     crossed = pc.or_(pc.greater(peaks["q10"], peaks["q50"]), pc.greater(peaks["q50"], peaks["q90"]))
     count = pc.sum(crossed).as_py() or 0
     if count:
-        raise ContractError(f"The quantiles of plan_peaks cross in {count} rows.", cause="columns were swapped", remedy="send q10 <= q50 <= q90")
+        raise ContractError(
+            f"The quantiles of plan_peaks cross in {count} rows.",
+            cause="columns were swapped",
+            remedy="send q10 <= q50 <= q90",
+        )
 
 
 def _frame(connection: Connection, table: SqlTable, contract: Table, plan_id: str) -> pd.DataFrame:
-    rows = connection.execute(select(*(table.c[c.name] for c in contract.columns)).where(table.c.plan_id == plan_id).order_by(*table.primary_key)).mappings()
+    rows = connection.execute(
+        select(*(table.c[c.name] for c in contract.columns))
+        .where(table.c.plan_id == plan_id)
+        .order_by(*table.primary_key)
+    ).mappings()
     return pa.Table.from_pylist([dict(row) for row in rows], contract.schema).to_pandas()
 
 

@@ -1,1 +1,3 @@
-"""How good a forecast is: errors, backtests, the licence, and bands that hold what they say. Pure: arrays in, arrays out."""
+"""How good a forecast is: errors, backtests, the licence, and bands that hold what they say. Pure: arrays in, arrays
+out.
+"""

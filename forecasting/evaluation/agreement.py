@@ -1,8 +1,8 @@
 """Forecasts that agree across levels: what the sites carry adds up to what their regions and the network carry.
 
-Point forecasts are summed from the bottom, or reconciled by weighted least squares (MinT with a diagonal covariance: Wickramasuriya, Athanasopoulos and
-Hyndman, 2019). Quantiles of a sum are never sums of quantiles: they come from joint paths (paths.py). What reconciliation gains is measured in
-benchmarks/peaks.py.
+Point forecasts are summed from the bottom, or reconciled by weighted least squares (MinT with a diagonal covariance:
+Wickramasuriya, Athanasopoulos and Hyndman, 2019). Quantiles of a sum are never sums of quantiles: they come from joint
+paths (paths.py). What reconciliation gains is measured in benchmarks/peaks.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.evaluation.weekly import Reals
+from forecasting.peaks.weekly_statistics import Reals
 
 Whole = npt.NDArray[np.int64]
 
@@ -32,10 +32,11 @@ def added(rows: Sequence[Reals] | Reals) -> Reals:
 
 
 def reconciled(forecasts: Reals, groups: Sequence[Whole], variances: Reals) -> Reals:
-    """(H, N + G): the forecasts of sites and groups, (H, N + G), moved as little as makes them add up, those with a large error variance, (N + G,), the most.
+    """(H, N + G): the forecasts of sites and groups, (H, N + G), moved as little as makes them add up, those with a
+    large error variance, (N + G,), the most.
 
-    Never negative: what falls below zero is zero, and the sums are taken after it. Raises ValueError where a value or a variance is not finite, or no variance
-    is above zero.
+    Never negative: what falls below zero is zero, and the sums are taken after it. Raises ValueError where a value or a
+    variance is not finite, or no variance is above zero.
     """
     count = forecasts.shape[1] - len(groups)
     if not np.isfinite(forecasts).all() or not (np.isfinite(variances) & (variances > 0.0)).all():

@@ -1,4 +1,6 @@
-"""Too little history: under a floor the answer is a refusal with its reason; above it a young series borrows the shape of its group, at its own level."""
+"""Too little history: under a floor the answer is a refusal with its reason; above it a young series borrows the shape
+of its group, at its own level.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.models.history import History, Reals
+from forecasting.panel.history import History, Reals
 
 # Two days tell a daily shape from a trend; with no season, eight values tell a level from noise.
 LEAST_CYCLES, LEAST_STEPS = 2, 8
@@ -21,7 +23,9 @@ WIDER = 1.5
 
 
 class Borrowed(NamedTuple):
-    """Point (H, N) and quantiles (H, N, Q) with the young series' replaced, and a note for each of those (None for the others)."""
+    """Point (H, N) and quantiles (H, N, Q) with the young series' replaced, and a note for each of those (None for the
+    others).
+    """
 
     point: Reals
     quantiles: Reals
@@ -53,7 +57,9 @@ def young(history: History) -> list[bool]:
 
 
 def borrow(history: History, point: Reals, quantiles: Reals, groups: Sequence[str]) -> Borrowed:
-    """The forecasts of an expected panel with those of young series drawn after their groups' grown members; a group without one lends nothing."""
+    """The forecasts of an expected panel with those of young series drawn after their groups' grown members; a group
+    without one lends nothing.
+    """
     point, quantiles = point.copy(), quantiles.copy()
     told: list[str | None] = [None] * len(groups)
     fresh, labels = np.array(young(history)), np.array(groups)
@@ -66,7 +72,9 @@ def borrow(history: History, point: Reals, quantiles: Reals, groups: Sequence[st
         point[:, series] = share * shape
         quantiles[:, series] = _spread(point[:, series], point[:, mates], quantiles[:, mates])
         cycles = int((~np.isnan(history.measured[:, series])).sum()) / max(history.short, 1)
-        told[series] = f"{cycles:.0f} cycles of its own; the shape is that of {len(mates)} series of {labels[series]}, with bands {WIDER:g} times as wide"
+        told[series] = (
+            f"{cycles:.0f} cycles of its own; the shape is that of {len(mates)} series of {labels[series]}, with bands {WIDER:g} times as wide"
+        )
     return Borrowed(point, quantiles, told)
 
 
@@ -77,7 +85,9 @@ def _beside(measured: Reals, series: np.intp, mates: npt.NDArray[np.intp]) -> np
 
 
 def _share(own: Reals, others: Reals) -> float | None:
-    """The level of a series as a share of the sum of others, over the steps where all were measured; None where there are none."""
+    """The level of a series as a share of the sum of others, over the steps where all were measured; None where there
+    are none.
+    """
     total = others.sum(axis=1)
     both = ~np.isnan(own) & ~np.isnan(total)
     carried = total[both].sum()
@@ -85,7 +95,9 @@ def _share(own: Reals, others: Reals) -> float | None:
 
 
 def _spread(centre: Reals, others: Reals, quantiles: Reals) -> Reals:
-    """Quantiles (H, Q) about a centre (H): the mean relative distance of the group's own, widened; none below zero where none of theirs is."""
+    """Quantiles (H, Q) about a centre (H): the mean relative distance of the group's own, widened; none below zero
+    where none of theirs is.
+    """
     size = np.where(others > 0.0, others, np.nan)[:, :, None]
     relative = (quantiles - others[:, :, None]) / size
     held = ~np.isnan(relative)

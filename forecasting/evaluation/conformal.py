@@ -1,9 +1,12 @@
-"""Bands from what the very same procedure missed at past origins: split conformal prediction on rolling-origin residuals.
+"""Bands from what the very same procedure missed at past origins: split conformal prediction on rolling-origin
+residuals.
 
-After Vovk, Gammerman and Shafer (2005) and, for the rolling origins, Stankeviciute, Alaa and van der Schaar (2021). Residuals are divided by the square root
-of the forecast (a busy hour errs more than a quiet one, though not in proportion), by how much that phase of the day usually errs, and, within the first cycle,
-by how much less the first steps err: that ties the band to the present. Their absolute values are pooled over a cycle of horizon on either side, and a series
-with few of them leans on the shape of all. Symmetric about the forecast, so levels are nested and ordered by construction.
+After Vovk, Gammerman and Shafer (2005) and, for the rolling origins, Stankeviciute, Alaa and van der Schaar (2021).
+Residuals are divided by the square root of the forecast (a busy hour errs more than a quiet one, though not in
+proportion), by how much that phase of the day usually errs, and, within the first cycle,
+by how much less the first steps err: that ties the band to the present. Their absolute values are pooled over a cycle
+of horizon on either side, and a series with few of them leans on the shape of all. Symmetric about the forecast, so
+levels are nested and ordered by construction.
 """
 
 from __future__ import annotations
@@ -15,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.evaluation.metrics import mean
-from forecasting.evaluation.trials import Trials
+from forecasting.evaluation.out_of_sample import Trials
 from forecasting.models.baselines import nan_median
-from forecasting.models.history import History, Reals
-from forecasting.models.wall import shown_steps
+from forecasting.models.local_time import shown_steps
+from forecasting.panel.history import History, Reals
 
 # An interval of each level; the contract's quantiles are their ends and the forecast itself.
 LEVELS = (0.50, 0.80, 0.95)
@@ -32,14 +35,17 @@ INDEPENDENT_PER_ORIGIN = 6.0
 OWN_EVIDENCE = 24.0
 # Days up to here have a quantile each, the rest one a week.
 DAILY_CYCLES, WEEKLY_CYCLES = 7, 7
-# No interval reaches further from the forecast than so many times the largest error: it binds where levels differ by far between past and present.
+# No interval reaches further from the forecast than so many times the largest error: it binds where levels differ by
+# far between past and present.
 TIMES_LARGEST = 2.0
 # Where no origin reaches, the error grows as a random walk's would.
 GROWTH = 0.5
 
 
 def quantiles(point: Reals, half: Reals, lowest: Reals) -> Reals:
-    """The contract's seven quantiles (H, N, 7) of a forecast (H, N) with half widths (H, N, 3) of LEVELS, none below `lowest` (N)."""
+    """The contract's seven quantiles (H, N, 7) of a forecast (H, N) with half widths (H, N, 3) of LEVELS, none below
+    `lowest` (N).
+    """
     found = np.repeat(point[:, :, None], 2 * half.shape[2] + 1, axis=2)
     found[:, :, : half.shape[2]] -= half[:, :, ::-1]
     found[:, :, half.shape[2] + 1 :] += half
@@ -72,9 +78,13 @@ def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence
 def _widest(missed: Reals, trials: Trials, point: Reals) -> Reals:
     """Twice the largest error that was ever made, more where the forecast exceeds all that was seen, (N).
 
-    A site that was launched was once forecast as idle; that error, taken as a multiple of an idle hour's, is none of a busy one's.
+    A site that was launched was once forecast as idle; that error, taken as a multiple of an idle hour's, is none of a
+    busy one's.
     """
-    highest, error = (np.fmax.reduce(values, axis=(0, 1), initial=0.0) for values in (np.fmax(np.abs(trials.actual), np.abs(trials.forecasts)), missed))
+    highest, error = (
+        np.fmax.reduce(values, axis=(0, 1), initial=0.0)
+        for values in (np.fmax(np.abs(trials.actual), np.abs(trials.forecasts)), missed)
+    )
     risen = np.fmax.reduce(np.abs(point), axis=0) / np.where(highest > 0.0, highest, np.inf)
     return np.where(error > 0.0, TIMES_LARGEST * error * np.sqrt(np.fmax(risen, 1.0)), np.inf)
 
@@ -93,9 +103,11 @@ def _long(values: Reals, horizon: int) -> Reals:
 
 
 def _floor(history: History) -> Reals:
-    """A tenth of each series' usual absolute value, of its last long cycle where that is higher, (N); a value above zero for all.
+    """A tenth of each series' usual absolute value, of its last long cycle where that is higher, (N); a value above
+    zero for all.
 
-    A series that was launched not long ago is as large as it is now: its first errors are no error of a nearly idle one.
+    A series that was launched not long ago is as large as it is now: its first errors are no error of a nearly idle
+    one.
     """
     usual = mean(np.abs(history.measured))
     latest = mean(np.abs(history.measured[-history.long :]))
@@ -104,7 +116,9 @@ def _floor(history: History) -> Reals:
 
 
 def _phases(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
-    """How much each phase of the short cycle errs, (cycle, N), with a mean of one; shrunk to one where little was seen."""
+    """How much each phase of the short cycle errs, (cycle, N), with a mean of one; shrunk to one where little was
+    seen.
+    """
     usual = mean(missed.reshape(-1, missed.shape[2]))
     shares = missed / np.where(usual > 0.0, usual, 1.0)
     held = ~np.isnan(shares)
@@ -114,7 +128,9 @@ def _phases(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
 
 
 def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
-    """Sums (cycle, N) over all steps of one phase, of values (K, H, N) whose phases (K, H) run on but where the clock changes."""
+    """Sums (cycle, N) over all steps of one phase, of values (K, H, N) whose phases (K, H) run on but where the clock
+    changes.
+    """
     found = np.zeros((cycle, values.shape[2]))
     for row, at in zip(values, places, strict=True):
         turns = np.flatnonzero((at[1:] - at[:-1]) % cycle != 1 % cycle) + 1
@@ -127,7 +143,8 @@ def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
 
 
 def _lead(missed: Reals) -> Reals:
-    """How much of the first cycle's error each of its steps has, at most one and never falling; what is usual among the series.
+    """How much of the first cycle's error each of its steps has, at most one and never falling; what is usual among the
+    series.
 
     A series that errs at few of the steps, being idle at the others, says nothing of how errors grow.
     """
@@ -182,7 +199,9 @@ def _edges(cycle: int, horizon: int) -> npt.NDArray[np.intp]:
 
 
 def _quantiles(missed: Reals, levels: Sequence[float]) -> Reals:
-    """Conformal quantiles of the pooled residuals (K, h, N), (N, levels): own and shared ones in geometric mean by evidence; NaN without residuals."""
+    """Conformal quantiles of the pooled residuals (K, h, N), (N, levels): own and shared ones in geometric mean by
+    evidence; NaN without residuals.
+    """
     rows = np.sort(missed.reshape(-1, missed.shape[2]), axis=0)  # NaN last
     count = (~np.isnan(rows)).sum(axis=0)
     independent = INDEPENDENT_PER_ORIGIN * np.maximum((~np.isnan(missed)).any(axis=1).sum(axis=0), 1)
@@ -199,7 +218,9 @@ def _quantiles(missed: Reals, levels: Sequence[float]) -> Reals:
         own = np.take_along_axis(rows, _rank(level, count)[None], axis=0)[0]
         other = shared[rank] * usual if len(shared) else own
         both = (own > 0.0) & (other > 0.0)
-        found[:, place] = np.where(both, np.where(both, own, 1.0) ** trust * np.where(both, other, 1.0) ** (1.0 - trust), own)
+        found[:, place] = np.where(
+            both, np.where(both, own, 1.0) ** trust * np.where(both, other, 1.0) ** (1.0 - trust), own
+        )
     return np.maximum.accumulate(found, axis=1)
 
 

@@ -1,10 +1,12 @@
 """The licence: what may be drawn for a series and a band of horizons, and why.
 
-The blend is drawn where it beat the best baseline out of sample, by more than the noise of that comparison; else the best baseline is. The comparison is paired
-by origin, as a logarithm of the two errors' ratio, so that a hard week counts no more than an easy one; and as no origin weighs on the blend that it judges,
-none weighs on which baseline it judges as the best. A series with few origins leans on the others of its
-panel by as much as they agree (a random-effects mean, DerSimonian and Laird, 1986); what stands apart from them, such as a site that is idle or never changes,
-is counted as no further off than the rest of the panel may be (winsorised), so that it takes no licence from the others.
+The blend is drawn where it beat the best baseline out of sample, by more than the noise of that comparison; else the
+best baseline is. The comparison is paired by origin, as a logarithm of the two errors' ratio, so that a hard week
+counts no more than an easy one; and as no origin weighs on the blend that it judges, none weighs on which baseline it
+judges as the best. A series with few origins leans on the others of its panel by as much as they agree (a
+random-effects mean, DerSimonian and Laird, 1986); what stands apart from them, such as a site that is idle or never
+changes, is counted as no further off than the rest of the panel may be (winsorised), so that it takes no licence from
+the others.
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.evaluation.backtest import Band
-from forecasting.models.history import Reals
+from forecasting.panel.history import Reals
 
 BLEND = "blend"
-# The margin must exceed this many standard errors: one is where the error on parts kept for choosing was least (docs/models.md).
+# The margin must exceed this many standard errors: one is where the error on parts kept for choosing was least
+# (docs/models.md).
 STANDARD_ERRORS = 1.0
 # Origins below which a series alone proves nothing, and below which a panel of at least so many series does not either.
 ORIGINS_ALONE, ORIGINS_TOGETHER, SERIES_TOGETHER = 3, 2, 5
-# This share of a series' usual error is added to both errors: on a day when nothing happened any two forecasts are good, however small the one's error is.
+# This share of a series' usual error is added to both errors: on a day when nothing happened any two forecasts are
+# good, however small the one's error is.
 EASED = 0.05
 # A series' gain counts as no further from the panel's middle than this many times the usual distance.
 APART_AT_MOST = 3.0
@@ -35,10 +39,11 @@ TOO_SHORT = "the history is too short for backtests"
 
 
 class Verdict(NamedTuple):
-    """The comparison in one band: for each series the best baseline's place, the gain (log ratio of errors, above zero where the blend was better), its
-    noise (standard error), the mean errors of the blend, of the best baseline, and of the baselines that it is compared with, which the other origins name
-    for each origin; and the number of its origins. NaN and 0 where nothing could be compared.
-    """  # fmt: skip
+    """The comparison in one band: for each series the best baseline's place, the gain (log ratio of errors, above zero
+    where the blend was better), its noise (standard error), the mean errors of the blend, of the best baseline, and of
+    the baselines that it is compared with, which the other origins name for each origin; and the number of its origins.
+    NaN and 0 where nothing could be compared.
+    """
 
     baseline: npt.NDArray[np.intp]
     gain: Reals
@@ -50,7 +55,9 @@ class Verdict(NamedTuple):
 
     @property
     def licensed(self) -> npt.NDArray[np.bool_]:
-        """Whether the blend may be drawn: the gain passes its noise, and the series' own mean errors, which lean on no other series, do not deny it."""
+        """Whether the blend may be drawn: the gain passes its noise, and the series' own mean errors, which lean on no
+        other series, do not deny it.
+        """
         noise = STANDARD_ERRORS * np.nan_to_num(self.noise)
         return (np.nan_to_num(self.gain, nan=-np.inf) > noise) & (self.blend_error < np.exp(noise) * self.rival_error)
 
@@ -68,10 +75,11 @@ class Licence(NamedTuple):
 
 
 def verdicts(blend: Reals, baselines: Reals, looks: Reals, default: int) -> list[Verdict]:
-    """One for each band: mean absolute errors of the blend (K, B, N) and of the baselines (K, M, B, N) at the same origins, and disjoint looks at each band.
+    """One for each band: mean absolute errors of the blend (K, B, N) and of the baselines (K, M, B, N) at the same
+    origins, and disjoint looks at each band.
 
-    A band that too few origins saw takes over the verdict of the band before it, with no origin of its own; where there is none, nothing is proven and the
-    baseline `default` stands.
+    A band that too few origins saw takes over the verdict of the band before it, with no origin of its own; where there
+    is none, nothing is proven and the baseline `default` stands.
     """
     found: list[Verdict] = []
     for band in range(blend.shape[1]):
@@ -80,7 +88,11 @@ def verdicts(blend: Reals, baselines: Reals, looks: Reals, default: int) -> list
         if enough:
             found.append(_compared(blend[seen, band], baselines[seen][:, :, band], float(looks[band])))
         else:
-            found.append(found[-1]._replace(origins=np.zeros(blend.shape[2], dtype=np.intp)) if found else _unproven(blend.shape[2], default))
+            found.append(
+                found[-1]._replace(origins=np.zeros(blend.shape[2], dtype=np.intp))
+                if found
+                else _unproven(blend.shape[2], default)
+            )
     return found
 
 
@@ -91,7 +103,9 @@ def _some(held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 def _unproven(series: int, default: int) -> Verdict:
     blank = np.full(series, np.nan)
-    return Verdict(np.full(series, default, dtype=np.intp), blank, blank, blank, blank, blank, np.zeros(series, dtype=np.intp))
+    return Verdict(
+        np.full(series, default, dtype=np.intp), blank, blank, blank, blank, blank, np.zeros(series, dtype=np.intp)
+    )
 
 
 def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
@@ -103,7 +117,15 @@ def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
     noise = _variance(logs) / max(min(len(blend), looks), 1.0)
     gain, noise = _leaning(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
     mine = np.take_along_axis(baselines, np.broadcast_to(best, (len(blend), 1, len(best))), axis=1)[:, 0]
-    return Verdict(best, gain, np.sqrt(noise), _means(blend), _means(mine), _means(other), np.count_nonzero(np.isfinite(logs), axis=0))
+    return Verdict(
+        best,
+        gain,
+        np.sqrt(noise),
+        _means(blend),
+        _means(mine),
+        _means(other),
+        np.count_nonzero(np.isfinite(logs), axis=0),
+    )
 
 
 def _best(usual: Reals) -> npt.NDArray[np.intp]:
@@ -120,7 +142,9 @@ def _means_of_others(values: Reals) -> Reals:
 
 
 def _eased(other: Reals, blend: Reals) -> Reals:
-    """The ratio of two errors (K, N), each with a share of the series' usual error added; one where there is never any."""
+    """The ratio of two errors (K, N), each with a share of the series' usual error added; one where there is never
+    any.
+    """
     ease = EASED * _means(0.5 * (other + blend))
     ease = np.where(ease > 0.0, ease, 1.0)
     return np.asarray((other + ease) / (blend + ease))
@@ -171,7 +195,15 @@ def licences(found: Sequence[Verdict], bands: Sequence[Band], baselines: Sequenc
 def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: int) -> Licence:
     name, drawn = baselines[verdict.baseline[series]], bool(verdict.licensed[series])
     gain, noise = float(verdict.gain[series]), float(verdict.noise[series])
-    return Licence(horizon, BLEND if drawn else name, name, gain, noise, int(verdict.origins[series]), _sentence(verdict, name, drawn, series))
+    return Licence(
+        horizon,
+        BLEND if drawn else name,
+        name,
+        gain,
+        noise,
+        int(verdict.origins[series]),
+        _sentence(verdict, name, drawn, series),
+    )
 
 
 def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
@@ -188,14 +220,20 @@ def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
 
 
 def sentence_of_sum(verdict: Verdict, name: str, sites: int, series: int) -> str:
-    """The decision on a sum of sites, which is drawn in any case, against the baseline of that name; the verdict's blend is the sum."""
-    told = f"The sum of its {sites} sites' forecasts is drawn" if sites != 1 else "The forecast of its only site is drawn"
+    """The decision on a sum of sites, which is drawn in any case, against the baseline of that name; the verdict's
+    blend is the sum.
+    """
+    told = (
+        f"The sum of its {sites} sites' forecasts is drawn" if sites != 1 else "The forecast of its only site is drawn"
+    )
     if not verdict.origins[series] or not np.isfinite(verdict.gain[series]):
         return f"{told}, untested: {TOO_SHORT}{' this far ahead' if np.isfinite(verdict.gain[series]) else ''}."
     gain, noise, numbers, lower = _compared_in_words(verdict, series)
     if verdict.licensed[series]:
         alone = "" if lower else "; alone no lower, within the noise"
-        return f"{told}: it beat {name}, its best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
+        return (
+            f"{told}: it beat {name}, its best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
+        )
     return f"{told}: against {name}, its best baseline, it {_outcome(gain)} give or take {noise:.0f}, no proof ({numbers.removeprefix('mean absolute ')})."
 
 
@@ -203,7 +241,12 @@ def _compared_in_words(verdict: Verdict, series: int) -> tuple[float, float, str
     """Gain and noise in percent, both errors in words, and whether the first was lower."""
     gain, noise = (float(100.0 * (1.0 - np.exp(-value))) for value in (verdict.gain[series], verdict.noise[series]))
     own, other = verdict.blend_error[series], verdict.baseline_error[series]
-    return gain, noise, f"mean absolute error {own:.3g} against {other:.3g} over {verdict.origins[series]} origins", bool(own < other)
+    return (
+        gain,
+        noise,
+        f"mean absolute error {own:.3g} against {other:.3g} over {verdict.origins[series]} origins",
+        bool(own < other),
+    )
 
 
 def _outcome(gain: float) -> str:

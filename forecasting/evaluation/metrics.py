@@ -1,8 +1,9 @@
 """Errors of point forecasts and of intervals, a number for each series.
 
-Arrays are (H, N), steps by series; a step where the actual is missing does not count, and a series without a countable step has NaN. `levels` are quantile
-levels; quantiles are (H, N, Q). Definitions: sMAPE, MASE, OWA, MSIS as in the M4 competition (Makridakis, Spiliotis and Assimakopoulos, 2020); MASE from
-Hyndman and Koehler (2006); interval score from Gneiting and Raftery (2007); WAPE, pinball loss and coverage as usual.
+Arrays are (H, N), steps by series; a step where the actual is missing does not count, and a series without a countable
+step has NaN. `levels` are quantile levels; quantiles are (H, N, Q). Definitions: sMAPE, MASE, OWA, MSIS as in the M4
+competition (Makridakis, Spiliotis and Assimakopoulos, 2020); MASE from Hyndman and Koehler (2006); interval score from
+Gneiting and Raftery (2007); WAPE, pinball loss and coverage as usual.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forecasting.models.history import Reals
+from forecasting.panel.history import Reals
 
 # Forecasts are kept in single precision, so a smaller difference is rounding.
 REPEATS_ITSELF = 1e-6
@@ -31,7 +32,8 @@ def ratio(top: Reals, bottom: Reals) -> Reals:
 
 
 def seasonal_scale(history: Reals, season: int) -> Reals:
-    """The mean absolute difference of the history (T, N) from itself one season before: what MASE and MSIS are measured in.
+    """The mean absolute difference of the history (T, N) from itself one season before: what MASE and MSIS are measured
+    in.
 
     NaN where it is unknown or nothing: a series that repeats itself to a millionth has no error to be measured in.
     """
@@ -47,7 +49,9 @@ def mae(actual: Reals, forecast: Reals) -> Reals:
 
 
 def mase(actual: Reals, forecast: Reals, scale: Reals) -> Reals:
-    """Mean absolute scaled error: below 1 is better than the in-sample seasonal naive forecast was, one step of the season ahead."""
+    """Mean absolute scaled error: below 1 is better than the in-sample seasonal naive forecast was, one step of the
+    season ahead.
+    """
     return mae(actual, forecast) / scale
 
 
@@ -64,8 +68,13 @@ def smape(actual: Reals, forecast: Reals) -> Reals:
 
 
 def owa(smapes: Reals, mases: Reals, naive_smapes: Reals, naive_mases: Reals) -> float:
-    """Overall weighted average of a model over series: the mean of its mean sMAPE and its mean MASE, each as a share of Naive2's; NaN where undefined."""
-    shares = [ratio(np.asarray(_over(mine, other)), np.asarray(_over(other, mine))) for mine, other in ((smapes, naive_smapes), (mases, naive_mases))]
+    """Overall weighted average of a model over series: the mean of its mean sMAPE and its mean MASE, each as a share of
+    Naive2's; NaN where undefined.
+    """
+    shares = [
+        ratio(np.asarray(_over(mine, other)), np.asarray(_over(other, mine)))
+        for mine, other in ((smapes, naive_smapes), (mases, naive_mases))
+    ]
     return float(np.mean(shares))
 
 

@@ -1,14 +1,15 @@
 """Naive2, the measure of the M4 competition: the last value, seasonally adjusted where the series is seasonal at all.
 
-As the competition's published code has it: a series is seasonal where it is at least three seasons long and its autocorrelation at the season lies outside
-the 90 % limits of Bartlett's formula; the season's indices are those of classical multiplicative decomposition.
+As the competition's published code has it: a series is seasonal where it is at least three seasons long and its
+autocorrelation at the season lies outside the 90 % limits of Bartlett's formula; the season's indices are those of
+classical multiplicative decomposition.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from forecasting.models.history import History, Reals
+from forecasting.panel.history import History, Reals
 
 # The normal quantile of the competition's test, two-sided at 90 %.
 CRITICAL = 1.645
@@ -16,7 +17,9 @@ SEASONS_AT_LEAST = 3
 
 
 def naive2(history: History, steps: int) -> Reals:
-    """The forecast (steps, N); NaN where it is not defined: a series with holes, or one that is seasonal but not above zero throughout."""
+    """The forecast (steps, N); NaN where it is not defined: a series with holes, or one that is seasonal but not above
+    zero throughout.
+    """
     found = np.full((steps, history.measured.shape[1]), np.nan)
     for column, values in enumerate(history.measured.T):
         started = values[np.argmax(~np.isnan(values)) :]
@@ -44,13 +47,17 @@ def is_seasonal(values: Reals, season: int) -> bool:
 
 
 def seasonal_indices(values: Reals, season: int) -> Reals:
-    """Classical multiplicative decomposition: mean ratio of each phase to a centred moving average of one season, scaled to a mean of 1."""
+    """Classical multiplicative decomposition: mean ratio of each phase to a centred moving average of one season,
+    scaled to a mean of 1.
+    """
     weights = np.full(season + 1, 1.0) if season % 2 == 0 else np.full(season, 1.0)
     if season % 2 == 0:
         weights[[0, -1]] = 0.5
     half = season // 2
     ratios = np.full(len(values), np.nan)
-    ratios[half : len(values) - half] = values[half : len(values) - half] / (np.convolve(values, weights, mode="valid") / season)
+    ratios[half : len(values) - half] = values[half : len(values) - half] / (
+        np.convolve(values, weights, mode="valid") / season
+    )
     padded = np.concatenate([ratios, np.full(-len(ratios) % season, np.nan)]).reshape(-1, season)
     indices = np.nanmean(padded, axis=0)
     return np.asarray(indices / indices.mean())

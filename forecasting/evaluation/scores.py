@@ -1,4 +1,6 @@
-"""The leaderboard of a backtest: every model, the blend and what is drawn, for each series and band of horizons, in tidy rows."""
+"""The leaderboard of a backtest: every model, the blend and what is drawn, for each series and band of horizons, in
+tidy rows.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,17 @@ import pandas as pd
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Band
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
-from forecasting.evaluation.expect import Drawn, Learned, best_baseline, lower_bound
 from forecasting.evaluation.licence import BLEND
-from forecasting.evaluation.trials import OTHERS_AT_LEAST, Trials, of_model, padded
-from forecasting.models.history import History, Reals
+from forecasting.evaluation.model_selection import Drawn, Learned, best_baseline, lower_bound
+from forecasting.evaluation.out_of_sample import OTHERS_AT_LEAST, Trials, of_model, padded
 from forecasting.models.pool import PANEL
+from forecasting.panel.history import History, Reals
 
 LICENSED = "licensed"
 COLUMNS = ["series", "model", "horizon", "score", "value", "origins"]
 POINTS, BOUNDS = ("mase", "wape", "bias"), ("coverage_50", "coverage_80", "coverage_95", "pinball", "msis_95")
-# One score of one model in one band: the series that have it, and for each of them its value and the origins behind it, in the order of COLUMNS.
+# One score of one model in one band: the series that have it, and for each of them its value and the origins behind it,
+# in the order of COLUMNS.
 Row = tuple[npt.NDArray[np.intp], str, str, str, Reals, npt.NDArray[np.intp]]
 # Levels of the seven quantiles that a band of LEVELS stands for.
 QUANTILE_LEVELS = (*sorted((1.0 - level) / 2.0 for level in LEVELS), 0.5, *((1.0 + level) / 2.0 for level in LEVELS))
@@ -29,7 +32,9 @@ MIDDLE = len(LEVELS)
 
 
 class Past(NamedTuple):
-    """One procedure at past origins: its trials, and for each origin the quantiles (h, N, 7) that it would have been given, over the h steps it forecast."""
+    """One procedure at past origins: its trials, and for each origin the quantiles (h, N, 7) that it would have been
+    given, over the h steps it forecast.
+    """
 
     trials: Trials
     bounds: list[Reals]
@@ -38,20 +43,30 @@ class Past(NamedTuple):
         """Some of the series."""
         origins, forecasts, actual = self.trials
         kept = list(columns) if origins else []
-        return self._replace(trials=Trials(origins, forecasts[:, :, kept], actual[:, :, kept]), bounds=[one[:, kept] for one in self.bounds])
+        return self._replace(
+            trials=Trials(origins, forecasts[:, :, kept], actual[:, :, kept]),
+            bounds=[one[:, kept] for one in self.bounds],
+        )
 
     @classmethod
     def joined(cls, group: Sequence[Past]) -> Past:
         """Series of the same origins side by side."""
         trials = [one.trials for one in group]
-        forecasts, actual = (np.concatenate([getattr(one, name) for one in trials], axis=2) for name in ("forecasts", "actual"))
-        return cls(Trials(trials[0].origins, forecasts, actual), [_beside(each) for each in zip(*(one.bounds for one in group), strict=True)])
+        forecasts, actual = (
+            np.concatenate([getattr(one, name) for one in trials], axis=2) for name in ("forecasts", "actual")
+        )
+        return cls(
+            Trials(trials[0].origins, forecasts, actual),
+            [_beside(each) for each in zip(*(one.bounds for one in group), strict=True)],
+        )
 
 
 def _beside(bounds: Sequence[Reals]) -> Reals:
     """Bounds (h, N, 7) of several groups at one origin, as far as the furthest reaches."""
     reach = max(map(len, bounds))
-    return np.concatenate([np.pad(one, ((0, reach - len(one)), (0, 0), (0, 0)), constant_values=np.nan) for one in bounds], axis=1)
+    return np.concatenate(
+        [np.pad(one, ((0, reach - len(one)), (0, 0), (0, 0)), constant_values=np.nan) for one in bounds], axis=1
+    )
 
 
 def held_out(trials: Trials, history: History) -> Past:
@@ -60,11 +75,11 @@ def held_out(trials: Trials, history: History) -> Past:
 
 
 def scores(learned: Learned, drawn: Drawn, past: Past | None = None) -> pd.DataFrame:
-    """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of the blend, Prophet, each series' best baseline and what is drawn also
-    coverage, pinball loss and MSIS of their bands.
+    """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of the blend, Prophet, each
+    series' best baseline and what is drawn also coverage, pinball loss and MSIS of their bands.
 
-    Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those that the other origins give; those of
-    what is drawn are taken from `past` where it is given.
+    Means over the origins that reach at least half of the band; a score that is not defined has no row. Bands are those
+    that the other origins give; those of what is drawn are taken from `past` where it is given.
     """
     history, bands, rows = learned.history, drawn.bands, list[Row]()
     scale = metrics.seasonal_scale(history.measured, history.short)
@@ -72,7 +87,10 @@ def scores(learned: Learned, drawn: Drawn, past: Past | None = None) -> pd.DataF
         rows += _points(name, trials, bands, scale)
         rows += _bounds(name, held_out(trials, history), bands, scale) if name == PANEL else ()
     rows += _of_baselines(drawn, _bounds("", held_out(_best(learned, drawn), history), bands, scale))
-    for name, one in ((BLEND, held_out(drawn.blend_trials, history)), (LICENSED, past or held_out(drawn.trials, history))):
+    for name, one in (
+        (BLEND, held_out(drawn.blend_trials, history)),
+        (LICENSED, past or held_out(drawn.trials, history)),
+    ):
         rows += _all(name, one, bands, scale)
     return _frame(rows)
 
@@ -117,12 +135,26 @@ def _frame(rows: list[Row]) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame(columns=COLUMNS)
     counts = [len(row[0]) for row in rows]
-    told = {name: np.repeat([row[place] for row in rows], counts) for place, name in enumerate(COLUMNS) if name in {"model", "horizon", "score"}}
-    return pd.DataFrame({**told, **{name: np.concatenate([row[COLUMNS.index(name)] for row in rows]) for name in ("series", "value", "origins")}})[COLUMNS]
+    told = {
+        name: np.repeat([row[place] for row in rows], counts)
+        for place, name in enumerate(COLUMNS)
+        if name in {"model", "horizon", "score"}
+    }
+    return pd.DataFrame(
+        {
+            **told,
+            **{
+                name: np.concatenate([row[COLUMNS.index(name)] for row in rows])
+                for name in ("series", "value", "origins")
+            },
+        }
+    )[COLUMNS]
 
 
 def held_out_quantiles(trials: Trials, history: History) -> list[Reals]:
-    """For each origin the quantiles (h, N, 7) that it would have been given by the residuals of the others, over the h steps that it forecast."""
+    """For each origin the quantiles (h, N, 7) that it would have been given by the residuals of the others, over the h
+    steps that it forecast.
+    """
     found = []
     for place, point in enumerate(trials.forecasts):
         reach = int((~np.isnan(point)).any(axis=1).sum())
@@ -130,7 +162,9 @@ def held_out_quantiles(trials: Trials, history: History) -> list[Reals]:
             found.append(np.empty((0, point.shape[1], len(QUANTILE_LEVELS))))
             continue
         kept = _apart(trials.origins, place, reach)
-        others = Trials(tuple(trials.origins[other] for other in kept), trials.forecasts[kept, :reach], trials.actual[kept, :reach])
+        others = Trials(
+            tuple(trials.origins[other] for other in kept), trials.forecasts[kept, :reach], trials.actual[kept, :reach]
+        )
         known = history.until(trials.origins[place])
         found.append(quantiles(point[:reach], half_widths(point[:reach], others, known), lower_bound(known)))
     return found
@@ -149,7 +183,9 @@ def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) ->
         came = trials.actual[reaching, band.first : band.last]
         missed = trials.forecasts[reaching, band.first : band.last] - came
         lean, size, off = _means(missed), _means(np.abs(came)), _means(np.abs(missed))
-        yield from _tidy(name, band, POINTS, np.stack([off / scale, metrics.ratio(off, size), metrics.ratio(lean, size)], axis=1))
+        yield from _tidy(
+            name, band, POINTS, np.stack([off / scale, metrics.ratio(off, size), metrics.ratio(lean, size)], axis=1)
+        )
 
 
 def _means(values: Reals) -> Reals:
@@ -168,9 +204,11 @@ def _bounds(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> Ite
 
 
 def _interval(actual: Reals, bounds: Reals, band: Band) -> list[Reals]:
-    """Of one origin: coverage at LEVELS, the pinball loss over all quantiles and the interval score of the last level, (N) each.
+    """Of one origin: coverage at LEVELS, the pinball loss over all quantiles and the interval score of the last level,
+    (N) each.
 
-    The two ends of an interval lose half of its share outside times the interval score between them (Gneiting and Raftery, 2007).
+    The two ends of an interval lose half of its share outside times the interval score between them (Gneiting and
+    Raftery, 2007).
     """
     told = bounds[band.first : band.last]
     came = actual[band.first : band.first + len(told)]

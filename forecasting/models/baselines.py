@@ -1,4 +1,6 @@
-"""Forecasts that need no fit: copies and medians of past cycles. What does not beat the best of them has no claim to be drawn."""
+"""Forecasts that need no fit: copies and medians of past cycles. What does not beat the best of them has no claim to be
+drawn.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from forecasting.models.history import History, Model, Reals
+from forecasting.panel.history import History, Model, Reals
 
 # Four weeks: enough for a median to pass over one odd week, few enough to follow the season of the year.
 CYCLES = 4
@@ -45,13 +47,17 @@ def short_median(history: History, steps: int) -> Reals:
 
 
 def fading_mean(season: int) -> Model:
-    """The model that takes the mean of the last cycles, phase by phase, each with half the weight of the next newer one."""
+    """The model that takes the mean of the last cycles, phase by phase, each with half the weight of the next newer
+    one.
+    """
     weights = FORGETTING ** np.arange(REMEMBERED_CYCLES)[::-1, None, None]
 
     def summary(blocks: Reals) -> Reals:
         held = ~np.isnan(blocks)
         total = (weights * held).sum(axis=0)
-        return np.where(total > 0.0, (weights * np.where(held, blocks, 0.0)).sum(axis=0) / np.where(total > 0.0, total, 1.0), np.nan)
+        return np.where(
+            total > 0.0, (weights * np.where(held, blocks, 0.0)).sum(axis=0) / np.where(total > 0.0, total, 1.0), np.nan
+        )
 
     return lambda history, steps: laid_ahead(_profile(history, season, summary, REMEMBERED_CYCLES), steps)
 
@@ -75,7 +81,9 @@ def levelled_median(season: int) -> Model:
 
     def model(history: History, steps: int) -> Reals:
         profile = _profile(history, season, nan_median)
-        move = nan_mean(history.measured[-history.short :] - laid_back(profile, min(history.short, len(history.measured))))
+        move = nan_mean(
+            history.measured[-history.short :] - laid_back(profile, min(history.short, len(history.measured)))
+        )
         return laid_ahead(profile, steps) + fading(steps, LEVEL_SPAN_CYCLES * history.short)[:, None] * move
 
     return model
@@ -97,7 +105,9 @@ def laid_back(profile: Reals, steps: int) -> Reals:
 
 
 def cycles(values: Reals, season: int, count: int) -> Reals:
-    """The last `count` cycles, (count, season, N); the first row of a cycle has the phase of the first step ahead. NaN before the history's start."""
+    """The last `count` cycles, (count, season, N); the first row of a cycle has the phase of the first step ahead. NaN
+    before the history's start.
+    """
     rows = values[-count * season :]
     padded = np.full((count * season, values.shape[1]), np.nan)
     padded[len(padded) - len(rows) :] = rows
@@ -105,7 +115,9 @@ def cycles(values: Reals, season: int, count: int) -> Reals:
 
 
 def _profile(history: History, season: int, summary: Summary, count: int = CYCLES) -> Reals:
-    """One cycle of `season` steps; what none of the last cycles holds is taken from the next shorter season, and at last from the newest value."""
+    """One cycle of `season` steps; what none of the last cycles holds is taken from the next shorter season, and at
+    last from the newest value.
+    """
     found = summary(cycles(history.measured, season, count))
     if not np.isnan(found).any():
         return found
@@ -122,10 +134,15 @@ def _latest(blocks: Reals) -> Reals:
 
 
 def nan_median(blocks: Reals) -> Reals:
-    """The median along the first axis of what is not missing; NaN where all is. NumPy's own is slow along short axes, and warns."""
+    """The median along the first axis of what is not missing; NaN where all is. NumPy's own is slow along short axes,
+    and warns.
+    """
     ordered = np.sort(blocks, axis=0)  # NaN last
     count = (~np.isnan(blocks)).sum(axis=0)
-    middle = [np.take_along_axis(ordered, np.maximum(index, 0)[None], axis=0)[0] for index in ((count - 1) // 2, count // 2 - (count == 0))]
+    middle = [
+        np.take_along_axis(ordered, np.maximum(index, 0)[None], axis=0)[0]
+        for index in ((count - 1) // 2, count // 2 - (count == 0))
+    ]
     return np.asarray(0.5 * (middle[0] + middle[1]))
 
 

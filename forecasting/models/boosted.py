@@ -1,9 +1,12 @@
-"""Gradient-boosted trees on lags, learned from all series of a panel at once: how far the next value departs from a copy of the past.
+"""Gradient-boosted trees on lags, learned from all series of a panel at once: how far the next value departs from a
+copy of the past.
 
-What the series have in common, a copy or a median of one of them cannot know: how far a level comes back, which hours are idle, what a loud day says of the
-next. The trees see lags of whole days and weeks, their spread and the levels of late, each less the reference that the forecast departs from, in units of the
-series' usual change from day to day; they answer to the absolute error, by which forecasts are judged. After Friedman (2001), in the histogram form of Ke et
-al. (2017) as scikit-learn has it; the best of the M5 competition built on the same idea (Makridakis, Spiliotis and Assimakopoulos, 2022).
+What the series have in common, a copy or a median of one of them cannot know: how far a level comes back, which hours
+are idle, what a loud day says of the next. The trees see lags of whole days and weeks, their spread and the levels of
+late, each less the reference that the forecast departs from, in units of the series' usual change from day to day; they
+answer to the absolute error, by which forecasts are judged. After Friedman (2001), in the histogram form of Ke et al.
+(2017) as scikit-learn has it; the best of the M5 competition built on the same idea (Makridakis, Spiliotis and
+Assimakopoulos, 2022).
 """
 
 from __future__ import annotations
@@ -14,26 +17,36 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.models.baselines import nan_mean, nan_median
-from forecasting.models.history import History, Model, Reals, shared
-from forecasting.models.posterior.threads import one_tree_thread
+from forecasting.panel.history import History, Model, Reals, shared
+from forecasting.prophet_map.threads import one_tree_thread
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
 Places = npt.NDArray[np.intp]
-# Fewer series, or fewer days to learn from, say little of what is common: on 12 nodes over 14 days, trees lost to what is there without them.
+# Fewer series, or fewer days to learn from, say little of what is common: on 12 nodes over 14 days, trees lost to what
+# is there without them.
 SERIES_AT_LEAST, DAYS_AT_LEAST = 8, 7
-# Rows that are learned from: twice as many took less than 1 % off the error of M4 and p2p_live, in half as much time again.
+# Rows that are learned from: twice as many took less than 1 % off the error of M4 and p2p_live, in half as much time
+# again.
 ROWS = 20_000
 # Origins that rows are drawn from, in short cycles back: eight weeks.
 ORIGINS = 56
-# Trees of a panel serve until its history has grown by a quarter: fresh ones at each origin took 1 % off M4's error, at six times the cost.
+# Trees of a panel serve until its history has grown by a quarter: fresh ones at each origin took 1 % off M4's error, at
+# six times the cost.
 GROWTH = 1.25
 # The long cycles that are looked at, and the neighbours of a step one long cycle ago.
 LONG_LAGS, NEIGHBOURS = 4, (-2, -1, 1, 2)
 # The levels of late, from and to so many short cycles before the origin.
 LEVELS = ((1, 0), (3, 0), (7, 0), (14, 7), (28, 0))
-SETTINGS = {"loss": "absolute_error", "max_iter": 30, "learning_rate": 0.2, "max_leaf_nodes": 15, "min_samples_leaf": 50, "early_stopping": False}
+SETTINGS = {
+    "loss": "absolute_error",
+    "max_iter": 30,
+    "learning_rate": 0.2,
+    "max_leaf_nodes": 15,
+    "min_samples_leaf": 50,
+    "early_stopping": False,
+}
 SEED = 0
 
 
@@ -54,7 +67,9 @@ class Learned(NamedTuple):
 
 
 def boosted(*, daily: bool) -> Model:
-    """The model that departs from yesterday, or from the median of the last four weeks; NaN where the panel is too small to learn from."""
+    """The model that departs from yesterday, or from the median of the last four weeks; NaN where the panel is too
+    small to learn from.
+    """
 
     def model(history: History, steps: int) -> Reals:
         known = checkpoint(history)
@@ -72,7 +87,9 @@ def _shared(history: History, *, daily: bool) -> Learned | None:
 
 
 def checkpoint(history: History) -> int:
-    """How many steps of a history its trees have learned from: the latest of a row of lengths that grow by a quarter; 0 where it is shorter than the first."""
+    """How many steps of a history its trees have learned from: the latest of a row of lengths that grow by a quarter; 0
+    where it is shorter than the first.
+    """
     first = _first(history)
     if len(history.stamps) < first:
         return 0
@@ -86,7 +103,9 @@ def _first(history: History) -> int:
 
 
 def _learned(history: History, *, daily: bool) -> Learned | None:
-    """Trees from random steps, up to a long cycle ahead of random past origins; None where there are too few series or values."""
+    """Trees from random steps, up to a long cycle ahead of random past origins; None where there are too few series or
+    values.
+    """
     if history.measured.shape[1] < SERIES_AT_LEAST:
         return None
     unit = _unit(history)
@@ -101,12 +120,16 @@ def _learned(history: History, *, daily: bool) -> Learned | None:
     from sklearn.ensemble import HistGradientBoostingRegressor  # takes a second to import, which few commands need
 
     with one_tree_thread():
-        trees = HistGradientBoostingRegressor(**SETTINGS, random_state=SEED).fit(features[held][:, columns], departure[held])
+        trees = HistGradientBoostingRegressor(**SETTINGS, random_state=SEED).fit(
+            features[held][:, columns], departure[held]
+        )
     return Learned(trees, columns, unit)
 
 
 def _unit(history: History) -> Reals:
-    """The mean change from one short cycle to the next, (N); the mean value where nothing changes, and one where there is none."""
+    """The mean change from one short cycle to the next, (N); the mean value where nothing changes, and one where there
+    is none.
+    """
     values, cycle = history.measured, history.short
     change, usual = nan_mean(np.abs(values[cycle:] - values[:-cycle])), nan_mean(np.abs(values))
     found = np.where(change > 0.0, change, usual)
@@ -135,11 +158,15 @@ def _week(history: History, learned: Learned, *, daily: bool) -> Reals:
 
 
 def _features(values: Reals, asked: Asked, history: History, *, daily: bool) -> tuple[Reals, Reals]:
-    """Features (rows, p) and the reference (rows) in units, from what is known at each row's origin alone; NaN where it is missing."""
+    """Features (rows, p) and the reference (rows) in units, from what is known at each row's origin alone; NaN where it
+    is missing.
+    """
     cycle, long = history.short, history.long
     days = (asked.step - asked.origin) // cycle
     weeks = (asked.step - asked.origin) // long + 1
-    short = np.stack([_at(values, asked, asked.step - (days + 1 + lag) * cycle) for lag in range(max(long // cycle, 1))])
+    short = np.stack(
+        [_at(values, asked, asked.step - (days + 1 + lag) * cycle) for lag in range(max(long // cycle, 1))]
+    )
     wide = np.stack([_at(values, asked, asked.step - (weeks + lag) * long) for lag in range(LONG_LAGS)])
     middle, usual = nan_median(wide), nan_median(short)
     middle = np.where(np.isnan(middle), usual, middle)
@@ -161,7 +188,10 @@ def _at(values: Reals, asked: Asked, step: Places) -> Reals:
 def _levels(values: Reals, asked: Asked, cycle: int) -> list[Reals]:
     """Mean values of the rows' series over spans before their origins."""
     held = np.isfinite(values)
-    sums, counts = (np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(part, axis=0)]) for part in (np.where(held, values, 0.0), held))
+    sums, counts = (
+        np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(part, axis=0)])
+        for part in (np.where(held, values, 0.0), held)
+    )
     found = []
     for first, last in LEVELS:
         start, stop = (np.maximum(asked.origin - back * cycle, 0) for back in (first, last))

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 import pandas as pd
 
 from data.schema import QUANTILES, Series
-from forecasting.models.panel import HOUR, Panel
+from forecasting.panel.panel import HOUR, Panel
 
 HORIZON = pd.Timedelta(days=90)
 BAND_BACK, BAND_AHEAD = pd.Timedelta(days=14), pd.Timedelta(days=2)
@@ -29,10 +29,13 @@ FIT_COLUMNS = [*IDENTITY, "status", "reason", "model", "observations", "seconds"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to forecast: hours from the panel's start to `horizon` after it, bands from `band_back` before its end to `band_ahead` after it.
+    """What to forecast: hours from the panel's start to `horizon` after it, bands from `band_back` before its end to
+    `band_ahead` after it.
 
-    The same seed gives the same numbers. growth: the trend's shape as the history suggests it, or logistic below ten times the highest value ever measured.
-    kept: forecasts, as published, of the series that the panel does not want, of the metrics that it wants some of: what adds up must do so with them.
+    The same seed gives the same numbers. growth: the trend's shape as the history suggests it, or logistic below ten
+    times the highest value ever measured.
+    kept: forecasts, as published, of the series that the panel does not want, of the metrics that it wants some of:
+    what adds up must do so with them.
     """
 
     horizon: pd.Timedelta = HORIZON
@@ -56,12 +59,15 @@ NOTHING = pd.DataFrame()
 
 
 class EngineResult(NamedTuple):
-    """What became of some series, in the contract's columns without run_id: a row of `fits` for each, forecasts and bands of those that were fitted.
+    """What became of some series, in the contract's columns without run_id: a row of `fits` for each, forecasts and
+    bands of those that were fitted.
 
-    Values are in the unit of the metric, finite, never negative; quantiles do not fall as the level rises, and lower <= expected <= upper. An engine that
-    judges its models also gives licences, scores and backtests; one that simulates the coming weeks, peaks and the paths behind them.
+    Values are in the unit of the metric, finite, never negative; quantiles do not fall as the level rises, and lower <=
+    expected <= upper. An engine that judges its models also gives licences, scores and backtests; one that simulates
+    the coming weeks, peaks and the paths behind them.
 
-    Of a panel that wants some series, forecasts of kept groups that moved with their sites come too, without a fit, and the weeks of all series of a metric.
+    Of a panel that wants some series, forecasts of kept groups that moved with their sites come too, without a fit, and
+    the weeks of all series of a metric.
     """
 
     forecasts: pd.DataFrame
@@ -82,8 +88,8 @@ class Engine(Protocol):
     def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
         """Results in parts, as they are ready; the fit of each series that the panel wants is in exactly one.
 
-        An engine gets the whole panel, so that it may fit all series at once; one that fits them one by one spreads them over the executor. A series that
-        cannot be fitted is a row of `fits` with its reason, never an exception.
+        An engine gets the whole panel, so that it may fit all series at once; one that fits them one by one spreads
+        them over the executor. A series that cannot be fitted is a row of `fits` with its reason, never an exception.
         """
         ...
 

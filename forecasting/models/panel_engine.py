@@ -1,8 +1,9 @@
-"""The panel engine behind the engines' interface: Prophet's model, its posterior solved exactly for all series of a kind at once.
+"""The panel engine behind the engines' interface: Prophet's model, its posterior solved exactly for all series of a
+kind at once.
 
-It decides about each series as the reference engine does (task.py): log scale, slope, orders and events by what the history can carry, local clocks, the
-level of the last two weeks, bands from recent residuals. What differs is how: no optimiser stops early, nothing is sampled, so the same panel gives the same
-numbers.
+It decides about each series as the reference engine does (task.py): log scale, slope, orders and events by what the
+history can carry, local clocks, the level of the last two weeks, bands from recent residuals. What differs is how: no
+optimiser stops early, nothing is sampled, so the same panel gives the same numbers.
 """
 
 from __future__ import annotations
@@ -17,14 +18,9 @@ import numpy as np
 import pandas as pd
 
 from data.schema import QUANTILES
-from forecasting.models.answers import Curve, answer
-from forecasting.models.clocks import turned
-from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.engine import EngineResult, Plan, declined, refusal
-from forecasting.models.panel import HOUR, Panel
-from forecasting.models.scopes import covered, known_kinds
-from forecasting.models.spread import LogScale, Reals, interpolate, wander
-from forecasting.models.task import (
+from forecasting.models.engine_result import Curve, answer
+from forecasting.models.series_spec import (
     DAILY_ORDER,
     EVENT_PRIOR,
     LEVEL_SPAN,
@@ -37,7 +33,12 @@ from forecasting.models.task import (
     task,
     weekly_order,
     widened,
-)  # fmt: skip
+)
+from forecasting.panel.clocks import turned
+from forecasting.panel.event_scopes import covered, known_kinds
+from forecasting.panel.panel import HOUR, Panel
+from forecasting.panel.spread import LogScale, Reals, interpolate, wander
+from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 DAY_HOURS, WEEK_HOURS, YEAR_HOURS = 24.0, 168.0, 24.0 * 365.25
 YEARLY_ORDER = 10
@@ -46,7 +47,9 @@ TOGETHER = 128
 
 
 class Kind(NamedTuple):
-    """What series must share to be fitted together: the model, and the clock that their shapes follow, or one that is turned when theirs is."""
+    """What series must share to be fitted together: the model, and the clock that their shapes follow, or one that is
+    turned when theirs is.
+    """
 
     spec: Spec
     zone: str
@@ -58,9 +61,13 @@ class PanelEngine:
     name = "panel"
 
     def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
-        """As in `Engine`; parts are of up to 128 series. It needs no workers, and leaves the executor to models that it does not cover."""
+        """As in `Engine`; parts are of up to 128 series. It needs no workers, and leaves the executor to models that it
+        does not cover.
+        """
         if plan.growth == "logistic":
-            from forecasting.models.prophet_engine import ProphetEngine  # Prophet takes seconds to import, and only this model waits
+            from forecasting.models.prophet_engine import (
+                ProphetEngine,  # Prophet takes seconds to import, and only this model waits
+            )
 
             yield from ProphetEngine().forecast(panel, plan, executor)
             return
@@ -97,11 +104,15 @@ def spec_of(span: pd.Timedelta) -> Spec:
     seasons = [Season("daily", DAY_HOURS, DAILY_ORDER), Season("weekly", WEEK_HOURS, weekly_order(span))]
     if span >= YEARLY_AFTER:
         seasons.append(Season("yearly", YEAR_HOURS, YEARLY_ORDER))
-    return Spec(tuple(seasons), log=True, growth="linear" if span >= SLOPE_AFTER else "flat", changepoint_prior=TREND_PRIOR)
+    return Spec(
+        tuple(seasons), log=True, growth="linear" if span >= SLOPE_AFTER else "flat", changepoint_prior=TREND_PRIOR
+    )
 
 
 def settled(jobs: Sequence[Task], kind: Kind) -> list[EngineResult]:
-    """What is expected of some series; where their algebra breaks down together, each is tried alone, so that one cannot spoil the others."""
+    """What is expected of some series; where their algebra breaks down together, each is tried alone, so that one
+    cannot spoil the others.
+    """
     try:
         return [together(jobs, kind)]
     except np.linalg.LinAlgError as error:
@@ -123,7 +134,9 @@ def together(jobs: Sequence[Task], kind: Kind) -> EngineResult:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The curves of some series, on the log scale, with their events; events are columns of their own for each series, in the order of `known`."""
+    """The curves of some series, on the log scale, with their events; events are columns of their own for each series,
+    in the order of `known`.
+    """
 
     jobs: Sequence[Task]
     kind: Kind
@@ -138,7 +151,9 @@ class Fitted:
         events = [learnable(job.events, pd.DatetimeIndex(job.hours.index)) for job in jobs]
         known = known_kinds(events)
         columns = covered(events, known, stamps, HOUR)
-        return cls(jobs, kind, fit(_local(stamps, kind.zone), hours.to_numpy(), kind.spec, columns, EVENT_PRIOR), events, known)
+        return cls(
+            jobs, kind, fit(_local(stamps, kind.zone), hours.to_numpy(), kind.spec, columns, EVENT_PRIOR), events, known
+        )
 
     def at(self, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> Reals:
         """(H, N): the expected log value of each interval, before the shift to the recent level."""
@@ -151,12 +166,35 @@ class Fitted:
         past = self.at(stamps, HOUR)
         logs = np.column_stack([scale.log(column) for scale, column in zip(scales, hours.to_numpy().T, strict=True)])
         residuals = pd.DataFrame(logs - past, index=stamps)
-        shifts = np.array([column.loc[held.hours.index[-1] - LEVEL_SPAN :].median() for held, (_, column) in zip(self.jobs, residuals.items(), strict=True)])
+        shifts = np.array(
+            [
+                column.loc[held.hours.index[-1] - LEVEL_SPAN :].median()
+                for held, (_, column) in zip(self.jobs, residuals.items(), strict=True)
+            ]
+        )
         wide = np.array([self.widening(number) for number in range(len(self.jobs))])
         spread = self.spread(residuals, wide, job.ahead)
-        ahead, band, samples = (self.at(at, step) + shifts for at, step in ((job.ahead, HOUR), (job.band, job.grain), (_samples(job), job.grain)))
-        recent = [(past[:, number] + shifts[number])[stamps.get_indexer(held.recent.index)] for number, held in enumerate(self.jobs)]
-        return [Curve(scales[i], ahead[:, i], recent[i], band[:, i], samples[:, i], spread[:, i], float(wide[i]), self.label(i)) for i in range(len(self.jobs))]
+        ahead, band, samples = (
+            self.at(at, step) + shifts
+            for at, step in ((job.ahead, HOUR), (job.band, job.grain), (_samples(job), job.grain))
+        )
+        recent = [
+            (past[:, number] + shifts[number])[stamps.get_indexer(held.recent.index)]
+            for number, held in enumerate(self.jobs)
+        ]
+        return [
+            Curve(
+                scales[i],
+                ahead[:, i],
+                recent[i],
+                band[:, i],
+                samples[:, i],
+                spread[:, i],
+                float(wide[i]),
+                self.label(i),
+            )
+            for i in range(len(self.jobs))
+        ]
 
     def widening(self, number: int) -> float:
         """How much wider the errors of one series are than its residuals."""
@@ -164,11 +202,18 @@ class Fitted:
         return widened(len(self.jobs[number].hours), coefficients)
 
     def spread(self, residuals: pd.DataFrame, wide: Reals, hours: pd.DatetimeIndex) -> Reals:
-        """(hours, N, quantiles): offsets from the curve by Prophet's law of trend and noise, and by how far each level has strayed before."""
+        """(hours, N, quantiles): offsets from the curve by Prophet's law of trend and noise, and by how far each level
+        has strayed before.
+        """
         every = hours[:: int(PATH_STEP / HOUR)]
-        days = [column.loc[job.hours.index[0] :].resample("D").mean().to_numpy() for job, (_, column) in zip(self.jobs, residuals.items(), strict=True)]
+        days = [
+            column.loc[job.hours.index[0] :].resample("D").mean().to_numpy()
+            for job, (_, column) in zip(self.jobs, residuals.items(), strict=True)
+        ]
         strays = np.column_stack([wander(held, len(every) - 1) for held in days])
-        found = self.curves.offsets(_local(every, self.kind.zone), list(QUANTILES.values()), np.hypot(self.curves.sigma * wide, strays))
+        found = self.curves.offsets(
+            _local(every, self.kind.zone), list(QUANTILES.values()), np.hypot(self.curves.sigma * wide, strays)
+        )
         at, wanted = (np.asarray((stamps - hours[0]) / HOUR) for stamps in (every, hours))
         return np.stack([interpolate(found[:, number], at, wanted) for number in range(len(self.jobs))], axis=1)
 

@@ -6,12 +6,20 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from forecasting.models.baselines import fading_mean, levelled_median, naive, rescaled_median, seasonal_median, seasonal_naive, short_median
+from forecasting.models.baselines import (
+    fading_mean,
+    levelled_median,
+    naive,
+    rescaled_median,
+    seasonal_median,
+    seasonal_naive,
+    short_median,
+)
 from forecasting.models.boosted import boosted
-from forecasting.models.history import Model, Reals, shared
+from forecasting.models.local_time import by_the_clock
 from forecasting.models.smoothing import QUICK, SLOW, smoothed
 from forecasting.models.variants import Variant, panel_prophet
-from forecasting.models.wall import by_the_clock
+from forecasting.panel.history import Model, Reals, shared
 
 PANEL = "panel"
 VARIANTS: dict[str, Variant] = {
@@ -33,7 +41,8 @@ SMOOTHED: dict[str, Model] = {
 }
 
 BOOSTED: dict[str, Model] = {"boosted-weekly": boosted(daily=False), "boosted-daily": boosted(daily=True)}
-# Most of the pool are variants of a few ideas whose errors go together, and outvote one that stands alone: trees count as this many models (docs/models.md).
+# Most of the pool are variants of a few ideas whose errors go together, and outvote one that stands alone: trees count
+# as this many models (docs/models.md).
 STANDING = dict.fromkeys(BOOSTED, 2.5)
 
 
@@ -46,7 +55,9 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
 
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
-    """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three ensembles of both, two of trees."""
+    """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three
+    ensembles of both, two of trees.
+    """
     return by_the_clock(_counting(seasons))
 
 
@@ -55,9 +66,18 @@ def _counting(seasons: Sequence[int]) -> dict[str, Model]:
     fitted = {name: panel_prophet(one) for name, one in VARIANTS.items()}
     if not seasons:
         return fitted | baselines(seasons)
-    others = {"short-median": short_median, "fading-mean": fading_mean(seasons[-1]), "rescaled-median": rescaled_median(seasons[-1])}
-    single = {name: remembered(name, model) for name, model in (fitted | baselines(seasons) | others | SMOOTHED | BOOSTED).items()}
-    three = [single[name] for name in ("panel-log-frozen-residuals", f"seasonal-naive-{seasons[-1]}", "seasonal-median")]
+    others = {
+        "short-median": short_median,
+        "fading-mean": fading_mean(seasons[-1]),
+        "rescaled-median": rescaled_median(seasons[-1]),
+    }
+    single = {
+        name: remembered(name, model)
+        for name, model in (fitted | baselines(seasons) | others | SMOOTHED | BOOSTED).items()
+    }
+    three = [
+        single[name] for name in ("panel-log-frozen-residuals", f"seasonal-naive-{seasons[-1]}", "seasonal-median")
+    ]
     five = [*three, single["panel-frozen-residuals"], single["levelled-median"]]
     return {
         **single,
@@ -68,9 +88,19 @@ def _counting(seasons: Sequence[int]) -> dict[str, Model]:
 
 
 def needs(seasons: Sequence[int]) -> dict[str, int]:
-    """Steps of history below which a model is not yet itself: a copy of last week, before there was one, copies yesterday."""
-    weekly = (f"seasonal-naive-{max(seasons, default=1)}", "seasonal-median", "levelled-median", "fading-mean", "rescaled-median")
-    return dict.fromkeys((*weekly, *SMOOTHED, "median-of-five", "median-of-three", "mean-of-three"), max(seasons, default=1))
+    """Steps of history below which a model is not yet itself: a copy of last week, before there was one, copies
+    yesterday.
+    """
+    weekly = (
+        f"seasonal-naive-{max(seasons, default=1)}",
+        "seasonal-median",
+        "levelled-median",
+        "fading-mean",
+        "rescaled-median",
+    )
+    return dict.fromkeys(
+        (*weekly, *SMOOTHED, "median-of-five", "median-of-three", "mean-of-three"), max(seasons, default=1)
+    )
 
 
 def ensemble(members: Sequence[Model], combine: Callable[[Reals], Reals]) -> Model:

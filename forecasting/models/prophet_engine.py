@@ -1,10 +1,12 @@
 """Prophet behind the engines' interface: each series on its own, on the log scale, spread over the executor.
 
-What is Prophet's: the curve (trend, daily and weekly seasonality, events as regressors) by maximum a posteriori, and the paths that its trend may take.
-What is ours, each because it was measured to help (docs/models.md): the log scale, which keeps every bound above zero; no slope on a short history, whose
-extrapolation does the most harm, and a nearly straight one on a long; local time, because the daily shape moves when the clocks change; seasonality as fine as
-the history can carry; the level of the last two weeks, and doubt that grows as far as that level has strayed before; the noise widened by what the fit's own
-coefficients took out of it; bands at the telemetry's grain from the residuals measured there.
+What is Prophet's: the curve (trend, daily and weekly seasonality, events as regressors) by maximum a posteriori, and
+the paths that its trend may take. What is ours, each because it was measured to help (docs/models.md): the log scale,
+which keeps every bound above zero; no slope on a short history, whose extrapolation does the most harm, and a nearly
+straight one on a long; local time, because the daily shape moves when the clocks change; seasonality as fine as the
+history can carry; the level of the last two weeks, and doubt that grows as far as that level has strayed before; the
+noise widened by what the fit's own coefficients took out of it; bands at the telemetry's grain from the residuals
+measured there.
 """
 
 from __future__ import annotations
@@ -23,14 +25,11 @@ import numpy as np
 import pandas as pd
 from prophet import Prophet
 
-from data.errors import HeadroomError
 from data.schema import QUANTILES, Series
-from forecasting.models.answers import Curve, answer
+from data.schema.errors import HeadroomError
 from forecasting.models.engine import EngineResult, Plan, declined, refusal
-from forecasting.models.panel import HOUR, Panel
-from forecasting.models.scopes import regressors
-from forecasting.models.spread import LOG_FLOOR, LogScale, Reals, interpolate, normal_spread, wander
-from forecasting.models.task import (
+from forecasting.models.engine_result import Curve, answer
+from forecasting.models.series_spec import (
     DAILY_ORDER,
     EVENT_PRIOR,
     LEVEL_SPAN,
@@ -43,7 +42,10 @@ from forecasting.models.task import (
     task,
     weekly_order,
     widened,
-)  # fmt: skip
+)
+from forecasting.panel.event_scopes import regressors
+from forecasting.panel.panel import HOUR, Panel
+from forecasting.panel.spread import LOG_FLOOR, LogScale, Reals, interpolate, normal_spread, wander
 
 # Paths that the trend may take, sampled.
 PATHS = 200
@@ -53,7 +55,9 @@ FIT_TIMEOUT_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A fitted series: Prophet's model on the log scale, the scale, the shift to the recent level, each day's mean residual, the widening of the noise."""
+    """A fitted series: Prophet's model on the log scale, the scale, the shift to the recent level, each day's mean
+    residual, the widening of the noise.
+    """
 
     model: Prophet
     scale: LogScale
@@ -69,12 +73,15 @@ class Fitted:
         if not len(stamps):
             return np.empty(0)
         frame = _frame(stamps, regressors(self.events, stamps, step), self.zone, self.scale)
-        # Prophet sorts by local time, in which the hour that a clock repeats in autumn stands twice: one answer for both.
+        # Prophet sorts by local time, in which the hour that a clock repeats in autumn stands twice: one answer for
+        # both.
         told = self.model.predict(frame.drop_duplicates("ds")).set_index("ds")["yhat"]
         return np.asarray(told.reindex(frame["ds"]), dtype=float) + self.shift
 
     def spread(self, hours: pd.DatetimeIndex) -> Reals:
-        """Offsets of the contract's quantiles from the curve, (hours, quantiles): Prophet's trend paths, its normal noise, and how far the level strays."""
+        """Offsets of the contract's quantiles from the curve, (hours, quantiles): Prophet's trend paths, its normal
+        noise, and how far the level strays.
+        """
         every = hours[:: int(PATH_STEP / HOUR)]
         drawn = self._paths(every)
         sigmas = np.hypot(self.sigma, wander(self.days, len(every) - 1))
@@ -91,7 +98,9 @@ class Fitted:
         if self.model.growth == "flat":
             return np.zeros((len(stamps), 1))
         self.model.uncertainty_samples = PATHS
-        paths = self.model.predictive_samples(_frame(stamps, regressors(self.events, stamps, HOUR), self.zone, self.scale))["trend"]
+        paths = self.model.predictive_samples(
+            _frame(stamps, regressors(self.events, stamps, HOUR), self.zone, self.scale)
+        )["trend"]
         self.model.uncertainty_samples = 0
         return np.asarray(paths, dtype=float)
 
@@ -117,8 +126,11 @@ def _outcome(future: Future[EngineResult], series: Series) -> EngineResult:
     """The result, or the reason why there is none; raises HeadroomError where the worker itself died."""
     error = future.exception()
     if isinstance(error, BrokenExecutor):
-        raise HeadroomError(f"A worker process died over {series}.", cause="the machine ran out of memory, or the process was killed",
-                            remedy="refresh with fewer workers, for instance `--workers 1`") from error  # fmt: skip
+        raise HeadroomError(
+            f"A worker process died over {series}.",
+            cause="the machine ran out of memory, or the process was killed",
+            remedy="refresh with fewer workers, for instance `--workers 1`",
+        ) from error
     if error is not None:
         text = " ".join(str(error).split())[:300]
         return declined(series, f"{type(error).__name__}: {text}", "failed")
@@ -150,7 +162,9 @@ def fit(job: Task) -> Fitted:
     residuals = pd.Series(logs - bare.curve(stamps, HOUR), index=stamps)
     shift = float(residuals.loc[stamps[-1] - LEVEL_SPAN :].median())
     days, label = residuals.resample("D").mean().to_numpy(), _label(model, list(columns), job.zone)
-    return replace(bare, shift=shift, days=days, widened=widened(len(logs), model.params["beta"].shape[1] + 2), label=label)
+    return replace(
+        bare, shift=shift, days=days, widened=widened(len(logs), model.params["beta"].shape[1] + 2), label=label
+    )
 
 
 def _model(job: Task, columns: list[str]) -> Prophet:
@@ -176,13 +190,19 @@ def _label(model: Prophet, columns: list[str], zone: str) -> str:
 
 
 def _frame(stamps: pd.DatetimeIndex, columns: pd.DataFrame, zone: str, scale: LogScale) -> pd.DataFrame:
-    """Prophet's input: local stamps without a zone, which it refuses, the regressors, and the bounds of the scale, which only a logistic trend reads."""
-    return columns.reset_index(drop=True).assign(ds=stamps.tz_convert(zone).tz_localize(None), cap=scale.ceiling, floor=LOG_FLOOR)
+    """Prophet's input: local stamps without a zone, which it refuses, the regressors, and the bounds of the scale,
+    which only a logistic trend reads.
+    """
+    return columns.reset_index(drop=True).assign(
+        ds=stamps.tz_convert(zone).tz_localize(None), cap=scale.ceiling, floor=LOG_FLOOR
+    )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What Prophet and its Stan wrapper log, and what their code deprecates, is nothing that a reader of a run can act on."""
+    """What Prophet and its Stan wrapper log, and what their code deprecates, is nothing that a reader of a run can act
+    on.
+    """
     for name in ("prophet", "cmdstanpy"):
         logging.getLogger(name).disabled = True
     with warnings.catch_warnings():
@@ -201,8 +221,11 @@ def _seeded(job: Task) -> Iterator[None]:
         np.random.set_state(before)  # noqa: NPY002
 
 
-def by_default(stamps: pd.DatetimeIndex, values: Reals, ahead: pd.DatetimeIndex, levels: list[float], seed: int = 1) -> Reals:
-    """One series by the package at its defaults: the expected value and the quantiles of its own samples, (H, 1 + levels); NaN where it cannot be fitted.
+def by_default(
+    stamps: pd.DatetimeIndex, values: Reals, ahead: pd.DatetimeIndex, levels: list[float], seed: int = 1
+) -> Reals:
+    """One series by the package at its defaults: the expected value and the quantiles of its own samples, (H, 1 +
+    levels); NaN where it cannot be fitted.
 
     Stamps without a zone, or UTC; values NaN where missing.
     """

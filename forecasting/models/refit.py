@@ -1,8 +1,8 @@
-"""One series fitted anew while somebody waits: over another window, with another changepoint prior, as though an event had not been known, or
-with one that is merely noted as a regressor.
+"""One series fitted anew while somebody waits: over another window, with another changepoint prior, as though an event
+had not been known, or with one that is merely noted as a regressor.
 
-Prophet's model by the panel's exact fit, on the log scale, in the series' own clock. It is a question put to the history, not what a run would publish: no
-other model takes part, and nothing has licensed it.
+Prophet's model by the panel's exact fit, on the log scale, in the series' own clock. It is a question put to the
+history, not what a run would publish: no other model takes part, and nothing has licensed it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from data.schema import Series
-from forecasting.models.curve import Curves, Season, Spec, fit
 from forecasting.models.engine import HORIZON, refusal
-from forecasting.models.panel import COMPLETE_ENOUGH, HOUR, Panel, event_hours, without_outages
-from forecasting.models.scopes import regressors
-from forecasting.models.spread import Reals
-from forecasting.models.task import DAILY_ORDER, EVENT_HOURS, EVENT_PRIOR, YEARLY_AFTER, weekly_order
+from forecasting.models.series_spec import DAILY_ORDER, EVENT_HOURS, EVENT_PRIOR, YEARLY_AFTER, weekly_order
+from forecasting.panel.event_scopes import regressors
+from forecasting.panel.panel import COMPLETE_ENOUGH, HOUR, Panel, event_hours, without_outages
+from forecasting.panel.spread import Reals
+from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 DAY, YEAR = Season("day", 24.0, DAILY_ORDER), Season("year", 8766.0, 10)
 WEEK_HOURS = 168
@@ -29,9 +29,11 @@ NO_EVENT_KNOWN = "all"
 
 
 class Wish(NamedTuple):
-    """What to fit: days of history (None: all), Prophet's changepoint prior scale, and the events to take otherwise: none (""), "all", one by its event_id.
+    """What to fit: days of history (None: all), Prophet's changepoint prior scale, and the events to take otherwise:
+    none (""), "all", one by its event_id.
 
-    What counts is left out; an event with the treatment "note", which a run does not count, is tried as a regressor of its kind.
+    What counts is left out; an event with the treatment "note", which a run does not count, is tried as a regressor of
+    its kind.
     """
 
     days: int | None = 90
@@ -45,7 +47,8 @@ class Refit:
 
     - curve: ts (UTC, hours of the window and of the 90 days after it), yhat, in the unit of the metric.
     - trend: ts (UTC, days of the same time), value in the unit of the metric: the level without season and events.
-    - day: hour (0 to 23 of `zone`'s clock), effect; week: hour (0 to 167 from Monday 00:00), effect: what the hour of the week adds to that of the day.
+    - day: hour (0 to 23 of `zone`'s clock), effect; week: hour (0 to 167 from Monday 00:00), effect: what the hour of
+      the week adds to that of the day.
     - events: kind, effect, hours (seen in the window). Effects are shares of the level: 0.1 is ten percent above it.
     """
 
@@ -59,10 +62,13 @@ class Refit:
     refused: str = ""
 
 
-def panel_of_one(series: Series, hours: pd.DataFrame, events: pd.DataFrame, sites: pd.DataFrame, now: pd.Timestamp) -> Panel:
+def panel_of_one(
+    series: Series, hours: pd.DataFrame, events: pd.DataFrame, sites: pd.DataFrame, now: pd.Timestamp
+) -> Panel:
     """The panel of a single series, not masked yet.
 
-    hours: ts on a complete axis, value, completeness. sites: site_id, region_id, timezone, usual (the site's usual value, null where it has none).
+    hours: ts on a complete axis, value, completeness. sites: site_id, region_id, timezone, usual (the site's usual
+    value, null where it has none).
     """
     held = hours["value"].where(hours["completeness"] >= COMPLETE_ENOUGH)
     values = pd.DataFrame(held.to_numpy(dtype=float, na_value=np.nan), index=pd.DatetimeIndex(hours["ts"], name="ts"))
@@ -86,7 +92,9 @@ def refit(panel: Panel, series: Series, wish: Wish) -> Refit:
     stamps, touching, zone = pd.DatetimeIndex(values.index), left.touching(series), left.clock(series)
     columns = regressors(touching, stamps, HOUR)
     known = columns.loc[:, columns.sum() >= EVENT_HOURS]
-    curves = fit(_local(stamps, zone), values.to_numpy()[:, None], _spec(stamps, wish.prior), known.to_numpy(), EVENT_PRIOR)
+    curves = fit(
+        _local(stamps, zone), values.to_numpy()[:, None], _spec(stamps, wish.prior), known.to_numpy(), EVENT_PRIOR
+    )
     ahead = pd.date_range(stamps[0], left.start + HORIZON, freq=HOUR, inclusive="left", unit="us", name="ts")
     expected = curves.predict(_local(ahead, zone), regressors(touching, ahead, HOUR)[known.columns].to_numpy())[:, 0]
     curve, trend = pd.DataFrame({"ts": ahead, "yhat": expected}), _trend(curves, ahead[::24], zone)
@@ -99,7 +107,9 @@ def _otherwise(panel: Panel, event: str) -> Panel:
     if event == NO_EVENT_KNOWN:
         return replace(panel, events=known.head(0))
     meant, noted = known["event_id"] == event, known["treatment"] == "note"
-    return replace(panel, events=known.assign(treatment=known["treatment"].mask(meant & noted, "regressor"))[~meant | noted])
+    return replace(
+        panel, events=known.assign(treatment=known["treatment"].mask(meant & noted, "regressor"))[~meant | noted]
+    )
 
 
 def _spec(stamps: pd.DatetimeIndex, prior: float) -> Spec:
@@ -119,7 +129,8 @@ def _trend(curves: Curves, stamps: pd.DatetimeIndex, zone: str) -> pd.DataFrame:
 def _season(curves: Curves) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Hour of the day, and what the hour of the week adds to it.
 
-    The harmonics of a day are also some of a week's, so that a fit may put a shape into either: they are added up and split anew.
+    The harmonics of a day are also some of a week's, so that a fit may put a shape into either: they are added up and
+    split anew.
     """
     monday = pd.date_range("2024-01-01", periods=WEEK_HOURS, freq="h")
     parts = curves.components(monday, np.zeros((WEEK_HOURS, curves.regressors.shape[1])))

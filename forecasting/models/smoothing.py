@@ -1,6 +1,8 @@
-"""Double seasonal exponential smoothing (Taylor, 2003): a level, a shape of the day and a shape of the week, each moved by its share of every error.
+"""Double seasonal exponential smoothing (Taylor, 2003): a level, a shape of the day and a shape of the week, each moved
+by its share of every error.
 
-It learns a new shape within days, where medians of four weeks take two of them and a curve averages over all it saw. The autocorrelated error of the original
+It learns a new shape within days, where medians of four weeks take two of them and a curve averages over all it saw.
+The autocorrelated error of the original
 is left out: it fades within hours, and the pool's residual corrections carry it.
 """
 
@@ -9,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from forecasting.models.baselines import nan_mean
-from forecasting.models.history import History, Model, Reals, shared
 from forecasting.models.variants import LogScales
+from forecasting.panel.history import History, Model, Reals, shared
 
-# Shares of an error that move the level at each step and the day's shape once a day: the best of 16 on the parts kept for choosing (docs/models.md).
+# Shares of an error that move the level at each step and the day's shape once a day: the best of 16 on the parts kept
+# for choosing (docs/models.md).
 LEVEL_GAIN, SHORT_GAIN = 0.1, 0.3
 # The week's shape, once a week: slowly, or as quickly as the day's.
 SLOW, QUICK = 0.1, 0.3
@@ -26,7 +29,9 @@ def smoothed(gain: float, *, log: bool) -> Model:
     def model(history: History, steps: int) -> Reals:
         values = history.measured[-LONG_CYCLES * history.long :]
         scale = shared(history, "log scales", lambda: LogScales.of(history.measured)) if log else None
-        level, short, long = _followed(values if scale is None else scale.log(values), history.short, history.long, gain)
+        level, short, long = _followed(
+            values if scale is None else scale.log(values), history.short, history.long, gain
+        )
         rows = len(values) + np.arange(steps)
         found = level + short[rows % len(short)] + long[rows % len(long)]
         return found if scale is None else scale.value(found)
@@ -35,7 +40,9 @@ def smoothed(gain: float, *, log: bool) -> Model:
 
 
 def _followed(values: Reals, cycle: int, longer: int, gain: float) -> tuple[Reals, Reals, Reals]:
-    """Level (N) and the shapes of the short and the long cycle, (cycle, N) and (longer, N), after all values (T, N); a missing value moves nothing."""
+    """Level (N) and the shapes of the short and the long cycle, (cycle, N) and (longer, N), after all values (T, N); a
+    missing value moves nothing.
+    """
     first = longer if len(values) >= longer else cycle
     level, short, long = _opening(values[:first], cycle, longer)
     memory = _memory(cycle)
@@ -52,7 +59,9 @@ def _followed(values: Reals, cycle: int, longer: int, gain: float) -> tuple[Real
 
 
 def _opening(values: Reals, cycle: int, longer: int) -> tuple[Reals, Reals, Reals]:
-    """Level and shapes of the first values alone: their mean, the mean by phase of the short cycle, and what is left where a whole long one is there."""
+    """Level and shapes of the first values alone: their mean, the mean by phase of the short cycle, and what is left
+    where a whole long one is there.
+    """
     level = nan_mean(values)
     rest = np.concatenate([values, np.full((-len(values) % cycle, values.shape[1]), np.nan)]) - level
     short = nan_mean(rest.reshape(-1, cycle, values.shape[1]))
@@ -65,7 +74,8 @@ def _opening(values: Reals, cycle: int, longer: int) -> tuple[Reals, Reals, Real
 def _missed(left: Reals, level: Reals, memory: Reals) -> Reals:
     """One-step errors (n, N) of a level that follows `left` (n, N), step by step; zero where nothing was measured.
 
-    Without a gap they are linear in what is left and in the level that it starts from, so that a whole cycle is one product.
+    Without a gap they are linear in what is left and in the level that it starts from, so that a whole cycle is one
+    product.
     """
     if not np.isnan(left).any():
         return np.asarray(memory[: len(left), : len(left)] @ (left - level))
@@ -77,6 +87,8 @@ def _missed(left: Reals, level: Reals, memory: Reals) -> Reals:
 
 
 def _memory(count: int) -> Reals:
-    """The matrix (count, count) that takes departures from the first level to errors: each less what the level has learned of those before it."""
+    """The matrix (count, count) that takes departures from the first level to errors: each less what the level has
+    learned of those before it.
+    """
     back = np.subtract.outer(np.arange(count), np.arange(count))
     return np.where(back == 0, 1.0, np.where(back > 0, -LEVEL_GAIN * (1.0 - LEVEL_GAIN) ** (back - 1.0), 0.0))

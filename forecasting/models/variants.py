@@ -1,7 +1,9 @@
-"""Panel Prophet in the variants that the pool needs: its trend free, frozen or damped, on the raw or the log scale, with or without the last residuals.
+"""Panel Prophet in the variants that the pool needs: its trend free, frozen or damped, on the raw or the log scale,
+with or without the last residuals.
 
-Three fits of the panel serve them all. What each variant is for was measured (docs/models.md): an extrapolated slope does the most harm on a short history;
-the log scale suits demand, whose swings grow with its level; the residuals of yesterday and of last week carry what a smooth curve cannot.
+Three fits of the panel serve them all. What each variant is for was measured (docs/models.md): an extrapolated slope
+does the most harm on a short history; the log scale suits demand, whose swings grow with its level; the residuals of
+yesterday and of last week carry what a smooth curve cannot.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from forecasting.models.baselines import fading, nan_median
-from forecasting.models.curve import Curves, Season, Spec, fit
-from forecasting.models.history import History, Model, Reals, shared
+from forecasting.panel.history import History, Model, Reals, shared
+from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 # Prophet's own orders, for its shortest and its other seasonalities.
 SHORT_ORDER, LONG_ORDER = 4, 3
@@ -24,14 +26,17 @@ SEEN_AT_LEAST = 2
 DAMPING_CYCLES, RESIDUAL_CYCLES = 2.0, 3.0
 # How much of a past residual is expected again.
 CARRIED = 0.5
-# Zeros are finite on the log scale as a fiftieth of the usual value, and no forecast exceeds ten times the highest value that was measured.
+# Zeros are finite on the log scale as a fiftieth of the usual value, and no forecast exceeds ten times the highest
+# value that was measured.
 FLOOR_SHARE, CEILING = 0.02, 10.0
 
 Trend = Literal["free", "frozen", "damped"]
 
 
 class Variant(NamedTuple):
-    """A member of the family. `order` is the Fourier order of the short season, `prior` that of the changepoints; `residuals` adds the last ones."""
+    """A member of the family. `order` is the Fourier order of the short season, `prior` that of the changepoints;
+    `residuals` adds the last ones.
+    """
 
     log: bool = False
     trend: Trend = "free"
@@ -50,14 +55,18 @@ def panel_prophet(variant: Variant) -> Model:
         if variant.residuals:
             recent = history.clock(history.stamps[-history.long :])
             values = history.measured[-history.long :]
-            found = found + carried((values if scale is None else scale.log(values)) - curves.predict(recent), history, steps)
+            found = found + carried(
+                (values if scale is None else scale.log(values)) - curves.predict(recent), history, steps
+            )
         return found if scale is None else scale.value(found)
 
     return model
 
 
 def panel_quantiles(history: History, steps: int, levels: Sequence[float]) -> Reals:
-    """The panel's Prophet with its own bands, (steps, N, levels): what its users know, before anything is calibrated."""
+    """The panel's Prophet with its own bands, (steps, N, levels): what its users know, before anything is
+    calibrated.
+    """
     return _curves(history, Variant(), None).quantiles(history.clock(history.ahead(steps)), levels)
 
 
@@ -65,14 +74,26 @@ def _curves(history: History, variant: Variant, scale: LogScales | None) -> Curv
     """The fit that a variant shares with others."""
     key = ("curves", variant.log, variant.order, variant.prior)
     stamps = history.clock(history.stamps)
-    return shared(history, key, lambda: fit(stamps, history.measured if scale is None else scale.log(history.measured), _spec(history, variant)))
+    return shared(
+        history,
+        key,
+        lambda: fit(
+            stamps, history.measured if scale is None else scale.log(history.measured), _spec(history, variant)
+        ),
+    )
 
 
 def extended(curves: Curves, history: History, steps: int, trend: Trend) -> Reals:
     """The fitted curve over the steps ahead, (steps, N), its trend as asked for."""
-    parts = shared(history, ("ahead", id(curves), steps), lambda: curves.components(history.clock(history.ahead(steps))))
+    parts = shared(
+        history, ("ahead", id(curves), steps), lambda: curves.components(history.clock(history.ahead(steps)))
+    )
     free = parts["trend"]
-    shape = shared(history, ("shape", id(curves), steps), lambda: sum((part for name, part in parts.items() if name != "trend"), np.zeros_like(free)))
+    shape = shared(
+        history,
+        ("shape", id(curves), steps),
+        lambda: sum((part for name, part in parts.items() if name != "trend"), np.zeros_like(free)),
+    )
     if trend == "free":
         return free + shape
     last = curves.trend(history.clock(history.stamps[-1:]))
@@ -86,10 +107,16 @@ def _damped(rise: Reals, cycle: int) -> Reals:
 
 
 def carried(missed: Reals, history: History, steps: int) -> Reals:
-    """What the last residuals (rows, N) add: half of those of the last short cycle, fading, and half of those of the last long one."""
+    """What the last residuals (rows, N) add: half of those of the last short cycle, fading, and half of those of the
+    last long one.
+    """
     rows = np.arange(steps)
     held = np.where(np.isnan(missed), 0.0, missed)
-    found = CARRIED * _last(held, history.short)[rows % history.short] * fading(steps, RESIDUAL_CYCLES * history.short)[:, None]
+    found = (
+        CARRIED
+        * _last(held, history.short)[rows % history.short]
+        * fading(steps, RESIDUAL_CYCLES * history.short)[:, None]
+    )
     if history.long > history.short:
         found = found + CARRIED * _last(held, history.long)[rows % history.long]
     return found
@@ -104,7 +131,10 @@ def _spec(history: History, variant: Variant) -> Spec:
     hours = history.step / pd.Timedelta(hours=1)
     known = [season for season in history.seasons if len(history.stamps) >= SEEN_AT_LEAST * season]
     orders = [variant.order if season == history.short else LONG_ORDER for season in known]
-    seasons = [Season(f"every {season}", season * hours, min(order, season // 2)) for season, order in zip(known, orders, strict=True)]
+    seasons = [
+        Season(f"every {season}", season * hours, min(order, season // 2))
+        for season, order in zip(known, orders, strict=True)
+    ]
     return Spec(seasons=tuple(seasons), changepoint_prior=variant.prior)
 
 

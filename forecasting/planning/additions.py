@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from data.errors import SettingError
 from data.schema import Direction
+from data.schema.errors import SettingError
 from forecasting.planning.augments import Purchase
 from forecasting.planning.capacity import raised
-from forecasting.planning.moments import stamp
+from forecasting.planning.dates import stamp
 
 VALUES_LEAST, VALUES_MOST = 3, 5
 NAMED_AT_MOST = 3
@@ -47,17 +47,29 @@ def addition(held: object) -> Addition:
 def of_purchases(purchases: Iterable[Purchase]) -> tuple[Addition, ...]:
     """What a plan buys, by day and site; steps that come into service together are one."""
     rows = [(one.in_service, one.site_id, one.gbps * one.units, one.usd_month, one.usd_once) for one in purchases]
-    sums = pd.DataFrame(rows, columns=["day", "site", "gbps", "month", "once"]).groupby(["day", "site"], as_index=False).sum()
-    return tuple(Addition(one.site, f"{one.day:%Y-%m-%d}", one.gbps, one.month, one.once) for one in sums.itertuples(index=False))
+    sums = (
+        pd.DataFrame(rows, columns=["day", "site", "gbps", "month", "once"])
+        .groupby(["day", "site"], as_index=False)
+        .sum()
+    )
+    return tuple(
+        Addition(one.site, f"{one.day:%Y-%m-%d}", one.gbps, one.month, one.once) for one in sums.itertuples(index=False)
+    )
 
 
 def additions_frame(added: Iterable[Addition]) -> pd.DataFrame:
     """site_id, effective_from, gbps and usd, a month, as capacity.raised takes them."""
-    return pd.DataFrame([(one.site_id, one.day, one.gbps, one.usd_month) for one in added], columns=["site_id", "effective_from", "gbps", "usd"])
+    return pd.DataFrame(
+        [(one.site_id, one.day, one.gbps, one.usd_month) for one in added],
+        columns=["site_id", "effective_from", "gbps", "usd"],
+    )
 
 
-def with_additions(steps: pd.DataFrame, added: Sequence[Addition], direction: Direction, *, planned: bool) -> pd.DataFrame:
-    """The contract's `capacity` with additions, on top of what is in force, planned steps among it where they count; what is added counts in any case.
+def with_additions(
+    steps: pd.DataFrame, added: Sequence[Addition], direction: Direction, *, planned: bool
+) -> pd.DataFrame:
+    """The contract's `capacity` with additions, on top of what is in force, planned steps among it where they count;
+    what is added counts in any case.
 
     SettingError for a site that declares no such capacity.
     """
@@ -65,14 +77,19 @@ def with_additions(steps: pd.DataFrame, added: Sequence[Addition], direction: Di
     counted = (steps["direction"] == direction) & (planned | (steps["status"] != "planned"))
     held = steps[counted & steps["site_id"].isin(bought["site_id"])]
     if unknown := sorted(set(bought["site_id"]).difference(held["site_id"])):
-        raise SettingError(f"{', '.join(unknown[:NAMED_AT_MOST])} declares no {direction} capacity that could be added to.",
-                           cause="another lake, or a typing error", remedy="name sites of the table of capacity")  # fmt: skip
+        raise SettingError(
+            f"{', '.join(unknown[:NAMED_AT_MOST])} declares no {direction} capacity that could be added to.",
+            cause="another lake, or a typing error",
+            remedy="name sites of the table of capacity",
+        )
     found, names = raised(held, bought, "planned" if planned else "installed"), ["site_id", "effective_from"]
     replaced = counted & pd.MultiIndex.from_frame(steps[names]).isin(pd.MultiIndex.from_frame(found[names]))
     return pd.concat([steps[~replaced], found], ignore_index=True)
 
 
 def spent(added: Iterable[Addition], months: pd.DatetimeIndex) -> float:
-    """USD within some months, by the days on which they begin: each addition once, and for each month that it is in service."""
+    """USD within some months, by the days on which they begin: each addition once, and for each month that it is in
+    service.
+    """
     in_service = ((one, int((months >= one.day).sum())) for one in added)
     return sum(count * one.usd_month + one.usd_once for one, count in in_service if count)

@@ -1,4 +1,6 @@
-"""What an augment plan must keep, month by month, as arrays: needs, capacities, what can be bought and when it can be there."""
+"""What an augment plan must keep, month by month, as arrays: needs, capacities, what can be bought and when it can be
+there.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
+from forecasting.planning.failover_allocation import NOTHING_GBPS
 from forecasting.planning.failure import CEILING, headroom
 from forecasting.planning.ordering import OrderPolicy
-from forecasting.planning.sharing import NOTHING_GBPS
 
 Whole = npt.NDArray[np.int64]
 MONTHS = 12
@@ -24,10 +26,11 @@ MONTHS = 12
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to plan for: the policy holds in each of the coming months with probability `q` at each site, and while any one site is down if `n_minus_1`.
+    """What to plan for: the policy holds in each of the coming months with probability `q` at each site, and while any
+    one site is down if `n_minus_1`.
 
-    `budget_usd` bounds what is spent within those months. Orders can be placed from `today` on, or from the first week planned where it is not given. The
-    search stops after `seconds` with the best plan found and its gap.
+    `budget_usd` bounds what is spent within those months. Orders can be placed from `today` on, or from the first week
+    planned where it is not given. The search stops after `seconds` with the best plan found and its gap.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -41,18 +44,26 @@ class Request:
     today: pd.Timestamp | None = None
 
     def __post_init__(self) -> None:
-        if not (0.0 < self.q < 1.0 and self.months >= 1 and self.ceiling >= max(self.policy.limit, *self.policy.limits.values(), 0.0)):
-            raise SettingError(f"A plan for the {self.q:g} quantile of {self.months} months, filled to {self.ceiling:g} in a failure, is not usable.",
-                               remedy="give a quantile between 0 and 1, at least one month, and a ceiling at or above every limit")  # fmt: skip
+        if not (
+            0.0 < self.q < 1.0
+            and self.months >= 1
+            and self.ceiling >= max(self.policy.limit, *self.policy.limits.values(), 0.0)
+        ):
+            raise SettingError(
+                f"A plan for the {self.q:g} quantile of {self.months} months, filled to {self.ceiling:g} in a failure, is not usable.",
+                remedy="give a quantile between 0 and 1, at least one month, and a ceiling at or above every limit",
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """Arrays of a plan. Sites without any declared capacity are left out.
 
-    months: the first Monday of each. peaks: (keys, months, paths), the highest week of each month, Gbps; need: its quantile, (keys, months); capacity: the
-    least in force in the month, 0 where `known` is false: the site is not in service yet. allowed: (failed, helper).
-    Of each option: the position of its site, Gbps and costs of one unit, the first month that it can serve (len(months) where none), the most units.
+    months: the first Monday of each. peaks: (keys, months, paths), the highest week of each month, Gbps; need: its
+    quantile, (keys, months); capacity: the least in force in the month, 0 where `known` is false: the site is not in
+    service yet. allowed: (failed, helper).
+    Of each option: the position of its site, Gbps and costs of one unit, the first month that it can serve (len(months)
+    where none), the most units.
     """
 
     request: Request
@@ -88,7 +99,9 @@ class Problem:
 
 
 class Violation(NamedTuple):
-    """A constraint that is not kept: the limit of a site, or the failure of it (kind n-1), by how much, in which month (position)."""
+    """A constraint that is not kept: the limit of a site, or the failure of it (kind n-1), by how much, in which month
+    (position).
+    """
 
     kind: Literal["limit", "n-1"]
     key: str
@@ -96,51 +109,80 @@ class Violation(NamedTuple):
     short_gbps: float
 
 
-def build(demand: Demand, steps: pd.DataFrame, catalogue: pd.DataFrame, failover: Failover | None, request: Request) -> Problem:
+def build(
+    demand: Demand, steps: pd.DataFrame, catalogue: pd.DataFrame, failover: Failover | None, request: Request
+) -> Problem:
     """The problem of some demand, the contract's `capacity` and a catalogue.
 
-    catalogue: site_id, gbps, cost_usd_month, lead_time_days; optional: cost_usd_once (0 where missing), most (units of it, as many as help where missing).
-    SettingError where a step of the catalogue is not usable, the demand is of another statistic than the policy's, or N-1 is asked for without a failover.
+    catalogue: site_id, gbps, cost_usd_month, lead_time_days; optional: cost_usd_once (0 where missing), most (units of
+    it, as many as help where missing). SettingError where a step of the catalogue is not usable, the demand is of
+    another statistic than the policy's, or N-1 is asked for without a failover.
     """
     if request.n_minus_1 and failover is None:
-        raise SettingError("A plan that survives a failure needs to know who takes over for whom.", remedy="give a failover")
+        raise SettingError(
+            "A plan that survives a failure needs to know who takes over for whom.", remedy="give a failover"
+        )
     request.policy.check(demand)
     capacity = by_week(steps, demand.keys, demand.direction, demand.weeks, planned=request.policy.planned)
     kept = [i for i, row in enumerate(capacity) if not np.isnan(row).all()]
     month, mondays = _months(demand.weeks, request.months)
     peaks = np.stack([demand.gbps[kept][:, month == m].max(axis=1) for m in range(len(mondays))], axis=1)
     known = np.stack([~np.isnan(capacity[kept][:, month == m]).any(axis=1) for m in range(len(mondays))], axis=1)
-    least = np.stack([np.where(np.isnan(rows := capacity[kept][:, month == m]), 0.0, rows).min(axis=1) for m in range(len(mondays))], axis=1)
+    least = np.stack(
+        [np.where(np.isnan(rows := capacity[kept][:, month == m]), 0.0, rows).min(axis=1) for m in range(len(mondays))],
+        axis=1,
+    )
     keys = tuple(demand.keys[i] for i in kept)
     options = _options(catalogue, keys)
-    allowed = failover.allowed[np.ix_(kept, kept)] if failover is not None and request.n_minus_1 else np.zeros((len(kept), len(kept)), dtype=bool)
+    allowed = (
+        failover.allowed[np.ix_(kept, kept)]
+        if failover is not None and request.n_minus_1
+        else np.zeros((len(kept), len(kept)), dtype=bool)
+    )
     need, limits = np.quantile(peaks, request.q, axis=2), request.policy.shares(keys)
     padded = np.array([request.ordering.padded(days) for days in options["lead_time_days"]])
     ordered = demand.start if request.today is None else max(demand.start, request.today.floor("D"))
     ready = ordered + pd.to_timedelta(np.ceil(padded), unit="D")
     site, gbps = options["site"].to_numpy(np.int64), options["gbps"].to_numpy(float)
     return Problem(
-        request, keys, mondays, peaks, need, np.where(known, least, 0.0), known, limits, allowed, site, gbps,
-        options["cost_usd_month"].to_numpy(float), options["cost_usd_once"].to_numpy(float), padded,
+        request,
+        keys,
+        mondays,
+        peaks,
+        need,
+        np.where(known, least, 0.0),
+        known,
+        limits,
+        allowed,
+        site,
+        gbps,
+        options["cost_usd_month"].to_numpy(float),
+        options["cost_usd_once"].to_numpy(float),
+        padded,
         np.asarray(mondays.searchsorted(ready, side="left"), dtype=np.int64),
         np.fmin(options["most"].to_numpy(float), _enough(peaks.max(axis=2), allowed, limits, site, gbps)),
-    )  # fmt: skip
+    )
 
 
 def violations(problem: Problem, units: Reals) -> list[Violation]:
-    """What a plan, (options, months) units in service, does not keep: reckoned from the definition, not from the programme that found it."""
+    """What a plan, (options, months) units in service, does not keep: reckoned from the definition, not from the
+    programme that found it.
+    """
     capacity = problem.in_force(units)
     short = np.where(problem.known, problem.need - problem.limits[:, None] * capacity, 0.0)
-    found = [Violation("limit", problem.keys[i], int(m), float(short[i, m])) for i, m in np.argwhere(short > NOTHING_GBPS)]
+    found = [
+        Violation("limit", problem.keys[i], int(m), float(short[i, m])) for i, m in np.argwhere(short > NOTHING_GBPS)
+    ]
     return found + [Violation("n-1", problem.keys[i], int(m), float(gap)) for i, m, gap in _unsafe(problem, capacity)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exposure:
-    """The risk of a plan: expected Gbps-months above the limit; where N-1 is asked for, also those that the worst single failure of each month sheds.
+    """The risk of a plan: expected Gbps-months above the limit; where N-1 is asked for, also those that the worst
+    single failure of each month sheds.
 
-    over: (keys, months) Gbps above the limit; short: (failed, months, paths) Gbps that helpers lack; worst: (months, paths) Gbps; the last two empty without
-    N-1. Kept, so that what one purchase takes off the risk is quickly told.
+    over: (keys, months) Gbps above the limit; short: (failed, months, paths) Gbps that helpers lack; worst: (months,
+    paths) Gbps; the last two empty without N-1. Kept, so that what one purchase takes off the risk is quickly told.
     """
 
     problem: Problem
@@ -176,7 +218,9 @@ class Exposure:
             return more
         ceiling, peaks = problem.request.ceiling, problem.peaks[site]
         lost = headroom(peaks, self.capacity[site][:, None], ceiling) - headroom(peaks, left, ceiling)
-        return more + float((np.maximum(self.worst, (self.short[failing] + lost).max(axis=0)) - self.worst).mean(axis=1).sum())
+        return more + float(
+            (np.maximum(self.worst, (self.short[failing] + lost).max(axis=0)) - self.worst).mean(axis=1).sum()
+        )
 
 
 def risk(problem: Problem, units: Reals) -> float:
@@ -196,7 +240,10 @@ def _months(weeks: pd.DatetimeIndex, count: int) -> tuple[Whole, pd.DatetimeInde
     """The month of each week, by its Monday, -1 after the last that counts; and the first Monday of each month."""
     position, names = pd.factorize(weeks.strftime("%Y-%m"))
     if len(names) < count:
-        raise SettingError(f"The demand covers {len(names)} months, the plan asks for {count}.", remedy="plan fewer months, or forecast further ahead")
+        raise SettingError(
+            f"The demand covers {len(names)} months, the plan asks for {count}.",
+            remedy="plan fewer months, or forecast further ahead",
+        )
     first = [int(np.argmax(position == m)) for m in range(count)]
     return np.where(position < count, position, -1), weeks[first]
 
@@ -210,13 +257,18 @@ def _options(catalogue: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     )
     numbers = filled[["gbps", "cost_usd_month", "cost_usd_once", "lead_time_days"]].astype(float)
     if bad := list(filled.index[(numbers.isna() | (numbers < 0.0)).any(axis=1) | (numbers["gbps"] <= 0.0)]):
-        raise SettingError(f"Row {bad[0]} of the catalogue, {filled.loc[bad[0]].to_dict()}, is not usable.", cause="a missing or negative number",
-                           remedy="give each step gbps above 0, and costs and lead time of at least 0")  # fmt: skip
+        raise SettingError(
+            f"Row {bad[0]} of the catalogue, {filled.loc[bad[0]].to_dict()}, is not usable.",
+            cause="a missing or negative number",
+            remedy="give each step gbps above 0, and costs and lead time of at least 0",
+        )
     held = filled[filled["site_id"].isin(at)]
     return held.assign(site=held["site_id"].map(at)).reset_index(drop=True)
 
 
 def _enough(highest: Reals, allowed: npt.NDArray[np.bool_], limits: Reals, site: Whole, gbps: Reals) -> Reals:
-    """More units than this of an option help nobody: they would carry the site and any one that fails to it without what is there."""
+    """More units than this of an option help nobody: they would carry the site and any one that fails to it without
+    what is there.
+    """
     others = np.where(allowed, highest.max(axis=1)[:, None], 0.0).max(axis=0, initial=0.0)
     return np.asarray(np.ceil((highest.max(axis=1, initial=0.0) + others)[site] / (limits[site] * gbps)))

@@ -1,6 +1,8 @@
-"""The cheapest units that keep every constraint: a mixed-integer programme, solved by HiGHS, one independent part after another.
+"""The cheapest units that keep every constraint: a mixed-integer programme, solved by HiGHS, one independent part after
+another.
 
-Unknowns are the whole units of each option in service in each month, never fewer than the month before. Where no purchase keeps a constraint, the programme is
+Unknowns are the whole units of each option in service in each month, never fewer than the month before. Where no
+purchase keeps a constraint, the programme is
 made elastic: first the least total shortfall, then the least cost of a plan that falls short by no more.
 """
 
@@ -18,9 +20,10 @@ from scipy.sparse.csgraph import connected_components
 
 from forecasting.planning.augment_problem import Problem, Whole
 from forecasting.planning.demand import Reals
-from forecasting.planning.sharing import NOTHING_GBPS
+from forecasting.planning.failover_allocation import NOTHING_GBPS
 
-# A plan within a hundredth of a percent of the least cost is not worth the search for a cheaper one; the gap is stated all the same.
+# A plan within a hundredth of a percent of the least cost is not worth the search for a cheaper one; the gap is stated
+# all the same.
 GAP = 1e-4
 # The least time that HiGHS is given for a part when the others have used up theirs.
 LEAST_SECONDS = 0.5
@@ -30,9 +33,11 @@ INFEASIBLE = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solution:
-    """units: (options, months) in service; bound: no plan that falls short by no more costs less, USD; elastic: some constraint could not be kept.
+    """units: (options, months) in service; bound: no plan that falls short by no more costs less, USD; elastic: some
+    constraint could not be kept.
 
-    short_gbps: by how much in all; avoidable_gbps: how much of it another plan might not lack at most, where the search for the least was cut off.
+    short_gbps: by how much in all; avoidable_gbps: how much of it another plan might not lack at most, where the search
+    for the least was cut off.
     unbound_usd: what the plan costs without the budget, where the budget does not pay for it.
     """
 
@@ -45,7 +50,9 @@ class Solution:
 
 
 class Answer(NamedTuple):
-    """A part's: values of its variables, the least that they could cost, whether it had to be made elastic, and as in Solution."""
+    """A part's: values of its variables, the least that they could cost, whether it had to be made elastic, and as in
+    Solution.
+    """
 
     values: Reals
     bound: float
@@ -56,7 +63,9 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Constraints `matrix @ x + slack @ s >= low` over the variables (option, month) of `option` and `month`, each from 0 to `most`."""
+    """Constraints `matrix @ x + slack @ s >= low` over the variables (option, month) of `option` and `month`, each from
+    0 to `most`.
+    """
 
     option: Whole
     month: Whole
@@ -70,8 +79,9 @@ class Rows:
 def solve(problem: Problem) -> Solution | None:
     """The cheapest plan; None where not one was found in the time given.
 
-    A budget ties all sites together, and the search for what it buys best is long. So the plan without it comes first, part by part: where the budget pays
-    for it, it is the answer, and where it is proved to cost more, no plan keeps every constraint.
+    A budget ties all sites together, and the search for what it buys best is long. So the plan without it comes first,
+    part by part: where the budget pays for it, it is the answer, and where it is proved to cost more, no plan keeps
+    every constraint.
     """
     request, ends = problem.request, time.monotonic() + problem.request.seconds
     if request.budget_usd is None:
@@ -102,7 +112,9 @@ def _solved(problem: Problem, ends: float, *, hopeless: bool = False) -> Solutio
 
 
 def _part(rows: Rows, columns: Whole, kept: Whole, seconds: float, *, hopeless: bool) -> Answer | None:
-    """The cheapest values that keep every constraint of a part, or fall short by the least; None where none were found in time."""
+    """The cheapest values that keep every constraint of a part, or fall short by the least; None where none were found
+    in time.
+    """
     if not len(columns):
         return Answer(np.zeros(0), 0.0, elastic=True)
     ends = time.monotonic() + seconds
@@ -113,28 +125,41 @@ def _part(rows: Rows, columns: Whole, kept: Whole, seconds: float, *, hopeless: 
             return Answer(strict.x, float(strict.mip_dual_bound))
         if strict.status != INFEASIBLE:
             return None
-    # A slack belongs to the row of its own constraint, and never need make up for more than that lacks without purchases.
+    # A slack belongs to the row of its own constraint, and never need make up for more than that lacks without
+    # purchases.
     own = np.unique(rows.slack[kept].indices)
     wide, spare = hstack([matrix, rows.slack[kept][:, own]]).tocsr(), len(own)
     whole, lacks = np.r_[np.ones(len(columns)), np.zeros(spare)], np.maximum(rows.low[own], 0.0)
     half = max((ends - time.monotonic()) / 2, LEAST_SECONDS)
-    short = _milp(np.r_[np.zeros(len(columns)), np.ones(spare)], whole, np.r_[rows.most[columns], lacks], wide, low, half)
+    short = _milp(
+        np.r_[np.zeros(len(columns)), np.ones(spare)], whole, np.r_[rows.most[columns], lacks], wide, low, half
+    )
     if short.x is None:
         return None
     least = np.r_[rows.most[columns], short.x[len(columns) :] + NOTHING_GBPS]
     found = _milp(np.r_[cost, np.zeros(spare)], whole, least, wide, low, half)
     chosen = found if found.x is not None else short
     bound = float(found.mip_dual_bound or 0.0) if found.x is not None else 0.0
-    return Answer(chosen.x[: len(columns)], bound, True, float(short.fun), max(float(short.fun - (short.mip_dual_bound or 0.0)), 0.0))
+    return Answer(
+        chosen.x[: len(columns)],
+        bound,
+        True,
+        float(short.fun),
+        max(float(short.fun - (short.mip_dual_bound or 0.0)), 0.0),
+    )
 
 
 def _milp(cost: Reals, whole: Reals, most: Reals, matrix: csr_array, low: Reals, seconds: float) -> Any:
     options = {"time_limit": seconds, "mip_rel_gap": GAP}
-    return milp(cost, integrality=whole, bounds=Bounds(0.0, most), constraints=LinearConstraint(matrix, lb=low), options=options)
+    return milp(
+        cost, integrality=whole, bounds=Bounds(0.0, most), constraints=LinearConstraint(matrix, lb=low), options=options
+    )
 
 
 def _parts(rows: Rows) -> list[tuple[Whole, Whole]]:
-    """Variables and constraints that have to do with each other, part by part; a part that buys nothing, because nothing is short, is left out."""
+    """Variables and constraints that have to do with each other, part by part; a part that buys nothing, because
+    nothing is short, is left out.
+    """
     count, columns = rows.matrix.shape
     # The slack of a constraint binds it to the others that it helps.
     links = block_array([[None, rows.matrix, rows.slack], [rows.matrix.T, None, None], [rows.slack.T, None, None]])
@@ -145,7 +170,9 @@ def _parts(rows: Rows) -> list[tuple[Whole, Whole]]:
 
 
 def _rows(problem: Problem) -> Rows:
-    """All constraints: limits that are not kept as it is, failures that are not, units that never go, and the budget."""
+    """All constraints: limits that are not kept as it is, failures that are not, units that never go, and the
+    budget.
+    """
     served = np.arange(len(problem.months))[None, :] >= problem.first[:, None]
     option, month = np.nonzero(served)
     last = month == len(problem.months) - 1
@@ -178,10 +205,12 @@ def _limit_rows(problem: Problem, option: Whole, month: Whole) -> tuple[csr_arra
 
 
 def _failure_rows(problem: Problem, option: Whole, month: Whole) -> tuple[csr_array, Reals, csr_array]:
-    """Headroom that each variable adds for each failure (site, month), what it lacks, and which cells' shortfall counts as room there.
+    """Headroom that each variable adds for each failure (site, month), what it lacks, and which cells' shortfall counts
+    as room there.
 
-    Where every limit is kept, headroom is never below nought, so that it may be added up as it is; a cell that falls short of its limit gives that back, where
-    it stands above the ceiling and something can be bought for it. For what cannot be bettered the headroom is known.
+    Where every limit is kept, headroom is never below nought, so that it may be added up as it is; a cell that falls
+    short of its limit gives that back, where it stands above the ceiling and something can be bought for it. For what
+    cannot be bettered the headroom is known.
     """
     count, months = problem.need.shape
     ceiling, reach = problem.request.ceiling, (problem.allowed[:, :, None] & problem.known[None]).astype(float)
@@ -195,7 +224,11 @@ def _failure_rows(problem: Problem, option: Whole, month: Whole) -> tuple[csr_ar
     gain = reach[failed[:, None], problem.site[option][None, :], month[None, :]] * (when[:, None] == month[None, :])
     helped = np.zeros((len(failed), count, months))
     helped[np.arange(len(failed)), :, when] = (reach * over)[failed, :, when]
-    return csr_array(gain * (ceiling * problem.gbps[option])), lacks[failed, when], csr_array(helped.reshape(len(failed), count * months))
+    return (
+        csr_array(gain * (ceiling * problem.gbps[option])),
+        lacks[failed, when],
+        csr_array(helped.reshape(len(failed), count * months)),
+    )
 
 
 def _stay_rows(option: Whole, month: Whole) -> csr_array:

@@ -1,4 +1,6 @@
-"""What to buy where and when, why, and what it is worth: the augment plan, its purchases ranked, and the curve of cost against risk."""
+"""What to buy where and when, why, and what it is worth: the augment plan, its purchases ranked, and the curve of cost
+against risk.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,24 @@ from forecasting.planning.augment_problem import Exposure, Problem, Request, Vio
 from forecasting.planning.augment_programme import GAP, solve
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
+from forecasting.planning.failover_allocation import NOTHING_GBPS
 from forecasting.planning.ordering import DAY
-from forecasting.planning.sharing import NOTHING_GBPS
 
 # From an even chance that each site keeps its limit to near certainty.
 CURVE: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-PURCHASE_COLUMNS = ["rank", "site_id", "in_service", "order_by", "gbps", "units", "cost_usd", "usd_month", "risk_removed", "risk_per_kusd", "reason"]
+PURCHASE_COLUMNS = [
+    "rank",
+    "site_id",
+    "in_service",
+    "order_by",
+    "gbps",
+    "units",
+    "cost_usd",
+    "usd_month",
+    "risk_removed",
+    "risk_per_kusd",
+    "reason",
+]
 
 # The bound to blame where everything on offer together would keep a constraint.
 BUDGET = "the budget does not reach so far"
@@ -31,7 +45,9 @@ NO_NAMES: Names = MappingProxyType({})
 
 
 class Reason(NamedTuple):
-    """Why something is bought: the first constraint that breaks without it, and its month; None where it only brings one nearer. share: the limit there."""
+    """Why something is bought: the first constraint that breaks without it, and its month; None where it only brings
+    one nearer. share: the limit there.
+    """
 
     violation: Violation | None
     month: pd.Timestamp
@@ -51,8 +67,8 @@ class Reason(NamedTuple):
 class Purchase(NamedTuple):
     """Units of one step that come into service together.
 
-    cost_usd is what they cost within the months planned, usd_month each month and usd_once when they come; risk_removed the Gbps-months that come back
-    without them.
+    cost_usd is what they cost within the months planned, usd_month each month and usd_once when they come; risk_removed
+    the Gbps-months that come back without them.
     """
 
     site_id: str
@@ -81,7 +97,10 @@ class Broken(NamedTuple):
 
     def words(self, names: Names = NO_NAMES) -> str:
         """The constraint, what it lacks, and why."""
-        what, name = "its limit" if self.violation.kind == "limit" else "the failure of it", names.get(self.violation.key, self.violation.key)
+        what, name = (
+            "its limit" if self.violation.kind == "limit" else "the failure of it",
+            names.get(self.violation.key, self.violation.key),
+        )
         return f"{name}, {what}, {self.month:%Y-%m}: {self.violation.short_gbps:.1f} Gbps short; {self.cause}"
 
     def __str__(self) -> str:
@@ -90,10 +109,12 @@ class Broken(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AugmentPlan:
-    """The cheapest plan found. units: (options, months) in service. purchases: most risk removed for a USD first. bound: no plan costs less, USD.
+    """The cheapest plan found. units: (options, months) in service. purchases: most risk removed for a USD first.
+    bound: no plan costs less, USD.
 
-    broken: what could not be kept; the plan then falls short by as little as can be, but for the share `avoidable` of it at most. unbound_usd: what it costs
-    without the budget, where that does not pay for it. An empty plan with the reason `refused` was not found in the time given.
+    broken: what could not be kept; the plan then falls short by as little as can be, but for the share `avoidable` of
+    it at most. unbound_usd: what it costs without the budget, where that does not pay for it. An empty plan with the
+    reason `refused` was not found in the time given.
     """
 
     problem: Problem
@@ -110,27 +131,39 @@ class AugmentPlan:
 
     @property
     def gap(self) -> float:
-        """How much cheaper, as a share of its cost, the cheapest plan might be at most; not a number where no plan was found."""
+        """How much cheaper, as a share of its cost, the cheapest plan might be at most; not a number where no plan was
+        found.
+        """
         if self.refused:
             return float("nan")
         return max((self.cost_usd - self.bound_usd) / self.cost_usd, 0.0) if self.cost_usd > 0.0 else 0.0
 
     @property
     def proved(self) -> bool:
-        """Whether it is proved that no plan falls less short, and none that falls as little short is cheaper, to a hundredth of a percent."""
+        """Whether it is proved that no plan falls less short, and none that falls as little short is cheaper, to a
+        hundredth of a percent.
+        """
         return self.gap <= 2.0 * GAP and self.avoidable <= 2.0 * GAP
 
     def frame(self, names: Names = NO_NAMES) -> pd.DataFrame:
-        """The purchases as a table, ranked; risk_per_kusd is the risk removed for each thousand USD. Reasons call sites by their `names`."""
+        """The purchases as a table, ranked; risk_per_kusd is the risk removed for each thousand USD. Reasons call sites
+        by their `names`.
+        """
         rows = [
             {**one._asdict(), "rank": place, "risk_per_kusd": one.worth * 1000.0, "reason": one.reason.words(names)}
             for place, one in enumerate(self.purchases, start=1)
         ]
-        return pd.DataFrame(rows, columns=PURCHASE_COLUMNS).astype(dict.fromkeys(("in_service", "order_by"), "datetime64[us, UTC]"))
+        return pd.DataFrame(rows, columns=PURCHASE_COLUMNS).astype(
+            dict.fromkeys(("in_service", "order_by"), "datetime64[us, UTC]")
+        )
 
 
 def plan_augments(
-    demand: Demand, steps: pd.DataFrame, catalogue: pd.DataFrame, failover: Failover | None = None, request: Request | None = None
+    demand: Demand,
+    steps: pd.DataFrame,
+    catalogue: pd.DataFrame,
+    failover: Failover | None = None,
+    request: Request | None = None,
 ) -> AugmentPlan:
     """The cheapest purchases that keep the policy in every month, as augment_problem.build describes its inputs."""
     return planned(build(demand, steps, catalogue, failover, request or Request()))
@@ -141,29 +174,63 @@ def planned(problem: Problem) -> AugmentPlan:
     nothing = np.zeros((len(problem.site), len(problem.months)))
     found, without = solve(problem), risk(problem, nothing)
     if found is None:
-        return AugmentPlan(problem, nothing, (), 0.0, 0.0, without, without, (), f"no plan was found within {problem.request.seconds:g} s")
-    cost, exposure, lacking = problem.cost(found.units), Exposure.of(problem, found.units), violations(problem, found.units)
-    purchases = sorted(_purchases(exposure, found.units, lacking), key=lambda one: (-one.worth, one.in_service, one.site_id))
+        return AugmentPlan(
+            problem,
+            nothing,
+            (),
+            0.0,
+            0.0,
+            without,
+            without,
+            (),
+            f"no plan was found within {problem.request.seconds:g} s",
+        )
+    cost, exposure, lacking = (
+        problem.cost(found.units),
+        Exposure.of(problem, found.units),
+        violations(problem, found.units),
+    )
+    purchases = sorted(
+        _purchases(exposure, found.units, lacking), key=lambda one: (-one.worth, one.in_service, one.site_id)
+    )
     avoidable, broken = found.avoidable_gbps / max(found.short_gbps, NOTHING_GBPS), tuple(_broken(problem, lacking))
     return AugmentPlan(
-        problem, found.units, tuple(purchases), cost, min(found.bound, cost), exposure.total, without, broken,
-        avoidable=avoidable if broken else 0.0, unbound_usd=found.unbound_usd,
-    )  # fmt: skip
+        problem,
+        found.units,
+        tuple(purchases),
+        cost,
+        min(found.bound, cost),
+        exposure.total,
+        without,
+        broken,
+        avoidable=avoidable if broken else 0.0,
+        unbound_usd=found.unbound_usd,
+    )
 
 
 def curve(problem: Problem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
-    """Cost against risk: q, cost_usd, risk, gap and whether it is the one `chosen`, for plans that keep the policy with rising probability, from buying nothing
-    (q missing) on, whatever the budget. A plan that was not found in its time is not among them; the time of the request is spread over all.
+    """Cost against risk: q, cost_usd, risk, gap and whether it is the one `chosen`, for plans that keep the policy with
+    rising probability, from buying nothing (q missing) on, whatever the budget. A plan that was not found in its time
+    is not among them; the time of the request is spread over all.
     """
     chosen = replace(problem.request, budget_usd=None)
     levels = sorted({*quantiles, chosen.q})
-    rows: list[dict[str, object]] = [{"q": np.nan, "cost_usd": 0.0, "risk": risk(problem, np.zeros((len(problem.site), len(problem.months))))}]
+    rows: list[dict[str, object]] = [
+        {"q": np.nan, "cost_usd": 0.0, "risk": risk(problem, np.zeros((len(problem.site), len(problem.months))))}
+    ]
     for q in levels:
         request = replace(chosen, q=q, seconds=chosen.seconds / len(levels))
         problem_at = replace(problem, request=request, need=np.quantile(problem.peaks, q, axis=2))
         if (found := solve(problem_at)) is not None:
             cost = problem_at.cost(found.units)
-            rows.append({"q": q, "cost_usd": cost, "risk": risk(problem_at, found.units), "gap": max(cost - found.bound, 0.0) / max(cost, 1.0)})
+            rows.append(
+                {
+                    "q": q,
+                    "cost_usd": cost,
+                    "risk": risk(problem_at, found.units),
+                    "gap": max(cost - found.bound, 0.0) / max(cost, 1.0),
+                }
+            )
     frame = pd.DataFrame(rows, columns=["q", "cost_usd", "risk", "gap"]).fillna({"gap": 0.0})
     return frame.assign(chosen=frame["q"] == chosen.q)
 
@@ -178,26 +245,38 @@ def _purchases(exposure: Exposure, units: Reals, lacking: Sequence[Violation]) -
         without[option] -= withdrawn
         lost = [one for one in violations(problem, without) if one[:3] not in kept]
         yield Purchase(
-            problem.keys[site], problem.months[month], problem.months[month] - np.ceil(problem.padded_days[option]) * DAY, float(problem.gbps[option]),
-            round(rises[option, month]), problem.cost(units) - problem.cost(without), exposure.more_without(site, withdrawn * problem.gbps[option]),
-            _reason(problem, lost, problem.keys[site], int(month)), rises[option, month] * float(problem.usd_month[option]),
+            problem.keys[site],
+            problem.months[month],
+            problem.months[month] - np.ceil(problem.padded_days[option]) * DAY,
+            float(problem.gbps[option]),
+            round(rises[option, month]),
+            problem.cost(units) - problem.cost(without),
+            exposure.more_without(site, withdrawn * problem.gbps[option]),
+            _reason(problem, lost, problem.keys[site], int(month)),
+            rises[option, month] * float(problem.usd_month[option]),
             rises[option, month] * float(problem.usd_once[option]),
-        )  # fmt: skip
+        )
 
 
 def _reason(problem: Problem, lost: Sequence[Violation], site: str, month: int) -> Reason:
-    """The first constraint that breaks without a purchase of this month, its own site's limit before the failures of others."""
+    """The first constraint that breaks without a purchase of this month, its own site's limit before the failures of
+    others.
+    """
     own = [one for one in lost if one.kind == "limit" and one.key == site]
     first = min(own or lost, key=lambda one: (one.month, -one.short_gbps), default=None)
     at = month if first is None else first.month
-    return Reason(first, problem.months[at], float(problem.limits[problem.keys.index(site if first is None else first.key)]))
+    return Reason(
+        first, problem.months[at], float(problem.limits[problem.keys.index(site if first is None else first.key)])
+    )
 
 
 def _broken(problem: Problem, lacking: Sequence[Violation]) -> Iterator[Broken]:
     """Each constraint that is not kept with the bound that is to blame."""
     most = np.where(np.arange(len(problem.months))[None, :] >= problem.first[:, None], problem.most[:, None], 0.0)
     hopeless = {one[:3] for one in violations(problem, most)} if lacking else set()
-    return (Broken(one, problem.months[one.month], _cause(problem, one, hopeless=one[:3] in hopeless)) for one in lacking)
+    return (
+        Broken(one, problem.months[one.month], _cause(problem, one, hopeless=one[:3] in hopeless)) for one in lacking
+    )
 
 
 def _cause(problem: Problem, violation: Violation, *, hopeless: bool) -> str:
@@ -208,12 +287,20 @@ def _cause(problem: Problem, violation: Violation, *, hopeless: bool) -> str:
         return "no other site is within reach"
     mine = np.isin(problem.site, helpers)
     if not mine.any():
-        return "the catalogue has no step for it" if violation.kind == "limit" else "the catalogue has no step for the sites within reach"
+        return (
+            "the catalogue has no step for it"
+            if violation.kind == "limit"
+            else "the catalogue has no step for the sites within reach"
+        )
     if not hopeless:
         return BUDGET if problem.request.budget_usd is not None else "what would keep it is bought where it mends more"
     first = int(problem.first[mine].min())
     if (problem.first[mine] > violation.month).any():
-        return "lead time: " + (f"steps come into service from {problem.months[first]:%Y-%m}" if first < len(problem.months) else "no step is there in time")
+        return "lead time: " + (
+            f"steps come into service from {problem.months[first]:%Y-%m}"
+            if first < len(problem.months)
+            else "no step is there in time"
+        )
     return "the catalogue allows no more units"
 
 
@@ -222,8 +309,11 @@ def added_by_site(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
     rows = []
     for direction, one in plans.items():
         problem, units = one.problem, one.units[:, -1]
-        rows += [(problem.keys[site], direction, count * gbps, count * usd)
-                 for site, gbps, usd, count in zip(problem.site, problem.gbps, problem.usd_month, units, strict=True) if count > 0.0]  # fmt: skip
+        rows += [
+            (problem.keys[site], direction, count * gbps, count * usd)
+            for site, gbps, usd, count in zip(problem.site, problem.gbps, problem.usd_month, units, strict=True)
+            if count > 0.0
+        ]
     frame = pd.DataFrame(rows, columns=["key", "direction", "add_gbps", "cost_usd_month"])
     return frame.groupby(["key", "direction"], as_index=False)[["add_gbps", "cost_usd_month"]].sum()
 

@@ -42,7 +42,9 @@ def _event(entry: Entry, written: pd.Timestamp) -> Iterator[str]:
 
 
 def folded(line: str) -> str:
-    """A content line, broken before its 76th octet and never within a character; what follows a break begins with a blank."""
+    """A content line, broken before its 76th octet and never within a character; what follows a break begins with a
+    blank.
+    """
     parts, room = [""], LINE_OCTETS
     for character in line:
         size = len(character.encode())

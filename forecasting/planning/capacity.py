@@ -1,4 +1,6 @@
-"""Capacity steps of the contract as what is in force in each week, and the policy that says how much of it may be used."""
+"""Capacity steps of the contract as what is in force in each week, and the policy that says how much of it may be
+used.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.errors import SettingError
 from data.schema import Direction
+from data.schema.errors import SettingError
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic
 
 Whole = npt.NDArray[np.int64]
@@ -24,7 +26,8 @@ LIMIT = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a site may carry: the weekly statistic (peak or P95) stays at or below `limit` x capacity, or the site's own share in `limits`.
+    """What a site may carry: the weekly statistic (peak or P95) stays at or below `limit` x capacity, or the site's own
+    share in `limits`.
 
     `planned` says whether augments that are planned and not yet installed count as capacity.
     """
@@ -36,33 +39,52 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.statistic not in get_args(Statistic):
-            raise SettingError(f"There is no weekly statistic {self.statistic!r}.", remedy=f"give one of {', '.join(get_args(Statistic))}")
+            raise SettingError(
+                f"There is no weekly statistic {self.statistic!r}.",
+                remedy=f"give one of {', '.join(get_args(Statistic))}",
+            )
         for key, share in {"limit": self.limit, **self.limits}.items():
             if not 0.0 < share <= 1.0:
-                raise SettingError(f"The limit {share:g} ({key}) is not a share of capacity.", cause="a percentage", remedy="give a share above 0, at most 1")
+                raise SettingError(
+                    f"The limit {share:g} ({key}) is not a share of capacity.",
+                    cause="a percentage",
+                    remedy="give a share above 0, at most 1",
+                )
 
     def check(self, demand: Demand) -> None:
         """SettingError where the demand is of another statistic than the policy's."""
         if demand.statistic != self.statistic:
-            raise SettingError(f"The demand is the {demand.statistic} of each week, the policy is about its {self.statistic}.",
-                               remedy="give the paths of the policy's statistic")  # fmt: skip
+            raise SettingError(
+                f"The demand is the {demand.statistic} of each week, the policy is about its {self.statistic}.",
+                remedy="give the paths of the policy's statistic",
+            )
 
     def shares(self, keys: Sequence[str]) -> Reals:
         """The limit of each site, (keys,)."""
         return np.array([self.limits.get(key, self.limit) for key in keys])
 
 
-def by_week(steps: pd.DataFrame, keys: Sequence[str], direction: Direction, weeks: pd.DatetimeIndex, *, planned: bool) -> Reals:
-    """Capacity of each key and week, Gbps, (keys, weeks), from the contract's `capacity`; NaN before the first step of a key.
+def by_week(
+    steps: pd.DataFrame, keys: Sequence[str], direction: Direction, weeks: pd.DatetimeIndex, *, planned: bool
+) -> Reals:
+    """Capacity of each key and week, Gbps, (keys, weeks), from the contract's `capacity`; NaN before the first step of
+    a key.
 
-    A week has the least capacity in force at any time of it: its peak may fall before an augment, or after a closure. Planned steps count from their date
-    where `planned`, otherwise not at all.
+    A week has the least capacity in force at any time of it: its peak may fall before an augment, or after a closure.
+    Planned steps count from their date where `planned`, otherwise not at all.
     """
-    held = steps[(steps["direction"] == direction) & (planned | (steps["status"] != "planned"))].sort_values(["site_id", "effective_from"], kind="stable")
+    held = steps[(steps["direction"] == direction) & (planned | (steps["status"] != "planned"))].sort_values(
+        ["site_id", "effective_from"], kind="stable"
+    )
     sites, starts = held["site_id"].to_numpy(str), pd.DatetimeIndex(held["effective_from"]).as_unit("us").asi8
     gbps, mondays = held["capacity_gbps"].to_numpy(float), weeks.as_unit("us").asi8
-    first, last = sites.searchsorted(np.array(keys, dtype=str), "left"), sites.searchsorted(np.array(keys, dtype=str), "right")
-    return np.array([_of_one(starts[a:b], gbps[a:b], mondays) for a, b in zip(first, last, strict=True)]).reshape(len(keys), len(weeks))
+    first, last = (
+        sites.searchsorted(np.array(keys, dtype=str), "left"),
+        sites.searchsorted(np.array(keys, dtype=str), "right"),
+    )
+    return np.array([_of_one(starts[a:b], gbps[a:b], mondays) for a, b in zip(first, last, strict=True)]).reshape(
+        len(keys), len(weeks)
+    )
 
 
 def _of_one(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
@@ -75,37 +97,47 @@ def _of_one(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
     return found
 
 
-def raised(steps: pd.DataFrame, bought: pd.DataFrame, status: Literal["installed", "planned"] = "planned") -> pd.DataFrame:
-    """What purchases make of the steps of one direction: the rows that are new or higher, in the columns of `steps`; what is bought has the status given.
+def raised(
+    steps: pd.DataFrame, bought: pd.DataFrame, status: Literal["installed", "planned"] = "planned"
+) -> pd.DataFrame:
+    """What purchases make of the steps of one direction: the rows that are new or higher, in the columns of `steps`;
+    what is bought has the status given.
 
-    bought: site_id, effective_from, gbps, and usd, a month. A capacity holds until the next step, so that every step after a purchase is given again, higher
-    by all that was bought by then; so is its cost_usd_month, where it has one. One of 0 Gbps, which closes a site, stays as it is: what is bought for a site
-    that is not in service counts from the step that opens it.
+    bought: site_id, effective_from, gbps, and usd, a month. A capacity holds until the next step, so that every step
+    after a purchase is given again, higher by all that was bought by then; so is its cost_usd_month, where it has one.
+    One of 0 Gbps, which closes a site, stays as it is: what is bought for a site that is not in service counts from the
+    step that opens it.
     """
     names = ["site_id", "effective_from"]
     held = steps.sort_values(names, kind="stable").drop_duplicates(names, keep="last").reset_index(drop=True)
     stamped = bought.astype({"effective_from": held["effective_from"].dtype, "gbps": float, "usd": float})
     unbought = pd.DataFrame({**held[names], "gbps": 0.0, "usd": 0.0, "at": held.index.astype(float)})
     # What is bought stands first, so that a step of the same moment is given again with it, and takes its place.
-    rows = pd.concat([stamped.assign(at=np.nan)[unbought.columns], unbought], ignore_index=True).sort_values(names, kind="stable")
+    rows = pd.concat([stamped.assign(at=np.nan)[unbought.columns], unbought], ignore_index=True).sort_values(
+        names, kind="stable"
+    )
     of_site = rows.groupby("site_id")
     rows = rows.assign(at=of_site["at"].ffill(), gbps=of_site["gbps"].cumsum(), usd=of_site["usd"].cumsum())
     rows = rows.drop_duplicates(names, keep="last").dropna(subset="at").reset_index(drop=True)
     below = held.iloc[rows["at"].astype(int)].reset_index(drop=True)
     arrives = pd.MultiIndex.from_frame(rows[names]).isin(pd.MultiIndex.from_frame(stamped[names]))
     found = below.assign(
-        effective_from=rows["effective_from"], capacity_gbps=below["capacity_gbps"] + rows["gbps"],
+        effective_from=rows["effective_from"],
+        capacity_gbps=below["capacity_gbps"] + rows["gbps"],
         status=np.where(arrives, status, below["status"].fillna("installed")),
-    )  # fmt: skip
+    )
     if "cost_usd_month" in found:
         found["cost_usd_month"] = below["cost_usd_month"].astype(float) + rows["usd"]
     return found[(rows["gbps"] > 0.0) & (below["capacity_gbps"] > 0.0)]
 
 
 def allowed(steps: pd.DataFrame, demand: Demand, policy: Policy) -> Reals:
-    """What the policy lets each key of a demand carry in each of its weeks, Gbps, (keys, weeks); NaN where no capacity is declared.
+    """What the policy lets each key of a demand carry in each of its weeks, Gbps, (keys, weeks); NaN where no capacity
+    is declared.
 
     SettingError where the demand is of another statistic than the policy's.
     """
     policy.check(demand)
-    return policy.shares(demand.keys)[:, None] * by_week(steps, demand.keys, demand.direction, demand.weeks, planned=policy.planned)
+    return policy.shares(demand.keys)[:, None] * by_week(
+        steps, demand.keys, demand.direction, demand.weeks, planned=policy.planned
+    )

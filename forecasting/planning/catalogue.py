@@ -1,4 +1,6 @@
-"""What there is to buy where nobody has said: usual port sizes, at what the capacity of the lake itself costs; and what a plan of purchases declares."""
+"""What there is to buy where nobody has said: usual port sizes, at what the capacity of the lake itself costs; and what
+a plan of purchases declares.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,17 @@ SIZES_GBPS = (10.0, 100.0, 400.0)
 STEP_COLUMNS = ["gbps", "cost_usd_month", "cost_usd_once", "lead_time_days"]
 # A price law has two unknowns: fewer declared costs than this, or costs of one size, do not tell it.
 COSTS_AT_LEAST, SPREAD_AT_LEAST = 6, 2.0
-# Assumed where the lake tells no cost: USD a month for the first Gbps, and how the cost of more grows. Larger commitments are cheaper by the Gbps.
+# Assumed where the lake tells no cost: USD a month for the first Gbps, and how the cost of more grows. Larger
+# commitments are cheaper by the Gbps.
 ASSUMED_USD, ASSUMED_POWER = 1000.0, 0.92
 CHEAPEST_POWER, DEAREST_POWER = 0.5, 1.0
 CAPACITY_COLUMNS = ["site_id", "direction", "effective_from", "capacity_gbps", "status", "cost_usd_month"]
 
 
 class PriceLaw(NamedTuple):
-    """USD a month of so many Gbps: usd x gbps ^ power. costs: how many declared costs tell so; 0 where it is assumed."""
+    """USD a month of so many Gbps: usd x gbps ^ power. costs: how many declared costs tell so; 0 where it is
+    assumed.
+    """
 
     usd: float
     power: float
@@ -37,9 +42,11 @@ class PriceLaw(NamedTuple):
 
 
 def price_law(steps: pd.DataFrame, direction: Direction, regions: Mapping[str, str]) -> PriceLaw:
-    """The law by which the contract's `capacity` is priced: least squares of the logarithms over every step whose cost is declared.
+    """The law by which the contract's `capacity` is priced: least squares of the logarithms over every step whose cost
+    is declared.
 
-    How cost grows with size is told within each region (site_id to region_id): dear regions may have small sites, which says nothing of size.
+    How cost grows with size is told within each region (site_id to region_id): dear regions may have small sites, which
+    says nothing of size.
     """
     held = steps[(steps["direction"] == direction) & (steps["capacity_gbps"] > 0.0) & (steps["cost_usd_month"] > 0.0)]
     gbps, usd = held["capacity_gbps"].to_numpy(float), held["cost_usd_month"].to_numpy(float)
@@ -48,7 +55,11 @@ def price_law(steps: pd.DataFrame, direction: Direction, regions: Mapping[str, s
     logs = pd.DataFrame({"gbps": np.log(gbps), "usd": np.log(usd)})
     apart = logs - logs.groupby(held["site_id"].map(dict(regions)).fillna("").to_numpy()).transform("mean")
     spread = float(apart["gbps"].var(ddof=0))
-    power = float(np.clip((apart["gbps"] * apart["usd"]).mean() / spread, CHEAPEST_POWER, DEAREST_POWER)) if spread > 0.0 else ASSUMED_POWER
+    power = (
+        float(np.clip((apart["gbps"] * apart["usd"]).mean() / spread, CHEAPEST_POWER, DEAREST_POWER))
+        if spread > 0.0
+        else ASSUMED_POWER
+    )
     return PriceLaw(float(np.exp(np.mean(np.log(usd) - power * np.log(gbps)))), power, len(held))
 
 
@@ -58,17 +69,23 @@ def usual_steps(law: PriceLaw) -> pd.DataFrame:
 
 
 def at_every_site(steps: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
-    """The catalogue of augment_problem.build where each site may buy each of `steps` (STEP_COLUMNS), with the site's own lead time where a step has none."""
+    """The catalogue of augment_problem.build where each site may buy each of `steps` (STEP_COLUMNS), with the site's
+    own lead time where a step has none.
+    """
     own = sites[["site_id"]].assign(own=sites["lead_time_days"].astype(float).fillna(USUAL_LEAD_DAYS))
     offered = own.merge(steps[STEP_COLUMNS], how="cross")
-    return offered.assign(lead_time_days=offered["lead_time_days"].astype(float).fillna(offered["own"])).drop(columns="own")
+    return offered.assign(lead_time_days=offered["lead_time_days"].astype(float).fillna(offered["own"])).drop(
+        columns="own"
+    )
 
 
 def declared_steps(added: Sequence[Addition], steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
-    """What additions make of the contract's `capacity`, in its columns: a planned step whenever something comes into service.
+    """What additions make of the contract's `capacity`, in its columns: a planned step whenever something comes into
+    service.
 
-    A capacity holds until the next step, so the steps that are declared for later are given again, higher by what was bought before them; one of 0 Gbps,
-    which closes the site, stays as it is. The cost is missing where that of the step below is.
+    A capacity holds until the next step, so the steps that are declared for later are given again, higher by what was
+    bought before them; one of 0 Gbps, which closes the site, stays as it is. The cost is missing where that of the step
+    below is.
     """
     bought = additions_frame(added)
     mine = steps[(steps["direction"] == direction) & steps["site_id"].isin(bought["site_id"])]

@@ -1,4 +1,6 @@
-"""When a path first passes a bound, and the answer that a set of paths gives: dates with their uncertainty, or an answer of another kind."""
+"""When a path first passes a bound, and the answer that a set of paths gives: dates with their uncertainty, or an
+answer of another kind.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ import pandas as pd
 from data.schema import Level
 from forecasting.planning.demand import WEEK_DAYS, Reals, rank
 
-# over: at least half of the futures, or the last measured week, pass the limit from the start. within: at least half do by the horizon. possible: at least
-# a tenth do by then, but not half. beyond: fewer. refused: nothing can be said, and the reason says why.
+# over: at least half of the futures, or the last measured week, pass the limit from the start. within: at least half do
+# by the horizon. possible: at least a tenth do by then, but not half. beyond: fewer. refused: nothing can be said, and
+# the reason says why.
 Answer = Literal["over", "within", "possible", "beyond", "refused"]
 EARLY, MEDIAN, LATE = 0.1, 0.5, 0.9
 
@@ -21,8 +24,9 @@ EARLY, MEDIAN, LATE = 0.1, 0.5, 0.9
 class RunOut:
     """When demand passes the limit, as a distribution over futures.
 
-    days: days from `start` to the crossing in each future, ascending; 0 where it is over from the start, infinite where it is not by `horizon`; empty where
-    refused. A date is None where the futures asked for do not cross by the horizon: the date is after it.
+    days: days from `start` to the crossing in each future, ascending; 0 where it is over from the start, infinite where
+    it is not by `horizon`; empty where refused. A date is None where the futures asked for do not cross by the horizon:
+    the date is after it.
     """
 
     level: Level
@@ -53,7 +57,9 @@ class RunOut:
         return self.date(LATE)
 
     def probability_by(self, when: pd.Timestamp) -> float:
-        """Share of the futures that cross by a moment; not a number where refused. After the horizon it is that of the horizon: at least so much."""
+        """Share of the futures that cross by a moment; not a number where refused. After the horizon it is that of the
+        horizon: at least so much.
+        """
         return float(self.probabilities(pd.DatetimeIndex([when]))[0])
 
     def probabilities(self, stamps: pd.DatetimeIndex) -> Reals:
@@ -70,7 +76,9 @@ class RunOut:
             return "already over"
         if self.answer == "beyond":
             return f"not before {self.horizon:%Y-%m-%d}"
-        return f"{_day(self.p10, self.horizon)} to {_day(self.p90, self.horizon)}, median {_day(self.p50, self.horizon)}"
+        return (
+            f"{_day(self.p10, self.horizon)} to {_day(self.p90, self.horizon)}, median {_day(self.p50, self.horizon)}"
+        )
 
 
 def _day(date: pd.Timestamp | None, horizon: pd.Timestamp) -> str:
@@ -83,15 +91,21 @@ def refusal(level: Level, key: str, start: pd.Timestamp, horizon: pd.Timestamp, 
 
 
 def answered(level: Level, key: str, start: pd.Timestamp, horizon: pd.Timestamp, days: Reals) -> RunOut:
-    """The answer of paths that cross after so many days (0: from the start, infinite: not by the horizon), in any order."""
+    """The answer of paths that cross after so many days (0: from the start, infinite: not by the horizon), in any
+    order.
+    """
     ordered = np.sort(days)
     early, median = ordered[rank(EARLY, len(ordered))], ordered[rank(MEDIAN, len(ordered))]
-    kind: Answer = "over" if median <= 0.0 else "within" if np.isfinite(median) else "possible" if np.isfinite(early) else "beyond"
+    kind: Answer = (
+        "over" if median <= 0.0 else "within" if np.isfinite(median) else "possible" if np.isfinite(early) else "beyond"
+    )
     return RunOut(level, key, kind, start, horizon, ordered)
 
 
 def utilisation(demand: Reals, room: Reals) -> Reals:
-    """Demand over what there is for it. No demand uses nothing, even of nothing; any demand uses nothing at all without end; NaN where the room is unknown."""
+    """Demand over what there is for it. No demand uses nothing, even of nothing; any demand uses nothing at all without
+    end; NaN where the room is unknown.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         found: Reals = demand / room
     if (room == 0.0).any():
@@ -100,15 +114,19 @@ def utilisation(demand: Reals, room: Reals) -> Reals:
 
 
 def first_crossings(used: Reals) -> Reals:
-    """Days from the start to the first crossing of 1 in each path: `used` is (..., weeks, paths), the result (..., paths); infinite where none crosses.
+    """Days from the start to the first crossing of 1 in each path: `used` is (..., weeks, paths), the result (...,
+    paths); infinite where none crosses.
 
-    A path that is over in the first week crosses at 0. Otherwise a week's value is taken to be reached at its end, and the crossing lies on the straight line
-    from the week before: so it moves smoothly with demand and capacity, never the wrong way, and never out of the week that crosses. Weeks whose value is not
-    known (NaN) neither cross nor hold back.
+    A path that is over in the first week crosses at 0. Otherwise a week's value is taken to be reached at its end, and
+    the crossing lies on the straight line
+    from the week before: so it moves smoothly with demand and capacity, never the wrong way, and never out of the week
+    that crosses. Weeks whose value is not known (NaN) neither cross nor hold back.
     """
     over = used > 1.0
     week = over.argmax(axis=-2)
-    at, before = (np.take_along_axis(used, w[..., None, :], axis=-2)[..., 0, :] for w in (week, np.maximum(week - 1, 0)))
+    at, before = (
+        np.take_along_axis(used, w[..., None, :], axis=-2)[..., 0, :] for w in (week, np.maximum(week - 1, 0))
+    )
     crosses, rises, before = over.any(axis=-2), week > 0, np.nan_to_num(before, nan=0.0)
     part = np.divide(1.0 - before, at - before, out=np.zeros_like(at), where=crosses & rises)
     return np.where(crosses, WEEK_DAYS * (week + part), np.inf)

@@ -1,4 +1,6 @@
-"""Demand as joint simulated paths: what each site is asked to carry in each coming week, all sites of a path in the same future."""
+"""Demand as joint simulated paths: what each site is asked to carry in each coming week, all sites of a path in the
+same future.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.errors import SettingError
 from data.schema import GLOBAL_KEY, Direction
+from data.schema.errors import SettingError
 
 Reals = npt.NDArray[np.float64]
 Statistic = Literal["peak", "p95"]
-# By group the sum of its sites' peaks over the peak of their sum: one number (a factor of costs.diversity), or (weeks, paths) of them (diversity_of).
+# By group the sum of its sites' peaks over the peak of their sum: one number (a factor of costs.diversity), or (weeks,
+# paths) of them (diversity_of).
 Diversity = Mapping[str, Reals | float]
 WEEK = pd.Timedelta(days=7)
 WEEK_DAYS = 7.0
@@ -25,8 +28,10 @@ WEEK_DAYS = 7.0
 class Demand:
     """Weekly demand, Gbps, as (keys, weeks, paths): entry [i, w, p] is the statistic of week w at key i in future p.
 
-    keys: site_ids, or what `summed` made of them. weeks: the Mondays 00:00 UTC from the first week planned, one after another. A key without a forecast is
-    not here at all: why is told beside it, as `refused`. SettingError where the parts do not fit together or a value is negative or not finite.
+    keys: site_ids, or what `summed` made of them. weeks: the Mondays 00:00 UTC from the first week planned, one after
+    another. A key without a forecast is
+    not here at all: why is told beside it, as `refused`. SettingError where the parts do not fit together or a value is
+    negative or not finite.
     """
 
     keys: tuple[str, ...]
@@ -39,13 +44,22 @@ class Demand:
         object.__setattr__(self, "gbps", np.asarray(self.gbps, dtype=np.float64))
         shape = self.gbps.shape
         if len(shape) != 3 or shape[:2] != (len(self.keys), len(self.weeks)) or 0 in shape[1:]:
-            raise SettingError(f"Paths of shape {shape} do not fit {len(self.keys)} keys and {len(self.weeks)} weeks.",
-                               cause="axes in another order", remedy="give (keys, weeks, paths), with at least one week and one path")  # fmt: skip
+            raise SettingError(
+                f"Paths of shape {shape} do not fit {len(self.keys)} keys and {len(self.weeks)} weeks.",
+                cause="axes in another order",
+                remedy="give (keys, weeks, paths), with at least one week and one path",
+            )
         if not _mondays(self.weeks):
-            raise SettingError(f"Weeks from {self.weeks[0]} are not consecutive Mondays 00:00 UTC.", remedy="start each week on its Monday, in UTC")
+            raise SettingError(
+                f"Weeks from {self.weeks[0]} are not consecutive Mondays 00:00 UTC.",
+                remedy="start each week on its Monday, in UTC",
+            )
         if shape[0] and not (np.isfinite(self.gbps).all() and self.gbps.min() >= 0.0):
-            raise SettingError("A path holds a value that is negative or not finite; demand is at least 0 Gbps.", cause="a series without a forecast",
-                               remedy="leave the series out and name it among the refused")  # fmt: skip
+            raise SettingError(
+                "A path holds a value that is negative or not finite; demand is at least 0 Gbps.",
+                cause="a series without a forecast",
+                remedy="leave the series out and name it among the refused",
+            )
 
     @property
     def start(self) -> pd.Timestamp:
@@ -69,7 +83,9 @@ class Demand:
         at = {key: i for i, key in enumerate(self.keys)}
         if unknown := [key for key in keys if key not in at]:
             raise SettingError(
-                f"No demand is known for {', '.join(unknown)}.", cause="a site without a forecast", remedy=f"choose among {', '.join(self.keys)}"
+                f"No demand is known for {', '.join(unknown)}.",
+                cause="a site without a forecast",
+                remedy=f"choose among {', '.join(self.keys)}",
             )
         return [at[key] for key in keys]
 
@@ -90,13 +106,16 @@ class Demand:
         return self.with_gbps(self.gbps + gbps)
 
     def summed(self, groups: Mapping[str, str], diversity: Diversity | None = None) -> Demand:
-        """Sums along the sites by group (site_id to group; a site without one is left out), path by path, so that what moves together stays together.
+        """Sums along the sites by group (site_id to group; a site without one is left out), path by path, so that what
+        moves together stays together.
 
-        The peaks of sites in other time zones do not fall in the same hour, and the peak of a sum is less than the sum of peaks: `diversity` brings the sum
-        down to it. Without it the sum is an upper bound.
+        The peaks of sites in other time zones do not fall in the same hour, and the peak of a sum is less than the sum
+        of peaks: `diversity` brings the sum down to it. Without it the sum is an upper bound.
         """
         names = tuple(sorted({groups[key] for key in self.keys if key in groups}))
-        member = np.array([[groups.get(key) == name for key in self.keys] for name in names], dtype=float).reshape(len(names), len(self.keys))
+        member = np.array([[groups.get(key) == name for key in self.keys] for name in names], dtype=float).reshape(
+            len(names), len(self.keys)
+        )
         sums = np.tensordot(member, self.gbps, axes=1)
         for row, name in enumerate(names):
             sums[row] /= (diversity or {}).get(name, 1.0)
@@ -111,16 +130,20 @@ class Demand:
         return np.asarray(np.quantile(self.gbps, q, axis=2))
 
     def typical(self, q: float) -> Reals:
-        """One joint future a week, (keys, weeks): the path whose sum over all keys stands at the q quantile of that week's sums."""
+        """One joint future a week, (keys, weeks): the path whose sum over all keys stands at the q quantile of that
+        week's sums.
+        """
         order = np.argsort(self.gbps.sum(axis=0), axis=1, kind="stable")
         chosen = order[:, rank(q, self.paths)]
         return np.asarray(np.take_along_axis(self.gbps, chosen[None, :, None], axis=2)[:, :, 0])
 
 
 def diversity_of(sites: Demand, whole: Demand, groups: Mapping[str, str]) -> dict[str, Reals]:
-    """The diversity of each group, (weeks, paths), where a run has futures of the groups as well: with it the sum of the sites is the group's own future.
+    """The diversity of each group, (weeks, paths), where a run has futures of the groups as well: with it the sum of
+    the sites is the group's own future.
 
-    `whole` has the groups as keys, and the weeks and paths of `sites`. What a what-if then does to the sites, their sum follows.
+    `whole` has the groups as keys, and the weeks and paths of `sites`. What a what-if then does to the sites, their sum
+    follows.
     """
     sums = sites.summed(groups)
     shared = [key for key in sums.keys if key in whole.keys]

@@ -1,4 +1,6 @@
-"""Who takes over for whom: by distance and headroom, or as the operator declares; never beyond the reach that latency allows."""
+"""Who takes over for whom: by distance and headroom, or as the operator declares; never beyond the reach that latency
+allows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 from forecasting.planning.demand import Reals
 
 EARTH_KM = 6371.0
@@ -25,8 +27,9 @@ METRO_KM = 100.0
 class Failover:
     """Pull of each site on the demand of another: (failed, helper), 0 where the helper may not take over.
 
-    A helper's weight is its pull, multiplied with its headroom where `by_headroom`. Demand is shared out in proportion to weight, and what a full helper
-    cannot take goes to the rest in the same proportion. `round_trip_ms` is the bound that the pulls keep, and that a site added later has to keep.
+    A helper's weight is its pull, multiplied with its headroom where `by_headroom`. Demand is shared out in proportion
+    to weight, and what a full helper cannot take goes to the rest in the same proportion. `round_trip_ms` is the bound
+    that the pulls keep, and that a site added later has to keep.
     """
 
     keys: tuple[str, ...]
@@ -35,9 +38,15 @@ class Failover:
     round_trip_ms: float = ROUND_TRIP_MS
 
     def __post_init__(self) -> None:
-        if self.pull.shape != (len(self.keys), len(self.keys)) or not (self.pull >= 0.0).all() or self.pull.diagonal().any():
-            raise SettingError(f"Failover weights of shape {self.pull.shape} for {len(self.keys)} sites are not usable.",
-                               remedy="give a square of weights of at least 0, none of a site to itself")  # fmt: skip
+        if (
+            self.pull.shape != (len(self.keys), len(self.keys))
+            or not (self.pull >= 0.0).all()
+            or self.pull.diagonal().any()
+        ):
+            raise SettingError(
+                f"Failover weights of shape {self.pull.shape} for {len(self.keys)} sites are not usable.",
+                remedy="give a square of weights of at least 0, none of a site to itself",
+            )
 
     @property
     def allowed(self) -> npt.NDArray[np.bool_]:
@@ -61,7 +70,8 @@ def reach_km(round_trip_ms: float = ROUND_TRIP_MS) -> float:
 
 
 def nearby(sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float = ROUND_TRIP_MS) -> Failover:
-    """The default: near sites with room take most. Weight is headroom over distance, within the reach of the round trip.
+    """The default: near sites with room take most. Weight is headroom over distance, within the reach of the round
+    trip.
 
     sites: the contract's, of which site_id, lat and lon count. SettingError for a key that is not among them.
     """
@@ -72,7 +82,8 @@ def nearby(sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float = ROUN
 
 
 def declared(table: pd.DataFrame, sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float = np.inf) -> Failover:
-    """What the operator declares: rows of site_id, helper_site_id and weight; a pair that is not there does not help, nor one beyond the round trip, if given.
+    """What the operator declares: rows of site_id, helper_site_id and weight; a pair that is not there does not help,
+    nor one beyond the round trip, if given.
 
     SettingError for an unknown site, a negative weight, or a site that is to help itself.
     """
@@ -80,8 +91,11 @@ def declared(table: pd.DataFrame, sites: pd.DataFrame, keys: Sequence[str], roun
     pull = np.zeros((len(keys), len(keys)))
     for site, helper, weight in zip(table["site_id"], table["helper_site_id"], table["weight"], strict=True):
         if site not in at or helper not in at or site == helper or not weight >= 0.0:
-            raise SettingError(f"The failover row {site} to {helper} with weight {weight:g} is not usable.", cause="an unknown site, or a site helping itself",
-                               remedy="name two sites of the network and a weight of at least 0")  # fmt: skip
+            raise SettingError(
+                f"The failover row {site} to {helper} with weight {weight:g} is not usable.",
+                cause="an unknown site, or a site helping itself",
+                remedy="name two sites of the network and a weight of at least 0",
+            )
         pull[at[site], at[helper]] = weight
     if np.isfinite(round_trip_ms):
         pull[distances_km(sites, keys) > reach_km(round_trip_ms)] = 0.0
@@ -92,7 +106,13 @@ def distances_km(sites: pd.DataFrame, keys: Sequence[str]) -> Reals:
     """Great-circle distances between sites, by the haversine formula, (keys, keys)."""
     placed = sites.set_index("site_id")[["lat", "lon"]].reindex(list(keys))
     if unknown := list(placed.index[placed.isna().any(axis=1)]):
-        raise SettingError(f"Where {', '.join(map(str, unknown))} stands is not known.", remedy="give lat and lon of every site in the table of sites")
+        raise SettingError(
+            f"Where {', '.join(map(str, unknown))} stands is not known.",
+            remedy="give lat and lon of every site in the table of sites",
+        )
     lat, lon = np.radians(placed["lat"].to_numpy(float)), np.radians(placed["lon"].to_numpy(float))
-    half = np.sin((lat[:, None] - lat) / 2) ** 2 + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    half = (
+        np.sin((lat[:, None] - lat) / 2) ** 2
+        + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    )
     return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1))))

@@ -1,4 +1,6 @@
-"""The plan of a whole network: run-out and order-by of every site, region and the network, both directions, from futures as a run published them."""
+"""The plan of a whole network: run-out and order-by of every site, region and the network, both directions, from
+futures as a run published them.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,22 @@ from forecasting.planning.ordering import OrderPolicy, by_urgency, plan_frame
 from forecasting.planning.runout import group_run_outs, run_outs, runout_frame
 
 COLUMNS = [
-    "level", "key", "direction", "state", "order_by", "days_left", "lead_days", "padded_days", "p10", "p50", "p90", "horizon", "probability",
-    "answer", "reason",
-]  # fmt: skip
+    "level",
+    "key",
+    "direction",
+    "state",
+    "order_by",
+    "days_left",
+    "lead_days",
+    "padded_days",
+    "p10",
+    "p50",
+    "p90",
+    "horizon",
+    "probability",
+    "answer",
+    "reason",
+]
 NO_FUTURES = "too little history of the sum of its sites"
 # What a saved plan is scored by, beside its dates.
 KEPT_QUANTILES = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
@@ -26,10 +41,12 @@ KEPT_QUANTILES = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Published:
-    """One direction as a run published it: joint futures of the sites, of the regions and of the network. These are peaks of sums, not sums of peaks.
+    """One direction as a run published it: joint futures of the sites, of the regions and of the network. These are
+    peaks of sums, not sums of peaks.
 
-    refused: reason by site_id, of sites that carry traffic but have no futures. unmeasured: the same of sites with capacity that never carried any; they
-    count in no sum. measured: by level and key, the statistic of the last whole week, Gbps.
+    refused: reason by site_id, of sites that carry traffic but have no futures. unmeasured: the same of sites with
+    capacity that never carried any; they count in no sum. measured: by level and key, the statistic of the last whole
+    week, Gbps.
     """
 
     sites: Demand
@@ -45,18 +62,29 @@ class Published:
         return {"site": self.sites, "region": self.regions, "global": self.network}
 
 
-def network_answers(held: Published, steps: pd.DataFrame, policy: Policy, regions: Mapping[str, str]) -> dict[Level, list[RunOut]]:
+def network_answers(
+    held: Published, steps: pd.DataFrame, policy: Policy, regions: Mapping[str, str]
+) -> dict[Level, list[RunOut]]:
     """The answers of one direction by level. regions: region_id by site_id; steps: the contract's `capacity`."""
     carrying = (*held.sites.keys, *held.refused)
-    unmeasured = [refusal("site", key, held.sites.start, held.sites.horizon, reason) for key, reason in held.unmeasured.items()]
+    unmeasured = [
+        refusal("site", key, held.sites.start, held.sites.horizon, reason) for key, reason in held.unmeasured.items()
+    ]
     return {
-        "site": [*run_outs(held.sites, steps, policy, refused=held.refused, measured=held.measured.get("site")), *unmeasured],
-        "region": _group_answers("region", held, steps, policy, {key: regions[key] for key in carrying if key in regions}),
+        "site": [
+            *run_outs(held.sites, steps, policy, refused=held.refused, measured=held.measured.get("site")),
+            *unmeasured,
+        ],
+        "region": _group_answers(
+            "region", held, steps, policy, {key: regions[key] for key in carrying if key in regions}
+        ),
         "global": _group_answers("global", held, steps, policy, dict.fromkeys(carrying, GLOBAL_KEY)),
     }
 
 
-def _group_answers(level: Level, held: Published, steps: pd.DataFrame, policy: Policy, groups: Mapping[str, str]) -> list[RunOut]:
+def _group_answers(
+    level: Level, held: Published, steps: pd.DataFrame, policy: Policy, groups: Mapping[str, str]
+) -> list[RunOut]:
     """The answers of groups by their own futures; a sum of peaks does not stand in for futures that are not there."""
     whole, measured = held.levels[level], held.measured.get(level)
     shared = diversity_of(held.sites, whole, groups)
@@ -66,9 +94,15 @@ def _group_answers(level: Level, held: Published, steps: pd.DataFrame, policy: P
 
 
 def network_plan(
-    directions: Sequence[Published], steps: pd.DataFrame, sites: pd.DataFrame, policy: Policy, ordering: OrderPolicy, today: pd.Timestamp
+    directions: Sequence[Published],
+    steps: pd.DataFrame,
+    sites: pd.DataFrame,
+    policy: Policy,
+    ordering: OrderPolicy,
+    today: pd.Timestamp,
 ) -> pd.DataFrame:
-    """What to order by when, most urgent first, in COLUMNS: as ordering.plan_frame, with direction, horizon and the probability of running out by it.
+    """What to order by when, most urgent first, in COLUMNS: as ordering.plan_frame, with direction, horizon and the
+    probability of running out by it.
 
     sites: the contract's, of which site_id, region_id and lead_time_days count.
     """
@@ -83,7 +117,9 @@ def network_plan(
 
 
 def lead_times(sites: pd.DataFrame) -> dict[Level, dict[str, float]]:
-    """Days from an order to capacity in service by level and key, where known. A region, and the network, waits for the slowest of its sites."""
+    """Days from an order to capacity in service by level and key, where known. A region, and the network, waits for the
+    slowest of its sites.
+    """
     known = sites.dropna(subset="lead_time_days")
     of_sites = dict(zip(known["site_id"].astype(str), known["lead_time_days"].astype(float), strict=True))
     of_regions = {str(key): float(days) for key, days in known.groupby("region_id")["lead_time_days"].max().items()}
@@ -94,7 +130,18 @@ def peak_quantiles(held: Published) -> pd.DataFrame:
     """level, key, direction, week and KEPT_QUANTILES of all futures of a direction, Gbps."""
     frames = []
     for level, demand in held.levels.items():
-        keys, weeks = np.repeat(np.array(demand.keys, dtype=object), len(demand.weeks)), np.tile(demand.weeks, len(demand.keys))
-        values = {name: demand.quantile(q).ravel() for name, q in KEPT_QUANTILES.items()} if demand.keys else dict.fromkeys(KEPT_QUANTILES, np.empty(0))
-        frames.append(pd.DataFrame({"level": level, "key": keys, "direction": demand.direction, "week": pd.DatetimeIndex(weeks), **values}))
+        keys, weeks = (
+            np.repeat(np.array(demand.keys, dtype=object), len(demand.weeks)),
+            np.tile(demand.weeks, len(demand.keys)),
+        )
+        values = (
+            {name: demand.quantile(q).ravel() for name, q in KEPT_QUANTILES.items()}
+            if demand.keys
+            else dict.fromkeys(KEPT_QUANTILES, np.empty(0))
+        )
+        frames.append(
+            pd.DataFrame(
+                {"level": level, "key": keys, "direction": demand.direction, "week": pd.DatetimeIndex(weeks), **values}
+            )
+        )
     return pd.concat(frames, ignore_index=True)

@@ -1,4 +1,6 @@
-"""How a saved plan did: its run-out dates, orders and weekly peaks against what came. What is not over yet is not known, and never counts as a miss."""
+"""How a saved plan did: its run-out dates, orders and weekly peaks against what came. What is not over yet is not
+known, and never counts as a miss.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY, Direction
-from forecasting.evaluation.weekly import COMPLETE_AT_LEAST
+from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
 from forecasting.planning.capacity import by_week
 from forecasting.planning.crossing import first_crossings, utilisation
 from forecasting.planning.demand import WEEK, Reals, Statistic
 
-# inside: it ran out within the interval, or not by the horizon where none was expected. earlier, later: before or after the interval. open: not known yet.
+# inside: it ran out within the interval, or not by the horizon where none was expected. earlier, later: before or after
+# the interval. open: not known yet.
 # refused: the plan said nothing.
 Verdict = Literal["inside", "earlier", "later", "open", "refused"]
 SERIES = ["level", "key", "direction"]
@@ -24,26 +27,35 @@ DATES = ["run_out_p10", "run_out_p50", "run_out_p90", "order_by"]
 
 
 def measured_values(weeks: pd.DataFrame, statistic: Statistic, now: pd.Timestamp) -> pd.DataFrame:
-    """level, key, direction, week, value and whole of the weeks that are over at `now`, from rows as data.queries.weekly gives them (of Gbps metrics).
+    """level, key, direction, week, value and whole of the weeks that are over at `now`, from rows as
+    data.queries.weekly gives them (of Gbps metrics).
 
-    `whole`: enough of the week was measured for its statistic to stand. The peak of a week with holes is still a bound from below, and stays; its P95 is
-    nothing, and is left out.
+    `whole`: enough of the week was measured for its statistic to stand. The peak of a week with holes is still a bound
+    from below, and stays; its P95 is nothing, and is left out.
     """
     over = weeks[weeks["week"] + WEEK <= now]
     found = over.assign(
-        direction=over["metric"].str.removesuffix("_gbps"), value=over[statistic].astype(float), whole=over["completeness"] >= COMPLETE_AT_LEAST
+        direction=over["metric"].str.removesuffix("_gbps"),
+        value=over[statistic].astype(float),
+        whole=over["completeness"] >= COMPLETE_AT_LEAST,
     )
     kept = found if statistic == "peak" else found[found["whole"]]
     return kept[[*SERIES, "week", "value", "whole"]].reset_index(drop=True)
 
 
 def rooms(
-    steps: pd.DataFrame, sites: pd.DataFrame, plan: pd.DataFrame, weeks: pd.DatetimeIndex, limit: float, limits: Mapping[str, float] | None = None
+    steps: pd.DataFrame,
+    sites: pd.DataFrame,
+    plan: pd.DataFrame,
+    weeks: pd.DatetimeIndex,
+    limit: float,
+    limits: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """level, key, direction, week and room_gbps: limit x capacity that was in force in each week, of every series of the plan; NaN where none is declared.
+    """level, key, direction, week and room_gbps: limit x capacity that was in force in each week, of every series of
+    the plan; NaN where none is declared.
 
-    steps: the contract's `capacity`; sites: the contract's `sites`. A group has the sum over the sites that the plan answers for; steps still planned do not
-    count, for what was not installed carried nothing.
+    steps: the contract's `capacity`; sites: the contract's `sites`. A group has the sum over the sites that the plan
+    answers for; steps still planned do not count, for what was not installed carried nothing.
     """
     regions = dict(zip(sites["site_id"].astype(str), sites["region_id"].astype(str), strict=True))
     frames = []
@@ -60,26 +72,40 @@ def rooms(
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*SERIES, "week", "room_gbps"])
 
 
-def outcomes(plan: pd.DataFrame, measured: pd.DataFrame, room: pd.DataFrame, start: pd.Timestamp, horizon: pd.Timestamp, today: pd.Timestamp) -> pd.DataFrame:
-    """One row a row of the plan (level, key, direction, answer, run_out_p10, _p50, _p90, order_by, add_gbps, cost_usd_month): how it did.
+def outcomes(
+    plan: pd.DataFrame,
+    measured: pd.DataFrame,
+    room: pd.DataFrame,
+    start: pd.Timestamp,
+    horizon: pd.Timestamp,
+    today: pd.Timestamp,
+) -> pd.DataFrame:
+    """One row a row of the plan (level, key, direction, answer, run_out_p10, _p50, _p90, order_by, add_gbps,
+    cost_usd_month): how it did.
 
-    start, horizon: first Monday and end of the weeks that were planned; today: when the plan was made. Beside the plan's columns: ran_out (the day on which the
-    measured statistic passed the room, NaT where it has not), known_until (end of the last week that is known to have stayed below, or of the one that did
-    not), verdict, late_days (ran_out less run_out_p50; above 0: later than expected), early_days (ran_out less the day on which capacity ordered by the plan
-    would have been in service; above 0: ordered too early, below: too late; NaN where either is not known), idle_days (the same as far as it is known: at least
-    so long the order would have stood idle) and idle_usd (its cost, where the plan says what was to be added). A day is told as predictions are: on the line
-    from the week before.
+    start, horizon: first Monday and end of the weeks that were planned; today: when the plan was made. Beside the
+    plan's columns: ran_out (the day on which the measured statistic passed the room, NaT where it has not), known_until
+    (end of the last week that is known to have stayed below, or of the one that did not), verdict, late_days (ran_out
+    less run_out_p50; above 0: later than expected), early_days (ran_out less the day on which capacity ordered by the
+    plan would have been in service; above 0: ordered too early, below: too late; NaN where either is not known),
+    idle_days (the same as far as it is known: at least so long the order would have stood idle) and idle_usd (its cost,
+    where the plan says what was to be added). A day is told as predictions are: on the line from the week before.
     """
     held = measured.merge(room, on=[*SERIES, "week"], how="inner")
     series = {tuple(map(str, key)): rows for key, rows in held.groupby(SERIES)}
-    rows = [_outcome(row, series.get((row["level"], row["key"], row["direction"])), start, horizon, today) for row in plan.to_dict("records")]
+    rows = [
+        _outcome(row, series.get((row["level"], row["key"], row["direction"])), start, horizon, today)
+        for row in plan.to_dict("records")
+    ]
     columns = ["ran_out", "known_until", "verdict", "late_days", "early_days", "idle_days", "idle_usd"]
     found = pd.DataFrame(rows, columns=columns, index=plan.index)
     stamps = dict.fromkeys(("ran_out", "known_until"), "datetime64[us, UTC]")
     return plan.join(found.astype(stamps | dict.fromkeys(columns[3:], float)))
 
 
-def _outcome(row: Mapping[Any, Any], weeks: pd.DataFrame | None, start: pd.Timestamp, horizon: pd.Timestamp, today: pd.Timestamp) -> dict[str, Any]:
+def _outcome(
+    row: Mapping[Any, Any], weeks: pd.DataFrame | None, start: pd.Timestamp, horizon: pd.Timestamp, today: pd.Timestamp
+) -> dict[str, Any]:
     ran_out, until = _crossing(weeks, start, horizon)
     if row["answer"] == "refused":
         return {"ran_out": ran_out, "known_until": until, "verdict": "refused"}
@@ -97,8 +123,8 @@ def _outcome(row: Mapping[Any, Any], weeks: pd.DataFrame | None, start: pd.Times
 
 
 def in_service(row: Mapping[Any, Any], today: pd.Timestamp) -> pd.Timestamp | None:
-    """When capacity ordered as the plan says comes into service: after the padded lead time from the order-by date, or from the day of the plan where that had
-    passed. None where nothing was to be ordered.
+    """When capacity ordered as the plan says comes into service: after the padded lead time from the order-by date, or
+    from the day of the plan where that had passed. None where nothing was to be ordered.
     """
     if pd.isna(row["order_by"]) or pd.isna(row["run_out_p10"]):
         return None
@@ -106,11 +132,19 @@ def in_service(row: Mapping[Any, Any], today: pd.Timestamp) -> pd.Timestamp | No
     return ready
 
 
-def judged(row: Mapping[Any, Any], ran_out: pd.Timestamp | None, until: pd.Timestamp | None, horizon: pd.Timestamp) -> Verdict:
+def judged(
+    row: Mapping[Any, Any], ran_out: pd.Timestamp | None, until: pd.Timestamp | None, horizon: pd.Timestamp
+) -> Verdict:
     """The verdict on an interval, an end of which is open (NaT) where it lies beyond the horizon."""
     early, late = row["run_out_p10"], row["run_out_p90"]
     if ran_out is not None:
-        return "earlier" if pd.isna(early) or ran_out < early else "later" if pd.notna(late) and ran_out > late else "inside"
+        return (
+            "earlier"
+            if pd.isna(early) or ran_out < early
+            else "later"
+            if pd.notna(late) and ran_out > late
+            else "inside"
+        )
     if until is None:
         return "open"
     if pd.notna(late):
@@ -118,8 +152,12 @@ def judged(row: Mapping[Any, Any], ran_out: pd.Timestamp | None, until: pd.Times
     return "inside" if until >= horizon else "open"
 
 
-def _crossing(weeks: pd.DataFrame | None, start: pd.Timestamp, horizon: pd.Timestamp) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
-    """The day of the crossing, and until when it is known. A week without a whole measurement that stayed below says nothing."""
+def _crossing(
+    weeks: pd.DataFrame | None, start: pd.Timestamp, horizon: pd.Timestamp
+) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+    """The day of the crossing, and until when it is known. A week without a whole measurement that stayed below says
+    nothing.
+    """
     if weeks is None:
         return None, None
     mine = weeks[(weeks["week"] >= start) & (weeks["week"] < horizon) & weeks["room_gbps"].notna()].sort_values("week")
@@ -138,7 +176,8 @@ def _crossing(weeks: pd.DataFrame | None, start: pd.Timestamp, horizon: pd.Times
 
 
 def peak_hits(peaks: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """The plan's weekly quantiles (level, key, direction, week, q10, q50, q90) beside what was measured, of whole weeks that are over: value, ahead (weeks from
+    """The plan's weekly quantiles (level, key, direction, week, q10, q50, q90) beside what was measured, of whole weeks
+    that are over: value, ahead (weeks from
     the first planned one, which was under way: 0) and below_q10, below_q50, below_q90.
     """
     start = peaks["week"].min()
@@ -148,13 +187,17 @@ def peak_hits(peaks: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def calibration(hits: pd.DataFrame) -> pd.DataFrame:
-    """ahead, quantile (its nominal share), observed (share of the weekly values at or below it) and count, from the hits of any number of plans."""
+    """ahead, quantile (its nominal share), observed (share of the weekly values at or below it) and count, from the
+    hits of any number of plans.
+    """
     rows = [
         {"ahead": int(ahead), "quantile": share, "observed": float(mine[f"below_{name}"].mean()), "count": len(mine)}
         for ahead, mine in hits.groupby("ahead")
         for name, share in QUANTILES.items()
     ]
-    return pd.DataFrame(rows, columns=["ahead", "quantile", "observed", "count"]).astype({"ahead": int, "quantile": float, "observed": float, "count": int})
+    return pd.DataFrame(rows, columns=["ahead", "quantile", "observed", "count"]).astype(
+        {"ahead": int, "quantile": float, "observed": float, "count": int}
+    )
 
 
 def _room(level: str, key: str, direction: str, weeks: pd.DatetimeIndex, gbps: Reals) -> pd.DataFrame:

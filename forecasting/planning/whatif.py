@@ -10,14 +10,14 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 import pandas as pd
 
-from data.errors import SettingError
 from data.schema import GLOBAL_KEY, Direction
+from data.schema.errors import SettingError
 from forecasting.planning.additions import Addition, addition, with_additions
 from forecasting.planning.capacity import Policy
+from forecasting.planning.dates import stamp
 from forecasting.planning.demand import WEEK, Demand, Reals
 from forecasting.planning.failover import ROUND_TRIP_MS, Failover, nearby
-from forecasting.planning.moments import stamp
-from forecasting.planning.scene import Scene
+from forecasting.planning.plan_case import Scene
 
 YEAR_WEEKS = 365.25 / 7.0
 # The P95 of a week is what its busiest 5 %, 8.4 of 168 hours, stay above.
@@ -32,7 +32,8 @@ class Change(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Demand grows by `percent` a year more (or less, where negative) than forecast, from the first week on; scope: "all", a region_id or a site_id.
+    """Demand grows by `percent` a year more (or less, where negative) than forecast, from the first week on; scope:
+    "all", a region_id or a site_id.
 
     It bears on one direction where `direction` says so.
     """
@@ -45,7 +46,9 @@ class Growth:
         if self.direction not in (None, scene.demand.direction):
             return scene
         if self.percent <= -100.0:
-            raise SettingError(f"Growth of {self.percent:g} % a year leaves less than nothing.", remedy="give more than -100 %")
+            raise SettingError(
+                f"Growth of {self.percent:g} % a year leaves less than nothing.", remedy="give more than -100 %"
+            )
         # A week's value is reached at its end, as run-out has it.
         years = np.arange(1, len(scene.demand.weeks) + 1) / YEAR_WEEKS
         factor = np.where(_inside(scene, self.scope)[:, None], (1.0 + self.percent / 100.0) ** years[None, :], 1.0)
@@ -54,9 +57,11 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A new event: `gbps` on top of its busiest hour, shared by the sites of its scope as they share demand, in the weeks that its `hours` from `start` touch.
+    """A new event: `gbps` on top of its busiest hour, shared by the sites of its scope as they share demand, in the
+    weeks that its `hours` from `start` touch.
 
-    It adds in full to a week's peak, as if it fell into the busy hour. A P95 leaves out the busiest 8.4 hours of a week: a shorter event adds in proportion.
+    It adds in full to a week's peak, as if it fell into the busy hour. A P95 leaves out the busiest 8.4 hours of a
+    week: a shorter event adds in proportion.
     """
 
     gbps: float
@@ -68,7 +73,10 @@ class Event:
         begin = stamp(self.start)
         end = begin + pd.Timedelta(hours=self.hours)
         if not (self.gbps >= 0.0 and self.hours > 0.0):
-            raise SettingError(f"An event of {self.gbps:g} Gbps and {self.hours:g} hours is none.", remedy="give at least 0 Gbps and more than 0 hours")
+            raise SettingError(
+                f"An event of {self.gbps:g} Gbps and {self.hours:g} hours is none.",
+                remedy="give at least 0 Gbps and more than 0 hours",
+            )
         weeks, demand = scene.demand.weeks, scene.demand
         within = (np.minimum(weeks + WEEK, end) - np.maximum(weeks, begin)) / pd.Timedelta(hours=1)
         touched = np.clip(np.asarray(within, dtype=float), 0.0, None)
@@ -81,7 +89,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Bitrate:
-    """Each viewer is sent `factor` times as much (a codec that saves 30 %: 0.7) from `start` on, by degrees over `weeks`; scope as in Growth.
+    """Each viewer is sent `factor` times as much (a codec that saves 30 %: 0.7) from `start` on, by degrees over
+    `weeks`; scope as in Growth.
 
     Egress is viewers x bitrate, and the viewers stay, so egress goes with the factor; ingest is left alone.
     """
@@ -95,7 +104,10 @@ class Bitrate:
         if scene.demand.direction != "egress":
             return scene
         if not (self.factor > 0.0 and self.weeks >= 0.0):
-            raise SettingError(f"A bitrate of {self.factor:g} times as much within {self.weeks:g} weeks is not usable.", remedy="give a factor above 0")
+            raise SettingError(
+                f"A bitrate of {self.factor:g} times as much within {self.weeks:g} weeks is not usable.",
+                remedy="give a factor above 0",
+            )
         since = np.asarray((scene.demand.weeks + WEEK - stamp(self.start)) / WEEK, dtype=float)
         done = np.clip(since / self.weeks, 0.0, 1.0) if self.weeks > 0.0 else (since > 0.0).astype(float)
         factor = np.where(_inside(scene, self.scope)[:, None], 1.0 + (self.factor - 1.0) * done[None, :], 1.0)
@@ -117,27 +129,51 @@ class SiteAdded:
 
     def apply(self, scene: Scene) -> Scene:
         if self.site_id in scene.demand.keys or not 0.0 <= self.share <= 1.0 or self.gbps < 0.0:
-            raise SettingError(f"{self.site_id} with {self.gbps:g} Gbps and {self.share:g} of its neighbours' demand cannot be added.",
-                               cause="the name is taken, or a share beyond 1", remedy="choose a new name, at least 0 Gbps, a share of 0 to 1")  # fmt: skip
+            raise SettingError(
+                f"{self.site_id} with {self.gbps:g} Gbps and {self.share:g} of its neighbours' demand cannot be added.",
+                cause="the name is taken, or a share beyond 1",
+                remedy="choose a new name, at least 0 Gbps, a share of 0 to 1",
+            )
         demand, start = scene.demand, stamp(self.start)
         gbps, taken = demand.gbps.copy(), np.zeros((1, *demand.gbps.shape[1:]))
         open_ = np.asarray(demand.weeks >= start)
         for position in demand.positions(self.relieves):
             taken[0, open_] += self.share * gbps[position, open_]
             gbps[position, open_] *= 1.0 - self.share
-        row = {"site_id": self.site_id, "name": self.site_id, "region_id": self.region_id, "lat": self.lat, "lon": self.lon}
+        row = {
+            "site_id": self.site_id,
+            "name": self.site_id,
+            "region_id": self.region_id,
+            "lat": self.lat,
+            "lon": self.lon,
+        }
         added = replace(
             scene,
-            demand=Demand((*demand.keys, self.site_id), demand.direction, demand.statistic, demand.weeks, np.concatenate([gbps, taken])),
+            demand=Demand(
+                (*demand.keys, self.site_id),
+                demand.direction,
+                demand.statistic,
+                demand.weeks,
+                np.concatenate([gbps, taken]),
+            ),
             sites=pd.concat([scene.sites, pd.DataFrame([row])], ignore_index=True),
-            steps=_with_step(scene.steps, self.site_id, demand.direction, start, self.gbps, "planned" if scene.policy.planned else "installed"),
+            steps=_with_step(
+                scene.steps,
+                self.site_id,
+                demand.direction,
+                start,
+                self.gbps,
+                "planned" if scene.policy.planned else "installed",
+            ),
         )
         return replace(added, failover=_grown(scene.failover, added.sites, self.site_id))
 
 
 @dataclass(frozen=True, slots=True)
 class SiteClosed:
-    """A site closes on a day: its demand goes to the others by failover weights, whether or not they have room, and its capacity is gone."""
+    """A site closes on a day: its demand goes to the others by failover weights, whether or not they have room, and its
+    capacity is gone.
+    """
 
     site_id: str
     start: str
@@ -149,12 +185,19 @@ class SiteClosed:
         capacity = np.nan_to_num(scene.capacity(demand)[:, shut])
         weights = scene.failover.weights(position, np.arange(len(demand.keys)), np.maximum(capacity, 0.0))
         if not (weights.sum(axis=0) > 0.0).all():
-            raise SettingError(f"{self.site_id} cannot close: no site within reach takes over.", remedy="add a site first, or declare who takes over")
+            raise SettingError(
+                f"{self.site_id} cannot close: no site within reach takes over.",
+                remedy="add a site first, or declare who takes over",
+            )
         gbps = demand.gbps.copy()
         gbps[:, shut] += (weights / weights.sum(axis=0))[:, :, None] * gbps[position, shut]
         gbps[position, shut] = 0.0
         kept = scene.steps[(scene.steps["site_id"] != self.site_id) | (scene.steps["effective_from"] < start)]
-        return replace(scene, demand=demand.with_gbps(gbps), steps=_with_step(kept, self.site_id, demand.direction, start, 0.0, "installed"))
+        return replace(
+            scene,
+            demand=demand.with_gbps(gbps),
+            steps=_with_step(kept, self.site_id, demand.direction, start, 0.0, "installed"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +226,16 @@ class AugmentMoved:
 
     def apply(self, scene: Scene) -> Scene:
         steps = scene.steps
-        moved = (steps["site_id"] == self.site_id) & (steps["status"] == "planned") & (steps["direction"] == scene.demand.direction)
+        moved = (
+            (steps["site_id"] == self.site_id)
+            & (steps["status"] == "planned")
+            & (steps["direction"] == scene.demand.direction)
+        )
         if not moved.any():
-            raise SettingError(f"{self.site_id} has no planned augment to move.", remedy="choose a site with a planned step in the table of capacity")
+            raise SettingError(
+                f"{self.site_id} has no planned augment to move.",
+                remedy="choose a site with a planned step in the table of capacity",
+            )
         later = steps["effective_from"] + pd.Timedelta(days=self.days)
         return replace(scene, steps=steps.assign(effective_from=steps["effective_from"].where(~moved, later)))
 
@@ -206,9 +256,15 @@ class Limit:
 
 
 KINDS: dict[str, type[Any]] = {
-    "growth": Growth, "event": Event, "bitrate": Bitrate, "add_site": SiteAdded, "close_site": SiteClosed, "add_capacity": CapacityAdded,
-    "move_augment": AugmentMoved, "limit": Limit,
-}  # fmt: skip
+    "growth": Growth,
+    "event": Event,
+    "bitrate": Bitrate,
+    "add_site": SiteAdded,
+    "close_site": SiteClosed,
+    "add_capacity": CapacityAdded,
+    "move_augment": AugmentMoved,
+    "limit": Limit,
+}
 
 
 def applied(scene: Scene, changes: Sequence[Change]) -> Scene:
@@ -217,12 +273,16 @@ def applied(scene: Scene, changes: Sequence[Change]) -> Scene:
         try:
             scene = change.apply(scene)
         except (OverflowError, pd.errors.OutOfBoundsDatetime, pd.errors.OutOfBoundsTimedelta) as error:
-            raise SettingError(f"{change!r} is out of reach ({error}).", remedy="give days, weeks and hours of this century") from error
+            raise SettingError(
+                f"{change!r} is out of reach ({error}).", remedy="give days, weeks and hours of this century"
+            ) from error
     return scene
 
 
 def to_dicts(changes: Sequence[Any]) -> list[dict[str, object]]:
-    """The changes as plain values: the kind and every value, defaults included, so that what is kept never changes its meaning when a default does."""
+    """The changes as plain values: the kind and every value, defaults included, so that what is kept never changes its
+    meaning when a default does.
+    """
     names = {kind: name for name, kind in KINDS.items()}
     plain = ({name: _plain(value) for name, value in asdict(change).items()} for change in changes)
     return [{"kind": names[type(change)], **values} for change, values in zip(changes, plain, strict=True)]
@@ -234,19 +294,35 @@ def _plain(value: object) -> object:
 
 def to_body(changes: Sequence[Change], policy: Policy) -> dict[str, object]:
     """Changes and policy as a named scenario keeps them."""
-    held = {"statistic": policy.statistic, "limit": policy.limit, "limits": dict(policy.limits), "planned": policy.planned}
+    held = {
+        "statistic": policy.statistic,
+        "limit": policy.limit,
+        "limits": dict(policy.limits),
+        "planned": policy.planned,
+    }
     return {"changes": to_dicts(changes), "policy": held}
 
 
 def from_body(body: Mapping[str, Any]) -> tuple[list[Change], Policy]:
-    """Changes and policy of a named scenario; what its policy leaves out is as usual. SettingError where it holds what no policy has."""
+    """Changes and policy of a named scenario; what its policy leaves out is as usual. SettingError where it holds what
+    no policy has.
+    """
     held = body.get("policy", {})
     usual = Policy()
     if unknown := set(held) - {one.name for one in fields(usual)}:
-        raise SettingError(f"The policy holds {', '.join(sorted(map(str, unknown)))}.", cause="a newer version", remedy="save the scenario anew")
+        raise SettingError(
+            f"The policy holds {', '.join(sorted(map(str, unknown)))}.",
+            cause="a newer version",
+            remedy="save the scenario anew",
+        )
     try:
         limits = {str(key): float(share) for key, share in held.get("limits", {}).items()}
-        policy = Policy(held.get("statistic", usual.statistic), float(held.get("limit", usual.limit)), limits, bool(held.get("planned", usual.planned)))
+        policy = Policy(
+            held.get("statistic", usual.statistic),
+            float(held.get("limit", usual.limit)),
+            limits,
+            bool(held.get("planned", usual.planned)),
+        )
     except (AttributeError, TypeError, ValueError) as error:
         raise SettingError(f"The policy {held!r} cannot be read ({error}).", remedy="give limits as numbers") from error
     return from_dicts(body.get("changes", [])), policy
@@ -262,9 +338,17 @@ def from_text(text: str) -> list[Change]:
     try:
         held = json.loads(text)
     except json.JSONDecodeError as error:
-        raise SettingError(f"The scenario {text[:80]!r} is not JSON ({error}).", cause="a link that was cut", remedy="copy the whole link") from error
+        raise SettingError(
+            f"The scenario {text[:80]!r} is not JSON ({error}).",
+            cause="a link that was cut",
+            remedy="copy the whole link",
+        ) from error
     if not isinstance(held, list):
-        raise SettingError(f"The scenario {text[:80]!r} is not a list of changes.", cause="a link that was cut", remedy="copy the whole link")
+        raise SettingError(
+            f"The scenario {text[:80]!r} is not a list of changes.",
+            cause="a link that was cut",
+            remedy="copy the whole link",
+        )
     return from_dicts(held)
 
 
@@ -282,7 +366,10 @@ def _change(held: object) -> Change:
     try:
         made: Change = kind(**{name: _value(kind, name, value) for name, value in values.items()})
     except (TypeError, ValueError) as error:
-        raise SettingError(f"{held!r} is not a change ({error}).", remedy="give every value that this kind of change has, numbers as numbers") from error
+        raise SettingError(
+            f"{held!r} is not a change ({error}).",
+            remedy="give every value that this kind of change has, numbers as numbers",
+        ) from error
     return made
 
 
@@ -306,17 +393,31 @@ def _inside(scene: Scene, scope: str) -> Reals:
     regions = scene.regions
     found = np.array([scope in (GLOBAL_KEY, key, regions.get(key)) for key in scene.demand.keys])
     if not found.any():
-        raise SettingError(f"{scope} is neither a region nor a site with a forecast.", remedy=f"give {GLOBAL_KEY}, a region_id or a site_id")
+        raise SettingError(
+            f"{scope} is neither a region nor a site with a forecast.",
+            remedy=f"give {GLOBAL_KEY}, a region_id or a site_id",
+        )
     return found
 
 
-def _with_step(steps: pd.DataFrame, site: str, direction: Direction, start: pd.Timestamp, gbps: float, status: Literal["installed", "planned"]) -> pd.DataFrame:
-    row = pd.DataFrame([{"site_id": site, "direction": direction, "effective_from": start, "capacity_gbps": gbps, "status": status}])
+def _with_step(
+    steps: pd.DataFrame,
+    site: str,
+    direction: Direction,
+    start: pd.Timestamp,
+    gbps: float,
+    status: Literal["installed", "planned"],
+) -> pd.DataFrame:
+    row = pd.DataFrame(
+        [{"site_id": site, "direction": direction, "effective_from": start, "capacity_gbps": gbps, "status": status}]
+    )
     return pd.concat([steps, row.astype({"effective_from": steps["effective_from"].dtype})], ignore_index=True)
 
 
 def _grown(held: Failover, sites: pd.DataFrame, site: str) -> Failover:
-    """The failover with a new last site, which helps and is helped within the reach that holds; the others keep their weights."""
+    """The failover with a new last site, which helps and is helped within the reach that holds; the others keep their
+    weights.
+    """
     keys = (*held.keys, site)
     # A declared table may set no bound; a newcomer, who is not in it, keeps the usual one.
     pull = nearby(sites, keys, held.round_trip_ms if np.isfinite(held.round_trip_ms) else ROUND_TRIP_MS).pull.copy()

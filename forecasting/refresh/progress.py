@@ -10,8 +10,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from data.errors import SettingError
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema.errors import SettingError
 
 NOTE = "refresh"
 # The app looks every other second; an object store wants no more.
@@ -23,7 +23,13 @@ class Telling:
 
     def __init__(self, lake: Lake, started: datetime, *, bar: bool) -> None:
         self._lake, self._started = lake, started
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         console = Console(stderr=True)
         self._bar = Progress(*columns, console=console, disable=not (bar and console.is_terminal))
         self._task = self._bar.add_task("Reading", total=None)
@@ -34,10 +40,14 @@ class Telling:
         self._note("running", "reading the telemetry")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()
         if error is not None:
-            reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+            reason = (
+                "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+            )
             # Who mistyped an option is told so; the app's viewers need not be.
             self._note("refused" if isinstance(error, SettingError) else "failed", reason)
 
@@ -61,4 +71,6 @@ class Telling:
     def _note(self, state: str, message: str) -> None:
         self._noted = time.monotonic()
         stamps = {"started": self._started.isoformat(), "updated": datetime.now(UTC).isoformat()}
-        self._lake.write_note(NOTE, {"state": state, "done": self._done, "total": self._total, **stamps, "message": message})
+        self._lake.write_note(
+            NOTE, {"state": state, "done": self._done, "total": self._total, **stamps, "message": message}
+        )

@@ -1,4 +1,6 @@
-"""From results to a run that the app sees: rows first, the run's own row last, so that a run is there whole or not at all."""
+"""From results to a run that the app sees: rows first, the run's own row last, so that a run is there whole or not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.errors import LakeError
-from data.lake import Change, Lake, files
+from data.lake.tables import Change, Lake, files
 from data.schema import TABLES
+from data.schema.errors import LakeError
 from forecasting.models.engine import IDENTITY, EngineResult
 
 RESULT_TABLES = EngineResult._fields
@@ -52,7 +54,9 @@ def new_run_id(started: datetime) -> str:
 
 
 def write(lake: Lake, run_id: str, results: Iterable[EngineResult], keys: Keys | None = None) -> Iterator[EngineResult]:
-    """Write results in batches under a run that nobody sees yet; yields each as it comes in. `keys` are those that the run holds already."""
+    """Write results in batches under a run that nobody sees yet; yields each as it comes in. `keys` are those that the
+    run holds already.
+    """
     keys, batch = Keys() if keys is None else keys, list[EngineResult]()
     for result in results:
         batch.append(result)
@@ -74,27 +78,35 @@ def _append(lake: Lake, run_id: str, batch: Sequence[EngineResult], keys: Keys) 
 
 
 class Keys:
-    """What a run holds already, so that no key of a table gets into it twice: readers would find more futures than were drawn, or too many peaks."""
+    """What a run holds already, so that no key of a table gets into it twice: readers would find more futures than were
+    drawn, or too many peaks.
+    """
 
     def __init__(self) -> None:
         self._held: dict[str, set[tuple[str, ...]]] = {name: set() for name in RESULT_TABLES}
 
     def add(self, name: str, rows: pd.DataFrame) -> None:
-        """Take in rows in the order of their keys. All that an engine says of a series, in a table by a model, comes at once, and nothing of it later."""
+        """Take in rows in the order of their keys. All that an engine says of a series, in a table by a model, comes at
+        once, and nothing of it later.
+        """
         key = [column for column in TABLES[name].key if column in rows]
         again = (rows[key] == rows[key].shift()).all(axis=1)
         parts = rows[[column for column in key if column in (*IDENTITY, "model")]]
         found = set(parts.drop_duplicates().itertuples(index=False, name=None))
         if again.any() or not found.isdisjoint(self._held[name]):
             twice = min(parts[again].itertuples(index=False, name=None), default=None) or min(found & self._held[name])
-            raise LakeError(f"The table {name} would hold rows of {'/'.join(twice)} twice in one run; nothing was published, the last run still serves.",
-                            cause="the engine gave them twice, or an earlier refresh of some series left them so in the last run",
-                            remedy="refresh every series, without --series")  # fmt: skip
+            raise LakeError(
+                f"The table {name} would hold rows of {'/'.join(twice)} twice in one run; nothing was published, the last run still serves.",
+                cause="the engine gave them twice, or an earlier refresh of some series left them so in the last run",
+                remedy="refresh every series, without --series",
+            )
         self._held[name] |= found
 
 
 def publish(lake: Lake, row: RunRow) -> int:
-    """Make the run visible; returns its number. Two refreshes at once both publish, one after the other, with numbers of their own."""
+    """Make the run visible; returns its number. Two refreshes at once both publish, one after the other, with numbers
+    of their own.
+    """
     taken: list[int] = []
 
     def add(_: object) -> Change:
@@ -115,7 +127,14 @@ def tidy(lake: Lake, now: datetime) -> None:
     for name in TABLES_BY_RUN:
         version = lake.version(name)
         held = {run_id for _, run_id in files(lake.url, name, version) if run_id} if version is not None else set()
-        lake.drop_runs(name, {run_id for run_id in held if run_id not in published[:KEEP_RUNS] and (run_id in published or _dead(run_id, now))})
+        lake.drop_runs(
+            name,
+            {
+                run_id
+                for run_id in held
+                if run_id not in published[:KEEP_RUNS] and (run_id in published or _dead(run_id, now))
+            },
+        )
 
 
 def _dead(run_id: str, now: datetime) -> bool:

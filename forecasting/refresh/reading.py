@@ -8,12 +8,12 @@ from fnmatch import fnmatchcase
 
 import pandas as pd
 
-from data import training
-from data.errors import LakeError, SettingError
-from data.lake import Lake, Pin
+from data.lake.tables import Lake, Pin
 from data.queries import Extent, extent, weekly
+from data.queries import forecast_inputs as training
 from data.schema import DEMAND_METRICS
-from forecasting.models.panel import HOUR, Panel, Sources, build
+from data.schema.errors import LakeError, SettingError
+from forecasting.panel.panel import HOUR, Panel, Sources, build
 
 # Three years let a yearly pattern show; four weeks of samples say how wide a band is.
 HISTORY, RECENT = pd.Timedelta(days=1095), pd.Timedelta(days=28)
@@ -27,8 +27,11 @@ def measured(pin: Pin) -> Extent:
     """The telemetry that there is; raises LakeError where there is none."""
     held = extent(pin)
     if held is None:
-        raise LakeError(f"The lake {pin.url} holds no telemetry to forecast from.", cause="nothing was taken in yet, or --lake names another folder",
-                        remedy="take in snapshots with `python -m data ingest PATH`, or make a simulated lake with `python -m data demo`")  # fmt: skip
+        raise LakeError(
+            f"The lake {pin.url} holds no telemetry to forecast from.",
+            cause="nothing was taken in yet, or --lake names another folder",
+            remedy="take in snapshots with `python -m data ingest PATH`, or make a simulated lake with `python -m data demo`",
+        )
     return held
 
 
@@ -36,29 +39,42 @@ def panel_of(pin: Pin, held: Extent) -> Panel:
     """Demand (egress, ingest and viewers, where measured) of every site and region and of the network."""
     metrics = [name for name in DEMAND_METRICS if name in held.metrics]
     if not metrics:
-        raise LakeError(f"The telemetry of the lake {pin.url} has no value of {', '.join(DEMAND_METRICS)}.",
-                        cause="the columns were exported empty, or under other names", remedy="take in snapshots that fill one of them")  # fmt: skip
+        raise LakeError(
+            f"The telemetry of the lake {pin.url} has no value of {', '.join(DEMAND_METRICS)}.",
+            cause="the columns were exported empty, or under other names",
+            remedy="take in snapshots that fill one of them",
+        )
     hours = training.hourly(pin, metrics, held.now - HISTORY, held.now)
     newest = hours["ts"].max() if len(hours) else held.first
     if held.now - newest > ROLLUPS_BEHIND_AT_MOST and training.measured_since(pin, newest + HOUR, held.now):
-        raise LakeError(f"The hourly figures end at {newest:%Y-%m-%d %H:%M} UTC, the telemetry at {held.now:%Y-%m-%d %H:%M} UTC.",
-                        cause="an ingest was cut off before it rolled its rows up", remedy="make them anew with `python -m data rollup`")  # fmt: skip
+        raise LakeError(
+            f"The hourly figures end at {newest:%Y-%m-%d %H:%M} UTC, the telemetry at {held.now:%Y-%m-%d %H:%M} UTC.",
+            cause="an ingest was cut off before it rolled its rows up",
+            remedy="make them anew with `python -m data rollup`",
+        )
     lake = Lake(pin.url)
     sites, events = (lake.read(name, pin.version(name)).to_pandas() for name in ("sites", "events"))
     samples = training.samples(pin, metrics, held.now - RECENT, held.now)
     regions, zones = (sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone"))
     weeks = weekly(pin, tuple(metrics), held.now - WEEKS, held.now)
-    return build(Sources(hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks), metrics)
+    return build(
+        Sources(hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks),
+        metrics,
+    )
 
 
 def chosen(panel: Panel, patterns: Sequence[str]) -> Panel:
-    """The panel of the series whose names (level/key/metric) fit one of the patterns, `*` and `?` included; raises SettingError for one that fits none."""
+    """The panel of the series whose names (level/key/metric) fit one of the patterns, `*` and `?` included; raises
+    SettingError for one that fits none.
+    """
     names = {str(series): series for series in panel.series}
     found = {pattern: [name for name in names if fnmatchcase(name, pattern)] for pattern in patterns}
     missing = [pattern for pattern, fitting in found.items() if not fitting]
     if missing:
         near = get_close_matches(missing[0], names, n=3, cutoff=0.3) or sorted(names)[:3]
-        raise SettingError(f"No series fits {missing[0]!r}; the lake has {len(names)}, such as {', '.join(near)}.",
-                           cause="a name was mistyped, or nothing was measured there",
-                           remedy="name series as level/key/metric, for instance 'site/*/egress_gbps'")  # fmt: skip
+        raise SettingError(
+            f"No series fits {missing[0]!r}; the lake has {len(names)}, such as {', '.join(near)}.",
+            cause="a name was mistyped, or nothing was measured there",
+            remedy="name series as level/key/metric, for instance 'site/*/egress_gbps'",
+        )
     return panel.only([names[name] for name in sorted(set().union(*found.values()))])

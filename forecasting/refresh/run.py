@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.queries import Extent
-from forecasting.evaluation.licensed import LicensedEngine
 from forecasting.models.engine import Engine, EngineResult, Plan
+from forecasting.refresh.licensed_engine import LicensedEngine
+from forecasting.refresh.partial_refresh import Made, beside, carried, renewable
 from forecasting.refresh.progress import Telling
 from forecasting.refresh.publishing import Keys, RunRow, new_run_id, publish, tidy, write
 from forecasting.refresh.reading import chosen, measured, panel_of
-from forecasting.refresh.renewal import Made, beside, carried, renewable
 from forecasting.refresh.workers import pool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,7 +32,9 @@ PACKAGES = ("prophet", "cmdstanpy", "pandas", "numpy", "scikit-learn")
 
 
 def _prophet() -> Engine:
-    from forecasting.models.prophet_engine import ProphetEngine  # Prophet takes seconds to import, and only a refresh with it waits
+    from forecasting.models.prophet_engine import (
+        ProphetEngine,  # Prophet takes seconds to import, and only a refresh with it waits
+    )
 
     return ProphetEngine()
 
@@ -58,12 +60,19 @@ class Summary:
 
 
 def refresh(
-    lake: Lake, *, engine: str | Engine = "panel", workers: int | None = None, only: Sequence[str] = (), bar: bool = False, executor: Executor | None = None
+    lake: Lake,
+    *,
+    engine: str | Engine = "panel",
+    workers: int | None = None,
+    only: Sequence[str] = (),
+    bar: bool = False,
+    executor: Executor | None = None,
 ) -> Summary:
     """Forecast every series of the lake and publish one run; until then, and where it fails, the last one serves.
 
-    `only` renews the series whose names fit these patterns and carries the others over from the last run (renewal.py). `executor` takes the place of a pool
-    of `workers` processes, for instance a cluster's. Raises LakeError where there is nothing to forecast from, SettingError for a setting that cannot be used.
+    `only` renews the series whose names fit these patterns and carries the others over from the last run (renewal.py).
+    `executor` takes the place of a pool of `workers` processes, for instance a cluster's. Raises LakeError where there
+    is nothing to forecast from, SettingError for a setting that cannot be used.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     run_id = new_run_id(started)
@@ -98,10 +107,23 @@ def _forecast(results: Iterable[EngineResult], telling: Telling) -> Made:
     return made
 
 
-def _published(lake: Lake, run_id: str, engine: str, held: Extent, made: Made, started: datetime, seconds: float) -> Summary:
+def _published(
+    lake: Lake, run_id: str, engine: str, held: Extent, made: Made, started: datetime, seconds: float
+) -> Summary:
     fits, share = made.fits(), sum(made.licensed) / len(made.licensed) if made.licensed else None
     counts = {status: int((fits["status"] == status).sum()) for status in ("fitted", "refused", "failed")}
-    row = RunRow(run_id, held.telemetry_version, held.now, engine, json.dumps(versions()), git_commit(), started, seconds, **counts, licensed_share=share)
+    row = RunRow(
+        run_id,
+        held.telemetry_version,
+        held.now,
+        engine,
+        json.dumps(versions()),
+        git_commit(),
+        started,
+        seconds,
+        **counts,
+        licensed_share=share,
+    )
     return Summary(run_id, publish(lake, row), seconds, fits)
 
 

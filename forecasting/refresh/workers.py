@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 
 # More would only wait for each other; a typing error for a handful should not start a thousand processes.
 WORKERS_AT_MOST = 256
@@ -22,14 +22,18 @@ EARLY_AT_MOST = 8
 
 @contextmanager
 def pool(workers: int | None, *, early: bool = False) -> Iterator[Executor]:
-    """Worker processes, one for each processor unless told otherwise. They are spawned, because a fork of a threaded process may hang.
+    """Worker processes, one for each processor unless told otherwise. They are spawned, because a fork of a threaded
+    process may hang.
 
     early: begin them at once, so that they import their packages while their owner still gets the work together.
     """
     count = workers if workers is not None else os.cpu_count() or 1
     if not 1 <= count <= WORKERS_AT_MOST:
-        raise SettingError(f"{count} worker processes are not possible: from 1 to {WORKERS_AT_MOST}.", cause="--workers was mistyped",
-                           remedy="leave --workers out to use one for each processor")  # fmt: skip
+        raise SettingError(
+            f"{count} worker processes are not possible: from 1 to {WORKERS_AT_MOST}.",
+            cause="--workers was mistyped",
+            remedy="leave --workers out to use one for each processor",
+        )
     before = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
     finished = False

@@ -27,7 +27,9 @@ Opener = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def main_module() -> Iterator[None]:
-    """AppTest leaves the script that it ran as `__main__`, and every process that is spawned later in this one would run it."""
+    """AppTest leaves the script that it ran as `__main__`, and every process that is spawned later in this one would
+    run it.
+    """
     before = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = before
@@ -35,7 +37,9 @@ def main_module() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_scan() -> Iterator[None]:
-    """Every AppTest reads the description of every installed package, in search of components; what is installed stays the same."""
+    """Every AppTest reads the description of every installed package, in search of components; what is installed stays
+    the same.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
@@ -49,7 +53,8 @@ def fresh_answers() -> None:
 
 @pytest.fixture(scope="session")
 def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """full: everything, until the end of today; partial: required columns alone and no run; stale: of 2004, measured; empty: nothing at all;
+    """full: everything, until the end of today; partial: required columns alone and no run; stale: of 2004, measured;
+    empty: nothing at all;
     judged: two runs with licences, backtests, scores and peaks.
     """
     where = tmp_path_factory.mktemp("lakes")
@@ -71,7 +76,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def open_page(lakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Opener:
-    """Open a page on a lake (by the name of one of `lakes`, or a path) with what its URL says; the viewer sits in Tokyo."""
+    """Open a page on a lake (by the name of one of `lakes`, or a path) with what its URL says; the viewer sits in
+    Tokyo.
+    """
 
     def opened(page: str, lake: str | Path = "full", **asked: str) -> AppTest:
         monkeypatch.setenv("HEADROOM_LAKE", str(lakes[lake] if isinstance(lake, str) else lake))

@@ -12,10 +12,10 @@ import streamlit as st
 
 from app import cached
 from data import queries
-from data.contract import Series
-from data.duck import Scope
-from data.lake import Lake
-from data.metrics import QUERY_SECONDS
+from data.lake.query import Scope
+from data.lake.tables import Lake
+from data.queries.metrics import QUERY_SECONDS
+from data.schema import Series
 from tests.judged_runs import judged_lake
 from tests.lakes import Plan, full_lake
 
@@ -40,13 +40,17 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "hours_of_day": {"metric": "egress_gbps", **RANGE},
     "partner_months": {"metrics": ("egress_gbps",), **RANGE},
 }
-# A million samples are not kept: what is learned from them is, in app.cached.limits. The Overview counts over sites that are kept, with the plan's dates.
+# A million samples are not kept: what is learned from them is, in app.cached.limits. The Overview counts over sites
+# that are kept, with the plan's dates.
 NOT_KEPT = frozenset({"loads", "counts"})
 # Questions about what a run says of its own models, which the lake of the others has not.
 JUDGED: dict[str, dict[str, Any]] = {
     "licences": {},
     "calibration": {},
-    **{name: {"series": FRANKFURT} for name in ("licence", "scores", "coverage", "residuals", "peaks", "drift", "hindsight")},
+    **{
+        name: {"series": FRANKFURT}
+        for name in ("licence", "scores", "coverage", "residuals", "peaks", "drift", "hindsight")
+    },
     "backtest": {"series": FRANKFURT, "origin": pd.Timestamp("2026-03-13", tz="UTC")},
     "run_against_run": {"series": FRANKFURT, "run": 2, "against": 1},
 }
@@ -72,7 +76,12 @@ def nothing_kept() -> Iterator[None]:
 
 def asked(question: str) -> float:
     """How often the lake was asked since the process began."""
-    return sum(s.value for m in QUERY_SECONDS.collect() for s in m.samples if s.name.endswith("_count") and s.labels["question"] == question)
+    return sum(
+        s.value
+        for m in QUERY_SECONDS.collect()
+        for s in m.samples
+        if s.name.endswith("_count") and s.labels["question"] == question
+    )
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -1,4 +1,6 @@
-"""The Capacity page: what runs out first, one place, failures and what-ifs, on lakes with futures, without, and without capacity."""
+"""The Capacity page: what runs out first, one place, failures and what-ifs, on lakes with futures, without, and without
+capacity.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from app.cached import Scope, planning
 from app.cached.planning import Question
 from app.components.plan import choices
 from app.views.capacity import SHEETS
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.app.conftest import Opener
 from tests.planned_lake import LINES, REFUSAL, START, planned_lake
 from tests.small_lake import make_lake
@@ -48,7 +50,9 @@ def titles(figure: dict[str, Any]) -> str:
 
 
 def words(page: AppTest) -> str:
-    return "\n".join(element.value for kind in (page.markdown, page.caption, page.code, page.warning) for element in kind)
+    return "\n".join(
+        element.value for kind in (page.markdown, page.caption, page.code, page.warning) for element in kind
+    )
 
 
 def test_every_answer_has_its_words_worst_first(open_page: Opener, lake: Path) -> None:
@@ -124,7 +128,9 @@ def test_a_what_if_is_added_in_the_page_and_taken_back(open_page: Opener, lake: 
     assert "Without the what-if" not in table(page)
 
 
-@pytest.mark.parametrize("text", ['[{"kind":"growth"}]', '[{"kind":"close_site","site_id":"gru-01","start":"2026-08-01"}]'])
+@pytest.mark.parametrize(
+    "text", ['[{"kind":"growth"}]', '[{"kind":"close_site","site_id":"gru-01","start":"2026-08-01"}]']
+)
 def test_a_what_if_that_cannot_be_applied_is_left_out_and_says_so(open_page: Opener, lake: Path, text: str) -> None:
     page = open_page("capacity", lake, whatif=text)
     assert not page.exception
@@ -150,7 +156,18 @@ def test_a_lake_of_too_little_history_names_every_site_with_its_reason(open_page
     made = make_lake(tmp_path / "lake", f"{START:%Y-%m-%d}")
     runs = made.read("runs").to_pandas().assign(engine="panel")
     made.replace("runs", pa.Table.from_pandas(runs, schema=made.read("runs").schema, preserve_index=False))
-    rows = [{"run_id": "r88", "level": "site", "key": key, "metric": "egress_gbps", "status": "fitted", "observations": 336, "seconds": 0.1} for key in LINES]
+    rows = [
+        {
+            "run_id": "r88",
+            "level": "site",
+            "key": key,
+            "metric": "egress_gbps",
+            "status": "fitted",
+            "observations": 336,
+            "seconds": 0.1,
+        }
+        for key in LINES
+    ]
     made.append("fits", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
     page = open_page("capacity", tmp_path / "lake")
     assert "No plan for egress: too little history to plan from" in words(page).replace("\\", "")
@@ -174,7 +191,9 @@ def test_ingest_without_futures_says_so(open_page: Opener, lake: Path) -> None:
     assert "No plan for ingest yet" in words(open_page("capacity", lake, direction="ingest"))
 
 
-def test_without_capacity_the_page_says_how_to_declare_it_and_draws_the_demand(open_page: Opener, bare_lake: Path) -> None:
+def test_without_capacity_the_page_says_how_to_declare_it_and_draws_the_demand(
+    open_page: Opener, bare_lake: Path
+) -> None:
     page = open_page("capacity", bare_lake, focus="site:fra-01")
     assert not page.exception
     assert any("python -m data ingest PATH --table capacity" in block.value for block in page.code)
@@ -207,7 +226,9 @@ def test_a_narrow_scope_plans_its_own_sites_alone(lake: Path) -> None:
 
 def test_a_p95_runs_out_no_sooner_than_a_peak(lake: Path) -> None:
     pin = Lake(lake).pin()
-    peak, p95 = (planning.outlook(pin, Question("egress", statistic, 0.8, True), Scope()) for statistic in ("peak", "p95"))
+    peak, p95 = (
+        planning.outlook(pin, Question("egress", statistic, 0.8, True), Scope()) for statistic in ("peak", "p95")
+    )
     assert peak is not None
     assert p95 is not None
     late, early = (rows[rows["key"] == "ams-01"]["p50"].iloc[0] for rows in (p95, peak))

@@ -1,4 +1,6 @@
-"""The augments of the Capacity page: nothing is searched for before it is asked for, and what is found can be taken away and taken in."""
+"""The augments of the Capacity page: nothing is searched for before it is asked for, and what is found can be taken
+away and taken in.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from app.cached.planning import Question
 from app.components import export
 from app.components.plan import catalogue
 from data.__main__ import main as data_command
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.app.conftest import Opener
 from tests.planned_lake import planned_lake
 
@@ -26,7 +28,9 @@ WISH = Wish(6, 0.9, False, STEPS)
 
 
 def words(page: AppTest) -> str:
-    return "\n".join(element.value for kind in (page.markdown, page.caption, page.code, page.warning) for element in kind)
+    return "\n".join(
+        element.value for kind in (page.markdown, page.caption, page.code, page.warning) for element in kind
+    )
 
 
 def find(page: AppTest) -> AppTest:
@@ -78,7 +82,9 @@ def test_what_no_purchase_keeps_is_told_with_the_bound_that_is_to_blame(open_pag
 
 
 def test_a_site_without_a_neighbour_cannot_be_spared(open_page: Opener, lake: Path) -> None:
-    page = find(open_page("capacity", lake, sheet="augments", months="3", survives="n-1", region="sa", steps="100:7000:0:0"))
+    page = find(
+        open_page("capacity", lake, sheet="augments", months="3", survives="n-1", region="sa", steps="100:7000:0:0")
+    )
     assert not page.exception
     assert "no other site is within reach" in words(page)
     assert "in a failure they help only each other" in words(page)
@@ -126,11 +132,17 @@ def test_steps_survive_the_link() -> None:
 
 
 def added(page: AppTest) -> list[dict[str, object]]:
-    return [one for one in planning.changes(page.session_state["state.current"].whatif or "") if one["kind"] == "add_capacity"]
+    return [
+        one
+        for one in planning.changes(page.session_state["state.current"].whatif or "")
+        if one["kind"] == "add_capacity"
+    ]
 
 
 def test_a_plan_is_counted_in_seen_beside_the_present_and_taken_out(open_page: Opener, lake: Path) -> None:
-    page = find(open_page("capacity", lake, sheet="augments", months="18", certainty="0.95", steps="10:900:0:0,100:7000:500:0"))
+    page = find(
+        open_page("capacity", lake, sheet="augments", months="18", certainty="0.95", steps="10:900:0:0,100:7000:500:0")
+    )
     bought = table(page)
     assert bought is not None
     page.button("plan-count-in").click().run()
@@ -147,7 +159,15 @@ def test_a_plan_is_counted_in_seen_beside_the_present_and_taken_out(open_page: O
     assert told["Over in a year's time"] == "2 without it"
     assert next(metric.value for metric in page.metric if metric.label == "Over in a year's time") == "0"
     again = find(
-        open_page("capacity", lake, sheet="augments", months="18", certainty="0.95", whatif=page.query_params["whatif"], steps="10:900:0:0,100:7000:500:0")
+        open_page(
+            "capacity",
+            lake,
+            sheet="augments",
+            months="18",
+            certainty="0.95",
+            whatif=page.query_params["whatif"],
+            steps="10:900:0:0,100:7000:500:0",
+        )
     )
     assert table(again) is None
     assert "The what-if counts capacity in already" in words(again)
@@ -184,8 +204,12 @@ def test_a_plan_on_top_of_one_that_is_counted_in_declares_both(lake: Path) -> No
     more = augmenting.augment_plan(pin, counted, WISH._replace(q=0.95, months=18), Scope())
     assert more is not None
     assert more.purchases
-    rows = augmenting.capacity_rows(pin, counted, more, Scope()).set_index(["site_id", "effective_from"])["capacity_gbps"]
-    alone = augmenting.capacity_rows(pin, QUESTION, first, Scope()).set_index(["site_id", "effective_from"])["capacity_gbps"]
+    rows = augmenting.capacity_rows(pin, counted, more, Scope()).set_index(["site_id", "effective_from"])[
+        "capacity_gbps"
+    ]
+    alone = augmenting.capacity_rows(pin, QUESTION, first, Scope()).set_index(["site_id", "effective_from"])[
+        "capacity_gbps"
+    ]
     assert (rows.reindex(alone.index) >= alone).all()
     assert rows.groupby("site_id").last().sum() > alone.groupby("site_id").last().sum()
     assert augmenting.taken_out(counted) == ""

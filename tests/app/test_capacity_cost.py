@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app.cached import Scope, costing
 from app.cached.planning import Question
 from app.components.plan.bills import bill_rows
-from data.lake import Lake
+from data.lake.tables import Lake
 from forecasting.planning.additions import Addition
 from forecasting.planning.whatif import CapacityAdded, to_text
 from tests.app.conftest import Opener
@@ -52,7 +52,10 @@ def test_the_sheet_shows_idle_capacity_hours_and_bills(open_page: Opener, lake: 
 def test_capacity_that_a_what_if_adds_within_the_year_may_lie_idle_too(open_page: Opener, lake: Path) -> None:
     adds = [Addition("nrt-02", "2026-08-01", 200.0, 5000.0), Addition("fra-01", "2027-11-01", 900.0)]
     asked = QUESTION._replace(changes=to_text([CapacityAdded(tuple(adds), "egress")]))
-    before, after = (costing.idle(Lake(lake).pin(), question, Scope()).rows.set_index("site_id")["stranded_gbps"] for question in (QUESTION, asked))
+    before, after = (
+        costing.idle(Lake(lake).pin(), question, Scope()).rows.set_index("site_id")["stranded_gbps"]
+        for question in (QUESTION, asked)
+    )
     assert after["nrt-02"] - before["nrt-02"] == pytest.approx(200.0)
     assert after["fra-01"] == before["fra-01"]
     page = open_page("capacity", lake, sheet="cost", whatif=asked.changes)
@@ -66,7 +69,9 @@ def test_stranded_is_what_the_peak_of_the_coming_year_leaves_unused(lake: Path) 
     rows = found.rows.set_index("site_id")
     assert found.expected
     capacity, (first, last) = 1500.0, LINES["nrt-02"]
-    peak = (first + (last - first) * 51 / 77) * 1.04  # the fourth highest of twenty futures within 5 % of the line, by interpolation
+    peak = (
+        first + (last - first) * 51 / 77
+    ) * 1.04  # the fourth highest of twenty futures within 5 % of the line, by interpolation
     assert rows.loc["nrt-02", "peak_gbps"] == pytest.approx(peak, rel=0.01)
     assert rows.loc["nrt-02", "stranded_gbps"] == pytest.approx(capacity - peak / 0.8, rel=0.02)
     assert "nrt-01" not in rows.index  # refused: nobody knows what it needs
@@ -127,11 +132,23 @@ def test_the_hours_of_a_region_are_where_its_wave_peaks(lake: Path) -> None:
 
 def bill(partner: str, month: str, gbps: float, completeness: float = 1.0) -> dict[str, Any]:
     stamp = pd.Timestamp(month, tz="UTC")
-    return {"partner": partner, "month": stamp, "billed_gbps": gbps, "apart_gbps": 1.25 * gbps, "completeness": completeness, "usd": np.nan}
+    return {
+        "partner": partner,
+        "month": stamp,
+        "billed_gbps": gbps,
+        "apart_gbps": 1.25 * gbps,
+        "completeness": completeness,
+        "usd": np.nan,
+    }
 
 
 def test_a_month_that_goes_on_is_not_held_against_a_whole_one() -> None:
-    months = [bill("a", "2026-04-01", 100.0), bill("a", "2026-05-01", 110.0), bill("b", "2026-04-01", 10.0), bill("b", "2026-05-01", 5.0, 0.3)]
+    months = [
+        bill("a", "2026-04-01", 100.0),
+        bill("a", "2026-05-01", 110.0),
+        bill("b", "2026-04-01", 10.0),
+        bill("b", "2026-05-01", 5.0, 0.3),
+    ]
     rows = bill_rows(pd.DataFrame(months)).set_index("Partner")
     assert rows.index.tolist() == ["a", "b"]
     assert rows.loc["a", "Change"] == pytest.approx(10.0)

@@ -1,4 +1,6 @@
-"""The safe limits of the Capacity page: nothing is fitted before a place is chosen, a knee is told with its interval, and becomes the limit."""
+"""The safe limits of the Capacity page: nothing is fitted before a place is chosen, a knee is told with its interval,
+and becomes the limit.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.components.plan import limit_offer
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.app.conftest import Opener
 from tests.small_lake import make_lake
 
@@ -38,7 +40,9 @@ def felt(lake: Lake) -> pa.Table:
 
 
 def words(page: AppTest) -> str:
-    return "\n".join(element.value for kind in (page.markdown, page.caption, page.code) for element in kind).replace("\\", "")
+    return "\n".join(element.value for kind in (page.markdown, page.caption, page.code) for element in kind).replace(
+        "\\", ""
+    )
 
 
 def figures(page: AppTest) -> list[dict[str, Any]]:

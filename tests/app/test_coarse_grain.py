@@ -15,12 +15,21 @@ from tests.lakes import Plan, full_lake
 def coarse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three sites at three hours, or a day, with forecasts of one run."""
     where = tmp_path_factory.mktemp("coarse") / f"{request.param}-hours"
-    full_lake(where, Plan(sites=3, days=9, end=datetime(2026, 3, 17, tzinfo=UTC), grain=timedelta(hours=request.param), gap=None))
+    full_lake(
+        where,
+        Plan(sites=3, days=9, end=datetime(2026, 3, 17, tzinfo=UTC), grain=timedelta(hours=request.param), gap=None),
+    )
     return where
 
 
 @pytest.mark.parametrize(
-    ("page", "asked"), [("overview", {}), ("region", {"region": "eu-west"}), ("region", {"region": "eu-west", "grain": "1h"}), ("data", {})]
+    ("page", "asked"),
+    [
+        ("overview", {}),
+        ("region", {"region": "eu-west"}),
+        ("region", {"region": "eu-west", "grain": "1h"}),
+        ("data", {}),
+    ],
 )
 def test_every_page_shows_coarse_telemetry(open_page: Opener, coarse: Path, page: str, asked: dict[str, str]) -> None:
     shown = open_page(page, coarse, **asked)

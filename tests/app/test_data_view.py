@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.state import CHOICES
 from app.views import data
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.schema import TABLES
 from tests.app.conftest import DAYS, Opener
 from tests.small_lake import OPTIONAL, SILENT, SITES
@@ -23,7 +23,9 @@ def table(test: AppTest) -> pd.DataFrame:
 
 
 def text(test: AppTest) -> str:
-    return "\n".join([*(m.value for m in test.markdown), *(c.value for c in test.caption), *(c.value for c in test.code)])
+    return "\n".join(
+        [*(m.value for m in test.markdown), *(c.value for c in test.caption), *(c.value for c in test.code)]
+    )
 
 
 @pytest.mark.parametrize("section", CHOICES["section"])
@@ -47,10 +49,14 @@ def test_freshness_names_the_silent_site_first(open_page: Opener) -> None:
 @pytest.mark.parametrize("section", ["freshness", "snapshots", "quarantine", "versions", "dictionary"])
 def test_no_column_is_hidden(open_page: Opener, section: str) -> None:
     settings = json.loads(open_page("data", section=section).dataframe[0].proto.columns)
-    assert not [name for name, setting in settings.items() if name != "_index" and (setting is None or setting.get("hidden"))]
+    assert not [
+        name for name, setting in settings.items() if name != "_index" and (setting is None or setting.get("hidden"))
+    ]
 
 
-@pytest.mark.parametrize(("zone", "head", "hour"), [("UTC", "Newest sample (UTC)", 23), ("viewer", "Newest sample (Asia/Tokyo)", 8)])
+@pytest.mark.parametrize(
+    ("zone", "head", "hour"), [("UTC", "Newest sample (UTC)", 23), ("viewer", "Newest sample (Asia/Tokyo)", 8)]
+)
 def test_times_are_in_the_zone_that_the_head_names(open_page: Opener, zone: str, head: str, hour: int) -> None:
     rows = table(open_page("data", zone=zone))
     assert rows[head].max().hour == hour

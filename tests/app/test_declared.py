@@ -1,4 +1,6 @@
-"""Declared capacity in the page: edited, checked, saved as a version, taken back, and put onto what somebody else saved first."""
+"""Declared capacity in the page: edited, checked, saved as a version, taken back, and put onto what somebody else saved
+first.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,10 @@ from streamlit.testing.v1 import AppTest
 from app.cached import Scope, declared
 from app.components import export
 from app.components.plan.working_copy import with_theirs
-from data import capacity_edits
-from data import lake as lakes_module
 from data.__main__ import main
-from data.lake import Lake
+from data.lake import tables as lakes_module
+from data.lake.tables import Lake
+from data.store import capacity_edits
 from tests.app.conftest import Opener
 from tests.planned_lake import START
 from tests.small_lake import SITES
@@ -26,7 +28,13 @@ from tests.small_lake import SITES
 # The editor's rows: sites by their keys, each with egress before ingest.
 ROWS = [(site, way) for site in sorted(SITES["site_id"]) for way in ("egress", "ingest")]
 FRA, AMS, TOKYO = (ROWS.index((site, "egress")) for site in ("fra-01", "ams-01", "nrt-01"))
-PLANNED = {"site_id": "fra-01", "direction": "egress", "effective_from": "2026-09-01T00:00:00.000Z", "capacity_gbps": 900.0, "status": "planned"}
+PLANNED = {
+    "site_id": "fra-01",
+    "direction": "egress",
+    "effective_from": "2026-09-01T00:00:00.000Z",
+    "capacity_gbps": 900.0,
+    "status": "planned",
+}
 
 
 @pytest.fixture
@@ -43,10 +51,17 @@ def sheet(open_page: Opener, lake: Path, **asked: str) -> AppTest:
 
 
 def edit(
-    page: AppTest, edited: dict[int, dict[str, Any]] | None = None, added: list[dict[str, Any]] | None = None, deleted: list[int] | None = None
+    page: AppTest,
+    edited: dict[int, dict[str, Any]] | None = None,
+    added: list[dict[str, Any]] | None = None,
+    deleted: list[int] | None = None,
 ) -> AppTest:
     """What an editor does to the rows that it shows, by their places."""
-    page.session_state[str(page.data_editor[0].key)] = {"edited_rows": edited or {}, "added_rows": added or [], "deleted_rows": deleted or []}
+    page.session_state[str(page.data_editor[0].key)] = {
+        "edited_rows": edited or {},
+        "added_rows": added or [],
+        "deleted_rows": deleted or [],
+    }
     page.run()
     assert not page.exception
     return page
@@ -59,11 +74,17 @@ def press(page: AppTest, key: str) -> AppTest:
 
 
 def said(page: AppTest) -> str:
-    return "\n".join(element.value for kind in (page.markdown, page.caption, page.warning, page.error, page.code, page.toast) for element in kind)
+    return "\n".join(
+        element.value
+        for kind in (page.markdown, page.caption, page.warning, page.error, page.code, page.toast)
+        for element in kind
+    )
 
 
 def table(page: AppTest, column: str) -> pd.DataFrame:
-    found: pd.DataFrame = next(one.value for one in page.dataframe if column in one.value and one.editing_mode == "read_only")
+    found: pd.DataFrame = next(
+        one.value for one in page.dataframe if column in one.value and one.editing_mode == "read_only"
+    )
     return found
 
 
@@ -76,7 +97,9 @@ def colleague(lake: Path, site: str, gbps: float) -> None:
     """Grace saves another capacity of a site's egress."""
     base, rows = capacity_edits.opened(Lake(lake))
     rows.loc[(rows["site_id"] == site) & (rows["direction"] == "egress"), "capacity_gbps"] = gbps
-    capacity_edits.commit(Lake(lake), capacity_edits.draft(Lake(lake), base, rows), author="Grace", note="from the port list")
+    capacity_edits.commit(
+        Lake(lake), capacity_edits.draft(Lake(lake), base, rows), author="Grace", note="from the port list"
+    )
 
 
 def test_an_edit_is_shown_saved_with_author_and_note_and_moves_the_plan(open_page: Opener, lake: Path) -> None:
@@ -85,7 +108,11 @@ def test_an_edit_is_shown_saved_with_author_and_note_and_moves_the_plan(open_pag
     edit(page, {FRA: {"capacity_gbps": 800.0}}, [PLANNED], [TOKYO])
     changed = table(page, "Change").set_index("Change")
     assert changed["Site"].to_dict() == {"* changed": "Frankfurt 1", "+ added": "Frankfurt 1", "- removed": "Tokyo 1"}
-    assert changed["Capacity"].to_dict() == {"* changed": "300 Gbps to 800 Gbps", "+ added": "900 Gbps", "- removed": "1.20 Tbps"}
+    assert changed["Capacity"].to_dict() == {
+        "* changed": "300 Gbps to 800 Gbps",
+        "+ added": "900 Gbps",
+        "- removed": "1.20 Tbps",
+    }
     assert changed.loc["+ added", "From"] == "1 Sep 2026"
     page.text_input("author.name").set_value("Ada")
     page.text_input("declared-note").set_value("order 17").run()
@@ -94,7 +121,14 @@ def test_an_edit_is_shown_saved_with_author_and_note_and_moves_the_plan(open_pag
     assert ("nrt-01", "egress") not in steps(lake)
     assert f"Saved as version {Lake(lake).version('capacity')}" in said(page)
     newest = table(page, "Version").iloc[0]
-    assert newest[["What", "By", "Note", "Added", "Changed", "Removed"]].tolist() == ["edited in the page", "Ada", "order 17", 1, 1, 1]
+    assert newest[["What", "By", "Note", "Added", "Changed", "Removed"]].tolist() == [
+        "edited in the page",
+        "Ada",
+        "order 17",
+        1,
+        1,
+        1,
+    ]
     assert not any(button.key == "declared-save" for button in page.button)
     page.segmented_control("state.sheet").set_value("runout").run()
     rows = table(page, "Run-out").set_index("key")
@@ -102,9 +136,15 @@ def test_an_edit_is_shown_saved_with_author_and_note_and_moves_the_plan(open_pag
 
 
 def test_faults_are_said_row_by_row_and_nothing_is_saved(open_page: Opener, lake: Path) -> None:
-    page = edit(sheet(open_page, lake), {AMS: {"capacity_gbps": None}}, [{**PLANNED, "effective_from": f"{START:%Y-%m-%dT%H:%M:%S}Z"}, {"site_id": "ams-01"}])
+    page = edit(
+        sheet(open_page, lake),
+        {AMS: {"capacity_gbps": None}},
+        [{**PLANNED, "effective_from": f"{START:%Y-%m-%dT%H:%M:%S}Z"}, {"site_id": "ams-01"}],
+    )
     told = said(page).replace("\\", "")
-    assert f"**Row {AMS + 1}**, Amsterdam 1, egress, from 4 May 2026: capacity_gbps is empty, and may be a value" in told
+    assert (
+        f"**Row {AMS + 1}**, Amsterdam 1, egress, from 4 May 2026: capacity_gbps is empty, and may be a value" in told
+    )
     assert f"**Row {len(ROWS) + 1}**, Frankfurt 1, egress, from 4 May 2026: effective_from is" in told
     assert f"**Row {len(ROWS) + 2}**, Amsterdam 1, no direction, from no date: direction is empty" in told
     assert page.button("declared-save").disabled
@@ -179,7 +219,9 @@ def test_who_saves_second_puts_the_edit_onto_the_newest(open_page: Opener, lake:
 
 
 @pytest.mark.parametrize(("choice", "gbps"), [("declared-mine", 800.0), ("declared-theirs", 650.0)])
-def test_two_who_change_the_same_step_decide_which_stands(open_page: Opener, lake: Path, choice: str, gbps: float) -> None:
+def test_two_who_change_the_same_step_decide_which_stands(
+    open_page: Opener, lake: Path, choice: str, gbps: float
+) -> None:
     page = edit(sheet(open_page, lake), {FRA: {"capacity_gbps": 800.0}, AMS: {"capacity_gbps": 900.0}})
     colleague(lake, "fra-01", 650.0)
     press(page, "declared-save")
@@ -221,17 +263,25 @@ def test_a_lake_without_capacity_gets_its_first(open_page: Opener, lake: Path) -
     assert steps(lake) == {("fra-01", "egress"): [900.0]}
 
 
-def test_the_file_that_is_saved_is_one_that_ingest_takes(lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_that_is_saved_is_one_that_ingest_takes(
+    lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = capacity_edits.opened(Lake(lake)).rows
     (tmp_path / "capacity.csv").write_bytes(export.csv(before.assign(capacity_gbps=before["capacity_gbps"] * 2)))
-    assert main(["ingest", str(tmp_path / "capacity.csv"), "--table", "capacity", "--lake", str(lake)]) == 0, capsys.readouterr()
-    pd.testing.assert_frame_equal(capacity_edits.opened(Lake(lake)).rows, before.assign(capacity_gbps=before["capacity_gbps"] * 2))
+    assert main(["ingest", str(tmp_path / "capacity.csv"), "--table", "capacity", "--lake", str(lake)]) == 0, (
+        capsys.readouterr()
+    )
+    pd.testing.assert_frame_equal(
+        capacity_edits.opened(Lake(lake)).rows, before.assign(capacity_gbps=before["capacity_gbps"] * 2)
+    )
 
 
 def test_their_steps_replace_add_and_remove() -> None:
     rows = pd.DataFrame(PLANNED, index=[0]).assign(effective_from=START, cost_usd_month=1.0)
     more = pd.concat([rows, rows.assign(site_id="gru-01")], ignore_index=True)
-    theirs = capacity_edits.difference(more, pd.concat([rows.assign(capacity_gbps=7.0), rows.assign(site_id="iad-01")], ignore_index=True))
+    theirs = capacity_edits.difference(
+        more, pd.concat([rows.assign(capacity_gbps=7.0), rows.assign(site_id="iad-01")], ignore_index=True)
+    )
     found = with_theirs(more, theirs).set_index("site_id")["capacity_gbps"]
     assert found.to_dict() == {"fra-01": 7.0, "iad-01": 900.0}
 

@@ -78,11 +78,17 @@ def test_no_text_begins_like_a_formula(text: str) -> None:
 def test_stamps_are_iso_with_the_zone_and_missing_is_empty() -> None:
     stamps = pd.Series([pd.Timestamp("2026-07-01 12:00", tz="UTC"), pd.NaT], dtype="datetime64[us, UTC]")
     frame = pd.DataFrame({"ts": stamps, "value": [1.25, None]})
-    assert csv(frame, {"value": "Gbps"}, "Europe/Berlin").decode() == "ts,value [Gbps]\n2026-07-01T14:00:00+02:00,1.25\n,\n"
+    assert (
+        csv(frame, {"value": "Gbps"}, "Europe/Berlin").decode()
+        == "ts,value [Gbps]\n2026-07-01T14:00:00+02:00,1.25\n,\n"
+    )
 
 
 def test_names_of_all_the_world_survive() -> None:
-    assert read(csv(pd.DataFrame({"city": ["S\u00e3o Paulo", "\u6771\u4eac"]})))["city"].tolist() == ["S\u00e3o Paulo", "\u6771\u4eac"]
+    assert read(csv(pd.DataFrame({"city": ["S\u00e3o Paulo", "\u6771\u4eac"]})))["city"].tolist() == [
+        "S\u00e3o Paulo",
+        "\u6771\u4eac",
+    ]
 
 
 def test_values_are_not_rounded() -> None:
@@ -90,7 +96,13 @@ def test_values_are_not_rounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "safe"), [("Europe West, 3 to 9 Dec", "Europe-West-3-to-9-Dec"), ("../../etc/passwd", "etc-passwd"), ("", "headroom"), ("x" * 500, "x" * 100)]
+    ("name", "safe"),
+    [
+        ("Europe West, 3 to 9 Dec", "Europe-West-3-to-9-Dec"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("", "headroom"),
+        ("x" * 500, "x" * 100),
+    ],
 )
 def test_file_names_are_plain(name: str, safe: str) -> None:
     assert file_name(name) == safe
@@ -115,9 +127,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(folder / "page.py"), "--server.port", str(port), "--server.headless", "true"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(folder / "page.py"),
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+    ]
     told = ["--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none", "--server.address", "127.0.0.1"]
-    with subprocess.Popen([*command, *told], env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=folder, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*command, *told], env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=folder, stdout=subprocess.DEVNULL
+    ) as process:
         address = f"http://127.0.0.1:{port}"
         wait_for(f"{address}/_stcore/health")
         yield address
@@ -214,7 +238,9 @@ def test_zoom_on_one_panel_moves_its_neighbour(page: Page) -> None:
 @pytest.mark.browser
 def test_a_finger_scrolls_the_page_over_a_chart(server: str, browser: Browser) -> None:
     telephone: dict[str, Any] = {"viewport": {"width": 390, "height": 700}, "has_touch": True, "is_mobile": True}
-    context = browser.new_context(**telephone, user_agent="Mozilla/5.0 (Linux; Android 15) Chrome/150.0.0.0 Mobile Safari/537.36")
+    context = browser.new_context(
+        **telephone, user_agent="Mozilla/5.0 (Linux; Android 15) Chrome/150.0.0.0 Mobile Safari/537.36"
+    )
     page = opened(context.new_page(), server)
     touch = context.new_cdp_session(page)
     before = axes(page)

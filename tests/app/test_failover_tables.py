@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 
 from app.cached.failover_tables import SETTING, configured
-from data.errors import SettingError
+from data.schema.errors import SettingError
 
 SITES = pd.DataFrame({"site_id": ["fra-01", "ams-01", "gru-01"]})
 
 
-def test_the_server_s_own_table_is_named_by_a_setting_and_read_anew_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_s_own_table_is_named_by_a_setting_and_read_anew_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(SETTING, raising=False)
     assert configured(SITES) is None
     path = tmp_path / "failover.csv"

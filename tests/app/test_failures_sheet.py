@@ -1,4 +1,6 @@
-"""The failures sheet: what fails is chosen and held in the link, played week by week, and told on the map, in numbers and as tables."""
+"""The failures sheet: what fails is chosen and held in the link, played week by week, and told on the map, in numbers
+and as tables.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from app.cached.failing import Fails, Played, Refused
 from app.cached.failover_tables import SETTING
 from app.cached.planning import Question
 from app.components import ticker
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests import lakes
 from tests.app.conftest import Opener
 from tests.futures import publish_futures
@@ -27,7 +29,8 @@ NOW = pd.Timestamp(lakes.Plan().end)
 MONDAY = NOW.floor("D") - pd.Timedelta(days=NOW.weekday())
 REGIONS = {site[0]: site[2] for site in lakes.SITES}
 EUROPE = [site for site, region in REGIONS.items() if region == "eu-west"]
-# Warsaw has no futures. Paris is asked for more than all of Europe has room for; the United States can carry each other.
+# Warsaw has no futures. Paris is asked for more than all of Europe has room for; the United States can carry each
+# other.
 LINES = {site: (60.0, 62.0) for site in REGIONS if site != "waw-01"} | {"par-01": (900.0, 902.0)}
 ASKED = Question("egress", "peak", 0.8, True)
 
@@ -72,12 +75,19 @@ def tables(page: AppTest) -> dict[str, pd.DataFrame]:
 
 
 def test_what_moves_is_conserved_and_no_failed_site_carries_any(lake: Path) -> None:
-    for fails in (Fails("site", "par-01"), Fails("region", "eu-west"), Fails("partner", "Northwind"), Fails("path", "par-01", "fra-01")):
+    for fails in (
+        Fails("site", "par-01"),
+        Fails("region", "eu-west"),
+        Fails("partner", "Northwind"),
+        Fails("path", "par-01", "fra-01"),
+    ):
         found = played(lake, fails)
         by_week = found.sites.groupby("week")[["before_gbps", "load_gbps", "shed_gbps"]].sum()
         kept = (by_week["load_gbps"] + by_week["shed_gbps"]).to_numpy()
         assert kept == pytest.approx(by_week["before_gbps"].to_numpy(), abs=1e-5)
-        assert found.weeks["displaced_gbps"].to_numpy() == pytest.approx((found.weeks["moved_gbps"] + found.weeks["shed_gbps"]).to_numpy())
+        assert found.weeks["displaced_gbps"].to_numpy() == pytest.approx(
+            (found.weeks["moved_gbps"] + found.weeks["shed_gbps"]).to_numpy()
+        )
         down = [site for site, share in found.share.items() if share == 1.0]
         assert found.sites.loc[found.sites["site_id"].isin(down), "load_gbps"].eq(0.0).all()
         assert len(found.weeks) == 26
@@ -86,7 +96,9 @@ def test_what_moves_is_conserved_and_no_failed_site_carries_any(lake: Path) -> N
 def test_a_path_takes_its_part_of_what_comes_in(lake: Path) -> None:
     found = played(lake, Fails("path", "par-01", "fra-01"))
     size = {site: 60.0 + 10 * (i % 5) for i, site in enumerate(REGIONS)}
-    inflow = sum((size[site[0]] + size["par-01"]) / 20 for site in lakes.SITES if "ingest" in site[-1] and site[0] != "par-01")
+    inflow = sum(
+        (size[site[0]] + size["par-01"]) / 20 for site in lakes.SITES if "ingest" in site[-1] and site[0] != "par-01"
+    )
     assert found.share == {"par-01": pytest.approx((size["fra-01"] + size["par-01"]) / 20 / inflow)}
 
 
@@ -112,7 +124,9 @@ def test_the_worst_failure_is_played_first_and_another_is_a_choice_away(open_pag
     page.selectbox("failing.choice").select("region:us-east").run()
     assert page.query_params["fails"] == "region:us-east"
     drawn = layers(page)
-    assert {row["id"] for row in drawn["failed"]["data"]} == {site for site, region in REGIONS.items() if region == "us-east"}
+    assert {row["id"] for row in drawn["failed"]["data"]} == {
+        site for site, region in REGIONS.items() if region == "us-east"
+    }
     assert all(row["k"] == "cross" for row in drawn["failed"]["data"])
     assert not {row["id"] for row in drawn["sites"]["data"]} & {row["id"] for row in drawn["failed"]["data"]}
 
@@ -148,7 +162,9 @@ def test_the_week_is_in_the_link_and_plays_on(open_page: Opener, lake: Path, mon
     assert not page.exception
 
 
-def test_a_declared_table_says_who_helps_and_a_bad_one_is_left_out(open_page: Opener, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_declared_table_says_who_helps_and_a_bad_one_is_left_out(
+    open_page: Opener, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = tmp_path / "ours.csv"
     table.write_text("site_id,helper_site_id,weight\npar-01,mia-01,1\npar-01,waw-01,9\n")
     monkeypatch.setenv(SETTING, str(table))
@@ -170,9 +186,13 @@ def test_a_failure_that_cannot_be_played_says_why(open_page: Opener, lake: Path)
     assert "The failure of Warsaw cannot be played" in words(page)
 
 
-def test_a_table_that_is_uploaded_holds_at_once_and_on_every_sheet_until_it_is_removed(open_page: Opener, lake: Path) -> None:
+def test_a_table_that_is_uploaded_holds_at_once_and_on_every_sheet_until_it_is_removed(
+    open_page: Opener, lake: Path
+) -> None:
     page = open_page("capacity", lake, sheet="failures", fails="site:par-01", weights="nearby")
-    page.file_uploader("failover.upload").set_value(("ours.csv", b"site_id,helper_site_id,weight\npar-01,mia-01,1\n", "text/csv")).run()
+    page.file_uploader("failover.upload").set_value(
+        ("ours.csv", b"site_id,helper_site_id,weight\npar-01,mia-01,1\n", "text/csv")
+    ).run()
     assert not page.exception
     assert page.query_params["weights"] == "declared"
     assert set(tables(page)["From"]["To"]) == {"Miami"}
@@ -193,16 +213,22 @@ def n_minus_1(page: AppTest) -> str:
 def test_the_date_of_n_minus_1_is_reckoned_by_the_table_that_is_declared_everywhere(
     open_page: Opener, measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No site is asked for more than its neighbours have room for; in the table each has one helper, but the last, which has none."""
+    """No site is asked for more than its neighbours have room for; in the table each has one helper, but the last,
+    which has none.
+    """
     quiet = with_futures(measured, tmp_path / "lake", dict.fromkeys(REGIONS, (60.0, 62.0)))
     assert n_minus_1(open_page("capacity", quiet)).endswith("failover by distance and headroom")
     assert not n_minus_1(open_page("capacity", quiet)).startswith("not now")
     table = tmp_path / "ours.csv"
-    table.write_text("site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in pairwise(REGIONS)))
+    table.write_text(
+        "site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in pairwise(REGIONS))
+    )
     monkeypatch.setenv(SETTING, str(table))
     assert n_minus_1(open_page("capacity", quiet)) == "not now, failover as ours.csv declares"
     assert n_minus_1(open_page("capacity", quiet, weights="nearby")).endswith("by distance and headroom")
-    assert "help each other as ours.csv declares" in words(open_page("capacity", quiet, sheet="augments")).replace("\\", "")
+    assert "help each other as ours.csv declares" in words(open_page("capacity", quiet, sheet="augments")).replace(
+        "\\", ""
+    )
 
 
 def test_maps_are_coloured_by_the_plan_s_run_out(open_page: Opener, lake: Path) -> None:

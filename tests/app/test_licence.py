@@ -11,7 +11,14 @@ from app.components.licence import BASELINE, LICENSED, UNTRIED, lines, reach, se
 
 
 def row(horizon: str, model: str = "blend", error: float = 0.8, **other: Any) -> dict[str, Any]:
-    usual = {"baseline": "seasonal naive 168 h", "licensed": True, "baseline_error": 1.0, "noise": 0.05, "origins": 8, "reason": "because"}
+    usual = {
+        "baseline": "seasonal naive 168 h",
+        "licensed": True,
+        "baseline_error": 1.0,
+        "noise": 0.05,
+        "origins": 8,
+        "reason": "because",
+    }
     return {"horizon": horizon, "model": model, "error": error, **usual, **other}
 
 
@@ -37,7 +44,9 @@ def test_one_sentence_tells_neighbours_that_were_decided_alike_together() -> Non
 
 
 def test_equal_shares_are_said_once_and_one_backtest_is_one() -> None:
-    assert "20 % below seasonal naive 168 h, its best baseline, in 1 backtest" in said(row("0-24 h", origins=1), row("1-7 d", origins=1))
+    assert "20 % below seasonal naive 168 h, its best baseline, in 1 backtest" in said(
+        row("0-24 h", origins=1), row("1-7 d", origins=1)
+    )
 
 
 def test_a_baseline_without_error_divides_nothing() -> None:
@@ -52,12 +61,19 @@ def test_a_licence_without_a_lower_error_of_its_own_does_not_read_as_below() -> 
         "but licensed by the gains of its backtests and its panel together, in 8 backtests."
     )
     ((line, _),) = lines(pd.DataFrame([row("1-7 d", error=1.03)]))
-    assert "licensed with its panel: MASE 1.03, on its own no lower than seasonal naive 168 h (1.00;" in line.replace("\\", "")
+    assert "licensed with its panel: MASE 1.03, on its own no lower than seasonal naive 168 h (1.00;" in line.replace(
+        "\\", ""
+    )
 
 
 @pytest.mark.parametrize(
     ("horizons", "words"),
-    [(["0-24 h"], "up to 24 h"), (["0-24 h", "1-7 d"], "up to 7 d"), (["8-28 d"], "8 to 28 d"), (["8-28 d", "29-90 d"], "8 to 90 d")],
+    [
+        (["0-24 h"], "up to 24 h"),
+        (["0-24 h", "1-7 d"], "up to 7 d"),
+        (["8-28 d"], "8 to 28 d"),
+        (["8-28 d", "29-90 d"], "8 to 90 d"),
+    ],
 )
 def test_reach(horizons: list[str], words: str) -> None:
     assert reach(horizons) == words
@@ -87,4 +103,7 @@ def test_a_sum_that_beat_nothing_is_drawn_so_that_levels_add_up_and_is_not_calle
         "by more than the noise in 8 backtests."
     )
     told = next(lines(pd.DataFrame([one])))[0].replace("\\", "")
-    assert "drawn so that all levels add up: MASE 1.10, seasonal naive 168 h, the best baseline, 1.00: not better by more than the noise" in told
+    assert (
+        "drawn so that all levels add up: MASE 1.10, seasonal naive 168 h, the best baseline, 1.00: not better by more than the noise"
+        in told
+    )

@@ -1,4 +1,6 @@
-"""The Models page: may I trust this forecast? On a judged lake, on one whose run judged nothing, on one without a run, and on an empty one."""
+"""The Models page: may I trust this forecast? On a judged lake, on one whose run judged nothing, on one without a run,
+and on an empty one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from app.components.header import Frame
 from app.components.trust import choice, misses
 from app.state import CHOICES, NONE, State
 from app.theme import change
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.app.conftest import Opener
 from tests.judged_runs import FAR_DAYS
 
@@ -35,7 +37,9 @@ def traces(page: AppTest) -> set[str]:
 
 
 def words(page: AppTest) -> str:
-    return "\n".join([*(m.value for m in page.markdown), *(c.value for c in page.caption), *(c.value for c in page.code)])
+    return "\n".join(
+        [*(m.value for m in page.markdown), *(c.value for c in page.caption), *(c.value for c in page.code)]
+    )
 
 
 def table(page: AppTest, at: int) -> pd.DataFrame:
@@ -78,7 +82,9 @@ def test_the_least_covered_series_stands_on_top(open_page: Opener) -> None:
         (("global", "all", "egress_gbps"), {"metric": "egress_gbps", "site": None, "region": None}),
     ],
 )
-def test_a_row_of_the_table_stands_for_its_series(series: tuple[str, str, str], changes: dict[str, str | None], lakes: dict[str, Path]) -> None:
+def test_a_row_of_the_table_stands_for_its_series(
+    series: tuple[str, str, str], changes: dict[str, str | None], lakes: dict[str, Path]
+) -> None:
     pin = Lake(lakes["judged"]).pin()
     extent = cached.extent(pin)
     assert extent is not None
@@ -103,11 +109,16 @@ def test_an_empty_lake_says_which_command_helps(open_page: Opener) -> None:
     assert any("python -m data ingest PATH" in block.value for block in page.code)
 
 
-def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(open_page: Opener, lakes: dict[str, Path]) -> None:
+def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(
+    open_page: Opener, lakes: dict[str, Path]
+) -> None:
     page = open_page("models", "judged", site="nrt-01")
     for horizon in ("0\\-24 h", "1\\-7 d", "8\\-28 d", "29\\-90 d"):
         assert f"**{horizon}:" in words(page)
-    models = set(Lake(lakes["judged"]).read("scores").to_pandas().query("level == 'site'")["model"]) - {"peaks", "peaks-p95"}
+    models = set(Lake(lakes["judged"]).read("scores").to_pandas().query("level == 'site'")["model"]) - {
+        "peaks",
+        "peaks-p95",
+    }
     assert all(set(figure["layout"]["yaxis"]["ticktext"]) == models for figure in figures(page))
     assert len(figures(page)) == 2
 
@@ -123,7 +134,14 @@ def test_a_backtest_is_held_against_what_came_and_its_curves_can_be_switched_off
     page = open_page("models", "judged", part="backtests", site="nrt-01")
     assert {"actual", "expected", "Prophet", "baseline", "95 % band, upper bound"} <= traces(page)
     assert "origin: nothing after it was known" in titles(page)
-    for title in ("Coverage over time", "Intervals", "Peaks of the week", "P95 of the week", "Residuals by hour of week", "Residuals, distribution"):
+    for title in (
+        "Coverage over time",
+        "Intervals",
+        "Peaks of the week",
+        "P95 of the week",
+        "Residuals by hour of week",
+        "Residuals, distribution",
+    ):
         assert title in titles(page)
     page.pills("state.beside").set_value([]).run()
     assert not {"Prophet", "baseline"} & traces(page)
@@ -164,7 +182,9 @@ def test_a_refit_is_drawn_beside_what_is_published_and_marked(open_page: Opener)
     assert words(page) != before
 
 
-def test_a_refit_is_held_against_the_same_model_at_its_usual_settings(open_page: Opener, lakes: dict[str, Path]) -> None:
+def test_a_refit_is_held_against_the_same_model_at_its_usual_settings(
+    open_page: Opener, lakes: dict[str, Path]
+) -> None:
     usual = open_page("models", "judged", part="components", site="nrt-01")
     assert "These are its usual settings." in words(usual)
     assert "refit with the usual settings, unpublished" not in traces(usual)
@@ -173,7 +193,10 @@ def test_a_refit_is_held_against_the_same_model_at_its_usual_settings(open_page:
     one, other = (cached.refit(pin, Series("site", "nrt-01", "egress_gbps"), wish) for wish in (Wish(), Wish(days=28)))
     assert one is not None
     assert other is not None
-    expected, other_way = (made.curve.set_index("ts")["yhat"].loc[now : now + pd.Timedelta(hours=28 * 24 - 1)].sum() for made in (one, other))
+    expected, other_way = (
+        made.curve.set_index("ts")["yhat"].loc[now : now + pd.Timedelta(hours=28 * 24 - 1)].sum()
+        for made in (one, other)
+    )
     gain = change(other_way, expected, "the same model at its usual settings")
     assert gain in words(page)
     assert "refit with the usual settings, unpublished" in traces(page)
@@ -188,7 +211,9 @@ def test_every_chart_of_a_refit_says_that_it_is_unpublished(open_page: Opener) -
 
 def test_what_one_takes_away_holds_all_that_is_drawn(open_page: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: dict[str, pd.DataFrame] = {}
-    monkeypatch.setattr(export, "chart", lambda _, *, key, data, **__: taken.update({key: data() if callable(data) else data}))
+    monkeypatch.setattr(
+        export, "chart", lambda _, *, key, data, **__: taken.update({key: data() if callable(data) else data})
+    )
     open_page("models", "judged", part="backtests", site="nrt-01")
     open_page("models", "judged", part="components", site="nrt-01", history="28")
     tested, refitted, trend = taken["backtest"], taken["refit"], taken["trend"]
@@ -223,7 +248,9 @@ def test_a_series_that_nobody_measured_is_refused_in_words(open_page: Opener) ->
     page = open_page("models", "judged", part="components", site="nrt-01", metric="viewers")
     assert "cannot be fitted: no usable value" in words(page)
     assert "was not judged by the newest run" in words(open_page("models", "judged", site="nrt-01", metric="viewers"))
-    assert "holds no backtests" in words(open_page("models", "judged", part="backtests", site="nrt-01", metric="viewers"))
+    assert "holds no backtests" in words(
+        open_page("models", "judged", part="backtests", site="nrt-01", metric="viewers")
+    )
 
 
 def test_runs_are_listed_and_held_against_each_other(open_page: Opener) -> None:
@@ -239,7 +266,10 @@ def test_runs_are_listed_and_held_against_each_other(open_page: Opener) -> None:
     assert "the same 7 days after it" in words(page)
     page.selectbox("models.run").select(1).run()
     assert page.query_params["run"] == "1"
-    assert list(table(page, 2).columns)[2:4] == ["Run 1", "Run 2"]  # nothing came before the first, so that the newest stands against it
+    assert list(table(page, 2).columns)[2:4] == [
+        "Run 1",
+        "Run 2",
+    ]  # nothing came before the first, so that the newest stands against it
 
 
 def test_a_single_run_has_nothing_to_be_held_against(open_page: Opener) -> None:
@@ -263,7 +293,13 @@ def test_hostile_names_are_shown_as_they_are(open_page: Opener) -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "said"), [(0.9, 1.0, "better by 10 %"), (1.1, 1.0, "worse by 10 %"), (1.0, 1.001, "the same"), (float("nan"), 1.0, "no data")]
+    ("new", "old", "said"),
+    [
+        (0.9, 1.0, "better by 10 %"),
+        (1.1, 1.0, "worse by 10 %"),
+        (1.0, 1.001, "the same"),
+        (float("nan"), 1.0, "no data"),
+    ],
 )
 def test_a_difference_is_said_with_a_shape_and_a_word(new: float, old: float, said: str) -> None:
     assert run_history.compared("mase", pd.Series([new]), pd.Series([old]))[0].endswith(said)
@@ -274,6 +310,8 @@ def test_coverage_is_better_the_nearer_it_is_to_what_is_meant() -> None:
     assert "better" in run_history.compared("bias", pd.Series([-0.01]), pd.Series([0.02]))[0]
 
 
-@pytest.mark.parametrize(("versions", "said"), [('{"numpy": "2.4"}', "numpy 2.4"), ("{}", ""), ("not json", "not json"), ("[1]", "[1]")])
+@pytest.mark.parametrize(
+    ("versions", "said"), [('{"numpy": "2.4"}', "numpy 2.4"), ("{}", ""), ("not json", "not json"), ("[1]", "[1]")]
+)
 def test_versions_are_read_as_json_or_left_as_they_are(versions: str, said: str) -> None:
     assert run_history.made_with(versions) == said

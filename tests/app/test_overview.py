@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.components import network_map, player, site_table, ticker
 from app.components.cards import MOST
-from data.rollups import refresh_rollups
+from data.lake.rollups import refresh_rollups
 from tests.app.conftest import Opener
 from tests.lakes import Plan, full_lake
 
@@ -59,7 +59,9 @@ def metrics(page: AppTest) -> dict[str, str]:
 
 
 def words(page: AppTest) -> str:
-    return "\n".join([*(m.value for m in page.markdown), *(c.value for c in page.caption), *(c.value for c in page.code)])
+    return "\n".join(
+        [*(m.value for m in page.markdown), *(c.value for c in page.caption), *(c.value for c in page.code)]
+    )
 
 
 def table(page: AppTest) -> pd.DataFrame:
@@ -67,13 +69,22 @@ def table(page: AppTest) -> pd.DataFrame:
     return found.value
 
 
-# In every state of a lake --------------------------------------------------------------------------------------------------
+# In every state of a lake
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_full_lake_shows_numbers_map_cards_and_table(open_page: Opener, world: Path) -> None:
     page = open_page("overview", world)
     assert not page.exception
-    assert list(metrics(page)) == ["Egress", "Ingest", "Viewers", "Busiest site", "Over 80 % in 30 d", "Freshness", "Next run-out"]
+    assert list(metrics(page)) == [
+        "Egress",
+        "Ingest",
+        "Viewers",
+        "Busiest site",
+        "Over 80 % in 30 d",
+        "Freshness",
+        "Next run-out",
+    ]
     assert metrics(page)["Egress"].endswith("Gbps")
     assert all("on last week" in metric.delta for metric in page.metric[:3])
     assert drawn(page) == set(table(page)["site_id"])
@@ -92,7 +103,9 @@ def test_the_map_is_described_and_its_outline_comes_from_the_server(open_page: O
     assert (Path(network_map.__file__).parents[1] / "static" / Path(network_map.OUTLINE).name).is_file()
 
 
-def test_a_partial_lake_says_what_is_missing_and_how_to_supply_it(open_page: Opener, without_flows: Path, lakes: dict[str, Path]) -> None:
+def test_a_partial_lake_says_what_is_missing_and_how_to_supply_it(
+    open_page: Opener, without_flows: Path, lakes: dict[str, Path]
+) -> None:
     page = open_page("overview", "partial")
     assert not page.exception
     assert metrics(page)["Viewers"] == "no data"
@@ -110,16 +123,24 @@ def test_a_partial_lake_says_what_is_missing_and_how_to_supply_it(open_page: Ope
     assert list(bare.button_group(key="state.layers").options) == ["Sites", "Labels"]
 
 
-def test_the_table_writes_egress_in_one_unit_that_fits_and_leaves_out_columns_that_hold_nothing(open_page: Opener, without_flows: Path, tmp_path: Path) -> None:
+def test_the_table_writes_egress_in_one_unit_that_fits_and_leaves_out_columns_that_hold_nothing(
+    open_page: Opener, without_flows: Path, tmp_path: Path
+) -> None:
     def heads(page: AppTest) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(page.dataframe[0].proto.columns)
         return found
 
     assert heads(open_page("overview", without_flows))["Egress"]["label"] == "Egress, Gbps"
-    assert {name for name, how in heads(open_page("overview", without_flows)).items() if how.get("hidden")} >= {"Utilisation", "Peak of capacity", "Days left"}
+    assert {name for name, how in heads(open_page("overview", without_flows)).items() if how.get("hidden")} >= {
+        "Utilisation",
+        "Peak of capacity",
+        "Days left",
+    }
     small = full_lake(tmp_path / "lake", Plan(sites=3, days=3, flows=False, forecasts=False))
     rows = small.read("telemetry").to_pandas()
-    small.replace("telemetry", pa.Table.from_pandas(rows.assign(egress_gbps=rows["egress_gbps"] / 1e4), preserve_index=False))
+    small.replace(
+        "telemetry", pa.Table.from_pandas(rows.assign(egress_gbps=rows["egress_gbps"] / 1e4), preserve_index=False)
+    )
     refresh_rollups(small)
     page = open_page("overview", tmp_path / "lake")
     assert heads(page)["Egress"]["label"] == "Egress, Mbps"
@@ -148,7 +169,8 @@ def test_a_hostile_name_stays_text(open_page: Opener) -> None:
     assert not any(note.allow_html for note in page.markdown)
 
 
-# Filters -------------------------------------------------------------------------------------------------------------------
+# Filters
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_region_filters_numbers_map_and_table_but_not_the_view(open_page: Opener, world: Path) -> None:
@@ -178,7 +200,8 @@ def test_a_lake_of_one_region_and_partner_has_no_filters(open_page: Opener, with
     assert "state.role" not in keys
 
 
-# The map's switches --------------------------------------------------------------------------------------------------------
+# The map's switches
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_colour_layers_and_projection_stand_in_the_url(open_page: Opener, world: Path) -> None:
@@ -202,7 +225,8 @@ def test_at_now_the_map_agrees_with_the_table(open_page: Opener, world: Path) ->
     assert len(set(shapes.values())) > 1
 
 
-# The player ----------------------------------------------------------------------------------------------------------------
+# The player
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_the_slider_runs_from_a_week_ago_to_the_end_of_the_forecast(open_page: Opener, world: Path) -> None:
@@ -238,7 +262,9 @@ def test_a_link_opens_at_its_moment_in_its_zone(open_page: Opener, world: Path) 
     assert page.query_params["at"] == "now"
 
 
-def test_playing_moves_the_slider_and_pausing_keeps_it(open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playing_moves_the_slider_and_pausing_keeps_it(
+    open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     monkeypatch.setattr("app.components.ticker.time.monotonic", clock)
     page = open_page("overview", world)
@@ -298,7 +324,8 @@ def test_moments_reach_back_as_far_as_there_is_telemetry() -> None:
     assert player.nearest([-6, -3, 0, 3], 999) == 3
 
 
-# Opening a site ------------------------------------------------------------------------------------------------------------
+# Opening a site
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_card_opens_its_site(open_page: Opener, world: Path) -> None:
@@ -320,7 +347,12 @@ def test_at_most_six_cards_and_none_of_a_site_that_is_well(open_page: Opener, wo
 
 @pytest.mark.parametrize(
     ("objects", "site"),
-    [({}, None), ({"sites": [{"id": "fra-01"}]}, "fra-01"), ({"states": [{"id": "par-01"}]}, "par-01"), ({"flows": [{"n": "a to b"}]}, None)],
+    [
+        ({}, None),
+        ({"sites": [{"id": "fra-01"}]}, "fra-01"),
+        ({"states": [{"id": "par-01"}]}, "par-01"),
+        ({"flows": [{"n": "a to b"}]}, None),
+    ],
 )
 def test_a_click_on_a_marker_names_its_site(objects: dict[str, Any], site: str | None) -> None:
     assert network_map.picked({"selection": {"indices": {}, "objects": objects}}) == site
@@ -328,7 +360,14 @@ def test_a_click_on_a_marker_names_its_site(objects: dict[str, Any], site: str |
 
 @pytest.mark.parametrize(
     ("selection", "click", "row"),
-    [({"rows": []}, None, None), ({"rows": [4]}, None, 4), ({"rows": []}, {"row": 2}, 2), ({"rows": [4]}, {"row": 2}, 2)],
+    [
+        ({"rows": []}, None, None),
+        ({"rows": [4]}, None, 4),
+        ({"rows": []}, {"row": 2}, 2),
+        ({"rows": [4]}, {"row": 2}, 2),
+    ],
 )
-def test_a_click_on_a_name_or_a_selected_row_names_its_row(selection: dict[str, Any], click: dict[str, Any] | None, row: int | None) -> None:
+def test_a_click_on_a_name_or_a_selected_row_names_its_row(
+    selection: dict[str, Any], click: dict[str, Any] | None, row: int | None
+) -> None:
     assert site_table.opened(selection, click) == row

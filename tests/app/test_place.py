@@ -10,12 +10,14 @@ import pytest
 from app.components import place, place_numbers, series
 from app.components.window import Grain, Window
 
-CATALOGUE = pd.DataFrame({
-    "site_id": ["fra-01", "ams-01", "gru-01"],
-    "name": ["Frankfurt", "amsterdam", "Sao Paulo"],
-    "region_id": ["eu", "eu", "sa"],
-    "region_name": ["Europe", "Europe", None],
-})  # fmt: skip
+CATALOGUE = pd.DataFrame(
+    {
+        "site_id": ["fra-01", "ams-01", "gru-01"],
+        "name": ["Frankfurt", "amsterdam", "Sao Paulo"],
+        "region_id": ["eu", "eu", "sa"],
+        "region_name": ["Europe", "Europe", None],
+    }
+)
 STAMPS = pd.date_range("2026-11-01", periods=6, freq="h", tz="UTC", unit="us")
 
 
@@ -30,7 +32,11 @@ def test_sites_of_a_region_are_sorted_as_people_read() -> None:
 
 def test_capacity_held_is_that_of_the_last_installed_step() -> None:
     steps = pd.DataFrame(
-        {"effective_from": [STAMPS[1], STAMPS[3], STAMPS[4]], "capacity_gbps": [100.0, 200.0, 900.0], "status": ["installed", "installed", "planned"]}
+        {
+            "effective_from": [STAMPS[1], STAMPS[3], STAMPS[4]],
+            "capacity_gbps": [100.0, 200.0, 900.0],
+            "status": ["installed", "installed", "planned"],
+        }
     )
     held = place_numbers.held(steps, STAMPS)
     assert math.isnan(held.iloc[0])
@@ -54,7 +60,12 @@ def test_value_of_yesterday_does_not_stand_for_now() -> None:
 
 
 def test_published_bounds_are_averaged_to_a_coarser_grain_and_left_at_their_own() -> None:
-    bands = pd.DataFrame({"ts": pd.date_range("2026-11-01", periods=24, freq="5min", tz="UTC", unit="us"), "expected": [1.0] * 12 + [3.0] * 12})
+    bands = pd.DataFrame(
+        {
+            "ts": pd.date_range("2026-11-01", periods=24, freq="5min", tz="UTC", unit="us"),
+            "expected": [1.0] * 12 + [3.0] * 12,
+        }
+    )
     assert series.in_grain(bands, "5min") is bands
     assert series.in_grain(bands, "1h")["expected"].tolist() == [1.0, 3.0]
 
@@ -66,7 +77,10 @@ def test_days_that_a_run_covers_in_part_are_left_out() -> None:
     assert series.in_grain(bands.head(20), "1d").empty
 
 
-@pytest.mark.parametrize(("grain", "freq", "last"), [("1d", "D", "2026-11-02"), ("1h", "h", "2026-11-03T08:00"), ("5min", "5min", "2026-11-03T09:20")])
+@pytest.mark.parametrize(
+    ("grain", "freq", "last"),
+    [("1d", "D", "2026-11-02"), ("1h", "h", "2026-11-03T08:00"), ("5min", "5min", "2026-11-03T09:20")],
+)
 def test_an_hour_or_day_that_is_not_over_is_left_out(grain: Grain, freq: str, last: str) -> None:
     now = pd.Timestamp("2026-11-03T09:25", tz="UTC")
     rows = pd.DataFrame({"ts": pd.date_range("2026-11-01T00Z", now, freq=freq, inclusive="left")})

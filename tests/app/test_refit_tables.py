@@ -13,14 +13,24 @@ FIRST = pd.Timestamp("2026-03-02", tz="UTC")
 HOURS = pd.date_range(FIRST, periods=96, freq="h", unit="us")
 NOW = HOURS[48]
 PAST = pd.DataFrame({"ts": HOURS[:48], "value": 100.0})
-AHEAD = pd.DataFrame({"ts": HOURS[48:], "yhat": 120.0, "q025": 90.0, "q10": 100.0, "q25": 110.0, "q90": 140.0, "q975": 150.0})
+AHEAD = pd.DataFrame(
+    {"ts": HOURS[48:], "yhat": 120.0, "q025": 90.0, "q10": 100.0, "q25": 110.0, "q90": 140.0, "q975": 150.0}
+)
 WISH = Wish(days=28, prior=0.1, without="cup-1")
 
 
 def made(level: float) -> Refit:
     day, week = (pd.DataFrame({"hour": range(n), "effect": 0.1}) for n in (24, 168))
     events = pd.DataFrame({"kind": ["cup"], "effect": [0.5], "hours": [9.0]})
-    return Refit(pd.DataFrame({"ts": HOURS, "yhat": level}), pd.DataFrame({"ts": HOURS[::24], "value": level}), day, week, events, "UTC", 48)
+    return Refit(
+        pd.DataFrame({"ts": HOURS, "yhat": level}),
+        pd.DataFrame({"ts": HOURS[::24], "value": level}),
+        day,
+        week,
+        events,
+        "UTC",
+        48,
+    )
 
 
 def test_the_curves_stand_beside_what_was_measured_and_what_is_published() -> None:
@@ -41,11 +51,19 @@ def test_the_trend_comes_with_the_daily_means_that_are_drawn() -> None:
     assert table["ts"].is_monotonic_increasing
 
 
-@pytest.mark.parametrize(("wish", "said"), [(WISH, ["unpublished", "28", 0.1, "cup-1"]), (Wish(None), ["unpublished", "all", 0.05, ""])])
+@pytest.mark.parametrize(
+    ("wish", "said"), [(WISH, ["unpublished", "28", 0.1, "cup-1"]), (Wish(None), ["unpublished", "all", 0.05, ""])]
+)
 def test_every_table_says_by_which_settings_it_was_made(wish: Wish, said: list[object]) -> None:
     refit = made(110.0)
-    for table in (curves("viewers", PAST, AHEAD, refit, None, wish), trends("viewers", PAST.head(2), refit, wish), effects(refit, wish)):
-        assert table[["refit", "window_days", "changepoint_prior", "events_otherwise"]].drop_duplicates().to_numpy().tolist() == [said]
+    for table in (
+        curves("viewers", PAST, AHEAD, refit, None, wish),
+        trends("viewers", PAST.head(2), refit, wish),
+        effects(refit, wish),
+    ):
+        assert table[
+            ["refit", "window_days", "changepoint_prior", "events_otherwise"]
+        ].drop_duplicates().to_numpy().tolist() == [said]
 
 
 def test_the_parts_are_told_apart() -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.schema import QUANTILES
 from tests.app.conftest import Opener
 from tests.lakes import Plan, full_lake
@@ -34,7 +34,13 @@ def forecast_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _add(lake, "forecasts", pd.DataFrame({"ts": ahead, "yhat": 150.0, **quantiles, **series}))
     around = pd.date_range(NOW - pd.Timedelta(days=4), NOW + pd.Timedelta(days=2), freq="5min", inclusive="left")
     wave = 100.0 * (1.5 + np.sin(2 * np.pi * (around.hour + around.minute / 60) / 24))
-    bounds = {"expected": wave, "lower_80": wave * 0.95, "upper_80": wave * 1.05, "lower_95": wave * 0.9, "upper_95": wave * 1.1}
+    bounds = {
+        "expected": wave,
+        "lower_80": wave * 0.95,
+        "upper_80": wave * 1.05,
+        "lower_95": wave * 0.9,
+        "upper_95": wave * 1.1,
+    }
     _add(lake, "bands", pd.DataFrame({"ts": around, **bounds, **series}))
     fits = [
         {**series, "status": "fitted", "model": "prophet"},
@@ -91,7 +97,10 @@ def test_full_lake_draws_traffic_and_quality_in_one_figure_and_each_site_beside_
         "Ingest starvation",
     ):
         assert title in titles(main)
-    assert [name for figure in multiples for name in ("Amsterdam 1", "Frankfurt 1") if name in titles(figure)] == ["Amsterdam 1", "Frankfurt 1"]
+    assert [name for figure in multiples for name in ("Amsterdam 1", "Frankfurt 1") if name in titles(figure)] == [
+        "Amsterdam 1",
+        "Frankfurt 1",
+    ]
     assert [metric.label for metric in page.metric] == ["Egress", "Ingest", "Viewers", "Utilisation"]
 
 
@@ -127,12 +136,16 @@ def test_empty_lake_says_which_command_helps(open_page: Opener) -> None:
 def test_forecast_bands_and_capacity_are_drawn_over_what_was_measured(open_page: Opener, forecast_lake: Path) -> None:
     page = open_page("region", forecast_lake, site="fra-01")
     assert not page.exception
-    assert {"actual", "expected", "80 % band, upper bound", "95 % band, upper bound", "capacity"} <= set(names(figures(page)[0]))
+    assert {"actual", "expected", "80 % band, upper bound", "95 % band, upper bound", "capacity"} <= set(
+        names(figures(page)[0])
+    )
     assert "Ingest has no forecast: only 3 of 7 days \\*measured\\*" in words(page)
     assert "Viewers of this place was not part of the last refresh" in words(page)
 
 
-def test_site_that_takes_nothing_in_has_no_tile_and_no_panel_for_it_and_the_caption_says_so(open_page: Opener, mixed_lake: Path) -> None:
+def test_site_that_takes_nothing_in_has_no_tile_and_no_panel_for_it_and_the_caption_says_so(
+    open_page: Opener, mixed_lake: Path
+) -> None:
     page = open_page("region", mixed_lake, site="mad-01")
     assert not page.exception
     assert [metric.label for metric in page.metric] == ["Egress", "Viewers", "Utilisation"]
@@ -141,7 +154,9 @@ def test_site_that_takes_nothing_in_has_no_tile_and_no_panel_for_it_and_the_capt
     assert "Madrid has no ingest and no ingest starvation in this time." in words(page)
 
 
-def test_site_without_a_declared_capacity_has_no_utilisation_and_the_caption_says_how_to_declare_one(open_page: Opener, mixed_lake: Path) -> None:
+def test_site_without_a_declared_capacity_has_no_utilisation_and_the_caption_says_how_to_declare_one(
+    open_page: Opener, mixed_lake: Path
+) -> None:
     page = open_page("region", mixed_lake, site="dfw-01")
     assert "Utilisation" not in [metric.label for metric in page.metric]
     assert "Dallas has no declared capacity" in words(page)
@@ -152,7 +167,9 @@ def test_site_without_a_declared_capacity_has_no_utilisation_and_the_caption_say
 def test_day_that_is_not_over_is_not_drawn_as_a_fall(open_page: Opener, mixed_lake: Path) -> None:
     figure = figures(open_page("region", mixed_lake, site="fra-01", grain="1d"))[0]
     (actual,) = [trace for trace in figure["data"] if trace.get("name") == "actual" and trace["yaxis"] == "y"]
-    assert numbers(actual["y"]) == pytest.approx([60.0, 60.0], rel=0.05)  # the wave's mean; the morning of the third day runs at 80
+    assert numbers(actual["y"]) == pytest.approx(
+        [60.0, 60.0], rel=0.05
+    )  # the wave's mean; the morning of the third day runs at 80
     assert "outside the 95 % band" not in names(figure)
 
 
@@ -178,7 +195,9 @@ def test_range_is_followed_by_the_grain(open_page: Opener) -> None:
 
 
 def test_custom_dates_come_from_the_address(open_page: Opener, forecast_lake: Path) -> None:
-    page = open_page("region", forecast_lake, site="fra-01", range="custom", start="2026-05-05T00:00", end="2026-05-06T00:00")
+    page = open_page(
+        "region", forecast_lake, site="fra-01", range="custom", start="2026-05-05T00:00", end="2026-05-06T00:00"
+    )
     axis = figures(page)[0]["layout"]["xaxis"]["range"]
     assert [pd.Timestamp(value) for value in axis] == [pd.Timestamp("2026-05-05"), pd.Timestamp("2026-05-06")]
     assert page.date_input[0].value == (pd.Timestamp("2026-05-05").date(), pd.Timestamp("2026-05-05").date())
@@ -206,7 +225,8 @@ def test_table_holds_the_numbers_of_the_charts(open_page: Opener, forecast_lake:
     assert rows["egress_gbps_upper_95 [Gbps]"].max() == pytest.approx(275, rel=0.01)
 
 
-# What a judged run adds ------------------------------------------------------------------------------------------------------
+# What a judged run adds
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_a_judged_run_says_what_is_drawn_and_why_and_draws_the_peaks(open_page: Opener) -> None:
@@ -243,14 +263,19 @@ def test_a_run_that_judged_nothing_offers_no_switch_and_keeps_quiet(open_page: O
     assert page.query_params["show"] == "forecast,peaks,prophet,events"  # what is not offered stays as it was chosen
 
 
-# The weeks to come -------------------------------------------------------------------------------------------------------------
+# The weeks to come
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_all_weeks_that_are_published_are_shown_for_both_statistics(open_page: Opener) -> None:
     page = open_page("region", "judged", site="nrt-01")
     assert not page.exception
     weeks = {titles(figure): figure for figure in figures(page) if "of each week" in titles(figure)}
-    for title in ("Egress, Tokyo 1, peak of each week", "Egress, Tokyo 1, P95 of each week", "Ingest, Tokyo 1, P95 of each week"):
+    for title in (
+        "Egress, Tokyo 1, peak of each week",
+        "Egress, Tokyo 1, P95 of each week",
+        "Ingest, Tokyo 1, P95 of each week",
+    ):
         (figure,) = [found for said, found in weeks.items() if title in said]
         medians = [trace for trace in figure["data"] if str(trace.get("name")).endswith("of week, median")]
         assert [len(numbers(trace["y"])) for trace in medians] == [26]

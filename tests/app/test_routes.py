@@ -36,10 +36,20 @@ def get(path: str, query: str = "") -> Answer:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": query.encode()}
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+    }
     # A thread of its own: the browser tests' loop may be running in this one.
     with ThreadPoolExecutor(1) as apart:
-        apart.submit(asyncio.run, SERVER({**scope, "headers": [], "server": ("127.0.0.1", 8501)}, receive, send)).result()
+        apart.submit(
+            asyncio.run, SERVER({**scope, "headers": [], "server": ("127.0.0.1", 8501)}, receive, send)
+        ).result()
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
@@ -150,13 +160,20 @@ def test_metrics_count_queries_pages_and_errors(ask: Ask, lakes: dict[str, Path]
     with cached.timed_page("a test"):
         pass
     after = figures(get("/metrics")[2])
-    assert after["headroom_query_seconds_count question=extent"] == before.get("headroom_query_seconds_count question=extent", 0) + 1
+    assert (
+        after["headroom_query_seconds_count question=extent"]
+        == before.get("headroom_query_seconds_count question=extent", 0) + 1
+    )
     assert after["headroom_errors_total where=a test"] == before.get("headroom_errors_total where=a test", 0) + 1
-    assert after["headroom_page_seconds_count page=a test"] == before.get("headroom_page_seconds_count page=a test", 0) + 1
+    assert (
+        after["headroom_page_seconds_count page=a test"] == before.get("headroom_page_seconds_count page=a test", 0) + 1
+    )
 
 
 def test_metrics_of_a_lake_that_cannot_be_read_are_metrics(ask: Ask, lakes: dict[str, Path], tmp_path: Path) -> None:
-    status, _, body = ask("/metrics", damaged(lakes["full"], tmp_path / "damaged", "telemetry/_delta_log/*.json", "garbage"))
+    status, _, body = ask(
+        "/metrics", damaged(lakes["full"], tmp_path / "damaged", "telemetry/_delta_log/*.json", "garbage")
+    )
     assert (status, figures(body)["headroom_lake_readable"]) == (200, 0)
 
 

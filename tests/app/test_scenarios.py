@@ -1,4 +1,6 @@
-"""Scenarios in the page: kept, opened, saved over by two people, renamed, duplicated, deleted and put back, exported and imported, compared."""
+"""Scenarios in the page: kept, opened, saved over by two people, renamed, duplicated, deleted and put back, exported
+and imported, compared.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ from app.cached import scenarios as cached
 from app.cached.failover_tables import SETTING
 from app.cached.planning import Question
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
-from data.errors import ConflictError
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema.errors import ConflictError
 from data.store import Scenario, Scenarios, open_store
 from forecasting.planning.additions import Addition
 from forecasting.planning.capacity import Policy
@@ -61,7 +63,11 @@ def press(page: AppTest, key: str) -> AppTest:
 
 
 def said(page: AppTest) -> str:
-    return "\n".join(element.value for kind in (page.markdown, page.caption, page.warning, page.error, page.code, page.toast) for element in kind)
+    return "\n".join(
+        element.value
+        for kind in (page.markdown, page.caption, page.warning, page.error, page.code, page.toast)
+        for element in kind
+    )
 
 
 def kept_rows(page: AppTest) -> pd.DataFrame:
@@ -77,8 +83,12 @@ def table(page: AppTest, column: str) -> pd.DataFrame:
     return found
 
 
-def test_what_the_page_asks_is_kept_under_a_name_and_opened_again(open_page: Opener, lake: Path, store: Scenarios) -> None:
-    page = sheet(open_page, lake, whatif=to_text([Growth(60.0, "eu-west")]), limit="0.9", planned="left-out", statistic="p95")
+def test_what_the_page_asks_is_kept_under_a_name_and_opened_again(
+    open_page: Opener, lake: Path, store: Scenarios
+) -> None:
+    page = sheet(
+        open_page, lake, whatif=to_text([Growth(60.0, "eu-west")]), limit="0.9", planned="left-out", statistic="p95"
+    )
     page.text_input("author.name").set_value(" Ada ").run()
     page.text_input("scenario-name").set_value(HOSTILE)
     press(page, "Save as a new one")
@@ -89,8 +99,12 @@ def test_what_the_page_asks_is_kept_under_a_name_and_opened_again(open_page: Ope
     assert "as kept" in said(page)
     row = kept_rows(page).iloc[0]
     assert row[["Name", "Changes", "Policy", "Author", "Revision"]].tolist() == [
-        HOSTILE, "Demand grows by 60 % a year more than forecast, Europe West", "90 %, weekly P95, without planned", "Ada", 1,
-    ]  # fmt: skip
+        HOSTILE,
+        "Demand grows by 60 % a year more than forecast, Europe West",
+        "90 %, weekly P95, without planned",
+        "Ada",
+        1,
+    ]
 
     other = press(sheet(open_page, lake), "scenario-open")
     asked = {name: other.query_params[name] for name in ("limit", "planned", "statistic", "scenario")}
@@ -98,7 +112,9 @@ def test_what_the_page_asks_is_kept_under_a_name_and_opened_again(open_page: Ope
     assert json.loads(other.query_params["whatif"])[0]["scope"] == "eu-west"
 
 
-def test_a_scenario_without_a_name_is_not_kept_and_the_next_try_is(open_page: Opener, lake: Path, store: Scenarios) -> None:
+def test_a_scenario_without_a_name_is_not_kept_and_the_next_try_is(
+    open_page: Opener, lake: Path, store: Scenarios
+) -> None:
     page = press(sheet(open_page, lake), "Save as a new one")
     assert "Nothing was changed. The name is empty" in said(page)
     page.text_input("scenario-name").set_value("Now")
@@ -106,8 +122,13 @@ def test_a_scenario_without_a_name_is_not_kept_and_the_next_try_is(open_page: Op
     assert [one.name for one in store.listed()] == ["Now"]
 
 
-@pytest.mark.parametrize(("choice", "revision", "names"), [("scenario-mine", 3, {"Fast growth"}), ("scenario-both", 2, {"Fast growth", "Fast growth (mine)"})])
-def test_who_saves_second_is_told_and_loses_nothing(open_page: Opener, lake: Path, store: Scenarios, choice: str, revision: int, names: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("choice", "revision", "names"),
+    [("scenario-mine", 3, {"Fast growth"}), ("scenario-both", 2, {"Fast growth", "Fast growth (mine)"})],
+)
+def test_who_saves_second_is_told_and_loses_nothing(
+    open_page: Opener, lake: Path, store: Scenarios, choice: str, revision: int, names: set[str]
+) -> None:
     made = kept(store, lake)
     page = press(sheet(open_page, lake), "scenario-open")
     page.selectbox("state.limit").select(0.9).run()
@@ -167,13 +188,19 @@ def test_one_is_duplicated_deleted_and_put_back(open_page: Opener, lake: Path, s
     assert {one.name for one in store.listed()} == {"Fast growth", "Fast growth (copy)"}
 
 
-def test_an_exported_file_is_taken_in_and_a_corrupt_one_says_why(open_page: Opener, lake: Path, store: Scenarios) -> None:
+def test_an_exported_file_is_taken_in_and_a_corrupt_one_says_why(
+    open_page: Opener, lake: Path, store: Scenarios
+) -> None:
     made = kept(store, lake, HOSTILE)
     pin = Lake(lake).pin()
     page = sheet(open_page, lake)
     file = cached.exported(pin, [made.id])
     worse = file.replace(b'"percent": 60.0', b'"percent": "much"')
-    for content, fault in ((b"\x00garbage", "cannot be read as JSON"), (b"{}", "holds no scenarios"), (worse, "is not a change")):
+    for content, fault in (
+        (b"\x00garbage", "cannot be read as JSON"),
+        (b"{}", "holds no scenarios"),
+        (worse, "is not a change"),
+    ):
         page.file_uploader("scenario-file-0").set_value(("bad.json", content, "application/json")).run()
         press(page, "scenario-import")
         assert fault in said(page).replace("\\", "")
@@ -196,7 +223,11 @@ def test_scenarios_stand_beside_what_is_forecast(open_page: Opener, lake: Path, 
     assert rows["First site"].tolist() == ["Frankfurt 1", "Frankfurt 1", "Amsterdam 1"]
     assert rows["Its run-out"].iloc[:2].tolist() == ["already over"] * 2
     assert rows.loc[HOSTILE, "First site later"] > 30
-    assert rows.loc["Fast growth", "Over in 12 months"] > rows.loc["As forecast", "Over in 12 months"] >= rows.loc[HOSTILE, "Over in 12 months"]
+    assert (
+        rows.loc["Fast growth", "Over in 12 months"]
+        > rows.loc["As forecast", "Over in 12 months"]
+        >= rows.loc[HOSTILE, "Over in 12 months"]
+    )
     assert rows["N-1 safe"].tolist() == ["not now"] * 3
     assert "Mars is left out: x is neither a region nor a site" in said(page).replace("\\", "")
     assert "Costs are not known" in said(page)
@@ -205,25 +236,43 @@ def test_scenarios_stand_beside_what_is_forecast(open_page: Opener, lake: Path, 
     assert list(sides(page)["Scenario"]) == ["As forecast", HOSTILE]
 
 
-def test_what_the_page_asks_stands_beside_what_is_forecast_before_it_is_kept(open_page: Opener, lake: Path, store: Scenarios) -> None:
+def test_what_the_page_asks_stands_beside_what_is_forecast_before_it_is_kept(
+    open_page: Opener, lake: Path, store: Scenarios
+) -> None:
     added = to_text([CapacityAdded((Addition("ams-01", "2026-06-01", 900.0),), "egress")])
     rows = sides(sheet(open_page, lake, whatif=added)).set_index("Scenario")
     assert list(rows.index) == ["As forecast", "This what-if"]
     assert rows.loc["This what-if", "Over in 12 months"] < rows.loc["As forecast", "Over in 12 months"]
-    same = kept(store, lake, "The same", {"changes": to_dicts([CapacityAdded((Addition("ams-01", "2026-06-01", 900.0),), "egress")]), "policy": {}})
+    same = kept(
+        store,
+        lake,
+        "The same",
+        {"changes": to_dicts([CapacityAdded((Addition("ams-01", "2026-06-01", 900.0),), "egress")]), "policy": {}},
+    )
     assert list(sides(sheet(open_page, lake, whatif=added, compare=same.id))["Scenario"]) == ["As forecast", "The same"]
 
 
-def test_a_scenario_too_long_for_an_address_says_so_and_can_be_compared(open_page: Opener, lake: Path, store: Scenarios) -> None:
-    long = kept(store, lake, "Long", to_body([Growth(float(percent)) for percent in np.random.default_rng(1).uniform(0.0, 1e-3, 200)], Policy()))
+def test_a_scenario_too_long_for_an_address_says_so_and_can_be_compared(
+    open_page: Opener, lake: Path, store: Scenarios
+) -> None:
+    long = kept(
+        store,
+        lake,
+        "Long",
+        to_body([Growth(float(percent)) for percent in np.random.default_rng(1).uniform(0.0, 1e-3, 200)], Policy()),
+    )
     page = press(sheet(open_page, lake, compare=long.id), "scenario-open")
     assert "compare it below" in said(page)
     assert page.query_params["whatif"] == "none"
     assert list(sides(page)["Scenario"]) == ["As forecast", "Long"]
 
 
-@pytest.mark.parametrize(("url", "found"), [("mysql://u:secret@h/d", "of the kind"), ("sqlite:////proc/none/x.db", "cannot be made")])
-def test_a_store_that_cannot_be_used_says_so_and_the_rest_works(open_page: Opener, lake: Path, monkeypatch: pytest.MonkeyPatch, url: str, found: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "found"), [("mysql://u:secret@h/d", "of the kind"), ("sqlite:////proc/none/x.db", "cannot be made")]
+)
+def test_a_store_that_cannot_be_used_says_so_and_the_rest_works(
+    open_page: Opener, lake: Path, monkeypatch: pytest.MonkeyPatch, url: str, found: str
+) -> None:
     monkeypatch.setenv("HEADROOM_STORE", url)
     page = sheet(open_page, lake, whatif=to_text([Growth(60.0)]))
     assert "Scenarios cannot be kept here" in said(page)
@@ -233,7 +282,9 @@ def test_a_store_that_cannot_be_used_says_so_and_the_rest_works(open_page: Opene
     assert "HEADROOM_STORE" in page.code[0].value
 
 
-def test_a_lake_without_futures_keeps_scenarios_and_says_which_command_compares_them(open_page: Opener, store: Scenarios, lakes: dict[str, Path]) -> None:
+def test_a_lake_without_futures_keeps_scenarios_and_says_which_command_compares_them(
+    open_page: Opener, store: Scenarios, lakes: dict[str, Path]
+) -> None:
     made = kept(store, lakes["partial"])
     page = open_page("capacity", "partial", sheet="scenarios", compare=made.id)
     assert list(kept_rows(page)["Name"]) == ["Fast growth"]
@@ -248,14 +299,17 @@ def test_the_failover_table_that_is_declared_holds_for_every_scenario(
     page = sheet(open_page, lake, compare=fast.id)
     assert sides(page)["N-1 safe"].tolist() == ["not now", "not now"]
     assert "by headroom over distance" in said(page)
-    (tmp_path / "ours.csv").write_text("site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in permutations(LINES, 2)))
+    (tmp_path / "ours.csv").write_text(
+        "site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in permutations(LINES, 2))
+    )
     monkeypatch.setenv(SETTING, str(tmp_path / "ours.csv"))
     page = sheet(open_page, lake, compare=fast.id)
     assert "not now" not in sides(page)["N-1 safe"].tolist()
     assert "the helpers that ours.csv declares" in said(page).replace("\\", "")
 
 
-# What stands behind the page ---------------------------------------------------------------------------------------------
+# What stands behind the page
+# ---------------------------------------------------------------------------------------------
 
 
 def test_a_question_comes_back_as_it_was_kept(lake: Path) -> None:
@@ -273,8 +327,14 @@ def test_costs_are_known_where_capacity_declares_them(lake: Path, tmp_path: Path
     shutil.copytree(lake, tmp_path / "lake")
     priced = Lake(tmp_path / "lake")
     rows = priced.read("capacity").to_pandas()
-    priced.replace("capacity", pa.Table.from_pandas(rows.assign(cost_usd_month=100.0 * rows["capacity_gbps"]), preserve_index=False))
-    asked = {name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)])) for name, percent in (("base", 0.0), ("fast", 90.0))}
+    priced.replace(
+        "capacity",
+        pa.Table.from_pandas(rows.assign(cost_usd_month=100.0 * rows["capacity_gbps"]), preserve_index=False),
+    )
+    asked = {
+        name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)]))
+        for name, percent in (("base", 0.0), ("fast", 90.0))
+    }
     found = cached.side_by_side(priced.pin(), asked, Scope())
     assert found is not None
     usd = found.rows[found.rows["level"] == "global"].set_index("scenario")
@@ -292,7 +352,10 @@ def test_two_servers_on_one_store_lose_nothing(lake: Path, store: Scenarios) -> 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_bars_stand_by_measure_in_the_order_of_the_scenarios(lake: Path, scheme: Any) -> None:
-    asked = {name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)])) for name, percent in (("base", 0.0), ("fast", 400.0))}
+    asked = {
+        name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)]))
+        for name, percent in (("base", 0.0), ("fast", 400.0))
+    }
     found = cached.side_by_side(Lake(lake).pin(), asked, Scope())
     assert found is not None
     rows = measured(found.rows)
@@ -300,6 +363,8 @@ def test_bars_stand_by_measure_in_the_order_of_the_scenarios(lake: Path, scheme:
     assert rows["scenario"].tolist() == ["base", "fast"] * 3
     counts = over_within_a_year(found.rows, START)
     assert counts["fast"] > counts["base"]
-    figure = scenario_bars(rows.assign(name="<b>%{x}</b>", said="soon"), now=START, direction="egress", zone="UTC", scheme=scheme)
+    figure = scenario_bars(
+        rows.assign(name="<b>%{x}</b>", said="soon"), now=START, direction="egress", zone="UTC", scheme=scheme
+    )
     assert figure.layout.yaxis.tickvals == (1, 2, 4, 5, 7, 8)
     assert set(figure.layout.yaxis.ticktext) == {"&lt;b&gt;%&#123;x}&lt;/b&gt;"}

@@ -1,4 +1,6 @@
-"""The scorecard sheet: a plan is saved from the page, an old one is told against what came, and a young one says when its first answers come."""
+"""The scorecard sheet: a plan is saved from the page, an old one is told against what came, and a young one says when
+its first answers come.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.store import PlanNote, Plans, open_store, store_url
 from tests import lakes
 from tests.app.conftest import Opener
@@ -25,7 +27,13 @@ REGIONS = {site[0]: site[2] for site in lakes.SITES[:3]}
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("scored") / "lake"
-    publish_futures(lakes.full_lake(where, PLAN), lakes.RUN, NOW, dict.fromkeys(REGIONS, (60.0, 62.0)) | {"par-01": (60.0, 400.0)}, REGIONS)
+    publish_futures(
+        lakes.full_lake(where, PLAN),
+        lakes.RUN,
+        NOW,
+        dict.fromkeys(REGIONS, (60.0, 62.0)) | {"par-01": (60.0, 400.0)},
+        REGIONS,
+    )
     return where
 
 
@@ -40,34 +48,64 @@ def day(days: int) -> pd.Timestamp:
     return START + pd.Timedelta(days=days)
 
 
-def keep(lake: Path, name: str = "Winter orders", start: pd.Timestamp = START, policy: dict[str, object] | None = None) -> PlanNote:
-    """A plan made at the start: Frankfurt is over from the first week, Paris (105 Gbps at its peaks, 126 allowed) should have passed, London never."""
+def keep(
+    lake: Path, name: str = "Winter orders", start: pd.Timestamp = START, policy: dict[str, object] | None = None
+) -> PlanNote:
+    """A plan made at the start: Frankfurt is over from the first week, Paris (105 Gbps at its peaks, 126 allowed)
+    should have passed, London never.
+    """
     dates = {"fra-01": (7, 14, 21), "par-01": (1, 3, 8), "lon-01": (None, None, None)}
-    rows = pd.DataFrame([
-        {"level": "site", "key": key, "direction": "egress", "answer": "beyond" if early is None else "within", "reason": None,
-         "run_out_p10": pd.NaT if early is None else day(early), "run_out_p50": pd.NaT if middle is None else day(middle),
-         "run_out_p90": pd.NaT if late is None else day(late), "order_by": day(1) if key == "par-01" else pd.NaT, "add_gbps": None,
-         "cost_usd_month": 3043.75 if key == "par-01" else None}
-        for key, (early, middle, late) in dates.items()
-    ])  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            {
+                "level": "site",
+                "key": key,
+                "direction": "egress",
+                "answer": "beyond" if early is None else "within",
+                "reason": None,
+                "run_out_p10": pd.NaT if early is None else day(early),
+                "run_out_p50": pd.NaT if middle is None else day(middle),
+                "run_out_p90": pd.NaT if late is None else day(late),
+                "order_by": day(1) if key == "par-01" else pd.NaT,
+                "add_gbps": None,
+                "cost_usd_month": 3043.75 if key == "par-01" else None,
+            }
+            for key, (early, middle, late) in dates.items()
+        ]
+    )
     weeks = pd.date_range(start, periods=4, freq="7D", unit="us")
     peaks = pd.DataFrame(
-        [{"level": "site", "key": key, "direction": "egress", "week": week, "q10": 50.0, "q50": 100.0, "q90": 120.0} for key in dates for week in weeks]
+        [
+            {"level": "site", "key": key, "direction": "egress", "week": week, "q10": 50.0, "q50": 100.0, "q90": 120.0}
+            for key in dates
+            for week in weeks
+        ]
     )
     with closing(open_store(store_url(Lake(lake).url))) as store:
-        return Plans(store).save(name, rows, peaks, policy or {"statistic": "peak", "limit": 0.8, "planned": True}, lake=str(lake), author="Ada",
-                                 made_at=(start + pd.Timedelta(days=1)).to_pydatetime())  # fmt: skip
+        return Plans(store).save(
+            name,
+            rows,
+            peaks,
+            policy or {"statistic": "peak", "limit": 0.8, "planned": True},
+            lake=str(lake),
+            author="Ada",
+            made_at=(start + pd.Timedelta(days=1)).to_pydatetime(),
+        )
 
 
 def words(page: AppTest) -> str:
-    return "\n".join(element.value for kind in (page.markdown, page.caption, page.warning, page.success) for element in kind).replace("\\", "")
+    return "\n".join(
+        element.value for kind in (page.markdown, page.caption, page.warning, page.success) for element in kind
+    ).replace("\\", "")
 
 
 def table(page: AppTest, column: str) -> pd.DataFrame:
     return next(held.value for held in page.dataframe if column in held.value).set_index(column)
 
 
-def test_without_a_plan_the_sheet_says_what_it_needs_and_when_the_first_answers_come(open_page: Opener, lake: Path) -> None:
+def test_without_a_plan_the_sheet_says_what_it_needs_and_when_the_first_answers_come(
+    open_page: Opener, lake: Path
+) -> None:
     page = open_page("capacity", lake, sheet="scorecard")
     assert not page.exception
     assert "on 23 Mar 2026 for a plan that is made today" in words(page)
@@ -91,7 +129,15 @@ def test_a_plan_is_told_against_what_came(open_page: Opener, lake: Path) -> None
 
 
 def test_the_browser_says_who_planned_what_and_when(open_page: Opener, lake: Path) -> None:
-    older, hostile = keep(lake), keep(lake, '"><script>alert(1)</script>', START + pd.Timedelta(days=7), {"statistic": "p95", "limit": 0.9, "planned": False})
+    older, hostile = (
+        keep(lake),
+        keep(
+            lake,
+            '"><script>alert(1)</script>',
+            START + pd.Timedelta(days=7),
+            {"statistic": "p95", "limit": 0.9, "planned": False},
+        ),
+    )
     page = open_page("capacity", lake, sheet="scorecard")
     rows = table(page, "Plan")
     assert list(rows.index) == [hostile.name, older.name]

@@ -17,8 +17,8 @@ from app.cached import Extent, Run
 from app.components import header, states, status
 from app.pages import VIEWS
 from app.state import CARRIED, HOME, State
-from data.errors import LakeError
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema.errors import LakeError
 from tests.app.conftest import MAIN, Opener
 from tests.small_lake import SITES, publish_run
 
@@ -28,10 +28,13 @@ RUN = Run("r88", 88, "prophet", NOW, 61.0, 411, NOW, 30, 1, 0)
 
 
 def words(test: AppTest) -> str:
-    return "\n".join([*(m.value for m in test.markdown), *(c.value for c in test.caption), *(c.value for c in test.code)])
+    return "\n".join(
+        [*(m.value for m in test.markdown), *(c.value for c in test.caption), *(c.value for c in test.code)]
+    )
 
 
-# The strip --------------------------------------------------------------------------------------------------------------
+# The strip
+# --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", [view.name for view in VIEWS])
@@ -68,7 +71,9 @@ def test_an_empty_lake_says_which_command_helps(open_page: Opener, lakes: dict[s
 def test_as_of_names_time_age_version_and_run() -> None:
     four = NOW + pd.Timedelta("4min")
     assert status.as_of(EXTENT, RUN, "UTC", four) == "as of **09:25 UTC**, 4 min ago \u00b7 v412 \u00b7 run 88"
-    assert status.as_of(EXTENT, None, "Europe/Berlin", four).startswith("as of **10:25 CET**, 4 min ago \u00b7 v412 \u00b7 no forecast yet")
+    assert status.as_of(EXTENT, None, "Europe/Berlin", four).startswith(
+        "as of **10:25 CET**, 4 min ago \u00b7 v412 \u00b7 no forecast yet"
+    )
     assert "**06:25 UTC-3**" in status.as_of(EXTENT, RUN, "America/Sao_Paulo", four)
 
 
@@ -88,7 +93,8 @@ def test_details_say_what_the_run_knew_and_where_none_is_which_command_makes_one
     assert "`python -m forecasting refresh`" in status.details(EXTENT, None, "UTC")
 
 
-# Zone -------------------------------------------------------------------------------------------------------------------
+# Zone
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,8 @@ def test_the_switch_changes_times_and_url_and_stays_on_other_pages(open_page: Op
     assert test.query_params["zone"] == "viewer"
 
 
-# Search -----------------------------------------------------------------------------------------------------------------
+# Search
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,10 @@ def test_what_is_found_opens_where_it_is_shown(kind: str, key: str, page: str, c
 
 @pytest.mark.parametrize(
     ("typed", "asked"),
-    [("Sao Paulo 1 \u00b7 site", {"site": "gru-01", "region": "sa"}), ("Asia \u00b7 region", {"site": "all", "region": "asia"})],
+    [
+        ("Sao Paulo 1 \u00b7 site", {"site": "gru-01", "region": "sa"}),
+        ("Asia \u00b7 region", {"site": "all", "region": "asia"}),
+    ],
 )
 def test_search_opens_the_region_page(open_page: Opener, typed: str, asked: dict[str, str]) -> None:
     test = open_page("data", zone="viewer")
@@ -159,12 +169,15 @@ def test_search_opens_the_region_page(open_page: Opener, typed: str, asked: dict
 def test_search_for_a_partner_filters_the_overview(open_page: Opener) -> None:
     test = open_page("data")
     box = test.selectbox(key="header.search")
-    box.select_index(next(n for n, option in enumerate(box.options) if option.startswith("Hikari \u00b7 partner"))).run()
+    box.select_index(
+        next(n for n, option in enumerate(box.options) if option.startswith("Hikari \u00b7 partner"))
+    ).run()
     assert test.query_params["partner"] == "Hikari"
     assert "color" in test.query_params
 
 
-# Hostile links ----------------------------------------------------------------------------------------------------------
+# Hostile links
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", [view.name for view in VIEWS])
@@ -180,7 +193,8 @@ def test_a_hostile_link_opens_the_default_and_says_so(open_page: Opener, page: s
     assert all(value not in str(kept) for kept in test.query_params.values())
 
 
-# Refresh ----------------------------------------------------------------------------------------------------------------
+# Refresh
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -189,7 +203,10 @@ def test_a_hostile_link_opens_the_default_and_says_so(open_page: Opener, page: s
         (None, ("none", 0, 0)),
         ({"state": "done", "done": 9, "total": 9}, ("none", 0, 0)),
         ({"state": "running", "done": 3, "total": 9, "updated": NOW.isoformat()}, ("running", 3, 9)),
-        ({"state": "running", "done": 3, "total": 9, "updated": (NOW - pd.Timedelta("1h")).isoformat()}, ("stopped", 3, 9)),
+        (
+            {"state": "running", "done": 3, "total": 9, "updated": (NOW - pd.Timedelta("1h")).isoformat()},
+            ("stopped", 3, 9),
+        ),
         ({"state": "running"}, ("stopped", 0, 0)),
         ({"state": "failed", "message": "out of memory", "done": None}, ("failed", 0, 0)),
         ({"state": "<script>"}, ("none", 0, 0)),
@@ -200,9 +217,14 @@ def test_a_refresh_is_told_by_its_note(note: dict[str, Any] | None, told: tuple[
     assert status.refresh_of(note, NOW)[:3] == told
 
 
-def test_progress_shows_while_a_refresh_runs_and_goes_when_it_is_done(open_page: Opener, lakes: dict[str, Path]) -> None:
+def test_progress_shows_while_a_refresh_runs_and_goes_when_it_is_done(
+    open_page: Opener, lakes: dict[str, Path]
+) -> None:
     lake = Lake(lakes["partial"])
-    lake.write_note("refresh", {"state": "running", "done": 3, "total": 9, "updated": pd.Timestamp.now("UTC").isoformat(), "message": ""})
+    lake.write_note(
+        "refresh",
+        {"state": "running", "done": 3, "total": 9, "updated": pd.Timestamp.now("UTC").isoformat(), "message": ""},
+    )
     test = open_page("data", "partial")
     assert "no forecast yet" in words(test)
     assert test.get("progress")[0].proto.text == "Forecasts: 3 of 9 series"
@@ -225,7 +247,8 @@ def test_a_new_run_is_shown(open_page: Opener, lakes: dict[str, Path]) -> None:
     assert "run 89" in words(test.run())
 
 
-# Errors -----------------------------------------------------------------------------------------------------------------
+# Errors
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_lake_is_a_designed_state_and_not_a_trace(open_page: Opener, tmp_path: Path) -> None:
@@ -250,7 +273,10 @@ def failing() -> None:
 
 @pytest.mark.parametrize(
     ("error", "shown"),
-    [(LakeError("It is *gone*", cause="nobody knows", remedy="look again"), r"It is \*gone\*"), (ZeroDivisionError("secret"), "The server's log says what")],
+    [
+        (LakeError("It is *gone*", cause="nobody knows", remedy="look again"), r"It is \*gone\*"),
+        (ZeroDivisionError("secret"), "The server's log says what"),
+    ],
 )
 def test_an_error_that_nobody_caught_is_counted_and_told_in_words(error: Exception, shown: str) -> None:
     before = cached.metrics_text()
@@ -263,7 +289,19 @@ def test_an_error_that_nobody_caught_is_counted_and_told_in_words(error: Excepti
     assert failures.on_script_error.__annotations__["return"] == "bool"
 
 
-@pytest.mark.parametrize("text", ["![x](http://evil/y.png)", "<img src=x>", ":material/home: $x$ `y`", "a\nb", "# title", "1. one", "_a_ *b* ~c~ |d|", "x & y"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![x](http://evil/y.png)",
+        "<img src=x>",
+        ":material/home: $x$ `y`",
+        "a\nb",
+        "# title",
+        "1. one",
+        "_a_ *b* ~c~ |d|",
+        "x & y",
+    ],
+)
 def test_foreign_text_is_shown_letter_by_letter(text: str) -> None:
     written = states.plain(text)
     assert written.replace("\\", "") == " ".join(text.split())
@@ -280,7 +318,14 @@ print(config.get_option("browser.gatherUsageStats"), config.get_option("server.e
 
 
 def test_the_settings_hold_wherever_the_door_is_opened_from(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", DOOR, str(MAIN.parents[1])], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", DOOR, str(MAIN.parents[1])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.stdout.split() == ["False", "True", "none"], done.stderr
 
 

@@ -22,12 +22,17 @@ from app.state import CARRIED, CHOICES, FIRST_YEAR, LAST_YEAR, RUN_DIGITS, State
 from data.schema import ID_PATTERN
 
 CATALOGUE = pd.DataFrame(
-    {"site_id": ["fra-01", "ams-01", "gru-01"], "region_id": ["eu-west", "eu-west", "sa"], "partner": ["Nordlicht & Co", "Nordlicht & Co", None]}
+    {
+        "site_id": ["fra-01", "ams-01", "gru-01"],
+        "region_id": ["eu-west", "eu-west", "sa"],
+        "partner": ["Nordlicht & Co", "Nordlicht & Co", None],
+    }
 )
 WORLD = known(CATALOGUE)
 # A what-if of 1.5 MB in 2,000 letters.
 BOMB = "z." + base64.urlsafe_b64encode(zlib.compress(b"[" + b"{}," * 500_000 + b"{}]", 9)).decode()
-MOMENTS = any_.datetimes(datetime(FIRST_YEAR, 1, 2), datetime(LAST_YEAR, 12, 30)).map(lambda m: m.replace(second=0, microsecond=0, tzinfo=UTC))  # noqa: DTZ001
+FIRST, LAST = datetime(FIRST_YEAR, 1, 2), datetime(LAST_YEAR, 12, 30)  # noqa: DTZ001
+MOMENTS = any_.datetimes(FIRST, LAST).map(lambda m: m.replace(second=0, microsecond=0, tzinfo=UTC))
 
 
 SINGLE = (
@@ -57,7 +62,9 @@ SINGLE = (
 
 
 def subsets(name: str) -> any_.SearchStrategy[tuple[str, ...]]:
-    return any_.sets(any_.sampled_from(CHOICES[name])).map(lambda chosen: tuple(option for option in CHOICES[name] if option in chosen))
+    return any_.sets(any_.sampled_from(CHOICES[name])).map(
+        lambda chosen: tuple(option for option in CHOICES[name] if option in chosen)
+    )
 
 
 def places() -> any_.SearchStrategy[dict[str, Any]]:
@@ -66,7 +73,9 @@ def places() -> any_.SearchStrategy[dict[str, Any]]:
 
 
 def ranges() -> any_.SearchStrategy[dict[str, Any]]:
-    preset = any_.sampled_from([option for option in CHOICES["range"] if option != "custom"]).map(lambda option: {"range": option})
+    preset = any_.sampled_from([option for option in CHOICES["range"] if option != "custom"]).map(
+        lambda option: {"range": option}
+    )
     hours = any_.none() | any_.integers(1, 5000).map(lambda n: timedelta(hours=n))
     spans = any_.tuples(MOMENTS.filter(lambda m: m.year < LAST_YEAR), hours)
     custom = spans.map(lambda two: {"range": "custom", "start": two[0], "end": two[0] + two[1] if two[1] else None})
@@ -84,15 +93,31 @@ def states(draw: any_.DrawFn) -> State:
     plan = {
         "limit": draw(any_.integers(50, 100)) / 100,
         "focus": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "global:all"])),
-        "fails": draw(any_.sampled_from([None, "site:fra-01", "region:sa", "partner:Nordlicht & Co", "path:fra-01>gru-01"])),
+        "fails": draw(
+            any_.sampled_from([None, "site:fra-01", "region:sa", "partner:Nordlicht & Co", "path:fra-01>gru-01"])
+        ),
         "plan": draw(any_.sampled_from([None, "0123456789abcdef"])),
-        "whatif": draw(any_.none() | any_.integers(1, 60).map(lambda count: json.dumps([{"kind": "growth", "percent": 20 + at} for at in range(count)]))),
+        "whatif": draw(
+            any_.none()
+            | any_.integers(1, 60).map(
+                lambda count: json.dumps([{"kind": "growth", "percent": 20 + at} for at in range(count)])
+            )
+        ),
         "scenario": draw(any_.sampled_from([None, "0123456789abcdef.12"])),
         "compare": draw(any_.sampled_from([None, "0123456789abcdef", "0123456789abcdef,00000000000000ff"])),
         "budget": draw(any_.none() | any_.integers(0, 10**12)),
         "steps": draw(any_.sampled_from([None, "10:900:0:", "10.5:900:0:,400:28000:1500:60"])),
     }
-    chosen: dict[str, Any] = draw(places()) | draw(ranges()) | single | several | runs | moments | plan | {"partner": partner, "without": event}
+    chosen: dict[str, Any] = (
+        draw(places())
+        | draw(ranges())
+        | single
+        | several
+        | runs
+        | moments
+        | plan
+        | {"partner": partner, "without": event}
+    )
     return State(**chosen)
 
 
@@ -102,16 +127,28 @@ def test_what_a_page_writes_it_reads_again(before: State, page: str) -> None:
     after = parse(written, WORLD)
     assert after.notes == ()
     for name in written:
-        assert getattr(after, name) == getattr(before, name) or (name == "region" and before.site and page in {"overview", "capacity"})
+        assert getattr(after, name) == getattr(before, name) or (
+            name == "region" and before.site and page in {"overview", "capacity"}
+        )
 
 
 def test_a_long_what_if_is_packed_into_letters_that_an_address_keeps() -> None:
-    held = json.dumps([{"kind": "add_capacity", "adds": [["fra-01", "2026-09-07", 10.0 * at, 900.0, 0.0] for at in range(1, 201)], "direction": "egress"}])
+    held = json.dumps(
+        [
+            {
+                "kind": "add_capacity",
+                "adds": [["fra-01", "2026-09-07", 10.0 * at, 900.0, 0.0] for at in range(1, 201)],
+                "direction": "egress",
+            }
+        ]
+    )
     written = texts(State(whatif=held), "capacity")["whatif"]
     assert len(written) == len(quote_plus(written)) < 2000 < len(held)
     assert parse({"whatif": written}, WORLD).whatif == held
     assert state.fits(held)
-    assert not state.fits(json.dumps([{"kind": "event", "start": base64.b64encode(random.Random(1).randbytes(1600)).decode()}]))
+    assert not state.fits(
+        json.dumps([{"kind": "event", "start": base64.b64encode(random.Random(1).randbytes(1600)).decode()}])
+    )
 
 
 @pytest.mark.parametrize("page", sorted(CARRIED))
@@ -148,8 +185,16 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"whatif": "z.eJyLrlbKzs"}, {"whatif": None}, "holds a what-if that cannot be read"),
         ({"whatif": BOMB}, {"whatif": None}, "holds a what-if that cannot be read"),
         ({"whatif": "x" * 3000}, {"whatif": None}, "holds a what-if of 3,000 letters"),
-        ({"scenario": "0123456789abcdef"}, {"scenario": None}, "names a scenario that there is not: `0123456789abcdef`"),
-        ({"compare": ",".join(["0123456789abcdef"] * 5)}, {"compare": None}, "names a scenario that there is not: `0123456789abcdef,"),
+        (
+            {"scenario": "0123456789abcdef"},
+            {"scenario": None},
+            "names a scenario that there is not: `0123456789abcdef`",
+        ),
+        (
+            {"compare": ",".join(["0123456789abcdef"] * 5)},
+            {"compare": None},
+            "names a scenario that there is not: `0123456789abcdef,",
+        ),
         ({"steps": "10:cheap:0:"}, {"steps": None}, "holds a catalogue that cannot be read: `10:cheap:0:`"),
         ({"budget": "2.5M"}, {"budget": None}, "holds a budget that is no whole number of USD: `2.5M`"),
         ({"budget": "9" * 5000}, {"budget": None}, "holds a budget that is no whole number of USD: `999"),
@@ -160,7 +205,11 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"site": "x" * 10_000}, {"site": None}, f"`{'x' * 40}`..."),
         ({"zone": "Mars/Olympus"}, {"zone": "UTC"}, "asks for zone `Mars/Olympus`; it is one of UTC, site, viewer"),
         ({"layers": "sites,lasers"}, {"layers": State().layers}, "asks for layers `lasers`"),
-        ({"metric": "bandwidth"}, {"metric": "egress_gbps"}, "asks for metric `bandwidth`; it is one of egress_gbps, ingest_gbps, viewers"),
+        (
+            {"metric": "bandwidth"},
+            {"metric": "egress_gbps"},
+            "asks for metric `bandwidth`; it is one of egress_gbps, ingest_gbps, viewers",
+        ),
         ({"prior": "1e9"}, {"prior": "0.05"}, "asks for prior `1e9`"),
         ({"without": "a b"}, {"without": "none"}, "names an event that there is not: `a b`"),
         ({"run": "0"}, {"run": None}, "names a run that there is not: `0`"),
@@ -170,7 +219,11 @@ def test_no_text_breaks_a_page(asked: dict[str, str]) -> None:
         ({"at": "yesterday"}, {"at": None}, "has a time that cannot be read: `yesterday`"),
         ({"at": "9999-12-31T23:59"}, {"at": None}, "has a time out of reach: `9999-12-31T23:59`"),
         ({"at": "0001-01-01T00:00+14:00"}, {"at": None}, "has a time that cannot be read"),
-        ({"range": "custom", "start": "2026-02-02", "end": "2026-02-01"}, {"range": "7d", "start": None, "end": None}, "does not start before it ends"),
+        (
+            {"range": "custom", "start": "2026-02-02", "end": "2026-02-01"},
+            {"range": "7d", "start": None, "end": None},
+            "does not start before it ends",
+        ),
         ({"range": "custom"}, {"range": "7d"}, "does not start before it ends"),
     ],
 )
@@ -195,7 +248,8 @@ def test_no_layer_at_all_is_a_choice() -> None:
     assert parse(texts(State(layers=()), "overview"), WORLD).layers == ()
 
 
-# In a session -----------------------------------------------------------------------------------------------------------
+# In a session
+# -----------------------------------------------------------------------------------------------------------
 
 
 def page() -> None:

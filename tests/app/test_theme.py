@@ -23,16 +23,34 @@ NOTHING = (None, float("nan"), float("inf"), -float("inf"), pd.NA, pd.NaT)
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.0, "0 Gbps"), (0.0351, "35.1 Mbps"), (0.9996, "1.00 Gbps"), (1.0, "1.00 Gbps"), (21.06, "21.1 Gbps"), (211.2, "211 Gbps"),
-        (999.4, "999 Gbps"), (999.6, "1.00 Tbps"), (3421.0, "3.42 Tbps"), (123_456.0, "123 Tbps"), (4_000_000.0, "4,000 Tbps"),
+        (0.0, "0 Gbps"),
+        (0.0351, "35.1 Mbps"),
+        (0.9996, "1.00 Gbps"),
+        (1.0, "1.00 Gbps"),
+        (21.06, "21.1 Gbps"),
+        (211.2, "211 Gbps"),
+        (999.4, "999 Gbps"),
+        (999.6, "1.00 Tbps"),
+        (3421.0, "3.42 Tbps"),
+        (123_456.0, "123 Tbps"),
+        (4_000_000.0, "4,000 Tbps"),
     ],
-)  # fmt: skip
+)
 def test_traffic_has_three_digits_and_the_unit_of_its_size(value: float, text: str) -> None:
     assert theme.gbps(value) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (812.0, "812"), (811.6, "812"), (999.7, "1.00 k"), (812_345, "812 k"), (1_384_000, "1.38 M"), (2.5e9, "2.50 B")]
+    ("value", "text"),
+    [
+        (0, "0"),
+        (812.0, "812"),
+        (811.6, "812"),
+        (999.7, "1.00 k"),
+        (812_345, "812 k"),
+        (1_384_000, "1.38 M"),
+        (2.5e9, "2.50 B"),
+    ],
 )
 def test_counts_shorten(value: float, text: str) -> None:
     assert theme.count(value) == text
@@ -82,13 +100,17 @@ def test_every_metric_of_the_contract_is_written_in_its_unit(metric: str) -> Non
 @pytest.mark.parametrize(
     ("now", "then", "text"),
     [
-        (102.1, 100.0, "+2.1 % on last week"), (97.0, 100.0, "-3.0 % on last week"), (112.4, 100.0, "+12 % on last week"),
+        (102.1, 100.0, "+2.1 % on last week"),
+        (97.0, 100.0, "-3.0 % on last week"),
+        (112.4, 100.0, "+12 % on last week"),
         (100.0, 100.0, "no change on last week"),
-        (100.0001, 100.0, "no change on last week"), (1200.0, 100.0, "+1,100 % on last week"),
-        (1.0, 0.0, "no data for last week"), (1.0, None, "no data for last week"),
+        (100.0001, 100.0, "no change on last week"),
+        (1200.0, 100.0, "+1,100 % on last week"),
+        (1.0, 0.0, "no data for last week"),
+        (1.0, None, "no data for last week"),
         (math.nan, 1.0, "no data for last week"),
     ],
-)  # fmt: skip
+)
 def test_a_change_names_what_it_is_against(now: float, then: float | None, text: str) -> None:
     assert theme.change(now, then) == text
 
@@ -103,14 +125,17 @@ def test_a_change_of_a_ratio_is_in_points() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "text"),
     [
-        (date(2026, 12, 3), date(2026, 12, 19), "3 to 19 Dec"), (date(2026, 11, 28), date(2026, 12, 3), "28 Nov to 3 Dec"),
+        (date(2026, 12, 3), date(2026, 12, 19), "3 to 19 Dec"),
+        (date(2026, 11, 28), date(2026, 12, 3), "28 Nov to 3 Dec"),
         (date(2026, 12, 3), date(2026, 12, 3), "3 Dec"),
-        (date(2026, 12, 28), date(2027, 1, 3), "28 Dec to 3 Jan 2027"), (date(2026, 12, 3), None, "3 Dec or later"),
+        (date(2026, 12, 28), date(2027, 1, 3), "28 Dec to 3 Jan 2027"),
+        (date(2026, 12, 3), None, "3 Dec or later"),
         (None, date(2026, 12, 3), "no data"),
         (date(2027, 12, 28), date(2028, 1, 3), "28 Dec 2027 to 3 Jan 2028"),
-        (date(2027, 3, 1), date(2027, 4, 2), "1 Mar to 2 Apr 2027"), (date(2027, 3, 1), None, "1 Mar 2027 or later"),
+        (date(2027, 3, 1), date(2027, 4, 2), "1 Mar to 2 Apr 2027"),
+        (date(2027, 3, 1), None, "1 Mar 2027 or later"),
     ],
-)  # fmt: skip
+)
 def test_intervals(first: date | None, last: date | None, text: str) -> None:
     assert theme.interval(first, last, today=date(2026, 11, 20)) == text
 
@@ -118,10 +143,13 @@ def test_intervals(first: date | None, last: date | None, text: str) -> None:
 @pytest.mark.parametrize(
     ("first", "last", "text"),
     [
-        (NOW - DAY, NOW + 20 * DAY, "now to 10 Dec"), (NOW, NOW + 60 * DAY, "now to 19 Jan 2027"), (NOW - DAY, None, "now or later"),
-        (NOW + 8 * DAY, NOW + 20 * DAY, "28 Nov to 10 Dec"), (None, None, "no data"),
+        (NOW - DAY, NOW + 20 * DAY, "now to 10 Dec"),
+        (NOW, NOW + 60 * DAY, "now to 19 Jan 2027"),
+        (NOW - DAY, None, "now or later"),
+        (NOW + 8 * DAY, NOW + 20 * DAY, "28 Nov to 10 Dec"),
+        (None, None, "no data"),
     ],
-)  # fmt: skip
+)
 def test_what_has_begun_is_no_date_of_the_past(first: datetime | None, last: datetime | None, text: str) -> None:
     assert theme.ahead(first, last, NOW) == text
 
@@ -129,11 +157,17 @@ def test_what_has_begun_is_no_date_of_the_past(first: datetime | None, last: dat
 @pytest.mark.parametrize(
     ("elapsed", "text"),
     [
-        (0, "just now"), (59, "just now"), (240, "4 min ago"), (7199, "1 h ago"), (3 * 3600, "3 h ago"), (12 * 86400, "12 days ago"),
+        (0, "just now"),
+        (59, "just now"),
+        (240, "4 min ago"),
+        (7199, "1 h ago"),
+        (3 * 3600, "3 h ago"),
+        (12 * 86400, "12 days ago"),
         (100 * 86400, "3 months ago"),
-        (22.7 * 365.25 * 86400, "22 years ago"), (-240, "4 min ahead of the clock"),
+        (22.7 * 365.25 * 86400, "22 years ago"),
+        (-240, "4 min ahead of the clock"),
     ],
-)  # fmt: skip
+)
 def test_ages(elapsed: float, text: str) -> None:
     assert theme.age(elapsed) == text
 
@@ -156,10 +190,14 @@ def test_local_stamps_are_naive_and_follow_the_clock_change() -> None:
 @pytest.mark.parametrize(
     ("name", "drawn"),
     [
-        ("Frankfurt", "Frankfurt"), ("<b>x</b>", "&lt;b&gt;x&lt;/b&gt;"), ("a & b", "a &amp; b"),
-        ("%{y}", "%&#123;y}"), ("two\nlines\there", "two lines here"), ("$x$", "&#36;x&#36;"),
+        ("Frankfurt", "Frankfurt"),
+        ("<b>x</b>", "&lt;b&gt;x&lt;/b&gt;"),
+        ("a & b", "a &amp; b"),
+        ("%{y}", "%&#123;y}"),
+        ("two\nlines\there", "two lines here"),
+        ("$x$", "&#36;x&#36;"),
     ],
-)  # fmt: skip
+)
 def test_a_name_is_drawn_as_it_was_written(name: str, drawn: str) -> None:
     assert theme.label(name) == drawn
 
@@ -169,13 +207,20 @@ def test_a_long_name_is_cut() -> None:
 
 
 def test_units_follow_the_size_of_the_axis() -> None:
-    assert [theme.unit("egress_gbps", top).word for top in (0.0, 0.5, 999.0, 1000.0)] == ["Gbps", "Mbps", "Gbps", "Tbps"]
+    assert [theme.unit("egress_gbps", top).word for top in (0.0, 0.5, 999.0, 1000.0)] == [
+        "Gbps",
+        "Mbps",
+        "Gbps",
+        "Tbps",
+    ]
     assert theme.unit("viewers", 2e6) == theme.Unit(1e-6, "M viewers")
     assert theme.unit("rebuffer_ratio", 0.01) == theme.Unit(100.0, "%")
     assert theme.unit("startup_seconds", 4.0).word == "s"
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0.0, 0), (0.399, 0), (0.4, 1), (0.6, 2), (0.8, 3), (0.899, 3), (0.9, 4), (3.0, 4)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0, 0), (0.399, 0), (0.4, 1), (0.6, 2), (0.8, 3), (0.899, 3), (0.9, 4), (3.0, 4)]
+)
 def test_utilisation_steps(value: float, expected: int) -> None:
     assert theme.utilisation_step(value) == expected
 
@@ -186,7 +231,12 @@ def test_states_have_a_word_and_a_shape_of_their_own() -> None:
     assert theme.state(None) is theme.UNKNOWN
     assert theme.state(0.5, "ingest_starved_ratio") is theme.UNKNOWN
     states = (theme.OK, theme.WATCH, theme.ACT, theme.UNKNOWN)
-    assert len({state.glyph for state in states}) == len({state.word for state in states}) == len({state.symbol for state in states}) == len(states)
+    assert (
+        len({state.glyph for state in states})
+        == len({state.word for state in states})
+        == len({state.symbol for state in states})
+        == len(states)
+    )
 
 
 def contrast(one: str, other: str) -> float:
@@ -221,6 +271,10 @@ def test_fuller_stands_out_more(scheme: theme.Scheme) -> None:
 def test_the_pages_have_the_ground_and_ink_of_the_charts(scheme: theme.Scheme) -> None:
     pages = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][scheme]
     palette = theme.PALETTES[scheme]
-    assert (pages["backgroundColor"], pages["secondaryBackgroundColor"], pages["textColor"]) == (palette.ground, palette.surface, palette.ink)
+    assert (pages["backgroundColor"], pages["secondaryBackgroundColor"], pages["textColor"]) == (
+        palette.ground,
+        palette.surface,
+        palette.ink,
+    )
     template = theme.template(scheme).layout
     assert (template.paper_bgcolor, template.font.color) == (palette.ground, palette.ink)

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.components.plan.what_if_forms import FORMS, KINDS
 from app.components.plan.what_if_words import sentence, words
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.schema import TABLES
 from forecasting.planning import whatif
 from tests.app.conftest import Opener
@@ -29,7 +29,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Amsterdam has an augment to come."""
     where = tmp_path_factory.mktemp("what-if") / "lake"
     made = planned_lake(where)
-    step = {"site_id": "ams-01", "direction": "egress", "effective_from": START + pd.Timedelta(days=120), "capacity_gbps": 900.0, "status": "planned"}
+    step = {
+        "site_id": "ams-01",
+        "direction": "egress",
+        "effective_from": START + pd.Timedelta(days=120),
+        "capacity_gbps": 900.0,
+        "status": "planned",
+    }
     made.append("capacity", pa.Table.from_pylist([{**step, "cost_usd_month": None}], TABLES["capacity"].schema))
     return where
 
@@ -48,7 +54,10 @@ def said(page: AppTest) -> str:
 
 FILLED: dict[str, tuple[Fill, dict[str, object], str]] = {
     "growth": (
-        lambda page: [page.number_input("what-if-percent").set_value(-10.0), page.selectbox("what-if-scope").select("eu-west")],
+        lambda page: [
+            page.number_input("what-if-percent").set_value(-10.0),
+            page.selectbox("what-if-scope").select("eu-west"),
+        ],
         {"percent": -10.0, "scope": "eu-west", "direction": None},
         "Demand grows by 10 % a year less than forecast, Europe West",
     ),
@@ -68,7 +77,16 @@ FILLED: dict[str, tuple[Fill, dict[str, object], str]] = {
             page.selectbox("what-if-site-Beside").select("fra-01"),
             page.multiselect("what-if-relieves").select("fra-01"),
         ],
-        {"site_id": "fra-02", "region_id": "eu-west", "lat": 50.1, "lon": 8.7, "gbps": 400.0, "start": "2026-08-06", "relieves": ["fra-01"], "share": 0.3},
+        {
+            "site_id": "fra-02",
+            "region_id": "eu-west",
+            "lat": 50.1,
+            "lon": 8.7,
+            "gbps": 400.0,
+            "start": "2026-08-06",
+            "relieves": ["fra-01"],
+            "share": 0.3,
+        },
         "fra-02 opens on 2026-08-06 with 400 Gbps in Europe West and takes 30 % of the demand of Frankfurt 1",
     ),
     "close_site": (
@@ -112,7 +130,11 @@ def test_a_form_adds_its_change_to_the_link_and_says_it(open_page: Opener, lake:
 
 
 def test_one_change_of_several_is_taken_out(open_page: Opener, lake: Path) -> None:
-    held = [{"kind": "growth", "percent": 20}, {"kind": "limit", "limit": 0.9}, {"kind": "growth", "percent": 5, "scope": "sa"}]
+    held = [
+        {"kind": "growth", "percent": 20},
+        {"kind": "limit", "limit": 0.9},
+        {"kind": "growth", "percent": 5, "scope": "sa"},
+    ]
     page = open_page("capacity", lake, whatif=json.dumps(held))
     page.button("what-if-drop-1").click().run()
     assert [one["kind"] for one in json.loads(page.query_params["whatif"])] == ["growth", "growth"]
@@ -121,7 +143,9 @@ def test_one_change_of_several_is_taken_out(open_page: Opener, lake: Path) -> No
 
 
 def test_a_new_site_needs_an_identifier(open_page: Opener, lake: Path) -> None:
-    page = add(open_page("capacity", lake), "add_site", lambda page: page.text_input("what-if-new").set_value("Paris 2!"))
+    page = add(
+        open_page("capacity", lake), "add_site", lambda page: page.text_input("what-if-new").set_value("Paris 2!")
+    )
     assert "Give the new site an identifier" in said(page)
     assert page.query_params["whatif"] == "none"
 

@@ -16,8 +16,12 @@ NOW = pd.Timestamp("2026-11-01T09:25Z")
 FIRST = NOW - timedelta(days=180)
 
 
-@pytest.mark.parametrize(("name", "back", "ahead"), [("24h", 1, 0.5), ("7d", 7, 2), ("28d", 28, 14), ("90d", 90, 45), ("all", 180, 90)])
-def test_range_reaches_back_from_the_end_of_the_telemetry_and_on_into_the_forecast(name: str, back: float, ahead: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "back", "ahead"), [("24h", 1, 0.5), ("7d", 7, 2), ("28d", 28, 14), ("90d", 90, 45), ("all", 180, 90)]
+)
+def test_range_reaches_back_from_the_end_of_the_telemetry_and_on_into_the_forecast(
+    name: str, back: float, ahead: float
+) -> None:
     assert window.span(State(range=name), FIRST, NOW) == (NOW - timedelta(days=back), NOW + timedelta(days=ahead))
 
 
@@ -28,7 +32,10 @@ def test_range_begins_no_earlier_than_the_telemetry() -> None:
 
 def test_custom_range_is_taken_as_it_is() -> None:
     start, end = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 8, tzinfo=UTC)
-    assert window.span(State(range="custom", start=start, end=end), FIRST, NOW) == (pd.Timestamp(start), pd.Timestamp(end))
+    assert window.span(State(range="custom", start=start, end=end), FIRST, NOW) == (
+        pd.Timestamp(start),
+        pd.Timestamp(end),
+    )
 
 
 def test_custom_range_without_an_end_ends_now() -> None:
@@ -37,15 +44,22 @@ def test_custom_range_without_an_end_ends_now() -> None:
 
 def test_custom_range_in_the_forecast_shows_the_day_before_it() -> None:
     start, end = datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 8, tzinfo=UTC)
-    assert window.span(State(range="custom", start=start, end=end), FIRST, NOW) == (NOW - timedelta(days=1), pd.Timestamp(end))
+    assert window.span(State(range="custom", start=start, end=end), FIRST, NOW) == (
+        NOW - timedelta(days=1),
+        pd.Timestamp(end),
+    )
 
 
-@pytest.mark.parametrize(("days", "grain"), [(1, "5min"), (7, "5min"), (28, "1h"), (90, "1h"), (365, "1h"), (800, "1d")])
+@pytest.mark.parametrize(
+    ("days", "grain"), [(1, "5min"), (7, "5min"), (28, "1h"), (90, "1h"), (365, "1h"), (800, "1d")]
+)
 def test_grain_follows_the_range(days: int, grain: str) -> None:
     assert window.grain_of("auto", timedelta(days=days)) == grain
 
 
-@pytest.mark.parametrize(("asked", "days", "grain"), [("1d", 1, "1d"), ("1h", 1, "1h"), ("5min", 28, "5min"), ("5min", 90, "1h")])
+@pytest.mark.parametrize(
+    ("asked", "days", "grain"), [("1d", 1, "1d"), ("1h", 1, "1h"), ("5min", 28, "5min"), ("5min", 90, "1h")]
+)
 def test_grain_that_is_asked_for_is_given_where_it_can_be_shown(asked: str, days: int, grain: str) -> None:
     assert window.grain_of(asked, timedelta(days=days)) == grain
 

@@ -24,14 +24,26 @@ from tests.lakes import Plan, full_lake
 ROOT = Path(__file__).resolve().parents[2]
 # A slow machine that runs several tests at once takes this long to start a server, and to draw a page with a map.
 STARTED, DRAWN = 180.0, 120_000
-ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-# Who draws WebGL without a graphics card: Mesa, where it is installed, in a third of the processor time of Chromium's own.
-MESA, OWN = ["--use-gl=angle", "--use-angle=gl-egl", "--ignore-gpu-blocklist"], ["--use-angle=swiftshader-webgl", "--enable-unsafe-swiftshader"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+# Who draws WebGL without a graphics card: Mesa, where it is installed, in a third of the processor time of Chromium's
+# own.
+MESA, OWN = (
+    ["--use-gl=angle", "--use-angle=gl-egl", "--ignore-gpu-blocklist"],
+    ["--use-angle=swiftshader-webgl", "--enable-unsafe-swiftshader"],
+)
 DRAWS = "document.createElement('canvas').getContext('webgl2') !== null"
 BUSY = '[data-testid="stApp"][data-test-script-state="running"], [data-testid="stApp"][data-test-script-state="initial"], [data-testid="stSkeleton"]'
 expect.set_options(timeout=DRAWN)
 
-# Software WebGL shares two cores with the other tests: what fails once is tried again, what fails three times is a fault.
+# Software WebGL shares two cores with the other tests: what fails once is tried again, what fails three times is a
+# fault.
 TRIES_MORE = 2
 
 Serve = Callable[[Path], str]
@@ -48,7 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Check:
-    """What a page may not do: errors on the console, errors in scripts, requests that fail, requests to anyone but its server."""
+    """What a page may not do: errors on the console, errors in scripts, requests that fail, requests to anyone but its
+    server.
+    """
 
     host: str
     faults: list[str] = field(default_factory=list)
@@ -90,12 +104,20 @@ def serve() -> Iterator[Serve]:
 
 
 def _start(lake: Path) -> tuple[str, subprocess.Popen[bytes]]:
-    """A server on a free port, once it answers; a lake without telemetry is served too, so that readiness is not asked for."""
+    """A server on a free port, once it answers; a lake without telemetry is served too, so that readiness is not asked
+    for.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "HEADROOM_LAKE": str(lake)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "HEADROOM_LAKE": str(lake)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address = f"http://127.0.0.1:{port}"
     until = time.monotonic() + STARTED
     while not _answers(f"{address}/readyz"):
@@ -147,14 +169,24 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def open_page(chromium: Browser, serve: Serve, lake: Path) -> Iterator[OpenPage]:
-    """Open a path in a browser of its own and wait until it is drawn; any fault that the page ever shows fails the test."""
+    """Open a path in a browser of its own and wait until it is drawn; any fault that the page ever shows fails the
+    test.
+    """
     opened: list[tuple[Check, Page]] = []
 
     def at(
-        path: str = "/", *, on: Path = lake, width: int = 1440, height: int = 900, scheme: Literal["light", "dark"] = "light", zone: str = "Asia/Tokyo"
+        path: str = "/",
+        *,
+        on: Path = lake,
+        width: int = 1440,
+        height: int = 900,
+        scheme: Literal["light", "dark"] = "light",
+        zone: str = "Asia/Tokyo",
     ) -> Page:
         address = serve(on)
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id=zone, locale="en-GB")
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id=zone, locale="en-GB"
+        )
         context.set_default_timeout(DRAWN)
         page, check = context.new_page(), Check(urlsplit(address).netloc)
         opened.append((check, page))

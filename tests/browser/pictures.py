@@ -1,4 +1,6 @@
-"""What a test sees of a page: the map as pixels, places of sites in the window, lines of charts, files that are saved, and bytes on the wire."""
+"""What a test sees of a page: the map as pixels, places of sites in the window, lines of charts, files that are saved,
+and bytes on the wire.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from app.charts.map_view import TILE_PX, Canvas, mercator
 from tests.browser.conftest import DRAWN, settle
 
 Picture = np.ndarray
-# A try that has come to nothing after this long is made again: a software WebGL that shares its core takes seconds for a frame.
+# A try that has come to nothing after this long is made again: a software WebGL that shares its core takes seconds for
+# a frame.
 PATIENCE = 8.0
 # Land takes more of every map of these tests than this.
 SOME_LAND = 0.02
@@ -43,7 +46,9 @@ def picture(page: Page, shows: Callable[[Picture], bool] = lambda seen: True) ->
         if before.shape == after.shape and share(before, after) == 0 and land(after) > SOME_LAND and shows(after):
             return after
         before = after
-    pytest.fail(f"the map does not come to rest, or never shows what is awaited: land on {land(before):.1%} of it, {page.url}")
+    pytest.fail(
+        f"the map does not come to rest, or never shows what is awaited: land on {land(before):.1%} of it, {page.url}"
+    )
 
 
 def shot(page: Page) -> Picture:
@@ -70,7 +75,9 @@ def land(seen: Picture) -> float:
 
 
 def spot(page: Page, site_id: str, sites: pd.DataFrame, canvas: Canvas = map_view.WIDE) -> tuple[float, float]:
-    """Where a site lies in the window, while the map looks where it looked when it opened. `sites` are those of the lake that is shown."""
+    """Where a site lies in the window, while the map looks where it looked when it opened. `sites` are those of the
+    lake that is shown.
+    """
     camera, box = map_view.fit(sites, canvas), the_map(page).bounding_box()
     assert box is not None
     site, world_px = sites.set_index("site_id").loc[site_id], TILE_PX * 2**camera.zoom
@@ -80,7 +87,9 @@ def spot(page: Page, site_id: str, sites: pd.DataFrame, canvas: Canvas = map_vie
 
 
 def covered(page: Page, seen: Picture, place: tuple[float, float], colour: str) -> bool:
-    """Whether something lies on the land, which is of this colour, at a place in the window; the place is on the map."""
+    """Whether something lies on the land, which is of this colour, at a place in the window; the place is on the
+    map.
+    """
     box = the_map(page).bounding_box()
     assert box is not None
     left, top = int(place[0] - box["x"]), int(place[1] - box["y"])
@@ -91,7 +100,9 @@ def covered(page: Page, seen: Picture, place: tuple[float, float], colour: str) 
 
 
 def until(page: Page, act: Callable[[], None], done: Callable[[], bool]) -> None:
-    """Act again until it has worked: what is picked on a canvas has to be drawn first, and a canvas does not say when it is."""
+    """Act again until it has worked: what is picked on a canvas has to be drawn first, and a canvas does not say when
+    it is.
+    """
     end = time.monotonic() + DRAWN / 1000
     while time.monotonic() < end:
         with suppress(PlaywrightTimeout):  # what is to be clicked has gone: the last click was late, but it has worked
@@ -107,8 +118,9 @@ def until(page: Page, act: Callable[[], None], done: Callable[[], bool]) -> None
 def click_on_map(page: Page, x: float, y: float) -> None:
     """A click at a place in the window, at the pace of a graphics card.
 
-    deck.gl looks up what lies below the pointer between press and release, for which a software WebGL takes half a second, and takes a press that lasts
-    longer than a quarter for no click. So its clock, not its drawing, stands still meanwhile.
+    deck.gl looks up what lies below the pointer between press and release, for which a software WebGL takes half a
+    second, and takes a press that lasts longer than a quarter for no click. So its clock, not its drawing, stands still
+    meanwhile.
     """
     page.mouse.move(x - 30, y)
     page.mouse.move(x, y, steps=3)
@@ -123,7 +135,9 @@ def asked(page: Page) -> dict[str, str]:
 
 
 def reached(page: Page, path: str | None = None, **wanted: str) -> None:
-    """Wait until the URL says so, and the page that belongs to it is drawn. A script that has not begun yet looks like one that is done."""
+    """Wait until the URL says so, and the page that belongs to it is drawn. A script that has not begun yet looks like
+    one that is done.
+    """
     end = time.monotonic() + DRAWN / 1000
     while not (path in {None, urlsplit(page.url).path} and wanted.items() <= asked(page).items()):
         assert time.monotonic() < end, f"{page.url} does not come to say {path or ''} {wanted}"
@@ -132,7 +146,9 @@ def reached(page: Page, path: str | None = None, **wanted: str) -> None:
 
 
 def lines(page: Page) -> list[int]:
-    """Of each chart of the page, how many lines or heat maps are drawn: those with a shape, not those that are only named."""
+    """Of each chart of the page, how many lines or heat maps are drawn: those with a shape, not those that are only
+    named.
+    """
     drawn: list[int] = page.evaluate("""() => [...document.querySelectorAll('.js-plotly-plot')].map(plot =>
         [...plot.querySelectorAll('.scatterlayer path.js-line')].filter(line => (line.getAttribute('d') || '').length > 8).length
         + plot.querySelectorAll('.heatmaplayer image').length)""")

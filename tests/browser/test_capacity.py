@@ -1,4 +1,6 @@
-"""The Capacity page in a real browser: a link opens it, its charts stand, a choice changes link and chart, and the orders are saved as files."""
+"""The Capacity page in a real browser: a link opens it, its charts stand, a choice changes link and chart, and the
+orders are saved as files.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def test_the_plan_is_saved_as_table_calendar_and_file(open_page: OpenPage, plann
     assert {one["key"] for one in json.loads(plan)} == set(REGIONS)
 
 
-def test_a_plan_of_purchases_is_counted_in_and_its_link_shows_the_same_to_others(open_page: OpenPage, planned: Path) -> None:
+def test_a_plan_of_purchases_is_counted_in_and_its_link_shows_the_same_to_others(
+    open_page: OpenPage, planned: Path
+) -> None:
     page = open_page("/capacity?sheet=augments&steps=100:7000:0:0", on=planned)
     page.get_by_role("button", name="Find the cheapest plan").click()
     page.get_by_role("button", name="Count it in").click()

@@ -1,4 +1,6 @@
-"""The Data page in a real browser: every section opens from its link, draws what it has, and gives it away as a file."""
+"""The Data page in a real browser: every section opens from its link, draws what it has, and gives it away as a
+file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The failure map in a real browser: it draws what fails, a click lets another site fail and leaves nothing marked, the weeks play, and the view stays."""
+"""The failure map in a real browser: it draws what fails, a click lets another site fail and leaves nothing marked, the
+weeks play, and the view stays.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ pytestmark = pytest.mark.browser
 # A window that holds the whole map: what is scrolled to lies between two pixels.
 TALL = 1600
 NOW = pd.Timestamp(lakes.Plan().end)
-SITES = pd.DataFrame([row[:7] for row in lakes.SITES], columns=["site_id", "name", "region_id", "region_name", "country", "lat", "lon"])
+SITES = pd.DataFrame(
+    [row[:7] for row in lakes.SITES], columns=["site_id", "name", "region_id", "region_name", "country", "lat", "lon"]
+)
 REGIONS = {site[0]: site[2] for site in lakes.SITES}
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from data import queries
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.browser.conftest import OpenPage, settle
 from tests.judged_runs import judged_lake
 
@@ -59,9 +59,15 @@ def test_from_the_network_to_a_refit_and_back_by_its_link(open_page: OpenPage, j
     expect(again.locator(".st-key-drift .js-plotly-plot")).to_be_visible()
 
 
-def test_a_selected_row_shows_its_series_and_another_place_can_be_chosen_after_it(open_page: OpenPage, judged: Path) -> None:
+def test_a_selected_row_shows_its_series_and_another_place_can_be_chosen_after_it(
+    open_page: OpenPage, judged: Path
+) -> None:
     rows = queries.calibration(Lake(judged).pin())
-    inside = rows[(rows["model"] == "licensed") & (rows["nominal"] == 0.95)].groupby(["level", "key", "metric"])["observed"].mean()
+    inside = (
+        rows[(rows["model"] == "licensed") & (rows["nominal"] == 0.95)]
+        .groupby(["level", "key", "metric"])["observed"]
+        .mean()
+    )
     level, key, _ = inside.idxmin()
     page = open_page("/models", on=judged)
     page.locator(".st-key-trust-series .dvn-scroller").click(position={"x": 18, "y": 55})

@@ -1,4 +1,6 @@
-"""The Overview in a real browser: the map draws, keeps its view, plays and opens sites; and little goes over the wire."""
+"""The Overview in a real browser: the map draws, keeps its view, plays and opens sites; and little goes over the
+wire.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,28 @@ from app.components import site_table
 from app.components.network_map import OUTLINE
 from tests import lakes, small_lake
 from tests.browser.conftest import OpenPage, settle
-from tests.browser.pictures import PATIENCE, Wire, asked, click_on_map, covered, painted, picture, reached, share, spot, until
+from tests.browser.pictures import (
+    PATIENCE,
+    Wire,
+    asked,
+    click_on_map,
+    covered,
+    painted,
+    picture,
+    reached,
+    share,
+    spot,
+    until,
+)
 
 pytestmark = pytest.mark.browser
 
 # A window that holds the whole map: what is scrolled to lies between two pixels.
 TALL = 1200
 FIRST_VIEW, FILTER_CHANGE, STEP = 1_000_000, 300_000, 100_000
-SITES = pd.DataFrame([row[:7] for row in lakes.SITES], columns=["site_id", "name", "region_id", "region_name", "country", "lat", "lon"])
+SITES = pd.DataFrame(
+    [row[:7] for row in lakes.SITES], columns=["site_id", "name", "region_id", "region_name", "country", "lat", "lon"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +80,9 @@ def moment(page: Page) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_map_draws_land_and_sites_without_asking_anyone_else(open_page: OpenPage, world: Path, scheme: theme.Scheme) -> None:
+def test_the_map_draws_land_and_sites_without_asking_anyone_else(
+    open_page: OpenPage, world: Path, scheme: theme.Scheme
+) -> None:
     page = open_page("/?layers=sites", on=world, height=TALL, scheme=scheme)
     fetched: list[str] = []
     page.on("response", lambda response: fetched.append(f"{response.status} {urlsplit(response.url).path}"))
@@ -114,7 +132,9 @@ def test_little_goes_over_the_wire(open_page: OpenPage, world: Path) -> None:
     assert 1_000 < wire.taken() < STEP
 
 
-def test_a_click_on_a_marker_opens_its_site_and_the_way_back_shows_the_whole_map(open_page: OpenPage, world: Path) -> None:
+def test_a_click_on_a_marker_opens_its_site_and_the_way_back_shows_the_whole_map(
+    open_page: OpenPage, world: Path
+) -> None:
     page = open_page("/?layers=sites", on=world, height=TALL)
     before = picture(page)
     until(page, lambda: click_on_map(page, *spot(page, "mia-01", SITES)), lambda: "/region" in page.url)

@@ -1,4 +1,6 @@
-"""What people write on the Capacity page, in a real browser: a scenario is kept and compared, and a capacity is edited, saved, and seen by the plan."""
+"""What people write on the Capacity page, in a real browser: a scenario is kept and compared, and a capacity is edited,
+saved, and seen by the plan.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
-from data.capacity_edits import history, opened
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.store import Scenarios, open_store, store_url
+from data.store.capacity_edits import history, opened
 from tests import lakes
 from tests.browser.conftest import OpenPage, settle
 from tests.futures import publish_futures
@@ -18,7 +20,8 @@ from tests.futures import publish_futures
 pytestmark = pytest.mark.browser
 
 REGIONS = {site[0]: site[2] for site in lakes.SITES}
-# Columns of the editor, after those of the row's mark and number; and milliseconds until a cell is chosen at the latest.
+# Columns of the editor, after those of the row's mark and number; and milliseconds until a cell is chosen at the
+# latest.
 SITE, CAPACITY, CHOSEN = 2, 5, 20_000
 
 
@@ -37,7 +40,9 @@ def retype(page: Page, column: int, text: str) -> None:
     assert box is not None
     page.mouse.click(box["x"] + 250, box["y"] + 55)
     for place in range(SITE, column + 1):
-        expect(page.get_by_test_id(f"glide-cell-{place}-0").first).to_have_attribute("aria-selected", "true", timeout=CHOSEN)
+        expect(page.get_by_test_id(f"glide-cell-{place}-0").first).to_have_attribute(
+            "aria-selected", "true", timeout=CHOSEN
+        )
         page.keyboard.press("ArrowRight" if place < column else "Enter")
     field = page.locator("#portal input")
     expect(field).to_be_focused(timeout=CHOSEN)
@@ -51,7 +56,9 @@ def retype(page: Page, column: int, text: str) -> None:
 
 
 def test_a_scenario_is_kept_and_a_capacity_edited(open_page: OpenPage, lake: Path) -> None:
-    page = open_page("/capacity?sheet=scenarios&whatif=%5B%7B%22kind%22%3A%22growth%22%2C%22percent%22%3A40%7D%5D", on=lake)
+    page = open_page(
+        "/capacity?sheet=scenarios&whatif=%5B%7B%22kind%22%3A%22growth%22%2C%22percent%22%3A40%7D%5D", on=lake
+    )
     page.get_by_role("textbox", name="Your name").fill("Ada")
     page.get_by_role("textbox", name="Name of the scenario").fill("Forty percent")
     page.get_by_role("button", name="Save as a new one").click()

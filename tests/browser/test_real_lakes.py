@@ -1,4 +1,6 @@
-"""Networks that nobody made up, in a real browser: two public data sets become lakes by their recipes, and every view opens on them."""
+"""Networks that nobody made up, in a real browser: two public data sets become lakes by their recipes, and every view
+opens on them.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ SECTIONS = ("freshness", "snapshots", "versions", "dictionary")
 
 
 class Network(NamedTuple):
-    """A data set: its folder and recipe, a site that forecasts are made for, the year that it ends in, what its Overview and Capacity pages must say, and how
-    many charts of coming weeks its Region page has: a fortnight foretells none, more than that the peak and the P95 of egress.
+    """A data set: its folder and recipe, a site that forecasts are made for, the year that it ends in, what its
+    Overview and Capacity pages must say, and how
+    many charts of coming weeks its Region page has: a fortnight foretells none, more than that the peak and the P95 of
+    egress.
     """
 
     name: str
@@ -37,7 +41,9 @@ class Network(NamedTuple):
 
 NETWORKS = (
     Network("abilene", "NYCMng", "2004", "All 12 sites are within their limits", "too little history to plan from", 0),
-    Network("p2p_live", "FR", "2020", "No capacity is declared for any site", "No capacity is declared for these sites", 2),
+    Network(
+        "p2p_live", "FR", "2020", "No capacity is declared for any site", "No capacity is declared for these sites", 2
+    ),
 )
 
 
@@ -52,7 +58,18 @@ def real_lake(network: Network, datasets: Path, tmp_path_factory: pytest.TempPat
     """The data set as a lake, by the documented command, and a run for the network's egress and that of one site."""
     where = tmp_path_factory.mktemp(network.name) / "lake"
     command("data", "ingest", str(datasets / network.name), "--recipe", network.name, "--lake", str(where))
-    command("forecasting", "refresh", "--quiet", "--workers", "1", "--lake", str(where), "--series", "global/*/egress_gbps", f"site/{network.site}/egress_gbps")
+    command(
+        "forecasting",
+        "refresh",
+        "--quiet",
+        "--workers",
+        "1",
+        "--lake",
+        str(where),
+        "--series",
+        "global/*/egress_gbps",
+        f"site/{network.site}/egress_gbps",
+    )
     return where
 
 
@@ -73,7 +90,9 @@ def without_fault(page: Page, network: Network) -> str:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
-def test_the_overview_opens(open_page: OpenPage, real_lake: Path, network: Network, scheme: Literal["light", "dark"], width: int) -> None:
+def test_the_overview_opens(
+    open_page: OpenPage, real_lake: Path, network: Network, scheme: Literal["light", "dark"], width: int
+) -> None:
     page = open_page("/", on=real_lake, width=width, height=1200, scheme=scheme)
     assert network.says in without_fault(page, network)
     assert land(picture(page)) > 0.02, LAND[scheme]
@@ -85,26 +104,37 @@ def test_no_chart_is_empty(open_page: OpenPage, real_lake: Path, network: Networ
     without_fault(page, network)
     drawn(page, CHARTS[path] + network.weeks * path.startswith("/region"))
     if path.startswith("/region"):
-        assert "expected" in page.locator(".st-key-place").inner_text(), "the forecast is drawn beside what was measured"
+        assert "expected" in page.locator(".st-key-place").inner_text(), (
+            "the forecast is drawn beside what was measured"
+        )
 
 
 def test_every_section_of_the_data_opens(open_page: OpenPage, real_lake: Path, network: Network) -> None:
     page = open_page("/data", on=real_lake, width=390)
     for section in SECTIONS:
-        page.get_by_role("radio", name="Data dictionary" if section == "dictionary" else section.capitalize(), exact=True).click()
+        page.get_by_role(
+            "radio", name="Data dictionary" if section == "dictionary" else section.capitalize(), exact=True
+        ).click()
         page.wait_for_url(f"**section={section}*")
         page.get_by_test_id("stDataFrame").locator("canvas").first.wait_for()
         without_fault(page, network)
 
 
-@pytest.mark.parametrize(("path", "says"), [("/models", "licensed"), ("/models?part=backtests", "Backtest"), ("/models?part=components", "Unpublished")])
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("/models", "licensed"), ("/models?part=backtests", "Backtest"), ("/models?part=components", "Unpublished")],
+)
 def test_the_models_open(open_page: OpenPage, real_lake: Path, network: Network, path: str, says: str) -> None:
-    page = open_page(f"{path}{'&' if '?' in path else '?'}site={network.site}&metric=egress_gbps", on=real_lake, scheme="dark")
+    page = open_page(
+        f"{path}{'&' if '?' in path else '?'}site={network.site}&metric=egress_gbps", on=real_lake, scheme="dark"
+    )
     page.locator(".js-plotly-plot .trace").first.wait_for(state="attached")
     assert says in without_fault(page, network)
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_the_plan_opens_or_says_why_it_cannot(open_page: OpenPage, real_lake: Path, network: Network, width: int) -> None:
+def test_the_plan_opens_or_says_why_it_cannot(
+    open_page: OpenPage, real_lake: Path, network: Network, width: int
+) -> None:
     page = open_page(f"/capacity?focus=site:{network.site}", on=real_lake, width=width)
     assert network.plan in without_fault(page, network)

@@ -1,4 +1,6 @@
-"""The Region page in a real browser: a link opens it, its charts are drawn and zoom together, and what they show can be taken away."""
+"""The Region page in a real browser: a link opens it, its charts are drawn and zoom together, and what they show can be
+taken away.
+"""
 
 from __future__ import annotations
 
@@ -131,5 +133,7 @@ def test_little_goes_over_the_wire(open_page: OpenPage) -> None:
 def test_on_a_telephone_every_chart_is_as_wide_as_the_screen_allows(open_page: OpenPage) -> None:
     page = open_page("/region?region=eu-west", width=390, scheme="dark")
     drawn(page, 1 + SITES)
-    wide: list[float] = page.evaluate("[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.getBoundingClientRect().width)")
+    wide: list[float] = page.evaluate(
+        "[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.getBoundingClientRect().width)"
+    )
     assert all(300 < width <= 390 for width in wide)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.browser.conftest import OpenPage, settle
 from tests.small_lake import make_lake, publish_run
 
@@ -32,12 +32,16 @@ def strip(page: Page) -> str:
 def overflow(page: Page) -> int:
     """Pixels by which the page is wider than the window."""
     return int(
-        page.evaluate("Math.max(...[document.documentElement, ...document.querySelectorAll('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth))")
+        page.evaluate(
+            "Math.max(...[document.documentElement, ...document.querySelectorAll('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth))"
+        )
     )
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize(("scheme", "width", "ground"), [("light", 1440, "rgb(255, 255, 255)"), ("dark", 390, "rgb(16, 22, 29)")])
+@pytest.mark.parametrize(
+    ("scheme", "width", "ground"), [("light", 1440, "rgb(255, 255, 255)"), ("dark", 390, "rgb(16, 22, 29)")]
+)
 def test_a_page_opens_without_a_fault_and_never_scrolls_sideways(
     open_page: OpenPage, path: str, scheme: Literal["light", "dark"], width: int, ground: str
 ) -> None:
@@ -109,7 +113,8 @@ def test_search_works_by_keyboard_alone(open_page: OpenPage) -> None:
 
 def test_a_hostile_link_runs_nothing(open_page: OpenPage) -> None:
     page = open_page(
-        "/region?site=%3Cscript%3Ewindow.struck%3D1%3C%2Fscript%3E&region=%3Cimg%20src%3Dx%20onerror%3D%22window.struck%3D1%22%3E&zone=" + "x" * 10_000
+        "/region?site=%3Cscript%3Ewindow.struck%3D1%3C%2Fscript%3E&region=%3Cimg%20src%3Dx%20onerror%3D%22window.struck%3D1%22%3E&zone="
+        + "x" * 10_000
     )
     assert page.evaluate("window.struck") is None
     assert "names a site that this lake does not have" in page.inner_text("body")

@@ -1,4 +1,6 @@
-"""Lakes that the tests of data/ read: made once for a session, never written to afterwards. Stores of scenarios and plans: new for each test."""
+"""Lakes that the tests of data/ read: made once for a session, never written to afterwards. Stores of scenarios and
+plans: new for each test.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.store import Store, open_store
 from tests.judged_runs import judged_lake
 from tests.lakes import empty_lake, full_lake, partial_lake, stale_lake
@@ -49,13 +51,17 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a store that does not exist yet: a file, and a database on the server that HEADROOM_TEST_POSTGRES names."""
+    """The address of a store that does not exist yet: a file, and a database on the server that HEADROOM_TEST_POSTGRES
+    names.
+    """
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'kept' / 'scenarios.db'}"
         return
     server = os.environ.get("HEADROOM_TEST_POSTGRES")
     if not server:
-        pytest.skip("no PostgreSQL: name a server where databases may be made in HEADROOM_TEST_POSTGRES, as postgresql://USER:PASSWORD@HOST/postgres")
+        pytest.skip(
+            "no PostgreSQL: name a server where databases may be made in HEADROOM_TEST_POSTGRES, as postgresql://USER:PASSWORD@HOST/postgres"
+        )
     name = f"headroom_{secrets.token_hex(6)}"
     engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.contract import STAMP
 from data.ingest.outcome import Outcome
 from data.ingest.reading import reading
+from data.ingest.run import TakeIn, plan
 from data.ingest.sources import find
-from data.ingest.take_in import TakeIn, plan
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema import STAMP
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -25,16 +25,33 @@ TICK = timedelta(minutes=5)
 def sites(*names: str) -> pa.Table:
     """A catalogue of these sites, all in one region."""
     count = len(names)
-    return pa.table({"site_id": list(names), "name": [name.upper() for name in names], "region_id": ["eu"] * count, "lat": [1.0] * count, "lon": [2.0] * count})
+    return pa.table(
+        {
+            "site_id": list(names),
+            "name": [name.upper() for name in names],
+            "region_id": ["eu"] * count,
+            "lat": [1.0] * count,
+            "lon": [2.0] * count,
+        }
+    )
 
 
-def telemetry(site: str = "a", count: int = 3, *, start: datetime = START, egress: float = 10.0, received: timedelta | None = timedelta(minutes=6)) -> pa.Table:
+def telemetry(
+    site: str = "a",
+    count: int = 3,
+    *,
+    start: datetime = START,
+    egress: float = 10.0,
+    received: timedelta | None = timedelta(minutes=6),
+) -> pa.Table:
     """`count` rows of one site, five minutes apart; `received` after their stamp, or without that column."""
     stamps = [start + TICK * i for i in range(count)]
     columns: dict[str, Any] = {"ts": pa.array(stamps, STAMP), "site_id": [site] * count}
     if received is not None:
         columns["received_at"] = pa.array([stamp + received for stamp in stamps], STAMP)
-    return pa.table({**columns, "ingest_gbps": [egress / 10] * count, "egress_gbps": [egress + i for i in range(count)]})
+    return pa.table(
+        {**columns, "ingest_gbps": [egress / 10] * count, "egress_gbps": [egress + i for i in range(count)]}
+    )
 
 
 def rows(*each: tuple[str, datetime, datetime | None, float]) -> pa.Table:
@@ -54,7 +71,11 @@ def rows(*each: tuple[str, datetime, datetime | None, float]) -> pa.Table:
 def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
     """The table with a column replaced, or added."""
     column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
-    return table.set_column(table.column_names.index(name), name, column) if name in table.column_names else table.append_column(name, column)
+    return (
+        table.set_column(table.column_names.index(name), name, column)
+        if name in table.column_names
+        else table.append_column(name, column)
+    )
 
 
 def write(path: Path, table: pa.Table) -> Path:

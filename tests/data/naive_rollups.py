@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from data.contract import METRICS
+from data.schema import METRICS
 
 Row = dict[str, Any]
 NAMES = [m.name for m in METRICS]
@@ -29,7 +29,9 @@ class Samples(list[Row]):
 
 @dataclass
 class Network:
-    """Samples (site_id, ts and metrics), regions by site, installed capacity steps (site_id, direction, effective_from, gbps)."""
+    """Samples (site_id, ts and metrics), regions by site, installed capacity steps (site_id, direction, effective_from,
+    gbps).
+    """
 
     samples: Samples
     regions: dict[str, str]
@@ -61,12 +63,20 @@ def rollups(network: Network, seconds: int) -> dict[tuple[str, str, datetime], R
         helds = {site: _held(site, grain, day, counts) for site, grain in grains.items()}
         pace_held = min(pace, _winner(Counter(helds.values())))
         found |= _of_sites(_by_hour(rows, helds, seconds), grains, seconds)
-        found |= _above(network, day, _by_hour(_evened(rows, grains, pace), dict.fromkeys(grains, pace_held), seconds), pace, seconds)
+        found |= _above(
+            network,
+            day,
+            _by_hour(_evened(rows, grains, pace), dict.fromkeys(grains, pace_held), seconds),
+            pace,
+            seconds,
+        )
     return found
 
 
 def _held(site: str, grain: int, day: date, counts: dict[date, Counter[str]]) -> int:
-    """For how long a sample stands: the grain, where four samples show it; else no longer than the samples of the days beside lie apart, or an hour."""
+    """For how long a sample stands: the grain, where four samples show it; else no longer than the samples of the days
+    beside lie apart, or an hour.
+    """
     if counts[day][site] >= 4:
         return grain
     beside = max(counts.get(day + timedelta(days=off), Counter())[site] for off in (-1, 1))
@@ -82,7 +92,9 @@ def _by_hour(rows: list[Row], helds: dict[str, int], seconds: int) -> list[Row]:
             found.append(row)
             continue
         hours = range(at // held * held // 3600, math.ceil((at // held + 1) * held / 3600))
-        found += [{**row, "ts": ts} for hour in hours if (ts := EPOCH + timedelta(hours=hour)).date() == row["ts"].date()]
+        found += [
+            {**row, "ts": ts} for hour in hours if (ts := EPOCH + timedelta(hours=hour)).date() == row["ts"].date()
+        ]
     return found
 
 
@@ -98,7 +110,10 @@ def grains_of(rows: list[Row]) -> dict[str, int]:
         if steps:
             step = _winner(steps)
             own[site] = step, steps[step]
-    votes = {step: (any(s == step and n >= 3 for s, n in own.values()), sum(s == step for s, _ in own.values())) for step, _ in own.values()}
+    votes = {
+        step: (any(s == step and n >= 3 for s, n in own.values()), sum(s == step for s, _ in own.values()))
+        for step, _ in own.values()
+    }
     usual = max(votes, key=lambda step: (*votes[step], -step)) if votes else DAY
     return {site: own[site][0] if site in own and own[site][1] >= 3 else usual for site in stamps}
 
@@ -116,7 +131,11 @@ def _of_sites(rows: list[Row], grains: dict[str, int], seconds: int) -> dict[tup
     for row in rows:
         groups["site", row["site_id"], _floor(row["ts"], seconds)].append(row)
     return {
-        key: {**_statistics(group), "samples": len(group), "completeness": min(1.0, len(group) / max(1, seconds / grains[key[1]]))}
+        key: {
+            **_statistics(group),
+            "samples": len(group),
+            "completeness": min(1.0, len(group) / max(1, seconds / grains[key[1]])),
+        }
         for key, group in groups.items()
     }
 
@@ -155,7 +174,11 @@ def _evened(rows: list[Row], grains: dict[str, int], pace: int) -> list[Row]:
             if (EPOCH + timedelta(seconds=slot * pace)).date() == row["ts"].date():
                 slots[row["site_id"], slot].append(row)
     return [
-        {"site_id": site, "ts": EPOCH + timedelta(seconds=slot * pace), **{name: _mean([row.get(name) for row in group]) for name in NAMES}}
+        {
+            "site_id": site,
+            "ts": EPOCH + timedelta(seconds=slot * pace),
+            **{name: _mean([row.get(name) for row in group]) for name in NAMES},
+        }
         for (site, slot), group in slots.items()
     ]
 
@@ -165,10 +188,15 @@ def _mean(values: list[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _above(network: Network, day: date, rows: list[Row], pace: int, seconds: int) -> dict[tuple[str, str, datetime], Row]:
+def _above(
+    network: Network, day: date, rows: list[Row], pace: int, seconds: int
+) -> dict[tuple[str, str, datetime], Row]:
     """Rows of the regions and the network."""
     found: dict[tuple[str, str, datetime], Row] = {}
-    members = {("region", region): [s for s, r in network.regions.items() if r == region] for region in set(network.regions.values())}
+    members = {
+        ("region", region): [s for s, r in network.regions.items() if r == region]
+        for region in set(network.regions.values())
+    }
     members["global", "all"] = sorted({row["site_id"] for row in network.samples} | set(network.regions))
     for (level, key), sites in members.items():
         expected = {name: sum(_expected(network, site, name, day) for site in sites) for name in (*NAMES, "")}
@@ -183,7 +211,11 @@ def _above(network: Network, day: date, rows: list[Row], pace: int, seconds: int
         for ts, held in groups.items():
             samples = sum(present for _, present in held)
             full = expected[""] * max(1, seconds / pace)
-            found[level, key, ts] = {**_statistics(row for row, _ in held), "samples": samples, "completeness": min(1.0, samples / full if full else 1.0)}
+            found[level, key, ts] = {
+                **_statistics(row for row, _ in held),
+                "samples": samples,
+                "completeness": min(1.0, samples / full if full else 1.0),
+            }
     return found
 
 
@@ -191,7 +223,11 @@ def _expected(network: Network, site: str, metric: str, day: date) -> bool:
     """Whether a site is expected to report a metric ('' for any): seen by then, and open."""
     first = network.firsts().get((site, metric))
     directions = {d for s, d, _, _ in network.steps if s == site}
-    closed = {d for d in directions if _closed(sorted((at, gbps) for s, dd, at, gbps in network.steps if (s, dd) == (site, d)), day)}
+    closed = {
+        d
+        for d in directions
+        if _closed(sorted((at, gbps) for s, dd, at, gbps in network.steps if (s, dd) == (site, d)), day)
+    }
     shut = bool(directions) and closed == directions
     shut |= metric.removesuffix("_gbps") in closed
     return first is not None and first <= day and not shut

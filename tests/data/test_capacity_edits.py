@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import capacity_edits, queries
-from data.capacity_edits import Draft, commit, difference, draft, onto_newest, opened, restore
-from data.duck import Scope
-from data.errors import ConflictError, ContractError, LakeError
+from data import queries
 from data.ingest.upsert import upsert
-from data.lake import Lake, conform
+from data.lake.query import Scope
+from data.lake.tables import Lake, conform
 from data.schema import TABLES
+from data.schema.errors import ConflictError, ContractError, LakeError
+from data.store import capacity_edits
+from data.store.capacity_edits import Draft, commit, difference, draft, onto_newest, opened, restore
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
 NOW = pd.Timestamp("2026-03-01", tz="UTC")
@@ -27,8 +28,22 @@ NAN = float("nan")
 ROWS = [("ams-01", "egress", START, 200.0), ("fra-01", "egress", START, 100.0), ("fra-01", "ingest", START, 10.0)]
 
 
-def step(site: str, direction: str, at: pd.Timestamp, gbps: float, status: str | None = "installed", cost: float | None = None) -> dict[str, Any]:
-    return {"site_id": site, "direction": direction, "effective_from": at, "capacity_gbps": gbps, "status": status, "cost_usd_month": cost}
+def step(
+    site: str,
+    direction: str,
+    at: pd.Timestamp,
+    gbps: float,
+    status: str | None = "installed",
+    cost: float | None = None,
+) -> dict[str, Any]:
+    return {
+        "site_id": site,
+        "direction": direction,
+        "effective_from": at,
+        "capacity_gbps": gbps,
+        "status": status,
+        "cost_usd_month": cost,
+    }
 
 
 PLANNED = step("fra-01", "egress", LATER, 150.0, "planned", 900.0)
@@ -38,10 +53,32 @@ PLANNED = step("fra-01", "egress", LATER, 150.0, "planned", 900.0)
 def lake(tmp_path: Path) -> Lake:
     """Two sites with capacity, and telemetry that ends at NOW."""
     lake = Lake(tmp_path / "lake")
-    lake.replace("sites", pa.table({"site_id": ["ams-01", "fra-01"], "name": ["A", "F"], "region_id": ["eu", "eu"], "lat": [1.0, 2.0], "lon": [1.0, 2.0]}))
+    lake.replace(
+        "sites",
+        pa.table(
+            {
+                "site_id": ["ams-01", "fra-01"],
+                "name": ["A", "F"],
+                "region_id": ["eu", "eu"],
+                "lat": [1.0, 2.0],
+                "lon": [1.0, 2.0],
+            }
+        ),
+    )
     lake.replace("capacity", pa.Table.from_pylist([step(*row, status=None) for row in ROWS], TABLES["capacity"].schema))
     stamps = pa.array([NOW - pd.Timedelta(minutes=10), NOW - pd.Timedelta(minutes=5)], pa.timestamp("us", "UTC"))
-    lake.append("telemetry", pa.table({"ts": stamps, "received_at": stamps, "site_id": ["fra-01"] * 2, "ingest_gbps": [1.0] * 2, "egress_gbps": [1.0] * 2}))
+    lake.append(
+        "telemetry",
+        pa.table(
+            {
+                "ts": stamps,
+                "received_at": stamps,
+                "site_id": ["fra-01"] * 2,
+                "ingest_gbps": [1.0] * 2,
+                "egress_gbps": [1.0] * 2,
+            }
+        ),
+    )
     return lake
 
 
@@ -58,7 +95,8 @@ def warned(made: Draft) -> list[tuple[str, str, int]]:
     return [(w.column, w.value, w.count) for w in made.warnings]
 
 
-# Showing and keeping -------------------------------------------------------------------------------------------------------
+# Showing and keeping
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_a_draft_shows_what_differs_and_keeps_nothing(lake: Lake) -> None:
@@ -67,8 +105,12 @@ def test_a_draft_shows_what_differs_and_keeps_nothing(lake: Lake) -> None:
     assert (made.faults, made.warnings, made.base) == ([], [], before)
     found = made.difference.set_index("change")
     assert found["site_id"].to_dict() == {"changed": "ams-01", "added": "fra-01", "removed": "fra-01"}
-    assert found["capacity_gbps_before"].to_dict() == pytest.approx({"changed": 200.0, "added": NAN, "removed": 10.0}, nan_ok=True)
-    assert found["capacity_gbps_after"].to_dict() == pytest.approx({"changed": 250.0, "added": 150.0, "removed": NAN}, nan_ok=True)
+    assert found["capacity_gbps_before"].to_dict() == pytest.approx(
+        {"changed": 200.0, "added": NAN, "removed": 10.0}, nan_ok=True
+    )
+    assert found["capacity_gbps_after"].to_dict() == pytest.approx(
+        {"changed": 250.0, "added": 150.0, "removed": NAN}, nan_ok=True
+    )
     assert found.loc["added", "cost_usd_month_after"] == 900.0
     assert lake.version("capacity") == before
 
@@ -81,7 +123,15 @@ def test_a_kept_edit_is_a_version_that_pages_read(lake: Lake) -> None:
     assert queries.capacity_steps(lake.pin(), "site", "ams-01", "egress")["capacity_gbps"].tolist() == [250.0]
     assert queries.capacity_steps(before, "site", "ams-01", "egress")["capacity_gbps"].tolist() == [200.0]
     newest = capacity_edits.history(lake).iloc[0]
-    assert newest[["version", "kind", "author", "note", "added", "changed", "removed"]].tolist() == [version, "edit", "Ada", "Order 17", 1, 1, 0]
+    assert newest[["version", "kind", "author", "note", "added", "changed", "removed"]].tolist() == [
+        version,
+        "edit",
+        "Ada",
+        "Order 17",
+        1,
+        1,
+        0,
+    ]
     assert pd.isna(newest["restored"])
 
 
@@ -93,7 +143,9 @@ def test_an_edit_that_changes_nothing_is_no_version(lake: Lake) -> None:
 
 
 def test_an_editors_empty_line_and_empty_status_are_no_faults(lake: Lake) -> None:
-    made = edited(lake, dict.fromkeys(PLANNED), {**PLANNED, "status": None, "effective_from": NOW - pd.Timedelta(days=1)})
+    made = edited(
+        lake, dict.fromkeys(PLANNED), {**PLANNED, "status": None, "effective_from": NOW - pd.Timedelta(days=1)}
+    )
     assert (made.faults, made.warnings) == ([], [])
     assert made.difference[["change", "status_after"]].to_numpy().tolist() == [["added", "installed"]]
 
@@ -143,7 +195,8 @@ def test_all_rows_can_be_removed(lake: Lake) -> None:
     assert len(opened(lake).rows) == 0
 
 
-# Faults and warnings -------------------------------------------------------------------------------------------------------
+# Faults and warnings
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -170,11 +223,19 @@ def test_rows_that_cannot_be_kept_are_named(lake: Lake, added: dict[str, Any], c
 
 
 def test_what_is_seldom_meant_is_a_warning(lake: Lake) -> None:
-    assert warned(edited(lake, step("fra-01", "egress", NOW - pd.Timedelta(days=9), 0.0))) == [("capacity_gbps", "fra-01 egress from 2026-02-20 00:00", 1)]
-    assert warned(edited(lake, step("fra-01", "ingest", NOW - pd.Timedelta(days=9), 10.0))) == [("capacity_gbps", "fra-01 ingest from 2026-02-20 00:00", 1)]
-    assert warned(edited(lake, step("far-01", "egress", START, 5.0))) == [("site_id", "far-01 egress from 2026-01-01 00:00", 1)]
+    assert warned(edited(lake, step("fra-01", "egress", NOW - pd.Timedelta(days=9), 0.0))) == [
+        ("capacity_gbps", "fra-01 egress from 2026-02-20 00:00", 1)
+    ]
+    assert warned(edited(lake, step("fra-01", "ingest", NOW - pd.Timedelta(days=9), 10.0))) == [
+        ("capacity_gbps", "fra-01 ingest from 2026-02-20 00:00", 1)
+    ]
+    assert warned(edited(lake, step("far-01", "egress", START, 5.0))) == [
+        ("site_id", "far-01 egress from 2026-01-01 00:00", 1)
+    ]
     late = edited(lake, {**PLANNED, "effective_from": NOW})
-    assert [(w.column, w.bound) for w in late.warnings] == [("effective_from", "after 2026-03-01 00:00 UTC, the end of the telemetry, for a planned step")]
+    assert [(w.column, w.bound) for w in late.warnings] == [
+        ("effective_from", "after 2026-03-01 00:00 UTC, the end of the telemetry, for a planned step")
+    ]
     early = edited(lake, {**PLANNED, "status": "installed"})
     assert ["call it planned" in str(w) for w in early.warnings] == [True]
 
@@ -205,16 +266,22 @@ def test_an_editor_changes_only_the_sites_in_scope(lake: Lake) -> None:
     assert [(f.column, f.bound) for f in strange.faults] == [("site_id", "a site that you may edit")]
 
 
-# Two editors ---------------------------------------------------------------------------------------------------------------
+# Two editors
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_second_editor_is_shown_what_changed(lake: Lake) -> None:
     mine, theirs = edited(lake, PLANNED), edited(lake, gbps=250.0)
     version = commit(lake, theirs, author="Grace")
-    with pytest.raises(ConflictError, match=r"at version 2, and you edited version 1: 1 steps differ, ams-01 egress.*Grace wrote it at .* UTC") as met:
+    with pytest.raises(
+        ConflictError,
+        match=r"at version 2, and you edited version 1: 1 steps differ, ams-01 egress.*Grace wrote it at .* UTC",
+    ) as met:
         commit(lake, mine, author="Ada")
     pd.testing.assert_frame_equal(met.value.yours, mine.difference)
-    assert met.value.theirs[["change", "site_id", "capacity_gbps_after"]].to_numpy().tolist() == [["changed", "ams-01", 250.0]]
+    assert met.value.theirs[["change", "site_id", "capacity_gbps_after"]].to_numpy().tolist() == [
+        ["changed", "ams-01", 250.0]
+    ]
     assert lake.version("capacity") == version
     again = onto_newest(lake, mine)
     pd.testing.assert_frame_equal(again.difference, mine.difference)
@@ -226,7 +293,9 @@ def test_two_who_change_the_same_step_must_decide(lake: Lake) -> None:
     mine, theirs = edited(lake, gbps=300.0), edited(lake, gbps=250.0)
     commit(lake, theirs, author="Grace")
     again = onto_newest(lake, mine)
-    assert [(f.value, f.bound) for f in again.faults] == [("ams-01 egress from 2026-01-01 00:00", "a step that nobody else has changed")]
+    assert [(f.value, f.bound) for f in again.faults] == [
+        ("ams-01 egress from 2026-01-01 00:00", "a step that nobody else has changed")
+    ]
     with pytest.raises(ContractError, match="two people edited it at once"):
         commit(lake, again, author="Ada")
     with pytest.raises(ConflictError):
@@ -247,7 +316,9 @@ def test_an_ingest_meanwhile_is_a_conflict_and_upkeep_is_none(lake: Lake) -> Non
 
 def test_editors_in_threads_lose_nothing(lake: Lake) -> None:
     def add(number: int) -> None:
-        made = edited(lake, {**PLANNED, "effective_from": LATER + pd.Timedelta(days=number), "capacity_gbps": 150.0 + number})
+        made = edited(
+            lake, {**PLANNED, "effective_from": LATER + pd.Timedelta(days=number), "capacity_gbps": 150.0 + number}
+        )
         while True:
             try:
                 commit(lake, made, author=f"Editor {number}")
@@ -259,7 +330,9 @@ def test_editors_in_threads_lose_nothing(lake: Lake) -> None:
         list(pool.map(add, range(4)))
     planned = opened(lake).rows.query("status == 'planned'")
     assert planned["capacity_gbps"].tolist() == [150.0 + number for number in range(4)]
-    assert set(capacity_edits.history(lake).query("kind == 'edit'")["author"]) == {f"Editor {number}" for number in range(4)}
+    assert set(capacity_edits.history(lake).query("kind == 'edit'")["author"]) == {
+        f"Editor {number}" for number in range(4)
+    }
 
 
 steps = st.dictionaries(
@@ -271,10 +344,14 @@ steps = st.dictionaries(
 @settings(max_examples=25)
 @given(before=steps, after=steps)
 def test_a_difference_is_what_dictionaries_say(before: dict[Any, Any], after: dict[Any, Any]) -> None:
-    listed = [[step(k[0], k[1], START + pd.Timedelta(days=k[2]), *v) for k, v in held.items()] for held in (before, after)]
+    listed = [
+        [step(k[0], k[1], START + pd.Timedelta(days=k[2]), *v) for k, v in held.items()] for held in (before, after)
+    ]
     frames = [pa.Table.from_pylist(rows, TABLES["capacity"].schema).to_pandas() for rows in listed]
     found = difference(*frames)
     days = ((found["effective_from"] - START) / pd.Timedelta(days=1)).astype(int)
     said = dict(zip(zip(found["site_id"], found["direction"], days, strict=True), found["change"], strict=True))
-    wanted = dict.fromkeys(before.keys() - after.keys(), "removed") | dict.fromkeys(after.keys() - before.keys(), "added")
+    wanted = dict.fromkeys(before.keys() - after.keys(), "removed") | dict.fromkeys(
+        after.keys() - before.keys(), "added"
+    )
     assert said == wanted | {key: "changed" for key in before.keys() & after.keys() if before[key] != after[key]}

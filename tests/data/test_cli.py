@@ -16,9 +16,9 @@ import pytest
 from rich.console import Console
 
 from data.__main__ import COMMANDS, main
-from data.ingest import show
-from data.ingest.show import bars
-from data.lake import Lake
+from data.ingest import report as show
+from data.ingest.report import bars
+from data.lake.tables import Lake
 from tests.data.ingest_frames import held, sites, telemetry, with_column, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,13 +59,19 @@ def test_ingest_says_what_is_wrong_and_where_it_lies(run: Run, inbox: Path, tmp_
     code, said, _ = run("ingest", inbox)
     assert code == 1
     assert "bad.csv: unknown, refused\n  file: 0 bytes where the contract allows a Parquet or CSV file" in said
-    assert "u.parquet: telemetry, taken in but for some rows\n  column 'egress_gbps': -2.0 where the contract allows at least 0 Gbps (1 rows)" in said
+    assert (
+        "u.parquet: telemetry, taken in but for some rows\n  column 'egress_gbps': -2.0 where the contract allows at least 0 Gbps (1 rows)"
+        in said
+    )
     assert f"kept at {tmp_path}/quarantine/" in said
     assert said.endswith("4 snapshots: 2 taken in, 1 taken in but for some rows, 1 refused\n")
 
 
 def test_check_writes_nothing(run: Run, inbox: Path, tmp_path: Path) -> None:
-    assert run("check", inbox)[:2] == (0, "sites: 1 row sound\ntelemetry: 3 rows sound, 2026-03-02 00:00 to 2026-03-02 00:10 UTC\n2 snapshots: 2 sound\n")
+    assert run("check", inbox)[:2] == (
+        0,
+        "sites: 1 row sound\ntelemetry: 3 rows sound, 2026-03-02 00:00 to 2026-03-02 00:10 UTC\n2 snapshots: 2 sound\n",
+    )
     write(inbox / "u.parquet", telemetry("b"))
     code, said, _ = run("check", inbox)
     assert code == 1
@@ -101,7 +107,11 @@ def test_options_say_how_to_read(run: Run, tmp_path: Path) -> None:
 
 
 def test_status_tells_the_state_of_the_lake(run: Run, inbox: Path, tmp_path: Path) -> None:
-    assert run("status")[1].splitlines()[1].startswith("  holds nothing yet: take snapshots in with `python -m data ingest PATH`")
+    assert (
+        run("status")[1]
+        .splitlines()[1]
+        .startswith("  holds nothing yet: take snapshots in with `python -m data ingest PATH`")
+    )
     (inbox / "bad.csv").write_bytes(b"")
     run("ingest", inbox)
     code, said, _ = run("status")
@@ -131,20 +141,28 @@ def test_maintain_and_rollup(run: Run, inbox: Path, tmp_path: Path) -> None:
     assert run("rollup")[1] == "1 dates rolled up\n"
     code, _, complained = run("maintain", "--keep-days", "1")
     assert code == 2
-    assert complained.startswith("python -m data maintain: A retention of 1 day, 0:00:00 is shorter than the safe 7 days")
+    assert complained.startswith(
+        "python -m data maintain: A retention of 1 day, 0:00:00 is shorter than the safe 7 days"
+    )
     assert complained.endswith("Remedy: use 7 days or more.\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("ingest", "/nowhere.parquet"), "python -m data ingest: /nowhere.parquet: no such file or folder. Likely cause:"),
+        (
+            ("ingest", "/nowhere.parquet"),
+            "python -m data ingest: /nowhere.parquet: no such file or folder. Likely cause:",
+        ),
         (("ingest", ".", "--map", "x"), "python -m data ingest: --map x: not of the form theirs=ours."),
         (
             ("ingest", ".", "--recipe", "soup"),
             "python -m data ingest: --recipe soup: cannot be read. Likely cause: no such recipe or file. Remedy: use abilene, p2p_live",
         ),
-        (("ingest", ".", "--recipe", "abilene", "--timezone", "UTC"), "python -m data ingest: --recipe stands beside other options of reading."),
+        (
+            ("ingest", ".", "--recipe", "abilene", "--timezone", "UTC"),
+            "python -m data ingest: --recipe stands beside other options of reading.",
+        ),
         (("watch", "--every", "0"), "python -m data watch: --every 0: not above 0."),
     ],
 )
@@ -155,7 +173,9 @@ def test_a_fault_of_usage_is_one_line(run: Run, arguments: tuple[str, ...], comp
     assert complained.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["soup"], ["ingest"], ["ingest", ".", "--table", "soup"], ["status", "--soup"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["soup"], ["ingest"], ["ingest", ".", "--table", "soup"], ["status", "--soup"]]
+)
 def test_unknown_words_are_a_fault_of_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
@@ -195,7 +215,14 @@ def test_watch_goes_on_until_it_is_told_to_end(inbox: Path, tmp_path: Path) -> N
     for path in inbox.iterdir():
         os.utime(path, (0, time.time() - 60))
     command = [sys.executable, "-m", "data", "watch", str(inbox), "--every", "0.1", "--lake", str(tmp_path / "lake")]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(3)]
     assert lines[2].endswith("2 snapshots: 2 taken in\n")
@@ -207,7 +234,9 @@ def test_watch_goes_on_until_it_is_told_to_end(inbox: Path, tmp_path: Path) -> N
     assert (process.returncode, complained) == (130, "")
 
 
-def test_bars_are_drawn_where_somebody_looks_and_not_where_not(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bars_are_drawn_where_somebody_looks_and_not_where_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(show, "console", lambda **_: Console(stderr=True, force_terminal=True, width=100))
     for quiet, drawn in ((False, True), (True, False)):
         with bars(quiet=quiet) as shown:

@@ -1,4 +1,6 @@
-"""The check against the contract: it passes what keeps it, refuses what does not, and says which row, column and bound."""
+"""The check against the contract: it passes what keeps it, refuses what does not, and says which row, column and
+bound.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.contract import METRICS, Column, Series, Table
-from data.schema import INPUT_TABLES, TABLES, validate
+from data.schema import INPUT_TABLES, METRICS, TABLES, Column, Series, Table, validate
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SOME = st.integers(1, 6)
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
-words = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cc", "Cs"]), min_size=1, max_size=30)
+words = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cc", "Cs"]), min_size=1, max_size=30
+)
 past = st.datetimes(datetime(1990, 1, 1), datetime(2026, 6, 1, 12, 59), timezones=st.just(UTC))  # noqa: DTZ001 - the zone comes with the strategy
 
 
@@ -27,7 +30,9 @@ def values(column: Column) -> st.SearchStrategy[Any]:
     elif pa.types.is_timestamp(column.type):
         found = past
     elif pa.types.is_floating(column.type):
-        found = st.floats(column.low, column.high if column.high is not None else 1e9, allow_nan=False, allow_infinity=False)
+        found = st.floats(
+            column.low, column.high if column.high is not None else 1e9, allow_nan=False, allow_infinity=False
+        )
     elif pa.types.is_integer(column.type):
         found = st.integers(int(column.low or 0), 10**9)
     elif column.pattern.startswith("^[0-9a-f]"):
@@ -70,7 +75,8 @@ def wrong(column: Column) -> list[Any]:
         bounded = [
             value
             for value in WRONG["number"]
-            if not (column.high is None and value == 1e300) and not (column.low is None or (column.low < 0 and value == -1.0))
+            if not (column.high is None and value == 1e300)
+            and not (column.low is None or (column.low < 0 and value == -1.0))
         ]
         return [*bounded, None] if column.required and not column.nullable else bounded
     if pa.types.is_timestamp(column.type):
@@ -82,7 +88,16 @@ breakable = [(table, column.name) for table in INPUT_TABLES for column in TABLES
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.sampled_from(breakable).flatmap(lambda it: st.tuples(st.just(it), frames(TABLES[it[0]]), st.sampled_from(wrong(TABLES[it[0]].column(it[1]))), SOME)))  # type: ignore[arg-type]
+@given(
+    st.sampled_from(breakable).flatmap(
+        lambda it: st.tuples(
+            st.just(it),
+            frames(TABLES[it[0]]),
+            st.sampled_from(wrong(TABLES[it[0]].column(it[1]))),  # type: ignore[arg-type]
+            SOME,
+        )
+    )
+)
 def test_one_wrong_value_refuses_its_row_and_no_other(case: tuple[tuple[str, str], pa.Table, Any, int]) -> None:
     (name, column), frame, value, place = case
     rows = frame.to_pylist()
@@ -93,14 +108,19 @@ def test_one_wrong_value_refuses_its_row_and_no_other(case: tuple[tuple[str, str
     assert {fault.column for fault in found.faults} == {column}
     assert found.bad.num_rows == 1
     assert found.good.equals(pa.concat_tables([frame.slice(0, place), frame.slice(place + 1)]))
-    assert all(fault.level == "rows" and fault.count == 1 and fault.bound and fault.cause and fault.remedy for fault in found.faults)
+    assert all(
+        fault.level == "rows" and fault.count == 1 and fault.bound and fault.cause and fault.remedy
+        for fault in found.faults
+    )
 
 
 arrays = st.one_of(
     st.lists(st.none() | st.floats(), min_size=2, max_size=2).map(lambda v: pa.array(v, pa.float64())),
     st.lists(st.none() | st.integers(-(2**40), 2**40), min_size=2, max_size=2).map(lambda v: pa.array(v, pa.int64())),
     st.lists(st.none() | st.text(max_size=300), min_size=2, max_size=2).map(lambda v: pa.array(v, pa.string())),
-    st.lists(st.none() | st.text(max_size=5), min_size=2, max_size=2).map(lambda v: pa.array(v, pa.string()).dictionary_encode()),
+    st.lists(st.none() | st.text(max_size=5), min_size=2, max_size=2).map(
+        lambda v: pa.array(v, pa.string()).dictionary_encode()
+    ),
     st.lists(st.none() | st.booleans(), min_size=2, max_size=2).map(lambda v: pa.array(v, pa.bool_())),
     st.lists(st.none() | st.datetimes(), min_size=2, max_size=2).map(lambda v: pa.array(v, pa.timestamp("us"))),
     st.lists(st.none() | st.binary(max_size=4), min_size=2, max_size=2).map(lambda v: pa.array(v, pa.binary())),
@@ -113,7 +133,9 @@ arrays = st.one_of(
 @given(st.sampled_from(INPUT_TABLES), st.data())
 def test_no_frame_whatever_breaks_the_check(name: str, data: st.DataObject) -> None:
     table = TABLES[name]
-    columns = data.draw(st.dictionaries(st.sampled_from([*(c.name for c in table.columns), "stranger"]), arrays, min_size=1))
+    columns = data.draw(
+        st.dictionaries(st.sampled_from([*(c.name for c in table.columns), "stranger"]), arrays, min_size=1)
+    )
     found = validate(table, pa.table(columns), now=NOW)
     assert found.good.schema.names == [c.name for c in table.columns]
     if found.refused:
@@ -124,11 +146,18 @@ def test_no_frame_whatever_breaks_the_check(name: str, data: st.DataObject) -> N
         assert bool(found.bad.num_rows) == bool(found.faults)
 
 
-# Single rules --------------------------------------------------------------------------------------------------------------
+# Single rules
+# --------------------------------------------------------------------------------------------------------------
 
 
 def one(**changed: Any) -> pa.Table:
-    columns: dict[str, Any] = {"ts": pa.array([NOW], pa.timestamp("us", "UTC")), "site_id": ["a"], "ingest_gbps": [1.0], "egress_gbps": [2.0], **changed}
+    columns: dict[str, Any] = {
+        "ts": pa.array([NOW], pa.timestamp("us", "UTC")),
+        "site_id": ["a"],
+        "ingest_gbps": [1.0],
+        "egress_gbps": [2.0],
+        **changed,
+    }
     return pa.table({name: value for name, value in columns.items() if value is not None})
 
 
@@ -194,7 +223,8 @@ def test_an_empty_frame_keeps_the_contract() -> None:
     assert (found.faults, found.good.num_rows) == ([], 0)
 
 
-# Tables --------------------------------------------------------------------------------------------------------------------
+# Tables
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

@@ -1,4 +1,6 @@
-"""SQL over pinned versions: the contract's columns whatever the lake lacks, the scope in every table, many threads at once."""
+"""SQL over pinned versions: the contract's columns whatever the lake lacks, the scope in every table, many threads at
+once.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from data.duck import INTERRUPTED, Scope, ask, asking, day_span
-from data.lake import Lake, Pin
+from data.lake.query import INTERRUPTED, Scope, ask, asking, day_span
+from data.lake.tables import Lake, Pin
 from data.schema import TABLES
 from tests.lakes import SITES
 
@@ -72,23 +74,45 @@ def test_a_question_may_bring_common_table_expressions_of_its_own(full: Lake) ->
 def test_a_span_leaves_out_the_files_of_other_days(full: Lake) -> None:
     pin = full.pin()
     day = datetime(2026, 3, 10, tzinfo=UTC)
-    within = ask(pin, "SELECT min(ts) AS first, max(ts) AS last FROM telemetry", ["telemetry"], span=day_span(day.date()))
+    within = ask(
+        pin, "SELECT min(ts) AS first, max(ts) AS last FROM telemetry", ["telemetry"], span=day_span(day.date())
+    )
     assert within.iloc[0].tolist() == [day, day + timedelta(hours=23, minutes=55)]
-    months = ask(pin, "SELECT DISTINCT month FROM telemetry_1h", ["telemetry_1h"], span=(day - timedelta(days=60), day - timedelta(days=30)))
+    months = ask(
+        pin,
+        "SELECT DISTINCT month FROM telemetry_1h",
+        ["telemetry_1h"],
+        span=(day - timedelta(days=60), day - timedelta(days=30)),
+    )
     assert months.empty
 
 
 def test_stamps_come_back_in_utc(full: Lake) -> None:
-    found = ask(full.pin(), "SELECT ts, ts::DATE AS day, date_trunc('day', ts) AS midnight FROM telemetry ORDER BY ts LIMIT 1", ["telemetry"])
+    found = ask(
+        full.pin(),
+        "SELECT ts, ts::DATE AS day, date_trunc('day', ts) AS midnight FROM telemetry ORDER BY ts LIMIT 1",
+        ["telemetry"],
+    )
     assert str(found["ts"].dtype) == str(found["midnight"].dtype) == "datetime64[us, UTC]"
     assert found["midnight"][0] == pd.Timestamp("2026-03-01", tz="UTC")
 
 
 @pytest.mark.parametrize(
     ("table", "column"),
-    [("sites", "site_id"), ("capacity", "site_id"), ("telemetry", "site_id"), ("telemetry_1h", "key"), ("telemetry_1d", "key"),
-     ("flows_1h", "source_site_id"), ("flows_1h", "target_site_id"), ("forecasts", "key"), ("bands", "key"), ("fits", "key"), ("peaks", "key")],
-)  # fmt: skip
+    [
+        ("sites", "site_id"),
+        ("capacity", "site_id"),
+        ("telemetry", "site_id"),
+        ("telemetry_1h", "key"),
+        ("telemetry_1d", "key"),
+        ("flows_1h", "source_site_id"),
+        ("flows_1h", "target_site_id"),
+        ("forecasts", "key"),
+        ("bands", "key"),
+        ("fits", "key"),
+        ("peaks", "key"),
+    ],
+)
 def test_a_scope_hides_all_but_its_sites(full: Lake, table: str, column: str) -> None:
     seen = set(ask(full.pin(), f"SELECT DISTINCT {column} AS it FROM {table}", [table], scope=TWO)["it"])
     assert seen

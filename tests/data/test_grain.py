@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.sums import NAMES, measure_grain
+from data.lake.aggregation import NAMES, measure_grain
 from tests.data.naive_rollups import grains_of
 
 START = datetime(2026, 3, 1, 7, 15, tzinfo=UTC)

@@ -11,15 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.__main__ import main
-from data.errors import SettingError
-from data.importers import load, named
-from data.lake import Lake
+from data.ingest.recipes import load, named
+from data.lake.tables import Lake
+from data.schema.errors import SettingError
 from tests.data.ingest_frames import held, telemetry, write
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = r"<!-- run by tests/data/test_importers\.py: (\w+) -->\n```sh\n(.*?)```"
 DOCUMENTED = [
-    (name, block.strip().splitlines()) for name, block in re.findall(MARK, (ROOT / "docs" / "import-recipes.md").read_text(encoding="utf-8"), re.DOTALL)
+    (name, block.strip().splitlines())
+    for name, block in re.findall(MARK, (ROOT / "docs" / "import-recipes.md").read_text(encoding="utf-8"), re.DOTALL)
 ]
 
 
@@ -34,14 +35,29 @@ def made(commands: list[str], lake: Path, datasets: Path, monkeypatch: pytest.Mo
 
 
 def counts(lake: Lake) -> dict[str, int]:
-    return {name: lake.read(name).num_rows for name in ("sites", "capacity", "links", "telemetry", "flows", "events", "quarantine")}
+    return {
+        name: lake.read(name).num_rows
+        for name in ("sites", "capacity", "links", "telemetry", "flows", "events", "quarantine")
+    }
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("commands", [block for name, block in DOCUMENTED if name == "abilene"], ids=["by hand", "by recipe"])
-def test_abilene_becomes_a_lake(commands: list[str], tmp_path: Path, datasets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "commands", [block for name, block in DOCUMENTED if name == "abilene"], ids=["by hand", "by recipe"]
+)
+def test_abilene_becomes_a_lake(
+    commands: list[str], tmp_path: Path, datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake = made(commands, tmp_path / "lake", datasets, monkeypatch)
-    assert counts(lake) == {"sites": 12, "capacity": 24, "links": 15, "telemetry": 48_384, "flows": 580_608, "events": 0, "quarantine": 0}
+    assert counts(lake) == {
+        "sites": 12,
+        "capacity": 24,
+        "links": 15,
+        "telemetry": 48_384,
+        "flows": 580_608,
+        "events": 0,
+        "quarantine": 0,
+    }
     source = pq.read_table(datasets / "abilene" / "traffic.parquet")
     table = lake.read("telemetry")
     for theirs, ours in (("ingress_gbps", "ingest_gbps"), ("egress_gbps", "egress_gbps")):
@@ -56,19 +72,37 @@ def test_abilene_becomes_a_lake(commands: list[str], tmp_path: Path, datasets: P
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("commands", [block for name, block in DOCUMENTED if name == "p2p_live"], ids=["by hand", "by recipe"])
-def test_p2p_live_becomes_a_lake(commands: list[str], tmp_path: Path, datasets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "commands", [block for name, block in DOCUMENTED if name == "p2p_live"], ids=["by hand", "by recipe"]
+)
+def test_p2p_live_becomes_a_lake(
+    commands: list[str], tmp_path: Path, datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake = made(commands, tmp_path / "lake", datasets, monkeypatch)
-    assert counts(lake) == {"sites": 17, "capacity": 0, "links": 0, "telemetry": 17 * 46 * 288, "flows": 0, "events": 0, "quarantine": 0}
+    assert counts(lake) == {
+        "sites": 17,
+        "capacity": 0,
+        "links": 0,
+        "telemetry": 17 * 46 * 288,
+        "flows": 0,
+        "events": 0,
+        "quarantine": 0,
+    }
     source = pq.read_table(datasets / "p2p_live" / "by_country_5min.parquet")
     table = lake.read("telemetry")
-    for theirs, ours in (("p2p_out_gbps", "ingest_gbps"), ("p2p_in_gbps", "egress_gbps"), ("active_receivers", "viewers")):
+    for theirs, ours in (
+        ("p2p_out_gbps", "ingest_gbps"),
+        ("p2p_in_gbps", "egress_gbps"),
+        ("active_receivers", "viewers"),
+    ):
         assert pc.sum(table[ours]).as_py() == pytest.approx(pc.sum(source[theirs].cast("double")).as_py())
     assert pc.max(table["viewers"]).as_py() == 671
     assert table["rebuffer_ratio"].null_count == table.num_rows
     [row] = [row for row in lake.read("snapshots").to_pylist() if row["table"] == "telemetry"]
     assert (row["rows"], row["rows_accepted"]) == (182_112, 182_112)  # the zeros are ours
-    assert {row["site_id"]: row["name"] for row in lake.read("sites").to_pylist()}["other"] == "Other countries (no one place)"
+    assert {row["site_id"]: row["name"] for row in lake.read("sites").to_pylist()}[
+        "other"
+    ] == "Other countries (no one place)"
 
 
 def test_every_recipe_is_documented_both_ways() -> None:
@@ -82,7 +116,9 @@ def recipe(folder: Path, text: str) -> Path:
 
 
 def test_a_recipe_of_ones_own_reads_each_file_its_way(tmp_path: Path) -> None:
-    path = recipe(tmp_path, """
+    path = recipe(
+        tmp_path,
+        """
         also = ["pops.csv"]
         [[step]]
         files = "pops.csv"
@@ -91,7 +127,8 @@ def test_a_recipe_of_ones_own_reads_each_file_its_way(tmp_path: Path) -> None:
         [[step]]
         files = "t-*.parquet"
         map = ["egress_gbps*10=egress_gbps"]
-    """)  # fmt: skip
+    """,
+    )
     (tmp_path / "pops.csv").write_text("site_id,name\na,A\n")
     write(tmp_path / "in" / "t-1.parquet", telemetry(count=1))
     write(tmp_path / "in" / "other.parquet", telemetry(count=9))
@@ -106,7 +143,10 @@ def test_a_recipe_of_ones_own_reads_each_file_its_way(tmp_path: Path) -> None:
         ("", r"holds no \[\[step\]\]"),
         ("x = 1\n[[step]]\nfiles = 'a'", r"holds no \[\[step\]\], or more than steps and `also`"),
         ("[[step]]\ntable = 'sites'", "a step names no files"),
-        ("[[step]]\nfiles = 'a'\nmaps = []", "a step knows no 'maps'.*Remedy: use absent, files, map, set, table, timezone"),
+        (
+            "[[step]]\nfiles = 'a'\nmaps = []",
+            "a step knows no 'maps'.*Remedy: use absent, files, map, set, table, timezone",
+        ),
         ("[[step]]\nfiles = 'a'\ntable = 'soup'", "--table soup: not a table that snapshots feed"),
         ("[[step]]\nfiles = 'a'\nabsent = 'gone'", "--absent gone: neither missing nor zero"),
     ],

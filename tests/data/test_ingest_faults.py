@@ -31,15 +31,31 @@ def damaged(table: pa.Table) -> bytes:
 
 
 FILES: list[tuple[str, bytes, str]] = [
-    ("truncated.parquet", cut(telemetry(), 300), "300 bytes without a footer where the contract allows a whole Parquet file, which ends in PAR1"),
+    (
+        "truncated.parquet",
+        cut(telemetry(), 300),
+        "300 bytes without a footer where the contract allows a whole Parquet file, which ends in PAR1",
+    ),
     ("zero.parquet", b"", "0 bytes where the contract allows a Parquet or CSV file"),
     ("zero.csv", b"", "0 bytes where the contract allows a Parquet or CSV file"),
-    ("magic.parquet", b"PK\x03\x04 is how a zip begins", "first bytes b'PK.*where the contract allows b'PAR1', as Parquet begins"),
+    (
+        "magic.parquet",
+        b"PK\x03\x04 is how a zip begins",
+        "first bytes b'PK.*where the contract allows b'PAR1', as Parquet begins",
+    ),
     ("damaged.parquet", damaged(telemetry(count=200)), "where the contract allows content that can be read"),
     ("tiny.parquet", b"PAR1", "4 bytes without a footer"),
-    ("latin.csv", "ts,site_id,ingest_gbps,egress_gbps,città\n".encode("latin-1"), "where the contract allows text in UTF-8"),
+    (
+        "latin.csv",
+        "ts,site_id,ingest_gbps,egress_gbps,città\n".encode("latin-1"),
+        "where the contract allows text in UTF-8",
+    ),
     ("headless.csv", b"\n1,2,3\n", "an empty first line where the contract allows a first line that names the columns"),
-    ("ragged.csv", b"ts,site_id,ingest_gbps,egress_gbps\n2026-03-02T00:00Z,a,1,1\n2026-03-02T00:05Z,a,1\n", "Expected 4 columns, got 3"),
+    (
+        "ragged.csv",
+        b"ts,site_id,ingest_gbps,egress_gbps\n2026-03-02T00:00Z,a,1,1\n2026-03-02T00:05Z,a,1\n",
+        "Expected 4 columns, got 3",
+    ),
     ("packed.csv.gz", b"\x1f\x8b\x08\x00 and then nothing", "where the contract allows text in UTF-8"),
 ]
 
@@ -89,13 +105,19 @@ def twice_the_column() -> pa.Table:
     ("make", "column", "message"),
     [
         (missing_column, "egress_gbps", "absent .*a column egress_gbps .*--map THEIRS=egress_gbps"),
-        (numbers_as_text, "egress_gbps", r"fast \(string\) where the contract allows double .*write egress_gbps as double"),
+        (
+            numbers_as_text,
+            "egress_gbps",
+            r"fast \(string\) where the contract allows double .*write egress_gbps as double",
+        ),
         (epoch_seconds, "ts", r"1 \(int64\) where the contract allows timestamp\[us, tz=UTC\]"),
         (naive_stamps, "ts", "local or unlabelled times.*--timezone UTC"),
         (twice_the_column, "egress_gbps", "EGRESS_GBPS, Egress Gbps where the contract allows one column egress_gbps"),
     ],
 )
-def test_columns_that_are_not_the_contracts_refuse_the_file(tmp_path: Path, make: Callable[[], pa.Table], column: str, message: str) -> None:
+def test_columns_that_are_not_the_contracts_refuse_the_file(
+    tmp_path: Path, make: Callable[[], pa.Table], column: str, message: str
+) -> None:
     [outcome] = take(lake_of(tmp_path, "a"), write(tmp_path / "in" / "t.parquet", make()), table="telemetry")
     assert (outcome.state, outcome.faults[0].column) == ("refused", column)
     with pytest.raises(AssertionError, match=message):
@@ -103,9 +125,14 @@ def test_columns_that_are_not_the_contracts_refuse_the_file(tmp_path: Path, make
 
 
 def test_columns_of_no_table_name_the_nearest_one(tmp_path: Path) -> None:
-    [outcome] = take(lake_of(tmp_path, "a"), write(tmp_path / "in" / "x.parquet", telemetry().rename_columns(["when", "site_id", "r", "in", "egress_gbps"])))
+    [outcome] = take(
+        lake_of(tmp_path, "a"),
+        write(tmp_path / "in" / "x.parquet", telemetry().rename_columns(["when", "site_id", "r", "in", "egress_gbps"])),
+    )
     assert outcome.table == "unknown"
-    assert outcome.faults[0].bound == "the columns of a table; the nearest is telemetry, which also needs ingest_gbps, ts"
+    assert (
+        outcome.faults[0].bound == "the columns of a table; the nearest is telemetry, which also needs ingest_gbps, ts"
+    )
 
 
 BAD_ROWS: list[tuple[str, str, object, str]] = [
@@ -119,15 +146,26 @@ BAD_ROWS: list[tuple[str, str, object, str]] = [
     ("percent", "rebuffer_ratio", 3.5, "at most 1 ratio"),
     ("below a ratio", "rebuffer_ratio", -0.1, "at least 0 ratio"),
     ("unknown site", "site_id", "zzz", "a site of the lake, which knows 1"),
-    *((f"hostile {i}", "site_id", name, "a letter or digit, then letters, digits, dot, dash, underscore; at most 64") for i, name in enumerate(HOSTILE)),
+    *(
+        (f"hostile {i}", "site_id", name, "a letter or digit, then letters, digits, dot, dash, underscore; at most 64")
+        for i, name in enumerate(HOSTILE)
+    ),
 ]
 
 
-@pytest.mark.parametrize(("column", "value", "bound"), [case[1:] for case in BAD_ROWS], ids=[case[0] for case in BAD_ROWS])
-def test_a_bad_row_is_quarantined_and_the_others_are_taken_in(tmp_path: Path, column: str, value: object, bound: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "value", "bound"), [case[1:] for case in BAD_ROWS], ids=[case[0] for case in BAD_ROWS]
+)
+def test_a_bad_row_is_quarantined_and_the_others_are_taken_in(
+    tmp_path: Path, column: str, value: object, bound: str
+) -> None:
     lake = lake_of(tmp_path, "a")
     table = with_column(telemetry(), "rebuffer_ratio", [0.1, 0.2, 0.3])
-    table = with_column(table, column, pa.array([table[column][0].as_py(), value, table[column][2].as_py()], table.schema.field(column).type))
+    table = with_column(
+        table,
+        column,
+        pa.array([table[column][0].as_py(), value, table[column][2].as_py()], table.schema.field(column).type),
+    )
     [outcome] = take(lake, write(tmp_path / "in" / "t.parquet", table))
     assert (outcome.state, outcome.rows, outcome.accepted, outcome.quarantined) == ("partial", 3, 2, 1)
     [fault] = outcome.faults
@@ -137,7 +175,12 @@ def test_a_bad_row_is_quarantined_and_the_others_are_taken_in(tmp_path: Path, co
     kept = pq.read_table(outcome.kept_at[0])
     assert [str(v) for v in kept[column].to_pylist()] == [str(value)]
     [listed] = lake.read("quarantine").to_pylist()
-    assert (listed["column"], listed["kept_at"], listed["count"], listed["bound"]) == (column, outcome.kept_at[0], 1, fault.bound)
+    assert (listed["column"], listed["kept_at"], listed["count"], listed["bound"]) == (
+        column,
+        outcome.kept_at[0],
+        1,
+        fault.bound,
+    )
     assert len(listed["value"]) < 150
     assert listed["value"].isprintable()
 
@@ -152,14 +195,22 @@ def test_several_faults_at_once_are_all_named(tmp_path: Path) -> None:
 
 def test_exact_repetitions_collapse_and_are_counted(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a")
-    [outcome] = take(lake, write(tmp_path / "in" / "t.parquet", pa.concat_tables([telemetry(), telemetry(), telemetry(count=1)])))
+    [outcome] = take(
+        lake, write(tmp_path / "in" / "t.parquet", pa.concat_tables([telemetry(), telemetry(), telemetry(count=1)]))
+    )
     assert (outcome.state, outcome.rows, outcome.accepted, outcome.repeated) == ("accepted", 7, 3, 4)
     assert len(held(lake)) == 3
 
 
 def test_of_rows_that_contradict_each_other_the_one_received_last_stays(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a")
-    table = rows(("a", START, NOW, 2.0), ("a", START, NOW - TICK, 1.0), ("a", START, NOW, 3.0), ("a", START + TICK, NOW, 9.0), ("a", START, NOW - TICK, 3.0))
+    table = rows(
+        ("a", START, NOW, 2.0),
+        ("a", START, NOW - TICK, 1.0),
+        ("a", START, NOW, 3.0),
+        ("a", START + TICK, NOW, 9.0),
+        ("a", START, NOW - TICK, 3.0),
+    )
     [outcome] = take(lake, write(tmp_path / "in" / "t.parquet", table))
     assert held(lake) == [("a", START, 3.0), ("a", START + TICK, 9.0)]
     assert (outcome.state, outcome.accepted, outcome.quarantined, outcome.repeated) == ("partial", 2, 2, 1)
@@ -177,7 +228,11 @@ def test_a_file_without_rows_is_accepted_and_remembered(tmp_path: Path) -> None:
 
 def test_names_differ_in_case_and_extra_columns_are_left_out(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a")
-    table = telemetry().rename_columns(["TS", "Site ID", "Received-At", " ingest_gbps ", "Egress_Gbps"]).append_column("note", pa.array(["x"] * 3))
+    table = (
+        telemetry()
+        .rename_columns(["TS", "Site ID", "Received-At", " ingest_gbps ", "Egress_Gbps"])
+        .append_column("note", pa.array(["x"] * 3))
+    )
     [outcome] = take(lake, write(tmp_path / "in" / "t.parquet", table))
     assert (outcome.state, outcome.unused) == ("accepted", ("note",))
     assert [row[2] for row in held(lake)] == [10.0, 11.0, 12.0]
@@ -191,8 +246,12 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
     write(folder / "z" / "sites.parquet", sites("a"))  # found last, taken in first
     outcomes = take(lake_of(tmp_path), folder)
     assert [(outcome.source.name, outcome.state) for outcome in outcomes] == [
-        ("sites.parquet", "accepted"), ("0.parquet", "accepted"), ("1.parquet", "accepted"), ("2.parquet", "accepted"), ("1a.parquet", "refused"),
-    ]  # fmt: skip
+        ("sites.parquet", "accepted"),
+        ("0.parquet", "accepted"),
+        ("1.parquet", "accepted"),
+        ("2.parquet", "accepted"),
+        ("1a.parquet", "refused"),
+    ]
 
 
 def test_a_lake_without_sites_takes_no_telemetry_until_it_has_some(tmp_path: Path) -> None:
@@ -227,7 +286,16 @@ def test_what_is_refused_again_stays_where_it_lies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ['"><script>.parquet', "=cmd().parquet", "..x.parquet", "-rf.parquet", "n" * 240 + ".parquet", "a b\nc.parquet", "[bold]x[nope].parquet"]
+    "name",
+    [
+        '"><script>.parquet',
+        "=cmd().parquet",
+        "..x.parquet",
+        "-rf.parquet",
+        "n" * 240 + ".parquet",
+        "a b\nc.parquet",
+        "[bold]x[nope].parquet",
+    ],
 )
 def test_hostile_file_names_are_only_names(tmp_path: Path, name: str) -> None:
     lake = lake_of(tmp_path, "a")

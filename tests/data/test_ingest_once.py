@@ -17,18 +17,20 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from data.errors import LakeError
 from data.ingest import catch_up as catching
-from data.ingest import ledger, take_in
+from data.ingest import ledger
+from data.ingest import run as take_in
 from data.ingest.catch_up import catch_up
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema.errors import LakeError
 from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, write
 
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = 12
 
 
-# The command itself, with small batches so that there are many commits to be killed between, and a word when the work begins.
+# The command itself, with small batches so that there are many commits to be killed between, and a word when the work
+# begins.
 DRIVER = """
 import sys
 from data import __main__
@@ -41,7 +43,16 @@ sys.exit(__main__.main(sys.argv[1:]))
 
 def start(folder: Path, lake: str) -> subprocess.Popen[str]:
     """An ingest of the folder in a process of its own, which has begun."""
-    command = [sys.executable, "-c", DRIVER, "ingest", str(folder), "--lake", str(folder.parent / lake / "lake"), "--quiet"]
+    command = [
+        sys.executable,
+        "-c",
+        DRIVER,
+        "ingest",
+        str(folder),
+        "--lake",
+        str(folder.parent / lake / "lake"),
+        "--quiet",
+    ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
@@ -59,14 +70,20 @@ def snapshots(folder: Path) -> Path:
     write(folder / "sites.parquet", sites("a", "b"))
     for day in range(DAYS):
         begin = START + timedelta(days=day)
-        write(folder / f"{day:02d}.parquet", pa.concat_tables([telemetry("a", 288, start=begin), telemetry("b", 288, start=begin, egress=50.0)]))
+        write(
+            folder / f"{day:02d}.parquet",
+            pa.concat_tables([telemetry("a", 288, start=begin), telemetry("b", 288, start=begin, egress=50.0)]),
+        )
         write(folder / f"{day:02d}-late.parquet", rows(("a", begin + TICK, NOW, 500.0 + day)))
     return folder
 
 
 def content(lake: Lake) -> dict[str, Any]:
     """Everything that ingest is answerable for, but for when it ran."""
-    tables = {name: lake.read(name) for name in ("sites", "telemetry", "telemetry_1h", "telemetry_1d", "snapshots", "quarantine")}
+    tables = {
+        name: lake.read(name)
+        for name in ("sites", "telemetry", "telemetry_1h", "telemetry_1d", "snapshots", "quarantine")
+    }
     tables["snapshots"] = tables["snapshots"].drop_columns(["ingested_at"])
     return {name: sorted(map(str, table.to_pylist())) for name, table in tables.items()}
 
@@ -82,7 +99,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
 
 
 @pytest.mark.slow
-def test_a_killed_ingest_that_is_run_again_leaves_the_same_lake(undisturbed: tuple[Path, dict[str, Any], float]) -> None:
+def test_a_killed_ingest_that_is_run_again_leaves_the_same_lake(
+    undisturbed: tuple[Path, dict[str, Any], float],
+) -> None:
     inbox, expected, seconds = undisturbed
     draw = random.Random(7)
     killed = 0
@@ -148,15 +167,24 @@ def patched(module: Any, name: str, by: Callable[..., Any]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("module", "name"), [(take_in, "upsert"), (ledger, "_replace"), (ledger, "write"), (catching, "refresh_rollups")])
-def test_a_run_that_ends_at_a_seam_is_completed_by_the_next(tmp_path: Path, inbox: Path, module: Any, name: str, after: bool) -> None:
-    write(inbox / "partly.parquet", pa.concat_tables([telemetry(count=3, egress=70.0, received=TICK * 9), telemetry("nowhere")]))
+@pytest.mark.parametrize(
+    ("module", "name"), [(take_in, "upsert"), (ledger, "_replace"), (ledger, "write"), (catching, "refresh_rollups")]
+)
+def test_a_run_that_ends_at_a_seam_is_completed_by_the_next(
+    tmp_path: Path, inbox: Path, module: Any, name: str, after: bool
+) -> None:
+    write(
+        inbox / "partly.parquet",
+        pa.concat_tables([telemetry(count=3, egress=70.0, received=TICK * 9), telemetry("nowhere")]),
+    )
     calm, ended = lake_of(tmp_path / "calm"), lake_of(tmp_path / "ended")
     run_through(calm, inbox)
     with patched(module, name, dies_after(getattr(module, name)) if after else dies), pytest.raises(Killed):
         run_through(ended, inbox)
     run_through(ended, inbox)
-    assert content(ended) == {name: [row.replace("/calm/", "/ended/") for row in rows] for name, rows in content(calm).items()}
+    assert content(ended) == {
+        name: [row.replace("/calm/", "/ended/") for row in rows] for name, rows in content(calm).items()
+    }
 
 
 def test_a_ledger_that_was_not_written_is_written_by_the_next_run(tmp_path: Path, inbox: Path) -> None:
@@ -224,12 +252,20 @@ def test_a_site_that_moves_or_closes_touches_its_dates(tmp_path: Path, inbox: Pa
     lake = lake_of(tmp_path)
     take(lake, inbox)
     catch_up(lake)
-    lake.replace("sites", pa.concat_tables([lake.read("sites"), lake.read("sites").set_column(0, "site_id", pa.array(["new"]))]))
+    lake.replace(
+        "sites", pa.concat_tables([lake.read("sites"), lake.read("sites").set_column(0, "site_id", pa.array(["new"]))])
+    )
     assert dates_recomputed(lake) == []  # nothing was measured at a new site
     place = lake.read("sites").column_names.index("region_id")
     lake.replace("sites", lake.read("sites").set_column(place, "region_id", pa.array(["us", "us"])))
     assert dates_recomputed(lake) == ["2026-03-02", "2026-03-03"]
-    step = {"site_id": "a", "direction": "egress", "effective_from": START + timedelta(days=1), "capacity_gbps": 5.0, "status": "installed"}
+    step = {
+        "site_id": "a",
+        "direction": "egress",
+        "effective_from": START + timedelta(days=1),
+        "capacity_gbps": 5.0,
+        "status": "installed",
+    }
     lake.replace("capacity", pa.Table.from_pylist([step]))
     assert dates_recomputed(lake) == []
     lake.replace("capacity", pa.Table.from_pylist([{**step, "capacity_gbps": 0.0}]))
@@ -252,7 +288,10 @@ def test_a_lake_whose_old_versions_are_gone_is_rolled_up_whole(tmp_path: Path, i
 def test_a_copy_under_another_name_is_the_same_snapshot(tmp_path: Path, inbox: Path) -> None:
     lake = lake_of(tmp_path, "a")
     (inbox / "copy.parquet").write_bytes((inbox / "t.parquet").read_bytes())
-    assert [outcome.state for outcome in take(lake, inbox / "t.parquet", inbox / "copy.parquet")] == ["accepted", "known"]
+    assert [outcome.state for outcome in take(lake, inbox / "t.parquet", inbox / "copy.parquet")] == [
+        "accepted",
+        "known",
+    ]
     assert lake.read("snapshots").num_rows == 1
 
 

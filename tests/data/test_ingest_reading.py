@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import SettingError
 from data.ingest.reading import Rename, reading
 from data.ingest.sources import find
+from data.schema.errors import SettingError
 from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, sites, take, telemetry, with_column, write
 
 CSV = "ts,site_id,ingest_gbps,egress_gbps,viewers\n2026-03-02T00:00Z,a,1,2,\n2026-03-02T00:05Z,a,1.5e0, 3 ,NaN\n"
@@ -35,12 +35,18 @@ def test_text_that_is_no_number_refuses_its_row_alone(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(CSV + "2026-03-02T00:10Z,a,1,2 Gbps,N/A\n2026-03-02T00:15Z,a,1,2,N/A\n")
     [outcome] = take(lake, tmp_path / "t.csv")
     assert (outcome.accepted, outcome.quarantined) == (3, 1)
-    assert (outcome.faults[0].column, outcome.faults[0].value, outcome.faults[0].bound) == ("egress_gbps", "2 Gbps", "a number, with a point for decimals")
+    assert (outcome.faults[0].column, outcome.faults[0].value, outcome.faults[0].bound) == (
+        "egress_gbps",
+        "2 Gbps",
+        "a number, with a point for decimals",
+    )
 
 
 def test_text_columns_stay_text(tmp_path: Path) -> None:
     lake = lake_of(tmp_path)
-    (tmp_path / "sites.csv").write_text('site_id,name,region_id,country,lat,lon\n007,"Windhoek, ""old""",af,NA,-22.5,17\n')
+    (tmp_path / "sites.csv").write_text(
+        'site_id,name,region_id,country,lat,lon\n007,"Windhoek, ""old""",af,NA,-22.5,17\n'
+    )
     take(lake, tmp_path / "sites.csv")
     [row] = lake.read("sites").to_pylist()
     assert (row["site_id"], row["name"], row["country"], row["city"]) == ("007", 'Windhoek, "old"', "NA", None)
@@ -48,7 +54,13 @@ def test_text_columns_stay_text(tmp_path: Path) -> None:
 
 def test_columns_are_renamed_converted_and_set(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a")
-    table = pa.table({"when": telemetry()["ts"], "pop": pa.array(["a"] * 3).dictionary_encode(), "out_mbps": pa.array([1000, 2000, 3000], pa.int32())})
+    table = pa.table(
+        {
+            "when": telemetry()["ts"],
+            "pop": pa.array(["a"] * 3).dictionary_encode(),
+            "out_mbps": pa.array([1000, 2000, 3000], pa.int32()),
+        }
+    )
     path = write(tmp_path / "t.parquet", table)
     take(
         lake,
@@ -56,12 +68,21 @@ def test_columns_are_renamed_converted_and_set(tmp_path: Path) -> None:
         renames=["when=ts", "pop=site_id", "out_mbps*0.001=egress_gbps", "out_mbps*1e-4=ingest_gbps"],
         constants=["viewers=5", "received_at=2026-03-02T01:00:00Z"],
     )
-    assert held(lake, ("ingest_gbps", "egress_gbps", "viewers", "received_at"))[1] == (0.2, 2.0, 5.0, datetime(2026, 3, 2, 1, tzinfo=UTC))
+    assert held(lake, ("ingest_gbps", "egress_gbps", "viewers", "received_at"))[1] == (
+        0.2,
+        2.0,
+        5.0,
+        datetime(2026, 3, 2, 1, tzinfo=UTC),
+    )
 
 
 def test_names_may_change_places(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a")
-    take(lake, write(tmp_path / "t.parquet", telemetry(count=1)), renames=["egress_gbps=ingest_gbps", "ingest_gbps=egress_gbps"])
+    take(
+        lake,
+        write(tmp_path / "t.parquet", telemetry(count=1)),
+        renames=["egress_gbps=ingest_gbps", "ingest_gbps=egress_gbps"],
+    )
     assert held(lake, ("ingest_gbps", "egress_gbps")) == [(10.0, 1.0)]
 
 
@@ -91,15 +112,23 @@ def test_a_mended_reading_of_the_same_bytes_counts_as_new(tmp_path: Path) -> Non
 
 def test_rows_left_out_by_the_producer_may_be_zeros(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a", "b")
-    table = pa.concat_tables([telemetry("a", 3), telemetry("b", 1, start=START + 2 * TICK), telemetry("a", 1, start=START + timedelta(days=1))])
+    table = pa.concat_tables(
+        [
+            telemetry("a", 3),
+            telemetry("b", 1, start=START + 2 * TICK),
+            telemetry("a", 1, start=START + timedelta(days=1)),
+        ]
+    )
     table = with_column(with_column(table, "viewers", [7.0] * 5), "rebuffer_ratio", [0.1] * 5)
     [outcome] = take(lake, write(tmp_path / "t.parquet", table), absent="zero")
     assert (outcome.accepted, outcome.zeros) == (5, 3)
     found = held(lake, ("site_id", "ts", "egress_gbps", "viewers", "streams", "rebuffer_ratio"))
     assert [row for row in found if row[0] == "b"] == [
-        ("b", START, 0.0, 0.0, None, None), ("b", START + TICK, 0.0, 0.0, None, None), ("b", START + 2 * TICK, 10.0, 7.0, None, 0.1),
+        ("b", START, 0.0, 0.0, None, None),
+        ("b", START + TICK, 0.0, 0.0, None, None),
+        ("b", START + 2 * TICK, 10.0, 7.0, None, 0.1),
         ("b", START + timedelta(days=1), 0.0, 0.0, None, None),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +142,10 @@ def test_rows_left_out_by_the_producer_may_be_zeros(tmp_path: Path) -> None:
         ({"renames": ["out*1e=gbps"]}, "the factor 1e is not a number above 0"),
         ({"constants": ["region_id"]}, "--set region_id: not of the form column=value"),
         ({"constants": ["lat=north"]}, "--set lat=north: the contract wants a number, with a point for decimals"),
-        ({"constants": ["effective_from=2026-01-01"]}, r"--set effective_from=2026-01-01: the contract wants timestamp\[us, tz=UTC\].*--timezone"),
+        (
+            {"constants": ["effective_from=2026-01-01"]},
+            r"--set effective_from=2026-01-01: the contract wants timestamp\[us, tz=UTC\].*--timezone",
+        ),
     ],
 )
 def test_a_reading_that_cannot_be_meant_is_an_error_at_once(how: dict[str, list[str]], message: str) -> None:
@@ -136,7 +168,9 @@ def test_the_name_decides_where_the_columns_do_not(tmp_path: Path) -> None:
         .append_column("gbps", pa.array([1.0] * 3))
     )
     assert take(lake, write(tmp_path / "flows-2026.parquet", both))[0].table == "flows"
-    assert take(lake, write(tmp_path / "telemetry" / "2026" / "x.parquet", both))[0].table == "unknown"  # the folder was not asked for
+    assert (
+        take(lake, write(tmp_path / "telemetry" / "2026" / "x.parquet", both))[0].table == "unknown"
+    )  # the folder was not asked for
     assert take(lake, tmp_path / "telemetry")[0].table == "telemetry"
     [untold] = take(lake, write(tmp_path / "x.parquet", both.append_column("n", pa.array([1] * 3))))
     assert untold.faults[0].bound == "the columns of one table; these are of telemetry and of flows"
@@ -144,12 +178,25 @@ def test_the_name_decides_where_the_columns_do_not(tmp_path: Path) -> None:
 
 
 def test_folders_are_searched_to_the_bottom_in_order(tmp_path: Path) -> None:
-    for name in ("b/2.parquet", "b/1.csv", "a/c/3.pq", "z.csv.gz", ".hidden.parquet", "_half/4.parquet", "notes.txt", "x.parquet.tmp", "b/.git/5.parquet"):
+    for name in (
+        "b/2.parquet",
+        "b/1.csv",
+        "a/c/3.pq",
+        "z.csv.gz",
+        ".hidden.parquet",
+        "_half/4.parquet",
+        "notes.txt",
+        "x.parquet.tmp",
+        "b/.git/5.parquet",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     (tmp_path / "dangling.parquet").symlink_to(tmp_path / "nowhere")
-    found = [str(Path(source.url).relative_to(tmp_path)) for source in find([str(tmp_path), str(tmp_path / "b" / "2.parquet")])]
+    found = [
+        str(Path(source.url).relative_to(tmp_path))
+        for source in find([str(tmp_path), str(tmp_path / "b" / "2.parquet")])
+    ]
     assert found == ["z.csv.gz", "a/c/3.pq", "b/1.csv", "b/2.parquet"]
 
 
@@ -162,4 +209,7 @@ def test_a_simulated_snapshot_stays_simulated(tmp_path: Path) -> None:
     lake = lake_of(tmp_path)
     take(lake, write(tmp_path / "s.parquet", sites("a").replace_schema_metadata({"source": "simulator:seed=7"})))
     take(lake, write(tmp_path / "t.parquet", telemetry().replace_schema_metadata({"source": "elsewhere"})), now=NOW)
-    assert lake.read("snapshots").sort_by("source")["source"].to_pylist() == [str(tmp_path / "t.parquet"), "simulator:seed=7"]
+    assert lake.read("snapshots").sort_by("source")["source"].to_pylist() == [
+        str(tmp_path / "t.parquet"),
+        "simulator:seed=7",
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 from tests.data.ingest_frames import held, lake_of, take, telemetry, with_column, write
 
 HEADER = "ts,site_id,ingest_gbps,egress_gbps\n"
@@ -31,7 +31,9 @@ def test_labelled_stamps_are_converted_whatever_their_zone_and_unit(tmp_path: Pa
 
 
 def test_a_label_is_believed_before_the_option(tmp_path: Path) -> None:
-    assert stamps_of(tmp_path, pa.array([at("2026-03-02T05:00")], pa.timestamp("ns", "UTC")), zone="Asia/Tokyo") == [at("2026-03-02T05:00")]
+    assert stamps_of(tmp_path, pa.array([at("2026-03-02T05:00")], pa.timestamp("ns", "UTC")), zone="Asia/Tokyo") == [
+        at("2026-03-02T05:00")
+    ]
 
 
 def test_local_stamps_are_read_in_the_zone_that_is_given(tmp_path: Path) -> None:
@@ -46,7 +48,9 @@ def test_local_stamps_are_read_in_the_zone_that_is_given(tmp_path: Path) -> None
         ("America/New_York", [datetime(2026, 3, 8, 1, 55), datetime(2026, 3, 8, 3, 0)], datetime(2026, 3, 8, 2, 30)),  # noqa: DTZ001 - never came
     ],
 )
-def test_a_time_that_summer_time_repeats_or_leaves_out_is_refused_and_not_guessed(tmp_path: Path, zone: str, fine: list[datetime], unclear: datetime) -> None:
+def test_a_time_that_summer_time_repeats_or_leaves_out_is_refused_and_not_guessed(
+    tmp_path: Path, zone: str, fine: list[datetime], unclear: datetime
+) -> None:
     lake = lake_of(tmp_path, "a")
     table = with_column(telemetry(), "ts", pa.array([*fine, unclear], pa.timestamp("us")))
     [outcome] = take(lake, write(tmp_path / "t.parquet", table), zone=zone)
@@ -63,7 +67,14 @@ def text_outcome(folder: Path, lines: str, **how: Any) -> tuple[list[datetime], 
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-03-02T05:00:00Z", "2026-03-02 05:00+00:00", "2026-03-02T10:30:00.000+0530", "2026-03-02 00:00:00 -05:00", "2026-03-02 05:00 UTC"]
+    "text",
+    [
+        "2026-03-02T05:00:00Z",
+        "2026-03-02 05:00+00:00",
+        "2026-03-02T10:30:00.000+0530",
+        "2026-03-02 00:00:00 -05:00",
+        "2026-03-02 05:00 UTC",
+    ],
 )
 def test_text_in_iso_8601_is_a_stamp(tmp_path: Path, text: str) -> None:
     assert text_outcome(tmp_path, f"{text},a,1,2\n") == ([at("2026-03-02T05:00")], [])
@@ -83,7 +94,9 @@ def test_text_without_a_zone_is_read_in_the_zone_that_is_given(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-02-30T00:00Z", "02/03/2026 05:00", "1772427600", "infinity", "2026-03-02T25:00Z"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2026-02-30T00:00Z", "02/03/2026 05:00", "1772427600", "infinity", "2026-03-02T25:00Z"]
+)
 def test_text_that_is_no_stamp_refuses_its_row_alone(tmp_path: Path, text: str) -> None:
     stamps, faults = text_outcome(tmp_path, f"2026-03-02T05:00Z,a,1,2\n{text},a,1,2\n")
     assert stamps == [at("2026-03-02T05:00")]

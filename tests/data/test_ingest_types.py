@@ -26,14 +26,33 @@ TYPES: list[tuple[pa.DataType, Any]] = [
     *((kind, 7) for kind in (pa.int8(), pa.uint8(), pa.int64(), pa.uint64())),
     *((kind, 0.5) for kind in (pa.float16(), pa.float32(), pa.float64())),
     *((pa.timestamp(unit), MOMENT) for unit in ("s", "ms", "us", "ns")),
-    *((pa.timestamp(unit, zone), MOMENT.replace(tzinfo=UTC)) for unit in ("s", "ms", "us", "ns") for zone in ("UTC", "Asia/Tokyo")),
+    *(
+        (pa.timestamp(unit, zone), MOMENT.replace(tzinfo=UTC))
+        for unit in ("s", "ms", "us", "ns")
+        for zone in ("UTC", "Asia/Tokyo")
+    ),
     *((kind, "a") for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string()))),
     (pa.timestamp("s"), datetime(9999, 12, 31)),  # noqa: DTZ001 - local on purpose
-    (pa.uint64(), 2**64 - 1), (pa.decimal128(9, 3), Decimal("1.5")), (pa.decimal256(60, 3), Decimal("1.5")), (pa.bool_(), True), (pa.binary(), b"\xff"),
-    (pa.date32(), date(2026, 3, 2)), (pa.date64(), date(2026, 3, 2)), (pa.time64("us"), time(5)), (pa.duration("s"), timedelta(seconds=5)),
-    (pa.list_(pa.float64()), [1.0]), (pa.struct([("x", pa.int64())]), {"x": 1}), (pa.map_(pa.string(), pa.int64()), [("k", 1)]), (pa.null(), None),
-]  # fmt: skip
-READINGS = [reading(table="telemetry"), reading(table="telemetry", zone="America/New_York", renames=["egress_gbps*0.5=egress_gbps", "ts=ts"], absent="zero")]
+    (pa.uint64(), 2**64 - 1),
+    (pa.decimal128(9, 3), Decimal("1.5")),
+    (pa.decimal256(60, 3), Decimal("1.5")),
+    (pa.bool_(), True),
+    (pa.binary(), b"\xff"),
+    (pa.date32(), date(2026, 3, 2)),
+    (pa.date64(), date(2026, 3, 2)),
+    (pa.time64("us"), time(5)),
+    (pa.duration("s"), timedelta(seconds=5)),
+    (pa.list_(pa.float64()), [1.0]),
+    (pa.struct([("x", pa.int64())]), {"x": 1}),
+    (pa.map_(pa.string(), pa.int64()), [("k", 1)]),
+    (pa.null(), None),
+]
+READINGS = [
+    reading(table="telemetry"),
+    reading(
+        table="telemetry", zone="America/New_York", renames=["egress_gbps*0.5=egress_gbps", "ts=ts"], absent="zero"
+    ),
+]
 
 
 def attempt(data: bytes, name: str, how: Reading) -> Checked | RefusedError:
@@ -52,7 +71,9 @@ def checked(table: pa.Table, how: Reading) -> int:
     if isinstance(found, RefusedError):
         assert all(fault.column and fault.bound and fault.cause and fault.remedy for fault in found.faults)
         return -1
-    assert [(field.name, field.type) for field in found.good.schema] == [(column.name, column.type) for column in TABLES["telemetry"].columns]
+    assert [(field.name, field.type) for field in found.good.schema] == [
+        (column.name, column.type) for column in TABLES["telemetry"].columns
+    ]
     return found.good.num_rows - found.zeros + found.quarantined + found.repeated
 
 
@@ -69,7 +90,13 @@ def test_any_number_is_a_number(kind: pa.DataType) -> None:
 
 
 texts = st.lists(
-    st.one_of(st.none(), st.text(max_size=12), st.datetimes().map(str), st.floats().map(str), st.sampled_from(["a", "nan", "-", "1e400", "2026-10-25 02:30"])),
+    st.one_of(
+        st.none(),
+        st.text(max_size=12),
+        st.datetimes().map(str),
+        st.floats().map(str),
+        st.sampled_from(["a", "nan", "-", "1e400", "2026-10-25 02:30"]),
+    ),
     max_size=6,
 )
 

@@ -1,4 +1,6 @@
-"""Late and corrected rows: which of several rows with one key the lake holds in the end, whatever the order of delivery."""
+"""Late and corrected rows: which of several rows with one key the lake holds in the end, whatever the order of
+delivery.
+"""
 
 from __future__ import annotations
 
@@ -13,31 +15,37 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.contract import STAMP
 from data.ingest import ledger
-from data.ingest.order import merged, unrepeated
-from data.lake import Change, Lake, conform, files
-from data.schema import TABLES
+from data.ingest.deduplicate import merged, unrepeated
+from data.lake.tables import Change, Lake, conform, files
+from data.schema import STAMP, TABLES
 from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, with_column, write
 
 TELEMETRY = TABLES["telemetry"]
 unhurried = settings(deadline=None, max_examples=60)
 Row = tuple[str, int, int, float]  # site, tick, received, egress
 
-some_rows = st.lists(st.tuples(st.sampled_from("ab"), st.integers(280, 296), st.integers(0, 3), st.sampled_from([1.0, 2.0])), max_size=12)
+some_rows = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(280, 296), st.integers(0, 3), st.sampled_from([1.0, 2.0])), max_size=12
+)
 
 
 def frame(content: list[Row]) -> pa.Table:
     return conform(
         TELEMETRY,
-        rows(*((site, START + TICK * tick, START + TICK * received, value) for site, tick, received, value in content)) if content else telemetry(count=0),
+        rows(*((site, START + TICK * tick, START + TICK * received, value) for site, tick, received, value in content))
+        if content
+        else telemetry(count=0),
     )
 
 
 def told(table: pa.Table) -> list[Row]:
     """The rows of a table, as `frame` takes them."""
     found = table.select(["site_id", "ts", "received_at", "egress_gbps"]).to_pylist()
-    return [(row["site_id"], (row["ts"] - START) // TICK, (row["received_at"] - START) // TICK, row["egress_gbps"]) for row in found]
+    return [
+        (row["site_id"], (row["ts"] - START) // TICK, (row["received_at"] - START) // TICK, row["egress_gbps"])
+        for row in found
+    ]
 
 
 def expected(snapshots: list[list[Row]]) -> list[Row]:
@@ -80,7 +88,9 @@ def test_a_correction_replaces_and_an_older_one_does_not(tmp_path: Path) -> None
     lake = lake_of(tmp_path, "a", "b")
     take(lake, write(tmp_path / "1.parquet", pa.concat_tables([telemetry(), telemetry("b")])))
     take(lake, write(tmp_path / "2.parquet", rows(("a", START, NOW, 77.0))))
-    take(lake, write(tmp_path / "3.parquet", rows(("a", START, NOW - TICK, 66.0))))  # an older correction, delivered later
+    take(
+        lake, write(tmp_path / "3.parquet", rows(("a", START, NOW - TICK, 66.0)))
+    )  # an older correction, delivered later
     assert [row[2] for row in held(lake)] == [77.0, 11.0, 12.0, 10.0, 11.0, 12.0]
     take(lake, write(tmp_path / "4.parquet", rows(("a", START, NOW, 55.0))))  # received together: the later ingest
     assert held(lake)[0] == ("a", START, 55.0)
@@ -89,7 +99,13 @@ def test_a_correction_replaces_and_an_older_one_does_not(tmp_path: Path) -> None
 def test_a_correction_may_take_a_value_away(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a")
     take(lake, write(tmp_path / "1.parquet", telemetry(count=1)))
-    take(lake, write(tmp_path / "2.parquet", with_column(rows(("a", START, NOW, 1.0)), "egress_gbps", pa.array([None], pa.float64()))))
+    take(
+        lake,
+        write(
+            tmp_path / "2.parquet",
+            with_column(rows(("a", START, NOW, 1.0)), "egress_gbps", pa.array([None], pa.float64())),
+        ),
+    )
     assert held(lake) == [("a", START, None)]
 
 
@@ -97,13 +113,23 @@ def test_rows_without_a_receipt_get_the_time_of_the_ingest(tmp_path: Path) -> No
     lake = lake_of(tmp_path, "a")
     take(lake, write(tmp_path / "1.parquet", telemetry(count=1, received=None)), now=NOW)
     take(lake, write(tmp_path / "2.parquet", telemetry(count=1, received=None, egress=20.0)), now=NOW + TICK)
-    take(lake, write(tmp_path / "3.parquet", rows(("a", START, START + TICK, 30.0), ("a", START + TICK, None, 40.0))), now=NOW + TICK)
+    take(
+        lake,
+        write(tmp_path / "3.parquet", rows(("a", START, START + TICK, 30.0), ("a", START + TICK, None, 40.0))),
+        now=NOW + TICK,
+    )
     assert held(lake, ("egress_gbps", "received_at")) == [(20.0, NOW + TICK), (40.0, NOW + TICK)]
 
 
 def test_late_rows_touch_the_files_of_their_dates_alone(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a")
-    take(lake, *(write(tmp_path / f"{day}.parquet", telemetry(count=288, start=START + timedelta(days=day))) for day in range(3)))
+    take(
+        lake,
+        *(
+            write(tmp_path / f"{day}.parquet", telemetry(count=288, start=START + timedelta(days=day)))
+            for day in range(3)
+        ),
+    )
     before = set(file_dates(tmp_path))
     take(lake, write(tmp_path / "late.parquet", rows(("a", START + timedelta(days=1), NOW, 1.0))))
     assert {day for _, day in set(file_dates(tmp_path)) ^ before} == {"2026-03-03"}
@@ -148,8 +174,10 @@ def test_small_tables_are_upserted_by_their_keys(tmp_path: Path) -> None:
     take(lake, write(tmp_path / "2" / "sites.parquet", with_column(sites("b", "c"), "name", ["Bee", "Sea"])))
     found = lake.read("sites").to_pylist()
     assert [(row["site_id"], row["name"], row["region_name"], row["timezone"], row["roles"]) for row in found] == [
-        ("a", "A", "eu", "UTC", "ingest,edge"), ("b", "Bee", "eu", "UTC", "ingest,edge"), ("c", "Sea", "eu", "UTC", "ingest,edge"),
-    ]  # fmt: skip
+        ("a", "A", "eu", "UTC", "ingest,edge"),
+        ("b", "Bee", "eu", "UTC", "ingest,edge"),
+        ("c", "Sea", "eu", "UTC", "ingest,edge"),
+    ]
 
 
 def test_capacity_flows_links_and_events_find_their_tables(tmp_path: Path) -> None:
@@ -157,11 +185,31 @@ def test_capacity_flows_links_and_events_find_their_tables(tmp_path: Path) -> No
     day = pa.array([START, START], STAMP)
     write(
         tmp_path / "in" / "1.parquet",
-        pa.table({"site_id": ["a", "a"], "direction": ["egress", "egress"], "effective_from": pa.array([START, NOW], STAMP), "capacity_gbps": [1, 2]}),
+        pa.table(
+            {
+                "site_id": ["a", "a"],
+                "direction": ["egress", "egress"],
+                "effective_from": pa.array([START, NOW], STAMP),
+                "capacity_gbps": [1, 2],
+            }
+        ),
     )
-    write(tmp_path / "in" / "2.parquet", pa.table({"ts": day, "source_site_id": ["a", "b"], "target_site_id": ["b", "zz"], "gbps": [1.0, 2.0]}))
-    write(tmp_path / "in" / "3.parquet", pa.table({"link_id": ["x"], "source_site_id": ["a"], "target_site_id": ["b"], "capacity_gbps": [9.0]}))
-    events = {"event_id": ["e", "f"], "kind": ["tournament"] * 2, "title": ["Cup"] * 2, "start": day, "end": day, "scope": [None, "mars"]}
+    write(
+        tmp_path / "in" / "2.parquet",
+        pa.table({"ts": day, "source_site_id": ["a", "b"], "target_site_id": ["b", "zz"], "gbps": [1.0, 2.0]}),
+    )
+    write(
+        tmp_path / "in" / "3.parquet",
+        pa.table({"link_id": ["x"], "source_site_id": ["a"], "target_site_id": ["b"], "capacity_gbps": [9.0]}),
+    )
+    events = {
+        "event_id": ["e", "f"],
+        "kind": ["tournament"] * 2,
+        "title": ["Cup"] * 2,
+        "start": day,
+        "end": day,
+        "scope": [None, "mars"],
+    }
     write(tmp_path / "in" / "4.parquet", pa.table(events))
     outcomes = take(lake, tmp_path / "in")
     assert [(outcome.table, outcome.accepted, outcome.quarantined) for outcome in outcomes] == [

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from data.errors import SettingError
 from data.ingest.outcome import Outcome
 from data.ingest.reading import reading
 from data.ingest.sources import content, find
 from data.ingest.watch import Inbox
-from data.lake import Lake, store_at
+from data.lake.tables import Lake, store_at
+from data.schema.errors import SettingError
 from tests.data.ingest_frames import held, lake_of, sites, take, telemetry, write
 
 BUCKET = "snapshots"
@@ -37,7 +37,12 @@ def server() -> Iterator[str]:
 def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An empty bucket, and the environment that leads to it."""
     credentials = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_REGION": "us-east-1"}
-    for name, value in {**credentials, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": server, "AWS_ALLOW_HTTP": "true"}.items():
+    for name, value in {
+        **credentials,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ALLOW_HTTP": "true",
+    }.items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
@@ -64,8 +69,10 @@ def test_a_prefix_is_taken_in_into_a_lake_beside_it(bucket: str, tmp_path: Path)
     lake = Lake(f"{bucket}/lake")
     outcomes = take(lake, f"{bucket}/drop")
     assert [(outcome.source.name, outcome.table, outcome.state) for outcome in outcomes] == [
-        ("all.parquet", "sites", "accepted"), ("t.parquet", "telemetry", "accepted"), ("bad.parquet", "unknown", "refused"),
-    ]  # fmt: skip
+        ("all.parquet", "sites", "accepted"),
+        ("t.parquet", "telemetry", "accepted"),
+        ("bad.parquet", "unknown", "refused"),
+    ]
     assert len(held(lake)) == 3
     assert outcomes[2].kept_at[0].startswith(f"{bucket}/quarantine/")
     assert outcomes[2].kept_at[0].removeprefix(f"{bucket}/") in keys()
@@ -109,7 +116,9 @@ def web(tmp_path: Path) -> Iterator[str]:
             pass
 
     (tmp_path / "www").mkdir()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path / "www")) as served:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path / "www")
+    ) as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{served.server_port}"
         served.shutdown()

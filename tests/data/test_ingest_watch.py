@@ -10,9 +10,9 @@ import pytest
 
 from data.ingest import watch
 from data.ingest.reading import reading
-from data.ingest.take_in import TakeIn
+from data.ingest.run import TakeIn
 from data.ingest.watch import Inbox
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.data.ingest_frames import held, lake_of, sites, telemetry, write
 
 
@@ -61,7 +61,10 @@ def test_what_is_refused_whole_leaves_the_inbox_and_what_is_refused_in_part_stay
     bad.write_bytes(b"PAR1 cut off")
     aged(bad)
     [*found] = inbox.poll(lake)
-    assert [(outcome.source.name, outcome.state) for outcome in found] == [("part.parquet", "partial"), ("bad.parquet", "refused")]
+    assert [(outcome.source.name, outcome.state) for outcome in found] == [
+        ("part.parquet", "partial"),
+        ("bad.parquet", "refused"),
+    ]
     assert not bad.exists()
     assert Path(found[1].kept_at[0]).read_bytes() == b"PAR1 cut off"
     assert sorted(os.listdir(tmp_path / "inbox")) == ["part.parquet"]
@@ -83,7 +86,9 @@ def test_another_process_knows_what_was_taken_in(tmp_path: Path, inbox: Inbox) -
     assert states(lake, Inbox(inbox.url, inbox.readings)) == [("t.parquet", "known")]
 
 
-def test_a_file_that_cannot_be_read_is_tried_again(tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_tried_again(
+    tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake, path = lake_of(tmp_path, "a"), tmp_path / "inbox" / "t.parquet"
     aged(write(path, telemetry()))
 
@@ -101,10 +106,12 @@ def test_a_file_that_cannot_be_read_is_tried_again(tmp_path: Path, inbox: Inbox,
 def test_figures_left_undone_by_another_are_made_even_when_nothing_is_new(tmp_path: Path, inbox: Inbox) -> None:
     lake = lake_of(tmp_path, "a")
     path = write(tmp_path / "elsewhere.parquet", telemetry())
+    from data.ingest.run import plan
     from data.ingest.sources import find
-    from data.ingest.take_in import plan
 
-    assert [outcome.state for outcome in TakeIn(lake).run(plan(find([str(path)]), lambda _: [reading()]))] == ["accepted"]
+    assert [outcome.state for outcome in TakeIn(lake).run(plan(find([str(path)]), lambda _: [reading()]))] == [
+        "accepted"
+    ]
     assert lake.read("telemetry_1d").num_rows == 0
     assert inbox.poll(lake) == []
     assert lake.read("telemetry_1d").num_rows == 3

@@ -20,11 +20,11 @@ from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
 from data import queries
-from data.duck import ask
-from data.errors import LakeError
-from data.lake import Change, Lake, sibling, store_at, stored
-from data.rollups import refresh_rollups
+from data.lake.query import ask
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Change, Lake, sibling, store_at, stored
 from data.schema import TABLES
+from data.schema.errors import LakeError
 
 ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
@@ -32,17 +32,31 @@ START = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """A bucket on an S3 server of our own; a process of its own, because some calls of deltalake hold Python's lock while they wait for an answer."""
+    """A bucket on an S3 server of our own; a process of its own, because some calls of deltalake hold Python's lock
+    while they wait for an answer.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    settings = {"ENDPOINT_URL": f"http://127.0.0.1:{port}", "ALLOW_HTTP": "true", "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "REGION": "us-east-1"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    settings = {
+        "ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "ALLOW_HTTP": "true",
+        "ACCESS_KEY_ID": "test",
+        "SECRET_ACCESS_KEY": "test",
+        "REGION": "us-east-1",
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(f"AWS_{name}", value)
         client = boto3.client("s3", endpoint_url=settings["ENDPOINT_URL"], region_name="us-east-1")
-        for attempt in stamina.retry_context(on=EndpointConnectionError, attempts=None, timeout=60, wait_initial=0.2, wait_max=0.5):
+        for attempt in stamina.retry_context(
+            on=EndpointConnectionError, attempts=None, timeout=60, wait_initial=0.2, wait_max=0.5
+        ):
             with attempt:
                 client.create_bucket(Bucket="network")
         yield "s3://network"
@@ -53,7 +67,9 @@ def s3() -> Iterator[str]:
 @pytest.fixture(params=["folder", "s3"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
     """A new lake, once in a folder and once in an object store: the same code serves both."""
-    return Lake(tmp_path / "lake" if request.param == "folder" else f"{request.getfixturevalue('s3')}/{tmp_path.name}/lake")
+    return Lake(
+        tmp_path / "lake" if request.param == "folder" else f"{request.getfixturevalue('s3')}/{tmp_path.name}/lake"
+    )
 
 
 def samples(first: int, count: int = 1, egress: float = 1.0) -> pa.Table:
@@ -77,7 +93,8 @@ def count(lake: Lake, **older: int) -> int:
     return int(ask(lake.pin(**older), "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0])
 
 
-# Versions ------------------------------------------------------------------------------------------------------------------
+# Versions
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_every_version_can_be_read_again(lake: Lake) -> None:
@@ -150,11 +167,14 @@ def test_another_lake_in_the_same_place_is_another_lake(tmp_path: Path) -> None:
 
 def test_a_lost_version_says_what_to_do(lake: Lake) -> None:
     lake.append("telemetry", samples(0))
-    with pytest.raises(LakeError, match=r"at version 99 cannot be read.*Likely cause: .*Remedy: run `python -m data status"):
+    with pytest.raises(
+        LakeError, match=r"at version 99 cannot be read.*Likely cause: .*Remedy: run `python -m data status"
+    ):
         lake.open("telemetry", 99)
 
 
-# Marks ---------------------------------------------------------------------------------------------------------------------
+# Marks
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_mark_becomes_visible_with_its_rows(lake: Lake) -> None:
@@ -188,7 +208,8 @@ def test_a_change_may_be_declined(lake: Lake) -> None:
     assert lake.version("telemetry") == version
 
 
-# Writers that meet ---------------------------------------------------------------------------------------------------------
+# Writers that meet
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_threads_that_append_at_once_lose_nothing(lake: Lake) -> None:
@@ -241,7 +262,8 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path: Path) -> None:
     assert sorted(lake.read("telemetry")["ts"].to_pylist()) == samples(0, 8)["ts"].to_pylist()
 
 
-# Upkeep --------------------------------------------------------------------------------------------------------------------
+# Upkeep
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_upkeep_compacts_and_keeps_older_versions_readable(lake: Lake) -> None:
@@ -261,7 +283,9 @@ def test_upkeep_compacts_and_keeps_older_versions_readable(lake: Lake) -> None:
 @pytest.mark.parametrize("retention", [timedelta(0), timedelta(days=6, hours=23)])
 def test_upkeep_refuses_a_retention_that_would_break_readers(lake: Lake, retention: timedelta) -> None:
     lake.append("telemetry", samples(0))
-    with pytest.raises(LakeError, match=r"is shorter than the safe 7 days.*still read an older version.*use 7 days or more"):
+    with pytest.raises(
+        LakeError, match=r"is shorter than the safe 7 days.*still read an older version.*use 7 days or more"
+    ):
         lake.maintain(retention)
 
 
@@ -274,7 +298,8 @@ def test_files_lie_sorted_and_pruned_by_date(lake: Lake) -> None:
     assert sorted(actions["num_records"].to_pylist()) == [12, 12]
 
 
-# A whole lake on either ----------------------------------------------------------------------------------------------------
+# A whole lake on either
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_rollups_and_questions_work_wherever_the_lake_lies(lake: Lake) -> None:
@@ -300,7 +325,11 @@ def test_notes_are_written_and_read(lake: Lake) -> None:
 
 @pytest.mark.parametrize(
     ("url", "beside"),
-    [("/x/lake", "/x/quarantine"), ("s3://bucket/net/lake", "s3://bucket/net/quarantine"), ("gs://bucket/lake", "gs://bucket/quarantine")],
+    [
+        ("/x/lake", "/x/quarantine"),
+        ("s3://bucket/net/lake", "s3://bucket/net/quarantine"),
+        ("gs://bucket/lake", "gs://bucket/quarantine"),
+    ],
 )
 def test_the_place_beside_a_lake(url: str, beside: str) -> None:
     assert sibling(url, "quarantine") == beside

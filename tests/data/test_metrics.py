@@ -8,8 +8,8 @@ import pyarrow as pa
 from prometheus_client.parser import text_string_to_metric_families
 
 from data.ingest.catch_up import catch_up
-from data.lake import Lake
-from data.metrics import ERRORS, exposition
+from data.lake.tables import Lake
+from data.queries.metrics import ERRORS, exposition
 from tests.data.ingest_frames import lake_of, take, telemetry, write
 
 Found = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -18,12 +18,20 @@ Found = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 def scraped(lake: Lake | None) -> Found:
     text = exposition(None if lake is None else lake.pin()).decode()
     families = text_string_to_metric_families(text)
-    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
 
 
 def test_ingest_is_told_by_table_and_outcome(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, "a")
-    take(lake, write(tmp_path / "1.parquet", pa.concat_tables([telemetry(), telemetry("nowhere", 2)])), write(tmp_path / "2.parquet", telemetry("nowhere")))
+    take(
+        lake,
+        write(tmp_path / "1.parquet", pa.concat_tables([telemetry(), telemetry("nowhere", 2)])),
+        write(tmp_path / "2.parquet", telemetry("nowhere")),
+    )
     catch_up(lake)
     found = scraped(lake)
     assert found["headroom_lake_readable", ()] == 1
@@ -39,7 +47,11 @@ def test_ingest_is_told_by_table_and_outcome(tmp_path: Path) -> None:
 def test_a_refresh_is_told_from_its_run(full: Lake) -> None:
     found = scraped(full)
     assert found["headroom_run_number", ()] == 1
-    assert {labels[0][1] for name, labels in found if name == "headroom_refresh_series"} == {"fitted", "refused", "failed"}
+    assert {labels[0][1] for name, labels in found if name == "headroom_refresh_series"} == {
+        "fitted",
+        "refused",
+        "failed",
+    }
 
 
 def test_an_empty_lake_and_none_are_told_too(empty: Lake) -> None:

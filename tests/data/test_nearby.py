@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data import nearby
-from data.nearby import near
+from data.lake import object_cache as nearby
+from data.lake.object_cache import near
 
 
 @pytest.fixture

@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.quality import WORST_FIRST, Signs, Verdict, judge, runout
+from data.queries.site_health import WORST_FIRST, Signs, Verdict, judge, runout
 
-CALM = Signs(egress_utilisation=0.5, ingest_utilisation=0.3, peak_7d_utilisation=0.6, runout="beyond", lead_time_days=30.0, completeness_24h=1.0)
+CALM = Signs(
+    egress_utilisation=0.5,
+    ingest_utilisation=0.3,
+    peak_7d_utilisation=0.6,
+    runout="beyond",
+    lead_time_days=30.0,
+    completeness_24h=1.0,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,15 +35,31 @@ CALM = Signs(egress_utilisation=0.5, ingest_utilisation=0.3, peak_7d_utilisation
         ({"startup_seconds": 4.2}, "act", "Playback starts after 4.2 s."),
         ({"ingest_starved_ratio": 0.07}, "watch", "7 % of streams arrive starved."),
         ({"completeness_24h": 0.8}, "watch", "Only 80 % of the last 24 h arrived."),
-        ({"runout": "over", "peak_7d_utilisation": 0.85}, "watch", "Peaked at 85 % of capacity in the last 7 days, above 80 %."),
-        ({"runout": "within", "runout_early_days": 9.0}, "watch", "Hourly traffic may pass 80 % of capacity in 9 days."),
-        ({"runout": "within", "runout_early_days": 9.0, "runout_mid_days": 45.0}, "watch", "Hourly traffic is expected to pass 80 % of capacity in 45 days."),
+        (
+            {"runout": "over", "peak_7d_utilisation": 0.85},
+            "watch",
+            "Peaked at 85 % of capacity in the last 7 days, above 80 %.",
+        ),
+        (
+            {"runout": "within", "runout_early_days": 9.0},
+            "watch",
+            "Hourly traffic may pass 80 % of capacity in 9 days.",
+        ),
+        (
+            {"runout": "within", "runout_early_days": 9.0, "runout_mid_days": 45.0},
+            "watch",
+            "Hourly traffic is expected to pass 80 % of capacity in 45 days.",
+        ),
         (
             {"runout": "within", "runout_mid_days": 1.0},
             "act",
             "Hourly traffic is expected to pass 80 % of capacity in 1 day, before an order (30 days) would arrive.",
         ),
-        ({"runout": "within", "runout_mid_days": 1.0, "lead_time_days": None}, "watch", "Hourly traffic is expected to pass 80 % of capacity in 1 day."),
+        (
+            {"runout": "within", "runout_mid_days": 1.0, "lead_time_days": None},
+            "watch",
+            "Hourly traffic is expected to pass 80 % of capacity in 1 day.",
+        ),
         ({"age_seconds": None}, "unknown", "No telemetry has arrived."),
         ({"age_seconds": 3 * 3600.0}, "ok", "Within all limits."),
         ({"age_seconds": 5 * 3600.0, "egress_utilisation": 0.99}, "unknown", "Silent for 5 h."),
@@ -54,11 +77,30 @@ def test_the_worst_finding_speaks() -> None:
 ratios = st.none() | st.floats(0, 2)
 
 
-@given(ratios, ratios, st.none() | st.floats(0, 0.1), st.none() | st.floats(0, 10), st.none() | st.floats(0, 1), st.floats(0, 0.5))
+@given(
+    ratios,
+    ratios,
+    st.none() | st.floats(0, 0.1),
+    st.none() | st.floats(0, 10),
+    st.none() | st.floats(0, 1),
+    st.floats(0, 0.5),
+)
 def test_more_load_never_looks_better(
-    egress: float | None, ingest: float | None, rebuffer: float | None, startup: float | None, complete: float | None, more: float
+    egress: float | None,
+    ingest: float | None,
+    rebuffer: float | None,
+    startup: float | None,
+    complete: float | None,
+    more: float,
 ) -> None:
-    signs = replace(CALM, egress_utilisation=egress, ingest_utilisation=ingest, rebuffer_ratio=rebuffer, startup_seconds=startup, completeness_24h=complete)
+    signs = replace(
+        CALM,
+        egress_utilisation=egress,
+        ingest_utilisation=ingest,
+        rebuffer_ratio=rebuffer,
+        startup_seconds=startup,
+        completeness_24h=complete,
+    )
     busier = replace(signs, egress_utilisation=(egress or 0) + more)
     assert WORST_FIRST.index(judge(busier).state) <= WORST_FIRST.index(judge(signs).state)
     assert judge(signs).reason.endswith(".")

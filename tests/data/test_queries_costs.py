@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import duck, queries
-from data.duck import Scope, Span
-from data.errors import SettingError
-from data.lake import Lake, Pin
+from data import queries
+from data.lake import query as duck
+from data.lake.query import Scope, Span
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake, Pin
 from data.queries.costs import MONTHLY
-from data.rollups import refresh_rollups
+from data.schema.errors import SettingError
 from tests.lakes import Plan
 
 NOW = pd.Timestamp(Plan().end)
@@ -34,7 +35,12 @@ def billed(values: pd.Series) -> float:
 
 def naive(lake: Lake, sites: set[str] | None = None) -> pd.DataFrame:
     """The same by pandas. For lakes of one grain and one month without closed sites."""
-    rows = lake.read("telemetry").to_pandas().merge(lake.read("sites").to_pandas()[["site_id", "partner"]], on="site_id").dropna(subset="partner")
+    rows = (
+        lake.read("telemetry")
+        .to_pandas()
+        .merge(lake.read("sites").to_pandas()[["site_id", "partner"]], on="site_id")
+        .dropna(subset="partner")
+    )
     rows = rows[rows["site_id"].isin(sites) if sites is not None else slice(None)]
     parts = []
     for metric in METRICS:
@@ -42,7 +48,17 @@ def naive(lake: Lake, sites: set[str] | None = None) -> pd.DataFrame:
             stamps = own.groupby("ts")[metric].agg(["sum", "count"])
             whole = stamps.loc[stamps["count"] >= 0.9 * own["site_id"].nunique(), "sum"]
             apart = own.groupby("site_id")[metric].agg(billed).sum()
-            parts.append([partner, pd.Timestamp("2026-03-01", tz="UTC"), metric, billed(whole), apart, len(whole), len(whole) * 300 / (31 * 86_400)])
+            parts.append(
+                [
+                    partner,
+                    pd.Timestamp("2026-03-01", tz="UTC"),
+                    metric,
+                    billed(whole),
+                    apart,
+                    len(whole),
+                    len(whole) * 300 / (31 * 86_400),
+                ]
+            )
     return pd.DataFrame(parts, columns=list(MONTHLY)).sort_values(KEYS, ignore_index=True)
 
 
@@ -61,18 +77,26 @@ def test_a_p95_of_a_sum_is_no_sum_of_p95s_and_a_silence_is_not_less_traffic(full
 
 
 def test_every_month_that_is_touched_has_its_rows(full: Lake) -> None:
-    found = queries.partner_months(full.pin(), ("egress_gbps",), START - pd.Timedelta(days=70), NOW + pd.Timedelta(days=70))
+    found = queries.partner_months(
+        full.pin(), ("egress_gbps",), START - pd.Timedelta(days=70), NOW + pd.Timedelta(days=70)
+    )
     assert set(found["month"]) == {pd.Timestamp("2026-03-01", tz="UTC")}
-    assert queries.partner_months(full.pin(), ("viewers",), START - pd.Timedelta(days=70), START - pd.Timedelta(days=40)).empty
+    assert queries.partner_months(
+        full.pin(), ("viewers",), START - pd.Timedelta(days=70), START - pd.Timedelta(days=40)
+    ).empty
 
 
 @settings(max_examples=8, deadline=None)
 @given(count=st.integers(1, 70), seed=st.integers(0, 1000))
-def test_the_busiest_twentieth_is_free_in_whole_samples(tmp_path_factory: pytest.TempPathFactory, count: int, seed: int) -> None:
+def test_the_busiest_twentieth_is_free_in_whole_samples(
+    tmp_path_factory: pytest.TempPathFactory, count: int, seed: int
+) -> None:
     lake = Lake(tmp_path_factory.mktemp("billed") / "lake")
     stamps = pd.date_range("2026-03-01", periods=count, freq="5min", tz="UTC", unit="us")
     values = np.random.default_rng(seed).permutation(np.arange(count)).astype(float)
-    rows = pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": "a", "ingest_gbps": np.nan, "egress_gbps": values})
+    rows = pd.DataFrame(
+        {"ts": stamps, "received_at": stamps, "site_id": "a", "ingest_gbps": np.nan, "egress_gbps": values}
+    )
     site = {"site_id": "a", "name": "a", "region_id": "r", "lat": 0.0, "lon": 0.0, "partner": "acme"}
     lake.append("telemetry", pa.Table.from_pandas(rows, preserve_index=False))
     lake.replace("sites", pa.Table.from_pandas(pd.DataFrame([site]), preserve_index=False))
@@ -85,12 +109,16 @@ def test_the_busiest_twentieth_is_free_in_whole_samples(tmp_path_factory: pytest
 def grown(lake: Lake, month: int, site: str, level: float, first: int = 1) -> None:
     """Two hours of a month more, of a site of its own partner."""
     stamps = pd.date_range(f"2026-{month:02d}-{first:02d}", periods=24, freq="5min", tz="UTC", unit="us")
-    rows = pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": site, "ingest_gbps": level / 10, "egress_gbps": level})
+    rows = pd.DataFrame(
+        {"ts": stamps, "received_at": stamps, "site_id": site, "ingest_gbps": level / 10, "egress_gbps": level}
+    )
     lake.append("telemetry", pa.Table.from_pandas(rows, preserve_index=False))
     refresh_rollups(lake)
 
 
-def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake, read = Lake(tmp_path / "lake"), list[int]()
     place = {"region_id": "r", "lat": 0.0, "lon": 0.0, "partner": "acme"}
     lake.replace("sites", pa.Table.from_pylist([{"site_id": site, "name": site, **place} for site in ("a", "b")]))
@@ -102,7 +130,9 @@ def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(
     def billed() -> dict[int, float]:
         """The months that were read, and the bill of each."""
         read.clear()
-        found = queries.partner_months(lake.pin(), ("egress_gbps",), pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-03-31", tz="UTC"))
+        found = queries.partner_months(
+            lake.pin(), ("egress_gbps",), pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-03-31", tz="UTC")
+        )
         return dict(zip(found["month"].dt.month, found["p95"], strict=True))
 
     monkeypatch.setattr("data.queries.costs.asking", asking)
@@ -115,15 +145,25 @@ def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(
     # A site that begins in February is expected from then on: it is silent in March, and half of two is too few.
     grown(lake, 2, "b", 5.0)
     assert (billed(), read) == ({1: 10.0, 2: 25.0}, [2, 3])
-    closed = [{"site_id": "b", "direction": way, "effective_from": pd.Timestamp("2026-02-15", tz="UTC"), "capacity_gbps": 0.0, "status": "installed"}
-              for way in ("ingest", "egress")]  # fmt: skip
+    closed = [
+        {
+            "site_id": "b",
+            "direction": way,
+            "effective_from": pd.Timestamp("2026-02-15", tz="UTC"),
+            "capacity_gbps": 0.0,
+            "status": "installed",
+        }
+        for way in ("ingest", "egress")
+    ]
     lake.replace("capacity", pa.Table.from_pylist(closed))
     assert (billed(), read) == ({1: 10.0, 2: 25.0, 3: 30.0}, [1, 2, 3])
 
 
 def test_hours_are_means_over_the_days_of_the_sum_of_a_region(full: Lake) -> None:
     start, end = NOW.floor("D") - pd.Timedelta(days=7), NOW.floor("D")
-    rows = full.read("telemetry").to_pandas().merge(full.read("sites").to_pandas()[["site_id", "region_id"]], on="site_id")
+    rows = (
+        full.read("telemetry").to_pandas().merge(full.read("sites").to_pandas()[["site_id", "region_id"]], on="site_id")
+    )
     rows = rows[(rows["ts"] >= start) & (rows["ts"] < end)]
     stamps = rows.groupby(["region_id", "ts"])["egress_gbps"].agg(["sum", "count"]).reset_index()
     whole = stamps[stamps["count"] == 6].assign(hour=lambda frame: frame["ts"].dt.hour)

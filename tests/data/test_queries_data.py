@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from data import queries
-from data.duck import Scope
-from data.lake import Lake
+from data.lake.query import Scope
+from data.lake.tables import Lake
 from tests.lakes import Plan, full_lake
 
 NOW = pd.Timestamp(Plan().end)
@@ -77,5 +77,11 @@ def test_versions_of_an_older_pin_are_its_own(tmp_path: Path) -> None:
 
 def test_an_empty_lake_has_nothing_to_show(empty: Lake) -> None:
     pin = empty.pin()
-    for found in (queries.completeness(pin, 7), queries.freshness(pin), queries.quarantined(pin), queries.snapshots(pin), queries.table_versions(pin)):
+    for found in (
+        queries.completeness(pin, 7),
+        queries.freshness(pin),
+        queries.quarantined(pin),
+        queries.snapshots(pin),
+        queries.table_versions(pin),
+    ):
         assert found.empty

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.duck import Scope
-from data.lake import Lake
+from data.lake.query import Scope
+from data.lake.tables import Lake
 from data.schema import TABLES
 from tests.lakes import RUN
 
@@ -23,7 +23,9 @@ DRAWS = np.random.default_rng(1).uniform(1.0, 100.0, (2, 3, 5)).astype(np.float3
 def lake(tmp_path: Path) -> Lake:
     """A lake with one published run."""
     made = Lake(tmp_path / "lake")
-    run = {column.name: 1 for column in TABLES["runs"].columns} | dict.fromkeys(("run_id", "engine", "versions", "git_commit"), RUN)
+    run = {column.name: 1 for column in TABLES["runs"].columns} | dict.fromkeys(
+        ("run_id", "engine", "versions", "git_commit"), RUN
+    )
     stamps = dict.fromkeys(("telemetry_until", "started"), pd.Timestamp("2026-03-20", tz="UTC"))
     made.append("runs", pa.Table.from_pandas(pd.DataFrame([run | stamps]), preserve_index=False))
     return made
@@ -32,7 +34,15 @@ def lake(tmp_path: Path) -> Lake:
 def published(lake: Lake, run: str = RUN, keys: tuple[str, ...] = ("ams-01", "fra-01")) -> None:
     """Futures of two sites, written in no order."""
     rows = [
-        {"run_id": run, "level": "site", "key": key, "metric": "egress_gbps", "week": week, "statistic": statistic, "draws": DRAWS[i, w] / share}
+        {
+            "run_id": run,
+            "level": "site",
+            "key": key,
+            "metric": "egress_gbps",
+            "week": week,
+            "statistic": statistic,
+            "draws": DRAWS[i, w] / share,
+        }
         for i, key in enumerate(keys)
         for w, week in enumerate(WEEKS)
         for statistic, share in (("peak", 1.0), ("p95", 2.0))

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from data import queries
-from data.contract import HORIZONS, Series
-from data.duck import Scope
-from data.errors import HeadroomError
-from data.lake import Lake
+from data.lake.query import Scope
+from data.lake.tables import Lake
+from data.schema import HORIZONS, Series
+from data.schema.errors import HeadroomError
 from tests.judged_runs import FAR_DAYS
 
 TOKYO = Series("site", "nrt-01", "egress_gbps")
@@ -44,7 +44,9 @@ def with_what_came(lake: Lake, series: Series) -> pd.DataFrame:
 def test_a_licence_names_every_horizon_from_the_nearest_on(judged: Lake) -> None:
     found = queries.licence(judged.pin(), TOKYO)
     assert found["horizon"].tolist() == list(HORIZONS)
-    stored = rows(judged, "licences", TOKYO).set_index("horizon").loc[list(HORIZONS), list(found.columns[1:])].reset_index()
+    stored = (
+        rows(judged, "licences", TOKYO).set_index("horizon").loc[list(HORIZONS), list(found.columns[1:])].reset_index()
+    )
     pd.testing.assert_frame_equal(found, stored, check_dtype=False)
 
 
@@ -57,7 +59,8 @@ def test_the_licences_of_all_series_are_of_the_newest_run_alone(judged: Lake) ->
 @pytest.mark.parametrize("series", SERIES)
 def test_scores_are_those_of_the_newest_run(judged: Lake, series: Series) -> None:
     found, stored = (
-        f.set_index(["model", "horizon", "score"])["value"].sort_index() for f in (queries.scores(judged.pin(), series), rows(judged, "scores", series))
+        f.set_index(["model", "horizon", "score"])["value"].sort_index()
+        for f in (queries.scores(judged.pin(), series), rows(judged, "scores", series))
     )
     pd.testing.assert_series_equal(found, stored, check_dtype=False, check_index_type=False)
 
@@ -67,8 +70,17 @@ def test_calibration_reads_the_nominal_share_off_the_score(judged: Lake) -> None
     assert set(found["model"]) == {"licensed", "peaks", "peaks-p95"}
     assert set(found.loc[found["model"] == "peaks", "nominal"]) == {0.9, 0.95}
     assert set(found.loc[found["model"] == "licensed", "nominal"]) == {0.5, 0.8, 0.95}
-    one = found[(found["key"] == "nrt-01") & (found["metric"] == "egress_gbps") & (found["horizon"] == "week 2") & (found["nominal"] == 0.95)]
-    stored = rows(judged, "scores", TOKYO).query("horizon == 'week 2' and score == 'coverage_95'").set_index("model")["value"]
+    one = found[
+        (found["key"] == "nrt-01")
+        & (found["metric"] == "egress_gbps")
+        & (found["horizon"] == "week 2")
+        & (found["nominal"] == 0.95)
+    ]
+    stored = (
+        rows(judged, "scores", TOKYO)
+        .query("horizon == 'week 2' and score == 'coverage_95'")
+        .set_index("model")["value"]
+    )
     assert one.set_index("model")["observed"].to_dict() == stored.to_dict()
     assert set(stored.index) == {"peaks", "peaks-p95"}
 
@@ -80,10 +92,16 @@ def test_coverage_counts_the_hours_inside_each_interval(judged: Lake, series: Se
     for origin, hours in with_what_came(judged, series).groupby("origin"):
         known = hours.dropna(subset="value")
         assert found.loc[origin, "hours"] == len(known)
-        assert found.loc[origin, "coverage_80"] == pytest.approx(known["value"].between(known["q10"], known["q90"]).mean())
-        assert found.loc[origin, "coverage_95"] == pytest.approx(known["value"].between(known["q025"], known["q975"]).mean())
+        assert found.loc[origin, "coverage_80"] == pytest.approx(
+            known["value"].between(known["q10"], known["q90"]).mean()
+        )
+        assert found.loc[origin, "coverage_95"] == pytest.approx(
+            known["value"].between(known["q025"], known["q975"]).mean()
+        )
         for name, column in (("wape", "yhat"), ("prophet_wape", "prophet"), ("baseline_wape", "baseline")):
-            assert found.loc[origin, name] == pytest.approx((known["value"] - known[column]).abs().sum() / known["value"].sum())
+            assert found.loc[origin, name] == pytest.approx(
+                (known["value"] - known[column]).abs().sum() / known["value"].sum()
+            )
 
 
 def test_hours_in_which_nothing_came_count_for_nothing(judged: Lake, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -151,7 +169,9 @@ def test_hindsight_holds_what_was_published_against_what_has_come_since(judged: 
     assert found["coverage_80"].iloc[0] == pytest.approx(came.between(told["q10"], told["q90"]).mean())
 
 
-def test_every_run_is_held_against_the_same_week_after_it(judged: Lake, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_run_is_held_against_the_same_week_after_it(
+    judged: Lake, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     lake = Lake(tmp_path_factory.mktemp("later") / "lake")
     for name in ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "forecasts"):
         lake.replace(name, judged.read(name))
@@ -165,17 +185,23 @@ def test_every_run_is_held_against_the_same_week_after_it(judged: Lake, tmp_path
     found = queries.hindsight(lake.pin(), TOKYO)
     assert found["number"].tolist() == [1, 2]
     assert found["hours"].tolist() == [7 * 24, 5]
-    since = told[(told["run_id"] == BEFORE) & (told["key"] == "nrt-01") & (told["metric"] == "egress_gbps")].set_index("ts")["yhat"]
+    since = told[(told["run_id"] == BEFORE) & (told["key"] == "nrt-01") & (told["metric"] == "egress_gbps")].set_index(
+        "ts"
+    )["yhat"]
     came = measured(judged, TOKYO).loc[now - 20 * HOUR * 24 : now - 13 * HOUR * 24 - HOUR]
     assert found["wape"].iloc[0] == pytest.approx((came - since.loc[came.index]).abs().sum() / came.sum())
 
 
 def test_two_runs_stand_side_by_side(judged: Lake) -> None:
     found = queries.run_against_run(judged.pin(), 2, 1, TOKYO).set_index(["model", "horizon", "score"])
-    new, old = (rows(judged, "scores", TOKYO, run).set_index(["model", "horizon", "score"])["value"] for run in (NEWEST, BEFORE))
+    new, old = (
+        rows(judged, "scores", TOKYO, run).set_index(["model", "horizon", "score"])["value"] for run in (NEWEST, BEFORE)
+    )
     np.testing.assert_allclose(found["value"], new.reindex(found.index))
     np.testing.assert_allclose(found["other_value"], old.reindex(found.index))
-    assert set(found.index) == {*new.index, *old.index}, "no row that neither run has of this series, such as a sum of sites"
+    assert set(found.index) == {*new.index, *old.index}, (
+        "no row that neither run has of this series, such as a sum of sites"
+    )
     names = ["level", "key", "metric", "model", "horizon", "score"]
     both = rows(judged, "scores", None, NEWEST).merge(rows(judged, "scores", None, BEFORE), on=names)
     every = both.groupby(["model", "horizon", "score"])["value_x"].agg(["mean", "count"]).reindex(found.index)
@@ -192,7 +218,14 @@ def test_a_run_that_is_gone_leaves_its_side_empty(judged: Lake) -> None:
 
 def test_a_lake_whose_run_judged_nothing_answers_with_empty_frames(full: Lake) -> None:
     for pin in (full.pin(), Lake(full.url + "-none").pin()):
-        for ask in (queries.licence, queries.scores, queries.coverage, queries.residuals, queries.drift, queries.hindsight):
+        for ask in (
+            queries.licence,
+            queries.scores,
+            queries.coverage,
+            queries.residuals,
+            queries.drift,
+            queries.hindsight,
+        ):
             assert ask(pin, TOKYO).empty, ask.__name__
         assert queries.licences(pin).empty
         assert queries.calibration(pin).empty

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.duck import Scope
-from data.errors import SettingError
-from data.lake import Lake
+from data.lake.query import Scope
+from data.lake.tables import Lake
 from data.queries.loads import stride
+from data.schema.errors import SettingError
 from tests.lakes import Plan
 
 NOW = pd.Timestamp(Plan().end)
@@ -24,7 +24,12 @@ def test_each_sample_stands_against_the_capacity_installed_then(full: Lake) -> N
     found = queries.loads(full.pin(), None, "egress", "rebuffer_ratio", START, NOW)
     rows = full.read("telemetry").to_pandas()
     rows = rows[(rows["ts"] >= START) & (rows["ts"] < NOW)]
-    steps = full.read("capacity").to_pandas().query("direction == 'egress' and status == 'installed'").set_index("site_id")["capacity_gbps"]
+    steps = (
+        full.read("capacity")
+        .to_pandas()
+        .query("direction == 'egress' and status == 'installed'")
+        .set_index("site_id")["capacity_gbps"]
+    )
     wanted = rows[rows["site_id"].isin(steps.index)].sort_values(["site_id", "ts"])
     assert "dfw-01" not in set(found["site_id"])  # declares none
     assert found["site_id"].tolist() == wanted["site_id"].tolist()
@@ -39,7 +44,11 @@ def test_a_step_of_capacity_counts_from_its_date_on(full: Lake) -> None:
     version = full.version("capacity")
     try:
         full.replace("capacity", _table(grown))
-        found = queries.loads(full.pin(), "eu-west", "egress", "rebuffer_ratio", START, NOW).query("site_id == 'fra-01'").set_index("ts")
+        found = (
+            queries.loads(full.pin(), "eu-west", "egress", "rebuffer_ratio", START, NOW)
+            .query("site_id == 'fra-01'")
+            .set_index("ts")
+        )
     finally:
         full.replace("capacity", _table(held))
     assert version is not None
@@ -57,7 +66,9 @@ def test_of_too_many_samples_every_other_stamp_is_taken_at_all_sites(full: Lake)
     assert stride(48, 60 * 86_400, 300, 1_500_000) == 1
 
 
-def test_a_region_and_a_scope_narrow_it_and_a_lake_without_quality_has_none(full: Lake, request: pytest.FixtureRequest, empty: Lake) -> None:
+def test_a_region_and_a_scope_narrow_it_and_a_lake_without_quality_has_none(
+    full: Lake, request: pytest.FixtureRequest, empty: Lake
+) -> None:
     partial_lake: Lake = request.getfixturevalue("partial")
     ask = partial(queries.loads, direction="egress", quality="rebuffer_ratio", start=START, end=NOW)
     assert set(ask(full.pin(), "us-east")["site_id"]) == {"iad-01", "cmh-01", "atl-01", "mia-01", "chi-01"}

@@ -12,14 +12,16 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.duck import EVERYTHING
-from data.lake import Lake
-from data.rollups import refresh_rollups
+from data.lake.query import EVERYTHING
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake
 from tests.lakes import CAPACITY, SITES, Plan, full_lake
 
 PLAN = Plan()
 NOW = pd.Timestamp(PLAN.end)
-SITE = {site: (60.0 + 10 * (i % 5), 0.0 if region == "eu-west" else 6.0) for i, (site, _, region, *_) in enumerate(SITES)}
+SITE = {
+    site: (60.0 + 10 * (i % 5), 0.0 if region == "eu-west" else 6.0) for i, (site, _, region, *_) in enumerate(SITES)
+}
 
 
 def egress(site: str, ts: pd.Timestamp) -> float:
@@ -33,14 +35,20 @@ def hourly(site: str, hour: pd.Timestamp, *, samples: int = 12) -> float:
     return float(np.mean([egress(site, hour + pd.Timedelta(minutes=5 * i)) for i in range(samples)]))
 
 
-# Now -----------------------------------------------------------------------------------------------------------------------
+# Now
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_extent_of_a_full_lake(full: Lake) -> None:
     held = queries.extent(full.pin())
     assert held is not None
     assert (held.first, held.last, held.now) == (NOW - pd.Timedelta(days=16), NOW - pd.Timedelta(minutes=5), NOW)
-    assert (held.grain_seconds, held.sites, held.simulated, held.telemetry_version) == (300, 12, True, full.version("telemetry"))
+    assert (held.grain_seconds, held.sites, held.simulated, held.telemetry_version) == (
+        300,
+        12,
+        True,
+        full.version("telemetry"),
+    )
     assert held.received_at == held.last + pd.Timedelta(seconds=40)
     assert set(held.metrics) >= {"egress_gbps", "ingest_gbps", "viewers", "rebuffer_ratio"}
 
@@ -60,7 +68,15 @@ def test_a_lake_of_the_required_columns_says_what_it_has(partial: Lake) -> None:
 
 @pytest.mark.parametrize("minutes", [1, 15, 60, 180, 1440])
 def test_other_grains_have_their_own_now(tmp_path: Path, minutes: int) -> None:
-    plan = Plan(sites=2, days=2, grain=timedelta(minutes=minutes), forecasts=False, flows=False, gap=None, end=datetime(2026, 3, 3, tzinfo=UTC))
+    plan = Plan(
+        sites=2,
+        days=2,
+        grain=timedelta(minutes=minutes),
+        forecasts=False,
+        flows=False,
+        gap=None,
+        end=datetime(2026, 3, 3, tzinfo=UTC),
+    )
     pin = full_lake(tmp_path / "lake", plan).pin()
     held = queries.extent(pin)
     assert held is not None
@@ -76,7 +92,15 @@ def test_other_grains_have_their_own_now(tmp_path: Path, minutes: int) -> None:
 
 @pytest.mark.parametrize("hours", [3, 24])
 def test_the_map_of_a_coarse_grain_shows_every_hour(tmp_path: Path, hours: int) -> None:
-    plan = Plan(sites=2, days=4, grain=timedelta(hours=hours), forecasts=False, flows=False, gap=None, end=datetime(2026, 3, 3, tzinfo=UTC))
+    plan = Plan(
+        sites=2,
+        days=4,
+        grain=timedelta(hours=hours),
+        forecasts=False,
+        flows=False,
+        gap=None,
+        end=datetime(2026, 3, 3, tzinfo=UTC),
+    )
     pin = full_lake(tmp_path / "lake", plan).pin()
     newest = queries.map_at(pin, EVERYTHING, plan.end - timedelta(hours=1))
     assert newest["egress_gbps"].notna().all()
@@ -87,7 +111,8 @@ def test_an_empty_lake_has_no_now(empty: Lake) -> None:
     assert queries.extent(empty.pin()) is None
 
 
-# Sites ---------------------------------------------------------------------------------------------------------------------
+# Sites
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +152,9 @@ def test_completeness_and_age(sites: pd.DataFrame) -> None:
 
 def test_utilisation_is_of_the_capacity_installed_now(sites: pd.DataFrame) -> None:
     assert sites.loc["fra-01", "egress_capacity_gbps"] == CAPACITY["fra-01"]
-    assert sites.loc["fra-01", "egress_utilisation"] == pytest.approx(sites.loc["fra-01", "egress_gbps"] / CAPACITY["fra-01"])
+    assert sites.loc["fra-01", "egress_utilisation"] == pytest.approx(
+        sites.loc["fra-01", "egress_gbps"] / CAPACITY["fra-01"]
+    )
     assert sites.loc["fra-01", "ingest_utilisation"] == pytest.approx(sites.loc["fra-01", "ingest_gbps"] / 60)
     assert sites.loc["fra-01", "utilisation"] == sites.loc["fra-01", "egress_utilisation"]
     assert pd.isna(sites.loc["dfw-01", "utilisation"])
@@ -138,7 +165,9 @@ def test_utilisation_is_of_the_capacity_installed_now(sites: pd.DataFrame) -> No
 def test_peaks_ahead_are_those_of_the_forecasts_quantiles(sites: pd.DataFrame) -> None:
     hours = [NOW.ceil("h") + pd.Timedelta(hours=i) for i in range(28 * 24)]
     highest = max(egress("lon-01", hour) for hour in hours)
-    assert sites.loc["lon-01", ["peak_28d_low", "peak_28d_mid", "peak_28d_high"]].tolist() == pytest.approx([0.9 * highest, highest, 1.1 * highest], rel=0.003)
+    assert sites.loc["lon-01", ["peak_28d_low", "peak_28d_mid", "peak_28d_high"]].tolist() == pytest.approx(
+        [0.9 * highest, highest, 1.1 * highest], rel=0.003
+    )
 
 
 def test_runout_is_when_each_quantile_passes_the_limit(sites: pd.DataFrame) -> None:
@@ -146,14 +175,27 @@ def test_runout_is_when_each_quantile_passes_the_limit(sites: pd.DataFrame) -> N
         hours = (NOW.ceil("h") + pd.Timedelta(hours=i) for i in range(90 * 24))
         return next(hour for hour in hours if factor * egress(site, hour) > 0.8 * CAPACITY[site])
 
-    assert sites.loc["par-01", ["runout_early", "runout_mid", "runout_late"]].tolist() == [passes("par-01", f) for f in (1.1, 1.0, 0.9)]
-    assert sites["runout"].to_dict() == {**dict.fromkeys(SITE, "beyond"), "fra-01": "over", "par-01": "within", "dfw-01": "no capacity"}
+    assert sites.loc["par-01", ["runout_early", "runout_mid", "runout_late"]].tolist() == [
+        passes("par-01", f) for f in (1.1, 1.0, 0.9)
+    ]
+    assert sites["runout"].to_dict() == {
+        **dict.fromkeys(SITE, "beyond"),
+        "fra-01": "over",
+        "par-01": "within",
+        "dfw-01": "no capacity",
+    }
 
 
 def test_planned_capacity_counts_from_its_date(full: Lake, tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=9, flows=False, ledger=False, gap=None))
     steps = lake.read("capacity").to_pylist()
-    augment = {"site_id": "par-01", "direction": "egress", "effective_from": NOW + pd.Timedelta(days=10), "capacity_gbps": 900.0, "status": "planned"}
+    augment = {
+        "site_id": "par-01",
+        "direction": "egress",
+        "effective_from": NOW + pd.Timedelta(days=10),
+        "capacity_gbps": 900.0,
+        "status": "planned",
+    }
     lake.replace("capacity", pa.Table.from_pylist([*steps, {**steps[0], **augment}], full.read("capacity").schema))
     assert queries.sites_now(lake.pin()).set_index("site_id").loc["par-01", "runout"] == "beyond"
 
@@ -175,7 +217,11 @@ def test_a_silent_site_is_unknown_and_has_no_value(tmp_path: Path) -> None:
 def test_a_lake_without_the_optional_tables_still_has_sites(partial: Lake) -> None:
     sites = queries.sites_now(partial.pin())
     assert sites["egress_gbps"].notna().all()
-    assert sites[["viewers", "utilisation", "egress_capacity_gbps", "rebuffer_ratio", "peak_28d_mid"]].isna().all(axis=None)
+    assert (
+        sites[["viewers", "utilisation", "egress_capacity_gbps", "rebuffer_ratio", "peak_28d_mid"]]
+        .isna()
+        .all(axis=None)
+    )
     assert set(sites["runout"]) == {"no capacity"}
     assert set(sites["state"]) == {"ok"}
 
@@ -192,7 +238,10 @@ def test_an_empty_lake_has_no_sites(empty: Lake) -> None:
 def test_sites_without_telemetry_are_unknown(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=1, days=2, flows=False, forecasts=False, gap=None))
     rows = lake.read("sites").to_pylist()
-    lake.replace("sites", pa.Table.from_pylist([*rows, {**rows[0], "site_id": "new-01", "name": "New"}], lake.read("sites").schema))
+    lake.replace(
+        "sites",
+        pa.Table.from_pylist([*rows, {**rows[0], "site_id": "new-01", "name": "New"}], lake.read("sites").schema),
+    )
     refresh_rollups(lake)
     new = queries.sites_now(lake.pin()).set_index("site_id").loc["new-01"]
     assert (new["state"], new["reason"]) == ("unknown", "No telemetry has arrived.")
@@ -200,7 +249,8 @@ def test_sites_without_telemetry_are_unknown(tmp_path: Path) -> None:
     assert (len(new["week"]), np.isnan(new["week"]).all()) == (168, True)
 
 
-# Headline ------------------------------------------------------------------------------------------------------------------
+# Headline
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_headline_is_the_network_now_and_a_week_ago(full: Lake) -> None:
@@ -208,7 +258,9 @@ def test_the_headline_is_the_network_now_and_a_week_ago(full: Lake) -> None:
     hour = NOW.floor("h")
     assert list(lines.index) == ["egress_gbps", "ingest_gbps", "viewers", "utilisation"]
     assert lines.loc["egress_gbps", "value"] == pytest.approx(sum(hourly(site, hour, samples=5) for site in SITE))
-    assert lines.loc["egress_gbps", "week_ago"] == pytest.approx(sum(hourly(site, hour - pd.Timedelta(days=7)) for site in SITE))
+    assert lines.loc["egress_gbps", "week_ago"] == pytest.approx(
+        sum(hourly(site, hour - pd.Timedelta(days=7)) for site in SITE)
+    )
     assert {len(series) for series in lines["series"]} == {168}
     declared = [site for site in SITE if site != "dfw-01"]
     capacity = {site: CAPACITY.get(site, 3 * size) for site, (size, _) in SITE.items()}
@@ -231,7 +283,8 @@ def test_counts(full: Lake) -> None:
     assert found.next_runout_early < found.next_runout_late
 
 
-# Map -----------------------------------------------------------------------------------------------------------------------
+# Map
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_map_of_a_past_hour_is_measured(full: Lake) -> None:
@@ -248,7 +301,9 @@ def test_the_map_of_an_hour_ahead_is_expected(full: Lake) -> None:
     found = queries.map_at(full.pin(), EVERYTHING, at).set_index("site_id")
     value = egress("lon-01", at.floor("h"))
     assert found["expected"].all()
-    assert found.loc["lon-01", ["low", "egress_gbps", "high"]].tolist() == pytest.approx([0.9 * value, value, 1.1 * value])
+    assert found.loc["lon-01", ["low", "egress_gbps", "high"]].tolist() == pytest.approx(
+        [0.9 * value, value, 1.1 * value]
+    )
     planned = found.loc["fra-01", "egress_gbps"] / 240
     assert found.loc["fra-01", "utilisation"] == pytest.approx(planned)
 

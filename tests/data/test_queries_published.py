@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.contract import QUANTILES, Series
-from data.lake import Lake
+from data.lake.tables import Lake
+from data.schema import QUANTILES, Series
 from tests.lakes import RUN, Plan, full_lake
 
 NOW = pd.Timestamp(Plan().end)
@@ -21,7 +21,15 @@ FRANKFURT = Series("site", "fra-01", "egress_gbps")
 def test_the_newest_run(full: Lake) -> None:
     run = queries.latest_run(full.pin())
     assert run is not None
-    assert (run.run_id, run.number, run.engine, run.fitted, run.refused, run.failed, run.seconds) == (RUN, 1, "prophet", 26, 3, 0, 12.5)
+    assert (run.run_id, run.number, run.engine, run.fitted, run.refused, run.failed, run.seconds) == (
+        RUN,
+        1,
+        "prophet",
+        26,
+        3,
+        0,
+        12.5,
+    )
     assert (run.telemetry_version, run.telemetry_until) == (full.version("telemetry"), NOW)
     assert queries.runs(full.pin())["run_id"].tolist() == [RUN]
 
@@ -67,7 +75,9 @@ def test_a_run_is_invisible_until_its_row_is_there(tmp_path: Path) -> None:
     assert queries.sites_now(lake.pin())["peak_28d_mid"].max() < 200
     row = lake.read("runs").to_pylist()[0]
     lake.append("runs", pa.Table.from_pylist([{**row, "run_id": "run-0002", "number": 2}], lake.read("runs").schema))
-    assert queries.forecast(lake.pin(), FRANKFURT, NOW, NOW + DAY)["yhat"].tolist() == pytest.approx((before["yhat"] * 3).tolist())
+    assert queries.forecast(lake.pin(), FRANKFURT, NOW, NOW + DAY)["yhat"].tolist() == pytest.approx(
+        (before["yhat"] * 3).tolist()
+    )
     assert queries.runs(lake.pin())["run_id"].tolist() == ["run-0002", RUN]
     assert len(queries.runs(lake.pin(), 1)) == 1
 

@@ -1,4 +1,6 @@
-"""What rerouting rests on: viewers for a Gbps, and the paths that traffic takes, against the formulas of the test lakes."""
+"""What rerouting rests on: viewers for a Gbps, and the paths that traffic takes, against the formulas of the test
+lakes.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.duck import Scope
-from data.lake import Lake
+from data.lake.query import Scope
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake
 from data.queries.rerouting import ingest_paths, viewers_per_gbps
-from data.rollups import refresh_rollups
 from tests.lakes import SITES, Plan, full_lake
 
 PLAN = Plan(days=9)
@@ -37,7 +39,9 @@ def test_a_site_without_viewers_has_its_region_s_ratio_and_a_region_without_any_
     rows = lake.read("telemetry").to_pandas()
     rows.loc[rows["site_id"].isin({"fra-01", "iad-01", "cmh-01"}), "viewers"] = float("nan")
     rows.loc[rows["site_id"] == "par-01", "viewers"] *= 2
-    lake.replace("telemetry", pa.Table.from_pandas(rows[list(lake.read("telemetry").column_names)], preserve_index=False))
+    lake.replace(
+        "telemetry", pa.Table.from_pandas(rows[list(lake.read("telemetry").column_names)], preserve_index=False)
+    )
     refresh_rollups(lake)
     found = viewers_per_gbps(lake.pin())
     assert found is not None
@@ -46,7 +50,9 @@ def test_a_site_without_viewers_has_its_region_s_ratio_and_a_region_without_any_
     europe = [found.ratio[site] for site in ("fra-01", "waw-01")]
     assert europe[1] == pytest.approx(250.0)
     assert 250.0 < europe[0] < 500.0  # between its neighbours', by their traffic
-    assert found.ratio["iad-01"] == found.ratio["cmh-01"] == pytest.approx(found.ratio["fra-01"])  # nobody in US East has viewers: the network is Europe
+    assert (
+        found.ratio["iad-01"] == found.ratio["cmh-01"] == pytest.approx(found.ratio["fra-01"])
+    )  # nobody in US East has viewers: the network is Europe
 
 
 def test_without_viewers_there_is_no_ratio(tmp_path: Path) -> None:

@@ -12,22 +12,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data import queries
-from data.contract import Series
-from data.duck import Scope
-from data.lake import Lake
+from data.lake.query import Scope
+from data.lake.tables import Lake
+from data.schema import Level, Series
 from tests.lakes import SITES
 
 NAMES = {site: {site, name} for site, name, *_ in SITES}
 OF_PARTNER = {row[0]: row[8] for row in SITES}
 OF_A_SERIES = ("fit", "licence", "scores", "coverage", "residuals", "peaks", "drift", "hindsight")
-QUESTIONS: dict[str, Callable[..., Any]] = {name: ask for name, ask in vars(queries).items() if name in queries.__all__ and inspect.isfunction(ask)}
+QUESTIONS: dict[str, Callable[..., Any]] = {
+    name: ask for name, ask in vars(queries).items() if name in queries.__all__ and inspect.isfunction(ask)
+}
 
 
 def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
     """Arguments of the questions that need some; for levels and keys both inside and outside of most scopes."""
     recent = {"start": now - pd.Timedelta(days=3), "end": now}
-    series = [{"level": level, "key": key} for level, key in (("site", "par-01"), ("site", "mad-01"), ("region", "eu-west"), ("global", "all"))]
-    published = [{"series": Series(s["level"], s["key"], "egress_gbps"), "start": now, "end": now + pd.Timedelta(days=1)} for s in series]  # type: ignore[arg-type]
+    places: list[tuple[Level, str]] = [
+        ("site", "par-01"),
+        ("site", "mad-01"),
+        ("region", "eu-west"),
+        ("global", "all"),
+    ]
+    series = [{"level": level, "key": key} for level, key in places]
+    published = [
+        {"series": Series(level, key, "egress_gbps"), "start": now, "end": now + pd.Timedelta(days=1)}
+        for level, key in places
+    ]
     return {
         "map_at": [{"ts": now - pd.Timedelta(hours=30)}, {"ts": now + pd.Timedelta(hours=30)}],
         "flows_at": [{"ts": now - pd.Timedelta(hours=3)}, {"ts": now + pd.Timedelta(days=3)}],
@@ -44,10 +55,15 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         "completeness": [{"days": 3}],
         "usual": [{"metric": "egress_gbps"}],
         "weekly": [{**recent, "metrics": ("egress_gbps",)}],
-        "loads": [{**recent, "region_id": region, "direction": "egress", "quality": "rebuffer_ratio"} for region in ("eu-west", None)],
+        "loads": [
+            {**recent, "region_id": region, "direction": "egress", "quality": "rebuffer_ratio"}
+            for region in ("eu-west", None)
+        ],
         "partner_months": [{**recent, "metrics": ("egress_gbps",)}],
         "hours_of_day": [{**recent, "metric": "egress_gbps"}],
-        "futures": [{"level": level, "metric": "egress_gbps", "statistic": "peak"} for level in ("site", "region", "global")],
+        "futures": [
+            {"level": level, "metric": "egress_gbps", "statistic": "peak"} for level in ("site", "region", "global")
+        ],
     }
 
 
@@ -86,8 +102,16 @@ def test_a_site_outside_the_scope_has_no_series(full: Lake) -> None:
     assert held is not None
     start = held.now - pd.Timedelta(days=1)
     for grain in ("5min", "1h"):
-        assert queries.history(pin, "site", "par-01", ("egress_gbps",), start, held.now, grain, scope)["egress_gbps_mean"].isna().all()
-    for series in (Series("site", "par-01", "egress_gbps"), Series("region", "eu-west", "egress_gbps"), Series("global", "all", "egress_gbps")):
+        assert (
+            queries.history(pin, "site", "par-01", ("egress_gbps",), start, held.now, grain, scope)["egress_gbps_mean"]
+            .isna()
+            .all()
+        )
+    for series in (
+        Series("site", "par-01", "egress_gbps"),
+        Series("region", "eu-west", "egress_gbps"),
+        Series("global", "all", "egress_gbps"),
+    ):
         assert queries.forecast(pin, series, held.now, held.now + pd.Timedelta(days=1), scope).empty
 
 
@@ -102,4 +126,7 @@ def test_a_narrow_network_is_the_sum_of_its_sites(full: Lake) -> None:
     parts = [queries.history(pin, "site", key, **ask)["egress_gbps_mean"] for key in ("fra-01", "par-01")]
     pd.testing.assert_series_equal(network["egress_gbps_mean"], sum(parts[1:], parts[0]))
     assert (network["egress_gbps_p95"] > network["egress_gbps_mean"]).all()
-    assert queries.headline(pin, scope).set_index("metric").loc["egress_gbps", "value"] < queries.headline(pin).set_index("metric").loc["egress_gbps", "value"]
+    assert (
+        queries.headline(pin, scope).set_index("metric").loc["egress_gbps", "value"]
+        < queries.headline(pin).set_index("metric").loc["egress_gbps", "value"]
+    )

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.duck import Scope, ask
-from data.errors import SettingError
-from data.lake import Lake
+from data.lake.query import Scope, ask
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake
 from data.queries.gaps import shortened, silences
-from data.rollups import refresh_rollups
+from data.schema.errors import SettingError
 from tests.lakes import Plan, full_lake
 
 NOW = pd.Timestamp(Plan().end)
@@ -26,11 +26,14 @@ HOUR = pd.Timedelta(hours=1)
 GAP = pd.Timestamp("2026-03-15 07:25", tz="UTC"), pd.Timestamp("2026-03-15 10:25", tz="UTC")
 
 
-def history(lake: Lake, level: str, key: str, start: Any, end: Any, grain: str, metrics: tuple[str, ...] = ("egress_gbps",)) -> pd.DataFrame:
+def history(
+    lake: Lake, level: str, key: str, start: Any, end: Any, grain: str, metrics: tuple[str, ...] = ("egress_gbps",)
+) -> pd.DataFrame:
     return queries.history(lake.pin(), level, key, metrics, start, end, grain)  # type: ignore[arg-type]
 
 
-# History -------------------------------------------------------------------------------------------------------------------
+# History
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("grain", "step"), [("5min", "5min"), ("1h", "1h"), ("1d", "1D")])
@@ -38,7 +41,11 @@ def history(lake: Lake, level: str, key: str, start: Any, end: Any, grain: str, 
 def test_the_axis_is_whole_ordered_and_in_utc(full: Lake, level: str, key: str, grain: str, step: str) -> None:
     start, end = NOW - 3 * DAY, NOW + DAY
     frame = history(full, level, key, start, end, grain, ("egress_gbps", "viewers"))
-    assert list(frame.columns) == ["ts", *(f"{m}_{s}" for m in ("egress_gbps", "viewers") for s in ("mean", "p95", "max")), "completeness"]
+    assert list(frame.columns) == [
+        "ts",
+        *(f"{m}_{s}" for m in ("egress_gbps", "viewers") for s in ("mean", "p95", "max")),
+        "completeness",
+    ]
     assert str(frame["ts"].dtype) == "datetime64[us, UTC]"
     assert frame["ts"].tolist() == list(pd.date_range(start.floor(step), end, freq=step, inclusive="left"))
     assert frame.loc[frame["ts"] >= NOW, "egress_gbps_mean"].isna().all()
@@ -85,7 +92,9 @@ def test_a_range_of_one_stamp_has_its_value(full: Lake) -> None:
         assert frame["ts"].tolist() == [start]
         assert frame["completeness"].tolist() == [1.0]
         assert frame["egress_gbps_mean"].notna().all()
-    assert history(full, "global", "all", start, start + pd.Timedelta(minutes=5), "5min")["egress_gbps_mean"].tolist() == [wide.loc[start, "egress_gbps_mean"]]
+    assert history(full, "global", "all", start, start + pd.Timedelta(minutes=5), "5min")[
+        "egress_gbps_mean"
+    ].tolist() == [wide.loc[start, "egress_gbps_mean"]]
 
 
 def test_levels_agree(full: Lake) -> None:
@@ -98,7 +107,9 @@ def test_levels_agree(full: Lake) -> None:
 
 def test_a_metric_that_the_lake_lacks_is_missing(partial: Lake) -> None:
     for grain in ("5min", "1h", "1d"):
-        frame = history(partial, "region", "eu-west", NOW - DAY, NOW, grain, ("egress_gbps", "viewers", "rebuffer_ratio"))
+        frame = history(
+            partial, "region", "eu-west", NOW - DAY, NOW, grain, ("egress_gbps", "viewers", "rebuffer_ratio")
+        )
         assert frame[["viewers_mean", "rebuffer_ratio_p95"]].isna().all(axis=None)
         assert frame["egress_gbps_mean"].notna().all()
 
@@ -114,13 +125,16 @@ def test_an_empty_lake_has_an_axis(empty: Lake) -> None:
 
 
 def test_a_metric_that_is_not_of_the_contract_is_refused(full: Lake) -> None:
-    with pytest.raises(SettingError, match=r"There is no metric 'egress; DROP'.*Remedy: use one of ingest_gbps, egress_gbps"):
+    with pytest.raises(
+        SettingError, match=r"There is no metric 'egress; DROP'.*Remedy: use one of ingest_gbps, egress_gbps"
+    ):
         history(full, "site", "fra-01", NOW - DAY, NOW, "1h", ("egress; DROP",))
     with pytest.raises(SettingError, match=r"There is no metric"):
         queries.site_series(full.pin(), None, "bandwidth", NOW - DAY, NOW)
 
 
-# Capacity and events -------------------------------------------------------------------------------------------------------
+# Capacity and events
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_capacity_of_a_site_is_its_steps(full: Lake) -> None:
@@ -157,10 +171,13 @@ def test_events_are_those_that_touch_the_series(full: Lake, level: Any, key: str
 def test_events_must_overlap_the_range(full: Lake) -> None:
     start = NOW - 6 * DAY
     assert queries.events(full.pin(), "global", "all", start + 5 * HOUR, start + DAY).empty
-    assert queries.events(full.pin(), "global", "all", start + 4 * HOUR, start + DAY)["title"].tolist() == ["Spring Cup"]
+    assert queries.events(full.pin(), "global", "all", start + 4 * HOUR, start + DAY)["title"].tolist() == [
+        "Spring Cup"
+    ]
 
 
-# Gaps ----------------------------------------------------------------------------------------------------------------------
+# Gaps
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("level", "key"), [("site", "mad-01"), ("region", "eu-west")])
@@ -182,7 +199,9 @@ def test_a_silence_that_lasts_is_a_gap_until_now(tmp_path: Path) -> None:
 
 
 def test_short_silences_are_no_gaps() -> None:
-    hours = pd.DataFrame({"ts": pd.date_range("2026-01-01", periods=4, freq="h", tz="UTC"), "completeness": [1.0, 0.25, 1.0, 1.0]})
+    hours = pd.DataFrame(
+        {"ts": pd.date_range("2026-01-01", periods=4, freq="h", tz="UTC"), "completeness": [1.0, 0.25, 1.0, 1.0]}
+    )
     assert silences(hours, hours["ts"].iloc[-1] + HOUR).empty
     hours["completeness"] = [1.0, 0.5, 0.5, 1.0]
     found = silences(hours, hours["ts"].iloc[-1] + HOUR)
@@ -190,7 +209,15 @@ def test_short_silences_are_no_gaps() -> None:
 
 
 def test_coarse_telemetry_has_no_gaps_between_its_samples(tmp_path: Path) -> None:
-    whole = Plan(sites=2, days=3, end=datetime(2026, 3, 17, tzinfo=UTC), grain=timedelta(hours=6), flows=False, forecasts=False, gap=None)
+    whole = Plan(
+        sites=2,
+        days=3,
+        end=datetime(2026, 3, 17, tzinfo=UTC),
+        grain=timedelta(hours=6),
+        flows=False,
+        forecasts=False,
+        gap=None,
+    )
     pin, end = full_lake(tmp_path / "whole", whole).pin(), pd.Timestamp(whole.end)
     assert queries.gaps(pin, "site", "par-01", end - 3 * DAY, end).empty
     pin = full_lake(tmp_path / "holed", replace(whole, gap=("par-01", 36, 30))).pin()
@@ -201,7 +228,15 @@ def test_coarse_telemetry_has_no_gaps_between_its_samples(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("hours", [2, 3, 6, 12, 24])
 def test_a_coarse_sample_stands_for_each_of_its_hours_at_every_level_and_scope(tmp_path: Path, hours: int) -> None:
-    plan = Plan(sites=2, days=4, end=datetime(2026, 3, 17, tzinfo=UTC), grain=timedelta(hours=hours), flows=False, forecasts=False, gap=None)
+    plan = Plan(
+        sites=2,
+        days=4,
+        end=datetime(2026, 3, 17, tzinfo=UTC),
+        grain=timedelta(hours=hours),
+        flows=False,
+        forecasts=False,
+        gap=None,
+    )
     lake, end = full_lake(tmp_path / "lake", plan), pd.Timestamp(plan.end)
     samples = lake.read("telemetry").to_pandas().set_index(["site_id", "ts"])["egress_gbps"]
     axis = pd.date_range(end - 4 * DAY, end, freq="h", inclusive="left")
@@ -211,7 +246,9 @@ def test_a_coarse_sample_stands_for_each_of_its_hours_at_every_level_and_scope(t
     region = history(lake, "region", "eu-west", axis[0], end, "1h")
     assert region["egress_gbps_mean"].to_numpy() == pytest.approx(wanted["fra-01"] + wanted["par-01"])
     assert (region["completeness"] == 1.0).all()
-    seen = queries.history(lake.pin(), "region", "eu-west", ("egress_gbps",), axis[0], end, "1h", Scope(frozenset({"par-01"})))
+    seen = queries.history(
+        lake.pin(), "region", "eu-west", ("egress_gbps",), axis[0], end, "1h", Scope(frozenset({"par-01"}))
+    )
     assert seen["egress_gbps_mean"].to_numpy() == pytest.approx(wanted["par-01"])
 
 
@@ -220,7 +257,8 @@ def test_many_names_become_a_count() -> None:
     assert shortened(["A", "B", "C", "D", "E"]) == "A, B, C +2"
 
 
-# Small multiples -----------------------------------------------------------------------------------------------------------
+# Small multiples
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_sites_side_by_side_share_one_axis(full: Lake) -> None:
@@ -228,7 +266,9 @@ def test_sites_side_by_side_share_one_axis(full: Lake) -> None:
     assert list(found.columns) == ["site_id", "name", "ts", "value", "capacity_gbps"]
     axes = {site: group["ts"].tolist() for site, group in found.groupby("site_id")}
     assert len(axes) == 6
-    assert set(map(tuple, axes.values())) == {tuple(pd.date_range((NOW - DAY).floor("h"), NOW + 2 * HOUR, freq="h", inclusive="left"))}
+    assert set(map(tuple, axes.values())) == {
+        tuple(pd.date_range((NOW - DAY).floor("h"), NOW + 2 * HOUR, freq="h", inclusive="left"))
+    }
     one = found[found["site_id"] == "fra-01"].reset_index(drop=True)
     hours = history(full, "site", "fra-01", NOW - DAY, NOW + 2 * HOUR, "1h")
     pd.testing.assert_series_equal(one["value"], hours["egress_gbps_mean"], check_names=False)
@@ -238,17 +278,26 @@ def test_sites_side_by_side_share_one_axis(full: Lake) -> None:
 
 def test_capacity_beside_a_metric_without_one_is_missing(full: Lake) -> None:
     assert queries.site_series(full.pin(), "eu-west", "viewers", NOW - HOUR, NOW)["capacity_gbps"].isna().all()
-    assert queries.site_series(full.pin(), "eu-west", "ingest_gbps", NOW - HOUR, NOW).set_index("site_id").loc["fra-01", "capacity_gbps"].eq(60.0).all()
+    assert (
+        queries.site_series(full.pin(), "eu-west", "ingest_gbps", NOW - HOUR, NOW)
+        .set_index("site_id")
+        .loc["fra-01", "capacity_gbps"]
+        .eq(60.0)
+        .all()
+    )
 
 
-# Late and corrected rows ---------------------------------------------------------------------------------------------------
+# Late and corrected rows
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_a_corrected_day_shows_at_every_grain(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=3, flows=False, forecasts=False, gap=None))
     old = lake.pin()
     day = datetime(2026, 3, 15, tzinfo=UTC)
-    rows = ask(old, "SELECT * EXCLUDE (date) FROM telemetry WHERE date = DATE '2026-03-15'", ["telemetry"]).assign(egress_gbps=1.0)
+    rows = ask(old, "SELECT * EXCLUDE (date) FROM telemetry WHERE date = DATE '2026-03-15'", ["telemetry"]).assign(
+        egress_gbps=1.0
+    )
     lake.replace_dates("telemetry", pa.Table.from_pandas(rows, preserve_index=False), [day.date()])
     refresh_rollups(lake, [day.date()])
     for grain in ("5min", "1h", "1d"):

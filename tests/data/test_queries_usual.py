@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data import queries
-from data.lake import Lake
+from data.lake.tables import Lake
 
 
 def test_usual_is_the_median_of_the_last_four_weeks_of_days(judged: Lake) -> None:

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.duck import Scope
-from data.errors import SettingError
-from data.lake import Lake
+from data.lake.query import Scope
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake
 from data.queries.weekly import COLUMNS
-from data.rollups import refresh_rollups
+from data.schema.errors import SettingError
 from tests.lakes import Plan
 
 NOW = pd.Timestamp(Plan().end)
@@ -26,8 +26,12 @@ KEYS = ["level", "key", "metric", "week"]
 
 
 def naive(lake: Lake, start: pd.Timestamp, end: pd.Timestamp, sites: set[str] | None = None) -> pd.DataFrame:
-    """The same by pandas: a stamp of a region counts where nine in ten of its sites report. For lakes of one grain without closed sites."""
-    rows = lake.read("telemetry").to_pandas().merge(lake.read("sites").to_pandas()[["site_id", "region_id"]], on="site_id")
+    """The same by pandas: a stamp of a region counts where nine in ten of its sites report. For lakes of one grain
+    without closed sites.
+    """
+    rows = (
+        lake.read("telemetry").to_pandas().merge(lake.read("sites").to_pandas()[["site_id", "region_id"]], on="site_id")
+    )
     rows = rows[(rows["ts"] >= start) & (rows["ts"] < end) & (rows["site_id"].isin(sites) if sites else True)]
     parts = []
     for metric in METRICS:
@@ -37,7 +41,12 @@ def naive(lake: Lake, start: pd.Timestamp, end: pd.Timestamp, sites: set[str] | 
             stamps = groups.groupby(["key", "ts"])[metric].agg(["sum", "count"]).reset_index()
             stamps = stamps[stamps["count"] >= 0.9 * stamps["key"].map(expected)]
             week = stamps["ts"].dt.floor("D") - pd.to_timedelta(stamps["ts"].dt.day_of_week, unit="D")
-            found = stamps.assign(week=week).groupby(["key", "week"])["sum"].agg(peak="max", p95=lambda v: v.quantile(0.95), samples="count").reset_index()
+            found = (
+                stamps.assign(week=week)
+                .groupby(["key", "week"])["sum"]
+                .agg(peak="max", p95=lambda v: v.quantile(0.95), samples="count")
+                .reset_index()
+            )
             parts.append(found.assign(level=level, metric=metric, completeness=found["samples"] * 300 / 604_800))
     return pd.concat(parts).sort_values(KEYS, ignore_index=True)[list(COLUMNS)]
 
@@ -69,13 +78,17 @@ def test_weeks_read_in_pieces_are_the_same(full: Lake, monkeypatch: pytest.Monke
 def test_a_silence_is_missing_and_not_less_traffic(full: Lake) -> None:
     week = pd.Timestamp("2026-03-09", tz="UTC")
     found = queries.weekly(full.pin(), METRICS, week, week + pd.Timedelta(weeks=1)).set_index(["key", "metric"])
-    assert found.loc[("mad-01", "egress_gbps"), "samples"] == found.loc[("eu-west", "egress_gbps"), "samples"] == 2016 - 36
+    assert (
+        found.loc[("mad-01", "egress_gbps"), "samples"] == found.loc[("eu-west", "egress_gbps"), "samples"] == 2016 - 36
+    )
     assert found.loc[("mad-01", "egress_gbps"), "completeness"] == pytest.approx((2016 - 36) / 2016)
     assert found.loc[[("all", "egress_gbps"), ("fra-01", "egress_gbps")], "completeness"].tolist() == [1.0, 1.0]
 
 
 def test_the_peak_of_a_sum_is_no_sum_of_peaks(full: Lake) -> None:
-    found = queries.weekly(full.pin(), METRICS, START, NOW).pivot_table("peak", ["metric", "week"], "level", aggfunc="sum")
+    found = queries.weekly(full.pin(), METRICS, START, NOW).pivot_table(
+        "peak", ["metric", "week"], "level", aggfunc="sum"
+    )
     assert (found["global"] <= found["region"] + 1e-9).all()
     assert (found["region"] < found["site"]).any()
 
@@ -106,12 +119,25 @@ def test_an_unknown_metric_is_refused(full: Lake) -> None:
 
 def test_completeness_is_of_time_whatever_the_grain(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
-    lake.replace("sites", pa.table({"site_id": ["a", "b"], "name": ["A", "B"], "region_id": ["r", "r"], "lat": [1.0, 2.0], "lon": [1.0, 2.0]}))
+    lake.replace(
+        "sites",
+        pa.table(
+            {"site_id": ["a", "b"], "name": ["A", "B"], "region_id": ["r", "r"], "lat": [1.0, 2.0], "lon": [1.0, 2.0]}
+        ),
+    )
     monday = datetime(2026, 3, 2, tzinfo=UTC)
     for site, grain, share in (("a", "1h", 1.0), ("b", "15min", 0.5)):
         stamps = pd.date_range(monday, periods=int(share * 7 * (24 if grain == "1h" else 96)), freq=grain, unit="us")
         values = np.arange(len(stamps), dtype=float)
-        rows = pa.table({"ts": stamps, "received_at": stamps, "site_id": [site] * len(stamps), "ingest_gbps": values, "egress_gbps": values})
+        rows = pa.table(
+            {
+                "ts": stamps,
+                "received_at": stamps,
+                "site_id": [site] * len(stamps),
+                "ingest_gbps": values,
+                "egress_gbps": values,
+            }
+        )
         lake.append("telemetry", rows)
     refresh_rollups(lake)
     found = queries.weekly(lake.pin(), ("egress_gbps",), monday, monday + pd.Timedelta(weeks=2)).set_index("key")

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.lake import Lake, conform
-from data.rollups import refresh_rollups
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake, conform
 from data.schema import TABLES
 
 START = datetime(2026, 1, 30, tzinfo=UTC)
@@ -28,7 +28,10 @@ Values = Callable[[datetime], dict[str, float] | None]
 def network(folder: Path, regions: dict[str, str]) -> Lake:
     lake = Lake(folder)
     names = list(regions)
-    lake.replace("sites", rows("sites", [{"site_id": n, "name": n, "region_id": regions[n], "lat": 0.0, "lon": 0.0} for n in names]))
+    lake.replace(
+        "sites",
+        rows("sites", [{"site_id": n, "name": n, "region_id": regions[n], "lat": 0.0, "lon": 0.0} for n in names]),
+    )
     return lake
 
 
@@ -38,9 +41,14 @@ def rows(table: str, found: Iterable[dict[str, Any]]) -> pa.Table:
     return conform(TABLES[table], pa.Table.from_pylist(listed, pa.schema([f.with_nullable(True) for f in known])))
 
 
-def measure(lake: Lake, site: str, values: Values, *, start: datetime = START, hours: float = 24, grain: timedelta = FIVE) -> None:
+def measure(
+    lake: Lake, site: str, values: Values, *, start: datetime = START, hours: float = 24, grain: timedelta = FIVE
+) -> None:
     stamps = [start + i * grain for i in range(int(timedelta(hours=hours) / grain))]
-    lake.append("telemetry", rows("telemetry", ({"ts": ts, "site_id": site, **found} for ts in stamps if (found := values(ts)) is not None)))
+    lake.append(
+        "telemetry",
+        rows("telemetry", ({"ts": ts, "site_id": site, **found} for ts in stamps if (found := values(ts)) is not None)),
+    )
 
 
 def constant(egress: float, **others: float) -> Values:
@@ -67,7 +75,8 @@ def known(row: dict[str, Any] | None) -> dict[str, Any]:
     return row
 
 
-# The rules -----------------------------------------------------------------------------------------------------------------
+# The rules
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_an_hour_has_mean_p95_max_samples_and_completeness(tmp_path: Path) -> None:
@@ -140,10 +149,18 @@ def test_sites_count_from_the_date_they_are_first_seen_until_they_close(tmp_path
     measure(lake, "a", constant(10.0), hours=72)
     measure(lake, "late", constant(10.0), start=START + timedelta(days=1), hours=48)
     measure(lake, "gone", constant(10.0), hours=48)
-    closing = {"site_id": "gone", "direction": "egress", "effective_from": START + timedelta(days=2), "capacity_gbps": 0.0}
+    closing = {
+        "site_id": "gone",
+        "direction": "egress",
+        "effective_from": START + timedelta(days=2),
+        "capacity_gbps": 0.0,
+    }
     lake.replace("capacity", rows("capacity", [closing, {**closing, "effective_from": START, "capacity_gbps": 9.0}]))
     refresh_rollups(lake)
-    sums = [known(hour(lake, "region", "r", START + timedelta(days=d), "telemetry_1d"))["egress_gbps_mean"] for d in range(3)]
+    sums = [
+        known(hour(lake, "region", "r", START + timedelta(days=d), "telemetry_1d"))["egress_gbps_mean"]
+        for d in range(3)
+    ]
     assert sums == [20.0, 30.0, 20.0]
 
 
@@ -151,7 +168,21 @@ def test_a_planned_closure_closes_nothing(tmp_path: Path) -> None:
     lake = network(tmp_path / "lake", {"a": "r", "b": "r"})
     measure(lake, "a", constant(10.0))
     measure(lake, "b", lambda ts: None if ts.hour == 4 else {"egress_gbps": 1.0, "ingest_gbps": 1.0})
-    lake.replace("capacity", rows("capacity", [{"site_id": "b", "direction": "egress", "effective_from": START, "capacity_gbps": 0.0, "status": "planned"}]))
+    lake.replace(
+        "capacity",
+        rows(
+            "capacity",
+            [
+                {
+                    "site_id": "b",
+                    "direction": "egress",
+                    "effective_from": START,
+                    "capacity_gbps": 0.0,
+                    "status": "planned",
+                }
+            ],
+        ),
+    )
     refresh_rollups(lake)
     assert pd.isna(known(hour(lake, "region", "r", START + 4 * HOUR))["egress_gbps_mean"])
 
@@ -172,7 +203,15 @@ def test_ratios_are_weighted_by_viewers_then_egress_then_evenly(tmp_path: Path) 
 def test_a_site_without_viewers_at_night_does_not_silence_the_region(tmp_path: Path) -> None:
     lake = network(tmp_path / "lake", {"a": "r", "b": "r"})
     measure(lake, "a", constant(5.0, viewers=100.0, rebuffer_ratio=0.02))
-    measure(lake, "b", lambda ts: {"egress_gbps": 0.0, "viewers": 0.0} if ts.hour < 3 else {"egress_gbps": 5.0, "viewers": 100.0, "rebuffer_ratio": 0.04})
+    measure(
+        lake,
+        "b",
+        lambda ts: (
+            {"egress_gbps": 0.0, "viewers": 0.0}
+            if ts.hour < 3
+            else {"egress_gbps": 5.0, "viewers": 100.0, "rebuffer_ratio": 0.04}
+        ),
+    )
     refresh_rollups(lake)
     assert known(hour(lake, "region", "r"))["rebuffer_ratio_mean"] == pytest.approx(0.02)
     assert known(hour(lake, "region", "r", START + 3 * HOUR))["rebuffer_ratio_mean"] == pytest.approx(0.03)
@@ -213,12 +252,16 @@ def test_flows_become_hourly_means(tmp_path: Path) -> None:
     lake = network(tmp_path / "lake", {"a": "r", "b": "r"})
     measure(lake, "a", constant(1.0), hours=2)
     flow = {"source_site_id": "a", "target_site_id": "b"}
-    lake.append("flows", rows("flows", [{**flow, "ts": START + i * 15 * timedelta(minutes=1), "gbps": float(i)} for i in range(8)]))
+    lake.append(
+        "flows",
+        rows("flows", [{**flow, "ts": START + i * 15 * timedelta(minutes=1), "gbps": float(i)} for i in range(8)]),
+    )
     refresh_rollups(lake)
     assert lake.read("flows_1h").to_pandas()["gbps"].tolist() == [1.5, 5.5]
 
 
-# Touching dates ------------------------------------------------------------------------------------------------------------
+# Touching dates
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_only_the_dates_touched_are_recomputed_in_one_commit_a_table(tmp_path: Path) -> None:
@@ -226,7 +269,11 @@ def test_only_the_dates_touched_are_recomputed_in_one_commit_a_table(tmp_path: P
     measure(lake, "a", constant(10.0), hours=96)
     assert refresh_rollups(lake) == 4
     before = lake.pin()
-    lake.replace_dates("telemetry", rows("telemetry", [{"ts": START + timedelta(days=1, hours=2), "site_id": "a", "egress_gbps": 99.0}]), [date(2026, 1, 31)])
+    lake.replace_dates(
+        "telemetry",
+        rows("telemetry", [{"ts": START + timedelta(days=1, hours=2), "site_id": "a", "egress_gbps": 99.0}]),
+        [date(2026, 1, 31)],
+    )
     told: list[tuple[int, int]] = []
     assert refresh_rollups(lake, [date(2026, 1, 31)], progress=lambda done, total: told.append((done, total))) == 1
     assert told == [(1, 1)]
@@ -297,7 +344,14 @@ def test_rows_without_any_value_count_as_missing(tmp_path: Path) -> None:
 # Half an hour, or so coarse that some days do not show it.
 grains = st.sampled_from([0.5, 0.5, 4.0, 24.0])
 deliveries = st.lists(
-    st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.sampled_from([1, 4, 24]), st.sampled_from([2.0, 5.0]), st.sampled_from(["both", "egress"]), grains),
+    st.tuples(
+        st.sampled_from("abc"),
+        st.integers(0, 3),
+        st.sampled_from([1, 4, 24]),
+        st.sampled_from([2.0, 5.0]),
+        st.sampled_from(["both", "egress"]),
+        grains,
+    ),
     min_size=1,
     max_size=5,
 )
@@ -305,7 +359,9 @@ deliveries = st.lists(
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(delivered=deliveries)
-def test_dates_touched_one_delivery_after_another_end_as_a_full_rebuild(tmp_path_factory: pytest.TempPathFactory, delivered: list[tuple[Any, ...]]) -> None:
+def test_dates_touched_one_delivery_after_another_end_as_a_full_rebuild(
+    tmp_path_factory: pytest.TempPathFactory, delivered: list[tuple[Any, ...]]
+) -> None:
     lake = network(tmp_path_factory.mktemp("step") / "lake", {"a": "r", "b": "r", "c": "q"})
     seen: set[tuple[str, int]] = set()
     for site, day, hours, egress, what, grain in delivered:
@@ -313,7 +369,9 @@ def test_dates_touched_one_delivery_after_another_end_as_a_full_rebuild(tmp_path
             continue
         seen.add((site, day))
         values = constant(egress) if what == "both" else only_egress(egress)
-        measure(lake, site, values, start=START + timedelta(days=day), hours=max(hours, grain), grain=timedelta(hours=grain))
+        measure(
+            lake, site, values, start=START + timedelta(days=day), hours=max(hours, grain), grain=timedelta(hours=grain)
+        )
         refresh_rollups(lake, [(START + timedelta(days=day)).date()])
     stepwise = [_sorted(lake, table) for table in ("telemetry_1h", "telemetry_1d")]
     refresh_rollups(lake)

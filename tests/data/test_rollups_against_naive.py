@@ -12,11 +12,10 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.contract import METRICS
-from data.holding import hold
-from data.rollups import rolled_up
-from data.schema import TABLES
-from data.sums import Rows, add_up, first_seen
+from data.lake.aggregation import Rows, add_up, first_seen
+from data.lake.rollups import rolled_up
+from data.lake.sample_and_hold import hold
+from data.schema import METRICS, TABLES
 from tests.data.naive_rollups import NAMES, Network, Samples, rollups
 
 START = datetime(2026, 2, 27, tzinfo=UTC)
@@ -26,7 +25,9 @@ OPTIONAL = [m.name for m in METRICS if not m.required]
 
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
-    """One to four sites in two regions over three days: grains that may differ or jitter, holes, metrics that a site never has, closed sites."""
+    """One to four sites in two regions over three days: grains that may differ or jitter, holes, metrics that a site
+    never has, closed sites.
+    """
     sites = SITES[: draw(st.integers(1, 4))]
     usual = draw(st.sampled_from([3600, 7200, 1800, 6 * 3600, 12 * 3600, 5400]))
     samples = Samples()
@@ -40,17 +41,34 @@ def networks(draw: st.DrawFn) -> Network:
         lost = draw(st.sampled_from([0.0, 0.0, 0.1]))
         for i, at in enumerate(range(first, 2 * 86_400 + 40_000, grain)):
             if i not in holes:
-                samples.append(_sample(site, START + timedelta(seconds=at + int(noise.integers(0, jitter + 1))), never, lost, noise))
-    steps = draw(st.lists(st.tuples(st.sampled_from(sites), st.sampled_from(["egress", "ingest"]), moments, st.sampled_from([0.0, 5.0])), max_size=4))
+                samples.append(
+                    _sample(
+                        site, START + timedelta(seconds=at + int(noise.integers(0, jitter + 1))), never, lost, noise
+                    )
+                )
+    steps = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(sites), st.sampled_from(["egress", "ingest"]), moments, st.sampled_from([0.0, 5.0])
+            ),
+            max_size=4,
+        )
+    )
     unique = {(site, direction, at): gbps for site, direction, at, gbps in steps}
-    return Network(samples, {s: "r1" if s in "ab" else "r2" for s in sites if s != "d"}, [(*key, gbps) for key, gbps in unique.items()])
+    return Network(
+        samples,
+        {s: "r1" if s in "ab" else "r2" for s in sites if s != "d"},
+        [(*key, gbps) for key, gbps in unique.items()],
+    )
 
 
 moments = st.integers(0, 8).map(lambda n: START + timedelta(hours=9 * n))
 
 
 def _sample(site: str, ts: datetime, never: set[str], lost: float, noise: np.random.Generator) -> dict[str, Any]:
-    values = {name: None if name in never or noise.random() < lost else float(noise.integers(0, 50)) / 7 for name in NAMES}
+    values = {
+        name: None if name in never or noise.random() < lost else float(noise.integers(0, 50)) / 7 for name in NAMES
+    }
     return {"site_id": site, "ts": ts, **values}
 
 
@@ -63,14 +81,18 @@ def _by_sql(network: Network, seconds: int) -> dict[tuple[str, str, datetime], d
         con.register("raw", telemetry)
         con.execute("CREATE TABLE telemetry AS SELECT *, ts::DATE AS date FROM raw")
         con.execute("CREATE TABLE sites (site_id VARCHAR, region_id VARCHAR)")
-        con.execute("CREATE TABLE capacity (site_id VARCHAR, direction VARCHAR, effective_from TIMESTAMPTZ, capacity_gbps DOUBLE, status VARCHAR)")
+        con.execute(
+            "CREATE TABLE capacity (site_id VARCHAR, direction VARCHAR, effective_from TIMESTAMPTZ, capacity_gbps DOUBLE, status VARCHAR)"
+        )
         for pair in network.regions.items():
             con.execute("INSERT INTO sites VALUES (?, ?)", pair)
         for step in network.steps:
             con.execute("INSERT INTO capacity VALUES (?, ?, ?, ?, 'installed')", step)
         means = ", ".join(f"{name} AS {name}_mean" for name in NAMES)
         measured = f"coalesce({', '.join(NAMES)}) IS NOT NULL"
-        con.execute(f"CREATE TABLE _first AS {first_seen(f'''SELECT 'site' AS level, site_id AS key, ts, {means} FROM telemetry WHERE {measured}''')}")
+        con.execute(
+            f"CREATE TABLE _first AS {first_seen(f'''SELECT 'site' AS level, site_id AS key, ts, {means} FROM telemetry WHERE {measured}''')}"
+        )
         add_up(con, Rows())
         hold(con, "true")
         rows = con.sql(rolled_up(seconds, "true")).to_arrow_table().to_pylist()
@@ -84,9 +106,16 @@ def _by_sql(network: Network, seconds: int) -> dict[tuple[str, str, datetime], d
 def test_rollups_are_what_the_rules_say(network: Network, seconds: int) -> None:
     wanted, found = rollups(network, seconds), _by_sql(network, seconds)
     assert found.keys() == wanted.keys()
-    wrong = [(key, name, found[key][name], value) for key, row in wanted.items() for name, value in row.items() if not _same(found[key][name], value)]
+    wrong = [
+        (key, name, found[key][name], value)
+        for key, row in wanted.items()
+        for name, value in row.items()
+        if not _same(found[key][name], value)
+    ]
     assert wrong[:5] == []
 
 
 def _same(found: float | None, wanted: float | None) -> bool:
-    return found is wanted if found is None or wanted is None else math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-12)
+    return (
+        found is wanted if found is None or wanted is None else math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-12)
+    )

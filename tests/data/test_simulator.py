@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import SettingError
 from data.schema import TABLES, validate
+from data.schema.errors import SettingError
+from data.schema.validation import EXCERPT
 from data.simulator import Plan, Simulation, simulate
 from data.simulator.capacity import runs_out_on
 from data.simulator.clock import WEEK_SLOTS, local_slots
@@ -24,24 +25,34 @@ from data.simulator.noise import Field, Octave
 from data.simulator.plan import DAY_MINUTES, MARK, TICK, minutes, moment, plan_of
 from data.simulator.telemetry import CUT_SECONDS
 from data.simulator.world import build_world
-from data.validation import EXCERPT
 
 END = datetime(2026, 5, 14, 12, 5, tzinfo=UTC)
 RATIOS = ("rebuffer_ratio", "playback_failure_ratio", "ingest_starved_ratio", "transcode_used_ratio")
 OF_INGEST = ("ingest_gbps", "streams", "ingest_starved_ratio", "transcode_used_ratio")
 
 ends = st.integers(0, 10 * 365 * 288).map(lambda tick: datetime(2016, 1, 1, tzinfo=UTC) + tick * TICK)
-plans = st.builds(Plan, end=ends, sites=st.integers(1, 16), days=st.integers(1, 2), seed=st.integers(0, 10**6), trouble=st.floats(0, 6))
+plans = st.builds(
+    Plan,
+    end=ends,
+    sites=st.integers(1, 16),
+    days=st.integers(1, 2),
+    seed=st.integers(0, 10**6),
+    trouble=st.floats(0, 6),
+)
 
 
 def tables_of(simulation: Simulation) -> dict[str, pa.Table]:
     """Every table of a simulation, by the contract's names."""
     days = list(simulation.days())
     return {
-        "sites": simulation.sites, "capacity": simulation.capacity, "events": simulation.events, "links": simulation.links,
-        "telemetry": pa.concat_tables(day.telemetry for day in days), "flows": pa.concat_tables(day.flows for day in days),
+        "sites": simulation.sites,
+        "capacity": simulation.capacity,
+        "events": simulation.events,
+        "links": simulation.links,
+        "telemetry": pa.concat_tables(day.telemetry for day in days),
+        "flows": pa.concat_tables(day.flows for day in days),
         "simulated_incidents": simulation.truth(label for day in days for label in day.labels),
-    }  # fmt: skip
+    }
 
 
 @given(plans)
@@ -60,7 +71,9 @@ def test_what_a_site_reports_is_possible(plan: Plan) -> None:
     rows = tables["telemetry"].to_pandas().merge(tables["sites"].to_pandas()[["site_id", "roles"]])
     ingests = rows["roles"].str.contains("ingest")
     capacity = tables["capacity"].to_pandas().query("direction == 'egress'").rename(columns={"effective_from": "ts"})
-    held = pd.merge_asof(rows.sort_values("ts"), capacity.sort_values("ts")[["ts", "site_id", "capacity_gbps"]], on="ts", by="site_id")
+    held = pd.merge_asof(
+        rows.sort_values("ts"), capacity.sort_values("ts")[["ts", "site_id", "capacity_gbps"]], on="ts", by="site_id"
+    )
     assert rows["egress_gbps"].min() >= 0
     assert (held["egress_gbps"] <= held["capacity_gbps"]).all()
     for ratio in RATIOS:
@@ -119,7 +132,10 @@ def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, object], message: str
         Plan(**({"end": END} | wrong))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("source", ["/tmp/x.parquet", "simulator:seed=7", "simulator:seed=x,sites=1,days=1,end=2026-01-01T00:00Z,anchor=2026-01-01"])
+@pytest.mark.parametrize(
+    "source",
+    ["/tmp/x.parquet", "simulator:seed=7", "simulator:seed=x,sites=1,days=1,end=2026-01-01T00:00Z,anchor=2026-01-01"],
+)
 def test_another_source_is_no_plan(source: str) -> None:
     with pytest.raises(SettingError, match=r"is no plan of the simulator"):
         plan_of(source)
@@ -146,7 +162,9 @@ def test_one_site_has_nobody_to_help_it() -> None:
 
 
 @given(
-    st.sampled_from(["Europe/Paris", "America/Sao_Paulo", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Sydney", "America/New_York"]),
+    st.sampled_from(
+        ["Europe/Paris", "America/Sao_Paulo", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Sydney", "America/New_York"]
+    ),
     st.integers(14_000, 21_000),
 )
 def test_slots_are_those_of_the_local_clock(zone: str, day: int) -> None:
@@ -157,7 +175,13 @@ def test_slots_are_those_of_the_local_clock(zone: str, day: int) -> None:
 
 
 def test_noise_is_even_and_has_no_seam_at_midnight() -> None:
-    days = np.concatenate([Field(3, "test", 400, (Octave(120, 1.0), Octave(7 * DAY_MINUTES, 1.0))).day(day) for day in range(20_000, 20_004)], axis=1)
+    days = np.concatenate(
+        [
+            Field(3, "test", 400, (Octave(120, 1.0), Octave(7 * DAY_MINUTES, 1.0))).day(day)
+            for day in range(20_000, 20_004)
+        ],
+        axis=1,
+    )
     steps = np.diff(days, axis=1).std(axis=0)
     assert abs(days.std() - 2**0.5) < 0.05
     assert steps[287::288].max() < 1.2 * steps.mean()
@@ -171,7 +195,9 @@ def test_noise_of_different_fields_and_seeds_is_unrelated() -> None:
 
 
 def test_regions_breathe_like_audiences() -> None:
-    """Busy hour over average 1.5 to 1.75, peak over trough 2.5 to 4; the evening is the peak, and the weekend carries more."""
+    """Busy hour over average 1.5 to 1.75, peak over trough 2.5 to 4; the evening is the peak, and the weekend carries
+    more.
+    """
     network = build_network(Plan(end=END, sites=48))
     first = minutes(datetime(2026, 3, 2, tzinfo=UTC)) // DAY_MINUTES
     viewers = np.stack([network.demand.day(day)[0] for day in range(first, first + 14)])
@@ -195,7 +221,9 @@ def test_the_ordinary_peak_is_the_median_weekly_peak() -> None:
     network = build_network(Plan(end=END, sites=48))
     last = minutes(END) // DAY_MINUTES
     weeks = range(last - 84, last, 7)
-    peaks = np.array([np.max([network.demand.day(day)[0].max(axis=1) for day in range(week, week + 7)], axis=0) for week in weeks])
+    peaks = np.array(
+        [np.max([network.demand.day(day)[0].max(axis=1) for day in range(week, week + 7)], axis=0) for week in weeks]
+    )
     expected = np.array([network.demand.peak_viewers((week + 3) * DAY_MINUTES) for week in weeks])
     assert abs(np.median(peaks / expected) - 1) < 0.03
 
@@ -223,7 +251,11 @@ def test_planned_augments_lie_ahead_and_add_capacity() -> None:
     planned = capacity[capacity["status"] == "planned"]
     assert len(planned) >= 4
     assert (planned["effective_from"] > END).all()
-    installed = capacity[(capacity["status"] == "installed") & (capacity["direction"] == "egress")].groupby("site_id")["capacity_gbps"].max()
+    installed = (
+        capacity[(capacity["status"] == "installed") & (capacity["direction"] == "egress")]
+        .groupby("site_id")["capacity_gbps"]
+        .max()
+    )
     assert (planned.set_index("site_id")["capacity_gbps"] > installed.loc[planned["site_id"]]).all()
     assert capacity["cost_usd_month"].isna().any()
     assert capacity["cost_usd_month"].notna().any()

@@ -14,11 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.simulator import Plan, simulate
-from data.simulator.happenings import REACH_MINUTES, Happening, lift
 from data.simulator.incidents import Incident, incidents, joined
 from data.simulator.network import congested_spans
 from data.simulator.plan import TICK, minutes
-from data.simulator.quality import CEILING, FULL, KNEE, delivered, failure_ratio, knee_of, rebuffer_ratio, startup_seconds, strain
+from data.simulator.quality import (
+    CEILING,
+    FULL,
+    KNEE,
+    delivered,
+    failure_ratio,
+    knee_of,
+    rebuffer_ratio,
+    startup_seconds,
+    strain,
+)
+from data.simulator.scheduled_events import REACH_MINUTES, Happening, lift
 
 PLAN = Plan(end=datetime(2026, 5, 14, tzinfo=UTC), sites=26, days=10, seed=5, trouble=12.0)
 QUIET = Plan(end=PLAN.end, sites=PLAN.sites, days=PLAN.days, seed=PLAN.seed, trouble=0.0)
@@ -51,9 +61,19 @@ class World:
 
     def alone(self, label: pd.Series) -> bool:
         """Whether nothing else that moves traffic strikes the site at the time."""
-        others = self.truth[(self.truth["site_id"] == label["site_id"]) & (self.truth["incident_id"] != label["incident_id"])]
-        others = others[(others["start"] < label["end"]) & (others["end"] > label["start"]) & others["kind"].isin(["outage", "surge", "failover"])]
-        drained = self.events[(self.events["scope"] == label["site_id"]) & (self.events["start"] < label["end"]) & (self.events["end"] > label["start"])]
+        others = self.truth[
+            (self.truth["site_id"] == label["site_id"]) & (self.truth["incident_id"] != label["incident_id"])
+        ]
+        others = others[
+            (others["start"] < label["end"])
+            & (others["end"] > label["start"])
+            & others["kind"].isin(["outage", "surge", "failover"])
+        ]
+        drained = self.events[
+            (self.events["scope"] == label["site_id"])
+            & (self.events["start"] < label["end"])
+            & (self.events["end"] > label["start"])
+        ]
         return len(others) == 0 and not (drained["kind"] == "maintenance").any()
 
 
@@ -82,7 +102,11 @@ def test_demand_moves_to_the_neighbours_of_a_failed_site(world: World) -> None:
 
 
 def test_a_surge_lifts_demand_and_is_announced_to_nobody(world: World) -> None:
-    lifts = [world.during(world.rows, s)["viewers"].max() / world.during(world.quiet, s)["viewers"].max() for s in world.labels("surge") if world.alone(s)]
+    lifts = [
+        world.during(world.rows, s)["viewers"].max() / world.during(world.quiet, s)["viewers"].max()
+        for s in world.labels("surge")
+        if world.alone(s)
+    ]
     assert np.median(lifts) > 1.25
     surges = {label["start"] for label in world.labels("surge")}
     assert surges.isdisjoint(set(world.events["start"]))
@@ -90,10 +114,17 @@ def test_a_surge_lifts_demand_and_is_announced_to_nobody(world: World) -> None:
 
 def test_only_some_outages_are_written_up_and_all_of_those_are_true() -> None:
     simulation = simulate(Plan(end=PLAN.end, sites=26, days=200, seed=5))
-    outages = {i.incident_id: i for i in incidents(simulation.plan, simulation.network.world, simulation.first, simulation.last) if i.kind == "outage"}
+    outages = {
+        i.incident_id: i
+        for i in incidents(simulation.plan, simulation.network.world, simulation.first, simulation.last)
+        if i.kind == "outage"
+    }
     written = [event for event in simulation.events.to_pylist() if event["kind"] == "outage"]
     assert 0.3 * len(outages) < len(written) < 0.9 * len(outages)
-    assert all((minutes(e["start"]), minutes(e["end"])) == (outages[e["event_id"]].start, outages[e["event_id"]].end) for e in written)
+    assert all(
+        (minutes(e["start"]), minutes(e["end"])) == (outages[e["event_id"]].start, outages[e["event_id"]].end)
+        for e in written
+    )
 
 
 def test_a_gap_has_no_rows_and_other_times_do(world: World) -> None:
@@ -178,8 +209,12 @@ def test_congested_spans_cover_what_lies_above_and_little_else(flags: list[bool]
 
 
 def test_a_label_cut_by_midnight_is_one_label() -> None:
-    pieces = [Incident("congestion-a", "congestion", 1, 100, 200, 3.0), Incident("congestion-b", "congestion", 1, 200, 260, 5.0),
-              Incident("congestion-c", "congestion", 1, 265, 300, 2.0), Incident("congestion-d", "congestion", 2, 200, 260, 9.0)]  # fmt: skip
+    pieces = [
+        Incident("congestion-a", "congestion", 1, 100, 200, 3.0),
+        Incident("congestion-b", "congestion", 1, 200, 260, 5.0),
+        Incident("congestion-c", "congestion", 1, 265, 300, 2.0),
+        Incident("congestion-d", "congestion", 2, 200, 260, 9.0),
+    ]
     whole = {label.incident_id: (label.start, label.end, label.size) for label in joined(pieces)}
     assert whole == {"congestion-a": (100, 260, 5.0), "congestion-c": (265, 300, 2.0), "congestion-d": (200, 260, 9.0)}
 

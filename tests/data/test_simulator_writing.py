@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import SettingError
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.schema import INPUT_TABLES, TABLES, validate
+from data.schema.errors import SettingError
 from data.simulator import Plan, Simulation, publish, simulate
 from data.simulator.command import add_arguments, run
 from data.simulator.live import LakeOutlet, Pace, resumed, run_live
@@ -45,7 +45,9 @@ def arranged(simulation: Simulation) -> pa.Table:
 
 
 def same(kept: pa.Table, made: pa.Table) -> bool:
-    """Whether a lake's table holds the values that were made; the lake itself does not say which columns may be null."""
+    """Whether a lake's table holds the values that were made; the lake itself does not say which columns may be
+    null.
+    """
     return bool(kept.cast(made.schema).equals(made))
 
 
@@ -63,14 +65,22 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for name, seed in (("one", 11), ("again", 11), ("other", 12)):
         write_folder(simulate(replace(PLAN, seed=seed)), tmp_path / name, silent)
     assert hashes(tmp_path / "one") == hashes(tmp_path / "again")
-    different = {name for name, digest in hashes(tmp_path / "one").items() if hashes(tmp_path / "other").get(name) != digest}
+    different = {
+        name for name, digest in hashes(tmp_path / "one").items() if hashes(tmp_path / "other").get(name) != digest
+    }
     assert {"telemetry-2026-03-28.parquet", "events.parquet", "capacity.parquet"} <= different
 
 
 def test_a_folder_holds_a_snapshot_a_day_and_each_says_that_it_is_simulated(tmp_path: Path) -> None:
     rows = write_folder(simulate(PLAN), tmp_path, silent)
     names = {path.stem for path in tmp_path.iterdir()}
-    assert names == {"sites", "capacity", "events", "links", *(f"{table}-2026-03-{day}" for table in ("telemetry", "flows") for day in (28, 29))}
+    assert names == {
+        "sites",
+        "capacity",
+        "events",
+        "links",
+        *(f"{table}-2026-03-{day}" for table in ("telemetry", "flows") for day in (28, 29)),
+    }
     assert all(pq.read_schema(path).metadata[b"source"].startswith(f"{MARK}:".encode()) for path in tmp_path.iterdir())
     assert rows == sum(pq.read_metadata(path).num_rows for path in tmp_path.glob("telemetry-*"))
 
@@ -81,7 +91,10 @@ def test_batches_agree_wherever_they_start_and_end(ticks: int, earlier_days: int
     short = Plan(end=END, sites=3, days=1, seed=seed, trouble=5.0)
     long = replace(short, end=END + ticks * TICK, days=1 + earlier_days + 3, anchor=short.anchored)
     wanted = telemetry(long)
-    span = pc.and_(pc.greater_equal(wanted["ts"], pa.scalar(short.start)), pc.less_equal(wanted["received_at"], pa.scalar(END + timedelta(minutes=1))))
+    span = pc.and_(
+        pc.greater_equal(wanted["ts"], pa.scalar(short.start)),
+        pc.less_equal(wanted["received_at"], pa.scalar(END + timedelta(minutes=1))),
+    )
     assert wanted.filter(pc.and_(span, pc.less(wanted["ts"], pa.scalar(END)))).equals(telemetry(short))
 
 
@@ -121,7 +134,9 @@ def test_a_lake_holds_the_simulation_and_says_so(lake: Lake) -> None:
     assert lake.read("telemetry_1h").num_rows > 0
 
 
-def test_a_large_simulation_is_committed_in_pieces_and_is_the_same(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_simulation_is_committed_in_pieces_and_is_the_same(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(publish, "COMMIT_SITE_DAYS", 5)
     pieces = Lake(tmp_path / "lake")
     write_lake(simulate(PLAN), pieces, silent)
@@ -132,13 +147,46 @@ def test_a_large_simulation_is_committed_in_pieces_and_is_the_same(lake: Lake, t
 def test_a_demo_that_was_killed_is_made_anew(lake: Lake, tmp_path: Path) -> None:
     half = Lake(tmp_path / "lake")
     half.append("telemetry", telemetry(replace(PLAN, seed=99)))
-    assert command("--lake", half.url, "--sites", 5, "--days", 1, "--seed", 11, "--trouble", 8, "--end", "2026-03-29T00:10Z", "--if-empty") == 0
+    assert (
+        command(
+            "--lake",
+            half.url,
+            "--sites",
+            5,
+            "--days",
+            1,
+            "--seed",
+            11,
+            "--trouble",
+            8,
+            "--end",
+            "2026-03-29T00:10Z",
+            "--if-empty",
+        )
+        == 0
+    )
     assert half.read("telemetry").sort_by(ORDER).equals(lake.read("telemetry").sort_by(ORDER))
 
 
 def test_a_live_run_goes_on_where_another_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lake = Lake(tmp_path / "lake")
-    first = ("--lake", lake.url, "--sites", 5, "--days", 1, "--seed", 11, "--trouble", 8, "--end", "2026-03-29T00:10Z", "--live", "--every", 0)
+    first = (
+        "--lake",
+        lake.url,
+        "--sites",
+        5,
+        "--days",
+        1,
+        "--seed",
+        11,
+        "--trouble",
+        8,
+        "--end",
+        "2026-03-29T00:10Z",
+        "--live",
+        "--every",
+        0,
+    )
     assert command(*first, "--ticks", 2) == 0
     assert command("--lake", lake.url, "--live", "--every", 0, "--ticks", 1) == 0
     assert "holds a simulated network up to 2026-03-29 00:20 UTC" in capsys.readouterr().err
@@ -146,7 +194,9 @@ def test_a_live_run_goes_on_where_another_stopped(tmp_path: Path, capsys: pytest
     assert same(lake.read("telemetry").sort_by(ORDER), arranged(longer))
     assert lake.read("snapshots").num_rows == 4
     hour = END.replace(minute=0)
-    rolled = [row["samples"] for row in lake.read("telemetry_1h").to_pylist() if row["level"] == "site" and row["ts"] == hour]
+    rolled = [
+        row["samples"] for row in lake.read("telemetry_1h").to_pylist() if row["level"] == "site" and row["ts"] == hour
+    ]
     assert sum(rolled) == pc.sum(pc.greater_equal(arranged(longer)["ts"], pa.scalar(hour))).as_py() > 5
 
 
@@ -174,7 +224,25 @@ def test_new_events_are_announced_once(tmp_path: Path) -> None:
 
 def test_live_snapshots_land_in_a_folder_whole(tmp_path: Path) -> None:
     assert (
-        command("--out", tmp_path, "--sites", 5, "--days", 1, "--seed", 11, "--trouble", 8, "--end", "2026-03-29T00:10Z", "--live", "--every", 0, "--ticks", 2)
+        command(
+            "--out",
+            tmp_path,
+            "--sites",
+            5,
+            "--days",
+            1,
+            "--seed",
+            11,
+            "--trouble",
+            8,
+            "--end",
+            "2026-03-29T00:10Z",
+            "--live",
+            "--every",
+            0,
+            "--ticks",
+            2,
+        )
         == 0
     )
     ticks = sorted(tmp_path.glob("telemetry-2026-03-29T*.parquet"))
@@ -208,7 +276,9 @@ def test_ctrl_c_ends_a_live_run_in_peace() -> None:
     assert run_live(simulate(PLAN), Interrupted(), Pace(pause_seconds=0), lambda until, rows: None) == 0
 
 
-def test_a_lake_that_holds_something_is_left_alone(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lake_that_holds_something_is_left_alone(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SettingError, match=r"holds 1 snapshots already\..*Remedy: name another with --lake"):
         command("--lake", lake.url, "--sites", 3, "--days", 1)
     assert command("--lake", lake.url, "--if-empty") == 0
@@ -241,7 +311,15 @@ def test_the_samples_are_what_the_simulator_makes(tmp_path: Path) -> None:
 
 def test_the_samples_are_small_and_show_every_kind_of_incident(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in SAMPLES.iterdir()) < 200_000
-    assert set(simulate(SAMPLE_PLAN).truth()["kind"].to_pylist()) == {"outage", "failover", "surge", "congestion", "starvation", "gap", "late"}
+    assert set(simulate(SAMPLE_PLAN).truth()["kind"].to_pylist()) == {
+        "outage",
+        "failover",
+        "surge",
+        "congestion",
+        "starvation",
+        "gap",
+        "late",
+    }
     for name in ("one", "again"):
         write_samples(tmp_path / name)
     assert hashes(tmp_path / "one") == hashes(tmp_path / "again")

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from data.errors import SettingError, StoreError
+from data.schema.errors import SettingError, StoreError
 from data.store import Scenarios, Store, open_store, opening, store_url
 from data.store.migrate import VERSION_TABLE
 from data.store.tables import METADATA
@@ -90,7 +90,10 @@ def test_threads_that_open_a_new_store_at_once_all_get_it(store_place: str) -> N
 
 def test_processes_that_open_and_write_at_once_lose_nothing(store_place: str) -> None:
     command = [sys.executable, "-c", WRITER, store_place]
-    writers = [subprocess.Popen([*command, f"writer {n}"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for n in range(2)]
+    writers = [
+        subprocess.Popen([*command, f"writer {n}"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for n in range(2)
+    ]
     assert [writer.stdout.readline() for writer in writers if writer.stdout] == ["ready\n", "ready\n"]
     store = open_store(store_place)
     made = Scenarios(store).create("Shared", {"changes": [], "policy": {}}, lake="/lake")
@@ -100,19 +103,25 @@ def test_processes_that_open_and_write_at_once_lose_nothing(store_place: str) ->
         writer.stdin.flush()
     assert [(writer.communicate(timeout=120), writer.returncode)[1] for writer in writers] == [0, 0]
     kept = Scenarios(store).get(made.id)
-    assert sorted((c["who"], c["number"]) for c in kept.body["changes"]) == [(f"writer {n}", number) for n in range(2) for number in range(8)]
+    assert sorted((c["who"], c["number"]) for c in kept.body["changes"]) == [
+        (f"writer {n}", number) for n in range(2) for number in range(8)
+    ]
     assert [one.revision for one in Scenarios(store).history(made.id)] == list(range(17, 0, -1))
     store.close()
 
 
-# What stands in the way ----------------------------------------------------------------------------------------------------
+# What stands in the way
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_a_store_of_a_newer_program_is_refused_and_left_alone(store_place: str) -> None:
     store = open_store(store_place)
     with store.writing() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0999'"))
-    with pytest.raises(StoreError, match=r"has the form '0999'; this program knows forms up to '\d{4}'.*a newer version of Headroom has used the store"):
+    with pytest.raises(
+        StoreError,
+        match=r"has the form '0999'; this program knows forms up to '\d{4}'.*a newer version of Headroom has used the store",
+    ):
         open_store(store_place)
     with store.reading() as connection:
         assert connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one() == "0999"
@@ -122,7 +131,9 @@ def test_a_store_of_a_newer_program_is_refused_and_left_alone(store_place: str) 
 def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "scenarios.db"
     path.write_text("not a database, " * 100)
-    with pytest.raises(StoreError, match=r"scenarios.db cannot be used: file is not a database.*name another place in HEADROOM_STORE"):
+    with pytest.raises(
+        StoreError, match=r"scenarios.db cannot be used: file is not a database.*name another place in HEADROOM_STORE"
+    ):
         open_store(f"sqlite:///{path}")
     assert path.read_text() == "not a database, " * 100
 
@@ -135,21 +146,32 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("url", "found"),
-    [("mysql://u:secret@h/d", "of the kind 'mysql'"), ("scenarios.db", "cannot be read"), ("sqlite://", "in memory"), ("sqlite:///:memory:", "in memory")],
+    [
+        ("mysql://u:secret@h/d", "of the kind 'mysql'"),
+        ("scenarios.db", "cannot be read"),
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+    ],
 )
 def test_an_address_that_is_not_usable_is_refused_without_its_password(url: str, found: str) -> None:
-    with pytest.raises(SettingError, match=f"HEADROOM_STORE names .*{found}.*use sqlite:///PATH or postgresql://") as refused:
+    with pytest.raises(
+        SettingError, match=f"HEADROOM_STORE names .*{found}.*use sqlite:///PATH or postgresql://"
+    ) as refused:
         open_store(url)
     assert "secret" not in str(refused.value)
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
-    with pytest.raises(StoreError, match=r"postgresql.*u:\*\*\*@127.0.0.1:1/d cannot be used: .*the server does not answer") as refused:
+    with pytest.raises(
+        StoreError, match=r"postgresql.*u:\*\*\*@127.0.0.1:1/d cannot be used: .*the server does not answer"
+    ) as refused:
         open_store("postgresql://u:secret@127.0.0.1:1/d")
     assert "secret" not in str(refused.value)
 
 
-def test_a_store_that_somebody_holds_says_so_and_is_well_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_somebody_holds_says_so_and_is_well_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(opening, "PATIENCE", 0.1)
     scenarios = Scenarios(open_store(f"sqlite:///{tmp_path}/scenarios.db"))
     with closing(sqlite3.connect(tmp_path / "scenarios.db")) as other:

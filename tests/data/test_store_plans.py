@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import text
 
-from data.errors import ContractError, ScenarioError, StoreError
+from data.schema.errors import ContractError, ScenarioError, StoreError
 from data.store import PLAN_PEAKS, PLAN_PURCHASES, PLAN_ROWS, Plans, Store, open_store
 from data.store.migrate import VERSION_TABLE
 
@@ -18,22 +18,49 @@ POLICY = {"statistic": "peak", "limit": 0.8, "lead": {"factor": 2.0, "days": 5}}
 
 
 def rows() -> pd.DataFrame:
-    dates = pd.DataFrame({"run_out_p10": [NOW, pd.NaT], "run_out_p50": [NOW + timedelta(days=40, microseconds=3), pd.NaT]})
-    return pd.DataFrame({"level": ["site", "site"], "key": ["fra-01", "par-01"], "direction": "egress", "answer": ["within", "beyond"]}).assign(
-        **dates, run_out_p90=pd.NaT, order_by=[NOW - timedelta(days=3), pd.NaT], add_gbps=[100.0, np.nan], cost_usd_month=[1 / 3, np.nan]
+    dates = pd.DataFrame(
+        {"run_out_p10": [NOW, pd.NaT], "run_out_p50": [NOW + timedelta(days=40, microseconds=3), pd.NaT]}
+    )
+    return pd.DataFrame(
+        {"level": ["site", "site"], "key": ["fra-01", "par-01"], "direction": "egress", "answer": ["within", "beyond"]}
+    ).assign(
+        **dates,
+        run_out_p90=pd.NaT,
+        order_by=[NOW - timedelta(days=3), pd.NaT],
+        add_gbps=[100.0, np.nan],
+        cost_usd_month=[1 / 3, np.nan],
     )
 
 
 def peaks(sites: int = 2, weeks: int = 5) -> pd.DataFrame:
-    frame = pd.DataFrame([(f"s-{site}", NOW + timedelta(weeks=week)) for site in range(sites) for week in range(weeks)], columns=["key", "week"])
+    frame = pd.DataFrame(
+        [(f"s-{site}", NOW + timedelta(weeks=week)) for site in range(sites) for week in range(weeks)],
+        columns=["key", "week"],
+    )
     middle = 100.0 + np.arange(len(frame)) / 7
     return frame.assign(level="site", direction="egress", q10=middle * 0.9, q50=middle, q90=middle * 1.1)
 
 
 def test_a_plan_comes_back_as_it_was(store: Store) -> None:
     plans = Plans(store)
-    note = plans.save('Spring "><script>', rows(), peaks(), POLICY, lake="/lake", author="Ada", run_id="r1", made_at=NOW.to_pydatetime())
-    assert (note.name, note.made_at, note.policy, note.run_id, note.lake, note.author) == ('Spring "><script>', NOW, POLICY, "r1", "/lake", "Ada")
+    note = plans.save(
+        'Spring "><script>',
+        rows(),
+        peaks(),
+        POLICY,
+        lake="/lake",
+        author="Ada",
+        run_id="r1",
+        made_at=NOW.to_pydatetime(),
+    )
+    assert (note.name, note.made_at, note.policy, note.run_id, note.lake, note.author) == (
+        'Spring "><script>',
+        NOW,
+        POLICY,
+        "r1",
+        "/lake",
+        "Ada",
+    )
     found = plans.get(note.id)
     assert found.note == note
     assert list(found.rows.columns) == [c.name for c in PLAN_ROWS.columns]
@@ -47,14 +74,23 @@ def test_a_plan_comes_back_as_it_was(store: Store) -> None:
     assert kept["reason"].isna().all()
     order = ["key", "week"]
     np.testing.assert_array_equal(
-        found.peaks.sort_values(order)[["q10", "q50", "q90"]].to_numpy(), peaks().sort_values(order)[["q10", "q50", "q90"]].to_numpy()
+        found.peaks.sort_values(order)[["q10", "q50", "q90"]].to_numpy(),
+        peaks().sort_values(order)[["q10", "q50", "q90"]].to_numpy(),
     )
 
 
 def purchases() -> pd.DataFrame:
     dates = {"in_service": NOW + timedelta(days=90), "order_by": NOW - timedelta(days=3, microseconds=7)}
-    return pd.DataFrame({"direction": ["egress", "egress", "ingest"], "rank": [1, 2, 1], "site_id": ["par-01", "fra-01", "par-01"]}).assign(
-        **dates, gbps=[100.0, 10.0, 1 / 3], units=[2, 1, 7], cost_usd=1e5 / 3, usd_month=[0.0, 1.0, 2.0], risk_removed=0.1, reason='keeps "><script>'
+    return pd.DataFrame(
+        {"direction": ["egress", "egress", "ingest"], "rank": [1, 2, 1], "site_id": ["par-01", "fra-01", "par-01"]}
+    ).assign(
+        **dates,
+        gbps=[100.0, 10.0, 1 / 3],
+        units=[2, 1, 7],
+        cost_usd=1e5 / 3,
+        usd_month=[0.0, 1.0, 2.0],
+        risk_removed=0.1,
+        reason='keeps "><script>',
     )
 
 
@@ -87,7 +123,10 @@ def test_a_plan_of_an_older_store_is_read_and_has_no_purchases(store_place: str)
 
 def test_the_list_is_of_one_lake_and_newest_first(store: Store) -> None:
     plans = Plans(store)
-    made = [plans.save(f"Plan {n}", rows(), peaks(), {}, lake=lake, made_at=datetime(2026, 1, 1 + n, tzinfo=UTC)) for n, lake in enumerate(("/a", "/b", "/a"))]
+    made = [
+        plans.save(f"Plan {n}", rows(), peaks(), {}, lake=lake, made_at=datetime(2026, 1, 1 + n, tzinfo=UTC))
+        for n, lake in enumerate(("/a", "/b", "/a"))
+    ]
     assert plans.listed() == made[::-1]
     assert plans.listed("/a/") == [made[2], made[0]]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import ConflictError, ScenarioError, StoreError
+from data.schema.errors import ConflictError, ScenarioError, StoreError
 from data.store import Scenario, Scenarios, Store
 from data.store.body import BODY_BYTES, KINDS, packed
 
@@ -26,14 +26,22 @@ def created(store: Store, name: str = "Growth", lake: str = "/lake") -> Scenario
     return Scenarios(store).create(name, BODY, lake=lake, author="Ada", run_id="r1")
 
 
-# Keeping -------------------------------------------------------------------------------------------------------------------
+# Keeping
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_kept_comes_back(store: Store) -> None:
     before = datetime.now(UTC)
     made = created(store)
     assert Scenarios(store).get(made.id) == made
-    assert (made.name, made.author, made.updated_by, made.revision, made.lake, made.run_id) == ("Growth", "Ada", "Ada", 1, "/lake", "r1")
+    assert (made.name, made.author, made.updated_by, made.revision, made.lake, made.run_id) == (
+        "Growth",
+        "Ada",
+        "Ada",
+        1,
+        "/lake",
+        "r1",
+    )
     assert made.body == BODY
     assert made.deleted is None
     assert before <= made.created == made.updated <= datetime.now(UTC)
@@ -42,7 +50,11 @@ def test_what_is_kept_comes_back(store: Store) -> None:
 
 def test_the_list_is_of_one_lake_and_newest_first(store: Store) -> None:
     scenarios = Scenarios(store)
-    first, second, elsewhere = created(store, "One"), created(store, "Two"), created(store, "Three", lake="s3://other/lake")
+    first, second, elsewhere = (
+        created(store, "One"),
+        created(store, "Two"),
+        created(store, "Three", lake="s3://other/lake"),
+    )
     assert [one.id for one in scenarios.listed("/lake/")] == [second.id, first.id]
     assert [one.id for one in scenarios.listed()] == [elsewhere.id, second.id, first.id]
     scenarios.save(first.id, 1, other(2.0))
@@ -58,8 +70,12 @@ def test_every_state_stays_in_the_history(store: Store) -> None:
     last = scenarios.restore(made.id, author="Ada")
     history = scenarios.history(made.id)
     assert [(h.revision, h.action, h.author) for h in history] == [
-        (5, "restored", "Ada"), (4, "deleted", "Grace"), (3, "renamed", "Ada"), (2, "saved", "Grace"), (1, "created", "Ada"),
-    ]  # fmt: skip
+        (5, "restored", "Ada"),
+        (4, "deleted", "Grace"),
+        (3, "renamed", "Ada"),
+        (2, "saved", "Grace"),
+        (1, "created", "Ada"),
+    ]
     assert [h.name for h in history] == ["Fast growth"] * 3 + ["Growth"] * 2
     assert [h.run_id for h in history] == ["r2"] * 4 + ["r1"]
     assert history[-1].body == BODY
@@ -136,11 +152,20 @@ def test_a_file_is_checked_by_whoever_is_to_read_it_before_any_is_kept(store: St
         (b"\xff\xfe\x00", "cannot be read as JSON"),
         ("[" * 100_000, "cannot be read as JSON"),
         ("1" * 10_000, "cannot be read as JSON|holds no scenarios"),
-        ('{"format": "headroom-scenarios", "version": 1, "scenarios": [{"name": "a", "body": {"changes": [], "policy": {"limit": NaN}}}]}', "NaN is no number"),
+        (
+            '{"format": "headroom-scenarios", "version": 1, "scenarios": [{"name": "a", "body": {"changes": [], "policy": {"limit": NaN}}}]}',
+            "NaN is no number",
+        ),
         ("[]", "holds no scenarios"),
         ('{"format": "headroom-scenarios", "version": 1, "scenarios": []}', "holds no scenarios"),
-        ('{"format": "headroom-scenarios", "version": 2, "scenarios": [{}]}', "is of version 2; this program reads version 1"),
-        ('{"format": "headroom-scenarios", "version": 1, "scenarios": [{"name": "a"}]}', "it holds NoneType, not changes and policy"),
+        (
+            '{"format": "headroom-scenarios", "version": 2, "scenarios": [{}]}',
+            "is of version 2; this program reads version 1",
+        ),
+        (
+            '{"format": "headroom-scenarios", "version": 1, "scenarios": [{"name": "a"}]}',
+            "it holds NoneType, not changes and policy",
+        ),
         (" " * (16 * 1024 * 1024 + 1), "has 16,777,217 bytes, and may have 16,777,216"),
     ],
 )
@@ -149,14 +174,18 @@ def test_a_file_that_is_no_export_is_refused(store: Store, text: str | bytes, fo
         Scenarios(store).imported(text, lake="/lake")
 
 
-# Several people ------------------------------------------------------------------------------------------------------------
+# Several people
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_who_saves_second_is_shown_both(store: Store) -> None:
     scenarios = Scenarios(store)
     made = created(store)
     theirs = scenarios.save(made.id, 1, other(2.0), author="Grace")
-    with pytest.raises(ConflictError, match=r"'Growth' is at revision 2, and you saw revision 1.*Grace changed it at .* UTC.*keep yours under another") as met:
+    with pytest.raises(
+        ConflictError,
+        match=r"'Growth' is at revision 2, and you saw revision 1.*Grace changed it at .* UTC.*keep yours under another",
+    ) as met:
         scenarios.save(made.id, 1, other(3.0), author="Ada")
     assert met.value.theirs == theirs == scenarios.get(made.id)
     assert met.value.yours == {"body": other(3.0)}
@@ -185,7 +214,11 @@ def test_threads_that_write_one_scenario_lose_nothing(store: Store) -> None:
         seen = made
         while True:
             try:
-                scenarios.save(made.id, seen.revision, {**seen.body, "changes": [*seen.body["changes"], {"kind": "limit", "who": who}]})
+                scenarios.save(
+                    made.id,
+                    seen.revision,
+                    {**seen.body, "changes": [*seen.body["changes"], {"kind": "limit", "who": who}]},
+                )
                 break
             except ConflictError as conflict:
                 seen = conflict.theirs
@@ -198,9 +231,19 @@ def test_threads_that_write_one_scenario_lose_nothing(store: Store) -> None:
     assert [len(h.body["changes"]) for h in scenarios.history(made.id)] == list(range(24, -1, -1))
 
 
-# What may be kept ----------------------------------------------------------------------------------------------------------
+# What may be kept
+# ----------------------------------------------------------------------------------------------------------
 
-HARMLESS = ['"><script>alert(1)</script>', "'; DROP TABLE scenarios; --", "=cmd()", "مرحبا\u200f العالم", "\u200eLTR", "ü 中文 👩‍🚀", "%s {0} $name", "a" * 200]
+HARMLESS = [
+    '"><script>alert(1)</script>',
+    "'; DROP TABLE scenarios; --",
+    "=cmd()",
+    "مرحبا\u200f العالم",
+    "\u200eLTR",
+    "ü 中文 👩‍🚀",
+    "%s {0} $name",
+    "a" * 200,
+]
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -242,7 +285,14 @@ def test_a_name_that_cannot_be_kept_is_refused(store: Store, name: Any, found: s
 @pytest.mark.parametrize("scenario_id", ["", "nothing", "0" * 16, "x" * 10_000, "a\x00", "\ud800", None, 7])
 def test_an_unknown_scenario_is_named(store: Store, scenario_id: Any) -> None:
     scenarios = Scenarios(store)
-    actions = (scenarios.get, scenarios.history, scenarios.duplicate, scenarios.delete, scenarios.restore, lambda one: scenarios.save(one, 1, BODY))
+    actions = (
+        scenarios.get,
+        scenarios.history,
+        scenarios.duplicate,
+        scenarios.delete,
+        scenarios.restore,
+        lambda one: scenarios.save(one, 1, BODY),
+    )
     for action in actions:
         with pytest.raises(StoreError, match=r"There is no scenario .*choose a scenario from the list") as refused:
             action(scenario_id)
@@ -274,7 +324,10 @@ LOOP.append(LOOP)
         ({"changes": [], "policy": {}, "more": 1}, "it holds changes, policy, more"),
         ({"changes": {}, "policy": {}}, "changes is no list"),
         ({"changes": [], "policy": []}, "policy no object"),
-        ({"changes": [{"kind": "grow"}], "policy": {}}, r"changes\[0\] is of the kind 'grow'.*use one of growth, event"),
+        (
+            {"changes": [{"kind": "grow"}], "policy": {}},
+            r"changes\[0\] is of the kind 'grow'.*use one of growth, event",
+        ),
         ({"changes": [{"kind": ["growth"]}], "policy": {}}, r"changes\[0\] is of the kind"),
         ({"changes": ["growth"], "policy": {}}, r"changes\[0\] is of the kind 'None'"),
         ({"changes": [{"kind": "limit"}] * 201, "policy": {}}, "it makes 201 changes, and may make 200"),
@@ -297,13 +350,31 @@ def test_a_body_that_cannot_be_kept_is_refused(body: Any, found: str) -> None:
     assert len(str(refused.value)) < 600
 
 
-leaves = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
-values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8)
-changes = st.builds(lambda kind, more: {**more, "kind": kind}, st.sampled_from(KINDS), st.dictionaries(st.text(max_size=8), leaves, max_size=4))
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+)
+values = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+changes = st.builds(
+    lambda kind, more: {**more, "kind": kind},
+    st.sampled_from(KINDS),
+    st.dictionaries(st.text(max_size=8), leaves, max_size=4),
+)
 
 
 @settings(max_examples=25)
-@given(body=st.fixed_dictionaries({"changes": st.lists(changes, max_size=4), "policy": st.dictionaries(st.text(max_size=5), values, max_size=3)}))
+@given(
+    body=st.fixed_dictionaries(
+        {"changes": st.lists(changes, max_size=4), "policy": st.dictionaries(st.text(max_size=5), values, max_size=3)}
+    )
+)
 def test_a_body_that_is_kept_comes_back_to_the_last_bit(body: Any) -> None:
     try:
         text = packed(body)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from tests.forecasting.networks import lake_of
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.evaluation.paths import HOUR, HOURS, History, Known
-from forecasting.evaluation.weekly import Reals, weekly
+from forecasting.peaks.simulation import HOUR, HOURS, History, Known
+from forecasting.peaks.weekly_statistics import Reals, weekly
 
 FIRST = np.datetime64("2025-01-06", "us")
 
@@ -26,7 +26,11 @@ def demand(weeks: int, sites: int, seed: int = 1, shocks: Shocks = Shocks(), gro
     hours = np.arange(weeks * HOURS)
     week = hours // HOURS
     log = 0.5 * np.sin(2 * np.pi * hours / 24)[:, None] + growth * week[:, None] + np.linspace(0.0, 1.0, sites)
-    log = log + shocks.shared * rng.standard_normal((weeks, 1))[week] + shocks.own * rng.standard_normal((weeks, sites))[week]
+    log = (
+        log
+        + shocks.shared * rng.standard_normal((weeks, 1))[week]
+        + shocks.own * rng.standard_normal((weeks, sites))[week]
+    )
     return np.exp(log + shocks.hourly * rng.standard_normal(log.shape))
 
 

@@ -1,4 +1,6 @@
-"""A refresh that stands still at a named moment, for tests that kill it: `python -m tests.forecasting.halting LAKE MOMENT`."""
+"""A refresh that stands still at a named moment, for tests that kill it: `python -m tests.forecasting.halting LAKE
+MOMENT`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Any
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from forecasting.models.engine import EngineResult, Plan
-from forecasting.models.panel import Panel
+from forecasting.panel.panel import Panel
 from forecasting.refresh import publishing, run
 from tests.forecasting.networks import Here, Steady
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from data.lake import Lake
-from data.rollups import refresh_rollups
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake
 from data.schema import QUANTILES, Series
 from forecasting.models.engine import BAND_COLUMNS, FIT_COLUMNS, FORECAST_COLUMNS, EngineResult, Plan
-from forecasting.models.panel import Panel, Sources, build
+from forecasting.panel.panel import Panel, Sources, build
 
 NOW = pd.Timestamp("2026-03-20 12:00", tz="UTC")
 FIVE_MINUTES = pd.Timedelta(minutes=5)
@@ -55,7 +55,13 @@ def steady(series: Series, value: float, hours: pd.DatetimeIndex, band: pd.Datet
     """The same value at all times, ten percent either way."""
     spread = {name: value * (0.9 + 0.2 * level) for name, level in QUANTILES.items()}
     identity = series._asdict()
-    bounds = {"expected": value, "lower_80": value * 0.92, "upper_80": value * 1.08, "lower_95": value * 0.9, "upper_95": value * 1.1}
+    bounds = {
+        "expected": value,
+        "lower_80": value * 0.92,
+        "upper_80": value * 1.08,
+        "lower_95": value * 0.9,
+        "upper_95": value * 1.1,
+    }
     return EngineResult(
         pd.DataFrame({**identity, "ts": hours, "yhat": value, **spread})[FORECAST_COLUMNS],
         pd.DataFrame({**identity, "ts": band, **bounds})[BAND_COLUMNS],
@@ -69,7 +75,9 @@ def no_events(*rows: Mapping[str, Any]) -> pd.DataFrame:
     return frame.assign(start=pd.to_datetime(frame["start"], utc=True), end=pd.to_datetime(frame["end"], utc=True))
 
 
-def event(start: str, hours: float, *, scope: str = "global", treatment: str = "regressor", kind: str = "tournament") -> dict[str, Any]:
+def event(
+    start: str, hours: float, *, scope: str = "global", treatment: str = "regressor", kind: str = "tournament"
+) -> dict[str, Any]:
     """One event."""
     begin = pd.Timestamp(start, tz="UTC")
     return {
@@ -96,24 +104,35 @@ def stamps_of(days: float, step: str = "1h", now: pd.Timestamp = NOW) -> pd.Date
     return pd.date_range(now - pd.Timedelta(days=days), now, freq=step, inclusive="left", unit="us")
 
 
-def rows(key: str, stamps: pd.DatetimeIndex, values: Reals, *, level: str = "site", completeness: float = 1.0) -> pd.DataFrame:
+def rows(
+    key: str, stamps: pd.DatetimeIndex, values: Reals, *, level: str = "site", completeness: float = 1.0
+) -> pd.DataFrame:
     """Hourly rows of one series of egress."""
     return pd.DataFrame({"level": level, "key": key, "ts": stamps, "completeness": completeness, "egress_gbps": values})
 
 
 def panel_of(
-    *frames: pd.DataFrame, events: pd.DataFrame | None = None, now: pd.Timestamp = NOW, grain: str = "1h", regions: Mapping[str, str] = REGIONS
+    *frames: pd.DataFrame,
+    events: pd.DataFrame | None = None,
+    now: pd.Timestamp = NOW,
+    grain: str = "1h",
+    regions: Mapping[str, str] = REGIONS,
 ) -> Panel:
     """A panel whose samples are its hours."""
     hours = pd.concat(frames, ignore_index=True)
     recent = hours[hours["ts"] >= now - pd.Timedelta(days=28)].drop(columns="completeness")
-    return build(Sources(hours, recent, REGIONS, no_events() if events is None else events, now, pd.Timedelta(grain)), ["egress_gbps"])
+    return build(
+        Sources(hours, recent, REGIONS, no_events() if events is None else events, now, pd.Timedelta(grain)),
+        ["egress_gbps"],
+    )
 
 
 def lake_of(where: Path, days: int = 9, *, step: str = "15min", now: pd.Timestamp = NOW) -> Lake:
     """A lake of three sites in two regions with egress and, at one of them, ingest; rolled up."""
     lake, stamps = Lake(where), stamps_of(days, step, now)
-    sites = pd.DataFrame({"site_id": list(REGIONS), "name": list(REGIONS), "region_id": list(REGIONS.values()), "lat": 1.0, "lon": 2.0})
+    sites = pd.DataFrame(
+        {"site_id": list(REGIONS), "name": list(REGIONS), "region_id": list(REGIONS.values()), "lat": 1.0, "lon": 2.0}
+    )
     lake.append("sites", pa.Table.from_pandas(sites, preserve_index=False))
     lake.append("telemetry", pa.Table.from_pandas(telemetry(stamps), preserve_index=False))
     refresh_rollups(lake)
@@ -126,5 +145,9 @@ def telemetry(stamps: pd.DatetimeIndex) -> pd.DataFrame:
     for number, site in enumerate(REGIONS):
         egress = daily(stamps, 10.0 * (number + 1), seed=number)
         ingest = egress / 15 if site == "fra-01" else np.full(len(stamps), np.nan)
-        frames.append(pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": site, "ingest_gbps": ingest, "egress_gbps": egress}))
+        frames.append(
+            pd.DataFrame(
+                {"ts": stamps, "received_at": stamps, "site_id": site, "ingest_gbps": ingest, "egress_gbps": egress}
+            )
+        )
     return pd.concat(frames, ignore_index=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from forecasting.models.history import History, Reals
+from forecasting.panel.history import History, Reals
 
 START = pd.Timestamp("2026-01-05")
 # Short cycles keep the tests quick; nothing in the code knows 24 or 168.
@@ -16,7 +16,10 @@ def demand(steps: int, series: int, seed: int = 0, seasons: tuple[int, ...] = SE
     """Values above zero, (steps, series), with a short and a long cycle, a level that wanders and noise."""
     rng = np.random.default_rng(seed)
     time = np.arange(steps)[:, None]
-    waves = sum((np.sin(2.0 * np.pi * time / season + rng.uniform(0, 6, series)) for season in seasons), np.zeros((steps, series)))
+    waves = sum(
+        (np.sin(2.0 * np.pi * time / season + rng.uniform(0, 6, series)) for season in seasons),
+        np.zeros((steps, series)),
+    )
     level = rng.uniform(5.0, 50.0, series) * np.exp(rng.normal(0.0, 0.01, (steps, series)).cumsum(axis=0))
     return np.asarray(level * np.exp(0.3 * waves + noise * rng.normal(size=(steps, series))))
 
@@ -34,7 +37,16 @@ def awkward(steps: int) -> dict[str, Reals]:
     late[: steps - 70] = np.nan
     end[-30:] = np.nan
     return {
-        "usual": usual, "holes": holes, "late": late, "missing at the end": end, "constant": np.full(steps, 7.0), "zero": np.zeros(steps),
-        "huge": usual * 1e12, "tiny": usual * 1e-9, "two values": np.where(np.arange(steps) % 5 == 0, 3.0, 1.0),
-        "mostly zero": np.where(np.arange(steps) % 37 == 0, usual, 0.0), "negative": usual - 30.0, "step": np.where(np.arange(steps) < steps - 60, 1.0, 1000.0),
-    }  # fmt: skip
+        "usual": usual,
+        "holes": holes,
+        "late": late,
+        "missing at the end": end,
+        "constant": np.full(steps, 7.0),
+        "zero": np.zeros(steps),
+        "huge": usual * 1e12,
+        "tiny": usual * 1e-9,
+        "two values": np.where(np.arange(steps) % 5 == 0, 3.0, 1.0),
+        "mostly zero": np.where(np.arange(steps) % 37 == 0, usual, 0.0),
+        "negative": usual - 30.0,
+        "step": np.where(np.arange(steps) < steps - 60, 1.0, 1000.0),
+    }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from forecasting.evaluation.agreement import bottom_up, reconciled
-from forecasting.evaluation.weekly import Reals
+from forecasting.peaks.weekly_statistics import Reals
 
 unhurried = settings(deadline=None, max_examples=60)
 GROUPS = [np.array([0, 1]), np.array([2]), np.array([0, 1, 2])]

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.models.baselines import cycles, fading_mean, levelled_median, naive, nan_median, rescaled_median, seasonal_median, seasonal_naive, short_median
+from forecasting.models.baselines import (
+    cycles,
+    fading_mean,
+    levelled_median,
+    naive,
+    nan_median,
+    rescaled_median,
+    seasonal_median,
+    seasonal_naive,
+    short_median,
+)
 from forecasting.models.pool import BOOSTED, baselines, needs, pool
 from tests.forecasting.panels import SEASONS, demand, history
 
@@ -48,9 +58,13 @@ def test_a_levelled_median_starts_at_the_level_of_the_last_cycle_and_returns() -
 def test_a_rescaled_median_keeps_the_share_that_the_last_cycle_carried_within_limits() -> None:
     values = np.tile(np.arange(1.0, LONG + 1.0), 5)[:, None]
     values[-SHORT:] *= 2.0
-    np.testing.assert_allclose(rescaled_median(LONG)(history(values), LONG), 2.0 * seasonal_median(LONG)(history(values), LONG))
+    np.testing.assert_allclose(
+        rescaled_median(LONG)(history(values), LONG), 2.0 * seasonal_median(LONG)(history(values), LONG)
+    )
     values[-SHORT:] *= 100.0
-    np.testing.assert_allclose(rescaled_median(LONG)(history(values), LONG), 3.0 * seasonal_median(LONG)(history(values), LONG))
+    np.testing.assert_allclose(
+        rescaled_median(LONG)(history(values), LONG), 3.0 * seasonal_median(LONG)(history(values), LONG)
+    )
 
 
 def test_a_fading_mean_halves_the_weight_of_each_older_cycle() -> None:

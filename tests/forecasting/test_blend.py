@@ -25,7 +25,9 @@ def test_weights_are_shares(errors: np.ndarray, looks: float) -> None:
 @given(ERRORS, st.integers(1, 10**6))
 def test_weights_do_not_depend_on_units(errors: np.ndarray, factor: int) -> None:
     looks = np.array([3.0, 2.0])
-    np.testing.assert_allclose(weights(errors * factor, looks, AGES), weights(errors, looks, AGES), rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        weights(errors * factor, looks, AGES), weights(errors, looks, AGES), rtol=1e-6, atol=1e-12
+    )
 
 
 def test_a_better_model_weighs_more_the_more_the_more_looks_there_are() -> None:

@@ -9,9 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.models.baselines import seasonal_median, seasonal_naive
-from forecasting.models.boosted import DAYS_AT_LEAST, GROWTH, LEVELS, LONG_LAGS, NEIGHBOURS, SERIES_AT_LEAST, Asked, _features, boosted, checkpoint
-from forecasting.models.happenings import told_of_events
-from forecasting.models.history import History, Model, Reals
+from forecasting.models.boosted import (
+    DAYS_AT_LEAST,
+    GROWTH,
+    LEVELS,
+    LONG_LAGS,
+    NEIGHBOURS,
+    SERIES_AT_LEAST,
+    Asked,
+    _features,
+    boosted,
+    checkpoint,
+)
+from forecasting.models.event_effects import told_of_events
+from forecasting.panel.history import History, Model, Reals
 from tests.forecasting.panels import SEASONS, START, demand, history
 
 SHORT, LONG = SEASONS
@@ -19,13 +30,17 @@ FIRST = LONG + (1 + DAYS_AT_LEAST) * SHORT
 
 
 def reverting(days: int, series: int) -> Reals:
-    """Demand whose days are loud or quiet by chance: a median misses today's level, and a copy of it takes it for tomorrow's, which keeps a half of it."""
+    """Demand whose days are loud or quiet by chance: a median misses today's level, and a copy of it takes it for
+    tomorrow's, which keeps a half of it.
+    """
     rng = np.random.default_rng(4)
     level = np.zeros((days, series))
     for day in range(1, days):
         level[day] = 0.5 * level[day - 1] + rng.normal(0.0, 0.3, series)
     shape = 2.0 + np.sin(2.0 * np.pi * np.arange(SHORT) / SHORT)
-    return np.asarray((np.exp(level)[:, None, :] * shape[None, :, None]).reshape(-1, series) * rng.uniform(1.0, 100.0, series))
+    return np.asarray(
+        (np.exp(level)[:, None, :] * shape[None, :, None]).reshape(-1, series) * rng.uniform(1.0, 100.0, series)
+    )
 
 
 @pytest.mark.parametrize("daily", [False, True])
@@ -38,13 +53,17 @@ def test_they_learn_how_levels_come_back_which_no_copy_knows(daily: bool) -> Non
 def missed(model: Model, values: Reals) -> float:
     """The mean share by which a model misses the next day, over the last 20."""
     ends = range(len(values) - 20 * SHORT, len(values), SHORT)
-    return float(np.mean([np.abs(model(history(values[:end]), SHORT) / values[end : end + SHORT] - 1.0).mean() for end in ends]))
+    return float(
+        np.mean([np.abs(model(history(values[:end]), SHORT) / values[end : end + SHORT] - 1.0).mean() for end in ends])
+    )
 
 
 def test_features_are_what_they_are_called() -> None:
     values = demand(8 * LONG, 3)
     values[5 * LONG : 5 * LONG + 4, 1] = np.nan
-    asked = Asked(np.array([6 * LONG + 13, 6 * LONG + 3, 7 * LONG]), np.array([6 * LONG, 6 * LONG, 7 * LONG]), np.array([0, 1, 2]))
+    asked = Asked(
+        np.array([6 * LONG + 13, 6 * LONG + 3, 7 * LONG]), np.array([6 * LONG, 6 * LONG, 7 * LONG]), np.array([0, 1, 2])
+    )
     for daily in (False, True):
         features, reference = _features(values, asked, history(values), daily=daily)
         for row, (step, origin, series) in enumerate(zip(*asked, strict=True)):
@@ -63,10 +82,25 @@ def plainly(known: Reals, step: int, *, daily: bool) -> Reals:
     wide = np.array([at(step - (1 + lag) * LONG) for lag in range(LONG_LAGS)])
     middle = np.nanmedian(wide)
     reference = short[0] if daily else middle
-    spread = [np.nanmean(short), np.nanmedian(short), np.nanmean(wide), np.nanmax(wide), np.nanmin(wide), np.nanmax(short)]
+    spread = [
+        np.nanmean(short),
+        np.nanmedian(short),
+        np.nanmean(wide),
+        np.nanmax(wide),
+        np.nanmin(wide),
+        np.nanmax(short),
+    ]
     levels = [np.nanmean(known[len(known) - first * SHORT : len(known) - last * SHORT]) for first, last in LEVELS]
     near = [at(step - LONG + lag) for lag in NEIGHBOURS]
-    return np.array([reference, *(np.array([middle, *short, *wide, *spread, *levels, *near]) - reference), step % SHORT, step // SHORT % (LONG // SHORT), days])
+    return np.array(
+        [
+            reference,
+            *(np.array([middle, *short, *wide, *spread, *levels, *near]) - reference),
+            step % SHORT,
+            step // SHORT % (LONG // SHORT),
+            days,
+        ]
+    )
 
 
 def test_they_keep_silent_where_little_is_shared() -> None:

@@ -10,16 +10,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.evaluation.calibration import DIRECT, LENT_AT_MOST, LEVELS, MIDDLE, OUTWARD, Trials, offsets, weighted_quantile, winsorised
-from forecasting.evaluation.weekly import Reals
+from forecasting.peaks.calibration import (
+    DIRECT,
+    LENT_AT_MOST,
+    LEVELS,
+    MIDDLE,
+    OUTWARD,
+    Trials,
+    offsets,
+    weighted_quantile,
+    winsorised,
+)
+from forecasting.peaks.weekly_statistics import Reals
 
 unhurried = settings(deadline=None, max_examples=60)
-errors = arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=st.integers(-20, 20).map(float) | st.just(np.nan))
+errors = arrays(
+    float, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=st.integers(-20, 20).map(float) | st.just(np.nan)
+)
 levels = st.sampled_from(list(LEVELS))
 
 
 def by_hand(values: Reals, weights: Reals, level: float, own: float, series: int, lent: Reals | None = None) -> float:
-    """The quantile of one series: every error in a list, its weight beside it, and the week to come at the end that the level looks to."""
+    """The quantile of one series: every error in a list, its weight beside it, and the week to come at the end that the
+    level looks to.
+    """
     theirs = values if lent is None else lent
     pairs: list[tuple[float, float]] = []
     for row, of in np.ndindex(values.shape):
@@ -49,7 +63,9 @@ def test_the_quantile_is_that_of_brute_force(values: Reals, level: float, own: f
 
 @unhurried
 @given(errors, levels, st.sampled_from([1.0, 0.5]), st.sampled_from([0.0, 3.0, 8.0]))
-def test_the_quantile_of_own_errors_and_of_lent_ones_is_that_of_brute_force(values: Reals, level: float, ageing: float, most: float) -> None:
+def test_the_quantile_of_own_errors_and_of_lent_ones_is_that_of_brute_force(
+    values: Reals, level: float, ageing: float, most: float
+) -> None:
     """What is lent is cut, and nothing is lent of errors that are cut to where they began."""
     weights = np.asarray(ageing ** np.arange(len(values))[::-1], dtype=float)
     given = np.where(np.abs(values) > 15.0, np.nan, np.clip(values, -most, most))
@@ -104,7 +120,9 @@ def test_other_groups_lend_nothing() -> None:
 
 
 def moves_of_a_mate(mate: Reals, sites: int = 6) -> Reals:
-    """By what the quantiles (2, L) of a usual site are moved a week ahead, where another site of its group errs by `mate` (24 weeks) on the log scale."""
+    """By what the quantiles (2, L) of a usual site are moved a week ahead, where another site of its group errs by
+    `mate` (24 weeks) on the log scale.
+    """
     actual = np.exp(0.05 * np.random.default_rng(7).standard_normal((24, sites)))
     actual[:, 0] = np.exp(mate)
     return offsets(trial(actual, ahead=1), np.zeros(sites, dtype=np.int64), 24)[-1, 0, :, :, -1]
@@ -112,7 +130,13 @@ def moves_of_a_mate(mate: Reals, sites: int = 6) -> Reals:
 
 @pytest.mark.parametrize(
     "mate",
-    [np.full(24, -np.inf), np.full(24, -20.0), np.where(np.arange(24) < 22, 0.0, 9.0), np.where(np.arange(24) < 22, 0.0, -9.0), 9.0 * (-1.0) ** np.arange(24)],
+    [
+        np.full(24, -np.inf),
+        np.full(24, -20.0),
+        np.where(np.arange(24) < 22, 0.0, 9.0),
+        np.where(np.arange(24) < 22, 0.0, -9.0),
+        9.0 * (-1.0) ** np.arange(24),
+    ],
     ids=["idle", "next to idle", "launches", "closes", "wild"],
 )
 @pytest.mark.parametrize("sites", [3, 6, 24])
@@ -131,7 +155,9 @@ def test_what_is_lent_is_cut_about_the_median_and_keeps_its_width() -> None:
 
 
 def test_own_errors_count_whole_however_large() -> None:
-    """A site that is right beside one whose demand has fallen for good: its own median follows, the other's does not."""
+    """A site that is right beside one whose demand has fallen for good: its own median follows, the other's does
+    not.
+    """
     actual = np.exp(0.05 * np.random.default_rng(7).standard_normal((24, 2)))
     actual[4:, 0] = 0.2
     found = offsets(trial(actual, ahead=1), np.zeros(2, dtype=np.int64), 24)[-1, 0, 0, MIDDLE]
@@ -152,7 +178,9 @@ def test_a_lone_series_whose_level_rises_is_covered_again() -> None:
     for factor in (1.6, 1 / 1.6):
         actual = noise * np.where(np.arange(60)[:, None] < 30, 1.0, factor)
         trials = trial(actual, ahead=1)
-        quantiles = trials.predicted[:, 0, 0, :, 0] * np.exp(offsets(trials, np.zeros(1, dtype=np.int64), 60)[:-1, 0, 0, :, 0])
+        quantiles = trials.predicted[:, 0, 0, :, 0] * np.exp(
+            offsets(trials, np.zeros(1, dtype=np.int64), 60)[:-1, 0, 0, :, 0]
+        )
         came = trials.actual[:, 0, 0, 0]
         settled = slice(40, 59)
         assert np.mean(came[settled] <= quantiles[settled, -1]) >= 0.8

@@ -9,13 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.schema import Series
-from forecasting.models.clocks import changes, clock, known
 from forecasting.models.engine import Plan
-from forecasting.models.panel import Sources, build
 from forecasting.models.prophet_engine import fit_series
-from forecasting.models.task import task
+from forecasting.models.series_spec import task
+from forecasting.panel.clocks import changes, clock, known
+from forecasting.panel.panel import Sources, build
 
-ZONES = {"nyc": "America/New_York", "yyz": "America/Toronto", "fra": "Europe/Berlin", "nrt": "Asia/Tokyo", "odd": "Mars/Olympus"}
+ZONES = {
+    "nyc": "America/New_York",
+    "yyz": "America/Toronto",
+    "fra": "Europe/Berlin",
+    "nrt": "Asia/Tokyo",
+    "odd": "Mars/Olympus",
+}
 REGIONS = {"nyc": "world", "yyz": "world", "fra": "world", "nrt": "world", "odd": "world"}
 START, END = pd.Timestamp("2026-09-01", tz="UTC"), pd.Timestamp("2026-11-20", tz="UTC")
 REGION = Series("region", "world", "egress_gbps")
@@ -49,7 +55,9 @@ def test_unknown_sites_are_utc() -> None:
 
 @given(st.lists(st.floats(0.1, 10.0), min_size=4, max_size=4))
 def test_clock_is_one_of_the_zones_at_hand(shares: list[float]) -> None:
-    assert clock(REGION, REGIONS, ZONES, weights(**dict(zip(("nyc", "yyz", "fra", "odd"), shares, strict=True))), START, END) in {*ZONES.values(), "UTC"}
+    assert clock(
+        REGION, REGIONS, ZONES, weights(**dict(zip(("nyc", "yyz", "fra", "odd"), shares, strict=True))), START, END
+    ) in {*ZONES.values(), "UTC"}
 
 
 def test_forecast_keeps_local_evenings_after_the_clocks_have_changed() -> None:
@@ -57,10 +65,28 @@ def test_forecast_keeps_local_evenings_after_the_clocks_have_changed() -> None:
     local = stamps.tz_convert("America/New_York")
     wave = 100 * np.exp(np.sin(2 * np.pi * (local.hour - 14) / 24))
     noise = np.exp(np.random.default_rng(1).normal(0, 0.02, len(stamps)))
-    hours = pd.DataFrame({"level": "site", "key": "nyc", "ts": stamps, "egress_gbps": wave * noise, "completeness": 1.0})
-    no_events = pd.DataFrame({"kind": [], "scope": [], "treatment": [], "start": pd.DatetimeIndex([], tz="UTC"), "end": pd.DatetimeIndex([], tz="UTC")})
+    hours = pd.DataFrame(
+        {"level": "site", "key": "nyc", "ts": stamps, "egress_gbps": wave * noise, "completeness": 1.0}
+    )
+    no_events = pd.DataFrame(
+        {
+            "kind": [],
+            "scope": [],
+            "treatment": [],
+            "start": pd.DatetimeIndex([], tz="UTC"),
+            "end": pd.DatetimeIndex([], tz="UTC"),
+        }
+    )
     now = stamps[-1] + pd.Timedelta(hours=1)
-    sources = Sources(hours, hours.drop(columns="completeness"), {"nyc": "na"}, no_events, now, pd.Timedelta(hours=1), {"nyc": "America/New_York"})
+    sources = Sources(
+        hours,
+        hours.drop(columns="completeness"),
+        {"nyc": "na"},
+        no_events,
+        now,
+        pd.Timedelta(hours=1),
+        {"nyc": "America/New_York"},
+    )
     panel = build(sources, ["egress_gbps"])
     found = fit_series(task(panel, panel.series[0], Plan(horizon=pd.Timedelta(days=3)))).forecasts
     ahead = pd.DatetimeIndex(found["ts"]).tz_convert("America/New_York")

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.prophet_reference import DAILY, WEEKLY, Case, Found, by_panel, by_prophet, mixed, scaled
-from forecasting.models.curve import Curves, Season, Spec, fit
-from forecasting.models.posterior.design import days_of, grouped, seasonal
-from forecasting.models.posterior.moments import Shared, downdated, moments
+from forecasting.prophet_map.design import days_of, grouped, seasonal
+from forecasting.prophet_map.fit import Curves, Season, Spec, fit
+from forecasting.prophet_map.moments import Shared, downdated, moments
 
 Reals = npt.NDArray[np.float64]
 PLAIN = Spec((DAILY, WEEKLY))
@@ -38,9 +38,14 @@ class Compared(NamedTuple):
 
 
 def chosen() -> list[Case]:
-    """A series of every kind, and of two kinds once more without changepoints, where Prophet's optimiser meets no kink and arrives."""
+    """A series of every kind, and of two kinds once more without changepoints, where Prophet's optimiser meets no kink
+    and arrives.
+    """
     cases = list(mixed(14, days=21))
-    smooth = [replace(case, name=f"{case.name}, straight", spec=replace(case.spec, changepoints=0)) for case in (cases[1], cases[4])]
+    smooth = [
+        replace(case, name=f"{case.name}, straight", spec=replace(case.spec, changepoints=0))
+        for case in (cases[1], cases[4])
+    ]
     return cases + smooth
 
 
@@ -84,7 +89,10 @@ def test_the_components_are_prophets(compared: list[Compared]) -> None:
         assert one.ours.parts.keys() == one.theirs.parts.keys()
         for name, part in one.ours.parts.items():
             size = 1.0 if one.case.spec.multiplicative and name != "trend" else one.level
-            assert np.abs(part - one.theirs.parts[name]).mean() < (2e-3 if smooth(one) else 0.04) * size, (one.case.name, name)
+            assert np.abs(part - one.theirs.parts[name]).mean() < (2e-3 if smooth(one) else 0.04) * size, (
+                one.case.name,
+                name,
+            )
 
 
 @pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
@@ -104,7 +112,11 @@ def panel(count: int, hours: int = 24 * 15, seed: int = 0) -> tuple[pd.DatetimeI
     rng = np.random.default_rng(seed)
     stamps = pd.date_range("2026-03-02", periods=hours, freq="h", tz="UTC")
     at = np.arange(hours)[:, None]
-    shape = 1.5 + np.sin(2.0 * np.pi * (at - rng.uniform(0.0, 24.0, count)) / 24.0) + rng.normal(0.0, 0.4, count) * at / hours
+    shape = (
+        1.5
+        + np.sin(2.0 * np.pi * (at - rng.uniform(0.0, 24.0, count)) / 24.0)
+        + rng.normal(0.0, 0.4, count) * at / hours
+    )
     values = rng.lognormal(2.0, 2.0, count) * np.maximum(shape, 0.05) * np.exp(rng.normal(0.0, 0.1, (hours, count)))
     for series in range(0, count, 3):
         values[rng.integers(0, hours, 20), series] = np.nan
@@ -144,13 +156,17 @@ def test_stamps_that_repeat_and_changepoints_that_coincide_do_no_harm(spec: Spec
     rng = np.random.default_rng(3)
     values = (5.0 + np.arange(8).repeat(150) + rng.normal(0.0, 0.1, 1200))[:, None]
     curves = fit(stamps, values, replace(spec, seasons=(Season("daily", 24.0, 1),), changepoint_prior=prior))
-    assert curves.predict(stamps)[:, 0] == pytest.approx(5.0 + np.arange(8).repeat(150), abs=0.4 if spec.hinges else 1.5)
+    assert curves.predict(stamps)[:, 0] == pytest.approx(
+        5.0 + np.arange(8).repeat(150), abs=0.4 if spec.hinges else 1.5
+    )
 
 
 def test_the_unit_does_not_matter() -> None:
     stamps, values = panel(3)
     for spec in MODELS.values():
-        assert fit(stamps, values * 1e12, spec).predict(stamps) / 1e12 == pytest.approx(fit(stamps, values, spec).predict(stamps), rel=1e-6)
+        assert fit(stamps, values * 1e12, spec).predict(stamps) / 1e12 == pytest.approx(
+            fit(stamps, values, spec).predict(stamps), rel=1e-6
+        )
 
 
 @unhurried
@@ -203,7 +219,11 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("seasons", [(DAILY, WEEKLY), (Season("daily", 24.0, 8), Season("weekly", 168.0, 40)), ()], ids=["usual", "wide", "none"])
+@pytest.mark.parametrize(
+    "seasons",
+    [(DAILY, WEEKLY), (Season("daily", 24.0, 8), Season("weekly", 168.0, 40)), ()],
+    ids=["usual", "wide", "none"],
+)
 @pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
 def test_spoiled_series_have_sane_curves_and_spoil_no_other(spec: Spec, seasons: tuple[Season, ...]) -> None:
     if spec.multiplicative:  # a multiplicative model of 97 columns on 360 rows is asked of nobody, and takes a while

@@ -28,8 +28,14 @@ def hours(days: float, values: object = None) -> pd.Series:
         (hours(30, np.nan), "no usable value"),
         (hours(6.9), "166 usable hours of history; at least 168 are needed"),
         (hours(30).iloc[:1], "silent for 29 days"),
-        (hours(30).where(hours(30).index < NOW - pd.Timedelta(days=8)), "silent for 8 days, since 2026-03-12 11:00 UTC; at most 7 are bridged"),
-        (hours(30).where(np.arange(720) % 5 < 2), "40% of the hours since 2026-02-18 are usable; at least 50% are needed"),
+        (
+            hours(30).where(hours(30).index < NOW - pd.Timedelta(days=8)),
+            "silent for 8 days, since 2026-03-12 11:00 UTC; at most 7 are bridged",
+        ),
+        (
+            hours(30).where(np.arange(720) % 5 < 2),
+            "40% of the hours since 2026-02-18 are usable; at least 50% are needed",
+        ),
         (hours(30, 0.0), "always 0: there is nothing to learn"),
         (hours(30, 7.5), "always 7.5: there is nothing to learn"),
     ],

@@ -1,4 +1,6 @@
-"""Models that know nothing of events, told of them: what an event did is taken out of the history, and what the coming one will do is added."""
+"""Models that know nothing of events, told of them: what an event did is taken out of the history, and what the coming
+one will do is added.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ import pandas as pd
 import pytest
 
 from forecasting.models.baselines import seasonal_naive
-from forecasting.models.happenings import EventColumns, told_of_events
-from forecasting.models.history import History
+from forecasting.models.event_effects import EventColumns, told_of_events
+from forecasting.panel.history import History
 from tests.forecasting.networks import NOW, daily, stamps_of
 
 STAMPS = stamps_of(42)
@@ -18,7 +20,13 @@ LIFT = 1.8
 def cups(*days_ago: float, kind: str = "tournament") -> pd.DataFrame:
     """Events of six hours, so many days before now; below zero they are to come."""
     starts = [NOW - pd.Timedelta(days=days) for days in days_ago]
-    rows = {"kind": kind, "start": starts, "end": [start + pd.Timedelta(hours=6) for start in starts], "treatment": "regressor", "share": 1.0}
+    rows = {
+        "kind": kind,
+        "start": starts,
+        "end": [start + pd.Timedelta(hours=6) for start in starts],
+        "treatment": "regressor",
+        "share": 1.0,
+    }
     return pd.DataFrame(rows)
 
 
@@ -54,7 +62,9 @@ def test_last_weeks_event_is_not_copied_and_the_next_one_is_expected() -> None:
 def test_a_model_that_is_not_told_copies_the_event() -> None:
     past = cups(3, 12, 24, 33)
     history = History(STAMPS, lifted(past), (24, 168))
-    found = pd.Series(told_of_events({"naive": seasonal_naive(168)})["naive"](history, 168)[:, 0], index=history.ahead(168))
+    found = pd.Series(
+        told_of_events({"naive": seasonal_naive(168)})["naive"](history, 168)[:, 0], index=history.ahead(168)
+    )
     assert ratio(found, NOW + pd.Timedelta(days=4)) == pytest.approx(LIFT, rel=0.1)
 
 
@@ -71,7 +81,9 @@ def test_what_comes_after_an_origin_does_not_move_its_forecast() -> None:
     spoilt = values.copy()
     spoilt[-240:] *= 7.0
     model = told_of_events({"naive": seasonal_naive(168)})["naive"]
-    one, other = (model(History(STAMPS, held, (24, 168), known=known).until(len(STAMPS) - 240), 168) for held in (values, spoilt))
+    one, other = (
+        model(History(STAMPS, held, (24, 168), known=known).until(len(STAMPS) - 240), 168) for held in (values, spoilt)
+    )
     assert np.array_equal(one, other)
 
 

@@ -15,6 +15,6 @@ def test_series_with_different_holes_are_fitted_together_in_order() -> None:
     other = rows("nrt-01", stamps, daily(stamps)).drop(index=range(100, 140))
     plan = Plan(horizon=pd.Timedelta(days=2))
     found = list(PanelEngine().forecast(panel_of(holed, rows("fra-01", stamps, daily(stamps)), other), plan, Here()))
-    assert {(key, status) for part in found for key, status in zip(part.fits["key"], part.fits["status"], strict=True)} == {
-        (key, "fitted") for key in ("ams-01", "fra-01", "nrt-01")
-    }
+    assert {
+        (key, status) for part in found for key, status in zip(part.fits["key"], part.fits["status"], strict=True)
+    } == {(key, "fitted") for key in ("ams-01", "fra-01", "nrt-01")}

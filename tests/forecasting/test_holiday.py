@@ -8,9 +8,9 @@ import pytest
 from prophet import Prophet
 
 from benchmarks.prophet_reference import quiet
-from data.errors import SettingError
-from forecasting.models.curve import Season, Spec, fit
-from forecasting.models.holiday import holiday_columns
+from data.schema.errors import SettingError
+from forecasting.panel.public_holidays import holiday_columns
+from forecasting.prophet_map.fit import Season, Spec, fit
 
 
 @pytest.mark.parametrize("country", ["US", "DE", "BR", "JP"])

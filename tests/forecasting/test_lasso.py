@@ -1,4 +1,6 @@
-"""The lasso behind the trend: optimal by its own conditions, wherever it starts from, and the same as another solver's."""
+"""The lasso behind the trend: optimal by its own conditions, wherever it starts from, and the same as another
+solver's.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 
-from forecasting.models.posterior import lasso
-from forecasting.models.posterior.lasso import Solution
+from forecasting.prophet_map import lasso
+from forecasting.prophet_map.lasso import Solution
 
 Reals = npt.NDArray[np.float64]
 unhurried = settings(deadline=None, max_examples=40)
@@ -27,7 +29,9 @@ def problems(seed: int, count: int, size: int, collinear: float) -> tuple[Reals,
 
 
 def violation(gram: Reals, target: Reals, bound: Reals, values: Reals) -> float:
-    """How far the worst condition of optimality is from holding, in units of what rounding and the ridge on the diagonal explain."""
+    """How far the worst condition of optimality is from holding, in units of what rounding and the ridge on the
+    diagonal explain.
+    """
     left = target - np.matvec(gram, values)
     at_zero = np.maximum(np.abs(left) - bound[:, None], 0.0)
     active = np.abs(left - bound[:, None] * np.sign(values))
@@ -59,7 +63,9 @@ def test_it_agrees_with_coordinate_descent() -> None:
     found = lasso.solve(gram, target, bound, Solution.near(np.zeros((4, 8))))
     for one in range(4):
         root = np.linalg.cholesky(gram[one])
-        other = Lasso(alpha=bound[one] / 8, fit_intercept=False, tol=1e-12, max_iter=1_000_000).fit(root.T, np.linalg.solve(root, target[one]))
+        other = Lasso(alpha=bound[one] / 8, fit_intercept=False, tol=1e-12, max_iter=1_000_000).fit(
+            root.T, np.linalg.solve(root, target[one])
+        )
         assert found.values[one] == pytest.approx(other.coef_, abs=1e-5)
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from data.schema import Series
 from forecasting.models.engine import refusal
-from forecasting.models.panel import OUTAGE_SHARE, Sources, build, without_outages
+from forecasting.panel.panel import OUTAGE_SHARE, Sources, build, without_outages
 from tests.forecasting.networks import NOW, REGIONS, daily, event, no_events, panel_of, rows, stamps_of
 
 # A busy machine is no fault of the code.
@@ -33,7 +33,9 @@ def test_every_hour_has_a_row_in_utc_and_missing_ones_are_nan() -> None:
 
 def test_an_hour_that_is_not_over_is_not_learned_from() -> None:
     late = NOW + pd.Timedelta(minutes=20)
-    panel = panel_of(rows("fra-01", stamps_of(9, now=late.floor("h") + pd.Timedelta(hours=1)), np.full(9 * 24, 5.0)), now=late)
+    panel = panel_of(
+        rows("fra-01", stamps_of(9, now=late.floor("h") + pd.Timedelta(hours=1)), np.full(9 * 24, 5.0)), now=late
+    )
     assert panel.start == NOW
     assert panel.hourly.index[-1] == NOW - pd.Timedelta(hours=1)
 
@@ -145,7 +147,9 @@ def test_samples_are_missing_where_their_hour_is_masked() -> None:
 
 
 def test_hours_within_a_coarser_sample_are_samples_of_their_own() -> None:
-    """A site at three hours, as the rollups have it, beside one at a quarter of an hour; alone, and in a panel of the finer grain."""
+    """A site at three hours, as the rollups have it, beside one at a quarter of an hour; alone, and in a panel of the
+    finer grain.
+    """
     fine, coarse = stamps_of(20, "15min"), stamps_of(20, "3h")
     quick, slow = rows("fra-01", fine, daily(fine)), rows("ams-01", coarse, daily(coarse, noise=0.0))
     spread = rows("ams-01", HOURS, np.repeat(slow["egress_gbps"].to_numpy(), 3))
@@ -153,18 +157,32 @@ def test_hours_within_a_coarser_sample_are_samples_of_their_own() -> None:
     alone = build(Sources(spread, slow, REGIONS, no_events(), NOW, pd.Timedelta("3h")), ["egress_gbps"])
     assert alone.grain == pd.Timedelta("1h")
     assert alone.samples.equals(alone.hourly)
-    both = build(Sources(pd.concat([hourly, spread]), pd.concat([quick, slow]), REGIONS, no_events(), NOW, pd.Timedelta("15min")), ["egress_gbps"])
+    both = build(
+        Sources(
+            pd.concat([hourly, spread]), pd.concat([quick, slow]), REGIONS, no_events(), NOW, pd.Timedelta("15min")
+        ),
+        ["egress_gbps"],
+    )
     assert both.samples[FRA].tolist() == quick["egress_gbps"].tolist()
     held = both.samples["site", "ams-01", "egress_gbps"].dropna()
-    assert held.groupby(held.index.floor("3h")).agg(["size", "nunique"]).drop_duplicates().to_numpy().tolist() == [[9, 1]]
+    assert held.groupby(held.index.floor("3h")).agg(["size", "nunique"]).drop_duplicates().to_numpy().tolist() == [
+        [9, 1]
+    ]
 
 
 def masked_hours(scope: str, series: Series) -> int:
-    """Hours of a series that an event of three hours masks, in a network where ams-01 is a tenth of eu, and eu half of all."""
+    """Hours of a series that an event of three hours masks, in a network where ams-01 is a tenth of eu, and eu half of
+    all.
+    """
     weights = {"fra-01": 9.0, "ams-01": 1.0, "nrt-01": 10.0}
     flat = [rows(site, HOURS, np.full(len(HOURS), weight)) for site, weight in weights.items()]
-    sums = [rows("eu", HOURS, np.full(len(HOURS), 10.0), level="region"), rows("all", HOURS, np.full(len(HOURS), 20.0), level="global")]
-    panel = panel_of(*flat, *sums, events=no_events(event(f"{HOURS[60]:%Y-%m-%d %H:30}", 2.0, scope=scope, treatment="mask")))
+    sums = [
+        rows("eu", HOURS, np.full(len(HOURS), 10.0), level="region"),
+        rows("all", HOURS, np.full(len(HOURS), 20.0), level="global"),
+    ]
+    panel = panel_of(
+        *flat, *sums, events=no_events(event(f"{HOURS[60]:%Y-%m-%d %H:30}", 2.0, scope=scope, treatment="mask"))
+    )
     return int(panel.hourly[series].isna().sum())
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.evaluation.calibration import LEVELS, MIDDLE, offsets
-from forecasting.evaluation.paths import Draw, JointPaths
-from forecasting.evaluation.peaks import CHECKABLE, PeakForecast, forecast_peaks, moved, quantiles, stretched, trials
-from forecasting.evaluation.weekly import Reals
+from forecasting.peaks.calibration import LEVELS, MIDDLE, offsets
+from forecasting.peaks.peak_forecast import CHECKABLE, PeakForecast, forecast_peaks, moved, quantiles, stretched, trials
+from forecasting.peaks.simulation import Draw, JointPaths
+from forecasting.peaks.weekly_statistics import Reals
 from tests.forecasting.demand_weeks import Shocks, demand, history
 
 unhurried = settings(deadline=None, max_examples=40)
@@ -58,7 +58,9 @@ def test_the_same_seed_gives_the_same_forecast(values: Reals) -> None:
 
 
 def test_past_weeks_of_a_known_process_fall_under_the_quantiles_as_often_as_they_say(values: Reals) -> None:
-    """Weeks are independent and alike, so nothing but the spread is to be learned. Bounds are wide: weeks that all sites share make answers few."""
+    """Weeks are independent and alike, so nothing but the spread is to be learned. Bounds are wide: weeks that all
+    sites share make answers few.
+    """
     past = trials(history(values, GROUPS), Draw(60), recent=44, ahead=np.array([1, 2]))
     came, known = past.actual, np.isfinite(past.actual) & (past.origins >= 16)[:, None, None, None]
     calibrated = past.predicted * np.exp(offsets(past, LABELS, 44)[:-1])
@@ -93,7 +95,9 @@ def test_a_hole_of_eight_weeks_leaves_its_origins_without_a_forecast_and_harms_n
 
 
 @unhurried
-@given(arrays(float, (2, 3, 20), elements=st.floats(0.0, 1e6)), arrays(float, (2, 2, 5, 3), elements=st.floats(-1.0, 1.0)))
+@given(
+    arrays(float, (2, 3, 20), elements=st.floats(0.0, 1e6)), arrays(float, (2, 2, 5, 3), elements=st.floats(-1.0, 1.0))
+)
 def test_moved_paths_keep_their_order_and_stay_positive(values: Reals, moves: Reals) -> None:
     found = moved(JointPaths(NO_WEEKS, values, values), moves).peak
     assert (found >= 0.0).all()

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.evaluation.calibration import LEVELS, Trials
-from forecasting.evaluation.paths import JointPaths
-from forecasting.evaluation.persistence import lasting, persistence
-from forecasting.evaluation.weekly import WEEK, Reals
+from forecasting.peaks.calibration import LEVELS, Trials
+from forecasting.peaks.rank_reordering import lasting, persistence
+from forecasting.peaks.simulation import JointPaths
+from forecasting.peaks.weekly_statistics import WEEK, Reals
 from forecasting.planning.crossing import first_crossings
 
 WEEKS, SERIES, PATHS = 20, 3, 400
@@ -22,11 +22,18 @@ def trials(share: float, origins: int = 40, seed: int = 0) -> Trials:
     ahead, shape = np.array([1, 2, 3, 4, 6]), (origins, 5, 2, SERIES)
     lasts, own = rng.normal(size=(origins, 1, 1, SERIES)), rng.normal(size=shape)
     predicted = np.full((origins, 5, 2, len(LEVELS), SERIES), 100.0)
-    return Trials(np.arange(origins), ahead, predicted, 100.0 * np.exp(0.1 * (np.sqrt(share) * lasts + np.sqrt(1.0 - share) * own)))
+    return Trials(
+        np.arange(origins),
+        ahead,
+        predicted,
+        100.0 * np.exp(0.1 * (np.sqrt(share) * lasts + np.sqrt(1.0 - share) * own)),
+    )
 
 
 def drawn(shared: float = 0.5, seed: int = 1) -> JointPaths:
-    """Weeks that know nothing of each other, in which series share half of their variance; their P95 is a little lower."""
+    """Weeks that know nothing of each other, in which series share half of their variance; their P95 is a little
+    lower.
+    """
     rng = np.random.default_rng(seed)
     common, own = rng.normal(size=(WEEKS, 1, PATHS)), rng.normal(size=(WEEKS, SERIES, PATHS))
     peak = 100.0 * np.exp(0.1 * (np.sqrt(shared) * common + np.sqrt(1.0 - shared) * own))
@@ -35,7 +42,9 @@ def drawn(shared: float = 0.5, seed: int = 1) -> JointPaths:
 
 def between_weeks(values: Reals) -> float:
     """The mean correlation of two weeks of a series, over pairs, by NumPy's own."""
-    each = [np.corrcoef(np.log(values[:, one]))[np.triu_indices(len(values), 1)].mean() for one in range(values.shape[1])]
+    each = [
+        np.corrcoef(np.log(values[:, one]))[np.triu_indices(len(values), 1)].mean() for one in range(values.shape[1])
+    ]
     return float(np.mean(each))
 
 
@@ -90,5 +99,8 @@ def test_a_series_without_paths_stays_without() -> None:
 @given(st.floats(0.1, 0.8), st.integers(0, 1000))
 def test_more_that_lasts_spreads_the_dates(share: float, seed: int) -> None:
     before, limit = drawn(seed=seed), 125.0
-    dates = [np.mean(np.isfinite(first_crossings(paths.peak[:, 0][None] / limit))) for paths in (before, lasting(before, share, WEEKS, seed=seed))]
+    dates = [
+        np.mean(np.isfinite(first_crossings(paths.peak[:, 0][None] / limit)))
+        for paths in (before, lasting(before, share, WEEKS, seed=seed))
+    ]
     assert dates[1] <= dates[0] + 0.02

@@ -14,14 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.errors import HeadroomError
 from data.schema import QUANTILES, TABLES, Series, validate
+from data.schema.errors import HeadroomError
 from forecasting.models import panel_engine, prophet_engine
 from forecasting.models.engine import Engine, EngineResult, Plan
-from forecasting.models.panel import Panel
 from forecasting.models.panel_engine import PanelEngine
 from forecasting.models.prophet_engine import ProphetEngine
-from forecasting.models.task import Task
+from forecasting.models.series_spec import Task
+from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, Here, daily, event, no_events, panel_of, rows, stamps_of
 
 # Three days ahead and two of band are enough to look at, and quick.
@@ -69,7 +69,9 @@ def made(engine: Engine) -> EngineResult:
     frames = [rows(key, HOURS, held) for key, held in values.items()]
     missing = rows("nothing", HOURS, SOUND, completeness=0.1).assign(completeness=np.where(WITHIN == 0, 1.0, 0.1))
     masked = no_events(event(f"{HOURS[0]:%Y-%m-%d %H:%M}", 1.0, scope="nothing", treatment="mask"))
-    return results(panel_of(*frames, doubled, doubled.sample(frac=1, random_state=1), missing, events=masked), engine=engine)
+    return results(
+        panel_of(*frames, doubled, doubled.sample(frac=1, random_state=1), missing, events=masked), engine=engine
+    )
 
 
 @pytest.mark.parametrize("key", [*FITTED, "doubled"])
@@ -107,7 +109,11 @@ def test_results_keep_the_contract(made: EngineResult) -> None:
     given = {name: frame for name, frame in made._asdict().items() if len(frame)}
     assert set(given) == {"forecasts", "bands", "fits"}
     for name, frame in given.items():
-        found = validate(TABLES[name], pa.Table.from_pandas(frame.assign(run_id="r1"), preserve_index=False), now=NOW + pd.Timedelta(days=99))
+        found = validate(
+            TABLES[name],
+            pa.Table.from_pandas(frame.assign(run_id="r1"), preserve_index=False),
+            now=NOW + pd.Timedelta(days=99),
+        )
         assert found.faults == []
 
 
@@ -156,7 +162,9 @@ def test_the_same_seed_gives_the_same_numbers(engine: Engine) -> None:
 
 
 def test_doubt_grows_with_the_horizon_where_growth_has_changed_before(engine: Engine) -> None:
-    ahead = results(wandering(), Plan(pd.Timedelta(days=40), SHORT.band_back, SHORT.band_ahead), engine=engine).forecasts
+    ahead = results(
+        wandering(), Plan(pd.Timedelta(days=40), SHORT.band_back, SHORT.band_ahead), engine=engine
+    ).forecasts
     width = np.log(ahead["q975"] / ahead["q025"])
     assert width.iloc[-24:].mean() > 1.2 * width.iloc[:24].mean()
 
@@ -164,7 +172,9 @@ def test_doubt_grows_with_the_horizon_where_growth_has_changed_before(engine: En
 def test_growth_is_carried_on(engine: Engine) -> None:
     stamps, plan = stamps_of(90), Plan(pd.Timedelta(days=45), SHORT.band_back, SHORT.band_ahead)
     doubling = np.log(2.0) / 90 / 24
-    found = results(panel_of(rows("fra-01", stamps, daily(stamps) * np.exp(doubling * np.arange(len(stamps))))), plan, engine=engine)
+    found = results(
+        panel_of(rows("fra-01", stamps, daily(stamps) * np.exp(doubling * np.arange(len(stamps))))), plan, engine=engine
+    )
     ahead = found.forecasts.set_index("ts")
     truth = daily(pd.DatetimeIndex(ahead.index), noise=0.0) * np.exp(doubling * (len(stamps) + np.arange(len(ahead))))
     assert "linear trend" in found.fits["model"][0]
@@ -180,7 +190,11 @@ def test_an_announced_event_lifts_the_forecast_and_an_outage_does_not_sink_it(en
         cups.append(event(f"{begin:%Y-%m-%d %H:%M}", 4.0, scope="eu"))
     coming = NOW.floor("D") + pd.Timedelta(days=1, hours=18)
     values[300:310] *= 0.5
-    known = no_events(*cups, event(f"{coming:%Y-%m-%d %H:%M}", 4.0, scope="eu"), event(f"{stamps[300]:%Y-%m-%d %H:%M}", 10.0, scope="fra-01", treatment="mask"))
+    known = no_events(
+        *cups,
+        event(f"{coming:%Y-%m-%d %H:%M}", 4.0, scope="eu"),
+        event(f"{stamps[300]:%Y-%m-%d %H:%M}", 10.0, scope="fra-01", treatment="mask"),
+    )
     found = results(panel_of(rows("fra-01", stamps, values), events=known), engine=engine)
     ahead = found.forecasts.set_index("ts")
     during = (ahead.index >= coming) & (ahead.index < coming + pd.Timedelta(hours=4))
@@ -194,10 +208,20 @@ def test_an_announced_event_lifts_the_forecast_and_an_outage_does_not_sink_it(en
 def test_bands_hold_what_they_say_and_widen_ahead(engine: Engine) -> None:
     fine = stamps_of(28, "15min")
     values = daily(fine, noise=0.1)
-    hours = rows("fra-01", fine, values).assign(ts=fine.floor("h")).groupby(["level", "key", "ts"], as_index=False).mean()
+    hours = (
+        rows("fra-01", fine, values).assign(ts=fine.floor("h")).groupby(["level", "key", "ts"], as_index=False).mean()
+    )
     panel = panel_of(hours)
     samples = pd.DataFrame({Series("site", "fra-01", "egress_gbps"): values}, index=fine)
-    panel = Panel(panel.hourly, samples.set_axis(panel.hourly.columns, axis=1), panel.events, panel.regions, panel.weights, NOW, pd.Timedelta("15min"))
+    panel = Panel(
+        panel.hourly,
+        samples.set_axis(panel.hourly.columns, axis=1),
+        panel.events,
+        panel.regions,
+        panel.weights,
+        NOW,
+        pd.Timedelta("15min"),
+    )
     band = results(panel, engine=engine).bands.set_index("ts")
     past = band[band.index < NOW]
     measured = pd.Series(values, index=fine).loc[past.index]
@@ -213,11 +237,15 @@ def test_a_fit_that_breaks_is_a_recorded_reason(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(prophet_engine, "fit", broken)
     found = results(panel_of(rows("fra-01", HOURS, SOUND)))
-    assert found.fits[["status", "reason"]].to_numpy().tolist() == [["failed", "RuntimeError: Optimization terminated abnormally, error code 70"]]
+    assert found.fits[["status", "reason"]].to_numpy().tolist() == [
+        ["failed", "RuntimeError: Optimization terminated abnormally, error code 70"]
+    ]
     assert found.forecasts.empty
 
 
-def test_a_series_whose_algebra_breaks_down_is_a_recorded_reason_and_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_series_whose_algebra_breaks_down_is_a_recorded_reason_and_spoils_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sound = panel_engine.together
 
     def brittle(jobs: Sequence[Task], kind: panel_engine.Kind) -> EngineResult:
@@ -262,7 +290,9 @@ def loud() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("loud")
-def test_nothing_is_logged_warned_or_printed_and_the_random_state_is_left_alone(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_logged_warned_or_printed_and_the_random_state_is_left_alone(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
     with caplog.at_level(logging.DEBUG):
         results(panel_of(rows("fra-01", HOURS, SOUND)))

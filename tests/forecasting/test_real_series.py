@@ -23,7 +23,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("data", "series", "limit"), CASES)
-def test_a_real_series_is_forecast_about_as_well_as_naive_or_better(datasets: Path, data: str, series: Series, limit: float) -> None:
+def test_a_real_series_is_forecast_about_as_well_as_naive_or_better(
+    datasets: Path, data: str, series: Series, limit: float
+) -> None:
     truth = measured(datasets, SETS[data])
     now = next(iter(origins(truth, 1)))
     panel = panel_until({series: truth[series]}, now)

@@ -9,12 +9,19 @@ import pandas as pd
 import pytest
 
 from data.schema import Series
-from forecasting.models.panel import Panel
 from forecasting.models.refit import Refit, Wish, panel_of_one, refit
+from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, Reals, event, no_events
 
 FRANKFURT = Series("site", "fra-01", "egress_gbps")
-SITES = pd.DataFrame({"site_id": ["fra-01", "ams-01"], "region_id": ["eu", "eu"], "timezone": ["Europe/Berlin", None], "usual": [100.0, None]})
+SITES = pd.DataFrame(
+    {
+        "site_id": ["fra-01", "ams-01"],
+        "region_id": ["eu", "eu"],
+        "timezone": ["Europe/Berlin", None],
+        "usual": [100.0, None],
+    }
+)
 HOURS = pd.date_range(NOW.floor("h") - pd.Timedelta(days=70), NOW, freq="h", inclusive="left", unit="us")
 # Three hours of a cup on five of ten Saturdays, with half as much again.
 CUPS = [event(f"{day} 18:00", 3) for day in ("2026-01-24", "2026-02-07", "2026-02-21", "2026-03-07", "2026-03-14")]
@@ -29,7 +36,9 @@ def demand(*, cups: bool = True) -> Reals:
     return np.asarray(100.0 * np.exp(log + noise + (np.log(1.5) * during if cups else 0.0)))
 
 
-def panel(values: Reals | None = None, *, series: Series = FRANKFURT, events: tuple[dict[str, Any], ...] = (*CUPS,)) -> Panel:
+def panel(
+    values: Reals | None = None, *, series: Series = FRANKFURT, events: tuple[dict[str, Any], ...] = (*CUPS,)
+) -> Panel:
     hours = pd.DataFrame({"ts": HOURS, "value": demand() if values is None else values, "completeness": 1.0})
     return panel_of_one(series, hours, no_events(*events), SITES, NOW)
 
@@ -79,21 +88,30 @@ def test_as_though_no_event_had_been_known() -> None:
     blind = refit(panel(), FRANKFURT, Wish(without="all"))
     assert blind.events.empty
     saturday = pd.Timestamp("2026-03-21 18:00", tz="UTC")
-    seeing, unseeing = (refit(panel(), FRANKFURT, Wish(without=name)).curve.set_index("ts")["yhat"][saturday] for name in ("", "all"))
+    seeing, unseeing = (
+        refit(panel(), FRANKFURT, Wish(without=name)).curve.set_index("ts")["yhat"][saturday] for name in ("", "all")
+    )
     assert unseeing > 1.02 * seeing  # half of the Saturdays had a cup, and now every one is thought to
 
 
 def test_a_mask_that_is_left_out_is_learned_from() -> None:
     outage = event("2026-03-16 00:00", 72, treatment="mask", kind="outage")
     values = np.where((outage["start"] <= HOURS) & (outage["end"] > HOURS), 0.5 * demand(), demand())
-    masked, learned = (refit(panel(values, events=(*CUPS, outage)), FRANKFURT, Wish(without=name)) for name in ("", outage["event_id"]))
+    masked, learned = (
+        refit(panel(values, events=(*CUPS, outage)), FRANKFURT, Wish(without=name)) for name in ("", outage["event_id"])
+    )
     assert learned.hours - masked.hours == 72
     assert learned.curve["yhat"].tail(24).mean() < masked.curve["yhat"].tail(24).mean()
 
 
 def test_an_event_that_is_merely_noted_can_be_tried_as_a_regressor() -> None:
-    noted = [{**cup, "treatment": "note"} for cup in CUPS[:-1]] + [{**event("2026-03-14 18:00", 12), "treatment": "note", "kind": "release"}]
-    usual, tried, other = (refit(panel(events=tuple(noted)), FRANKFURT, Wish(without=name)) for name in ("", noted[-1]["event_id"], noted[0]["event_id"]))
+    noted = [{**cup, "treatment": "note"} for cup in CUPS[:-1]] + [
+        {**event("2026-03-14 18:00", 12), "treatment": "note", "kind": "release"}
+    ]
+    usual, tried, other = (
+        refit(panel(events=tuple(noted)), FRANKFURT, Wish(without=name))
+        for name in ("", noted[-1]["event_id"], noted[0]["event_id"])
+    )
     assert usual.events.empty
     assert tried.events["kind"].tolist() == ["release"]
     assert tried.events["hours"].tolist() == [12]
@@ -111,7 +129,10 @@ def test_a_shorter_window_forgets_what_lies_before_it() -> None:
 
 def test_a_looser_prior_bends_more() -> None:
     stepped = np.where(NOW - pd.Timedelta(days=40) > HOURS, 0.7, 1.0) * demand(cups=False)
-    stiff, loose = (refit(panel(stepped), FRANKFURT, Wish(prior=prior)).trend["value"].diff().diff().abs().sum() for prior in (0.001, 0.5))
+    stiff, loose = (
+        refit(panel(stepped), FRANKFURT, Wish(prior=prior)).trend["value"].diff().diff().abs().sum()
+        for prior in (0.001, 0.5)
+    )
     assert loose > 2 * stiff
 
 
@@ -139,7 +160,9 @@ def test_too_little_to_go_on_is_refused_with_its_reason(values: Reals, reason: s
 
 
 def test_holes_and_half_measured_hours_are_left_out() -> None:
-    hours = pd.DataFrame({"ts": HOURS, "value": demand(), "completeness": np.where(np.arange(len(HOURS)) % 10 == 0, 0.4, 1.0)})
+    hours = pd.DataFrame(
+        {"ts": HOURS, "value": demand(), "completeness": np.where(np.arange(len(HOURS)) % 10 == 0, 0.4, 1.0)}
+    )
     found = refit(panel_of_one(FRANKFURT, hours, no_events(*CUPS), SITES, NOW), FRANKFURT, Wish())
     assert found.hours == (hours["completeness"] == 1.0).sum()
     assert np.isfinite(found.curve["yhat"]).all()

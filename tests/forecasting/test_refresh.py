@@ -14,13 +14,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.errors import HeadroomError, LakeError, SettingError
-from data.lake import Lake, files
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake, files
 from data.queries import bands, fit, forecast, latest_run, runs
-from data.rollups import refresh_rollups
 from data.schema import TABLES, Series, validate
+from data.schema.errors import HeadroomError, LakeError, SettingError
 from forecasting.models.engine import EngineResult, Plan, declined
-from forecasting.models.panel import Panel
+from forecasting.panel.panel import Panel
 from forecasting.refresh import refresh
 from forecasting.refresh.publishing import new_run_id, write
 from tests.forecasting.networks import NOW, Here, Steady, steady
@@ -38,7 +38,10 @@ def go(lake: Lake, engine: Any = None, **more: Any) -> Any:
 def test_every_demand_of_every_site_region_and_the_network_is_forecast(lake: Lake) -> None:
     engine = Steady()
     summary = go(lake, engine)
-    expected = {f"{level}/egress_gbps" for level in ("site/fra-01", "site/ams-01", "site/nrt-01", "region/eu", "region/asia", "global/all")}
+    expected = {
+        f"{level}/egress_gbps"
+        for level in ("site/fra-01", "site/ams-01", "site/nrt-01", "region/eu", "region/asia", "global/all")
+    }
     expected |= {f"{level}/ingest_gbps" for level in ("site/fra-01", "region/eu", "global/all")}
     assert {str(series) for series in engine.met[0].series} == expected
     assert summary.count("fitted") == len(expected)
@@ -131,7 +134,9 @@ class Breaking(Steady):
 
 def test_a_refresh_that_fails_leaves_the_last_run_and_says_why(lake: Lake) -> None:
     first = go(lake)
-    with pytest.raises(HeadroomError, match=r"A worker process died. Likely cause: no memory left. Remedy: use fewer workers."):
+    with pytest.raises(
+        HeadroomError, match=r"A worker process died. Likely cause: no memory left. Remedy: use fewer workers."
+    ):
         go(lake, Breaking())
     last = latest_run(lake.pin())
     assert last is not None
@@ -190,7 +195,9 @@ def test_renewing_some_series_without_an_earlier_run_publishes_these(lake: Lake)
 
 
 def test_a_name_that_fits_no_series_is_refused_with_those_that_are_near(lake: Lake) -> None:
-    with pytest.raises(SettingError, match=r"No series fits 'site/fra-1/egress_gbps'; the lake has 9, such as site/fra-01/egress_gbps"):
+    with pytest.raises(
+        SettingError, match=r"No series fits 'site/fra-1/egress_gbps'; the lake has 9, such as site/fra-01/egress_gbps"
+    ):
         go(lake, only=["site/fra-1/egress_gbps"])
     note = lake.read_note("refresh")
     assert note is not None
@@ -220,7 +227,17 @@ def test_rows_of_dead_runs_are_deleted_and_those_of_a_run_in_the_making_are_not(
     now = datetime.now(UTC)
     dead, making = new_run_id(now - timedelta(days=2)), new_run_id(now - timedelta(hours=1))
     for run_id in (dead, making, "left-by-hand"):
-        list(write(lake, run_id, [steady(ALL, 1.0, pd.date_range(NOW, periods=3, freq="h"), pd.date_range(NOW, periods=3, freq="15min"))]))
+        list(
+            write(
+                lake,
+                run_id,
+                [
+                    steady(
+                        ALL, 1.0, pd.date_range(NOW, periods=3, freq="h"), pd.date_range(NOW, periods=3, freq="15min")
+                    )
+                ],
+            )
+        )
     summary = go(lake)
     assert held_runs(lake, "forecasts") == {making, summary.run_id}
     assert held_runs(lake, "fits") == {making, summary.run_id}
@@ -234,15 +251,22 @@ def test_a_lake_without_telemetry_is_refused_and_not_made(tmp_path: Path) -> Non
 
 def test_hourly_figures_that_are_behind_are_named_with_the_command_that_mends_them(lake: Lake) -> None:
     stamps = pd.date_range(NOW + pd.Timedelta(days=2), periods=8, freq="15min", unit="us")
-    more = pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": "fra-01", "egress_gbps": 1.0, "ingest_gbps": 1.0})
+    more = pd.DataFrame(
+        {"ts": stamps, "received_at": stamps, "site_id": "fra-01", "egress_gbps": 1.0, "ingest_gbps": 1.0}
+    )
     lake.append("telemetry", pa.Table.from_pandas(more, preserve_index=False))
-    with pytest.raises(LakeError, match=r"The hourly figures end at 2026-03-20 11:00 UTC, the telemetry at 2026-03-22 14:00 UTC.*python -m data rollup"):
+    with pytest.raises(
+        LakeError,
+        match=r"The hourly figures end at 2026-03-20 11:00 UTC, the telemetry at 2026-03-22 14:00 UTC.*python -m data rollup",
+    ):
         go(lake)
 
 
 def test_rows_without_values_at_the_end_are_a_silence_and_no_missing_rollup(lake: Lake) -> None:
     stamps = pd.date_range(NOW, NOW + pd.Timedelta(days=2), freq="15min", unit="us", inclusive="left")
-    empty = pd.DataFrame({"ts": stamps, "received_at": stamps, "site_id": "fra-01", "egress_gbps": np.nan, "ingest_gbps": np.nan})
+    empty = pd.DataFrame(
+        {"ts": stamps, "received_at": stamps, "site_id": "fra-01", "egress_gbps": np.nan, "ingest_gbps": np.nan}
+    )
     lake.append("telemetry", pa.Table.from_pandas(empty, preserve_index=False))
     engine = Steady()
     go(lake, engine)
@@ -252,7 +276,9 @@ def test_rows_without_values_at_the_end_are_a_silence_and_no_missing_rollup(lake
 
 def test_telemetry_without_any_demand_is_refused_with_the_columns_that_lack(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
-    nothing = pd.DataFrame({"ts": [NOW], "received_at": [NOW], "site_id": ["fra-01"], "egress_gbps": [np.nan], "ingest_gbps": [np.nan]})
+    nothing = pd.DataFrame(
+        {"ts": [NOW], "received_at": [NOW], "site_id": ["fra-01"], "egress_gbps": [np.nan], "ingest_gbps": [np.nan]}
+    )
     lake.append("telemetry", pa.Table.from_pandas(nothing, preserve_index=False))
     refresh_rollups(lake)
     with pytest.raises(LakeError, match=r"has no value of egress_gbps, ingest_gbps, viewers.*fill one of them"):

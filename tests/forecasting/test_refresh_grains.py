@@ -24,7 +24,10 @@ def test_coarse_telemetry_without_gaps_is_forecast(tmp_path: Path, hours: int) -
     summary = refresh(lake, engine=PanelEngine(), executor=Here())
     assert (summary.count("fitted"), summary.fits["reason"].notna().sum()) == (9, 0)
     assert summary.fits["observations"].eq(22 * 24).all()
-    pin, samples = lake.pin(), lake.read("telemetry").to_pandas().query("site_id == 'fra-01'").set_index("ts")["egress_gbps"].sort_index()
+    pin, samples = (
+        lake.pin(),
+        lake.read("telemetry").to_pandas().query("site_id == 'fra-01'").set_index("ts")["egress_gbps"].sort_index(),
+    )
     ahead = forecast(pin, FRA, NOW, NOW + 7 * DAY)
     assert len(ahead) == 7 * 24
     assert ahead["yhat"].mean() == pytest.approx(samples.loc[NOW - 7 * DAY :].mean(), rel=0.1)

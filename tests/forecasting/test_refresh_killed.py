@@ -1,4 +1,6 @@
-"""A refresh that is killed, at any moment, leaves the last run serving, no process behind, and nothing in the way of the next."""
+"""A refresh that is killed, at any moment, leaves the last run serving, no process behind, and nothing in the way of
+the next.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.queries import forecast, latest_run, runs
 from data.schema import Series
 from forecasting.refresh import refresh
@@ -33,7 +35,12 @@ def served(lake: Lake) -> Lake:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_refresh_leaves_the_last_run_and_the_next_one_publishes(served: Lake, moment: str) -> None:
-    with subprocess.Popen([sys.executable, "-m", "tests.forecasting.halting", served.url, moment], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.forecasting.halting", served.url, moment],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "standing still\n"
         process.kill()
@@ -100,7 +107,11 @@ def test_no_worker_outlives_a_refresh(served: Lake, ending: signal.Signals) -> N
     wait_until(lambda: not any(alive(pid) for pid in workers))
     assert len(runs(served.pin())) == 1
     if ending != signal.SIGKILL:
-        assert (process.returncode, out, err) == (130, "", "interrupted: nothing was published, the last run still serves\n")
+        assert (process.returncode, out, err) == (
+            130,
+            "",
+            "interrupted: nothing was published, the last run still serves\n",
+        )
         note = served.read_note("refresh")
         assert note is not None
         assert (note["state"], note["message"]) == ("failed", "it was interrupted")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import boto3
 import pandas as pd
 
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.queries import forecast, runs
 from data.schema import Series
 from forecasting.refresh import refresh
@@ -30,7 +30,9 @@ def test_a_lake_in_an_object_store_is_refreshed_like_one_in_a_folder(s3: str, pr
     for number in (1, 2):
         assert refresh(lake, engine=Steady(), executor=Here()).number == number
     assert len(runs(lake.pin())) == 2
-    assert len(forecast(lake.pin(), Series("global", "all", "egress_gbps"), NOW, NOW + pd.Timedelta(days=91))) == 90 * 24
+    assert (
+        len(forecast(lake.pin(), Series("global", "all", "egress_gbps"), NOW, NOW + pd.Timedelta(days=91))) == 90 * 24
+    )
     note = lake.read_note("refresh")
     assert note is not None
     assert note["state"] == "done"

@@ -1,4 +1,6 @@
-"""Some series renewed: whichever they are, the run has every key once, its levels add up, and its futures can be planned from."""
+"""Some series renewed: whichever they are, the run has every key once, its levels add up, and its futures can be
+planned from.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.errors import LakeError, SettingError
-from data.lake import Lake
+from data.lake.rollups import refresh_rollups
+from data.lake.tables import Lake
 from data.queries import forecast, futures, latest_run
-from data.rollups import refresh_rollups
 from data.schema import QUANTILES, TABLES, Series
+from data.schema.errors import LakeError, SettingError
 from forecasting.models.engine import IDENTITY, EngineResult, Plan
-from forecasting.models.panel import Panel
 from forecasting.models.pool import PANEL, baselines, pool
+from forecasting.panel.panel import Panel
 from forecasting.refresh import Summary, refresh
 from forecasting.refresh.publishing import RESULT_TABLES
 from tests.forecasting.networks import NOW, REGIONS, Here, Steady, lake_of, telemetry
@@ -36,10 +38,15 @@ LATER = NOW + AHEAD
 
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
-    """The licensed engine with a handful of its models, days ahead: how they are judged and added up is the same, and takes seconds."""
+    """The licensed engine with a handful of its models, days ahead: how they are judged and added up is the same, and
+    takes seconds.
+    """
     kept = {PANEL, *baselines((24, 168))}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("forecasting.evaluation.judged.pool", lambda seasons: {name: model for name, model in pool(seasons).items() if name in kept})
+        patch.setattr(
+            "forecasting.evaluation.backtest_batch.pool",
+            lambda seasons: {name: model for name, model in pool(seasons).items() if name in kept},
+        )
         patch.setattr("forecasting.refresh.run.Plan", partial(Plan, horizon=AHEAD))
         yield
 
@@ -77,7 +84,11 @@ def published(lake: Lake, name: str) -> pd.DataFrame:
     run = latest_run(lake.pin())
     assert run is not None
     rows = lake.read(name).to_pandas()
-    return rows[rows["run_id"] == run.run_id].drop(columns="run_id").sort_values(list(TABLES[name].key[1:]), ignore_index=True)
+    return (
+        rows[rows["run_id"] == run.run_id]
+        .drop(columns="run_id")
+        .sort_values(list(TABLES[name].key[1:]), ignore_index=True)
+    )
 
 
 def points(lake: Lake, metric: str = "egress_gbps") -> pd.DataFrame:
@@ -94,7 +105,11 @@ def draws(lake: Lake, metric: str = "egress_gbps") -> dict[str, Any]:
 
 def measured_anew(lake: Lake, days: float = 0.0, factor: float = 1.0) -> None:
     """Telemetry that goes on for some days, and that is larger by a factor at Frankfurt in the last three weeks."""
-    rows = telemetry(pd.date_range(NOW - pd.Timedelta(days=DAYS), NOW + pd.Timedelta(days=days), freq="1h", inclusive="left", unit="us"))
+    rows = telemetry(
+        pd.date_range(
+            NOW - pd.Timedelta(days=DAYS), NOW + pd.Timedelta(days=days), freq="1h", inclusive="left", unit="us"
+        )
+    )
     larger = (rows["site_id"] == "fra-01") & (rows["ts"] >= NOW - pd.Timedelta(days=21))
     rows.loc[larger, ["ingest_gbps", "egress_gbps"]] *= factor
     lake.replace("telemetry", pa.Table.from_pandas(rows, preserve_index=False))
@@ -102,30 +117,42 @@ def measured_anew(lake: Lake, days: float = 0.0, factor: float = 1.0) -> None:
 
 
 def is_whole(lake: Lake) -> None:
-    """Every key once, one fit for each of the nine series, levels that add up, and futures of every place in the same weeks."""
+    """Every key once, one fit for each of the nine series, levels that add up, and futures of every place in the same
+    weeks.
+    """
     for name in RESULT_TABLES:
         assert not published(lake, name).duplicated(list(TABLES[name].key[1:])).any(), name
     assert published(lake, "fits")["status"].tolist() == ["fitted"] * 9
     egress, ingest = points(lake), points(lake, "ingest_gbps")
     alike = egress[["eu", "all"]].dropna().index
     assert len(alike) > 5 * 24
-    assert egress.loc[alike, "eu"].to_numpy() == pytest.approx(egress.loc[alike, ["fra-01", "ams-01"]].sum(axis=1).to_numpy())
+    assert egress.loc[alike, "eu"].to_numpy() == pytest.approx(
+        egress.loc[alike, ["fra-01", "ams-01"]].sum(axis=1).to_numpy()
+    )
     assert egress.loc[alike, "all"].to_numpy() == pytest.approx(egress.loc[alike, list(REGIONS)].sum(axis=1).to_numpy())
     assert ingest["all"].dropna().to_numpy() == pytest.approx(ingest["fra-01"][ingest["all"].notna()].to_numpy())
-    assert {key: one.shape for key, one in draws(lake).items()} == dict.fromkeys([*REGIONS, "eu", "asia", "all"], (78, 200))
+    assert {key: one.shape for key, one in draws(lake).items()} == dict.fromkeys(
+        [*REGIONS, "eu", "asia", "all"], (78, 200)
+    )
 
 
 def test_whichever_parts_are_renewed_the_run_is_as_if_all_were(served: Lake) -> None:
     before = {name: published(served, name) for name in RESULT_TABLES}
     share = served.read("runs").to_pandas()["licensed_share"].iloc[0]
-    for names in (["global/*/egress_gbps", "site/fra-01/egress_gbps"], ["region/*", "*/ingest_gbps"], ["site/nrt-01/egress_gbps"]):
+    for names in (
+        ["global/*/egress_gbps", "site/fra-01/egress_gbps"],
+        ["region/*", "*/ingest_gbps"],
+        ["site/nrt-01/egress_gbps"],
+    ):
         renew(served, *names)
         is_whole(served)
     for name in RESULT_TABLES:
         now = published(served, name)
         assert now[IDENTITY].equals(before[name][IDENTITY]), name
         numbers = [column for column in now.select_dtypes("number") if column != "seconds"]
-        assert now[numbers].to_numpy(float) == pytest.approx(before[name][numbers].to_numpy(float), rel=1e-6, nan_ok=True), name
+        assert now[numbers].to_numpy(float) == pytest.approx(
+            before[name][numbers].to_numpy(float), rel=1e-6, nan_ok=True
+        ), name
     assert served.read("runs").to_pandas()["licensed_share"].tolist() == [share] * 4
 
 
@@ -137,8 +164,13 @@ def test_regions_and_the_network_follow_a_site_that_is_renewed_and_the_others_st
         assert after[key].equals(before[key])
     assert after["asia"].to_numpy() == pytest.approx(before["asia"].to_numpy())
     network = "key == 'all' and metric == 'egress_gbps'"
-    moved = published(tripled, "forecasts").query(network)[list(QUANTILES)] - published(whole, "forecasts").query(network)[list(QUANTILES)]
-    assert moved.to_numpy() == pytest.approx((after["all"] - before["all"]).to_numpy()[:, None].repeat(len(QUANTILES), axis=1))
+    moved = (
+        published(tripled, "forecasts").query(network)[list(QUANTILES)]
+        - published(whole, "forecasts").query(network)[list(QUANTILES)]
+    )
+    assert moved.to_numpy() == pytest.approx(
+        (after["all"] - before["all"]).to_numpy()[:, None].repeat(len(QUANTILES), axis=1)
+    )
 
 
 def test_all_places_are_in_the_same_futures_and_those_of_other_metrics_stay(whole: Lake, tripled: Lake) -> None:
@@ -178,7 +210,10 @@ def test_a_first_run_of_some_series_has_the_weeks_of_all_places_of_their_metric(
 
 
 def test_a_part_of_another_engines_run_is_refused(served: Lake) -> None:
-    with pytest.raises(SettingError, match=r"Run 1 is of the engine panel, and a part of it cannot be renewed by steady.*every series with `--engine steady`"):
+    with pytest.raises(
+        SettingError,
+        match=r"Run 1 is of the engine panel, and a part of it cannot be renewed by steady.*every series with `--engine steady`",
+    ):
         renew(served, str(FRA), engine=Steady())
     note = served.read_note("refresh")
     assert note is not None
@@ -210,11 +245,14 @@ class Twice(Steady):
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_a_run_that_would_hold_a_key_twice_is_not_published(lake: Lake, monkeypatch: pytest.MonkeyPatch, at_once: bool) -> None:
+def test_a_run_that_would_hold_a_key_twice_is_not_published(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
     monkeypatch.setattr("forecasting.refresh.publishing.BATCH", 1)
     first = refresh(lake, engine=Steady(), executor=Here())
     with pytest.raises(
-        LakeError, match=r"The table forecasts would hold rows of global/all/egress_gbps twice in one run; nothing was published.*without --series"
+        LakeError,
+        match=r"The table forecasts would hold rows of global/all/egress_gbps twice in one run; nothing was published.*without --series",
     ):
         refresh(lake, engine=Twice(at_once=at_once), executor=Here())
     last = latest_run(lake.pin())

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.schema import Series
-from forecasting.models.scopes import regressors, shares
+from forecasting.panel.event_scopes import regressors, shares
 from tests.forecasting.networks import NOW, REGIONS, event, no_events, stamps_of
 
 # A busy machine is no fault of the code.
@@ -69,7 +69,9 @@ def test_a_part_of_a_series_feels_a_part_of_an_event_and_two_at_once_add_up() ->
 
 
 def test_kinds_have_columns_of_their_own_and_masks_and_notes_have_none() -> None:
-    found = seen(event(at(1), 1.0), event(at(2), 1.0, kind="release"), event(at(3), 1.0, kind="outage", treatment="mask"))
+    found = seen(
+        event(at(1), 1.0), event(at(2), 1.0, kind="release"), event(at(3), 1.0, kind="outage", treatment="mask")
+    )
     assert list(found) == ["event_release", "event_tournament"]
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.models.history import Reals
 from forecasting.models.smoothing import LEVEL_GAIN, LONG_CYCLES, QUICK, SHORT_GAIN, SLOW, smoothed
+from forecasting.panel.history import Reals
 from tests.forecasting.panels import SEASONS, demand, history
 
 SHORT, LONG = SEASONS
@@ -71,4 +71,6 @@ def test_the_log_scale_never_falls_below_zero_and_gaps_are_no_zeros() -> None:
 def test_what_lies_further_back_than_its_memory_is_not_read() -> None:
     values = demand((LONG_CYCLES + 2) * LONG, 1)
     other = np.concatenate([np.full((2 * LONG, 1), 1e6), values[2 * LONG :]])
-    np.testing.assert_array_equal(smoothed(SLOW, log=False)(history(other), 5), smoothed(SLOW, log=False)(history(values), 5))
+    np.testing.assert_array_equal(
+        smoothed(SLOW, log=False)(history(other), 5), smoothed(SLOW, log=False)(history(values), 5)
+    )

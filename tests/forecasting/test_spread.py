@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from data.schema import QUANTILES
-from forecasting.models.spread import CEILING, FLOOR_SHARE, LogScale, Reals, interpolate, measured_spread, normal_spread, wander, widening
+from forecasting.panel.spread import (
+    CEILING,
+    FLOOR_SHARE,
+    LogScale,
+    Reals,
+    interpolate,
+    measured_spread,
+    normal_spread,
+    wander,
+    widening,
+)
 
 # A busy machine is no fault of the code.
 unhurried = settings(deadline=None, max_examples=60)

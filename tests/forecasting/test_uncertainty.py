@@ -1,4 +1,6 @@
-"""Predictive quantiles without sampling, against samples: drawn one by one from the law, and as the prophet package draws them."""
+"""Predictive quantiles without sampling, against samples: drawn one by one from the law, and as the prophet package
+draws them.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.prophet_reference import DAILY, WEEKLY, mixed, quiet, unfitted
-from forecasting.models.curve import Spec, fit
-from forecasting.models.posterior.uncertainty import offsets, sampled
+from forecasting.prophet_map.fit import Spec, fit
+from forecasting.prophet_map.uncertainty import offsets, sampled
 
 Reals = npt.NDArray[np.float64]
 LEVELS = [0.025, 0.1, 0.5, 0.9, 0.975]
@@ -35,7 +37,9 @@ def test_the_table_holds_what_samples_show(expected: float, ratio: float) -> Non
 
 def test_within_the_history_only_the_noise_is_left() -> None:
     found = offsets(np.array([[-0.5], [0.0]]), np.ones((2, 1)), np.array([25.0]), np.array([2.0]), LEVELS)
-    assert found[:, 0] == pytest.approx(np.tile([2.0 * NormalDist().inv_cdf(level) for level in LEVELS], (2, 1)), abs=0.005)
+    assert found[:, 0] == pytest.approx(
+        np.tile([2.0 * NormalDist().inv_cdf(level) for level in LEVELS], (2, 1)), abs=0.005
+    )
 
 
 def test_paths_stray_as_the_law_has_it_and_are_smooth() -> None:
@@ -43,7 +47,9 @@ def test_paths_stray_as_the_law_has_it_and_are_smooth() -> None:
     drawn = sampled(ahead, 0.3, 25.0, 40_000, np.random.default_rng(2))
     assert (drawn[ahead <= 0.0] == 0.0).all()
     later = ahead[ahead > 0.0]
-    assert drawn[ahead > 0.0].std(axis=1)[5:] == pytest.approx((0.3 * later * np.sqrt(2.0 / 3.0 * 25.0 * later))[5:], rel=0.05)
+    assert drawn[ahead > 0.0].std(axis=1)[5:] == pytest.approx(
+        (0.3 * later * np.sqrt(2.0 / 3.0 * 25.0 * later))[5:], rel=0.05
+    )
     slopes = np.diff(drawn[:, :100], axis=0)
     assert np.abs(np.diff(slopes, axis=0)).max() < np.abs(slopes).max()
 
@@ -65,7 +71,9 @@ def test_quantiles_are_those_that_prophet_samples() -> None:
     assert np.abs(found - theirs).mean(axis=0) / width.mean() == pytest.approx(np.zeros(5), abs=0.04)
 
 
-@pytest.mark.parametrize("spec", [Spec((DAILY, WEEKLY)), Spec((DAILY, WEEKLY), log=True), Spec((DAILY, WEEKLY), multiplicative=True)])
+@pytest.mark.parametrize(
+    "spec", [Spec((DAILY, WEEKLY)), Spec((DAILY, WEEKLY), log=True), Spec((DAILY, WEEKLY), multiplicative=True)]
+)
 def test_quantiles_are_those_of_paths_and_noise_together_and_ordered(spec: Spec) -> None:
     case = next(mixed(1, days=21, seed=9))
     curves = fit(case.stamps, case.measured[:, None], replace(spec, changepoint_prior=0.5))
@@ -79,6 +87,8 @@ def test_quantiles_are_those_of_paths_and_noise_together_and_ordered(spec: Spec)
     if spec.multiplicative:
         paths = paths * (1.0 + parts["daily"] + parts["weekly"])
     drawn = curves.fitted_curve(case.ahead) + paths + rng.normal(0.0, curves.sigma[0], paths.shape)
-    values = np.sort(np.exp(drawn) * curves.scale.usual[0] if spec.log and curves.scale.usual is not None else drawn, axis=1)
+    values = np.sort(
+        np.exp(drawn) * curves.scale.usual[0] if spec.log and curves.scale.usual is not None else drawn, axis=1
+    )
     held = (values[:, :, None] <= found[:, None, :]).mean(axis=(0, 1))
     assert held == pytest.approx(levels, abs=0.02)

@@ -1,4 +1,6 @@
-"""The clock on the wall: models that count steps copy the right local hour over every change of the clocks, and count as before where there is none."""
+"""The clock on the wall: models that count steps copy the right local hour over every change of the clocks, and count
+as before where there is none.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +12,38 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from forecasting.evaluation.expect import draw, learn
+from forecasting.evaluation.model_selection import draw, learn
 from forecasting.models.baselines import seasonal_naive
-from forecasting.models.happenings import EventColumns, told_of_events
-from forecasting.models.history import History, Model, Reals
+from forecasting.models.event_effects import EventColumns, told_of_events
+from forecasting.models.local_time import by_the_clock
 from forecasting.models.pool import BOOSTED, VARIANTS, pool
-from forecasting.models.wall import by_the_clock
+from forecasting.panel.history import History, Model, Reals
 
 HOUR = pd.Timedelta(hours=1)
 SEASONS = (24, 168)
 SPRING, AUTUMN = pd.Timestamp("2026-03-29 01:00", tz="UTC"), pd.Timestamp("2026-10-25 01:00", tz="UTC")
-# Clocks that move by an hour, by half of one, by a whole day, twice within a few weeks, at other times of the year, and not at all.
+# Clocks that move by an hour, by half of one, by a whole day, twice within a few weeks, at other times of the year, and
+# not at all.
 ZONES = (
-    "Europe/Berlin", "America/New_York", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca", "Asia/Tokyo", "UTC"
-)  # fmt: skip
+    "Europe/Berlin",
+    "America/New_York",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Africa/Casablanca",
+    "Asia/Tokyo",
+    "UTC",
+)
 YEARS = ("2011-01-01", "2013-01-01")
 
 
 def lived(stamps: pd.DatetimeIndex, zone: str, series: int, noise: float = 0.02) -> Reals:
     """Sharp evenings by the zone's clock, (T, N)."""
     off = np.abs((stamps.tz_convert(zone).hour.to_numpy() - 8) % 24 - 12)
-    return np.asarray((10.0 * (0.15 + np.exp(-(off**2) / 8.0)))[:, None] * np.exp(noise * np.random.default_rng(1).normal(size=(len(stamps), series))))
+    return np.asarray(
+        (10.0 * (0.15 + np.exp(-(off**2) / 8.0)))[:, None]
+        * np.exp(noise * np.random.default_rng(1).normal(size=(len(stamps), series)))
+    )
 
 
 def before(now: pd.Timestamp, weeks: int, zone: str, series: int) -> History:
@@ -64,7 +77,10 @@ def test_trees_depart_from_the_right_local_hour(change: pd.Timestamp, since: int
 
 def test_last_residuals_return_at_their_local_hour() -> None:
     history = before(AUTUMN - 60 * HOUR, 7, "Europe/Berlin", 3)
-    carried, bare = (missed(pool(SEASONS)[name](history, 168), history) for name in ("panel-log-frozen-residuals", "panel-log-frozen"))
+    carried, bare = (
+        missed(pool(SEASONS)[name](history, 168), history)
+        for name in ("panel-log-frozen-residuals", "panel-log-frozen")
+    )
     assert carried < 0.7 * bare
 
 
@@ -80,10 +96,14 @@ def test_what_is_drawn_keeps_local_evenings_and_its_bands_hold(since: int) -> No
 def test_events_are_known_by_utc_and_copied_by_nobody() -> None:
     history = before(AUTUMN + 60 * HOUR, 7, "Europe/Berlin", 1)
     starts = pd.DatetimeIndex([history.stamps[-1] + 6 * HOUR - pd.Timedelta(days=days) for days in (1, 8, 15, 30, 40)])
-    cups = pd.DataFrame({"kind": "cup", "start": starts, "end": starts + 6 * HOUR, "treatment": "regressor", "share": 1.0})
+    cups = pd.DataFrame(
+        {"kind": "cup", "start": starts, "end": starts + 6 * HOUR, "treatment": "regressor", "share": 1.0}
+    )
     known = EventColumns.of([cups], history.stamps.append(history.ahead(168)))
     assert known is not None
-    lifted = History(history.stamps, history.measured * (1.0 + known(history.stamps)[:, 0]), SEASONS, zone=history.zone, known=known)
+    lifted = History(
+        history.stamps, history.measured * (1.0 + known(history.stamps)[:, 0]), SEASONS, zone=history.zone, known=known
+    )
     told, plain = (models["naive"](lifted, 168) for models in map_both({"naive": seasonal_naive(168)}))
     assert missed(told, history) < 0.08 < missed(plain, history)
 
@@ -93,7 +113,8 @@ def map_both(models: dict[str, Model]) -> list[dict[str, Model]]:
     return [told_of_events(by_the_clock(models)), by_the_clock(models)]
 
 
-# The mapping --------------------------------------------------------------------------------------------------------------
+# The mapping
+# --------------------------------------------------------------------------------------------------------------
 
 
 @lru_cache
@@ -128,12 +149,17 @@ def moves(zone: str, history: History, steps: int) -> Reals:
 
 @given(
     st.sampled_from(ZONES).flatmap(lambda zone: st.tuples(st.just(zone), st.sampled_from(turns(zone)))),
-    st.sampled_from(["5min", "15min", "30min", "1h", "2h", "6h", "24h"]), st.integers(-60, 60), st.integers(1, 400), st.integers(1, 200)
-)  # fmt: skip
+    st.sampled_from(["5min", "15min", "30min", "1h", "2h", "6h", "24h"]),
+    st.integers(-60, 60),
+    st.integers(1, 400),
+    st.integers(1, 200),
+)
 @example(("Europe/Berlin", turns("Europe/Berlin")[2]), "15min", 2, 300, 40)
 @example(("Pacific/Apia", turns("Pacific/Apia")[4]), "1h", -1, 300, 40)
 @settings(max_examples=150, deadline=None)
-def test_a_model_that_reads_the_clock_reads_it_right(where: tuple[str, pd.Timestamp], grain: str, since: int, known: int, steps: int) -> None:
+def test_a_model_that_reads_the_clock_reads_it_right(
+    where: tuple[str, pd.Timestamp], grain: str, since: int, known: int, steps: int
+) -> None:
     zone, turn = where
     stamps = pd.date_range(end=turn + (since - 1) * pd.Timedelta(grain), periods=known, freq=grain, unit="us")
     history = History(stamps, reading(stamps.tz_convert(zone).tz_localize(None)), zone=zone)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from data.errors import SettingError
-from forecasting.evaluation.weekly import WEEK, Reals, monday, p95, weekly
+from data.schema.errors import SettingError
+from forecasting.peaks.weekly_statistics import WEEK, Reals, monday, p95, weekly
 
 MONDAY = np.datetime64("2026-03-02", "us")
 HOUR = np.timedelta64(1, "h")

@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.evaluation.paths import HOUR, HOURS, WEEKS_AT_LEAST, Draw, History, _alike, balanced, simulate, stand_ins
-from forecasting.evaluation.weekly import WEEK, Reals, Stamps
+from forecasting.peaks.simulation import (
+    HOUR,
+    HOURS,
+    WEEKS_AT_LEAST,
+    Draw,
+    History,
+    _alike,
+    balanced,
+    simulate,
+    stand_ins,
+)
+from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps
 from tests.forecasting.demand_weeks import FIRST, Shocks, demand, history
 
 unhurried = settings(deadline=None, max_examples=10)
@@ -58,7 +68,9 @@ def test_the_paths_of_a_group_are_those_of_the_sum_of_its_sites(network: History
 
 
 def test_a_sum_is_built_hour_by_hour_from_the_drawn_weeks() -> None:
-    """Without trend and with one level, a path of the sum is the peak of a past week's sum about the level: told apart by its size."""
+    """Without trend and with one level, a path of the sum is the peak of a past week's sum about the level: told apart
+    by its size.
+    """
     values = demand(10, 2, shocks=Shocks(0.0, 0.0, 0.0))
     shift = np.repeat(np.random.default_rng(2).permutation(10), HOURS)[:, None] * np.array([0.01, -0.01])
     values = values * np.exp(shift)
@@ -93,7 +105,10 @@ def test_a_site_without_history_has_no_path_and_leaves_its_group_in_place() -> N
 def test_a_site_that_has_gone_silent_has_no_path_and_carries_nothing_in_the_sums(weeks: int, silent: int) -> None:
     values = demand(weeks, 3)
     values[-silent * HOURS :, 0] = np.nan
-    paths, without = simulate(history(values, ([0, 1, 2],)), 3, DRAW), simulate(history(values[:, 1:], ([0, 1],)), 3, DRAW)
+    paths, without = (
+        simulate(history(values, ([0, 1, 2],)), 3, DRAW),
+        simulate(history(values[:, 1:], ([0, 1],)), 3, DRAW),
+    )
     assert np.isnan(paths.peak[:, 0]).all()
     assert np.median(paths.peak[:, 3], axis=1) == pytest.approx(np.median(without.peak[:, 2], axis=1), rel=0.02)
     assert np.median(paths.p95[:, 3], axis=1) == pytest.approx(np.median(without.p95[:, 2], axis=1), rel=0.02)

@@ -1,4 +1,6 @@
-"""Augment plans: the cheapest by brute force, every constraint kept or named with the bound that broke it, each purchase with its reason."""
+"""Augment plans: the cheapest by brute force, every constraint kept or named with the bound that broke it, each
+purchase with its reason.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 from forecasting.planning.augment_problem import Exposure, Problem, Request, build, risk, violations
 from forecasting.planning.augments import curve, plan_augments, planned
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Reals
 from forecasting.planning.failover import Failover
+from forecasting.planning.failover_allocation import NOTHING_GBPS
 from forecasting.planning.ordering import OrderPolicy
-from forecasting.planning.sharing import NOTHING_GBPS
 from tests.planning.networks import demand, growing, installed, names
 
 AS_SOLD = OrderPolicy(times=1.0, plus_days=0.0)
@@ -36,7 +38,11 @@ def every_plan(problem: Problem) -> Iterator[Reals]:
     """All plans within the budget, one by one."""
     months = len(problem.months)
     courses = [
-        [course for course in product(range(int(most) + 1), repeat=months) if list(course) == sorted(course) and not any(course[:first])]
+        [
+            course
+            for course in product(range(int(most) + 1), repeat=months)
+            if list(course) == sorted(course) and not any(course[:first])
+        ]
         for most, first in zip(problem.most, problem.first, strict=True)
     ]
     plans = (np.array(plan, dtype=float) for plan in product(*courses))
@@ -56,10 +62,25 @@ def _within(problem: Problem, cost: float) -> bool:
 @given(st.integers(0, 10_000), st.booleans(), st.booleans())
 def test_no_plan_of_all_is_cheaper(seed: int, n_minus_1: bool, tight: bool) -> None:
     rng = np.random.default_rng(seed)
-    values = rng.uniform(40, 70, (2, 1, 1)) + rng.uniform(0, 8, (2, 1, 1)) * np.arange(13)[None, :, None] + rng.uniform(0, 3, (2, 13, 4))
-    sold = catalogue([(names(2)[i % 2], float(rng.uniform(15, 70)), float(rng.uniform(50, 400)), float(rng.choice([0, 35, 70]))) for i in range(3)])
+    values = (
+        rng.uniform(40, 70, (2, 1, 1))
+        + rng.uniform(0, 8, (2, 1, 1)) * np.arange(13)[None, :, None]
+        + rng.uniform(0, 3, (2, 13, 4))
+    )
+    sold = catalogue(
+        [
+            (names(2)[i % 2], float(rng.uniform(15, 70)), float(rng.uniform(50, 400)), float(rng.choice([0, 35, 70])))
+            for i in range(3)
+        ]
+    )
     sold = sold.assign(cost_usd_once=rng.uniform(0, 300, 3), most=2)
-    request = Request(months=3, n_minus_1=n_minus_1, ordering=AS_SOLD, q=0.7, budget_usd=float(rng.uniform(300, 2500)) if tight else None)
+    request = Request(
+        months=3,
+        n_minus_1=n_minus_1,
+        ordering=AS_SOLD,
+        q=0.7,
+        budget_usd=float(rng.uniform(300, 2500)) if tight else None,
+    )
     problem = build(demand(values), installed(list(rng.uniform(60, 170, 2))), sold, everyone(2), request)
     plan = planned(problem)
     lacks, costs = np.array([(short(problem, units), problem.cost(units)) for units in every_plan(problem)]).T
@@ -81,8 +102,12 @@ def grown(levels: list[float], a_month: float = 0.0) -> Reals:
 
 def test_each_purchase_says_when_it_is_there_when_it_is_ordered_and_why() -> None:
     sold = catalogue([("s000", 50.0, 100.0, 30.0), ("s001", 50.0, 100.0, 30.0)])
-    plan = plan_augments(demand(grown([70.0, 10.0], 10.0)), installed([100.0, 300.0]), sold, request=Request(months=6, ordering=AS_SOLD))
-    assert [(one.site_id, one.units, f"{one.in_service:%Y-%m-%d}", f"{one.order_by:%Y-%m-%d}") for one in plan.purchases] == [
+    plan = plan_augments(
+        demand(grown([70.0, 10.0], 10.0)), installed([100.0, 300.0]), sold, request=Request(months=6, ordering=AS_SOLD)
+    )
+    assert [
+        (one.site_id, one.units, f"{one.in_service:%Y-%m-%d}", f"{one.order_by:%Y-%m-%d}") for one in plan.purchases
+    ] == [
         ("s000", 1, "2027-03-01", "2027-01-30"),
         ("s000", 1, "2027-06-07", "2027-05-08"),
     ]
@@ -108,7 +133,9 @@ def test_a_plan_that_cannot_be_had_says_which_bound_broke_it() -> None:
     assert causes(enough.assign(lead_time_days=40.0)) == {"lead time: steps come into service from 2027-03"}
     assert causes(enough.assign(lead_time_days=400.0)) == {"lead time: no step is there in time"}
     assert causes(enough.assign(gbps=10.0, most=2.0)) == {"the catalogue allows no more units"}
-    late = plan_augments(held, capacity, enough.assign(lead_time_days=40.0), request=Request(months=3, ordering=AS_SOLD))
+    late = plan_augments(
+        held, capacity, enough.assign(lead_time_days=40.0), request=Request(months=3, ordering=AS_SOLD)
+    )
     assert [str(one) for one in late.broken] == [
         "s000, its limit, 2027-01: 20.0 Gbps short; lead time: steps come into service from 2027-03",
         "s000, its limit, 2027-02: 20.0 Gbps short; lead time: steps come into service from 2027-03",
@@ -126,7 +153,13 @@ def test_a_plan_for_one_failure_buys_room_for_it_and_says_so() -> None:
         [1, "s000", 1, 200.0, "takes over if s001 fails in 2027-01: 20.0 Gbps would be shed without it"]
     ]
     assert plan.purchases[0].risk_removed == pytest.approx(40.0)
-    lone = plan_augments(held, capacity, sold, Failover(names(2), np.zeros((2, 2)), by_headroom=True), Request(months=2, ordering=AS_SOLD, n_minus_1=True))
+    lone = plan_augments(
+        held,
+        capacity,
+        sold,
+        Failover(names(2), np.zeros((2, 2)), by_headroom=True),
+        Request(months=2, ordering=AS_SOLD, n_minus_1=True),
+    )
     assert {one.cause for one in lone.broken} == {"no other site is within reach"}
 
 
@@ -166,7 +199,12 @@ def test_more_certainty_costs_no_less_and_leaves_no_more_risk() -> None:
 
 
 def test_a_site_without_capacity_is_left_out_and_one_that_opens_later_counts_from_then() -> None:
-    capacity = pd.concat([installed([100.0], ["s000"]), installed([50.0], ["s001"]).assign(effective_from=pd.Timestamp("2027-02-01", tz="UTC"))])
+    capacity = pd.concat(
+        [
+            installed([100.0], ["s000"]),
+            installed([50.0], ["s001"]).assign(effective_from=pd.Timestamp("2027-02-01", tz="UTC")),
+        ]
+    )
     problem = build(demand(grown([50.0, 60.0, 70.0])), capacity, catalogue([]), None, Request(months=3))
     assert problem.keys == ("s000", "s001")
     assert {(one.key, one.month) for one in violations(problem, np.zeros((0, 3)))} == {("s001", 1), ("s001", 2)}
@@ -194,4 +232,6 @@ def test_requests_that_cannot_be_are_refused() -> None:
     with pytest.raises(SettingError, match="covers 6 months, the plan asks for 12"):
         plan_augments(demand(grown([1.0])), installed([1.0]), catalogue([]))
     with pytest.raises(SettingError, match="Row 0 of the catalogue"):
-        plan_augments(demand(grown([1.0])), installed([1.0]), catalogue([("s000", 0.0, 1.0, 1.0)]), request=Request(months=2))
+        plan_augments(
+            demand(grown([1.0])), installed([1.0]), catalogue([("s000", 0.0, 1.0, 1.0)]), request=Request(months=2)
+        )

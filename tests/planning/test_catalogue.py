@@ -1,4 +1,6 @@
-"""What is on offer where nobody has said, and what a plan's purchases declare: the capacity that the plan was reckoned with."""
+"""What is on offer where nobody has said, and what a plan's purchases declare: the capacity that the plan was reckoned
+with.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ from forecasting.planning.additions import of_purchases
 from forecasting.planning.augment_problem import Request, build, violations
 from forecasting.planning.augments import planned
 from forecasting.planning.capacity import by_week
-from forecasting.planning.catalogue import ASSUMED_POWER, CAPACITY_COLUMNS, SIZES_GBPS, at_every_site, declared_steps, price_law, usual_steps
+from forecasting.planning.catalogue import (
+    ASSUMED_POWER,
+    CAPACITY_COLUMNS,
+    SIZES_GBPS,
+    at_every_site,
+    declared_steps,
+    price_law,
+    usual_steps,
+)
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, OrderPolicy
 from tests.planning.networks import demand, growing, installed, names
 
@@ -39,7 +49,9 @@ def test_a_dear_region_of_small_sites_says_nothing_of_size() -> None:
     assert price_law(steps, "egress", ONE).power < 0.6
 
 
-@pytest.mark.parametrize("steps", [priced([10.0, 900.0]), priced([100.0] * 9), priced([10.0, 90.0, 200.0] * 3).assign(cost_usd_month=np.nan)])
+@pytest.mark.parametrize(
+    "steps", [priced([10.0, 900.0]), priced([100.0] * 9), priced([10.0, 90.0, 200.0] * 3).assign(cost_usd_month=np.nan)]
+)
 def test_costs_that_tell_no_law_are_assumed_and_say_so(steps: pd.DataFrame) -> None:
     law = price_law(steps, "egress", ONE)
     assert (law.costs, law.power) == (0, ASSUMED_POWER)
@@ -55,7 +67,9 @@ def test_larger_steps_are_never_cheaper_and_never_dearer_by_the_gbps() -> None:
 
 def test_a_step_waits_for_the_lead_time_of_its_site_unless_it_has_one() -> None:
     sites = pd.DataFrame({"site_id": ["a", "b"], "lead_time_days": [40.0, np.nan]})
-    steps = pd.DataFrame({"gbps": [10.0, 100.0], "cost_usd_month": 1.0, "cost_usd_once": 0.0, "lead_time_days": [np.nan, 7.0]})
+    steps = pd.DataFrame(
+        {"gbps": [10.0, 100.0], "cost_usd_month": 1.0, "cost_usd_once": 0.0, "lead_time_days": [np.nan, 7.0]}
+    )
     assert at_every_site(steps, sites)["lead_time_days"].tolist() == [40.0, 7.0, USUAL_LEAD_DAYS, 7.0]
 
 
@@ -66,11 +80,15 @@ def test_what_purchases_declare_is_the_capacity_that_the_plan_was_reckoned_with(
     held = demand(growing(3, 26, 5, seed))
     steps = installed(list(held.gbps[:, 0].max(axis=1) * rng.uniform(0.9, 1.3, 3)))
     later = steps.assign(
-        effective_from=held.weeks[int(rng.integers(4, 20))] + pd.Timedelta(days=2), capacity_gbps=steps["capacity_gbps"] * 1.1, status="planned"
+        effective_from=held.weeks[int(rng.integers(4, 20))] + pd.Timedelta(days=2),
+        capacity_gbps=steps["capacity_gbps"] * 1.1,
+        status="planned",
     )
     steps = pd.concat([steps, later.head(2)], ignore_index=True).assign(cost_usd_month=100.0)
-    sold = pd.DataFrame([(key, size, size * 10.0, 0.0) for key in names(3) for size in (5.0, 20.0)],
-                        columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"])  # fmt: skip
+    sold = pd.DataFrame(
+        [(key, size, size * 10.0, 0.0) for key in names(3) for size in (5.0, 20.0)],
+        columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"],
+    )
     problem = build(held, steps, sold, None, Request(months=5, ordering=AS_SOLD))
     plan = planned(problem)
     rows = declared_steps(of_purchases(plan.purchases), steps, "egress")
@@ -81,11 +99,14 @@ def test_what_purchases_declare_is_the_capacity_that_the_plan_was_reckoned_with(
     assert violations(again, np.zeros_like(plan.units)) == violations(problem, plan.units)
     last = by_week(whole, held.keys, "egress", held.weeks[-1:], planned=True)[:, 0]
     assert last.sum() == pytest.approx(
-        by_week(steps, held.keys, "egress", held.weeks[-1:], planned=True).sum() + sum(one.gbps * one.units for one in plan.purchases)
+        by_week(steps, held.keys, "egress", held.weeks[-1:], planned=True).sum()
+        + sum(one.gbps * one.units for one in plan.purchases)
     )
     if len(rows):
         assert rows["cost_usd_month"].min() > 100.0
-        assert set(rows.loc[rows["effective_from"].isin([one.in_service for one in plan.purchases]), "status"]) == {"planned"}
+        assert set(rows.loc[rows["effective_from"].isin([one.in_service for one in plan.purchases]), "status"]) == {
+            "planned"
+        }
 
 
 def test_a_closure_stays_one() -> None:
@@ -94,7 +115,9 @@ def test_a_closure_stays_one() -> None:
     shut = steps.assign(effective_from=held.weeks[-1], capacity_gbps=0.0)
     sold = pd.DataFrame([("s000", 50.0, 10.0, 0.0)], columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"])
     plan = planned(build(held, steps, sold, None, Request(months=2, ordering=AS_SOLD)))
-    rows = declared_steps(of_purchases(plan.purchases), pd.concat([steps, shut]).assign(cost_usd_month=np.nan), "egress")
+    rows = declared_steps(
+        of_purchases(plan.purchases), pd.concat([steps, shut]).assign(cost_usd_month=np.nan), "egress"
+    )
     assert len(plan.purchases) == len(rows) >= 1
     assert (rows["capacity_gbps"] > 0.0).all()
     assert rows["cost_usd_month"].isna().all()

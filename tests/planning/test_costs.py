@@ -17,14 +17,27 @@ WEEKS = pd.date_range("2027-01-04", periods=12, freq="7D", tz="UTC", unit="us")
 
 
 def month(partner: str, metric: str, p95: float, apart: float, completeness: float = 1.0) -> dict[str, object]:
-    return {"partner": partner, "month": MONTH, "metric": metric, "p95": p95, "apart": apart, "samples": 8928, "completeness": completeness}
+    return {
+        "partner": partner,
+        "month": MONTH,
+        "metric": metric,
+        "p95": p95,
+        "apart": apart,
+        "samples": 8928,
+        "completeness": completeness,
+    }
 
 
 def test_partners_are_billed_by_the_busier_direction() -> None:
-    rows = pd.DataFrame([
-        month("acme", "egress_gbps", 20.0, 38.0), month("acme", "ingest_gbps", 2.0, 2.5), month("bolt", "egress_gbps", 1.0, 1.0),
-        month("bolt", "ingest_gbps", 7.0, 8.0, 0.4), month("core", "egress_gbps", 3.0, 3.0),
-    ])  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            month("acme", "egress_gbps", 20.0, 38.0),
+            month("acme", "ingest_gbps", 2.0, 2.5),
+            month("bolt", "egress_gbps", 1.0, 1.0),
+            month("bolt", "ingest_gbps", 7.0, 8.0, 0.4),
+            month("core", "egress_gbps", 3.0, 3.0),
+        ]
+    )
     found = billing(rows, 2.0).set_index("partner")
     assert found["billed_gbps"].to_dict() == {"acme": 20.0, "bolt": 7.0, "core": 3.0}
     assert found["apart_gbps"].to_dict() == {"acme": 38.0, "bolt": 8.0, "core": 3.0}
@@ -37,7 +50,12 @@ def test_partners_are_billed_by_the_busier_direction() -> None:
 
 def test_stranded_is_what_the_limit_does_not_ask_for() -> None:
     limits = {"a": 0.8, "b": 0.8, "c": 0.5}
-    found = stranded({"a": 40.0, "b": 90.0, "c": 10.0}, {"a": 100.0, "b": 100.0, "c": 50.0, "d": 9.0}, {"a": 1000.0, "b": 1000.0}, limits)
+    found = stranded(
+        {"a": 40.0, "b": 90.0, "c": 10.0},
+        {"a": 100.0, "b": 100.0, "c": 50.0, "d": 9.0},
+        {"a": 1000.0, "b": 1000.0},
+        limits,
+    )
     assert found["site_id"].tolist() == ["a", "b", "c"]
     assert found["stranded_gbps"].tolist() == pytest.approx([50.0, 0.0, 30.0])
     assert found["stranded_usd_month"].tolist()[:2] == pytest.approx([500.0, 0.0])
@@ -46,8 +64,20 @@ def test_stranded_is_what_the_limit_does_not_ask_for() -> None:
 
 def measured(peaks: dict[str, Reals], whole: Reals, group: str = "all", completeness: float = 1.0) -> pd.DataFrame:
     """Weekly rows of some sites and of their sum."""
-    rows = [pd.DataFrame({"level": "site", "key": key, "week": WEEKS[: len(values)], "peak": values}) for key, values in peaks.items()]
-    rows.append(pd.DataFrame({"level": "global" if group == "all" else "region", "key": group, "week": WEEKS[: len(whole)], "peak": whole}))
+    rows = [
+        pd.DataFrame({"level": "site", "key": key, "week": WEEKS[: len(values)], "peak": values})
+        for key, values in peaks.items()
+    ]
+    rows.append(
+        pd.DataFrame(
+            {
+                "level": "global" if group == "all" else "region",
+                "key": group,
+                "week": WEEKS[: len(whole)],
+                "peak": whole,
+            }
+        )
+    )
     return pd.concat(rows, ignore_index=True).assign(completeness=completeness)
 
 
@@ -55,12 +85,17 @@ def test_the_diversity_factor_is_the_sum_of_peaks_over_the_peak_of_the_sum() -> 
     peaks = {"a": np.array([10.0, 10.0, 10.0]), "b": np.array([10.0, 20.0, 10.0])}
     for group in ("all", "eu-west"):
         found = diversity(measured(peaks, np.array([10.0, 20.0, 20.0]), group), {"a": group, "b": group})
-        assert found.to_dict("records") == [{"key": group, "factor": 1.5, "low": 1.0, "high": 2.0, "sites": 2, "weeks": 3}]
+        assert found.to_dict("records") == [
+            {"key": group, "factor": 1.5, "low": 1.0, "high": 2.0, "sites": 2, "weeks": 3}
+        ]
 
 
 def test_a_week_of_which_a_part_is_missing_does_not_count() -> None:
     weeks = measured({"a": np.array([10.0, 10.0]), "b": np.array([10.0, 90.0])}, np.array([20.0, 20.0]))
-    for gone in (weeks[(weeks["key"] != "b") | (weeks["week"] != WEEKS[1])], weeks.assign(completeness=np.where(weeks["week"] == WEEKS[1], 0.5, 1.0))):
+    for gone in (
+        weeks[(weeks["key"] != "b") | (weeks["week"] != WEEKS[1])],
+        weeks.assign(completeness=np.where(weeks["week"] == WEEKS[1], 0.5, 1.0)),
+    ):
         assert diversity(gone, {"a": "all", "b": "all"})[["factor", "weeks"]].to_numpy().tolist() == [[1.0, 1]]
     assert diversity(weeks.assign(completeness=0.1), {"a": "all"}).empty
 
@@ -73,8 +108,14 @@ def test_the_diversity_factor_lies_between_one_and_the_number_of_sites(values: R
 
 
 def test_the_strip_follows_the_sun() -> None:
-    hours = pd.DataFrame([(name, hour, 5.0 + np.cos(2 * np.pi * (hour - noon) / 24)) for name, noon in (("west", 18), ("east", 6)) for hour in range(24)],
-                         columns=["region_id", "hour", "value"])  # fmt: skip
+    hours = pd.DataFrame(
+        [
+            (name, hour, 5.0 + np.cos(2 * np.pi * (hour - noon) / 24))
+            for name, noon in (("west", 18), ("east", 6))
+            for hour in range(24)
+        ],
+        columns=["region_id", "hour", "value"],
+    )
     strip = hour_strip(hours[(hours["region_id"] != "west") | (hours["hour"] != 3)])
     assert strip.shape == (2, 24)
     assert list(strip.index) == ["east", "west"]

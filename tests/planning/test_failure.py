@@ -1,4 +1,6 @@
-"""Failures on the future: nothing is lost, nothing is loaded that failed or is too far; the closed form is the optimum of the programme."""
+"""Failures on the future: nothing is lost, nothing is loaded that failed or is too far; the closed form is the optimum
+of the programme.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 from data.simulator.world import build_world, sites_table
 from forecasting.planning.demand import Reals
 from forecasting.planning.failover import Failover, declared, distances_km, nearby, reach_km
@@ -38,7 +40,9 @@ def networks(draw: st.DrawFn) -> tuple[State, Failover, Reals]:
 
 @settings(max_examples=60)
 @given(networks(), st.data())
-def test_demand_is_conserved_and_no_failed_full_or_distant_site_is_loaded(network: tuple[State, Failover, Reals], data: st.DataObject) -> None:
+def test_demand_is_conserved_and_no_failed_full_or_distant_site_is_loaded(
+    network: tuple[State, Failover, Reals], data: st.DataObject
+) -> None:
     state, failover, _ = network
     chosen = data.draw(st.lists(st.sampled_from(state.keys), min_size=1, unique=True))
     shares = {key: data.draw(st.sampled_from([1.0, 1.0, 0.4])) for key in chosen}
@@ -51,14 +55,18 @@ def test_demand_is_conserved_and_no_failed_full_or_distant_site_is_loaded(networ
         if shares[key] == 1.0:
             assert found.load[position] == 0.0
     taken = found.moved.sum(axis=0)
-    assert (taken <= np.where(taken > 0, state.ceiling * np.nan_to_num(state.capacity) - (found.load - taken), 0.0) + GBPS).all()
+    assert (
+        taken <= np.where(taken > 0, state.ceiling * np.nan_to_num(state.capacity) - (found.load - taken), 0.0) + GBPS
+    ).all()
 
 
 @settings(max_examples=60)
 @given(networks())
 def test_the_closed_form_is_the_optimum_of_the_programme(network: tuple[State, Failover, Reals]) -> None:
     state, failover, _ = network
-    every = single_failures(demand(state.demand[:, None, None], state.keys), state.capacity[:, None], state.limits, failover)
+    every = single_failures(
+        demand(state.demand[:, None, None], state.keys), state.capacity[:, None], state.limits, failover
+    )
     for position, key in enumerate(state.keys):
         solved = relocate(site_failure(key), failover, state)
         room = state.headroom()[:, None]
@@ -73,7 +81,10 @@ def test_the_closed_form_is_the_optimum_of_the_programme(network: tuple[State, F
 @given(st.integers(1, 9), st.integers(0, 10_000))
 def test_filling_takes_all_that_fits_and_keeps_to_the_weights(helpers: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    room, weights = rng.uniform(0, 10, (helpers, 40)) * rng.integers(0, 2, (helpers, 40)), rng.uniform(0.01, 5, (helpers, 40))
+    room, weights = (
+        rng.uniform(0, 10, (helpers, 40)) * rng.integers(0, 2, (helpers, 40)),
+        rng.uniform(0.01, 5, (helpers, 40)),
+    )
     required = rng.uniform(0, 10 * helpers, 40)
     taken = fill(required, room, weights)
     assert (taken <= room + GBPS).all()
@@ -81,14 +92,18 @@ def test_filling_takes_all_that_fits_and_keeps_to_the_weights(helpers: int, seed
     assert taken.sum(axis=0) == pytest.approx(np.minimum(required, room.sum(axis=0)), abs=GBPS)
     # Whoever still has room takes as much for his weight as anybody, and more than those who are full.
     level = (taken / weights).max(axis=0)
-    assert np.where(taken < room - GBPS, taken / weights, level) == pytest.approx(np.broadcast_to(level, taken.shape), abs=1e-5)
+    assert np.where(taken < room - GBPS, taken / weights, level) == pytest.approx(
+        np.broadcast_to(level, taken.shape), abs=1e-5
+    )
 
 
 def test_several_sites_share_the_helpers_so_that_least_is_shed() -> None:
     """a can turn to c alone, b to c and d: a programme that let b take c's room would shed a's demand."""
     pull = np.zeros((4, 4))
     pull[0, 2], pull[1, 2], pull[1, 3] = 1.0, 5.0, 1.0
-    state = State(("a", "b", "c", "d"), np.array([30.0, 30.0, 10.0, 10.0]), np.array([50.0, 50.0, 40.0, 45.0]), np.full(4, 0.8))
+    state = State(
+        ("a", "b", "c", "d"), np.array([30.0, 30.0, 10.0, 10.0]), np.array([50.0, 50.0, 40.0, 45.0]), np.full(4, 0.8)
+    )
     found = relocate(Failure("both", {"a": 1.0, "b": 1.0}), Failover(state.keys, pull, by_headroom=False), state)
     assert found.shed == pytest.approx([0.0, 0.0], abs=GBPS)
     assert found.moved[0] == pytest.approx([0, 0, 30, 0], abs=1e-5)
@@ -123,9 +138,15 @@ def test_the_network_is_safe_until_the_first_week_in_which_a_failure_sheds() -> 
     growth = np.linspace(2.0, 4.0, 21)
     values = np.stack([40.0 + growth * np.arange(12)[:, None], np.full((12, 21), 30.0)])
     pull = np.array([[0.0, 1.0], [1.0, 0.0]])
-    every = single_failures(demand(values), np.tile([[120.0], [100.0]], (1, 12)), np.full(2, 0.8), Failover(names(2), pull, by_headroom=True))
+    every = single_failures(
+        demand(values),
+        np.tile([[120.0], [100.0]], (1, 12)),
+        np.full(2, 0.8),
+        Failover(names(2), pull, by_headroom=True),
+    )
     safe = every.safe_until()
-    # The first week in which the median path, 40 + 3 w, passes the 70 that the other has left is the eleventh, whose value is reached at its end.
+    # The first week in which the median path, 40 + 3 w, passes the 70 that the other has left is the eleventh, whose
+    # value is reached at its end.
     assert (safe.answer, safe.level) == ("within", "global")
     assert (safe.p50 - safe.start).days == 77
     assert [one.answer for one in every.run_outs()] == ["within", "beyond"]
@@ -152,7 +173,9 @@ def test_the_sum_of_loads_and_shed_is_the_demand_for_every_single_failure() -> N
     for failed in range(9):
         for week in range(5):
             state = State(held.keys, held.gbps[:, week, 4], capacity[:, week], np.full(9, 0.8))
-            assert relocate(site_failure(held.keys[failed]), failover, state).shed[0] == pytest.approx(every.shed[failed, week, 4], abs=2e-6)
+            assert relocate(site_failure(held.keys[failed]), failover, state).shed[0] == pytest.approx(
+                every.shed[failed, week, 4], abs=2e-6
+            )
 
 
 def test_distances_are_those_of_the_simulator_and_reach_bounds_them() -> None:
@@ -166,7 +189,9 @@ def test_distances_are_those_of_the_simulator_and_reach_bounds_them() -> None:
 
 def test_declared_weights_are_kept_within_reach_and_checked() -> None:
     sites = world(4)
-    table = pd.DataFrame([("s000", "s001", 2.0), ("s000", "s002", 1.0)], columns=["site_id", "helper_site_id", "weight"])
+    table = pd.DataFrame(
+        [("s000", "s001", 2.0), ("s000", "s002", 1.0)], columns=["site_id", "helper_site_id", "weight"]
+    )
     assert declared(table, sites, names(4)).pull[0].tolist() == [0.0, 2.0, 1.0, 0.0]
     assert declared(table, sites, names(4), round_trip_ms=1.0).pull.sum() == 0.0
     with pytest.raises(SettingError, match="s000 to nowhere with weight 1"):
@@ -176,4 +201,6 @@ def test_declared_weights_are_kept_within_reach_and_checked() -> None:
     with pytest.raises(SettingError, match="displaces nothing"):
         group_failure(sites, "region_id", "mars", names(4))
     with pytest.raises(SettingError, match="moon cannot fail"):
-        relocate(site_failure("moon"), declared(table, sites, names(4)), State(names(4), np.ones(4), np.ones(4), np.ones(4)))
+        relocate(
+            site_failure("moon"), declared(table, sites, names(4)), State(names(4), np.ones(4), np.ones(4), np.ones(4))
+        )

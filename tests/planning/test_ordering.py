@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 from forecasting.planning.calendar import LINE_OCTETS, Entry, calendar, folded
 from forecasting.planning.crossing import answered, refusal
 from forecasting.planning.ordering import OrderPolicy, order_by, plan_calendar, plan_frame
@@ -24,7 +24,9 @@ def test_order_by_is_the_early_quantile_less_twice_the_lead_time_and_five_days()
     answer = answered("site", "a", START, HORIZON, np.linspace(200.0, 400.0, 101))
     assert answer.p10 == START + pd.Timedelta(days=220)
     assert order_by(answer, 60.0, OrderPolicy()) == START + pd.Timedelta(days=220 - 125)
-    assert order_by(answer, 60.0, OrderPolicy(early=0.5, times=1.0, plus_days=0.0)) == START + pd.Timedelta(days=300 - 60)
+    assert order_by(answer, 60.0, OrderPolicy(early=0.5, times=1.0, plus_days=0.0)) == START + pd.Timedelta(
+        days=300 - 60
+    )
 
 
 def test_overdue_first_then_by_date_then_none_then_unknown() -> None:
@@ -52,10 +54,22 @@ def test_overdue_first_then_by_date_then_none_then_unknown() -> None:
 def test_a_calendar_has_the_lines_that_the_standard_asks_for() -> None:
     text = calendar([Entry("order-a@headroom", START, "Order; a, b\\c", "first\r\nsecond")], TODAY)
     assert text.split("\r\n") == [
-        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Headroom//Capacity plan//EN", "CALSCALE:GREGORIAN", "BEGIN:VEVENT", "UID:order-a@headroom",
-        "DTSTAMP:20270105T093000Z", "DTSTART;VALUE=DATE:20270104", "DTEND;VALUE=DATE:20270105", "SUMMARY:Order\\; a\\, b\\\\c", "DESCRIPTION:first\\nsecond",
-        "TRANSP:TRANSPARENT", "END:VEVENT", "END:VCALENDAR", "",
-    ]  # fmt: skip
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Headroom//Capacity plan//EN",
+        "CALSCALE:GREGORIAN",
+        "BEGIN:VEVENT",
+        "UID:order-a@headroom",
+        "DTSTAMP:20270105T093000Z",
+        "DTSTART;VALUE=DATE:20270104",
+        "DTEND;VALUE=DATE:20270105",
+        "SUMMARY:Order\\; a\\, b\\\\c",
+        "DESCRIPTION:first\\nsecond",
+        "TRANSP:TRANSPARENT",
+        "END:VEVENT",
+        "END:VCALENDAR",
+        "",
+    ]
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=400))

@@ -1,4 +1,6 @@
-"""Run-out dates: more demand never brings a later one, more capacity or a higher limit never an earlier one; other answers are of their own kind."""
+"""Run-out dates: more demand never brings a later one, more capacity or a higher limit never an earlier one; other
+answers are of their own kind.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.crossing import first_crossings
 from forecasting.planning.demand import Demand, Reals, diversity_of
@@ -38,10 +40,14 @@ def test_more_demand_never_gives_a_later_date(values: Reals, factor: float, more
 
 @settings(max_examples=50)
 @given(gbps, factors, st.floats(0.5, 0.8), st.floats(0.8, 1.0))
-def test_more_capacity_or_a_higher_limit_never_gives_an_earlier_date(values: Reals, factor: float, low: float, high: float) -> None:
+def test_more_capacity_or_a_higher_limit_never_gives_an_earlier_date(
+    values: Reals, factor: float, low: float, high: float
+) -> None:
     held = demand(values)
     base = dates(held, installed([100.0, 50.0, 150.0]), Policy(limit=low))
-    assert (dates(held, installed([100.0 * factor, 50.0 * factor, 150.0 * factor]), Policy(limit=low)) >= base - ROUNDING).all()
+    assert (
+        dates(held, installed([100.0 * factor, 50.0 * factor, 150.0 * factor]), Policy(limit=low)) >= base - ROUNDING
+    ).all()
     assert (dates(held, installed([100.0, 50.0, 150.0]), Policy(limit=high)) >= base - ROUNDING).all()
 
 
@@ -87,8 +93,18 @@ def test_each_kind_of_answer() -> None:
     values[2, 6:, :4] = 95.0
     values[3, 6:, :13] = 95.0
     capacity = installed([100.0] * 4)
-    found = {answer.key: answer for answer in run_outs(demand(values), capacity, Policy(), refused={"new": "14 days of history; 56 are needed"})}
-    assert [found[key].answer for key in (*names(5), "new")] == ["over", "beyond", "possible", "within", "refused", "refused"]
+    found = {
+        answer.key: answer
+        for answer in run_outs(demand(values), capacity, Policy(), refused={"new": "14 days of history; 56 are needed"})
+    }
+    assert [found[key].answer for key in (*names(5), "new")] == [
+        "over",
+        "beyond",
+        "possible",
+        "within",
+        "refused",
+        "refused",
+    ]
     assert [str(found[key]) for key in (*names(5), "new")] == [
         "already over",
         "not before 2027-03-15",
@@ -125,8 +141,20 @@ def test_a_week_has_the_least_capacity_in_force_within_it() -> None:
             ("b", "2027-01-18", 5.0, "installed"),
         ]
     )
-    assert by_week(capacity, ["a", "b", "c"], "egress", weeks(5), planned=True).tolist()[0] == [100.0, 100.0, 200.0, 0.0, 0.0]
-    assert by_week(capacity, ["a"], "egress", weeks(5), planned=False).tolist()[0] == [100.0, 100.0, 200.0, 200.0, 200.0]
+    assert by_week(capacity, ["a", "b", "c"], "egress", weeks(5), planned=True).tolist()[0] == [
+        100.0,
+        100.0,
+        200.0,
+        0.0,
+        0.0,
+    ]
+    assert by_week(capacity, ["a"], "egress", weeks(5), planned=False).tolist()[0] == [
+        100.0,
+        100.0,
+        200.0,
+        200.0,
+        200.0,
+    ]
     late = by_week(capacity, ["b", "c"], "egress", weeks(5), planned=True)
     assert np.isnan(late[0]).tolist() == [True, True, False, False, False]
     assert np.isnan(late[1]).all()
@@ -146,7 +174,9 @@ def test_regions_add_up_and_refuse_where_a_part_is_not_known() -> None:
     held = demand(growing(4, 30, 50))
     capacity = installed([float(row[0].max() * 1.5) for row in held.gbps[:3]])
     groups = {"s000": "east", "s001": "east", "s002": "west", "s003": "west", "s009": "north"}
-    found = {answer.key: answer for answer in group_run_outs(held, capacity, Policy(), groups, refused={"s009": "silent"})}
+    found = {
+        answer.key: answer for answer in group_run_outs(held, capacity, Policy(), groups, refused={"s009": "silent"})
+    }
     assert [found[key].answer == "refused" for key in ("east", "north", "west")] == [False, True, True]
     assert found["west"].reason == "no capacity declared for s003"
     assert found["north"].reason == "no forecast for s009"

@@ -1,4 +1,6 @@
-"""Safe utilisation: on the simulator, whose truth is known, the knee is found within three points; where it was not seen, that is the answer."""
+"""Safe utilisation: on the simulator, whose truth is known, the knee is found within three points; where it was not
+seen, that is the answer.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from forecasting.planning.safe_utilisation import NEAR, SafeUtilisation, safe_fr
 
 @pytest.fixture(scope="module")
 def told() -> pd.DataFrame:
-    """Every site of two networks, by metric: the answer, the simulator's knee, where quality is worse by a fifth, and the days on which it passed its knee."""
+    """Every site of two networks, by metric: the answer, the simulator's knee, where quality is worse by a fifth, and
+    the days on which it passed its knee.
+    """
     found = pd.concat([cases(seed, 36, 60, list(RISES)) for seed in (201, 202)], ignore_index=True)
     return found.assign(state=[one.state for one in found["answer"]])
 
@@ -41,7 +45,12 @@ def test_what_is_told_is_known_to_three_points_and_its_lower_end_is_what_is_offe
 
 
 def test_a_site_that_never_came_near_has_no_knee_and_is_safe_as_far_as_it_was_seen(told: pd.DataFrame) -> None:
-    calm = told[[one.seen_up_to < min(knee, worse) - 0.02 for one, knee, worse in zip(told["answer"], told["knee"], told["worse"], strict=True)]]
+    calm = told[
+        [
+            one.seen_up_to < min(knee, worse) - 0.02
+            for one, knee, worse in zip(told["answer"], told["knee"], told["worse"], strict=True)
+        ]
+    ]
     assert len(calm) >= 60
     assert (calm["state"] == "unseen").mean() >= 0.99
     for one in calm["answer"][calm["state"] == "unseen"]:
@@ -74,11 +83,15 @@ def made(knees: dict[str, float], bases: dict[str, float], days: int = 20) -> pd
     used = 0.6 + 0.35 * np.sin(2 * np.pi * np.arange(len(stamps)) / 288)
     parts = [
         pd.DataFrame(
-            {"ts": stamps, "site_id": key, "utilisation": used,
-             "quality": rebuffer_ratio(strain(used, knee), bases[key] * np.exp(rng.normal(0, 0.1, len(used))))}
+            {
+                "ts": stamps,
+                "site_id": key,
+                "utilisation": used,
+                "quality": rebuffer_ratio(strain(used, knee), bases[key] * np.exp(rng.normal(0, 0.1, len(used)))),
+            }
         )
         for key, knee in knees.items()
-    ]  # fmt: skip
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -96,7 +109,16 @@ def felt_on(days: list[int], seed: int = 6) -> SafeUtilisation:
     top = np.where(np.isin(np.arange(30), days), 0.9, 0.7).repeat(288)
     used = top * (0.6 - 0.4 * np.cos(2 * np.pi * np.arange(len(stamps)) / 288))
     noise = np.exp(0.06 * rng.standard_normal(30).repeat(288) + 0.06 * rng.standard_normal(len(stamps)))
-    return safe_utilisation(pd.DataFrame({"ts": stamps, "site_id": "a", "utilisation": used, "quality": rebuffer_ratio(strain(used, 0.8), 0.004) * noise}))[0]
+    return safe_utilisation(
+        pd.DataFrame(
+            {
+                "ts": stamps,
+                "site_id": "a",
+                "utilisation": used,
+                "quality": rebuffer_ratio(strain(used, 0.8), 0.004) * noise,
+            }
+        )
+    )[0]
 
 
 def test_a_knee_that_one_day_alone_tells_of_is_refused_by_its_date() -> None:
@@ -114,8 +136,15 @@ def test_an_evening_that_passes_midnight_is_one_day() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(knee=st.floats(0.5, 0.85), worse=st.floats(0.5, 20.0), scale=st.floats(1e-4, 1e3), power=st.sampled_from([1.0, 1.3, 2.0]))
-def test_the_knee_is_where_quality_passes_a_fifth_whatever_its_unit_and_its_shape(knee: float, worse: float, scale: float, power: float) -> None:
+@given(
+    knee=st.floats(0.5, 0.85),
+    worse=st.floats(0.5, 20.0),
+    scale=st.floats(1e-4, 1e3),
+    power=st.sampled_from([1.0, 1.3, 2.0]),
+)
+def test_the_knee_is_where_quality_passes_a_fifth_whatever_its_unit_and_its_shape(
+    knee: float, worse: float, scale: float, power: float
+) -> None:
     used = np.arange(0.205, 0.95, 0.01)
     rise = worse * (np.maximum(used - knee, 0.0) / 0.1) ** power
     noise = np.exp(np.random.default_rng(3).normal(0.0, 0.02, (30, len(used))))
@@ -154,8 +183,15 @@ def test_days_at_the_wall_are_drawn_and_say_nothing() -> None:
 def test_what_is_felt_only_at_the_wall_is_refused() -> None:
     samples = made({"a": 0.99}, {"a": 0.004})
     full = (samples["ts"] >= pd.Timestamp("2027-01-22", tz="UTC")) & (samples["utilisation"] > 0.94)
-    answer = safe_utilisation(samples.assign(utilisation=samples["utilisation"].mask(full, 0.985), quality=samples["quality"].mask(full, 0.05)))[0]
-    assert (answer.state, answer.reason) == ("refused", "quality is worse by a fifth from 95 % on, on 2 days: too few to tell where that begins")
+    answer = safe_utilisation(
+        samples.assign(
+            utilisation=samples["utilisation"].mask(full, 0.985), quality=samples["quality"].mask(full, 0.05)
+        )
+    )[0]
+    assert (answer.state, answer.reason) == (
+        "refused",
+        "quality is worse by a fifth from 95 % on, on 2 days: too few to tell where that begins",
+    )
 
 
 def test_no_sample_at_all_is_no_answer() -> None:

@@ -1,4 +1,6 @@
-"""The scorecard: verdicts, orders and calibration against what came, by hand, by brute force, and as invariants; what is not over is never a miss."""
+"""The scorecard: verdicts, orders and calibration against what came, by hand, by brute force, and as invariants; what
+is not over is never a miss.
+"""
 
 from __future__ import annotations
 
@@ -18,31 +20,60 @@ HORIZON = START + 20 * WEEK
 TODAY = START + pd.Timedelta(days=2)
 SITES = pd.DataFrame({"site_id": ["fra", "ams", "gru"], "region_id": ["eu", "eu", "sa"]})
 STEPS = pd.DataFrame(
-    [("fra", "egress", "2020-01-01", 100.0, "installed"), ("fra", "egress", "2026-04-13", 200.0, "installed"),
-     ("ams", "egress", "2020-01-01", 50.0, "installed"), ("ams", "egress", "2026-03-30", 500.0, "planned")],
+    [
+        ("fra", "egress", "2020-01-01", 100.0, "installed"),
+        ("fra", "egress", "2026-04-13", 200.0, "installed"),
+        ("ams", "egress", "2020-01-01", 50.0, "installed"),
+        ("ams", "egress", "2026-03-30", 500.0, "planned"),
+    ],
     columns=["site_id", "direction", "effective_from", "capacity_gbps", "status"],
-).assign(effective_from=lambda held: pd.to_datetime(held["effective_from"], utc=True).astype("datetime64[us, UTC]"))  # fmt: skip
+).assign(effective_from=lambda held: pd.to_datetime(held["effective_from"], utc=True).astype("datetime64[us, UTC]"))
 
 
 def day(days: float) -> pd.Timestamp:
     return START + pd.Timedelta(days=days)
 
 
-def planned(answer: str = "within", p10: float | None = None, p50: float | None = None, p90: float | None = None, **more: Any) -> pd.DataFrame:
+def planned(
+    answer: str = "within", p10: float | None = None, p50: float | None = None, p90: float | None = None, **more: Any
+) -> pd.DataFrame:
     """A plan of one row; dates as days from the start."""
-    dates = {f"run_out_{name}": pd.NaT if at is None else day(at) for name, at in (("p10", p10), ("p50", p50), ("p90", p90))}
-    row = {"level": "site", "key": "fra", "direction": "egress", "answer": answer, "reason": None, **dates, "order_by": pd.NaT, "cost_usd_month": np.nan}
+    dates = {
+        f"run_out_{name}": pd.NaT if at is None else day(at) for name, at in (("p10", p10), ("p50", p50), ("p90", p90))
+    }
+    row = {
+        "level": "site",
+        "key": "fra",
+        "direction": "egress",
+        "answer": answer,
+        "reason": None,
+        **dates,
+        "order_by": pd.NaT,
+        "cost_usd_month": np.nan,
+    }
     return pd.DataFrame([row | more])
 
 
 def weekly(values: list[float], whole: bool = True) -> pd.DataFrame:
     """Measured weeks of fra from the start; NaN where a week is missing."""
-    rows = [("site", "fra", "egress", START + at * WEEK, value, whole) for at, value in enumerate(values) if not np.isnan(value)]
+    rows = [
+        ("site", "fra", "egress", START + at * WEEK, value, whole)
+        for at, value in enumerate(values)
+        if not np.isnan(value)
+    ]
     return pd.DataFrame(rows, columns=["level", "key", "direction", "week", "value", "whole"])
 
 
 def room(gbps: float = 80.0) -> pd.DataFrame:
-    return pd.DataFrame({"level": "site", "key": "fra", "direction": "egress", "week": [START + at * WEEK for at in range(20)], "room_gbps": gbps})
+    return pd.DataFrame(
+        {
+            "level": "site",
+            "key": "fra",
+            "direction": "egress",
+            "week": [START + at * WEEK for at in range(20)],
+            "room_gbps": gbps,
+        }
+    )
 
 
 def scored(plan: pd.DataFrame, values: list[float], **held: Any) -> dict[str, Any]:
@@ -52,7 +83,9 @@ def scored(plan: pd.DataFrame, values: list[float], **held: Any) -> dict[str, An
 
 def test_a_crossing_lies_on_the_line_from_the_week_before_as_predictions_do() -> None:
     found = scored(planned(p10=7, p50=20, p90=40), [60.0, 70.0, 90.0])
-    assert found["ran_out"] == day(17)  # half-way from 70 to 90 in the third week, whose value is reached at its end: 14 + 3.5 days, whole days
+    assert found["ran_out"] == day(
+        17
+    )  # half-way from 70 to 90 in the third week, whose value is reached at its end: 14 + 3.5 days, whole days
     assert found["known_until"] == day(21)
     assert found["verdict"] == "inside"
     assert found["late_days"] == -3.0
@@ -75,13 +108,17 @@ def test_a_crossing_lies_on_the_line_from_the_week_before_as_predictions_do() ->
         (planned(p10=2, p50=4, p90=8), [], "open"),
     ],
 )
-def test_the_verdict_follows_from_the_interval_and_what_is_known(plan: pd.DataFrame, values: list[float], verdict: str) -> None:
+def test_the_verdict_follows_from_the_interval_and_what_is_known(
+    plan: pd.DataFrame, values: list[float], verdict: str
+) -> None:
     assert scored(plan, values)["verdict"] == verdict
 
 
 def test_a_week_with_holes_can_prove_a_crossing_and_nothing_else() -> None:
     assert scored(planned(p10=1, p50=2, p90=3), [70.0, 70.0], whole=False)["verdict"] == "open"
-    assert scored(planned(p10=0, p50=2, p90=30), [70.0, 90.0], whole=False)["ran_out"] == day(13)  # the week before says nothing: the line begins at nought
+    assert scored(planned(p10=0, p50=2, p90=30), [70.0, 90.0], whole=False)["ran_out"] == day(
+        13
+    )  # the week before says nothing: the line begins at nought
 
 
 def test_an_order_is_in_service_after_its_padded_lead_time_from_the_day_that_it_could_be_placed() -> None:
@@ -95,7 +132,9 @@ def test_an_order_is_in_service_after_its_padded_lead_time_from_the_day_that_it_
 def test_ordering_too_early_costs_and_too_late_does_not_stand_idle() -> None:
     plan = planned(p10=14, p50=30, p90=60, order_by=day(4), cost_usd_month=3000.0)
     early = scored(plan, [70.0] * 5 + [90.0])
-    assert early["early_days"] == (day(38) - day(14)) / pd.Timedelta(days=1)  # the line from 70 to 90 passes 80 half-way through the sixth week
+    assert early["early_days"] == (day(38) - day(14)) / pd.Timedelta(
+        days=1
+    )  # the line from 70 to 90 passes 80 half-way through the sixth week
     assert early["idle_usd"] == pytest.approx(3000.0 * 24 / (365.25 / 12))
     late = scored(plan, [90.0])
     assert (late["early_days"], late["idle_days"], late["idle_usd"]) == (-14.0, 0.0, 0.0)
@@ -105,9 +144,16 @@ def test_ordering_too_early_costs_and_too_late_does_not_stand_idle() -> None:
 
 
 def test_room_is_the_limit_of_what_was_in_force_and_a_group_has_that_of_its_sites() -> None:
-    plan = pd.concat([planned(key=key, level=level) for level, key in (("site", "fra"), ("site", "ams"), ("site", "gru"), ("region", "eu"), ("global", "all"))])
+    plan = pd.concat(
+        [
+            planned(key=key, level=level)
+            for level, key in (("site", "fra"), ("site", "ams"), ("site", "gru"), ("region", "eu"), ("global", "all"))
+        ]
+    )
     weeks = pd.date_range(START, periods=6, freq=WEEK, unit="us")
-    found = rooms(STEPS, SITES, plan, weeks, 0.8, {"ams": 0.5}).pivot_table(index="week", columns=["level", "key"], values="room_gbps", dropna=False)
+    found = rooms(STEPS, SITES, plan, weeks, 0.8, {"ams": 0.5}).pivot_table(
+        index="week", columns=["level", "key"], values="room_gbps", dropna=False
+    )
     assert found[("site", "fra")].tolist() == [80.0] * 4 + [160.0] * 2
     assert found[("site", "ams")].tolist() == [25.0] * 6  # what was only planned carried nothing
     assert found[("site", "gru")].isna().all()
@@ -117,7 +163,15 @@ def test_room_is_the_limit_of_what_was_in_force_and_a_group_has_that_of_its_site
 
 def test_weeks_that_are_not_over_are_not_measured_yet() -> None:
     rows = pd.DataFrame(
-        {"level": "site", "key": "fra", "metric": "egress_gbps", "week": [START, START + WEEK], "peak": 5.0, "p95": 4.0, "completeness": [1.0, 0.5]}
+        {
+            "level": "site",
+            "key": "fra",
+            "metric": "egress_gbps",
+            "week": [START, START + WEEK],
+            "peak": 5.0,
+            "p95": 4.0,
+            "completeness": [1.0, 0.5],
+        }
     )
     now = START + 2 * WEEK
     assert list(measured_values(rows, "peak", now)["whole"]) == [True, False]
@@ -131,12 +185,19 @@ def test_calibration_is_the_share_that_brute_force_counts() -> None:
     low, middle, high = np.sort(rng.uniform(0, 100, (3, 60)), axis=0)
     key, week = np.repeat(["a", "b", "c", "d"], 15), np.tile([START + at * WEEK for at in range(15)], 4)
     series = {"level": "site", "key": key, "direction": "egress", "week": week}
-    peaks, came = pd.DataFrame({**series, "q10": low, "q50": middle, "q90": high}), pd.DataFrame({**series, "value": rng.uniform(0, 100, 60), "whole": True})
+    peaks, came = (
+        pd.DataFrame({**series, "q10": low, "q50": middle, "q90": high}),
+        pd.DataFrame({**series, "value": rng.uniform(0, 100, 60), "whole": True}),
+    )
     came = came[came["week"] < START + 9 * WEEK]
     found = calibration(peak_hits(peaks, came)).set_index(["ahead", "quantile"])
     for ahead in range(9):
         for name, share in (("q10", 0.1), ("q50", 0.5), ("q90", 0.9)):
-            mine = [v <= q for v, q, w in zip(came["value"], peaks.loc[came.index, name], came["week"], strict=True) if w == START + ahead * WEEK]
+            mine = [
+                v <= q
+                for v, q, w in zip(came["value"], peaks.loc[came.index, name], came["week"], strict=True)
+                if w == START + ahead * WEEK
+            ]
             assert found.loc[(ahead, share), "observed"] == pytest.approx(sum(mine) / len(mine))
             assert found.loc[(ahead, share), "count"] == 4
     assert (9, 0.5) not in found.index
@@ -148,7 +209,9 @@ values = any_.lists(any_.floats(10.0, 150.0) | any_.just(float("nan")), max_size
 
 
 @given(days_ahead, any_.integers(0, 3), values, any_.integers(0, 20))
-def test_what_is_decided_stays_decided_as_weeks_go_by(dates: list[int], unknown: int, came: list[float], known: int) -> None:
+def test_what_is_decided_stays_decided_as_weeks_go_by(
+    dates: list[int], unknown: int, came: list[float], known: int
+) -> None:
     interval: list[float | None] = [*dates[: 3 - unknown], *[None] * unknown]
     plan = planned("within", *interval)
     first, last = scored(plan, came[:known]), scored(plan, came)
@@ -162,7 +225,10 @@ def test_what_is_decided_stays_decided_as_weeks_go_by(dates: list[int], unknown:
 @given(values, any_.floats(1.0, 3.0))
 def test_more_room_never_makes_it_run_out_sooner(came: list[float], more: float) -> None:
     plan = planned("beyond")
-    tight, wide = (outcomes(plan, weekly(came), room(gbps), START, HORIZON, TODAY)["ran_out"].iloc[0] for gbps in (60.0, 60.0 * more))
+    tight, wide = (
+        outcomes(plan, weekly(came), room(gbps), START, HORIZON, TODAY)["ran_out"].iloc[0]
+        for gbps in (60.0, 60.0 * more)
+    )
     assert pd.isna(wide) or tight <= wide
 
 

@@ -1,4 +1,6 @@
-"""How failed sites share their helpers: held against every subset of sites, the network as one flow, and biproportional fitting."""
+"""How failed sites share their helpers: held against every subset of sites, the network as one flow, and biproportional
+fitting.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from forecasting.planning.demand import Reals
-from forecasting.planning.sharing import most_placed, nearest, share_out
+from forecasting.planning.failover_allocation import most_placed, nearest, share_out
 
 GBPS = 1e-6
 
@@ -30,8 +32,18 @@ class Failed(NamedTuple):
         return self.weights > 0.0
 
 
-def made(rng: np.random.Generator, failed: int, helpers: int, weeks: int, roomy: float = 1.0, near: float = 0.6, whole: bool = False) -> Failed:
-    """Sizes over some orders of magnitude; `whole` Gbps, so that some sets of helpers are filled to the brim exactly."""
+def made(
+    rng: np.random.Generator,
+    failed: int,
+    helpers: int,
+    weeks: int,
+    roomy: float = 1.0,
+    near: float = 0.6,
+    whole: bool = False,
+) -> Failed:
+    """Sizes over some orders of magnitude; `whole` Gbps, so that some sets of helpers are filled to the brim
+    exactly.
+    """
     required = np.exp(rng.normal(3, 1.5, (failed, weeks))) * (rng.random((failed, weeks)) < 0.9)
     room = roomy * np.exp(rng.normal(3, 1.5, (helpers, weeks))) * (rng.random((helpers, weeks)) < 0.8)
     if whole:
@@ -44,11 +56,15 @@ def made(rng: np.random.Generator, failed: int, helpers: int, weeks: int, roomy:
 def failures(draw: st.DrawFn) -> Failed:
     rng = np.random.default_rng(draw(st.integers(0, 100_000)))
     sizes = draw(st.integers(1, 6)), draw(st.integers(1, 8)), draw(st.integers(1, 3))
-    return made(rng, *sizes, draw(st.sampled_from([0.3, 1.0, 3.0])), draw(st.sampled_from([0.3, 0.6, 1.0])), draw(st.booleans()))
+    return made(
+        rng, *sizes, draw(st.sampled_from([0.3, 1.0, 3.0])), draw(st.sampled_from([0.3, 0.6, 1.0])), draw(st.booleans())
+    )
 
 
 def fairest(required: Reals, room: Reals, reach: npt.NDArray[np.bool_]) -> Reals:
-    """One week, by looking at every set of sites: the set that can place the least share of its demand fills its helpers, and so on without both."""
+    """One week, by looking at every set of sites: the set that can place the least share of its demand fills its
+    helpers, and so on without both.
+    """
     placed, room, active = np.zeros(len(required)), room.copy(), [s for s in range(len(required)) if required[s] > 0.0]
     while active:
         sets = [list(some) for size in range(1, len(active) + 1) for some in combinations(active, size)]
@@ -81,8 +97,14 @@ def test_no_flow_places_more(seed: int, roomy: float) -> None:
     one = made(np.random.default_rng(seed), 14, 30, 2, roomy, near=0.15)
     for week in range(2):
         source, helper = np.nonzero(one.reach[:, :, week])
-        by_source, by_helper = (np.equal.outer(np.arange(size), which).astype(float) for size, which in ((14, source), (30, helper)))
-        found = linprog(-np.ones(len(source)), A_ub=np.vstack([by_source, by_helper]), b_ub=np.r_[one.required[:, week], one.room[:, week]])
+        by_source, by_helper = (
+            np.equal.outer(np.arange(size), which).astype(float) for size, which in ((14, source), (30, helper))
+        )
+        found = linprog(
+            -np.ones(len(source)),
+            A_ub=np.vstack([by_source, by_helper]),
+            b_ub=np.r_[one.required[:, week], one.room[:, week]],
+        )
         assert share_out(*one)[:, :, week].sum() == pytest.approx(-found.fun, abs=GBPS)
 
 
@@ -98,14 +120,18 @@ def test_the_order_of_sites_does_not_matter(one: Failed, seed: int) -> None:
 @settings(max_examples=40, deadline=None)
 @given(failures())
 def test_two_sites_that_are_alike_place_the_same_with_the_same_helpers(one: Failed) -> None:
-    moved = share_out(np.concatenate([one.required, one.required[:1]]), one.room, np.concatenate([one.weights, one.weights[:1]]))
+    moved = share_out(
+        np.concatenate([one.required, one.required[:1]]), one.room, np.concatenate([one.weights, one.weights[:1]])
+    )
     assert moved[0] == pytest.approx(moved[-1], abs=GBPS)
 
 
 @settings(max_examples=40, deadline=None)
 @given(failures())
 def test_what_moves_is_weight_times_a_factor_of_the_site_times_one_of_the_full_helper(one: Failed) -> None:
-    """Against biproportional fitting, which only creeps where a factor falls to nothing: weeks that two thousand rounds do not settle are left out."""
+    """Against biproportional fitting, which only creeps where a factor falls to nothing: weeks that two thousand rounds
+    do not settle are left out.
+    """
     placed, usable = most_placed(one.required, one.room, one.reach & (one.room > 0.0))
     weights = np.where(usable, one.weights, 0.0)
     factor, moved = np.ones_like(one.room), np.zeros_like(weights)

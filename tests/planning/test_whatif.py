@@ -1,4 +1,6 @@
-"""What-ifs: each change does what it says to demand, capacity and dates, they add up, and they come back from a URL as they went in."""
+"""What-ifs: each change does what it says to demand, capacity and dates, they add up, and they come back from a URL as
+they went in.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import SettingError
+from data.schema.errors import SettingError
 from data.store.body import packed
 from forecasting.planning.additions import Addition, of_purchases
 from forecasting.planning.augment_problem import Request, build, violations
@@ -20,7 +22,7 @@ from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Statistic
 from forecasting.planning.failover import declared, distances_km, nearby, reach_km
 from forecasting.planning.ordering import OrderPolicy
-from forecasting.planning.scene import Scene, compared, outcome, single_step_cost
+from forecasting.planning.plan_case import Scene, compared, outcome, single_step_cost
 from forecasting.planning.whatif import (
     AugmentMoved,
     Bitrate,
@@ -47,8 +49,10 @@ def scene() -> Scene:
     held, sites = demand(growing(COUNT, SPAN, 40)), world(COUNT)
     planned = steps([("s002", "2027-04-01", 500.0, "planned")])
     capacity = pd.concat([installed(list(held.gbps[:, 0].max(axis=1) * 1.4)), planned], ignore_index=True)
-    sold = pd.DataFrame([(key, gbps, 100.0 * gbps**0.9, 20.0) for key in held.keys for gbps in (10.0, 40.0)],
-                        columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"])  # fmt: skip
+    sold = pd.DataFrame(
+        [(key, gbps, 100.0 * gbps**0.9, 20.0) for key in held.keys for gbps in (10.0, 40.0)],
+        columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"],
+    )
     return Scene(held, capacity, sites, Policy(), nearby(sites, held.keys, 200.0), sold)
 
 
@@ -69,7 +73,9 @@ def test_growth_brings_every_date_nearer_and_costs_more(scene: Scene) -> None:
     table = compared({"base": base, "more": more})
     assert set(table["level"]) == {"site", "region", "global", "n-1"}
     assert (table.loc[table["scenario"] == "more", "later_days"].dropna() <= 0).all()
-    assert table.loc[(table["scenario"] == "more") & (table["level"] == "global"), "more_usd"].item() == pytest.approx(more.cost_usd - base.cost_usd)
+    assert table.loc[(table["scenario"] == "more") & (table["level"] == "global"), "more_usd"].item() == pytest.approx(
+        more.cost_usd - base.cost_usd
+    )
 
 
 def test_an_event_lifts_the_peaks_of_its_weeks_and_a_p95_only_as_far_as_it_lasts(scene: Scene) -> None:
@@ -112,8 +118,12 @@ def test_a_site_added_keeps_the_latency_bound_of_the_failover(scene: Scene) -> N
     assert SiteAdded("new", "r0", 0.0, 0.0, 300.0, "2027-03-01").apply(near).failover.pull[-1].sum() == 0.0
 
 
-def test_a_closed_site_goes_where_the_table_says_and_one_that_is_added_to_it_helps_no_further_than_usual(scene: Scene) -> None:
-    pairs = pd.DataFrame([("s001", "s000", 3.0), ("s001", "s006", 1.0)], columns=["site_id", "helper_site_id", "weight"])
+def test_a_closed_site_goes_where_the_table_says_and_one_that_is_added_to_it_helps_no_further_than_usual(
+    scene: Scene,
+) -> None:
+    pairs = pd.DataFrame(
+        [("s001", "s000", 3.0), ("s001", "s006", 1.0)], columns=["site_id", "helper_site_id", "weight"]
+    )
     told = replace(scene, failover=declared(pairs, scene.sites, scene.demand.keys))
     more = SiteClosed("s001", "2027-01-04").apply(told).demand.gbps - scene.demand.gbps
     assert more[0] == pytest.approx(0.75 * scene.demand.gbps[1])
@@ -132,15 +142,24 @@ additions = st.lists(st.builds(Addition, SITES, DAYS, st.floats(0.5, 500.0)), mi
 
 def stepped(scene: Scene) -> Scene:
     """One site grows on a Wednesday, one closes and opens again, one opens late; and planned steps among them."""
-    more = [("s000", "2027-03-03", 400.0, "installed"), ("s001", "2027-02-01", 0.0, "installed"), ("s001", "2027-06-01", 90.0, "installed"),
-            ("s003", "2027-02-15", 200.0, "planned"), ("s003", "2027-05-03", 300.0, "installed")]  # fmt: skip
+    more = [
+        ("s000", "2027-03-03", 400.0, "installed"),
+        ("s001", "2027-02-01", 0.0, "installed"),
+        ("s001", "2027-06-01", 90.0, "installed"),
+        ("s003", "2027-02-15", 200.0, "planned"),
+        ("s003", "2027-05-03", 300.0, "installed"),
+    ]
     late = steps([("s004", "2027-04-05", 150.0, "installed")])
-    return replace(scene, steps=pd.concat([scene.steps[scene.steps["site_id"] != "s004"], steps(more), late], ignore_index=True))
+    return replace(
+        scene, steps=pd.concat([scene.steps[scene.steps["site_id"] != "s004"], steps(more), late], ignore_index=True)
+    )
 
 
 @settings(max_examples=30)
 @given(additions, additions, st.booleans())
-def test_more_capacity_never_brings_a_date_nearer_and_adds_up(scene: Scene, first: tuple[Addition, ...], second: tuple[Addition, ...], planned: bool) -> None:
+def test_more_capacity_never_brings_a_date_nearer_and_adds_up(
+    scene: Scene, first: tuple[Addition, ...], second: tuple[Addition, ...], planned: bool
+) -> None:
     base = replace(stepped(scene), policy=Policy(planned=planned))
     more = CapacityAdded(first, "egress").apply(base)
     held, now = base.capacity(base.demand), more.capacity(more.demand)
@@ -150,7 +169,9 @@ def test_more_capacity_never_brings_a_date_nearer_and_adds_up(scene: Scene, firs
     before, after = outcome(base).all(), outcome(more).all()
     assert all((after[key].days >= one.days).all() for key, one in before.items())
     at_once = CapacityAdded(first + second, "egress").apply(base)
-    np.testing.assert_allclose(CapacityAdded(second, "egress").apply(more).capacity(base.demand), at_once.capacity(base.demand))
+    np.testing.assert_allclose(
+        CapacityAdded(second, "egress").apply(more).capacity(base.demand), at_once.capacity(base.demand)
+    )
 
 
 def test_capacity_is_added_to_what_is_in_force_from_its_day_on(scene: Scene) -> None:
@@ -180,14 +201,18 @@ def test_a_plan_counted_in_leaves_nothing_to_buy_and_costs_what_it_costs(scene: 
     counted = CapacityAdded(of_purchases(plan.purchases), "egress").apply(replace(scene, catalogue=sold))
     again = build(counted.demand, counted.steps, sold, None, request)
     np.testing.assert_allclose(again.capacity, plan.problem.in_force(plan.units))
-    assert {one[:3] for one in violations(again, np.zeros_like(plan.units))} == {one.violation[:3] for one in plan.broken}
+    assert {one[:3] for one in violations(again, np.zeros_like(plan.units))} == {
+        one.violation[:3] for one in plan.broken
+    }
     assert not plan.broken
     assert single_step_cost(counted, request) == pytest.approx(plan.cost_usd)
 
 
 def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: Scene) -> None:
     highest = scene.demand.gbps[2].max(axis=1)
-    capacity = pd.concat([installed([highest[12] / 0.8], ["s002"]), steps([("s002", "2027-04-01", highest.max() * 2.0, "planned")])])
+    capacity = pd.concat(
+        [installed([highest[12] / 0.8], ["s002"]), steps([("s002", "2027-04-01", highest.max() * 2.0, "planned")])]
+    )
     alone = replace(scene, demand=scene.demand.only(["s002"]), steps=capacity, failover=nearby(scene.sites, ["s002"]))
     days = [outcome(AugmentMoved("s002", later).apply(alone)).sites[0].days for later in (-60.0, 0.0, 60.0)]
     assert (days[0] >= days[1]).all()
@@ -207,7 +232,9 @@ def test_the_quick_cost_is_that_of_the_plan_where_one_kind_of_step_is_sold_and_n
     assert scene.catalogue is not None
     only = replace(scene, catalogue=scene.catalogue[scene.catalogue["gbps"] == 10.0])
     assert only.catalogue is not None
-    assert single_step_cost(only, request) == pytest.approx(plan_augments(only.demand, only.steps, only.catalogue, request=request).cost_usd)
+    assert single_step_cost(only, request) == pytest.approx(
+        plan_augments(only.demand, only.steps, only.catalogue, request=request).cost_usd
+    )
     assert np.isnan(single_step_cost(replace(scene, catalogue=None), request))
 
 
@@ -218,9 +245,25 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(Growth, finite, words, st.sampled_from([None, "ingest", "egress"])),
     st.builds(Event, finite, st.just("2027-03-06"), finite, words),
     st.builds(Bitrate, finite, st.just("2027-03-06T10:00"), words, finite),
-    st.builds(SiteAdded, words, words, finite, finite, finite, st.just("2027-01-01"), st.lists(words, max_size=3).map(tuple), finite),
+    st.builds(
+        SiteAdded,
+        words,
+        words,
+        finite,
+        finite,
+        finite,
+        st.just("2027-01-01"),
+        st.lists(words, max_size=3).map(tuple),
+        finite,
+    ),
     st.builds(SiteClosed, words, st.just("2027-01-01")),
-    st.builds(CapacityAdded, st.lists(st.builds(Addition, words, words, st.floats(0.1, 1e6), *[st.floats(0, 1e9)] * 2), max_size=3).map(tuple), ways),
+    st.builds(
+        CapacityAdded,
+        st.lists(st.builds(Addition, words, words, st.floats(0.1, 1e6), *[st.floats(0, 1e9)] * 2), max_size=3).map(
+            tuple
+        ),
+        ways,
+    ),
     st.builds(AugmentMoved, words, finite),
     st.builds(Limit, finite, st.none() | words),
 )
@@ -232,9 +275,15 @@ def test_changes_come_back_from_a_url_as_they_went_in(made: list[Change]) -> Non
 
 
 @given(
-    st.lists(changes, max_size=5), st.sampled_from(["peak", "p95"]), st.floats(0.1, 1.0), st.dictionaries(words, st.floats(0.1, 1.0), max_size=3), st.booleans()
+    st.lists(changes, max_size=5),
+    st.sampled_from(["peak", "p95"]),
+    st.floats(0.1, 1.0),
+    st.dictionaries(words, st.floats(0.1, 1.0), max_size=3),
+    st.booleans(),
 )
-def test_a_named_scenario_keeps_changes_and_policy(made: list[Change], statistic: Statistic, limit: float, limits: dict[str, float], planned: bool) -> None:
+def test_a_named_scenario_keeps_changes_and_policy(
+    made: list[Change], statistic: Statistic, limit: float, limits: dict[str, float], planned: bool
+) -> None:
     policy = Policy(statistic, limit, limits, planned)
     body = to_body(made, policy)
     assert from_body(json.loads(packed(body))) == (made, policy)
@@ -261,7 +310,10 @@ def test_a_policy_that_cannot_be_read_is_refused() -> None:
         ('[{"kind":"growth","percent":5,"colour":"red"}]', "is not a change"),
         ("[3]", "3 is not a change"),
         ('[{"kind":"add_capacity","adds":[["s001","2027-03-01",0]],"direction":"egress"}]', "needs more than 0 Gbps"),
-        ('[{"kind":"add_capacity","adds":[["s001","2027-03-01",1e999]],"direction":"egress"}]', "needs more than 0 Gbps"),
+        (
+            '[{"kind":"add_capacity","adds":[["s001","2027-03-01",1e999]],"direction":"egress"}]',
+            "needs more than 0 Gbps",
+        ),
         ('[{"kind":"add_capacity","adds":[["s001","2027-03-01"]],"direction":"egress"}]', "not a site, a day, Gbps"),
         ('[{"kind":"add_capacity","adds":"s001","direction":"egress"}]', "not a site, a day, Gbps"),
         ('[{"kind":"add_capacity","adds":[],"direction":null}]', "neither ingest nor egress"),

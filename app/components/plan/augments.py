@@ -1,4 +1,6 @@
-"""What to buy: the cheapest purchases that keep the policy, why each is made, and what more or less certainty would cost."""
+"""What to buy: the cheapest purchases that keep the policy, why each is made, and what more or less certainty would
+cost.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,30 @@ _ASKED = "augments.asked"
 
 
 def draw(frame: Frame, asked: Question) -> None:
-    """The wish, a button that starts the search, and the plan once it is found. Nothing is searched for before it is asked for."""
+    """The wish, a button that starts the search, and the plan once it is found. Nothing is searched for before it is
+    asked for.
+    """
     planned = what_if.sites(frame, asked)
     if planned is None or choices.no_capacity(frame, planned[1]):
         return
     question = planned[0].question
     st.markdown("##### The cheapest plan that keeps the limit")
-    st.caption(states.plain(f"{choices.limit_words(question)}{'; with the what-if' if question.changes else ''}. {_about(frame, question)}"))
+    st.caption(
+        states.plain(
+            f"{choices.limit_words(question)}{'; with the what-if' if question.changes else ''}. {_about(frame, question)}"
+        )
+    )
     count_in.held(question)
     wish = choose(frame, question)
     key = (str(frame.pin), question, wish)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button("Find the cheapest plan", type="primary", icon=":material/shopping_cart_checkout:", key="augments-find"):
+        if st.button(
+            "Find the cheapest plan", type="primary", icon=":material/shopping_cart_checkout:", key="augments-find"
+        ):
             st.session_state[_ASKED] = key
-        st.caption("A search over whole units in each month: it takes seconds, 30 at most, and is kept for everybody who asks the same.")
+        st.caption(
+            "A search over whole units in each month: it takes seconds, 30 at most, and is kept for everybody who asks the same."
+        )
     if st.session_state.get(_ASKED) == key:
         show(frame, question, wish)
 
@@ -46,9 +58,16 @@ def choose(frame: Frame, question: Question) -> Wish:
         _select("certainty", "Each site keeps its limit in", 200, lambda share: f"{100 * float(share):g} % of futures")
         _select("survives", "While", 200, SURVIVES.__getitem__)
         st.number_input(
-            "Budget, USD", 0, state.BUDGET_MOST, None, BUDGET_STEP, placeholder="as much as it takes", width=200,
-            help=f"What may be spent on {question.direction} within these months. Empty: as much as it takes", **state.bound("budget"),
-        )  # fmt: skip
+            "Budget, USD",
+            0,
+            state.BUDGET_MOST,
+            None,
+            BUDGET_STEP,
+            placeholder="as much as it takes",
+            width=200,
+            help=f"What may be spent on {question.direction} within these months. Empty: as much as it takes",
+            **state.bound("budget"),
+        )
     steps, kept = catalogue.choose(frame, question), passing(frame).sites
     return catalogue.wish(steps)._replace(sites=None if kept is None else tuple(sorted(kept)))
 
@@ -77,7 +96,9 @@ def show(frame: Frame, question: Question, wish: Wish) -> None:
         return
     if plan.refused:
         remedy = "Fewer months, fewer steps on offer or no failure policy make the search shorter."
-        states.nothing("No plan in the time given", f"{plan.refused[0].upper()}{plan.refused[1:]}. {remedy}", icon="timer_off")
+        states.nothing(
+            "No plan in the time given", f"{plan.refused[0].upper()}{plan.refused[1:]}. {remedy}", icon="timer_off"
+        )
         return
     purchases.draw(frame, question, wish, plan)
     save_plan.save_form(frame, question)

@@ -1,4 +1,6 @@
-"""What augments may be bought from: sizes with price and lead time, in a table that can be edited and that the link carries."""
+"""What augments may be bought from: sizes with price and lead time, in a table that can be edited and that the link
+carries.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ from app.cached.planning import Question
 from app.components.header import Frame
 
 COLUMNS = ["gbps", "cost_usd_month", "cost_usd_once", "lead_time_days"]
-# What the editor was first given, what it held when the page was last drawn, and how often it was given something else: the editor keeps its own edits,
-# and starts anew where it is given another table under another key.
+# What the editor was first given, what it held when the page was last drawn, and how often it was given something else:
+# the editor keeps its own edits, and starts anew where it is given another table under another key.
 _BASE, _SAID, _TURN = "catalogue.base", "catalogue.said", "catalogue.turn"
 
 
@@ -32,7 +34,13 @@ def choose(frame: Frame, question: Question) -> tuple[Step, ...]:
         st.caption(origin(offer, question))
         steps = rows_of(_edited(st.session_state[_BASE], st.session_state[_TURN]))
         if given != usual:
-            st.button("Back to the usual sizes", on_click=_usual, key="catalogue-usual", type="tertiary", icon=":material/undo:")
+            st.button(
+                "Back to the usual sizes",
+                on_click=_usual,
+                key="catalogue-usual",
+                type="tertiary",
+                icon=":material/undo:",
+            )
     st.session_state[_SAID] = text_of(steps) or given
     if st.session_state[_SAID] != given:
         state.update(steps=None if st.session_state[_SAID] == usual else st.session_state[_SAID])
@@ -42,12 +50,27 @@ def choose(frame: Frame, question: Question) -> tuple[Step, ...]:
 def wish(steps: tuple[Step, ...]) -> Wish:
     """What the state asks for, from these steps, of all sites."""
     now = state.current()
-    return Wish(int(now.months), float(now.certainty), now.survives == "n-1", steps, None, None if now.budget is None else float(now.budget))
+    return Wish(
+        int(now.months),
+        float(now.certainty),
+        now.survives == "n-1",
+        steps,
+        None,
+        None if now.budget is None else float(now.budget),
+    )
 
 
 def _edited(text: str, turn: int) -> pd.DataFrame:
     table = pd.DataFrame(steps_of(text), columns=COLUMNS).astype(float)
-    return st.data_editor(table, column_config=columns(), hide_index=True, num_rows="dynamic", key=f"catalogue-{turn}", placeholder="site's own", width=640)
+    return st.data_editor(
+        table,
+        column_config=columns(),
+        hide_index=True,
+        num_rows="dynamic",
+        key=f"catalogue-{turn}",
+        placeholder="site's own",
+        width=640,
+    )
 
 
 def origin(offer: Offer, question: Question) -> str:
@@ -62,27 +85,41 @@ def origin(offer: Offer, question: Question) -> str:
 
 def _cheaper(power: float) -> str:
     saved = 1 - 10 ** (power - 1)
-    return f"are {theme.percent(saved)} cheaper by the Gbps at ten times the size" if saved >= 0.005 else "cost as much by the Gbps"
+    return (
+        f"are {theme.percent(saved)} cheaper by the Gbps at ten times the size"
+        if saved >= 0.005
+        else "cost as much by the Gbps"
+    )
 
 
 def rows_of(table: pd.DataFrame) -> tuple[Step, ...]:
     """The rows that have a size and a price, as steps, in whole USD and days; as many as a link holds."""
     whole = table[(table["gbps"] > 0) & (table["cost_usd_month"] >= 0)].head(state.STEPS_MOST)
     return tuple(
-        (round(float(gbps), 3), float(round(month)), float(round(once)) if once > 0 else 0.0, None if math.isnan(lead) else float(round(lead)))
+        (
+            round(float(gbps), 3),
+            float(round(month)),
+            float(round(once)) if once > 0 else 0.0,
+            None if math.isnan(lead) else float(round(lead)),
+        )
         for gbps, month, once, lead in whole[COLUMNS].astype(float).itertuples(index=False, name=None)
     )
 
 
 def text_of(steps: tuple[Step, ...]) -> str:
     """The steps as the link has them."""
-    return ",".join(f"{gbps:.10g}:{month:.0f}:{once:.0f}:{'' if lead is None else f'{lead:.0f}'}" for gbps, month, once, lead in steps)
+    return ",".join(
+        f"{gbps:.10g}:{month:.0f}:{once:.0f}:{'' if lead is None else f'{lead:.0f}'}"
+        for gbps, month, once, lead in steps
+    )
 
 
 def steps_of(text: str) -> tuple[Step, ...]:
     """The steps of a link."""
     parts = (one.split(":") for one in text.split(","))
-    return tuple((float(gbps), float(month), float(once), float(lead) if lead else None) for gbps, month, once, lead in parts)
+    return tuple(
+        (float(gbps), float(month), float(once), float(lead) if lead else None) for gbps, month, once, lead in parts
+    )
 
 
 def _usual() -> None:
@@ -94,7 +131,16 @@ def columns() -> dict[str, Any]:
     """How each column reads, and what it takes."""
     return {
         "gbps": NumberColumn("Size, Gbps", min_value=0.001, max_value=999_999.0, required=True, format="%.5g"),
-        "cost_usd_month": NumberColumn("USD a month", min_value=0.0, max_value=9_999_999_999.0, required=True, format="localized", step=1),
+        "cost_usd_month": NumberColumn(
+            "USD a month", min_value=0.0, max_value=9_999_999_999.0, required=True, format="localized", step=1
+        ),
         "cost_usd_once": NumberColumn("USD once", min_value=0.0, max_value=9_999_999_999.0, format="localized", step=1),
-        "lead_time_days": NumberColumn("Lead time, days", min_value=0.0, max_value=3650.0, format="%d", step=1, help="Empty: the lead time of each site"),
+        "lead_time_days": NumberColumn(
+            "Lead time, days",
+            min_value=0.0,
+            max_value=3650.0,
+            format="%d",
+            step=1,
+            help="Empty: the lead time of each site",
+        ),
     }

@@ -1,4 +1,6 @@
-"""What the plan is asked: direction, weekly statistic, limit, planned augments, failover, and the sites that the page is about; all held in the URL."""
+"""What the plan is asked: direction, weekly statistic, limit, planned augments, failover, and the sites that the page
+is about; all held in the URL.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,15 @@ STATISTICS = {"peak": "Peak of week", "p95": "Weekly P95"}
 IN_WORDS = {"peak": "peak of week", "p95": "weekly P95"}
 PLANNED = {"counted": "Planned augments count", "left-out": "Installed only"}
 SHEETS = {
-    "runout": "What runs out", "failures": "Failures", "scenarios": "Scenarios", "augments": "Augments", "cost": "Cost", "limits": "Safe limit",
-    "declared": "Declared", "scorecard": "Scorecard",
-}  # fmt: skip
+    "runout": "What runs out",
+    "failures": "Failures",
+    "scenarios": "Scenarios",
+    "augments": "Augments",
+    "cost": "Cost",
+    "limits": "Safe limit",
+    "declared": "Declared",
+    "scorecard": "Scorecard",
+}
 LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 
 
@@ -32,8 +40,22 @@ def choose(frame: Frame) -> Question:
         _segments("statistic", "Statistic", STATISTICS)
         held = state.current().limit
         options = sorted({*LIMITS, held})
-        st.selectbox("Limit", options, format_func=lambda share: f"Limit {100 * share:g} %", label_visibility="collapsed", width=130, **state.bound("limit"))
-        st.selectbox("Planned augments", list(PLANNED), format_func=PLANNED.__getitem__, label_visibility="collapsed", width=220, **state.bound("planned"))
+        st.selectbox(
+            "Limit",
+            options,
+            format_func=lambda share: f"Limit {100 * share:g} %",
+            label_visibility="collapsed",
+            width=130,
+            **state.bound("limit"),
+        )
+        st.selectbox(
+            "Planned augments",
+            list(PLANNED),
+            format_func=PLANNED.__getitem__,
+            label_visibility="collapsed",
+            width=220,
+            **state.bound("planned"),
+        )
     site_filter(frame)
     now = state.current()
     direction: Direction = "ingest" if now.direction == "ingest" else "egress"
@@ -48,7 +70,9 @@ def sheet() -> str:
 
 
 def _segments(name: str, label: str, words: dict[str, str]) -> None:
-    st.segmented_control(label, list(words), format_func=words.__getitem__, label_visibility="collapsed", **state.bound(name))
+    st.segmented_control(
+        label, list(words), format_func=words.__getitem__, label_visibility="collapsed", **state.bound(name)
+    )
 
 
 def limit_words(question: Question) -> str:
@@ -60,9 +84,17 @@ def limit_words(question: Question) -> str:
 def sites_of(frame: Frame, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of an outlook that are sites which pass the filters, with name, region and partner; worst first."""
     kept, known = passing(frame).sites, frame.catalogue.set_index("site_id")
-    mine = rows[(rows["level"] == "site") & (rows["key"].isin(kept) if kept is not None else True)].reset_index(drop=True)
+    mine = rows[(rows["level"] == "site") & (rows["key"].isin(kept) if kept is not None else True)].reset_index(
+        drop=True
+    )
     told = known.reindex(mine["key"]).reset_index(drop=True)
-    return worst_first(mine.assign(name=told["name"].fillna(mine["key"]), region=told["region_name"].fillna(told["region_id"]), partner=told["partner"]))
+    return worst_first(
+        mine.assign(
+            name=told["name"].fillna(mine["key"]),
+            region=told["region_name"].fillna(told["region_id"]),
+            partner=told["partner"],
+        )
+    )
 
 
 def no_futures(frame: Frame, question: Question) -> None:
@@ -71,7 +103,11 @@ def no_futures(frame: Frame, question: Question) -> None:
     run = cached.latest_run(frame.pin, frame.scope)
     refused = planning.unplanned(frame.pin, question.direction, passing(frame))
     if run is None:
-        states.nothing("No plan yet: nothing is forecast", "A plan is read from simulated futures of each site, which a refresh publishes.", command)
+        states.nothing(
+            "No plan yet: nothing is forecast",
+            "A plan is read from simulated futures of each site, which a refresh publishes.",
+            command,
+        )
     elif not refused:
         why = f"Run {run.number}, made by the engine {run.engine}, has no futures of any site's {question.direction}. A refresh publishes them."
         states.nothing(f"No plan for {question.direction} yet", why, command, icon="event_busy")
@@ -87,7 +123,13 @@ def no_futures(frame: Frame, question: Question) -> None:
 def refusals(frame: Frame, question: Question, refused: dict[str, str]) -> None:
     """A row for each site with its reason, to take away."""
     known = frame.catalogue.set_index("site_id").reindex(list(refused))
-    rows = pd.DataFrame({"Site": known["name"].fillna(pd.Series(known.index, known.index)), "Region": known["region_name"], "Run-out": "not known"})
+    rows = pd.DataFrame(
+        {
+            "Site": known["name"].fillna(pd.Series(known.index, known.index)),
+            "Region": known["region_name"],
+            "Run-out": "not known",
+        }
+    )
     rows = rows.assign(Reason=list(refused.values())).reset_index(drop=True)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### Sites without a plan")

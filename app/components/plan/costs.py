@@ -1,4 +1,6 @@
-"""What capacity costs, what of it lies idle, and what time zones save: stranded headroom, diversity, the hours of the day, and the bills of partners."""
+"""What capacity costs, what of it lies idle, and what time zones save: stranded headroom, diversity, the hours of the
+day, and the bills of partners.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,14 @@ from app.components.tile import tile
 from data.schema import GLOBAL_KEY
 
 MOST_PX = 420
-IDLE_UNITS = {"Capacity": "Gbps", "Peak planned for": "Gbps", "Needed": "Gbps", "Stranded": "Gbps", "Of capacity": "%", "Costs a month": "USD"}
+IDLE_UNITS = {
+    "Capacity": "Gbps",
+    "Peak planned for": "Gbps",
+    "Needed": "Gbps",
+    "Stranded": "Gbps",
+    "Of capacity": "%",
+    "Costs a month": "USD",
+}
 BASIS = {
     True: "Peak planned for: the P90 of the highest week of the coming year, over the simulated futures.",
     False: "Peak planned for: the highest measured week of the last quarter, because nothing is forecast in this direction yet.",
@@ -39,7 +48,10 @@ def draw(frame: Frame, asked: Question) -> None:
         return
     outlooks = what_if.outlooks(frame, asked)
     question = asked if outlooks is None else outlooks.question
-    found, shared = costing.idle(frame.pin, question, frame.scope), costing.sharing(frame.pin, question.direction, scope)
+    found, shared = (
+        costing.idle(frame.pin, question, frame.scope),
+        costing.sharing(frame.pin, question.direction, scope),
+    )
     mine = frozenset(frame.catalogue["site_id"]) if scope.sites is None else scope.sites
     kept = found._replace(rows=found.rows[found.rows["site_id"].isin(mine)], declared=found.declared & mine)
     base = costing.idle(frame.pin, question._replace(changes=""), frame.scope).rows if question.changes else None
@@ -59,13 +71,26 @@ def numbers(idle: pd.DataFrame, shared: pd.DataFrame, base: pd.DataFrame | None)
     priced = f"{known.sum()} of {len(idle)} sites priced" if len(idle) else "peaks or capacity are not known"
     network = shared[shared["key"] == GLOBAL_KEY]
     factor = theme.significant(float(network["factor"].iloc[0])) if len(network) else theme.NO_DATA
-    saved = f"the network peaks {theme.percent(1 - 1 / float(network['factor'].iloc[0]))} below the sum of its sites" if len(network) else "no whole week"
+    saved = (
+        f"the network peaks {theme.percent(1 - 1 / float(network['factor'].iloc[0]))} below the sum of its sites"
+        if len(network)
+        else "no whole week"
+    )
     with st.container(horizontal=True, gap="small", key="cost-numbers"):
         of = f"of {theme.gbps(float(idle['capacity_gbps'].sum()))}" + _before(base, "stranded_gbps", theme.gbps)
         tile("Stranded", theme.gbps(float(idle["stranded_gbps"].sum())) if len(idle) else theme.NO_DATA, of)
         priced += _before(base, "stranded_usd_month", theme.usd) if known.any() else ""
-        tile("It costs a month", theme.usd(float(idle["stranded_usd_month"].sum())) if known.any() else theme.NO_DATA, priced)
-        tile("Diversity factor", factor, saved, help_="Sum of the sites' weekly peaks over the weekly peak of the network, median of the last quarter")
+        tile(
+            "It costs a month",
+            theme.usd(float(idle["stranded_usd_month"].sum())) if known.any() else theme.NO_DATA,
+            priced,
+        )
+        tile(
+            "Diversity factor",
+            factor,
+            saved,
+            help_="Sum of the sites' weekly peaks over the weekly peak of the network, median of the last quarter",
+        )
 
 
 def _before(base: pd.DataFrame | None, name: str, said: Callable[[float], str]) -> str:
@@ -77,44 +102,71 @@ def stranded(frame: Frame, question: Question, found: Idle) -> None:
     """Headroom that the limit does not ask for, most USD first."""
     if not found.declared:
         states.nothing(
-            f"No {question.direction} capacity is declared for these sites", "What lies idle is capacity beyond what the limit asks for.",
-            {"Take in a table of capacities": f"python -m data ingest PATH --table capacity --lake {frame.pin.url}"}, icon="database_off",
-        )  # fmt: skip
+            f"No {question.direction} capacity is declared for these sites",
+            "What lies idle is capacity beyond what the limit asks for.",
+            {"Take in a table of capacities": f"python -m data ingest PATH --table capacity --lake {frame.pin.url}"},
+            icon="database_off",
+        )
         return
     if found.rows.empty:
-        st.caption(":material/info: What these sites need is not known: nothing is forecast, and no whole week was measured in the last quarter.")
+        st.caption(
+            ":material/info: What these sites need is not known: nothing is forecast, and no whole week was measured in the last quarter."
+        )
         return
     rows = idle_rows(found.rows, site_names(frame.catalogue, None))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### Headroom that nobody needs")
         export.csv_button(rows, "stranded capacity", key="stranded-csv", units=IDLE_UNITS)
     added = f", with {theme.gbps(found.added_gbps)} that the what-if adds within a year," if found.added_gbps else ""
-    st.caption(f"Installed capacity{added} beyond what keeps the peak at {100 * question.limit:g} % of it. {BASIS[found.expected]}")
+    st.caption(
+        f"Installed capacity{added} beyond what keeps the peak at {100 * question.limit:g} % of it. {BASIS[found.expected]}"
+    )
     st.dataframe(
-        rows, column_config=columns(), hide_index=True, placeholder="-", row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
-        key="stranded", alt=f"Stranded capacity of {len(rows)} sites",
-    )  # fmt: skip
+        rows,
+        column_config=columns(),
+        hide_index=True,
+        placeholder="-",
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        key="stranded",
+        alt=f"Stranded capacity of {len(rows)} sites",
+    )
     if rows["Costs a month"].isna().any():
         st.caption("A cost is known where the table capacity has cost_usd_month.")
 
 
 def idle_rows(idle: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """Site, Capacity, Peak planned for, Needed, Stranded (Gbps), Of capacity (percent), Costs a month (USD); in the order given."""
-    shown = {"capacity_gbps": "Capacity", "peak_gbps": "Peak planned for", "needed_gbps": "Needed", "stranded_gbps": "Stranded"}
+    """Site, Capacity, Peak planned for, Needed, Stranded (Gbps), Of capacity (percent), Costs a month (USD); in the
+    order given.
+    """
+    shown = {
+        "capacity_gbps": "Capacity",
+        "peak_gbps": "Peak planned for",
+        "needed_gbps": "Needed",
+        "stranded_gbps": "Stranded",
+    }
     told = idle.rename(columns=shown)[list(shown.values())]
     told.insert(0, "Site", [names.get(key, key) for key in idle["site_id"]])
-    return told.assign(**{"Of capacity": 100 * idle["stranded_share"], "Costs a month": idle["stranded_usd_month"].astype(float).round()}).reset_index(
-        drop=True
-    )
+    return told.assign(
+        **{
+            "Of capacity": 100 * idle["stranded_share"],
+            "Costs a month": idle["stranded_usd_month"].astype(float).round(),
+        }
+    ).reset_index(drop=True)
 
 
 def columns() -> dict[str, Any]:
     """How each column reads."""
-    numbers_of = {name: NumberColumn(f"{name}, Gbps", format="%.4g", width=120) for name in ("Capacity", "Peak planned for", "Needed", "Stranded")}
+    numbers_of = {
+        name: NumberColumn(f"{name}, Gbps", format="%.4g", width=120)
+        for name in ("Capacity", "Peak planned for", "Needed", "Stranded")
+    }
     return numbers_of | {
         "Site": TextColumn(width=140, pinned=True),
         "Of capacity": ProgressColumn(width=110, format="%.0f %%", min_value=0, max_value=100),
-        "Costs a month": NumberColumn("Costs, USD a month", format="localized", width=130, help="The same share of what the site's capacity costs"),
+        "Costs a month": NumberColumn(
+            "Costs, USD a month", format="localized", width=130, help="The same share of what the site's capacity costs"
+        ),
     }
 
 
@@ -123,20 +175,41 @@ def strip(frame: Frame, question: Question) -> None:
     scope = passing(frame)
     found, names = costing.hours(frame.pin, question.direction, scope), region_names(frame.catalogue)
     days = costing.HOURS_DAYS.days
-    drawn = hour_strip_chart(found.share, found.gbps, found.capacity_gbps, names=names, direction=question.direction, days=days, scheme=frame.scheme)
+    drawn = hour_strip_chart(
+        found.share,
+        found.gbps,
+        found.capacity_gbps,
+        names=names,
+        direction=question.direction,
+        days=days,
+        scheme=frame.scheme,
+    )
     busiest = [f"{names.get(str(key), key)} {int(row.idxmax()):02d}:00" for key, row in found.share.iterrows()]
     table = found.gbps.rename(index=names, columns=lambda hour: f"{hour:02d}:00").reset_index(names="Region")
     units = dict.fromkeys(table.columns[1:], "Gbps")
-    export.chart(drawn, key="hour-strip", name="hours of the day", alt=f"Busiest hour UTC: {', '.join(busiest) or 'not known'}", data=table, units=units)
+    export.chart(
+        drawn,
+        key="hour-strip",
+        name="hours of the day",
+        alt=f"Busiest hour UTC: {', '.join(busiest) or 'not known'}",
+        data=table,
+        units=units,
+    )
 
 
 def diversity(frame: Frame, shared: pd.DataFrame) -> None:
     """How much less the network and each region peak than the sum of their sites."""
     names = {GLOBAL_KEY: "The whole network", **region_names(frame.catalogue)}
-    rows = pd.DataFrame({
-        "Place": [names.get(key, key) for key in shared["key"]], "Sites": shared["sites"], "Factor": shared["factor"],
-        "Lowest": shared["low"], "Highest": shared["high"], "Weeks": shared["weeks"],
-    })  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "Place": [names.get(key, key) for key in shared["key"]],
+            "Sites": shared["sites"],
+            "Factor": shared["factor"],
+            "Lowest": shared["low"],
+            "Highest": shared["high"],
+            "Weeks": shared["weeks"],
+        }
+    )
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("**Diversity factor**")
         export.csv_button(rows, "diversity factor", key="diversity-csv")
@@ -146,6 +219,16 @@ def diversity(frame: Frame, shared: pd.DataFrame) -> None:
         return
     factors = {name: NumberColumn(format="%.3g", width=65) for name in ("Factor", "Lowest", "Highest")}
     st.dataframe(
-        rows, column_config={"Place": TextColumn(width=190, pinned=True), "Sites": NumberColumn(width=50), "Weeks": NumberColumn(width=55), **factors},
-        hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), key="diversity", alt=f"Diversity factor of {len(rows)} places",
-    )  # fmt: skip
+        rows,
+        column_config={
+            "Place": TextColumn(width=190, pinned=True),
+            "Sites": NumberColumn(width=50),
+            "Weeks": NumberColumn(width=55),
+            **factors,
+        },
+        hide_index=True,
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        key="diversity",
+        alt=f"Diversity factor of {len(rows)} places",
+    )

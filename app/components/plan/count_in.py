@@ -1,4 +1,6 @@
-"""A plan of purchases counted in: its capacity becomes part of the what-if, so that every sheet shows the world with the plan carried out."""
+"""A plan of purchases counted in: its capacity becomes part of the what-if, so that every sheet shows the world with
+the plan carried out.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,22 @@ def offer(question: Question, plan: AugmentPlan) -> None:
     text = augmenting.counted_in(question, plan)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
-            "Count it in", key="plan-count-in", icon=":material/add_task:", disabled=not state.fits(text), on_click=state.update,
+            "Count it in",
+            key="plan-count-in",
+            icon=":material/add_task:",
+            disabled=not state.fits(text),
+            on_click=state.update,
             kwargs={"whatif": text, "sheet": SHEET},
-        )  # fmt: skip
+        )
         if state.fits(text):
             st.caption(
                 "What does the plan buy? As a what-if, its capacity counts from its days in service on: in what runs out, failures, scenarios and cost, "
                 "beside what holds without it."
             )
         else:
-            st.caption("So many purchases do not fit into a link. Filter by region or partner, or take the capacity table in.")
+            st.caption(
+                "So many purchases do not fit into a link. Filter by region or partner, or take the capacity table in."
+            )
 
 
 def held(question: Question) -> None:
@@ -38,5 +46,14 @@ def held(question: Question) -> None:
     if without is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(":material/add_task: The what-if counts capacity in already: a plan now buys on top of it.", width="content")
-        st.button("Take it out", key="plan-take-out", type="tertiary", icon=":material/close:", on_click=state.update, kwargs={"whatif": without or None})
+        st.markdown(
+            ":material/add_task: The what-if counts capacity in already: a plan now buys on top of it.", width="content"
+        )
+        st.button(
+            "Take it out",
+            key="plan-take-out",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=state.update,
+            kwargs={"whatif": without or None},
+        )

@@ -1,4 +1,6 @@
-"""Declared capacity and planned augments, edited in the page: checked, shown as a difference, saved as a version, and taken back."""
+"""Declared capacity and planned augments, edited in the page: checked, shown as a difference, saved as a version, and
+taken back.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,11 @@ def heading(frame: Frame, copy: WorkingCopy) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"##### Declared capacity, {shown}{', edited' if copy.touched else ''}")
         export.csv_button(copy.seed, "capacity", key="declared-csv")
-    hidden = f" {len(copy.hidden)} rows of other sites are hidden by the filters, and stay as they are." if len(copy.hidden) else ""
+    hidden = (
+        f" {len(copy.hidden)} rows of other sites are hidden by the filters, and stay as they are."
+        if len(copy.hidden)
+        else ""
+    )
     st.caption(
         f"Each row is a step: from its date on, the site has this capacity in this direction. Planned augments are steps to come. Dates are UTC.{hidden}"
     )
@@ -67,9 +73,16 @@ def read_only(frame: Frame) -> None:
 def editor(frame: Frame, copy: WorkingCopy, *, disabled: bool) -> pd.DataFrame:
     """The rows that pass the filters, to be edited."""
     edited: pd.DataFrame = st.data_editor(
-        copy.seed, column_config=columns(frame, copy), num_rows="dynamic", hide_index=False, row_height=ROW_PX, height=MOST_PX, disabled=disabled,
-        key=copy.key, alt=f"Declared capacity of {copy.seed['site_id'].nunique()} sites, {len(copy.seed)} steps, to be edited",
-    )  # fmt: skip
+        copy.seed,
+        column_config=columns(frame, copy),
+        num_rows="dynamic",
+        hide_index=False,
+        row_height=ROW_PX,
+        height=MOST_PX,
+        disabled=disabled,
+        key=copy.key,
+        alt=f"Declared capacity of {copy.seed['site_id'].nunique()} sites, {len(copy.seed)} steps, to be edited",
+    )
     return edited
 
 
@@ -87,16 +100,23 @@ def columns(frame: Frame, copy: WorkingCopy) -> dict[str, Any]:
         "_index": NumberColumn("Row", width=55),
         "site_id": sites,
         "direction": SelectboxColumn("Direction", options=DIRECTIONS, required=True, width=95),
-        "effective_from": DatetimeColumn("From, UTC", format="YYYY-MM-DD HH:mm", timezone="UTC", step=60, required=True, width=150),
+        "effective_from": DatetimeColumn(
+            "From, UTC", format="YYYY-MM-DD HH:mm", timezone="UTC", step=60, required=True, width=150
+        ),
         "capacity_gbps": NumberColumn("Capacity, Gbps", format="localized", min_value=0.0, required=True, width=125),
         "status": SelectboxColumn("Status", options=STATUSES, default="installed", width=110),
         "cost_usd_month": NumberColumn(
-            "USD a month", format="localized", min_value=0.0, width=125, help="What all of this capacity costs a month; may be empty"
+            "USD a month",
+            format="localized",
+            min_value=0.0,
+            width=125,
+            help="What all of this capacity costs a month; may be empty",
         ),
     }
 
 
-# What was edited ---------------------------------------------------------------------------------------------------------
+# What was edited
+# ---------------------------------------------------------------------------------------------------------
 
 
 def pending(frame: Frame, copy: WorkingCopy, rows: pd.DataFrame) -> None:
@@ -110,11 +130,26 @@ def pending(frame: Frame, copy: WorkingCopy, rows: pd.DataFrame) -> None:
         disputed(frame, copy)
         conflict(frame, made)
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            st.text_input("Why, in a sentence", key=_NOTE, max_chars=LETTERS, placeholder="order 17, in service in March", width=320)
+            st.text_input(
+                "Why, in a sentence",
+                key=_NOTE,
+                max_chars=LETTERS,
+                placeholder="order 17, in service in March",
+                width=320,
+            )
             ask_author()
             ready = not made.faults and not made.difference.empty and copy.met is None
-            st.button("Save as a new version", key="declared-save", icon=":material/save:", disabled=not ready, on_click=_save, args=(frame, made))
-            st.button("Discard the edit", key="declared-discard", type="tertiary", icon=":material/close:", on_click=_discard)
+            st.button(
+                "Save as a new version",
+                key="declared-save",
+                icon=":material/save:",
+                disabled=not ready,
+                on_click=_save,
+                args=(frame, made),
+            )
+            st.button(
+                "Discard the edit", key="declared-discard", type="tertiary", icon=":material/close:", on_click=_discard
+            )
 
 
 def faults(frame: Frame, rows: pd.DataFrame, made: Draft) -> None:
@@ -123,7 +158,10 @@ def faults(frame: Frame, rows: pd.DataFrame, made: Draft) -> None:
         f"- **Row {one.row}**, {states.plain(step_words(rows.loc[one.row], frame))}: {states.plain(_in_words(one.fault))}"
         for one in declared.faults_by_row(rows)
     ]
-    st.markdown("**:material/error: These rows cannot be saved yet**\n\n" + "\n".join(found or [f"- {states.plain(fault)}" for fault in made.faults]))
+    st.markdown(
+        "**:material/error: These rows cannot be saved yet**\n\n"
+        + "\n".join(found or [f"- {states.plain(fault)}" for fault in made.faults])
+    )
 
 
 def _in_words(fault: declared.Fault) -> str:
@@ -148,7 +186,10 @@ def disputed(frame: Frame, copy: WorkingCopy) -> None:
     """Steps that others changed too: somebody must decide before anything is saved."""
     if copy.met is None:
         return
-    st.warning("Others changed these steps as well. Below is what they did; decide before you save.", icon=":material/call_split:")
+    st.warning(
+        "Others changed these steps as well. Below is what they did; decide before you save.",
+        icon=":material/call_split:",
+    )
     difference_table(frame, copy.met, "declared-met")
     with st.container(horizontal=True, gap="small"):
         st.button("Keep mine", key="declared-mine", on_click=working_copy.decide, kwargs={"theirs": False})
@@ -160,20 +201,38 @@ def conflict(frame: Frame, made: Draft) -> None:
     met = writing.conflict(PLACE)
     if met is None:
         return
-    st.warning(f"Not saved: {states.plain(met.problem)} {states.plain(met.cause)}. Your edit is kept here.", icon=":material/call_split:")
+    st.warning(
+        f"Not saved: {states.plain(met.problem)} {states.plain(met.cause)}. Your edit is kept here.",
+        icon=":material/call_split:",
+    )
     difference_table(frame, met.theirs, "declared-conflict")
-    st.button("Put my edit onto the newest", key="declared-rebase", disabled=bool(made.faults), on_click=_rebase, args=(frame, made))
+    st.button(
+        "Put my edit onto the newest",
+        key="declared-rebase",
+        disabled=bool(made.faults),
+        on_click=_rebase,
+        args=(frame, made),
+    )
 
 
 def _save(frame: Frame, made: Draft) -> None:
     why = st.session_state[_NOTE]
-    if writing.carry_out(PLACE, lambda: declared.commit(frame.pin, made, author(), why), lambda version: f"Saved as version {version}") is not None:
+    if (
+        writing.carry_out(
+            PLACE,
+            lambda: declared.commit(frame.pin, made, author(), why),
+            lambda version: f"Saved as version {version}",
+        )
+        is not None
+    ):
         declared_versions.start_over()
         st.session_state[_NOTE] = ""
 
 
 def _rebase(frame: Frame, made: Draft) -> None:
-    writing.carry_out(PLACE, lambda: working_copy.rebase(frame, made), lambda _: "Your edit now stands on the newest version")
+    writing.carry_out(
+        PLACE, lambda: working_copy.rebase(frame, made), lambda _: "Your edit now stands on the newest version"
+    )
 
 
 def _discard() -> None:
@@ -181,7 +240,8 @@ def _discard() -> None:
     writing.set_aside(PLACE)
 
 
-# By file -----------------------------------------------------------------------------------------------------------------
+# By file
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def command(frame: Frame) -> str:

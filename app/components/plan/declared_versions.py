@@ -28,12 +28,21 @@ def draw(frame: Frame, *, locked: bool) -> None:
     met = writing.conflict(PLACE)
     if met is not None and not locked:  # of bringing a version back; that of an edit is settled beside the edit
         writing.set_aside(PLACE)
-        st.warning(f"Not brought back: {states.plain(met.cause)}. The list shows it; choose once more.", icon=":material/call_split:")
+        st.warning(
+            f"Not brought back: {states.plain(met.cause)}. The list shows it; choose once more.",
+            icon=":material/call_split:",
+        )
     rows = table(frame, found)
     st.dataframe(
-        rows, column_config=COLUMNS, hide_index=True, placeholder="-", row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
-        key="declared-versions", alt=f"{len(rows)} versions of the declared capacity, newest first",
-    )  # fmt: skip
+        rows,
+        column_config=COLUMNS,
+        hide_index=True,
+        placeholder="-",
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        key="declared-versions",
+        alt=f"{len(rows)} versions of the declared capacity, newest first",
+    )
     older = [int(version) for version in found["version"].iloc[1:]]
     if older:
         _way_back(frame, older, int(found["version"].iloc[0]), locked=locked)
@@ -41,16 +50,18 @@ def draw(frame: Frame, *, locked: bool) -> None:
 
 def table(frame: Frame, found: pd.DataFrame) -> pd.DataFrame:
     """Version, Saved, What, By, Note, Added, Changed, Removed."""
-    return pd.DataFrame({
-        "Version": found["version"],
-        "Saved": [theme.stamp(pd.Timestamp(when), frame.zone) for when in found["committed"]],
-        "What": [_what(kind, restored) for kind, restored in zip(found["kind"], found["restored"], strict=True)],
-        "By": found["author"].replace("", None),
-        "Note": found["note"].replace("", None),
-        "Added": found["added"],
-        "Changed": found["changed"],
-        "Removed": found["removed"],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "Version": found["version"],
+            "Saved": [theme.stamp(pd.Timestamp(when), frame.zone) for when in found["committed"]],
+            "What": [_what(kind, restored) for kind, restored in zip(found["kind"], found["restored"], strict=True)],
+            "By": found["author"].replace("", None),
+            "Note": found["note"].replace("", None),
+            "Added": found["added"],
+            "Changed": found["changed"],
+            "Removed": found["removed"],
+        }
+    )
 
 
 COLUMNS = {
@@ -74,9 +85,23 @@ def _way_back(frame: Frame, older: list[int], newest: int, *, locked: bool) -> N
     if st.session_state.get(_OLDER) not in older:
         st.session_state[_OLDER] = older[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        chosen = st.selectbox("Older version", older, format_func=lambda version: f"Version {version}", key=_OLDER, width=160)
-        why = "Save or discard the edit first" if locked else "As a new version: nothing is lost, and this can be undone as well"
-        st.button("Bring it back", key="declared-undo", icon=":material/undo:", disabled=locked, help=why, on_click=_restore, args=(frame, chosen, newest))
+        chosen = st.selectbox(
+            "Older version", older, format_func=lambda version: f"Version {version}", key=_OLDER, width=160
+        )
+        why = (
+            "Save or discard the edit first"
+            if locked
+            else "As a new version: nothing is lost, and this can be undone as well"
+        )
+        st.button(
+            "Bring it back",
+            key="declared-undo",
+            icon=":material/undo:",
+            disabled=locked,
+            help=why,
+            on_click=_restore,
+            args=(frame, chosen, newest),
+        )
         if not locked:
             ask_author()
     try:
@@ -93,7 +118,9 @@ def _way_back(frame: Frame, older: list[int], newest: int, *, locked: bool) -> N
 
 def _restore(frame: Frame, version: int, newest: int) -> None:
     done = writing.carry_out(
-        PLACE, lambda: declared.restore(frame.pin, version, newest, author(), ""), lambda made: f"Version {version} is back, as version {made}"
+        PLACE,
+        lambda: declared.restore(frame.pin, version, newest, author(), ""),
+        lambda made: f"Version {version} is back, as version {made}",
     )
     if done is not None:
         start_over()

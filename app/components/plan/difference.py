@@ -23,23 +23,30 @@ def difference_table(frame: Frame, rows: pd.DataFrame, key: str) -> None:
     """A difference as capacity_edits makes them."""
     told = table(rows, site_names(frame.catalogue, None))
     st.dataframe(
-        told, column_config=COLUMNS, hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(told)), key=key,
+        told,
+        column_config=COLUMNS,
+        hide_index=True,
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(told)),
+        key=key,
         alt=f"{len(told)} steps that differ",
-    )  # fmt: skip
+    )
 
 
 def table(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Change, Site, Direction, From, and Capacity, Status and Cost as they were and become."""
     told = rows.to_dict("records")
-    return pd.DataFrame({
-        "Change": [SIGNS[row["change"]] for row in told],
-        "Site": [names.get(row["site_id"], row["site_id"]) for row in told],
-        "Direction": rows["direction"].to_numpy(object),
-        "From": [moment(row["effective_from"]) for row in told],
-        "Capacity": [_turned(row, "capacity_gbps", theme.gbps) for row in told],
-        "Status": [_turned(row, "status", str) for row in told],
-        "USD a month": [_turned(row, "cost_usd_month", lambda usd: f"{usd:,.0f}") for row in told],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "Change": [SIGNS[row["change"]] for row in told],
+            "Site": [names.get(row["site_id"], row["site_id"]) for row in told],
+            "Direction": rows["direction"].to_numpy(object),
+            "From": [moment(row["effective_from"]) for row in told],
+            "Capacity": [_turned(row, "capacity_gbps", theme.gbps) for row in told],
+            "Status": [_turned(row, "status", str) for row in told],
+            "USD a month": [_turned(row, "cost_usd_month", lambda usd: f"{usd:,.0f}") for row in told],
+        }
+    )
 
 
 COLUMNS = {

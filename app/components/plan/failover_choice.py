@@ -1,4 +1,6 @@
-"""By which weights demand fails over: as the operator declares it, where that is so and nobody asks otherwise; by distance and headroom elsewhere."""
+"""By which weights demand fails over: as the operator declares it, where that is so and nobody asks otherwise; by
+distance and headroom elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,18 @@ _UPLOAD, _HELD = "failover.upload", "failover.held"
 
 
 def in_force(frame: Frame) -> Declared | None:
-    """The table by which the whole page is reckoned; None for distance and headroom. Says so where one cannot be used."""
+    """The table by which the whole page is reckoned; None for distance and headroom. Says so where one cannot be
+    used.
+    """
     if state.current().weights != "declared":
         return None
     try:
         return _declared(frame)
     except HeadroomError as error:
-        st.warning(f"The failover table cannot be used, and distance and headroom hold: {states.plain(error)}", icon=":material/error:")
+        st.warning(
+            f"The failover table cannot be used, and distance and headroom hold: {states.plain(error)}",
+            icon=":material/error:",
+        )
     return None
 
 
@@ -33,7 +40,13 @@ def choose(table: Declared | None) -> None:
     """Draw the choice, where there is a table to choose, and the field for one. `table`: the one in force."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="failover"):
         if table is not None or state.current().weights != "declared":
-            st.segmented_control("Failover weights", list(WEIGHTS), format_func=WEIGHTS.__getitem__, label_visibility="collapsed", **state.bound("weights"))
+            st.segmented_control(
+                "Failover weights",
+                list(WEIGHTS),
+                format_func=WEIGHTS.__getitem__,
+                label_visibility="collapsed",
+                **state.bound("weights"),
+            )
         else:
             st.caption("No failover table holds: demand goes by distance and headroom.", width="content")
         with st.popover("Failover table", icon=":material/table:", type="tertiary"):
@@ -51,12 +64,16 @@ def _offer() -> None:
         f"A CSV or Parquet file with the columns `{'`, `'.join(COLUMNS)}`: of the demand of `site_id` each helper takes a part in proportion to its weight, "
         "as far as it has room. A pair that is not in it does not help."
     )
-    st.file_uploader("Failover table", type=["csv", "parquet"], key=_UPLOAD, label_visibility="collapsed", on_change=_uploaded)
+    st.file_uploader(
+        "Failover table", type=["csv", "parquet"], key=_UPLOAD, label_visibility="collapsed", on_change=_uploaded
+    )
     if _HELD in st.session_state:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"{states.plain(st.session_state[_HELD][0])} holds for this session.", width="content")
             st.button("Remove", key="failover.remove", type="tertiary", icon=":material/close:", on_click=_remove)
-    st.caption(f"It is held for this session; a link does not carry it. For everybody, name a file of the server in `{SETTING}`.")
+    st.caption(
+        f"It is held for this session; a link does not carry it. For everybody, name a file of the server in `{SETTING}`."
+    )
 
 
 def _uploaded() -> None:

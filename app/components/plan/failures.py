@@ -1,4 +1,6 @@
-"""What if a site fails: the worst single failures now and in each month, and until when the network carries any of them."""
+"""What if a site fails: the worst single failures now and in each month, and until when the network carries any of
+them.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,11 @@ def draw(frame: Frame, asked: Question) -> None:
 def single(frame: Frame, found: Failures, table: Declared | None) -> None:
     """Every single failure: two tables side by side."""
     st.markdown("##### If any one site fails")
-    said = "not N-1 safe now" if found.safe_until.answer == "over" else f"N-1 safe {safe_words(found.safe_until, frame.extent.now)}"
+    said = (
+        "not N-1 safe now"
+        if found.safe_until.answer == "over"
+        else f"N-1 safe {safe_words(found.safe_until, frame.extent.now)}"
+    )
     reach = f"over the half year to {theme.day(found.safe_until.horizon)}"
     st.caption(
         f"The network is **{said}**. {states.plain(failover_choice.words(table))} "
@@ -70,14 +76,18 @@ def single(frame: Frame, found: Failures, table: Declared | None) -> None:
 
 def rows_of(found: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Month, Failed site, Shed and Shed, P90 (Gbps), Probability (words), Pushed over their limit (names)."""
-    return pd.DataFrame({
-        "Month": [f"{theme.MONTHS[one.month - 1]} {one.year}" for one in found.get("month", found.get("week"))],
-        "Failed site": [names.get(key, key) for key in found["key"]],
-        "Shed": found["shed_gbps"].to_numpy(float),
-        "Shed, P90": found["shed_gbps_p90"].to_numpy(float),
-        "Any shed": [soon_words(float(share)) if share > 0 else "none" for share in found["probability"]],
-        "Pushed over their limit": [listed(tuple(names.get(key, key) for key in passed)) for passed in found["passes"]],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "Month": [f"{theme.MONTHS[one.month - 1]} {one.year}" for one in found.get("month", found.get("week"))],
+            "Failed site": [names.get(key, key) for key in found["key"]],
+            "Shed": found["shed_gbps"].to_numpy(float),
+            "Shed, P90": found["shed_gbps_p90"].to_numpy(float),
+            "Any shed": [soon_words(float(share)) if share > 0 else "none" for share in found["probability"]],
+            "Pushed over their limit": [
+                listed(tuple(names.get(key, key) for key in passed)) for passed in found["passes"]
+            ],
+        }
+    )
 
 
 def _table(title: str, rows: pd.DataFrame, name: str) -> None:
@@ -102,5 +112,7 @@ def _columns() -> dict[str, Any]:
         "Shed": NumberColumn("Shed, Gbps", width=85, format="%.3g"),
         "Shed, P90": NumberColumn("P90, Gbps", width=80, format="%.3g", help="In one of ten futures at least so much"),
         "Any shed": TextColumn(width=80, help="Share of futures in which anything is shed"),
-        "Pushed over their limit": TextColumn(help="Sites that pass the limit because of it, in at least half of the futures"),
+        "Pushed over their limit": TextColumn(
+            help="Sites that pass the limit because of it, in at least half of the futures"
+        ),
     }

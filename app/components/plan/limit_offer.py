@@ -1,4 +1,6 @@
-"""What was learned of a place, as the limit: of all sites in the policy, or of one site in the what-if. Both stand in the link."""
+"""What was learned of a place, as the limit: of all sites in the policy, or of one site in the what-if. Both stand in
+the link.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,21 @@ def draw(frame: Frame, asked: Question, level: str, key: str, name: str, answer:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**Use {theme.percent(share)} as the limit**")
             if level == "site":
-                st.button(f"of {states.plain(name)}", on_click=of_one, args=(key, share), key="limit-one", icon=":material/place:")
-            st.button("of all sites", on_click=of_all, args=(share,), key="limit-all", icon=":material/public:", disabled=not _may_be(share))
+                st.button(
+                    f"of {states.plain(name)}",
+                    on_click=of_one,
+                    args=(key, share),
+                    key="limit-one",
+                    icon=":material/place:",
+                )
+            st.button(
+                "of all sites",
+                on_click=of_all,
+                args=(share,),
+                key="limit-all",
+                icon=":material/public:",
+                disabled=not _may_be(share),
+            )
             if not _may_be(share):
                 st.caption(f"The policy's limit is at least {theme.percent(state.LEAST_LIMIT)}.")
     if held := [one for one in planning.changes(asked.changes) if one["kind"] == "limit"]:
@@ -41,7 +56,11 @@ def of_all(share: float) -> None:
 
 def of_one(site: str, share: float) -> None:
     """A change of the what-if, in the place of an earlier one for the same site."""
-    kept = [one for one in planning.changes(state.current().whatif or "") if (one["kind"], one.get("site_id")) != ("limit", site)]
+    kept = [
+        one
+        for one in planning.changes(state.current().whatif or "")
+        if (one["kind"], one.get("site_id")) != ("limit", site)
+    ]
     text = ""
     for change in [*kept, {"kind": "limit", "limit": share, "site_id": site}]:
         text = planning.with_change(text, change)

@@ -32,9 +32,17 @@ def draw(frame: Frame, asked: Question, quality: str, regions: dict[str, str], n
         rows = limit_table(answers)
         export.csv_button(rows, "safe limits", key="limits-csv", units=UNITS)
     event = st.dataframe(
-        rows, column_config=columns(), hide_index=True, placeholder="-", row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
-        on_select="rerun", selection_mode="single-row", key="limits-table", alt=f"Safe limits of {len(rows)} sites",
-    )  # fmt: skip
+        rows,
+        column_config=columns(),
+        hide_index=True,
+        placeholder="-",
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        on_select="rerun",
+        selection_mode="single-row",
+        key="limits-table",
+        alt=f"Safe limits of {len(rows)} sites",
+    )
     at = opened(event.selection, st.session_state.get(_CLICK))
     before, st.session_state[_CHOSEN] = st.session_state.get(_CHOSEN), at
     if at is not None and at != before and at < len(rows):
@@ -43,7 +51,9 @@ def draw(frame: Frame, asked: Question, quality: str, regions: dict[str, str], n
 
 
 def learn(frame: Frame, asked: Question, quality: str, regions: dict[str, str], names: dict[str, str]) -> pd.DataFrame:
-    """key, name, region and answer of each site: from region to region, so that what is done is kept and can be shown."""
+    """key, name, region and answer of each site: from region to region, so that what is done is kept and can be
+    shown.
+    """
     bar, rows = st.progress(0.0, "Learning from the samples"), []
     for done, (key, region) in enumerate(regions.items(), start=1):
         found = limits.learned(frame.pin, asked.direction, quality, key, frame.scope)
@@ -56,12 +66,17 @@ def learn(frame: Frame, asked: Question, quality: str, regions: dict[str, str], 
 def columns() -> dict[str, Any]:
     """How each column reads."""
     shares = {
-        "Knee": "From here on quality is worse by a fifth than at low load", "From": "Lower end of its 90 % interval", "To": "Upper end of it",
-        "May be used": "The lower end of the knee's interval", "Seen up to": "The highest utilisation that was measured",
-    }  # fmt: skip
+        "Knee": "From here on quality is worse by a fifth than at low load",
+        "From": "Lower end of its 90 % interval",
+        "To": "Upper end of it",
+        "May be used": "The lower end of the knee's interval",
+        "Seen up to": "The highest utilisation that was measured",
+    }
     return {
         "key": None,
-        "Site": ButtonColumn(type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Draws the site's curve above"),
+        "Site": ButtonColumn(
+            type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Draws the site's curve above"
+        ),
         "Region": TextColumn(width=190),
         **{name: NumberColumn(width=95, format="%.0f %%", help=words) for name, words in shares.items()},
         "Answer": TextColumn(width=320),

@@ -1,4 +1,6 @@
-"""How full may a site run before its viewers feel it? Learned from quality against load, place by place, and offered as the limit."""
+"""How full may a site run before its viewers feel it? Learned from quality against load, place by place, and offered as
+the limit.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from app.components.site_filter import no_site_passes, passing
 from data.schema import METRIC
 
 # What viewers, or broadcasters, feel of a full site.
-QUALITY = {"egress": ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio"), "ingest": ("ingest_starved_ratio",)}
+QUALITY = {
+    "egress": ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio"),
+    "ingest": ("ingest_starved_ratio",),
+}
 _PLACE, _ALL, _METRIC = "limits.place", "limits.all", "limits.quality"
 
 
@@ -28,7 +33,11 @@ def draw(frame: Frame, asked: Question) -> None:
     if not measured:
         states.partial("A safe limit", {name: METRIC[name].meaning for name in QUALITY[asked.direction]})
         return
-    sites = frame.catalogue if passing(frame).sites is None else frame.catalogue[frame.catalogue["site_id"].isin(passing(frame).sites or ())]
+    sites = (
+        frame.catalogue
+        if passing(frame).sites is None
+        else frame.catalogue[frame.catalogue["site_id"].isin(passing(frame).sites or ())]
+    )
     if sites.empty:
         no_site_passes()
         return
@@ -41,7 +50,13 @@ def draw(frame: Frame, asked: Question) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         quality = _metric(measured)
         focus = _place(regions, names)
-        st.button(f"Learn all {len(names)} sites", key="limits-all", icon=":material/school:", on_click=_ask_for_all, args=(quality, asked.direction))
+        st.button(
+            f"Learn all {len(names)} sites",
+            key="limits-all",
+            icon=":material/school:",
+            on_click=_ask_for_all,
+            args=(quality, asked.direction),
+        )
     if focus is not None:
         place(frame, asked, quality, focus, regions | names)
     else:
@@ -53,7 +68,14 @@ def draw(frame: Frame, asked: Question) -> None:
 def _metric(measured: list[str]) -> str:
     held = state.current().quality
     st.session_state[_METRIC] = held if held in measured else measured[0]
-    st.selectbox("What viewers feel", measured, format_func=lambda name: METRIC[name].label, key=_METRIC, on_change=_metric_chosen, width=200)
+    st.selectbox(
+        "What viewers feel",
+        measured,
+        format_func=lambda name: METRIC[name].label,
+        key=_METRIC,
+        on_change=_metric_chosen,
+        width=200,
+    )
     return str(st.session_state[_METRIC])
 
 
@@ -63,13 +85,21 @@ def _metric_chosen() -> None:
 
 def _place(regions: dict[str, str], names: dict[str, str]) -> str | None:
     """Draw the choice of a place; the one chosen, as level:key."""
-    words = {f"region:{key}": f"{name}, all sites" for key, name in regions.items()} | {f"site:{key}": name for key, name in names.items()}
+    words = {f"region:{key}": f"{name}, all sites" for key, name in regions.items()} | {
+        f"site:{key}": name for key, name in names.items()
+    }
     focus = state.current().focus
     st.session_state[_PLACE] = focus if focus in words else None
     st.selectbox(
-        "Place", list(words), index=None, format_func=lambda key: words.get(key, key), key=_PLACE, on_change=_place_chosen, width=320,
+        "Place",
+        list(words),
+        index=None,
+        format_func=lambda key: words.get(key, key),
+        key=_PLACE,
+        on_change=_place_chosen,
+        width=320,
         placeholder="A site or a region",
-    )  # fmt: skip
+    )
     return focus if focus in words else None
 
 
@@ -90,16 +120,32 @@ def place(frame: Frame, asked: Question, quality: str, focus: str, names: dict[s
     answer, name = answer_of(found, level, key), names[key] if level == "site" else f"{names[key]}, all sites"
     if answer is None:
         states.nothing(
-            f"{name}: no sample has both", f"No sample of the last {limits.DAYS} days has {METRIC[quality].label.lower()}, {asked.direction} and a capacity.",
-            {"Declare what a site can carry": f"python -m data ingest PATH --table capacity --lake {frame.pin.url}"}, icon="query_stats",
-        )  # fmt: skip
+            f"{name}: no sample has both",
+            f"No sample of the last {limits.DAYS} days has {METRIC[quality].label.lower()}, {asked.direction} and a capacity.",
+            {"Declare what a site can carry": f"python -m data ingest PATH --table capacity --lake {frame.pin.url}"},
+            icon="query_stats",
+        )
         return
     st.markdown(states.plain(sentence(name, answer)))
     drawn = safe_chart(
-        SafeChart(name, answer, quality, METRIC[quality].label, asked.limit, limits.DAYS, relative=level == "region", scheme=frame.scheme)
-    )  # fmt: skip
-    units = {"utilisation": "ratio", **({} if level == "region" else dict.fromkeys(("quality", "low", "high"), METRIC[quality].unit))}
-    export.chart(drawn, key="safe-limit", name=f"{name} safe limit", alt=sentence(name, answer), data=answer.curve, units=units)
+        SafeChart(
+            name,
+            answer,
+            quality,
+            METRIC[quality].label,
+            asked.limit,
+            limits.DAYS,
+            relative=level == "region",
+            scheme=frame.scheme,
+        )
+    )
+    units = {
+        "utilisation": "ratio",
+        **({} if level == "region" else dict.fromkeys(("quality", "low", "high"), METRIC[quality].unit)),
+    }
+    export.chart(
+        drawn, key="safe-limit", name=f"{name} safe limit", alt=sentence(name, answer), data=answer.curve, units=units
+    )
     limit_offer.draw(frame, asked, level, key, name, answer)
 
 

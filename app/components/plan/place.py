@@ -65,7 +65,9 @@ def choose(names: dict[str, str]) -> Place:
     focus = state.current().focus
     held = focus if focus in names else next(iter(names))
     st.session_state[_PLACE] = held
-    st.selectbox("Place", list(names), format_func=lambda key: names.get(key, key), key=_PLACE, on_change=_chosen, width=320)
+    st.selectbox(
+        "Place", list(names), format_func=lambda key: names.get(key, key), key=_PLACE, on_change=_chosen, width=320
+    )
     level, _, key = held.partition(":")
     return Place(LEVELS[level], key, names[held], None)
 
@@ -78,7 +80,15 @@ def figure(frame: Frame, question: Question, place: Place, found: Fan) -> None:
     """The fan and the probability, linked, with what one may take away."""
     chart = fan_chart(frame, question, place, found)
     drawn = linked_figure(fan_panels(chart), start=chart.start, end=chart.end, zone=frame.zone, scheme=frame.scheme)
-    export.chart(drawn, key="plan-place", name=f"{place.name} run-out", alt=alt(chart, place), data=partial(fan_table, chart), units=UNITS, zone=frame.zone)
+    export.chart(
+        drawn,
+        key="plan-place",
+        name=f"{place.name} run-out",
+        alt=alt(chart, place),
+        data=partial(fan_table, chart),
+        units=UNITS,
+        zone=frame.zone,
+    )
 
 
 def fan_chart(frame: Frame, question: Question, place: Place, found: Fan) -> FanChart:
@@ -89,13 +99,27 @@ def fan_chart(frame: Frame, question: Question, place: Place, found: Fan) -> Fan
     first = measured["ts"].iloc[0] if len(measured) else found.weeks["ts"].iloc[0]
     words = f"{question.direction.capitalize()} of {place.name} against its limit"
     return FanChart(
-        words, f"{question.direction}_gbps", STATISTIC[question.statistic],
-        question.limit, first, found.weeks["ts"].iloc[-1], frame.extent.now, found.weeks, measured, found.steps, frame.zone, frame.scheme,
-    )  # fmt: skip
+        words,
+        f"{question.direction}_gbps",
+        STATISTIC[question.statistic],
+        question.limit,
+        first,
+        found.weeks["ts"].iloc[-1],
+        frame.extent.now,
+        found.weeks,
+        measured,
+        found.steps,
+        frame.zone,
+        frame.scheme,
+    )
 
 
 def alt(chart: FanChart, place: Place) -> str:
     """The figure in a sentence."""
     last: dict[Any, Any] = chart.weeks.iloc[-1].to_dict()
-    room = f"against a limit of {theme.gbps(last['room_gbps'])}" if pd.notna(last["room_gbps"]) else "without a declared capacity"
+    room = (
+        f"against a limit of {theme.gbps(last['room_gbps'])}"
+        if pd.notna(last["room_gbps"])
+        else "without a declared capacity"
+    )
     return f"{place.name}: by {theme.day(chart.end)} between {theme.gbps(last['q10'])} and {theme.gbps(last['q90'])} in 80 % of futures, {room}"

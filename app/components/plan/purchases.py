@@ -1,4 +1,6 @@
-"""A plan of purchases: its numbers, its table with reasons, what it cannot keep, cost against risk, and files to take away."""
+"""A plan of purchases: its numbers, its table with reasons, what it cannot keep, cost against risk, and files to take
+away.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,13 @@ from app.components.site_table import HEADER_PX, ROW_PX
 from app.components.tile import tile
 
 MOST_PX, BROKEN_SHOWN = 420, 8
-UNITS = {"Adds": "Gbps", "Cost": "USD", "A month": "USD", "Risk removed": "Gbps-months", "Per thousand USD": "Gbps-months"}
+UNITS = {
+    "Adds": "Gbps",
+    "Cost": "USD",
+    "A month": "USD",
+    "Risk removed": "Gbps-months",
+    "Per thousand USD": "Gbps-months",
+}
 CURVE_UNITS = {"cost_usd": "USD", "risk": "Gbps-months"}
 FILE = "planned-augments.csv"
 
@@ -37,8 +45,17 @@ def draw(frame: Frame, question: Question, wish: Wish, plan: AugmentPlan) -> Non
     table(frame, question, plan, names)
     with st.spinner("Searching for the plans of other certainty", show_time=True):
         points = augmenting.risk_curve(frame.pin, question, wish, frame.scope)
-    drawn = augment_curve(points, months=wish.months, direction=question.direction, scheme=frame.scheme, budget_usd=wish.budget_usd)
-    export.chart(drawn, key="augment-curve", name="cost against risk", alt=alt(plan, points, wish), data=partial(points.copy), units=CURVE_UNITS)
+    drawn = augment_curve(
+        points, months=wish.months, direction=question.direction, scheme=frame.scheme, budget_usd=wish.budget_usd
+    )
+    export.chart(
+        drawn,
+        key="augment-curve",
+        name="cost against risk",
+        alt=alt(plan, points, wish),
+        data=partial(points.copy),
+        units=CURVE_UNITS,
+    )
     st.caption(
         "Risk: the Gbps above the limit that are expected, summed over the months"
         f"{', and what the worst single failure of each month would shed' if wish.n_minus_1 else ''}. "
@@ -62,7 +79,11 @@ def proof(plan: AugmentPlan) -> str:
     """What is known of better plans."""
     if plan.proved:
         return "proved: none cheaper" if not plan.broken else "proved: none better"
-    return f"{theme.percent(plan.avoidable)} may be avoidable" if plan.avoidable else f"at most {theme.percent(plan.gap)} too dear"
+    return (
+        f"{theme.percent(plan.avoidable)} may be avoidable"
+        if plan.avoidable
+        else f"at most {theme.percent(plan.gap)} too dear"
+    )
 
 
 def broken(plan: AugmentPlan, names: dict[str, str]) -> None:
@@ -70,13 +91,23 @@ def broken(plan: AugmentPlan, names: dict[str, str]) -> None:
     told = broken_words(plan.broken, names)
     if not told:
         return
-    least = "by as little as can be" if not plan.avoidable else f"by at most {theme.percent(plan.avoidable)} more than need be"
+    least = (
+        "by as little as can be"
+        if not plan.avoidable
+        else f"by at most {theme.percent(plan.avoidable)} more than need be"
+    )
     with st.container(border=True):
-        st.markdown(f"**:material/block: No plan keeps the limit everywhere.** This one falls short {least}: {len(told)} constraints break.")
+        st.markdown(
+            f"**:material/block: No plan keeps the limit everywhere.** This one falls short {least}: {len(told)} constraints break."
+        )
         if plan.unbound_usd is not None:
             poor = len(broken_words([one for one in plan.broken if one.cause == BUDGET], names))
             budget = theme.usd(plan.problem.request.budget_usd)
-            st.markdown(states.plain(f"The budget of {budget} does not reach: the plan without it costs {theme.usd(plan.unbound_usd)}. {poor} break for it."))
+            st.markdown(
+                states.plain(
+                    f"The budget of {budget} does not reach: the plan without it costs {theme.usd(plan.unbound_usd)}. {poor} break for it."
+                )
+            )
         st.markdown(listed(told[:BROKEN_SHOWN]))
         if len(told) > BROKEN_SHOWN:
             with st.expander(f"{len(told) - BROKEN_SHOWN} more"):
@@ -91,7 +122,11 @@ def listed(sentences: list[str]) -> str:
 def table(frame: Frame, question: Question, plan: AugmentPlan, names: dict[str, str]) -> None:
     """The purchases, most risk removed for a dollar first, and the files."""
     if not plan.purchases:
-        st.markdown("**Nothing to buy**: what is declared keeps the limit." if not plan.broken else "**Nothing on offer helps.**")
+        st.markdown(
+            "**Nothing to buy**: what is declared keeps the limit."
+            if not plan.broken
+            else "**Nothing on offer helps.**"
+        )
         return
     rows = purchase_table(plan.frame(names), names, frame.extent.now)
 
@@ -103,14 +138,27 @@ def table(frame: Frame, question: Question, plan: AugmentPlan, names: dict[str, 
         with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
             export.csv_button(rows, "purchases", key="purchases-csv", units=UNITS)
             st.download_button(
-                "Capacity table", declared, FILE, "text/csv", key="purchases-capacity", on_click="ignore", type="tertiary",
+                "Capacity table",
+                declared,
+                FILE,
+                "text/csv",
+                key="purchases-capacity",
+                on_click="ignore",
+                type="tertiary",
                 help="The purchases as planned steps of the table of capacity",
-            )  # fmt: skip
+            )
     st.dataframe(
-        rows, column_config=columns(), hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), key="purchases",
+        rows,
+        column_config=columns(),
+        hide_index=True,
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        key="purchases",
         alt=f"{len(rows)} purchases for {theme.usd(plan.cost_usd)}",
-    )  # fmt: skip
-    st.caption("To count them as planned augments everywhere, save the capacity table and take it in. It stands on every step that is declared now:")
+    )
+    st.caption(
+        "To count them as planned augments everywhere, save the capacity table and take it in. It stands on every step that is declared now:"
+    )
     st.code(f"python -m data ingest {FILE} --table capacity --lake {frame.pin.url}", language="bash", wrap_lines=True)
 
 
@@ -125,8 +173,12 @@ def columns() -> dict[str, Any]:
         "In service": TextColumn(width=100),
         "Cost": NumberColumn("Cost, USD", width=95, format="localized", help="Within the months planned"),
         "A month": NumberColumn("USD a month", width=95, format="localized"),
-        "Risk removed": NumberColumn("Risk removed", width=100, format="%.3g", help="Gbps-months that come back without it"),
-        "Per thousand USD": NumberColumn("per k USD", width=80, format="%.3g", help="Gbps-months of risk removed for each thousand USD"),
+        "Risk removed": NumberColumn(
+            "Risk removed", width=100, format="%.3g", help="Gbps-months that come back without it"
+        ),
+        "Per thousand USD": NumberColumn(
+            "per k USD", width=80, format="%.3g", help="Gbps-months of risk removed for each thousand USD"
+        ),
         "Reason": TextColumn(width=560),
     }
 

@@ -11,7 +11,9 @@ from app.components.plan import choices, failover_choice, failures, place, run_o
 
 
 def draw(frame: Frame, asked: Question) -> None:
-    """The numbers, the dates as bars, the table of orders, and one place. Sites without a capacity have but the place."""
+    """The numbers, the dates as bars, the table of orders, and one place. Sites without a capacity have but the
+    place.
+    """
     planned = what_if.sites(frame, asked)
     if planned is None:
         return

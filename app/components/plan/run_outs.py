@@ -1,4 +1,6 @@
-"""What runs out first: the numbers, bars of dates, and the table with order-by dates, to take away as CSV, calendar or plan file."""
+"""What runs out first: the numbers, bars of dates, and the table with order-by dates, to take away as CSV, calendar or
+plan file.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ FILE_COLUMNS = (
 
 
 class Counts(NamedTuple):
-    """What the tiles count of sites, in half of the futures: over now, over within 90 days, over in a year's time; and orders overdue."""
+    """What the tiles count of sites, in half of the futures: over now, over within 90 days, over in a year's time; and
+    orders overdue.
+    """
 
     over: int
     soon: int
@@ -59,8 +63,8 @@ def counted(sites: pd.DataFrame) -> Counts:
 
 
 def numbers(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None, safe: str, base_safe: str, rule: str) -> None:
-    """Tiles: over now, likely soon and within a year, overdue orders, what is first, and how long the network stands a site's failure under the `rule` of
-    failover; with a what-if each beside what it is without (`base`, `base_safe`).
+    """Tiles: over now, likely soon and within a year, overdue orders, what is first, and how long the network stands a
+    site's failure under the `rule` of failover; with a what-if each beside what it is without (`base`, `base_safe`).
     """
     now, here = frame.extent.now, counted(sites)
     was = None if base is None else counted(base)
@@ -69,12 +73,30 @@ def numbers(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None, safe: 
         tile("Over the limit now", f"{here.over} of {len(sites)}", without("in half the futures", was and was.over))
         tile("Likely over within 90 days", str(here.soon), without("more, in half of them", was and was.soon))
         if was is not None:
-            tile("Over in a year's time", str(here.year), without("", was.year), help_="Sites that stand above the limit then, in half of the futures")
-        tile("Orders overdue", str(here.late), without(f"of {sites['order_by'].notna().sum()} to be placed", was and was.late))
-        tile("Runs out first", str(first["name"].iloc[0]) if len(first) else "none in sight", answer_words(dict(first.iloc[0]), now) if len(first) else None)
+            tile(
+                "Over in a year's time",
+                str(here.year),
+                without("", was.year),
+                help_="Sites that stand above the limit then, in half of the futures",
+            )
+        tile(
+            "Orders overdue",
+            str(here.late),
+            without(f"of {sites['order_by'].notna().sum()} to be placed", was and was.late),
+        )
+        tile(
+            "Runs out first",
+            str(first["name"].iloc[0]) if len(first) else "none in sight",
+            answer_words(dict(first.iloc[0]), now) if len(first) else None,
+        )
         failover = f"failover {states.plain(rule)}"
         below = failover if was is None else f"{base_safe} without it"
-        tile("N-1 safe", safe, below, help_=f"Until when the other sites can take over what any one site carries; {failover}")
+        tile(
+            "N-1 safe",
+            safe,
+            below,
+            help_=f"Until when the other sites can take over what any one site carries; {failover}",
+        )
 
 
 def without(usual: str, before: int | None) -> str:
@@ -87,7 +109,9 @@ def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:
     shown, now = dated(sites), frame.extent.now
     words = [f"{row['name']} {answer_words(row, now)}" for row in shown.head(5).to_dict("records")]
     alt = f"Run-out dates of {len(shown)} sites, worst first: {'; '.join(words) or 'none in sight'}"
-    figure = runout_bars(sites, now=now, direction=question.direction, zone=frame.zone, scheme=frame.scheme, limit=limit_words(question))
+    figure = runout_bars(
+        sites, now=now, direction=question.direction, zone=frame.zone, scheme=frame.scheme, limit=limit_words(question)
+    )
     st.plotly_chart(figure, theme=None, key="run-out-bars", alt=alt, config=export.settings("run-out"))
 
 
@@ -99,17 +123,26 @@ def table(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
         st.markdown("##### What runs out first")
         _downloads(frame, sites, rows)
     event = st.dataframe(
-        rows, column_config=columns() | {name: None for name in ("Partner",) if rows[name].isna().all()}, hide_index=True, placeholder="-", row_height=ROW_PX,
-        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), on_select="rerun", selection_mode="single-row", key="run-outs",
+        rows,
+        column_config=columns() | {name: None for name in ("Partner",) if rows[name].isna().all()},
+        hide_index=True,
+        placeholder="-",
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        on_select="rerun",
+        selection_mode="single-row",
+        key="run-outs",
         alt=f"Run-out and order-by dates of {len(rows)} sites",
-    )  # fmt: skip
+    )
     at = chosen(event.selection)
     if at is not None and at < len(rows):
         _look_at(str(rows["key"].iloc[at]))
 
 
 def chosen(selection: Mapping[str, Any]) -> int | None:
-    """The row that was clicked or selected since the page was last drawn: an older choice does not undo what was chosen elsewhere since."""
+    """The row that was clicked or selected since the page was last drawn: an older choice does not undo what was chosen
+    elsewhere since.
+    """
     at = opened(selection, st.session_state.get(_CLICK))
     before, st.session_state["run-outs.chosen"] = st.session_state.get("run-outs.chosen"), at
     return at if at != before else None
@@ -124,15 +157,27 @@ def columns() -> dict[str, Any]:
     """How each column of the table reads."""
     return {
         "key": None,
-        "Site": ButtonColumn(type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Opens the site below"),
+        "Site": ButtonColumn(
+            type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Opens the site below"
+        ),
         "Region": TextColumn(width=150),
         "Partner": TextColumn(width=150),
         "Run-out": TextColumn(width=175, help="When it passes the limit: 80 % interval over the simulated futures"),
         "Without the what-if": TextColumn(width=175),
-        "Later by": NumberColumn("Later by", width=80, format="%+.0f d", help="Days by which the what-if moves the median; negative: sooner"),
-        "Within 90 days": NumberColumn("Within 90 d", width=90, format="%.0f %%", help="Share of futures that pass the limit within 90 days"),
-        "Probability": LineChartColumn(width=110, y_min=0, y_max=1, help="Probability of having passed the limit, to the end of the futures"),
-        "Lead time": NumberColumn(width=80, format="%d d", help="From order to service, as declared; the order-by date reckons with twice that and five days"),
+        "Later by": NumberColumn(
+            "Later by", width=80, format="%+.0f d", help="Days by which the what-if moves the median; negative: sooner"
+        ),
+        "Within 90 days": NumberColumn(
+            "Within 90 d", width=90, format="%.0f %%", help="Share of futures that pass the limit within 90 days"
+        ),
+        "Probability": LineChartColumn(
+            width=110, y_min=0, y_max=1, help="Probability of having passed the limit, to the end of the futures"
+        ),
+        "Lead time": NumberColumn(
+            width=80,
+            format="%d d",
+            help="From order to service, as declared; the order-by date reckons with twice that and five days",
+        ),
         "Order by": TextColumn(width=170, help="So that the padded lead time ends by the early end of the interval"),
     }
 
@@ -142,12 +187,24 @@ def _downloads(frame: Frame, sites: pd.DataFrame, rows: pd.DataFrame) -> None:
     with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
         export.csv_button(rows.drop(columns=["Probability"]), "run-outs", key="run-outs-csv", units=UNITS)
         files = {
-            "ICS": (lambda: planning.calendar(sites, today).encode(), "orders.ics", "text/calendar", "The orders as all-day entries for a calendar"),
+            "ICS": (
+                lambda: planning.calendar(sites, today).encode(),
+                "orders.ics",
+                "text/calendar",
+                "The orders as all-day entries for a calendar",
+            ),
             "JSON": (lambda: _json(plan), "plan.json", "application/json", "The plan with every date and reason"),
-            "Parquet": (lambda: bytes(plan.to_parquet(index=False)), "plan.parquet", "application/vnd.apache.parquet", "The plan with every date and reason"),
+            "Parquet": (
+                lambda: bytes(plan.to_parquet(index=False)),
+                "plan.parquet",
+                "application/vnd.apache.parquet",
+                "The plan with every date and reason",
+            ),
         }
         for name, (content, file, kind, why) in files.items():
-            st.download_button(name, content, file, kind, key=f"plan-{name}", on_click="ignore", type="tertiary", help=why)
+            st.download_button(
+                name, content, file, kind, key=f"plan-{name}", on_click="ignore", type="tertiary", help=why
+            )
 
 
 def _json(plan: pd.DataFrame) -> bytes:

@@ -27,10 +27,19 @@ def draw(frame: Frame, found: Outlooks) -> None:
     sites = with_plan(cached.sites_now(frame.pin, passing(frame)), found.rows, planning.NO_CAPACITY)
     canvas = map_view.NARROW if is_narrow() else BESIDE
     shown = map_marks.at_present(sites)
-    look = Look("runout", frame.scheme, map_marks.scale(sites, small=True), frame.extent.now, present=True, runout=map_marks.PLAN_RUNOUT)
+    look = Look(
+        "runout",
+        frame.scheme,
+        map_marks.scale(sites, small=True),
+        frame.extent.now,
+        present=True,
+        runout=map_marks.PLAN_RUNOUT,
+    )
     drawn = deck(shown, [], look, Drawing(("sites",), "flat", OUTLINE, map_view.fit(frame.catalogue, canvas), canvas))
     alt = map_legend.described(shown, look, theme.stamp(frame.extent.now, frame.zone))
-    event = st.pydeck_chart(drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="runout-map", alt=alt)
+    event = st.pydeck_chart(
+        drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="runout-map", alt=alt
+    )
     st.markdown(legend_words(map_legend.legend(shown, [], look)))
     clicked, before = picked(event), st.session_state.get(_CHOSEN)
     st.session_state[_CHOSEN] = clicked

@@ -24,7 +24,11 @@ def save_form(frame: Frame, asked: Question) -> None:
     if latest_run(frame.pin, frame.scope) is None or frame.scope != EVERYTHING:
         return
     with st.expander("Save the plan", icon=":material/save:", expanded=bool(st.session_state.get(_SAVED))):
-        left_out = " The what-if and the filters are not part of it." if asked.changes or passing(frame).sites is not None else ""
+        left_out = (
+            " The what-if and the filters are not part of it."
+            if asked.changes or passing(frame).sites is not None
+            else ""
+        )
         st.caption(states.plain(f"Kept: both directions, from the newest run; policy: {limit_words(asked)}.{left_out}"))
         with st.form("save-plan", border=False, enter_to_submit=False):
             with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -48,9 +52,13 @@ def wish_words() -> str:
 
 
 def wishes(frame: Frame, asked: Question) -> dict[Direction, Wish]:
-    """The wish of the Augments sheet for both directions, of all sites. Steps that were edited are those of the direction that is shown."""
+    """The wish of the Augments sheet for both directions, of all sites. Steps that were edited are those of the
+    direction that is shown.
+    """
     edited = state.current().steps
-    found = {direction: augmenting.offer(frame.pin, direction, frame.scope).steps for direction in DIRECTION_OF.values()}
+    found = {
+        direction: augmenting.offer(frame.pin, direction, frame.scope).steps for direction in DIRECTION_OF.values()
+    }
     if edited:
         found[asked.direction] = steps_of(edited)
     return {direction: wish(steps) for direction, steps in found.items()}
@@ -59,11 +67,19 @@ def wishes(frame: Frame, asked: Question) -> dict[Direction, Wish]:
 def _save(frame: Frame, asked: Question, name: str, author: str, wanted: dict[Direction, Wish] | None) -> None:
     st.session_state[_AUTHOR] = author
     try:
-        with st.spinner("Saving the plan" if wanted is None else "Searching for the cheapest purchases of both directions", show_time=True):
+        with st.spinner(
+            "Saving the plan" if wanted is None else "Searching for the cheapest purchases of both directions",
+            show_time=True,
+        ):
             kept = scorecards.save(frame.pin, asked, name, author, wanted)
     except HeadroomError as error:
         st.warning(states.plain(error), icon=":material/error:")
         return
-    bought = "" if wanted is None else f", with {kept.purchases} purchases" + "".join(f"; {way}: {states.plain(why)}" for way, why in kept.refused.items())
+    bought = (
+        ""
+        if wanted is None
+        else f", with {kept.purchases} purchases"
+        + "".join(f"; {way}: {states.plain(why)}" for way, why in kept.refused.items())
+    )
     st.session_state[_SAVED] = f"Kept as **{states.plain(kept.note.name)}**{bought}."
     st.rerun()

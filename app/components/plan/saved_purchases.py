@@ -24,7 +24,11 @@ def words(card: Card) -> str:
     if not card.note.policy.get("augments"):
         return "not asked"
     count = len(card.purchases)
-    return f"{count} purchase{'' if count == 1 else 's'}, {theme.usd(card.purchases['usd_month'].sum())} a month" if count else "nothing"
+    return (
+        f"{count} purchase{'' if count == 1 else 's'}, {theme.usd(card.purchases['usd_month'].sum())} a month"
+        if count
+        else "nothing"
+    )
 
 
 def draw(frame: Frame, card: Card, asked: Question) -> None:
@@ -41,7 +45,15 @@ def draw(frame: Frame, card: Card, asked: Question) -> None:
         with st.container(horizontal=True, horizontal_alignment="right"):
             export.csv_button(rows, f"{card.note.name} purchases", key="card-purchases-csv", units=UNITS)
         st.dataframe(
-            rows, column_config=columns(), hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), placeholder="-",
-            key="card-purchases", alt=f"{len(rows)} purchases that the plan made",
-        )  # fmt: skip
-        st.caption("As the plan had it, by its own day: what has been declared since then is not taken off. Whether an order is overdue is told as of now.")
+            rows,
+            column_config=columns(),
+            hide_index=True,
+            row_height=ROW_PX,
+            height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+            placeholder="-",
+            key="card-purchases",
+            alt=f"{len(rows)} purchases that the plan made",
+        )
+        st.caption(
+            "As the plan had it, by its own day: what has been declared since then is not taken off. Whether an order is overdue is told as of now."
+        )

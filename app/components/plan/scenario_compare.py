@@ -1,4 +1,6 @@
-"""Up to four scenarios, and what the page asks now, beside what is forecast: what each changes in run-out, in N-1 safety and in cost."""
+"""Up to four scenarios, and what the page asks now, beside what is forecast: what each changes in run-out, in N-1
+safety and in cost.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def draw(frame: Frame, asked: Question, held: list[Scenario]) -> None:
     known = {one.id: one for one in held}
     chosen = _choose(known) if held else []
     if not chosen and not asked.changes:
-        st.caption(f"Choose up to {state.COMPARED} scenarios to see what each changes in run-out, in N-1 safety and in cost.")
+        st.caption(
+            f"Choose up to {state.COMPARED} scenarios to see what each changes in run-out, in N-1 safety and in cost."
+        )
         return
     sides, refused = answers(frame, asked, [known[key] for key in chosen])
     if sides is None:
@@ -51,9 +55,15 @@ def _choose(known: dict[str, Scenario]) -> list[str]:
     """Draw the choice, which the URL holds; scenarios that are gone fall out of it."""
     st.session_state[_CHOSEN] = [key for key in (state.current().compare or "").split(",") if key in known]
     picked = st.multiselect(
-        "Scenarios beside what is forecast", list(known), format_func=lambda key: known[key].name if key in known else key,
-        max_selections=state.COMPARED, key=_CHOSEN, on_change=_chosen, label_visibility="collapsed", placeholder="Choose scenarios",
-    )  # fmt: skip
+        "Scenarios beside what is forecast",
+        list(known),
+        format_func=lambda key: known[key].name if key in known else key,
+        max_selections=state.COMPARED,
+        key=_CHOSEN,
+        on_change=_chosen,
+        label_visibility="collapsed",
+        placeholder="Choose scenarios",
+    )
     return list(picked)
 
 
@@ -62,13 +72,15 @@ def _chosen() -> None:
 
 
 def answers(frame: Frame, asked: Question, chosen: list[Scenario]) -> tuple[Sides | None, dict[str, str]]:
-    """Each scenario under its own policy, after what the page's policy comes to without any change, and with the page's own, where no scenario is that; and
-    why one cannot be read.
+    """Each scenario under its own policy, after what the page's policy comes to without any change, and with the page's
+    own, where no scenario is that; and why one cannot be read.
     """
     questions, refused = {FORECAST: asked._replace(changes="")}, {}
     for one in chosen:
         try:
-            questions[one.id] = scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)._replace(failover=asked.failover)
+            questions[one.id] = scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)._replace(
+                failover=asked.failover
+            )
         except HeadroomError as error:
             refused[one.id] = str(error)
     if asked.changes and asked not in questions.values():
@@ -77,7 +89,9 @@ def answers(frame: Frame, asked: Question, chosen: list[Scenario]) -> tuple[Side
 
 
 def told(frame: Frame, sides: Sides, names: dict[str, str]) -> pd.DataFrame:
-    """The rows that are compared, with `name` of the scenario, `place` of the first site, and `said`, the answer in words."""
+    """The rows that are compared, with `name` of the scenario, `place` of the first site, and `said`, the answer in
+    words.
+    """
     now, sites = frame.extent.now, dict(zip(frame.catalogue["site_id"], frame.catalogue["name"], strict=True))
     rows = measured(sides.rows)
     return rows.assign(
@@ -92,25 +106,29 @@ def _said(row: dict[Any, Any], sides: Sides, now: pd.Timestamp) -> str:
 
 
 def table(frame: Frame, sides: Sides, names: dict[str, str]) -> pd.DataFrame:
-    """A row a scenario: Scenario, First site, its run-out, Network, Over in 12 months, N-1 safe, Cost, and by how much each differs."""
+    """A row a scenario: Scenario, First site, its run-out, Network, Over in 12 months, N-1 safe, Cost, and by how much
+    each differs.
+    """
     rows, over = told(frame, sides, names), over_within_a_year(sides.rows, frame.extent.now)
     by = {measure: rows[rows["measure"] == measure].set_index("scenario") for measure in ("first", "global", "n-1")}
     order = list(by["global"].index)
     first, whole, safe = (by[measure].reindex(order) for measure in ("first", "global", "n-1"))
     dated = first["answer"].isin(("over", "within", "possible"))
-    return pd.DataFrame({
-        "Scenario": whole["name"],
-        "First site": first["place"].where(dated, "none in sight"),
-        "Its run-out": first["said"],
-        "First site later": first["later_days"],
-        "Network": whole["said"],
-        "Network later": whole["later_days"],
-        "Over in 12 months": [over[key] for key in order],
-        "N-1 safe": safe["said"],
-        "N-1 later": safe["later_days"],
-        "Cost": whole["cost_usd"],
-        "More": whole["more_usd"],
-    }).reset_index(drop=True)  # fmt: skip
+    return pd.DataFrame(
+        {
+            "Scenario": whole["name"],
+            "First site": first["place"].where(dated, "none in sight"),
+            "Its run-out": first["said"],
+            "First site later": first["later_days"],
+            "Network": whole["said"],
+            "Network later": whole["later_days"],
+            "Over in 12 months": [over[key] for key in order],
+            "N-1 safe": safe["said"],
+            "N-1 later": safe["later_days"],
+            "Cost": whole["cost_usd"],
+            "More": whole["more_usd"],
+        }
+    ).reset_index(drop=True)
 
 
 def _table(frame: Frame, sides: Sides, names: dict[str, str], failover: str) -> None:
@@ -119,9 +137,15 @@ def _table(frame: Frame, sides: Sides, names: dict[str, str], failover: str) -> 
     with st.container(horizontal=True, horizontal_alignment="right"):
         export.csv_button(rows, "scenarios side by side", key="scenario-sides-csv", units=UNITS)
     st.dataframe(
-        rows, column_config=COLUMNS | ({} if priced else {"Cost": None, "More": None}), hide_index=True, placeholder="-", row_height=ROW_PX,
-        height=HEADER_PX + ROW_PX * len(rows), key="scenario-sides", alt=f"{len(rows) - 1} scenarios beside what is forecast",
-    )  # fmt: skip
+        rows,
+        column_config=COLUMNS | ({} if priced else {"Cost": None, "More": None}),
+        hide_index=True,
+        placeholder="-",
+        row_height=ROW_PX,
+        height=HEADER_PX + ROW_PX * len(rows),
+        key="scenario-sides",
+        alt=f"{len(rows) - 1} scenarios beside what is forecast",
+    )
     cost = (
         "Cost: of the usual ports, at prices read from the declared costs, one size at each site, bought as soon as they can be in service, so that nine in "
         "ten futures keep the limit for 12 months; no N-1. Capacity that a what-if adds is paid for as well."
@@ -139,10 +163,17 @@ COLUMNS = {
     "First site later": NumberColumn("Later by", width=75, format="%+.0f d", help=f"The first site: {LATER}"),
     "Network": TextColumn(width=160, help="When the network as a whole passes its limit"),
     "Network later": NumberColumn("Later by", width=75, format="%+.0f d", help=f"The network: {LATER}"),
-    "Over in 12 months": NumberColumn("Over in 12 mo", width=95, help="Sites that pass their limit within 12 months in half of the futures"),
+    "Over in 12 months": NumberColumn(
+        "Over in 12 mo", width=95, help="Sites that pass their limit within 12 months in half of the futures"
+    ),
     "N-1 safe": TextColumn(width=150, help="Until when the other sites can take over what any one site carries"),
     "N-1 later": NumberColumn("Later by", width=75, format="%+.0f d", help=f"The end of N-1 safety: {LATER}"),
-    "Cost": NumberColumn("Cost, USD", width=90, format="compact", help="What keeps the limits for 12 months; below the table how it is reckoned"),
+    "Cost": NumberColumn(
+        "Cost, USD",
+        width=90,
+        format="compact",
+        help="What keeps the limits for 12 months; below the table how it is reckoned",
+    ),
     "More": NumberColumn("More, USD", width=90, format="compact", help="Than what is forecast"),
 }
 
@@ -153,6 +184,11 @@ def _chart(frame: Frame, asked: Question, sides: Sides, names: dict[str, str]) -
     words = [f"{row['name']}: {row['said']}" for row in rows[rows["measure"] == "global"].to_dict("records")]
     data = rows[["name", "measure", "key", "answer", "reason", "p10", "p50", "p90", "later_days", "said"]]
     export.chart(
-        figure, key="scenario-dates", name="scenario dates", alt=f"The network runs out: {'; '.join(words)}", data=data,
-        units={"later_days": "days"}, zone=frame.zone,
-    )  # fmt: skip
+        figure,
+        key="scenario-dates",
+        name="scenario dates",
+        alt=f"The network runs out: {'; '.join(words)}",
+        data=data,
+        units={"later_days": "days"},
+        zone=frame.zone,
+    )

@@ -1,4 +1,6 @@
-"""The kept scenarios as a table, and what can be done with one: open, rename, duplicate, delete and take back, export, import."""
+"""The kept scenarios as a table, and what can be done with one: open, rename, duplicate, delete and take back, export,
+import.
+"""
 
 from __future__ import annotations
 
@@ -39,30 +41,44 @@ def draw(frame: Frame, held: list[Scenario]) -> None:
                 _file("Export all", frame, [one.id for one in held], "scenarios", key="scenarios-all")
     _undo(frame)
     if not held:
-        states.nothing("No scenario is kept yet", "Change something under What if above, give it a name, and save it.", icon="bookmarks")
+        states.nothing(
+            "No scenario is kept yet",
+            "Change something under What if above, give it a name, and save it.",
+            icon="bookmarks",
+        )
         return
     rows = table(frame, held)
     event = st.dataframe(
-        rows, column_config=COLUMNS, hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
-        on_select="rerun", selection_mode="single-row", key="scenarios-table", alt=f"{len(rows)} kept scenarios, newest change first",
-    )  # fmt: skip
+        rows,
+        column_config=COLUMNS,
+        hide_index=True,
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        on_select="rerun",
+        selection_mode="single-row",
+        key="scenarios-table",
+        alt=f"{len(rows)} kept scenarios, newest change first",
+    )
     _actions(frame, held, [int(row) for row in event.selection["rows"]])
 
 
-# In words ----------------------------------------------------------------------------------------------------------------
+# In words
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def table(frame: Frame, held: list[Scenario]) -> pd.DataFrame:
     """Name, Changes, Policy, Author, Changed, By, Revision."""
-    return pd.DataFrame({
-        "Name": [one.name for one in held],
-        "Changes": [described(one.body, frame) for one in held],
-        "Policy": [policy_words(one.body) for one in held],
-        "Author": [one.author or "-" for one in held],
-        "Changed": [when(one, frame) for one in held],
-        "By": [one.updated_by or "-" for one in held],
-        "Revision": [one.revision for one in held],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "Name": [one.name for one in held],
+            "Changes": [described(one.body, frame) for one in held],
+            "Policy": [policy_words(one.body) for one in held],
+            "Author": [one.author or "-" for one in held],
+            "Changed": [when(one, frame) for one in held],
+            "By": [one.updated_by or "-" for one in held],
+            "Revision": [one.revision for one in held],
+        }
+    )
 
 
 COLUMNS = {
@@ -103,7 +119,8 @@ def _question(body: Body) -> planning.Question:
     return scenarios.question_of(body, direction, state.LEAST_LIMIT)
 
 
-# What can be done --------------------------------------------------------------------------------------------------------
+# What can be done
+# --------------------------------------------------------------------------------------------------------
 
 
 def _actions(frame: Frame, held: list[Scenario], selected: list[int]) -> None:
@@ -115,13 +132,26 @@ def _actions(frame: Frame, held: list[Scenario], selected: list[int]) -> None:
     if st.session_state.get(_CHOSEN) not in known:
         st.session_state[_CHOSEN] = (opened() or ("", 0))[0] if (opened() or ("", 0))[0] in known else held[0].id
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="scenario-actions"):
-        one = known[st.selectbox("Scenario", list(known), format_func=lambda key: known[key].name if key in known else key, key=_CHOSEN, width=300)]
+        one = known[
+            st.selectbox(
+                "Scenario",
+                list(known),
+                format_func=lambda key: known[key].name if key in known else key,
+                key=_CHOSEN,
+                width=300,
+            )
+        ]
         st.button("Open", key="scenario-open", icon=":material/folder_open:", on_click=take, args=(frame, one))
-        with st.popover("Rename", icon=":material/edit:"), st.form(f"scenario-rename-{one.id}-{one.revision}", border=False):
+        with (
+            st.popover("Rename", icon=":material/edit:"),
+            st.form(f"scenario-rename-{one.id}-{one.revision}", border=False),
+        ):
             key = f"scenario-new-name-{one.id}-{one.revision}"
             st.text_input("New name", one.name, key=key, max_chars=200)
             st.form_submit_button("Rename it", on_click=_rename, args=(frame, one, key))
-        st.button("Duplicate", key="scenario-copy", icon=":material/content_copy:", on_click=_duplicate, args=(frame, one))
+        st.button(
+            "Duplicate", key="scenario-copy", icon=":material/content_copy:", on_click=_duplicate, args=(frame, one)
+        )
         st.button("Delete", key="scenario-delete", icon=":material/delete:", on_click=_delete, args=(frame, one))
         _file("Export", frame, [one.id], one.name, key="scenario-export")
 
@@ -134,29 +164,49 @@ def take(frame: Frame, one: Scenario) -> None:
 def _into_page(one: Scenario) -> str:
     asked = _question(one.body)
     if not state.fits(asked.changes):
-        problem = f"The changes of {one.name} take {len(asked.changes):,} letters, and an address does not hold so many."
-        raise HeadroomError(problem, cause="many changes in one scenario", remedy="compare it below, which needs no address, or split it in two")
+        problem = (
+            f"The changes of {one.name} take {len(asked.changes):,} letters, and an address does not hold so many."
+        )
+        raise HeadroomError(
+            problem,
+            cause="many changes in one scenario",
+            remedy="compare it below, which needs no address, or split it in two",
+        )
     limit = min(asked.limit, state.MOST_LIMIT)
     planned = "counted" if asked.planned else "left-out"
-    state.update(whatif=asked.changes or None, statistic=asked.statistic, limit=limit, planned=planned, scenario=f"{one.id}.{one.revision}")
+    state.update(
+        whatif=asked.changes or None,
+        statistic=asked.statistic,
+        limit=limit,
+        planned=planned,
+        scenario=f"{one.id}.{one.revision}",
+    )
     return one.name
 
 
 def _rename(frame: Frame, one: Scenario, key: str) -> None:
     name = st.session_state[key]
-    done = writing.carry_out(PLACE, lambda: scenarios.rename(frame.pin, one.id, one.revision, name, author()), lambda now: f"Renamed to {now.name}")
+    done = writing.carry_out(
+        PLACE,
+        lambda: scenarios.rename(frame.pin, one.id, one.revision, name, author()),
+        lambda now: f"Renamed to {now.name}",
+    )
     if done is not None and opened() == (one.id, one.revision):
         state.update(scenario=f"{done.id}.{done.revision}")
 
 
 def _duplicate(frame: Frame, one: Scenario) -> None:
-    done = writing.carry_out(PLACE, lambda: scenarios.duplicate(frame.pin, one.id, author()), lambda now: f"Duplicated as {now.name}")
+    done = writing.carry_out(
+        PLACE, lambda: scenarios.duplicate(frame.pin, one.id, author()), lambda now: f"Duplicated as {now.name}"
+    )
     if done is not None:
         st.session_state[_CHOSEN] = done.id
 
 
 def _delete(frame: Frame, one: Scenario) -> None:
-    done = writing.carry_out(PLACE, lambda: scenarios.delete(frame.pin, one.id, author()), lambda now: f"Deleted {now.name}")
+    done = writing.carry_out(
+        PLACE, lambda: scenarios.delete(frame.pin, one.id, author()), lambda now: f"Deleted {now.name}"
+    )
     if done is not None:
         st.session_state[_GONE] = (done.id, done.name)
 
@@ -167,7 +217,14 @@ def _undo(frame: Frame) -> None:
     if gone is not None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f":material/delete: Deleted {states.plain(gone[1])}", width="content")
-            st.button("Undo", key="scenario-undo", type="tertiary", icon=":material/undo:", on_click=_restore, args=(frame, gone[0]))
+            st.button(
+                "Undo",
+                key="scenario-undo",
+                type="tertiary",
+                icon=":material/undo:",
+                on_click=_restore,
+                args=(frame, gone[0]),
+            )
 
 
 def _deleted(frame: Frame) -> None:
@@ -176,19 +233,29 @@ def _deleted(frame: Frame) -> None:
     if not gone:
         return
     with st.popover(f"Deleted: {len(gone)}", type="tertiary"):
-        chosen = st.selectbox("Deleted scenario", list(gone), format_func=lambda key: gone[key].name if key in gone else key, key="scenario-gone")
+        chosen = st.selectbox(
+            "Deleted scenario",
+            list(gone),
+            format_func=lambda key: gone[key].name if key in gone else key,
+            key="scenario-gone",
+        )
         st.caption(states.plain(f"Deleted by {gone[chosen].updated_by or 'somebody'}, {when(gone[chosen], frame)}"))
-        st.button("Put it back", key="scenario-restore", icon=":material/undo:", on_click=_restore, args=(frame, chosen))
+        st.button(
+            "Put it back", key="scenario-restore", icon=":material/undo:", on_click=_restore, args=(frame, chosen)
+        )
 
 
 def _restore(frame: Frame, scenario_id: str) -> None:
-    done = writing.carry_out(PLACE, lambda: scenarios.restore(frame.pin, scenario_id, author()), lambda now: f"Put {now.name} back")
+    done = writing.carry_out(
+        PLACE, lambda: scenarios.restore(frame.pin, scenario_id, author()), lambda now: f"Put {now.name} back"
+    )
     if done is not None:
         st.session_state[_CHOSEN] = done.id
     st.session_state.pop(_GONE, None)
 
 
-# Files -------------------------------------------------------------------------------------------------------------------
+# Files
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def _file(label: str, frame: Frame, chosen: list[str], name: str, *, key: str) -> None:
@@ -197,7 +264,15 @@ def _file(label: str, frame: Frame, chosen: list[str], name: str, *, key: str) -
     def content() -> bytes:
         return scenarios.exported(frame.pin, chosen)
 
-    st.download_button(label, content, f"{export.file_name(name)}.json", "application/json", key=key, on_click="ignore", type="tertiary")
+    st.download_button(
+        label,
+        content,
+        f"{export.file_name(name)}.json",
+        "application/json",
+        key=key,
+        on_click="ignore",
+        type="tertiary",
+    )
 
 
 def _import(frame: Frame) -> None:
@@ -205,12 +280,20 @@ def _import(frame: Frame) -> None:
     key = f"scenario-file-{st.session_state.get(_FILES, 0)}"
     with st.popover("Import", type="tertiary"):
         st.file_uploader("Exported scenarios", type=["json"], key=key, max_upload_size=FILE_MB)
-        st.button("Take them in", key="scenario-import", disabled=st.session_state.get(key) is None, on_click=_take_in, args=(frame, key))
+        st.button(
+            "Take them in",
+            key="scenario-import",
+            disabled=st.session_state.get(key) is None,
+            on_click=_take_in,
+            args=(frame, key),
+        )
 
 
 def _take_in(frame: Frame, key: str) -> None:
     content = st.session_state[key].getvalue()
-    done = writing.carry_out(PLACE, lambda: scenarios.imported(frame.pin, content, author()), lambda made: f"Took in {len(made)} scenarios")
+    done = writing.carry_out(
+        PLACE, lambda: scenarios.imported(frame.pin, content, author()), lambda made: f"Took in {len(made)} scenarios"
+    )
     if done:
         st.session_state[_CHOSEN] = done[0].id
         st.session_state[_FILES] = st.session_state.get(_FILES, 0) + 1

@@ -1,4 +1,6 @@
-"""Named scenarios: what the page asks is kept under a name, opened again, saved over without losing anybody's work, and compared."""
+"""Named scenarios: what the page asks is kept under a name, opened again, saved over without losing anybody's work, and
+compared.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def unusable(error: HeadroomError) -> None:
     )
 
 
-# Keeping what the page asks ----------------------------------------------------------------------------------------------
+# Keeping what the page asks
+# ----------------------------------------------------------------------------------------------
 
 
 def keep(frame: Frame, asked: Question, held: list[Scenario]) -> None:
@@ -54,9 +57,20 @@ def keep(frame: Frame, asked: Question, held: list[Scenario]) -> None:
     writing.tell(PLACE)
     open_one = next((one for one in held if one.id == (opened() or ("", 0))[0]), None)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        with st.form("scenario-save", border=False, width="content"), st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            st.text_input("Name of the scenario", key=_NAME, max_chars=LETTERS, placeholder="Growth of 20 %, Tokyo closes", width=300)
-            st.form_submit_button("Save as a new one", icon=":material/bookmark_add:", on_click=_create, args=(frame, asked))
+        with (
+            st.form("scenario-save", border=False, width="content"),
+            st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
+        ):
+            st.text_input(
+                "Name of the scenario",
+                key=_NAME,
+                max_chars=LETTERS,
+                placeholder="Growth of 20 %, Tokyo closes",
+                width=300,
+            )
+            st.form_submit_button(
+                "Save as a new one", icon=":material/bookmark_add:", on_click=_create, args=(frame, asked)
+            )
         ask_author()
     if open_one is not None:
         _open_line(frame, asked, open_one)
@@ -66,8 +80,17 @@ def _open_line(frame: Frame, asked: Question, one: Scenario) -> None:
     """Which scenario is open, whether the page still asks what it holds, and the button that saves over it."""
     seen = (opened() or ("", 0))[1]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":material/bookmark: Open: **{states.plain(one.name)}**, revision {seen}; {_standing(frame, asked, one, seen)}", width="content")
-        st.button("Save over it", key="scenario-over", icon=":material/save:", on_click=_save, args=(frame, asked, one.id, seen))
+        st.markdown(
+            f":material/bookmark: Open: **{states.plain(one.name)}**, revision {seen}; {_standing(frame, asked, one, seen)}",
+            width="content",
+        )
+        st.button(
+            "Save over it",
+            key="scenario-over",
+            icon=":material/save:",
+            on_click=_save,
+            args=(frame, asked, one.id, seen),
+        )
         st.button("Close it", key="scenario-close", type="tertiary", on_click=state.update, kwargs={"scenario": None})
 
 
@@ -75,7 +98,10 @@ def _standing(frame: Frame, asked: Question, one: Scenario, seen: int) -> str:
     if one.revision != seen:
         return f"{states.plain(one.updated_by or 'somebody')} saved revision {one.revision} meanwhile"
     try:
-        kept, here = scenarios.body_of(scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)), scenarios.body_of(asked)
+        kept, here = (
+            scenarios.body_of(scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)),
+            scenarios.body_of(asked),
+        )
     except HeadroomError:
         return "it cannot be read"
     return "as kept" if kept == here else "changed here, and not saved yet"
@@ -84,7 +110,9 @@ def _standing(frame: Frame, asked: Question, one: Scenario, seen: int) -> str:
 def _create(frame: Frame, asked: Question) -> None:
     name = st.session_state[_NAME]
     made = writing.carry_out(
-        PLACE, lambda: scenarios.create(frame.pin, name, scenarios.body_of(asked), author()), lambda one: f"Kept {one.name} as a new scenario"
+        PLACE,
+        lambda: scenarios.create(frame.pin, name, scenarios.body_of(asked), author()),
+        lambda one: f"Kept {one.name} as a new scenario",
     )
     if made is not None:
         st.session_state[_NAME] = ""
@@ -92,7 +120,11 @@ def _create(frame: Frame, asked: Question) -> None:
 
 
 def _save(frame: Frame, asked: Question, scenario_id: str, revision: int) -> None:
-    _now_open(writing.carry_out(PLACE, lambda: scenarios.save(frame.pin, scenario_id, revision, scenarios.body_of(asked), author()), _saved))
+    _now_open(
+        writing.carry_out(
+            PLACE, lambda: scenarios.save(frame.pin, scenario_id, revision, scenarios.body_of(asked), author()), _saved
+        )
+    )
 
 
 def _saved(one: Scenario) -> str:
@@ -104,7 +136,8 @@ def _now_open(one: Scenario | None) -> None:
         state.update(scenario=f"{one.id}.{one.revision}")
 
 
-# Somebody else was first -------------------------------------------------------------------------------------------------
+# Somebody else was first
+# -------------------------------------------------------------------------------------------------
 
 
 def settle(frame: Frame) -> None:
@@ -117,19 +150,33 @@ def settle(frame: Frame) -> None:
     with st.container(border=True, key="scenario-conflict"):
         st.markdown(f"#### :material/call_split: {states.plain(who)} {did} {states.plain(theirs.name)} before you")
         st.markdown(
-            states.plain(f"It is at revision {theirs.revision} since {when(theirs, frame)} {frame.zone}. Yours was not written, and nothing of either is lost.")
+            states.plain(
+                f"It is at revision {theirs.revision} since {when(theirs, frame)} {frame.zone}. Yours was not written, and nothing of either is lost."
+            )
         )
         if "body" not in met.yours:
             st.markdown("The list below shows how it stands; rename it there once more if you still want to.")
             st.button("Go on", key="scenario-aside", on_click=writing.set_aside, args=(PLACE,))
             return
         mine = met.yours["body"]
-        st.markdown(f"- **Theirs:** {states.plain(_in_words(frame, theirs.body))}\n- **Yours:** {states.plain(_in_words(frame, mine))}")
+        st.markdown(
+            f"- **Theirs:** {states.plain(_in_words(frame, theirs.body))}\n- **Yours:** {states.plain(_in_words(frame, mine))}"
+        )
         with st.container(horizontal=True, gap="small"):
-            label = "Restore it, and save mine over it" if theirs.deleted else f"Save mine over revision {theirs.revision}"
+            label = (
+                "Restore it, and save mine over it" if theirs.deleted else f"Save mine over revision {theirs.revision}"
+            )
             st.button(label, key="scenario-mine", on_click=_save_mine, args=(frame, theirs, mine))
-            st.button("Keep mine under another name", key="scenario-both", on_click=_keep_both, args=(frame, theirs, mine))
-            st.button("Open theirs instead", key="scenario-theirs", on_click=take, args=(frame, theirs), disabled=theirs.deleted is not None)
+            st.button(
+                "Keep mine under another name", key="scenario-both", on_click=_keep_both, args=(frame, theirs, mine)
+            )
+            st.button(
+                "Open theirs instead",
+                key="scenario-theirs",
+                on_click=take,
+                args=(frame, theirs),
+                disabled=theirs.deleted is not None,
+            )
 
 
 def _in_words(frame: Frame, body: scenarios.Body) -> str:
@@ -146,4 +193,8 @@ def _save_mine(frame: Frame, theirs: Scenario, mine: scenarios.Body) -> None:
 
 def _keep_both(frame: Frame, theirs: Scenario, mine: scenarios.Body) -> None:
     name = f"{theirs.name[: LETTERS - 7]} (mine)"
-    _now_open(writing.carry_out(PLACE, lambda: scenarios.create(frame.pin, name, mine, author()), lambda one: f"Kept yours as {one.name}"))
+    _now_open(
+        writing.carry_out(
+            PLACE, lambda: scenarios.create(frame.pin, name, mine, author()), lambda one: f"Kept yours as {one.name}"
+        )
+    )

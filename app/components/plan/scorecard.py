@@ -1,4 +1,6 @@
-"""How did the saved plans do: run-out dates, orders and weekly peaks against what came; and keeping today's plan, so that it can be scored."""
+"""How did the saved plans do: run-out dates, orders and weekly peaks against what came; and keeping today's plan, so
+that it can be scored.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +62,18 @@ def _browser(frame: Frame, cards: dict[str, Card]) -> None:
         st.markdown("##### Saved plans")
         export.csv_button(rows, "saved plans", key="plans-csv", zone=frame.zone)
     st.dataframe(
-        rows, column_config={"Plan": TextColumn(pinned=True, width=160), "Planned from": TextColumn(help="End of the telemetry that the plan was made on")},
-        hide_index=True, row_height=ROW_PX, height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)), placeholder="-", key="plans",
+        rows,
+        column_config={
+            "Plan": TextColumn(pinned=True, width=160),
+            "Planned from": TextColumn(help="End of the telemetry that the plan was made on"),
+        },
+        hide_index=True,
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        placeholder="-",
+        key="plans",
         alt=f"{len(rows)} saved plans, newest first",
-    )  # fmt: skip
+    )
 
 
 def browsed(card: Card, frame: Frame) -> dict[str, str]:
@@ -86,16 +96,22 @@ def browsed(card: Card, frame: Frame) -> dict[str, str]:
 def policy_words(policy: dict[str, Any]) -> str:
     """'peak of week, 80 %, planned augments counted'."""
     limit = policy.get("limit")
-    return ", ".join([
-        IN_WORDS.get(str(policy.get("statistic")), "not said"),
-        f"{100 * limit:g} %" if isinstance(limit, float) else "limit not said",
-        "planned augments counted" if policy.get("planned", True) else "installed only",
-    ])  # fmt: skip
+    return ", ".join(
+        [
+            IN_WORDS.get(str(policy.get("statistic")), "not said"),
+            f"{100 * limit:g} %" if isinstance(limit, float) else "limit not said",
+            "planned augments counted" if policy.get("planned", True) else "installed only",
+        ]
+    )
 
 
 def under(hits: pd.DataFrame) -> str:
     """'88 % of 1,248'."""
-    return f"{theme.percent(float(hits['below_q90'].mean()))} of {len(hits):,}" if len(hits) and "below_q90" in hits else "none known yet"
+    return (
+        f"{theme.percent(float(hits['below_q90'].mean()))} of {len(hits):,}"
+        if len(hits) and "below_q90" in hits
+        else "none known yet"
+    )
 
 
 def _choose(cards: dict[str, Card]) -> str:
@@ -106,7 +122,9 @@ def _choose(cards: dict[str, Card]) -> str:
     held = wanted if wanted in cards else next(iter(cards))
     st.session_state[_CHOICE] = held
     words = {key: f"{card.note.name}, made {theme.day(pd.Timestamp(card.note.made_at))}" for key, card in cards.items()}
-    st.selectbox("Plan", list(cards), format_func=lambda key: words.get(key, key), key=_CHOICE, on_change=_chosen, width=380)
+    st.selectbox(
+        "Plan", list(cards), format_func=lambda key: words.get(key, key), key=_CHOICE, on_change=_chosen, width=380
+    )
     return str(held)
 
 
@@ -132,9 +150,15 @@ def _one(frame: Frame, card: Card, asked: Question) -> None:
         "lead time."
     )
     st.dataframe(
-        table, column_config=_columns() | {name: None for name in ("Idle cost",) if table[name].isna().all()}, hide_index=True, row_height=ROW_PX,
-        height=min(MOST_PX, HEADER_PX + ROW_PX * max(len(table), LEAST_ROWS)), placeholder="-", key="card", alt=f"How the plan did at {len(table)} places",
-    )  # fmt: skip
+        table,
+        column_config=_columns() | {name: None for name in ("Idle cost",) if table[name].isna().all()},
+        hide_index=True,
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * max(len(table), LEAST_ROWS)),
+        placeholder="-",
+        key="card",
+        alt=f"How the plan did at {len(table)} places",
+    )
 
 
 def _too_young(card: Card) -> None:
@@ -149,7 +173,9 @@ def mine(rows: pd.DataFrame, frame: Frame, asked: Question) -> pd.DataFrame:
     """The rows of a direction that pass the filters; regions and the network only where nothing is filtered."""
     chosen = passing(frame).sites
     here = rows["direction"] == asked.direction
-    return rows[here & ((rows["level"] == "site") & rows["key"].isin(chosen) if chosen is not None else True)].reset_index(drop=True)
+    return rows[
+        here & ((rows["level"] == "site") & rows["key"].isin(chosen) if chosen is not None else True)
+    ].reset_index(drop=True)
 
 
 def _numbers(rows: pd.DataFrame, hits: pd.DataFrame, weeks: int) -> None:
@@ -160,7 +186,9 @@ def _numbers(rows: pd.DataFrame, hits: pd.DataFrame, weeks: int) -> None:
         tile("Median error", "not known yet" if pd.isna(off) else days_off(off), "against the median date")
         tile("Orders in service too late", f"{(early < 0).sum()} of {len(early)}", _typical(-early[early < 0]))
         tile(
-            "Orders in service too early", f"{(early > 0).sum()} of {len(early)}", _typical(early[early > 0]) if not rows["idle_usd"].sum() > 0 else _idle(rows)
+            "Orders in service too early",
+            f"{(early > 0).sum()} of {len(early)}",
+            _typical(early[early > 0]) if not rows["idle_usd"].sum() > 0 else _idle(rows),
         )
         tile("Weekly values under P90", under(hits), f"90 % nominal, {weeks} weeks are over")
 
@@ -187,7 +215,9 @@ def _calibration(frame: Frame, cards: list[Card], asked: Question) -> None:
     subtitle = f"{asked.direction}, {counted_words(len(known), 'plan')}, {len(hits):,} values; dotted: nominal; 0: under way when planned"
     rows = scorecards.calibration(hits)
     figure = calibration_chart(rows, subtitle, frame.scheme, f"{asked.direction}_gbps")
-    alt = f"Share of measured weekly values under P10, P50 and P90 by weeks ahead; under P90 {under(hits)} over all weeks"
+    alt = (
+        f"Share of measured weekly values under P10, P50 and P90 by weeks ahead; under P90 {under(hits)} over all weeks"
+    )
     export.chart(figure, key="plan-calibration", name="plan calibration", alt=alt, data=rows)
 
 
@@ -204,12 +234,25 @@ def _columns() -> dict[str, Any]:
         "Verdict": TextColumn(width=190),
         "Weeks under P90": TextColumn(width=105, help="Measured weeks at or below their P90; nine in ten are expected"),
         "Weeks against P50": NumberColumn(
-            "Against P50", width=85, format="%+.0f %%", help="What was measured over the median expected, in the middle of the weeks"
+            "Against P50",
+            width=85,
+            format="%+.0f %%",
+            help="What was measured over the median expected, in the middle of the weeks",
         ),
-        "Later by": NumberColumn(width=85, format="%+.0f d", help="The real date less the median expected; negative: sooner"),
+        "Later by": NumberColumn(
+            width=85, format="%+.0f d", help="The real date less the median expected; negative: sooner"
+        ),
         "Too early by": NumberColumn(
-            width=95, format="%+.0f d", help="The real date less the day on which the ordered capacity comes into service; negative: too late"
+            width=95,
+            format="%+.0f d",
+            help="The real date less the day on which the ordered capacity comes into service; negative: too late",
         ),
-        "Idle so far": NumberColumn(width=90, format="%.0f d", help="So long the ordered capacity has been in service unneeded, as far as it is known"),
-        "Idle cost": NumberColumn(width=90, format="dollar", help="Monthly cost of what was to be added, for that time"),
+        "Idle so far": NumberColumn(
+            width=90,
+            format="%.0f d",
+            help="So long the ordered capacity has been in service unneeded, as far as it is known",
+        ),
+        "Idle cost": NumberColumn(
+            width=90, format="dollar", help="Monthly cost of what was to be added, for that time"
+        ),
     }

@@ -1,4 +1,6 @@
-"""What fails: a site, a region, a partner or a path between two sites, chosen from a list or on the map, and held in the URL."""
+"""What fails: a site, a region, a partner or a path between two sites, chosen from a list or on the map, and held in
+the URL.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ def choose(frame: Frame, worst: str) -> Fails:
     if held not in names:
         names[held] = described(frame, of_text(held))
     st.session_state[_CHOICE] = held
-    st.selectbox("What fails", list(names), format_func=lambda key: names.get(key, key), key=_CHOICE, on_change=_chosen, width=380)
+    st.selectbox(
+        "What fails",
+        list(names),
+        format_func=lambda key: names.get(key, key),
+        key=_CHOICE,
+        on_change=_chosen,
+        width=380,
+    )
     return of_text(held)
 
 
@@ -29,8 +38,14 @@ def choices(frame: Frame) -> dict[str, str]:
     sites = frame.catalogue
     found = {f"site:{key}": name for key, name in site_names(sites, None).items()}
     counts = {column: sites[column].value_counts() for column in ("region_id", "partner")}
-    found |= {f"region:{key}": f"{name}, region of {counts['region_id'][key]} sites" for key, name in region_names(sites).items()}
-    found |= {f"partner:{key}": f"{key}, partner with {counts['partner'][key]} sites" for key in sorted(counts["partner"].index)}
+    found |= {
+        f"region:{key}": f"{name}, region of {counts['region_id'][key]} sites"
+        for key, name in region_names(sites).items()
+    }
+    found |= {
+        f"partner:{key}": f"{key}, partner with {counts['partner'][key]} sites"
+        for key in sorted(counts["partner"].index)
+    }
     names = site_names(sites, None)
     for row in failing.ingest_paths(frame.pin, frame.scope).itertuples(index=False):
         text = f"{names.get(row.source_site_id, row.source_site_id)} to {names.get(row.target_site_id, row.target_site_id)}"
@@ -54,7 +69,9 @@ def of_text(text: str) -> Fails:
     if kind == "path":
         source, _, target = key.partition(">")
         return Fails("path", target, source)
-    return Fails("region", key) if kind == "region" else Fails("partner", key) if kind == "partner" else Fails("site", key)
+    return (
+        Fails("region", key) if kind == "region" else Fails("partner", key) if kind == "partner" else Fails("site", key)
+    )
 
 
 def _chosen() -> None:

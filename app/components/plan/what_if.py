@@ -1,4 +1,6 @@
-"""What if: changes to what is expected, added one by one, held in the URL, and shown on the whole page beside what holds without them."""
+"""What if: changes to what is expected, added one by one, held in the URL, and shown on the whole page beside what
+holds without them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Outlooks(NamedTuple):
 
 
 def outlooks(frame: Frame, question: Question) -> Outlooks | None:
-    """The plan with and without the what-if; without, and the reason said, where it cannot be applied. None where there are no futures."""
+    """The plan with and without the what-if; without, and the reason said, where it cannot be applied. None where there
+    are no futures.
+    """
     base = planning.outlook(frame.pin, question._replace(changes=""), frame.scope)
     if base is None:
         return None
@@ -43,7 +47,9 @@ def outlooks(frame: Frame, question: Question) -> Outlooks | None:
 
 
 def sites(frame: Frame, asked: Question) -> tuple[Outlooks, pd.DataFrame] | None:
-    """The plan, and its rows of the sites that pass the filters, worst first; None where there are none, which the page then says."""
+    """The plan, and its rows of the sites that pass the filters, worst first; None where there are none, which the page
+    then says.
+    """
     found = outlooks(frame, asked)
     if found is None:
         choices.no_futures(frame, asked)
@@ -63,7 +69,9 @@ def panel(frame: Frame, question: Question) -> None:
         for at, one in enumerate(held):
             _held(frame, question, at, one)
         if len(held) > 1:
-            st.button("Remove the what-if", on_click=_clear, key="what-if-clear", type="tertiary", icon=":material/close:")
+            st.button(
+                "Remove the what-if", on_click=_clear, key="what-if-clear", type="tertiary", icon=":material/close:"
+            )
         kind = st.selectbox("Change", list(KINDS), format_func=KINDS.__getitem__, key="what-if-kind", width=220)
         with st.form("what-if", border=False, enter_to_submit=False):
             with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -76,7 +84,14 @@ def _held(frame: Frame, question: Question, at: int, change: dict[str, object]) 
     """One change in words, with a button that takes it out."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(states.plain(words(change, frame.catalogue)), width="content")
-        st.button("Remove", key=f"what-if-drop-{at}", type="tertiary", icon=":material/close:", on_click=_drop, args=(question, at))
+        st.button(
+            "Remove",
+            key=f"what-if-drop-{at}",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=_drop,
+            args=(question, at),
+        )
 
 
 def _add(question: Question, change: dict[str, object]) -> None:
@@ -89,7 +104,9 @@ def _add(question: Question, change: dict[str, object]) -> None:
         st.warning(states.plain(error))
         return
     if not state.fits(text):
-        st.warning("A what-if of so many changes does not fit into a link. Remove it, and begin with what matters most.")
+        st.warning(
+            "A what-if of so many changes does not fit into a link. Remove it, and begin with what matters most."
+        )
         return
     state.update(whatif=text)
     st.rerun()

@@ -38,7 +38,9 @@ def unusable(change: Mapping[str, object]) -> str | None:
 
 
 def _growth(frame: Frame) -> dict[str, object]:
-    percent = st.number_input("More each year than forecast, %", -90.0, 500.0, 20.0, 5.0, key="what-if-percent", width=220)
+    percent = st.number_input(
+        "More each year than forecast, %", -90.0, 500.0, 20.0, 5.0, key="what-if-percent", width=220
+    )
     return {"percent": float(percent), "scope": _scope(frame)}
 
 
@@ -49,9 +51,16 @@ def _event(frame: Frame) -> dict[str, object]:
 
 
 def _bitrate(frame: Frame) -> dict[str, object]:
-    percent = st.number_input("Bits for each viewer, % of today's", 1.0, 1000.0, 70.0, 5.0, key="what-if-bits", width=230)
+    percent = st.number_input(
+        "Bits for each viewer, % of today's", 1.0, 1000.0, 70.0, 5.0, key="what-if-bits", width=230
+    )
     weeks = st.number_input("By degrees over, weeks", 0.0, 260.0, 8.0, 1.0, key="what-if-weeks", width=170)
-    return {"factor": float(percent) / 100, "start": _day(frame, "Starts"), "weeks": float(weeks), "scope": _scope(frame)}
+    return {
+        "factor": float(percent) / 100,
+        "start": _day(frame, "Starts"),
+        "weeks": float(weeks),
+        "scope": _scope(frame),
+    }
 
 
 def _add_site(frame: Frame) -> dict[str, object]:
@@ -61,14 +70,26 @@ def _add_site(frame: Frame) -> dict[str, object]:
     gbps = st.number_input("Capacity, Gbps", 0.0, 1e6, 400.0, 100.0, key="what-if-size", width=140)
     day = _day(frame, "Opens")
     names = site_names(frame.catalogue, None)
-    relieves = st.multiselect("Takes demand from", list(names), format_func=lambda key: names.get(key, key), key="what-if-relieves", width=300)
+    relieves = st.multiselect(
+        "Takes demand from", list(names), format_func=lambda key: names.get(key, key), key="what-if-relieves", width=300
+    )
     share = st.number_input("Share of it, %", 0.0, 100.0, 30.0, 5.0, key="what-if-share", width=120)
     place = frame.catalogue.set_index("site_id").loc[beside]
     lat = st.number_input("Latitude, if not there", -90.0, 90.0, None, key="what-if-lat", width=160)
     lon = st.number_input("Longitude", -180.0, 180.0, None, key="what-if-lon", width=130)
-    there = {"lat": float(place["lat"]) if lat is None else float(lat), "lon": float(place["lon"]) if lon is None else float(lon)}
+    there = {
+        "lat": float(place["lat"]) if lat is None else float(lat),
+        "lon": float(place["lon"]) if lon is None else float(lon),
+    }
     shared: dict[str, object] = {"relieves": list(relieves), "share": float(share) / 100}
-    return {"site_id": name.strip(), "region_id": str(place["region_id"]), **there, "gbps": float(gbps), "start": day, **shared}
+    return {
+        "site_id": name.strip(),
+        "region_id": str(place["region_id"]),
+        **there,
+        "gbps": float(gbps),
+        "start": day,
+        **shared,
+    }
 
 
 def _close_site(frame: Frame) -> dict[str, object]:
@@ -90,20 +111,30 @@ def _move_augment(frame: Frame) -> dict[str, object] | None:
         st.caption(f"No augment of {direction} is planned: the sheet of declared capacity takes one in.")
         return None
     site = _site(frame, "Site with planned augments", sites)
-    days = st.number_input("Later by, days; sooner: negative", -1000.0, 1000.0, 30.0, 10.0, key="what-if-days", width=220)
+    days = st.number_input(
+        "Later by, days; sooner: negative", -1000.0, 1000.0, 30.0, 10.0, key="what-if-days", width=220
+    )
     return {"site_id": site, "days": float(days)}
 
 
 def _limit(frame: Frame) -> dict[str, object]:
-    share = st.number_input("Share of capacity that may be used, %", 10.0, 100.0, 90.0, 5.0, key="what-if-limit", width=260)
+    share = st.number_input(
+        "Share of capacity that may be used, %", 10.0, 100.0, 90.0, 5.0, key="what-if-limit", width=260
+    )
     site = _site(frame, "Where", [_EVERY, *site_names(frame.catalogue, None)])
     return {"limit": float(share) / 100, **({"site_id": site} if site != _EVERY else {})}
 
 
 FORMS: dict[str, Callable[[Frame], dict[str, object] | None]] = {
-    "growth": _growth, "event": _event, "bitrate": _bitrate, "add_site": _add_site, "close_site": _close_site, "add_capacity": _add_capacity,
-    "move_augment": _move_augment, "limit": _limit,
-}  # fmt: skip
+    "growth": _growth,
+    "event": _event,
+    "bitrate": _bitrate,
+    "add_site": _add_site,
+    "close_site": _close_site,
+    "add_capacity": _add_capacity,
+    "move_augment": _move_augment,
+    "limit": _limit,
+}
 
 
 def _direction() -> Direction:
@@ -112,12 +143,22 @@ def _direction() -> Direction:
 
 def _scope(frame: Frame) -> str:
     regions = region_names(frame.catalogue)
-    return str(st.selectbox("Where", [GLOBAL_KEY, *regions], format_func=lambda key: regions.get(key, "Everywhere"), key="what-if-scope", width=220))
+    return str(
+        st.selectbox(
+            "Where",
+            [GLOBAL_KEY, *regions],
+            format_func=lambda key: regions.get(key, "Everywhere"),
+            key="what-if-scope",
+            width=220,
+        )
+    )
 
 
 def _site(frame: Frame, label: str, sites: list[str] | tuple[str, ...]) -> str:
     names = {_EVERY: "Every site", **site_names(frame.catalogue, None)}
-    return str(st.selectbox(label, sites, format_func=lambda key: names.get(key, key), key=f"what-if-site-{label}", width=240))
+    return str(
+        st.selectbox(label, sites, format_func=lambda key: names.get(key, key), key=f"what-if-site-{label}", width=240)
+    )
 
 
 def _day(frame: Frame, label: str) -> str:

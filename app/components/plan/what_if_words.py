@@ -67,8 +67,16 @@ def _add_capacity(change: Held, names: _Names) -> str:
     for site, _, gbps, *_ in adds:
         by_site[site] = by_site.get(site, 0.0) + gbps
     most = sorted(by_site, key=lambda site: -by_site[site])[:NAMED]
-    where = ", ".join(names[site] for site in most) + (f" and {len(by_site) - len(most)} more sites" if len(by_site) > len(most) else "")
-    when = f"from {days[0]}" if len(days) == 1 else f"in {len(adds)} steps from {days[0]} to {days[-1]}" if days else "never"
+    where = ", ".join(names[site] for site in most) + (
+        f" and {len(by_site) - len(most)} more sites" if len(by_site) > len(most) else ""
+    )
+    when = (
+        f"from {days[0]}"
+        if len(days) == 1
+        else f"in {len(adds)} steps from {days[0]} to {days[-1]}"
+        if days
+        else "never"
+    )
     usd = sum(one[3] for one in adds)
     dear = f", {theme.usd(usd)} a month{' in the end' if len(days) > 1 else ''}" if usd else ""
     return f"{theme.gbps(sum(by_site.values()))} of {change['direction']} capacity more {when}: {where}{dear}"
@@ -87,6 +95,12 @@ def _by_values(change: Held, _: _Names) -> str:
 
 
 _SAID: dict[str, Callable[[Held, _Names], str]] = {
-    "growth": _growth, "event": _event, "bitrate": _bitrate, "add_site": _add_site, "close_site": _close_site, "add_capacity": _add_capacity,
-    "move_augment": _move_augment, "limit": _limit,
-}  # fmt: skip
+    "growth": _growth,
+    "event": _event,
+    "bitrate": _bitrate,
+    "add_site": _add_site,
+    "close_site": _close_site,
+    "add_capacity": _add_capacity,
+    "move_augment": _move_augment,
+    "limit": _limit,
+}

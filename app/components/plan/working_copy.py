@@ -1,7 +1,8 @@
 """The working copy of the declared capacity: what somebody edits, held in their session until it is saved or set aside.
 
-The editor shows the rows that pass the filters; those that do not are kept beside them, and so are edits made before a filter was changed. An editor's edits
-are by place in the table that it was given, so that table stays as it is until the editor is made anew.
+The editor shows the rows that pass the filters; those that do not are kept beside them, and so are edits made before a
+filter was changed. An editor's edits are by place in the table that it was given, so that table stays as it is until
+the editor is made anew.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ NO_EDITS: dict[str, Any] = {"edited_rows": {}, "added_rows": [], "deleted_rows":
 class WorkingCopy:
     """Version `base` as it is edited.
 
-    seed: the rows that the editor was given; hidden: those that its filter leaves out. carried: whether they differ from the version already. key: the
-    editor's, of its own for each seed. sites: the filter. met: what others did to the steps that the edit changes too, and nobody has decided on yet.
+    seed: the rows that the editor was given; hidden: those that its filter leaves out. carried: whether they differ
+    from the version already. key: the editor's, of its own for each seed. sites: the filter. met: what others did to
+    the steps that the edit changes too, and nobody has decided on yet.
     """
 
     base: int | None
@@ -56,7 +58,9 @@ class Drawn(NamedTuple):
 
 
 def held(frame: Frame, passing: Scope) -> WorkingCopy:
-    """The session's working copy. Without edits it follows the newest version; with edits it keeps to the version that they were made to."""
+    """The session's working copy. Without edits it follows the newest version; with edits it keeps to the version that
+    they were made to.
+    """
     copy: WorkingCopy | None = st.session_state.get(_COPY)
     if copy is None:
         return _opened(frame, passing)
@@ -121,13 +125,25 @@ def with_theirs(rows: pd.DataFrame, met: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([others, after[[*KEY, *VALUES]].astype(rows.dtypes[[*KEY, *VALUES]].to_dict())], ignore_index=True)
 
 
-def _kept(base: int | None, rows: pd.DataFrame, sites: frozenset[str] | None, *, carried: bool, met: pd.DataFrame | None = None) -> WorkingCopy:
-    """A working copy with an editor of its own. A row whose site is not chosen yet, or that the editor left empty, passes every filter."""
+def _kept(
+    base: int | None,
+    rows: pd.DataFrame,
+    sites: frozenset[str] | None,
+    *,
+    carried: bool,
+    met: pd.DataFrame | None = None,
+) -> WorkingCopy:
+    """A working copy with an editor of its own. A row whose site is not chosen yet, or that the editor left empty,
+    passes every filter.
+    """
     passes = rows["site_id"].isna() | (rows["site_id"].isin(sites) if sites is not None else True)
     seed = rows[passes].sort_values(KEY, kind="stable")
     st.session_state[_COUNT] = count = st.session_state.get(_COUNT, 0) + 1
     seed = seed.astype(dict.fromkeys(NUMBERS, "Float64"))
-    shown, hidden = seed.set_axis(pd.RangeIndex(1, len(seed) + 1)), rows[~passes].set_axis(pd.RangeIndex(-int((~passes).sum()), 0))
+    shown, hidden = (
+        seed.set_axis(pd.RangeIndex(1, len(seed) + 1)),
+        rows[~passes].set_axis(pd.RangeIndex(-int((~passes).sum()), 0)),
+    )
     copy = WorkingCopy(base, shown, hidden, sites, f"declared-editor-{count}", carried, met)
     st.session_state[_COPY] = copy
     return copy

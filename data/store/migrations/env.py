@@ -7,7 +7,13 @@ from alembic import context
 from data.store.migrate import VERSION_TABLE
 from data.store.tables import METADATA
 
-# SQLite changes tables within a transaction as well; Alembic assumes that it does not, because Python's driver used to break them.
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, version_table=VERSION_TABLE, transactional_ddl=True)
+# SQLite changes tables within a transaction as well; Alembic assumes that it does not, because Python's driver used to
+# break them.
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -64,7 +64,12 @@ def test_a_whole_frame_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("top", "texts"),
-    [(440.0, ["0", "200", "400 Gbps"]), (31.0, ["0", "10", "20", "30 Gbps"]), (1.15, ["0", "0.5", "1.0 Gbps"]), (0.9, ["0", "0.25", "0.50", "0.75 Gbps"])],
+    [
+        (440.0, ["0", "200", "400 Gbps"]),
+        (31.0, ["0", "10", "20", "30 Gbps"]),
+        (1.15, ["0", "0.5", "1.0 Gbps"]),
+        (0.9, ["0", "0.25", "0.50", "0.75 Gbps"]),
+    ],
 )
 def test_ticks_are_round_and_the_highest_names_the_unit(top: float, texts: list[str]) -> None:
     assert ticks(0.0, top, Unit(1.0, "Gbps"))[1] == texts

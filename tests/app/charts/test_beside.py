@@ -17,12 +17,19 @@ from tests.app.charts.traffic import END, HOUR, NOW, START, capacity, forecast, 
 GBPS = Unit(1.0, "Gbps")
 MONDAY = pd.Timestamp("2026-11-23", tz="UTC")
 PEAKS = pd.DataFrame(
-    [(MONDAY + 7 * n * pd.Timedelta(days=1), statistic, factor * 300.0, factor * 330.0, factor * 345.0)
-     for n in range(4) for statistic, factor in (("peak", 1.0), ("p95", 0.9))],
+    [
+        (MONDAY + 7 * n * pd.Timedelta(days=1), statistic, factor * 300.0, factor * 330.0, factor * 345.0)
+        for n in range(4)
+        for statistic, factor in (("peak", 1.0), ("p95", 0.9))
+    ],
     columns=["week", "statistic", "q50", "q90", "q95"],
-)  # fmt: skip
-BESIDE = forecast().assign(prophet=lambda rows: 1.2 * rows["yhat"], baseline=lambda rows: rows["yhat"])[["ts", "prophet", "baseline"]]
-CHART = TrafficChart("Egress", "egress_gbps", "hourly mean", START, END, NOW, history(), forecast(), peaks=PEAKS, beside=BESIDE)
+)
+BESIDE = forecast().assign(prophet=lambda rows: 1.2 * rows["yhat"], baseline=lambda rows: rows["yhat"])[
+    ["ts", "prophet", "baseline"]
+]
+CHART = TrafficChart(
+    "Egress", "egress_gbps", "hourly mean", START, END, NOW, history(), forecast(), peaks=PEAKS, beside=BESIDE
+)
 
 
 def test_other_curves_are_grey_labelled_and_told_apart_by_their_dash() -> None:
@@ -75,8 +82,12 @@ def test_a_week_is_cut_to_what_is_in_sight() -> None:
 
 
 def test_the_words_of_the_peak_make_way_for_those_of_a_capacity() -> None:
-    usual, near = (traffic_chart(replace(CHART, capacity=capacity((START, gbps, "installed")))) for gbps in (500.0, 350.0))
-    heights = [next(note.y for note in figure.layout.annotations if note.text == "peak of week") for figure in (usual, near)]
+    usual, near = (
+        traffic_chart(replace(CHART, capacity=capacity((START, gbps, "installed")))) for gbps in (500.0, 350.0)
+    )
+    heights = [
+        next(note.y for note in figure.layout.annotations if note.text == "peak of week") for figure in (usual, near)
+    ]
     assert heights == [345.0, 300.0]
 
 
@@ -88,7 +99,9 @@ def test_without_them_the_chart_is_as_it_was() -> None:
 
 def test_the_table_holds_the_curves_and_the_quantiles_where_the_week_begins() -> None:
     table = chart_table([CHART]).set_index("ts")
-    assert table.loc[NOW + HOUR, "egress_gbps_prophet"] == pytest.approx(1.2 * table.loc[NOW + HOUR, "egress_gbps_expected"])
+    assert table.loc[NOW + HOUR, "egress_gbps_prophet"] == pytest.approx(
+        1.2 * table.loc[NOW + HOUR, "egress_gbps_expected"]
+    )
     assert table.loc[MONDAY, "egress_gbps_peak_q90"] == 330.0
     assert table["egress_gbps_peak_q90"].notna().sum() == 2
     assert "egress_gbps_peak_q90" not in chart_table([replace(CHART, peaks=PEAKS.head(0))])

@@ -16,7 +16,12 @@ from tests.app.charts.traffic import capacity, moments, named, words
 MONDAY = pd.Timestamp("2026-11-23", tz="UTC")
 MONDAYS = pd.date_range(MONDAY, periods=26, freq="7D", unit="us")
 RISING = 300.0 + np.arange(26)
-WEEKS = pd.DataFrame({"week": MONDAYS, **{level: RISING * factor for level, factor in zip(LEVELS, (0.8, 0.9, 1.0, 1.2, 1.3), strict=True)}})
+WEEKS = pd.DataFrame(
+    {
+        "week": MONDAYS,
+        **{level: RISING * factor for level, factor in zip(LEVELS, (0.8, 0.9, 1.0, 1.2, 1.3), strict=True)},
+    }
+)
 CHART = WeeksChart("Egress, peak of each week", "egress_gbps", "peak", WEEKS, capacity(), 0.0)
 
 
@@ -30,7 +35,11 @@ def test_every_week_has_its_median_and_both_ranges() -> None:
     assert list(medians.y) == pytest.approx(RISING.tolist())
     np.testing.assert_allclose(medians.customdata, WEEKS[["q10", "q90", "q05", "q95"]], rtol=1e-6)
     assert "80 % %{customdata[0]:.3~r} to %{customdata[1]:.3~r} Gbps" in medians.hovertemplate
-    for name, level in (("90 % range, upper bound", "q95"), ("90 % range, lower bound", "q05"), ("80 % range, upper bound", "q90")):
+    for name, level in (
+        ("90 % range, upper bound", "q95"),
+        ("90 % range, lower bound", "q05"),
+        ("80 % range, upper bound", "q90"),
+    ):
         (edge,) = named(figure, name)
         np.testing.assert_allclose(edge.y, np.repeat(WEEKS[level], 2), rtol=1e-6)
 
@@ -44,8 +53,12 @@ def test_a_week_is_a_step_from_monday_to_monday_in_the_chosen_zone() -> None:
 
 
 def test_capacity_is_drawn_with_its_words_away_from_the_medians_or_named_at_the_top() -> None:
-    low, high, far = (drawn(replace(CHART, capacity=capacity((MONDAY, gbps, "installed")))) for gbps in (250.0, 400.0, 2000.0))
-    assert [note.yanchor for figure in (low, high) for note in figure.layout.annotations if "capacity" in note.text] == ["top", "bottom"]
+    low, high, far = (
+        drawn(replace(CHART, capacity=capacity((MONDAY, gbps, "installed")))) for gbps in (250.0, 400.0, 2000.0)
+    )
+    assert [
+        note.yanchor for figure in (low, high) for note in figure.layout.annotations if "capacity" in note.text
+    ] == ["top", "bottom"]
     assert any("capacity 2.00 Tbps" in text and "used" in text for text in words(far))
     assert far.layout.yaxis.range[1] < 1000
 
@@ -59,7 +72,12 @@ def test_the_table_holds_every_quantile_of_both_statistics_of_each_metric() -> N
     other = replace(CHART, statistic="p95", weeks=WEEKS.assign(**{level: 0.5 * WEEKS[level] for level in LEVELS}))
     ingest = replace(CHART, metric="ingest_gbps", weeks=WEEKS.head(3))
     table = weeks_table([CHART, other, ingest])
-    assert list(table.columns) == ["week", "statistic", *(f"egress_gbps_{level}" for level in LEVELS), *(f"ingest_gbps_{level}" for level in LEVELS)]
+    assert list(table.columns) == [
+        "week",
+        "statistic",
+        *(f"egress_gbps_{level}" for level in LEVELS),
+        *(f"ingest_gbps_{level}" for level in LEVELS),
+    ]
     assert len(table) == 52
     p95 = table[table["statistic"] == "p95"].reset_index(drop=True)
     np.testing.assert_allclose(p95["egress_gbps_q05"], 0.5 * WEEKS["q05"])

@@ -13,7 +13,11 @@ DAYS = pd.date_range("2026-11-01", periods=5, tz="UTC")
 
 
 def days(**sites: float | list[float]) -> pd.DataFrame:
-    rows = [(name, day, share) for name, shares in sites.items() for day, share in zip(DAYS, np.broadcast_to(shares, len(DAYS)), strict=True)]
+    rows = [
+        (name, day, share)
+        for name, shares in sites.items()
+        for day, share in zip(DAYS, np.broadcast_to(shares, len(DAYS)), strict=True)
+    ]
     return pd.DataFrame(rows, columns=["name", "ts", "completeness"])
 
 
@@ -24,7 +28,9 @@ def test_the_least_complete_site_is_on_top() -> None:
     assert figure.data[0].z.tolist() == [[0.0] * 5, [3.0] * 5, [4.0] * 5]
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.499, 0), (0.5, 1), (0.8, 2), (0.95, 3), (0.9949, 3), (0.995, 4), (1.0, 4)])
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 0), (0.499, 0), (0.5, 1), (0.8, 2), (0.95, 3), (0.9949, 3), (0.995, 4), (1.0, 4)]
+)
 def test_steps(share: float, expected: int) -> None:
     assert step(np.array([share]))[0] == expected
 
@@ -55,5 +61,7 @@ def test_the_legend_writes_every_step() -> None:
 
 
 def test_names_are_text_and_an_empty_lake_says_so() -> None:
-    assert completeness_chart(days(**{"<b>x</b>": 1.0}), scheme="light").layout.yaxis.ticktext == ("&lt;b&gt;x&lt;/b&gt;",)
+    assert completeness_chart(days(**{"<b>x</b>": 1.0}), scheme="light").layout.yaxis.ticktext == (
+        "&lt;b&gt;x&lt;/b&gt;",
+    )
     assert "no telemetry yet" in words(completeness_chart(days(a=1.0)[:0], scheme="light"))

@@ -44,7 +44,9 @@ def check(frame: pd.DataFrame, columns: list[str], limit: int) -> None:
     assert thinned["ts"].is_monotonic_increasing
     assert thinned["ts"].is_unique
     for column in columns:
-        assert (frame[column].max(), frame[column].min()) == (thinned[column].max(), thinned[column].min()) or frame[column].isna().all()
+        assert (frame[column].max(), frame[column].min()) == (thinned[column].max(), thinned[column].min()) or frame[
+            column
+        ].isna().all()
         for before, after in joins(thinned, column):
             assert frame[(frame["ts"] >= before) & (frame["ts"] <= after)][column].notna().all()
 
@@ -106,7 +108,9 @@ def test_columns_that_turn_together_use_the_room_there_is() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 400), st.integers(5, 60), st.randoms(use_true_random=False))
-def test_coarser_bands_are_even_never_narrower_and_as_high_as_they_are(length: int, limit: int, chance: random.Random) -> None:
+def test_coarser_bands_are_even_never_narrower_and_as_high_as_they_are(
+    length: int, limit: int, chance: random.Random
+) -> None:
     line = np.array(chance.sample(range(1, 1000), length), dtype=float)
     widths = {"lower_95": 0.5, "lower_80": 0.8, "expected": 1.0, "upper_80": 1.2, "upper_95": 1.5}
     whole = frame_of(**{name: line * width for name, width in widths.items()})

@@ -24,7 +24,9 @@ def of(*known: tuple[str, str, float, float]) -> list[dict[str, Any]]:
 @settings(max_examples=60, deadline=None)
 @given(SPANS)
 def test_events_of_one_lane_never_overlap(spans: list[tuple[float, float]]) -> None:
-    known = events(*[("x", "release", start, start + length) for start, length in spans]).sort_values(["start", "end"], ignore_index=True)
+    known = events(*[("x", "release", start, start + length) for start, length in spans]).sort_values(
+        ["start", "end"], ignore_index=True
+    )
     found = known.assign(lane=lanes(known, pd.Timedelta(1, "D")))
     for _, lane in found[found["lane"] < LANES].groupby("lane"):
         assert (lane["start"].iloc[1:].to_numpy() >= lane["end"].iloc[:-1].to_numpy()).all()
@@ -33,7 +35,9 @@ def test_events_of_one_lane_never_overlap(spans: list[tuple[float, float]]) -> N
 @settings(max_examples=60, deadline=None)
 @given(SPANS)
 def test_an_event_is_left_over_only_where_every_lane_is_taken(spans: list[tuple[float, float]]) -> None:
-    known = events(*[("x", "release", start, start + length) for start, length in spans]).sort_values(["start", "end"], ignore_index=True)
+    known = events(*[("x", "release", start, start + length) for start, length in spans]).sort_values(
+        ["start", "end"], ignore_index=True
+    )
     found = known.assign(lane=lanes(known, pd.Timedelta(1, "D")))
     for event in found[found["lane"] == LANES].itertuples():
         at_once = found[(found["lane"] < LANES) & (found["start"] <= event.start) & (found["end"] > event.start)]
@@ -65,7 +69,10 @@ def test_what_finds_no_lane_is_counted_and_named_on_hover() -> None:
 
 
 def test_only_events_of_the_time_shown() -> None:
-    assert strip(events(("before", "release", -99, -50), ("after", "release", 50, 60)), START, END, "UTC", PALETTE).lanes == 0
+    assert (
+        strip(events(("before", "release", -99, -50), ("after", "release", 50, 60)), START, END, "UTC", PALETTE).lanes
+        == 0
+    )
     bar, _, _ = of(("across", "release", -99, 99))
     first = pd.Timestamp(bar["base"][0], tz="UTC")
     assert (first, first + pd.Timedelta(bar["x"][0], "ms")) == (START, END)

@@ -1,4 +1,6 @@
-"""A failure as a map and as tables: what is crossed out, coloured, ringed and drawn between, and what stays so that the browser keeps its view."""
+"""A failure as a map and as tables: what is crossed out, coloured, ringed and drawn between, and what stays so that the
+browser keeps its view.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ import pandas as pd
 
 from app import theme
 from app.charts import map_view
-from app.charts.failure_map import ARCS_SHOWN, FailureMap, arc_rows, failure_deck, failure_legend, pickable_layers, words
+from app.charts.failure_map import (
+    ARCS_SHOWN,
+    FailureMap,
+    arc_rows,
+    failure_deck,
+    failure_legend,
+    pickable_layers,
+    words,
+)
 from app.charts.failure_rows import move_rows, site_rows
 from app.charts.map_view import Camera
 
@@ -21,9 +31,21 @@ WEEK = pd.Timestamp("2026-11-16", tz="UTC")
 
 def site(number: int, **changes: Any) -> dict[Hashable, Any]:
     usual: dict[Hashable, Any] = {
-        "site_id": f"s-{number}", "name": f"Site {number}", "region_name": "Europe", "lat": 40.0 + number, "lon": 3.0 * number, "before_gbps": 100.0,
-        "load_gbps": 100.0, "taken_gbps": 0.0, "shed_gbps": 0.0, "before": 0.5, "after": 0.5, "limit": 0.8, "passed": False, "share": 0.0,
-    }  # fmt: skip
+        "site_id": f"s-{number}",
+        "name": f"Site {number}",
+        "region_name": "Europe",
+        "lat": 40.0 + number,
+        "lon": 3.0 * number,
+        "before_gbps": 100.0,
+        "load_gbps": 100.0,
+        "taken_gbps": 0.0,
+        "shed_gbps": 0.0,
+        "before": 0.5,
+        "after": 0.5,
+        "limit": 0.8,
+        "passed": False,
+        "share": 0.0,
+    }
     usual.update(changes)
     return usual
 
@@ -35,7 +57,16 @@ ASIDE = site(3)
 
 def drawn(*rows: dict[Hashable, Any], moves: list[tuple[str, str, float]] | None = None, **changes: Any) -> FailureMap:
     between = pd.DataFrame(moves if moves is not None else [("s-1", "s-2", 80.0)], columns=["source", "target", "gbps"])
-    held = FailureMap(pd.DataFrame(rows or (DOWN, TAKES, ASIDE)), between, None, 200.0, "app/static/land", Camera(45.0, 5.0, 2.0), map_view.WIDE, "light")
+    held = FailureMap(
+        pd.DataFrame(rows or (DOWN, TAKES, ASIDE)),
+        between,
+        None,
+        200.0,
+        "app/static/land",
+        Camera(45.0, 5.0, 2.0),
+        map_view.WIDE,
+        "light",
+    )
     return replace(held, **changes)
 
 
@@ -62,11 +93,15 @@ def test_a_site_that_fails_in_part_stands_and_its_path_is_drawn() -> None:
 
 
 def test_the_view_stays_while_it_plays_and_a_click_turns_the_layers_over() -> None:
-    before, after = (json.loads(failure_deck(held).to_json()) for held in (drawn(), drawn(site(1), site(2), moves=[], turn=1)))
+    before, after = (
+        json.loads(failure_deck(held).to_json()) for held in (drawn(), drawn(site(1), site(2), moves=[], turn=1))
+    )
     assert before["initialViewState"] == after["initialViewState"]
     assert before["views"] == after["views"]
     assert "mapProvider" not in before  # no base map is asked of anybody
-    assert not set(pickable_layers(0)) & {layer["id"] for layer in after["layers"]}  # what was clicked is not there any more, and cannot stay marked
+    assert not set(pickable_layers(0)) & {
+        layer["id"] for layer in after["layers"]
+    }  # what was clicked is not there any more, and cannot stay marked
 
 
 def test_arcs_are_the_largest_moves_as_wide_as_they_are_large() -> None:

@@ -23,7 +23,8 @@ from tests.app.charts.traffic import words
 BOARD = Leaderboard("1-7 d", "mase", "egress_gbps", scores(), "blend", "seasonal naive 168 h")
 
 
-# Leaderboard -----------------------------------------------------------------------------------------------------------------
+# Leaderboard
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_the_best_the_drawn_and_the_baseline_are_marked_in_words() -> None:
@@ -70,12 +71,18 @@ def test_a_hostile_model_name_is_text() -> None:
     assert figure.layout.yaxis.ticktext[0] == "&lt;b&gt;x&lt;/b&gt;"
 
 
-# Calibration -----------------------------------------------------------------------------------------------------------------
+# Calibration
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def coverage(eighty: list[float], ninety_five: list[float]) -> CoverageChart:
     ts = pd.date_range("2026-03-01", periods=len(eighty), freq="D", tz="UTC")
-    return CoverageChart("Coverage", "share", "egress_gbps", pd.DataFrame({"ts": ts, "hours": 168, "coverage_80": eighty, "coverage_95": ninety_five}))
+    return CoverageChart(
+        "Coverage",
+        "share",
+        "egress_gbps",
+        pd.DataFrame({"ts": ts, "hours": 168, "coverage_80": eighty, "coverage_95": ninety_five}),
+    )
 
 
 def test_both_intervals_are_drawn_with_their_nominal_lines() -> None:
@@ -90,7 +97,13 @@ def test_a_bad_week_is_on_the_axis_and_a_good_one_does_not_blow_up_chance() -> N
     assert coverage_panel(coverage([0.2], [0.4])).bottom <= 20.0
     assert coverage_panel(coverage([0.8], [0.95])).bottom == 50.0
     ts = pd.date_range("2026-03-01", periods=3, freq="D", tz="UTC")
-    linked_figure([coverage_panel(coverage([0.8, float("nan"), 0.9], [0.95, float("nan"), 1.0]))], start=ts[0], end=ts[-1], zone="UTC", scheme="dark")
+    linked_figure(
+        [coverage_panel(coverage([0.8, float("nan"), 0.9], [0.95, float("nan"), 1.0]))],
+        start=ts[0],
+        end=ts[-1],
+        zone="UTC",
+        scheme="dark",
+    )
 
 
 @pytest.mark.parametrize("of_peaks", [False, True])
@@ -119,7 +132,8 @@ def test_chance_is_the_textbooks() -> None:
     assert (low[0], high[0]) == pytest.approx((0.2366, 0.7634), abs=1e-3)
 
 
-# Residuals -------------------------------------------------------------------------------------------------------------------
+# Residuals
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_shape_that_the_model_missed_stands_out_at_its_hour() -> None:
@@ -147,12 +161,17 @@ def test_the_distribution_counts_every_hour_and_says_which_way_it_leans() -> Non
     assert any("less came than was expected" in text for text in words(less))
 
 
-# Parts and drift -------------------------------------------------------------------------------------------------------------
+# Parts and drift
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_parts_are_shares_of_the_level() -> None:
-    day = day_chart(pd.DataFrame({"hour": range(24), "effect": 0.25}), metric="egress_gbps", zone="Asia/Tokyo", scheme="light")
-    week = week_chart(pd.DataFrame({"hour": range(168), "effect": -0.1}), metric="egress_gbps", zone="Asia/Tokyo", scheme="light")
+    day = day_chart(
+        pd.DataFrame({"hour": range(24), "effect": 0.25}), metric="egress_gbps", zone="Asia/Tokyo", scheme="light"
+    )
+    week = week_chart(
+        pd.DataFrame({"hour": range(168), "effect": -0.1}), metric="egress_gbps", zone="Asia/Tokyo", scheme="light"
+    )
     assert set(day.data[0].y) == {25.0}
     assert set(week.data[0].y) == {-10.0}
     assert any("Asia/Tokyo" in text for text in words(day))
@@ -160,7 +179,11 @@ def test_parts_are_shares_of_the_level() -> None:
 
 
 def test_events_are_ranked_and_say_how_long_they_were_seen() -> None:
-    figure = events_chart(pd.DataFrame({"kind": ["release", "tournament"], "effect": [0.1, 0.3], "hours": [6.0, 40.0]}), metric="egress_gbps", scheme="light")
+    figure = events_chart(
+        pd.DataFrame({"kind": ["release", "tournament"], "effect": [0.1, 0.3], "hours": [6.0, 40.0]}),
+        metric="egress_gbps",
+        scheme="light",
+    )
     assert list(figure.layout.yaxis.ticktext) == ["tournament", "release"]
     assert list(figure.data[0].text) == ["+30 %, 40 h seen", "+10 %, 6 h seen"]
 
@@ -168,7 +191,8 @@ def test_events_are_ranked_and_say_how_long_they_were_seen() -> None:
 def test_drift_has_a_line_for_each_horizon() -> None:
     started = pd.date_range("2026-03-01", periods=3, freq="D", tz="UTC")
     rows = pd.DataFrame(
-        [(n + 1, started[n], horizon, 0.8 + 0.1 * n) for n in range(3) for horizon in ("0-24 h", "1-7 d")], columns=["number", "started", "horizon", "value"]
+        [(n + 1, started[n], horizon, 0.8 + 0.1 * n) for n in range(3) for horizon in ("0-24 h", "1-7 d")],
+        columns=["number", "started", "horizon", "value"],
     )
     panel = drift_panel(rows, metric="egress_gbps", zone="UTC", scheme="light")
     assert [trace["name"] for trace in panel.traces] == ["0-24 h", "1-7 d"]
@@ -179,9 +203,14 @@ def test_drift_has_a_line_for_each_horizon() -> None:
 
 
 SINCE = pd.DataFrame(
-    {"ts": pd.date_range("2026-03-01", periods=3, freq="D", tz="UTC"), "hours": [168, 24, 3], "wape": [0.1, 0.2, 0.9],
-     "coverage_80": [0.8, 0.7, 0.0], "coverage_95": [0.95, 0.9, 0.3]}
-)  # fmt: skip
+    {
+        "ts": pd.date_range("2026-03-01", periods=3, freq="D", tz="UTC"),
+        "hours": [168, 24, 3],
+        "wape": [0.1, 0.2, 0.9],
+        "coverage_80": [0.8, 0.7, 0.0],
+        "coverage_95": [0.95, 0.9, 0.3],
+    }
+)
 
 
 def test_what_was_published_is_joined_only_where_enough_has_come() -> None:

@@ -11,7 +11,10 @@ from app.charts import map_view
 from app.charts.map_view import Canvas
 
 ABILENE = pd.DataFrame(
-    {"lat": [33.7, 41.9, 39.7, 29.8, 39.1, 34.1, 40.7, 37.4, 47.6, 38.9], "lon": [-84.4, -87.6, -104.9, -95.4, -94.6, -118.2, -74.0, -122.1, -122.3, -77.0]}
+    {
+        "lat": [33.7, 41.9, 39.7, 29.8, 39.1, 34.1, 40.7, 37.4, 47.6, 38.9],
+        "lon": [-84.4, -87.6, -104.9, -95.4, -94.6, -118.2, -74.0, -122.1, -122.3, -77.0],
+    }
 )
 places = any_.lists(any_.tuples(any_.floats(-80, 80), any_.floats(-179, 179)).filter(any), min_size=2, max_size=30)
 

@@ -1,4 +1,6 @@
-"""The map as data: what is drawn, in which colour and size, what is not drawn, and what stays the same so that the browser keeps its view."""
+"""The map as data: what is drawn, in which colour and size, what is not drawn, and what stays the same so that the
+browser keeps its view.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,24 @@ NAT = pd.NaT
 def site(number: int, **changes: Any) -> dict[str, Any]:
     """A row of sites_now, as far as the map looks."""
     usual = {
-        "site_id": f"s-{number:03}", "name": f"Site {number}", "region_id": "eu", "region_name": "Europe", "partner": "Nordlicht",
-        "lat": 40.0 + number % 20, "lon": -5.0 + 1.5 * number, "egress_gbps": 10.0 * number, "ingest_gbps": number / 2, "utilisation": 0.5,
-        "state": "ok", "reason": "Within all limits.", "runout": "beyond", "runout_early": NAT, "runout_mid": NAT, "runout_late": NAT,
+        "site_id": f"s-{number:03}",
+        "name": f"Site {number}",
+        "region_id": "eu",
+        "region_name": "Europe",
+        "partner": "Nordlicht",
+        "lat": 40.0 + number % 20,
+        "lon": -5.0 + 1.5 * number,
+        "egress_gbps": 10.0 * number,
+        "ingest_gbps": number / 2,
+        "utilisation": 0.5,
+        "state": "ok",
+        "reason": "Within all limits.",
+        "runout": "beyond",
+        "runout_early": NAT,
+        "runout_mid": NAT,
+        "runout_late": NAT,
         "week": [8.0 * number, None, 9.0 * number],
-    }  # fmt: skip
+    }
     return usual | changes
 
 
@@ -46,7 +61,9 @@ def moment(sites: pd.DataFrame, **changes: Any) -> pd.DataFrame:
     return sites[["site_id", "egress_gbps", "ingest_gbps", "utilisation", "state"]].assign(**ahead).assign(**changes)
 
 
-def look(sites: pd.DataFrame, colour: Colour = "utilisation", *, scheme: theme.Scheme = "light", present: bool = True) -> Look:
+def look(
+    sites: pd.DataFrame, colour: Colour = "utilisation", *, scheme: theme.Scheme = "light", present: bool = True
+) -> Look:
     return Look(colour, scheme, map_marks.scale(sites), NOW, present)
 
 
@@ -55,9 +72,15 @@ def flows(*rows: tuple[str, str, float]) -> pd.DataFrame:
 
 
 def spec(
-    sites: pd.DataFrame | None = None, between: pd.DataFrame | None = None, *, colour: Colour = "utilisation", layers: tuple[str, ...] = ALL_LAYERS,
-    projection: Projection = "flat", scheme: theme.Scheme = "light", camera: Camera | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    sites: pd.DataFrame | None = None,
+    between: pd.DataFrame | None = None,
+    *,
+    colour: Colour = "utilisation",
+    layers: tuple[str, ...] = ALL_LAYERS,
+    projection: Projection = "flat",
+    scheme: theme.Scheme = "light",
+    camera: Camera | None = None,
+) -> dict[str, Any]:
     sites = network() if sites is None else sites
     shown = sites if "expected" in sites else map_marks.at_present(sites)
     drawing = Drawing(layers, projection, OUTLINE, camera or map_view.fit(sites))
@@ -75,7 +98,8 @@ def rows_of(sites: pd.DataFrame, **wanted: Any) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in (found.get("sites") or found["states"])["data"]}
 
 
-# Nothing from outside, nothing in vain -------------------------------------------------------------------------------------
+# Nothing from outside, nothing in vain
+# -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("projection", ["flat", "globe"])
@@ -103,11 +127,17 @@ def test_a_step_of_the_slider_is_small() -> None:
 
 
 def test_the_compact_spec_says_what_pydecks_own_does() -> None:
-    drawn = deck(map_marks.at_present(network()), [], look(network()), Drawing(ALL_LAYERS, "globe", OUTLINE, map_view.fit(network())))
+    drawn = deck(
+        map_marks.at_present(network()),
+        [],
+        look(network()),
+        Drawing(ALL_LAYERS, "globe", OUTLINE, map_view.fit(network())),
+    )
     assert json.loads(drawn.to_json()) == json.loads(pdk.Deck.to_json(drawn))
 
 
-# What stays the same, so that pan and zoom do ------------------------------------------------------------------------------
+# What stays the same, so that pan and zoom do
+# ------------------------------------------------------------------------------
 
 
 def test_view_camera_and_ids_do_not_depend_on_what_is_shown() -> None:
@@ -136,10 +166,15 @@ def test_flat_and_globe_are_two_views() -> None:
 def test_every_moment_has_the_same_order_of_sites() -> None:
     sites = network()
     ahead = map_marks.at_moment(sites, moment(sites, egress_gbps=[99.0, 1.0, 50.0, 2.0]))
-    assert ahead["site_id"].tolist() == map_marks.at_present(sites)["site_id"].tolist() == ["s-004", "s-003", "s-002", "s-001"]
+    assert (
+        ahead["site_id"].tolist()
+        == map_marks.at_present(sites)["site_id"].tolist()
+        == ["s-004", "s-003", "s-002", "s-001"]
+    )
 
 
-# Layers --------------------------------------------------------------------------------------------------------------------
+# Layers
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_layers_are_drawn_bottom_to_top() -> None:
@@ -160,12 +195,19 @@ def test_a_lake_without_flows_has_no_layer_of_flows() -> None:
 
 def test_flows_need_two_different_sites_with_a_place() -> None:
     sites = network(site(1), site(2), site(3, lat=None))
-    drawn = layers_of(spec(sites, flows(("s-001", "s-002", 4.0), ("s-001", "s-001", 9.0), ("s-001", "s-003", 9.0), ("s-999", "s-002", 9.0))))["flows"]["data"]
+    drawn = layers_of(
+        spec(
+            sites,
+            flows(("s-001", "s-002", 4.0), ("s-001", "s-001", 9.0), ("s-001", "s-003", 9.0), ("s-999", "s-002", 9.0)),
+        )
+    )["flows"]["data"]
     assert [(row["n"], row["t"]) for row in drawn] == [("Site 1 to Site 2", "4.00 Gbps")]
 
 
 def test_a_flow_is_as_wide_as_its_share_of_the_largest() -> None:
-    drawn = layers_of(spec(between=flows(("s-001", "s-002", 40.0), ("s-002", "s-003", 20.0), ("s-003", "s-004", 0.01))))["flows"]["data"]
+    drawn = layers_of(
+        spec(between=flows(("s-001", "s-002", 40.0), ("s-002", "s-003", 20.0), ("s-003", "s-004", 0.01)))
+    )["flows"]["data"]
     assert [row["w"] for row in drawn] == [map_marks.THICKEST_PX, map_marks.THICKEST_PX / 2, map_marks.THINNEST_PX]
 
 
@@ -177,7 +219,9 @@ def test_flows_run_from_the_hue_of_ingest_to_that_of_egress() -> None:
 
 
 def test_a_site_without_a_place_is_not_drawn() -> None:
-    sites = network(site(1), site(2, lat=None), site(3, lon=float("nan")), site(4, lat=0.0, lon=0.0), site(5, lat=0.0, lon=-1.5))
+    sites = network(
+        site(1), site(2, lat=None), site(3, lon=float("nan")), site(4, lat=0.0, lon=0.0), site(5, lat=0.0, lon=-1.5)
+    )
     assert set(rows_of(sites)) == {"s-001", "s-005"}
     assert map_legend.unplaced(sites) == "3 sites have no place on the map"
     assert map_legend.unplaced(sites.head(2)) == "1 site has no place on the map"
@@ -190,18 +234,27 @@ def test_health_is_a_shape_as_well_as_a_colour() -> None:
     found = layers_of(spec(sites, colour="health"))
     assert "sites" not in found
     drawn = {row["id"]: row for row in found["states"]["data"]}
-    assert [drawn[f"s-00{n}"]["k"] for n in range(1, 6)] == ["circle", "triangle-up", "square", "circle-open", "circle-open"]
+    assert [drawn[f"s-00{n}"]["k"] for n in range(1, 6)] == [
+        "circle",
+        "triangle-up",
+        "square",
+        "circle-open",
+        "circle-open",
+    ]
     assert set(found["states"]["iconMapping"]) == {"circle", "triangle-up", "square", "circle-open", "cross"}
     assert found["states"]["iconAtlas"].startswith("data:image/svg+xml;base64,")
     assert drawn["s-003"]["c"][:3] == list(theme.rgb(theme.state_colour(theme.ACT, "light")))
     assert drawn["s-004"]["c"][3] == map_marks.OPAQUE, "what is not known is still to be seen"
 
 
-# Colour --------------------------------------------------------------------------------------------------------------------
+# Colour
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("ratio", "step"), [(0.0, 0), (0.39, 0), (0.4, 1), (0.6, 2), (0.79, 2), (0.8, 3), (0.9, 4), (1.7, 4)])
+@pytest.mark.parametrize(
+    ("ratio", "step"), [(0.0, 0), (0.39, 0), (0.4, 1), (0.6, 2), (0.79, 2), (0.8, 3), (0.9, 4), (1.7, 4)]
+)
 def test_utilisation_is_one_of_five_colours(ratio: float, step: int, scheme: theme.Scheme) -> None:
     drawn = rows_of(network(site(1, utilisation=ratio)), scheme=scheme)["s-001"]
     assert drawn["c"][:3] == list(theme.rgb(theme.PALETTES[scheme].utilisation[step]))
@@ -210,7 +263,15 @@ def test_utilisation_is_one_of_five_colours(ratio: float, step: int, scheme: the
 
 @pytest.mark.parametrize(
     ("kind", "days", "step"),
-    [("over", None, 4), ("within", 3, 4 - 1), ("within", 45, 2), ("within", 75, 1), ("within", 89.9, 1), ("within", None, 0), ("beyond", None, 0)],
+    [
+        ("over", None, 4),
+        ("within", 3, 4 - 1),
+        ("within", 45, 2),
+        ("within", 75, 1),
+        ("within", 89.9, 1),
+        ("within", None, 0),
+        ("beyond", None, 0),
+    ],
 )
 def test_the_nearer_the_run_out_the_further_the_step(kind: str, days: float | None, step: int) -> None:
     when = NAT if days is None else NOW + pd.Timedelta(days=days)
@@ -219,7 +280,12 @@ def test_the_nearer_the_run_out_the_further_the_step(kind: str, days: float | No
 
 
 @pytest.mark.parametrize(
-    ("colour", "changes"), [("utilisation", {"utilisation": None}), ("runout", {"runout": "no forecast"}), ("runout", {"runout": "no capacity"})]
+    ("colour", "changes"),
+    [
+        ("utilisation", {"utilisation": None}),
+        ("runout", {"runout": "no forecast"}),
+        ("runout", {"runout": "no capacity"}),
+    ],
 )
 def test_what_is_not_known_is_an_empty_ring(colour: Colour, changes: dict[str, Any]) -> None:
     drawn = rows_of(network(site(1, **changes), site(2)), colour=colour)["s-001"]
@@ -236,7 +302,8 @@ def test_a_silent_site_is_the_smallest_ring_and_an_idle_one_a_dot() -> None:
     assert "Egress 0 Gbps" in drawn["s-002"]["t"]
 
 
-# Size ----------------------------------------------------------------------------------------------------------------------
+# Size
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 @given(any_.floats(1, 1e6), any_.floats(0.01, 1.0))
@@ -255,7 +322,8 @@ def test_one_scale_holds_for_all_moments() -> None:
     assert map_marks.scale(network(site(1, egress_gbps=None, week=[None]))).radius(0.0) == map_marks.SMALLEST_PX
 
 
-# What is expected ----------------------------------------------------------------------------------------------------------
+# What is expected
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_expected_is_paler_and_has_a_ring_at_its_upper_bound() -> None:
@@ -274,30 +342,47 @@ def test_a_site_without_a_forecast_has_no_ring() -> None:
     sites = network()
     some = moment(sites, high=[None, 30.0, None, None], low=[None, 20.0, None, None])
     found = layers_of(spec(map_marks.at_moment(sites, some)))
-    assert [row["p"] for row in found["bounds"]["data"]] == [row["p"] for row in found["sites"]["data"] if row["id"] == "s-002"]
+    assert [row["p"] for row in found["bounds"]["data"]] == [
+        row["p"] for row in found["sites"]["data"] if row["id"] == "s-002"
+    ]
 
 
 def test_the_reason_is_told_of_now_alone() -> None:
     sites = network(site(1, state="act", reason="Egress is at 95 % of capacity."))
     then = map_marks.at_moment(sites, moment(sites, state="ok", expected=False, low=np.nan, high=np.nan))
     assert map_marks.words(then.to_dict("records")[0], look(sites, present=False)).endswith("\u25cf ok")
-    assert map_marks.words(map_marks.at_present(sites).to_dict("records")[0], look(sites)).endswith("\u25a0 act: Egress is at 95 % of capacity.")
+    assert map_marks.words(map_marks.at_present(sites).to_dict("records")[0], look(sites)).endswith(
+        "\u25a0 act: Egress is at 95 % of capacity."
+    )
 
 
-# Foreign text --------------------------------------------------------------------------------------------------------------
+# Foreign text
+# --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["@@#GL.X", "@@=alert(1)", '"><script>alert(1)</script>', "x" * 10_000, "two\nlines", "{t}"])
+@pytest.mark.parametrize(
+    "name", ["@@#GL.X", "@@=alert(1)", '"><script>alert(1)</script>', "x" * 10_000, "two\nlines", "{t}"]
+)
 def test_a_hostile_name_is_text_and_nothing_else(name: str) -> None:
     sites = network(site(1, name=name, region_name=name, partner=name), site(2))
     found = spec(sites, flows(("s-001", "s-002", 1.0)))
-    texts = [row[key] for layer in found["layers"] if isinstance(layer["data"], list) for row in layer["data"] for key in ("n", "t") if key in row]
+    texts = [
+        row[key]
+        for layer in found["layers"]
+        if isinstance(layer["data"], list)
+        for row in layer["data"]
+        for key in ("n", "t")
+        if key in row
+    ]
     assert texts
     assert not any(text.startswith("@@") or len(text) > 600 for text in texts)
-    assert TOOLTIP.count("{") == 2, "the browser escapes what it puts in the place of {n} and {t}; nothing else may come from the data"
+    assert TOOLTIP.count("{") == 2, (
+        "the browser escapes what it puts in the place of {n} and {t}; nothing else may come from the data"
+    )
 
 
-# The legend ----------------------------------------------------------------------------------------------------------------
+# The legend
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def legend(sites: pd.DataFrame, colour: Colour = "utilisation", arcs: int = 0) -> list[map_legend.Entry]:
@@ -307,7 +392,13 @@ def legend(sites: pd.DataFrame, colour: Colour = "utilisation", arcs: int = 0) -
 
 def test_the_legend_writes_the_steps_of_utilisation_in_their_colours() -> None:
     entries = legend(network())[:5]
-    assert [entry.words for entry in entries] == ["under 40 %", "40 to 60 %", "60 to 80 %", "80 to 90 %", "90 % and over"]
+    assert [entry.words for entry in entries] == [
+        "under 40 %",
+        "40 to 60 %",
+        "60 to 80 %",
+        "80 to 90 %",
+        "90 % and over",
+    ]
     assert tuple(entry.colour for entry in entries) == theme.PALETTES["light"].utilisation
 
 
@@ -322,7 +413,11 @@ def test_the_legend_of_run_out_goes_from_far_to_near() -> None:
 
 
 def test_the_legend_of_health_has_shapes_and_words() -> None:
-    assert [(entry.glyph, entry.words) for entry in legend(network(), "health")[:3]] == [("\u25cf", "ok"), ("\u25b2", "watch"), ("\u25a0", "act")]
+    assert [(entry.glyph, entry.words) for entry in legend(network(), "health")[:3]] == [
+        ("\u25cf", "ok"),
+        ("\u25b2", "watch"),
+        ("\u25a0", "act"),
+    ]
 
 
 def test_the_legend_explains_only_what_is_there() -> None:
@@ -340,11 +435,14 @@ def test_the_legend_explains_only_what_is_there() -> None:
 def test_the_map_is_told_in_words() -> None:
     sites = network(site(1, state="act", name="Lyon"), site(2, state="watch"), site(3))
     told = map_legend.described(map_marks.at_present(sites), look(sites), "20 Nov 2026 09:00")
-    assert told.startswith("Map of 3 sites, coloured by utilisation, measured at 20 Nov 2026 09:00: 1 ok, 1 watch, 1 act. To act on: Lyon.")
+    assert told.startswith(
+        "Map of 3 sites, coloured by utilisation, measured at 20 Nov 2026 09:00: 1 ok, 1 watch, 1 act. To act on: Lyon."
+    )
     assert "expected at" in map_legend.described(map_marks.at_moment(sites, moment(sites)), look(sites), "then")
 
 
-# Names on the map ----------------------------------------------------------------------------------------------------------
+# Names on the map
+# ----------------------------------------------------------------------------------------------------------
 
 marks = any_.builds(
     lambda lon, lat, r, n: {"p": [lon, lat], "r": r, "n": n},
@@ -368,7 +466,10 @@ def test_no_name_lies_on_a_name_or_a_marker_or_off_the_map(rows: list[map_marks.
 
 def box_of(label: map_marks.Row, camera: Camera) -> map_labels.Box:
     x, y = map_labels.spot(label, camera)
-    near, far = x + label["o"][0], x + label["o"][0] + (1 if label["a"] == "start" else -1) * map_labels.LETTER_PX * len(label["n"])
+    near, far = (
+        x + label["o"][0],
+        x + label["o"][0] + (1 if label["a"] == "start" else -1) * map_labels.LETTER_PX * len(label["n"]),
+    )
     return map_labels.Box(min(near, far), y - map_labels.SIZE_PX / 2, max(near, far), y + map_labels.SIZE_PX / 2)
 
 

@@ -21,11 +21,16 @@ UNIT = Unit(1.0, "Gbps")
 
 def stack() -> list[Panel]:
     traffic = [
-        TrafficChart(f"{metric} here", metric, "hourly mean", START, END, NOW, history(), forecast(), bands(), events=happened)
+        TrafficChart(
+            f"{metric} here", metric, "hourly mean", START, END, NOW, history(), forecast(), bands(), events=happened
+        )
         for metric, happened in (("egress_gbps", events(("Cup", "tournament", -2, 1))), ("ingest_gbps", None))
     ]
     slow = history().assign(value=lambda rows: rows["value"] / 100)
-    return [*(traffic_panel(spec) for spec in traffic), quality_panel(QualityChart("startup_seconds", "hourly mean", START, END, NOW, slow))]
+    return [
+        *(traffic_panel(spec) for spec in traffic),
+        quality_panel(QualityChart("startup_seconds", "hourly mean", START, END, NOW, slow)),
+    ]
 
 
 def linked(panels: list[Panel]) -> go.Figure:
@@ -37,8 +42,13 @@ def test_every_line_hangs_on_the_one_time_axis() -> None:
     drawn = [trace for trace in figure.data if trace.y is not None and trace.y[0] is not None]
     assert {trace.xaxis for trace in drawn} == {"x"}
     assert {trace.yaxis for trace in drawn} == {"y", "y101", "y2", "y3"}
-    followers = [axis for name, axis in figure.layout.to_plotly_json().items() if name.startswith("xaxis") and name != "xaxis"]
-    assert [axis["matches"] for axis in followers] == ["x", "x"]  # egress and ingest show dates of their own; quality is last and has the axis itself
+    followers = [
+        axis for name, axis in figure.layout.to_plotly_json().items() if name.startswith("xaxis") and name != "xaxis"
+    ]
+    assert [axis["matches"] for axis in followers] == [
+        "x",
+        "x",
+    ]  # egress and ingest show dates of their own; quality is last and has the axis itself
 
 
 def test_one_hover_box_answers_for_all() -> None:
@@ -80,11 +90,19 @@ def test_labels_at_the_end_of_lines_never_touch(values: list[float]) -> None:
 
 
 def test_labels_with_room_stay_at_their_line() -> None:
-    assert [y for _, y in spread([End("a", 20.0, "#000000"), End("b", 60.0, "#000000")], 0.0, 100.0, 10.0)] == [20.0, 60.0]
+    assert [y for _, y in spread([End("a", 20.0, "#000000"), End("b", 60.0, "#000000")], 0.0, 100.0, 10.0)] == [
+        20.0,
+        60.0,
+    ]
 
 
 def test_a_hostile_title_is_text() -> None:
-    figure = linked([Panel('<a href="javascript:x">y</a>', "<i>%{y}</i>", 100, UNIT, 1.0), Panel("t", "<i>%{y}</i>", 300, UNIT, 1.0)])
+    figure = linked(
+        [
+            Panel('<a href="javascript:x">y</a>', "<i>%{y}</i>", 100, UNIT, 1.0),
+            Panel("t", "<i>%{y}</i>", 300, UNIT, 1.0),
+        ]
+    )
     texts = [note.text for note in figure.layout.annotations]
     assert len(texts) == 3
     assert not any("<a" in text or "<i" in text or "%{" in text for text in texts)

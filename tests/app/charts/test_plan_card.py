@@ -19,7 +19,12 @@ NOW = pd.Timestamp("2026-11-21", tz="UTC")
 def outcome(**changes: Any) -> dict[str, Any]:
     dates = dict.fromkeys(("run_out_p10", "run_out_p50", "run_out_p90", "ran_out", "known_until"), pd.NaT)
     numbers = dict.fromkeys(("late_days", "early_days", "idle_days", "idle_usd"), float("nan"))
-    return {"level": "site", "key": "fra", "direction": "egress", "answer": "within", "reason": None, "verdict": "open"} | dates | numbers | changes
+    return (
+        {"level": "site", "key": "fra", "direction": "egress", "answer": "within", "reason": None, "verdict": "open"}
+        | dates
+        | numbers
+        | changes
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,7 +33,10 @@ def outcome(**changes: Any) -> dict[str, Any]:
         ({"answer": "refused", "reason": "no capacity is declared"}, "not said: no capacity is declared"),
         ({"answer": "over", "run_out_p10": NOW}, "already over"),
         ({"answer": "beyond"}, "not within the plan's weeks"),
-        ({"run_out_p10": pd.Timestamp("2026-12-03", tz="UTC"), "run_out_p90": pd.Timestamp("2026-12-19", tz="UTC")}, "3 to 19 Dec"),
+        (
+            {"run_out_p10": pd.Timestamp("2026-12-03", tz="UTC"), "run_out_p90": pd.Timestamp("2026-12-19", tz="UTC")},
+            "3 to 19 Dec",
+        ),
         ({"run_out_p10": pd.Timestamp("2026-12-03", tz="UTC")}, "3 Dec or later"),
     ],
 )
@@ -43,11 +51,18 @@ def test_what_came_names_its_day() -> None:
 
 
 def test_misses_come_first_and_the_open_are_in_no_share() -> None:
-    rows = pd.DataFrame([
-        outcome(key="open"), outcome(key="held", verdict="inside", late_days=0.0), outcome(key="late", verdict="later", late_days=9.0),
-        outcome(key="soon", verdict="earlier", late_days=-3.0), outcome(key="sooner", verdict="earlier", late_days=-30.0),
-    ])  # fmt: skip
-    hits = pd.DataFrame({"level": "site", "key": "held", "value": [90.0, 99.0, 150.0], "q50": 90.0, "below_q90": [True, True, False]})
+    rows = pd.DataFrame(
+        [
+            outcome(key="open"),
+            outcome(key="held", verdict="inside", late_days=0.0),
+            outcome(key="late", verdict="later", late_days=9.0),
+            outcome(key="soon", verdict="earlier", late_days=-3.0),
+            outcome(key="sooner", verdict="earlier", late_days=-30.0),
+        ]
+    )
+    hits = pd.DataFrame(
+        {"level": "site", "key": "held", "value": [90.0, 99.0, 150.0], "q50": 90.0, "below_q90": [True, True, False]}
+    )
     told = outcome_rows(rows, hits, {}, NOW).set_index("Place")
     assert list(told.index) == ["sooner", "soon", "late", "held", "open"]
     assert told.loc["held", ["Weeks under P90", "Weeks against P50"]].tolist() == ["2 of 3", pytest.approx(10.0)]
@@ -57,7 +72,10 @@ def test_misses_come_first_and_the_open_are_in_no_share() -> None:
 
 
 def test_the_chart_has_a_line_and_a_nominal_for_each_quantile_with_counts() -> None:
-    rows = pd.DataFrame([(ahead, q, q, 40 - ahead) for ahead in range(25) for q in (0.1, 0.5, 0.9)], columns=["ahead", "quantile", "observed", "count"])
+    rows = pd.DataFrame(
+        [(ahead, q, q, 40 - ahead) for ahead in range(25) for q in (0.1, 0.5, 0.9)],
+        columns=["ahead", "quantile", "observed", "count"],
+    )
     figure = calibration_chart(rows, "egress", "light", "egress_gbps").to_dict()
     assert [trace["name"] for trace in figure["data"]] == ["P10", "P50", "P90"]
     assert [shape["y0"] for shape in figure["layout"]["shapes"]] == [10.0, 50.0, 90.0]
@@ -71,20 +89,32 @@ def test_the_chart_has_a_line_and_a_nominal_for_each_quantile_with_counts() -> N
 def test_the_map_takes_the_direction_that_runs_out_first() -> None:
     late, soon = pd.Timestamp("2027-10-01", tz="UTC"), pd.Timestamp("2027-01-01", tz="UTC")
     columns = ["level", "key", "answer", "p10", "p50", "p90", "within_90", "reason"]
-    outlook = pd.DataFrame([
-        ("site", "fra", "within", soon, late, pd.NaT, 0.2, ""), ("site", "fra", "within", NOW, soon, late, 0.9, ""),
-        ("site", "ams", "refused", pd.NaT, pd.NaT, pd.NaT, float("nan"), "no capacity is declared"), ("site", "ams", "beyond", pd.NaT, pd.NaT, pd.NaT, 0.0, ""),
-        ("site", "gru", "refused", pd.NaT, pd.NaT, pd.NaT, float("nan"), "no capacity is declared"), ("region", "eu", "over", NOW, NOW, NOW, 1.0, ""),
-    ], columns=columns).astype(dict.fromkeys(("p10", "p50", "p90"), "datetime64[us, UTC]"))  # fmt: skip
+    outlook = pd.DataFrame(
+        [
+            ("site", "fra", "within", soon, late, pd.NaT, 0.2, ""),
+            ("site", "fra", "within", NOW, soon, late, 0.9, ""),
+            ("site", "ams", "refused", pd.NaT, pd.NaT, pd.NaT, float("nan"), "no capacity is declared"),
+            ("site", "ams", "beyond", pd.NaT, pd.NaT, pd.NaT, 0.0, ""),
+            ("site", "gru", "refused", pd.NaT, pd.NaT, pd.NaT, float("nan"), "no capacity is declared"),
+            ("region", "eu", "over", NOW, NOW, NOW, 1.0, ""),
+        ],
+        columns=columns,
+    ).astype(dict.fromkeys(("p10", "p50", "p90"), "datetime64[us, UTC]"))
     sites = pd.DataFrame({"site_id": ["fra", "ams", "gru", "new"], "runout": "over", "runout_mid": NOW})
     found = with_plan(sites, outlook, "no capacity is declared").set_index("site_id")
     assert found["runout"].to_dict() == {"fra": "within", "ams": "beyond", "gru": "no capacity", "new": "no forecast"}
     assert found.loc["fra", "runout_mid"] == soon
 
 
-@pytest.mark.parametrize(("days", "forecast", "plan"), [(10, 3, 3), (45, 2, 3), (80, 1, 3), (120, 0, 2), (200, 0, 1), (540, 0, 1), (None, 0, 0)])
+@pytest.mark.parametrize(
+    ("days", "forecast", "plan"),
+    [(10, 3, 3), (45, 2, 3), (80, 1, 3), (120, 0, 2), (200, 0, 1), (540, 0, 1), (None, 0, 0)],
+)
 def test_each_scale_has_its_own_steps(days: int | None, forecast: int, plan: int) -> None:
-    site: dict[Hashable, Any] = {"runout": "within", "runout_mid": pd.NaT if days is None else NOW + pd.Timedelta(days=days)}
+    site: dict[Hashable, Any] = {
+        "runout": "within",
+        "runout_mid": pd.NaT if days is None else NOW + pd.Timedelta(days=days),
+    }
     for scale, step in ((FORECAST_RUNOUT, forecast), (PLAN_RUNOUT, plan)):
         look = Look("runout", "light", Scale(1.0, 1.0), NOW, present=True, runout=scale)
         assert map_marks.step_of(site, look) == step

@@ -1,4 +1,6 @@
-"""Charts of the plan: cost against risk, hours of the day, bills and safe limits; each says what it shows, in both schemes."""
+"""Charts of the plan: cost against risk, hours of the day, bills and safe limits; each says what it shows, in both
+schemes.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def texts(figure: Any) -> str:
 def points(risks: list[float]) -> pd.DataFrame:
     levels = [np.nan, 0.5, 0.8, 0.9, 0.95][: len(risks)]
     costs = [0.0, 1e6, 2e6, 2.05e6, 4e6][: len(risks)]
-    return pd.DataFrame({"q": levels, "cost_usd": costs, "risk": risks, "gap": 0.0, "chosen": [level == 0.9 for level in levels]})
+    return pd.DataFrame(
+        {"q": levels, "cost_usd": costs, "risk": risks, "gap": 0.0, "chosen": [level == 0.9 for level in levels]}
+    )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -48,7 +52,9 @@ def test_the_chosen_plan_is_marked_and_named_even_where_points_lie_close(scheme:
 def test_a_budget_stands_on_the_curve_and_what_it_buys_off_it(scheme: Scheme) -> None:
     whole = points([900.0, 300.0, 100.0, 90.0, 10.0])
     bought = pd.DataFrame([{"q": 0.9, "cost_usd": 1.5e6, "risk": 250.0, "gap": 0.0, "chosen": True}])
-    figure = augment_curve(pd.concat([whole.assign(chosen=False), bought]), months=12, direction="egress", scheme=scheme, budget_usd=1.5e6)
+    figure = augment_curve(
+        pd.concat([whole.assign(chosen=False), bought]), months=12, direction="egress", scheme=scheme, budget_usd=1.5e6
+    )
     assert [(len(trace.x), trace.name) for trace in figure.data] == [(5, "plans"), (1, "within the budget")]
     assert "<b>what the budget buys</b>" in texts(figure)
     assert "budget USD 1.50 M" in texts(figure)
@@ -67,9 +73,10 @@ def test_a_plan_without_risk_or_cost_is_drawn_all_the_same() -> None:
 def test_what_cannot_be_kept_is_told_by_site_with_its_months_the_worst_first() -> None:
     months = pd.date_range("2026-12-01", periods=3, freq="MS", tz="UTC")
     broken = [
-        Broken(Violation("limit", "b", 0, 5.0), months[0], "no step"), Broken(Violation("limit", "b", 2, 9.0), months[2], "no step"),
+        Broken(Violation("limit", "b", 0, 5.0), months[0], "no step"),
+        Broken(Violation("limit", "b", 2, 9.0), months[2], "no step"),
         Broken(Violation("n-1", "a", 1, 2000.0), months[1], "no other site is within reach"),
-    ]  # fmt: skip
+    ]
     assert broken_words(broken, {"a": "Alpha"}) == [
         "If Alpha fails, the others cannot take it all, Jan 2027: up to 2.00 Tbps short; no other site is within reach",
         "b stays above its limit, Dec 2026 to Feb 2027: up to 9.00 Gbps short; no step",
@@ -85,12 +92,16 @@ def test_an_order_of_today_is_not_overdue() -> None:
 def test_hours_are_told_with_traffic_share_and_capacity_and_missing_ones_have_no_colour(scheme: Scheme) -> None:
     share = pd.DataFrame(np.tile(np.linspace(0.3, 1.0, 24), (2, 1)), index=["eu", "sa"])
     share.loc["sa", 3] = np.nan
-    figure = hour_strip_chart(share, 400.0 * share, {"eu": 800.0}, names={"eu": HOSTILE}, direction="egress", days=28, scheme=scheme)
+    figure = hour_strip_chart(
+        share, 400.0 * share, {"eu": 800.0}, names={"eu": HOSTILE}, direction="egress", days=28, scheme=scheme
+    )
     cells = figure.data[0]
     assert cells.z.shape == (2, 24)
     assert (cells.z[0, 0], cells.z[0, 23]) == (0, 4)
     assert np.isnan(cells.z[1, 3])
-    assert cells.text[0][23].endswith("23:00 to 00:00 UTC<br>400 Gbps on average, 100 % of its busiest hour, 50 % of capacity")
+    assert cells.text[0][23].endswith(
+        "23:00 to 00:00 UTC<br>400 Gbps on average, 100 % of its busiest hour, 50 % of capacity"
+    )
     assert "capacity" not in cells.text[1][23]
     assert cells.text[1][3].endswith("no data")
     assert HOSTILE not in figure.layout.yaxis.ticktext[0]
@@ -100,14 +111,25 @@ def test_hours_are_told_with_traffic_share_and_capacity_and_missing_ones_have_no
 
 def test_bills_draw_the_largest_partners_and_leave_a_month_that_goes_on_open() -> None:
     months = pd.date_range("2026-09-01", periods=3, freq="MS", tz="UTC").astype("datetime64[us, UTC]")
-    rows = pd.DataFrame([
-        {"partner": name, "month": month, "billed_gbps": size * (1 + number / 10), "completeness": 0.5 if number == 2 else 1.0}
-        for name, size in (("a", 10.0), ("b", 900.0), ("c", 20.0), (HOSTILE, 800.0), ("e", 30.0)) for number, month in enumerate(months)
-    ])  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            {
+                "partner": name,
+                "month": month,
+                "billed_gbps": size * (1 + number / 10),
+                "completeness": 0.5 if number == 2 else 1.0,
+            }
+            for name, size in (("a", 10.0), ("b", 900.0), ("c", 20.0), (HOSTILE, 800.0), ("e", 30.0))
+            for number, month in enumerate(months)
+        ]
+    )
     figure = bills_chart(rows, scheme="dark")
     assert largest(rows) == ["b", HOSTILE, "e", "c"]
     assert len(figure.data) == 4
-    assert all(trace.marker.symbol[2].endswith("-open") and not trace.marker.symbol[1].endswith("-open") for trace in figure.data)
+    assert all(
+        trace.marker.symbol[2].endswith("-open") and not trace.marker.symbol[1].endswith("-open")
+        for trace in figure.data
+    )
     assert "the 4 largest of 5 partners" in texts(figure)
     assert HOSTILE not in texts(figure)
     assert figure.layout.yaxis.range[1] == pytest.approx(1.15 * 1080 / 1000)  # Tbps
@@ -125,10 +147,16 @@ class Made:
     seen_up_to: float = 0.95
     reason: str = ""
     curve: pd.DataFrame = field(
-        default_factory=lambda: pd.DataFrame({
-            "utilisation": [0.5, 0.7, 0.9], "quality": [0.002, 0.002, 0.02], "low": [0.002, 0.002, 0.01], "high": [0.002, 0.003, 0.03], "samples": [9, 8, 7],
-        })
-    )  # fmt: skip
+        default_factory=lambda: pd.DataFrame(
+            {
+                "utilisation": [0.5, 0.7, 0.9],
+                "quality": [0.002, 0.002, 0.02],
+                "low": [0.002, 0.002, 0.01],
+                "high": [0.002, 0.003, 0.03],
+                "samples": [9, 8, 7],
+            }
+        )
+    )
 
 
 def drawn(answer: Made, *, relative: bool = False, scheme: Scheme = "light") -> Any:
@@ -154,7 +182,13 @@ def test_without_a_knee_only_the_limit_is_marked_and_without_a_curve_its_reason_
 
 
 def test_the_lowest_knee_stands_first_and_what_is_refused_last() -> None:
-    answers = [Made("refused", reason="too few"), Made("unseen", seen_up_to=0.6), Made("unseen", seen_up_to=0.7), Made(knee=0.9), Made(knee=0.8)]
+    answers = [
+        Made("refused", reason="too few"),
+        Made("unseen", seen_up_to=0.6),
+        Made("unseen", seen_up_to=0.7),
+        Made(knee=0.9),
+        Made(knee=0.8),
+    ]
     rows = limit_table(pd.DataFrame({"key": list("abcde"), "name": list("ABCDE"), "region": "R", "answer": answers}))
     assert rows["key"].tolist() == ["e", "d", "c", "b", "a"]
     assert rows["May be used"].tolist()[:2] == pytest.approx([82.0, 82.0])

@@ -13,7 +13,9 @@ from tests.app.charts.traffic import END, NOW, START, history, moments, named
 
 
 def panel(metric: str, scale: float = 1e-5) -> Panel:
-    return quality_panel(QualityChart(metric, "hourly mean", START, END, NOW, history().assign(value=lambda rows: scale * rows["value"])))
+    return quality_panel(
+        QualityChart(metric, "hourly mean", START, END, NOW, history().assign(value=lambda rows: scale * rows["value"]))
+    )
 
 
 def levels(shown: Panel) -> list[float]:

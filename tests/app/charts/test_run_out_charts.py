@@ -22,24 +22,53 @@ def stamp(text: str | None) -> pd.Timestamp:
     return pd.NaT if text is None else pd.Timestamp(text, tz="UTC")
 
 
-def row(key: str, answer: str, p10: str | None, p50: str | None, p90: str | None, state: str = "due", order_by: str | None = "2026-12-01") -> dict[str, Any]:
+def row(
+    key: str,
+    answer: str,
+    p10: str | None,
+    p50: str | None,
+    p90: str | None,
+    state: str = "due",
+    order_by: str | None = "2026-12-01",
+) -> dict[str, Any]:
     dates = {"p10": stamp(p10), "p50": stamp(p50), "p90": stamp(p90), "order_by": stamp(order_by), "horizon": HORIZON}
-    plain = {"key": key, "level": "site", "name": key.upper(), "region": "R", "partner": "P", "answer": answer, "state": state, "lead_days": 40.0}
-    return {**plain, **dates, "reason": "too little history" if answer == "refused" else "", "within_90": 0.5, "odds": [0.0, 0.5]}
+    plain = {
+        "key": key,
+        "level": "site",
+        "name": key.upper(),
+        "region": "R",
+        "partner": "P",
+        "answer": answer,
+        "state": state,
+        "lead_days": 40.0,
+    }
+    return {
+        **plain,
+        **dates,
+        "reason": "too little history" if answer == "refused" else "",
+        "within_90": 0.5,
+        "odds": [0.0, 0.5],
+    }
 
 
-ROWS = pd.DataFrame([
-    row("beyond", "beyond", None, None, None, "none", None),
-    row("soon", "within", "2026-12-03", "2026-12-10", "2026-12-19"),
-    row("refused", "refused", None, None, None, "unknown", None),
-    row("open", "possible", "2027-03-01", None, None),
-    row("over", "over", "2026-11-16", "2026-11-16", "2026-11-16", "overdue", "2026-08-23"),
-    row("started", "within", "2026-11-16", "2026-11-29", "2027-01-04"),
-]).astype(dict.fromkeys(("p10", "p50", "p90", "order_by", "horizon"), "datetime64[us, UTC]"))  # fmt: skip
+ROWS = pd.DataFrame(
+    [
+        row("beyond", "beyond", None, None, None, "none", None),
+        row("soon", "within", "2026-12-03", "2026-12-10", "2026-12-19"),
+        row("refused", "refused", None, None, None, "unknown", None),
+        row("open", "possible", "2027-03-01", None, None),
+        row("over", "over", "2026-11-16", "2026-11-16", "2026-11-16", "overdue", "2026-08-23"),
+        row("started", "within", "2026-11-16", "2026-11-29", "2027-01-04"),
+    ]
+).astype(dict.fromkeys(("p10", "p50", "p90", "order_by", "horizon"), "datetime64[us, UTC]"))
 WORDS = {
-    "over": "already over", "soon": "3 to 19 Dec", "started": "now to 4 Jan 2027", "open": "1 Mar 2027 or later",
-    "beyond": "not within 18 months", "refused": "not known: too little history",
-}  # fmt: skip
+    "over": "already over",
+    "soon": "3 to 19 Dec",
+    "started": "now to 4 Jan 2027",
+    "open": "1 Mar 2027 or later",
+    "beyond": "not within 18 months",
+    "refused": "not known: too little history",
+}
 
 
 def test_the_worst_stands_first_and_what_is_not_known_last() -> None:
@@ -58,7 +87,9 @@ def test_an_order_has_a_shape_a_word_and_its_date() -> None:
     assert told["refused"] == "\u25cb not known"
 
 
-@pytest.mark.parametrize(("share", "told"), [(0.0, "under 1 %"), (0.42, "42 %"), (1.0, "over 99 %"), (float("nan"), "-")])
+@pytest.mark.parametrize(
+    ("share", "told"), [(0.0, "under 1 %"), (0.42, "42 %"), (1.0, "over 99 %"), (float("nan"), "-")]
+)
 def test_simulated_futures_never_say_none_or_all(share: float, told: str) -> None:
     assert soon_words(share) == told
 
@@ -78,7 +109,9 @@ def traces(figure: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_bars_run_from_the_early_to_the_late_end_and_never_before_now(scheme: Any) -> None:
-    figure = runout_bars(worst_first(ROWS), now=NOW, direction="egress", zone="UTC", scheme=scheme, limit="80 % of egress capacity")
+    figure = runout_bars(
+        worst_first(ROWS), now=NOW, direction="egress", zone="UTC", scheme=scheme, limit="80 % of egress capacity"
+    )
     assert list(figure.layout.yaxis.ticktext) == ["OVER", "STARTED", "SOON", "OPEN"]
     bars = traces(figure)["80 % interval"]
     starts = pd.to_datetime(list(bars.base))
@@ -87,32 +120,59 @@ def test_bars_run_from_the_early_to_the_late_end_and_never_before_now(scheme: An
     assert bars.x[soon] == pytest.approx(pd.Timedelta(days=16) / pd.Timedelta(1, "ms"))
     assert len(set(bars.marker.color)) == 2  # an open end is fainter
     assert list(traces(figure)["already over"].y) == [0]
-    assert list(traces(figure)["order overdue since"].marker.symbol) == ["triangle-left"]  # of August, before the chart begins
+    assert list(traces(figure)["order overdue since"].marker.symbol) == [
+        "triangle-left"
+    ]  # of August, before the chart begins
     assert figure.layout.template.layout.paper_bgcolor == PALETTES[scheme].ground
 
 
 def test_nothing_in_sight_says_so() -> None:
-    figure = runout_bars(ROWS[ROWS["answer"] == "beyond"], now=NOW, direction="egress", zone="UTC", scheme="light", limit="80 %")
+    figure = runout_bars(
+        ROWS[ROWS["answer"] == "beyond"], now=NOW, direction="egress", zone="UTC", scheme="light", limit="80 %"
+    )
     assert any("nothing runs out in sight" in note.text for note in figure.layout.annotations)
 
 
 def test_a_hostile_name_is_drawn_as_it_is_written() -> None:
-    figure = runout_bars(ROWS.assign(name="<b>%{x}</b>"), now=NOW, direction="egress", zone="UTC", scheme="light", limit="80 %")
+    figure = runout_bars(
+        ROWS.assign(name="<b>%{x}</b>"), now=NOW, direction="egress", zone="UTC", scheme="light", limit="80 %"
+    )
     assert all("<b>" not in text for text in figure.layout.yaxis.ticktext)
 
 
 def fan_chart(*, room: float | None = 80.0, probability: float | None = None) -> FanChart:
     weeks = pd.date_range("2026-11-23", periods=20, freq="7D", tz="UTC", unit="us")
     middle = np.linspace(60.0, 90.0, 20)
-    columns = {name: middle * share for name, share in (("q05", 0.8), ("q10", 0.9), ("q50", 1.0), ("q90", 1.1), ("q95", 1.2))}
+    columns = {
+        name: middle * share for name, share in (("q05", 0.8), ("q10", 0.9), ("q50", 1.0), ("q90", 1.1), ("q95", 1.2))
+    }
     odds = np.linspace(0.0, 1.0, 20) if probability is None else np.full(20, probability)
     frame = pd.DataFrame({"ts": weeks, **columns, "room_gbps": np.nan if room is None else room, "probability": odds})
-    measured = pd.DataFrame({"ts": pd.date_range("2026-10-05", periods=7, freq="7D", tz="UTC", unit="us"), "value": 55.0})
-    steps = pd.DataFrame({
-        "effective_from": pd.DatetimeIndex(["2020-01-01", "2027-02-01"], tz="UTC"), "capacity_gbps": [100.0, 120.0], "status": ["installed", "planned"],
-    })  # fmt: skip
+    measured = pd.DataFrame(
+        {"ts": pd.date_range("2026-10-05", periods=7, freq="7D", tz="UTC", unit="us"), "value": 55.0}
+    )
+    steps = pd.DataFrame(
+        {
+            "effective_from": pd.DatetimeIndex(["2020-01-01", "2027-02-01"], tz="UTC"),
+            "capacity_gbps": [100.0, 120.0],
+            "status": ["installed", "planned"],
+        }
+    )
     steps = steps if room is not None else steps.head(0)
-    return FanChart("Egress of X", "egress_gbps", "peak", 0.8, measured["ts"].iloc[0], weeks[-1], NOW, frame, measured, steps, "UTC", "light")
+    return FanChart(
+        "Egress of X",
+        "egress_gbps",
+        "peak",
+        0.8,
+        measured["ts"].iloc[0],
+        weeks[-1],
+        NOW,
+        frame,
+        measured,
+        steps,
+        "UTC",
+        "light",
+    )
 
 
 def drawn(chart: FanChart) -> Any:

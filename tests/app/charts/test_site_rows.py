@@ -18,17 +18,34 @@ DAY = pd.Timedelta(days=1)
 
 def site(site_id: str, **changes: Any) -> dict[str, Any]:
     usual = {
-        "site_id": site_id, "name": site_id.upper(), "region_id": "eu", "region_name": "Europe", "partner": None, "state": "ok", "egress_gbps": 12.5,
-        "utilisation": 0.25, "week": [1.0] * 168, "peak_28d_low": 20.0, "peak_28d_mid": 25.0, "peak_28d_high": 30.0, "egress_capacity_gbps": 50.0,
-        "runout": "beyond", "runout_early": pd.NaT, "runout_mid": pd.NaT, "runout_late": pd.NaT, "completeness_24h": 0.995,
-    }  # fmt: skip
+        "site_id": site_id,
+        "name": site_id.upper(),
+        "region_id": "eu",
+        "region_name": "Europe",
+        "partner": None,
+        "state": "ok",
+        "egress_gbps": 12.5,
+        "utilisation": 0.25,
+        "week": [1.0] * 168,
+        "peak_28d_low": 20.0,
+        "peak_28d_mid": 25.0,
+        "peak_28d_high": 30.0,
+        "egress_capacity_gbps": 50.0,
+        "runout": "beyond",
+        "runout_early": pd.NaT,
+        "runout_mid": pd.NaT,
+        "runout_late": pd.NaT,
+        "completeness_24h": 0.995,
+    }
     return usual | changes
 
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
     """Rows in the types of sites_now."""
     found = pd.DataFrame(rows)
-    return found.assign(**{name: pd.to_datetime(found[name], utc=True) for name in ("runout_early", "runout_mid", "runout_late")})
+    return found.assign(
+        **{name: pd.to_datetime(found[name], utc=True) for name in ("runout_early", "runout_mid", "runout_late")}
+    )
 
 
 def test_worst_first_means_state_then_run_out_then_how_soon_then_how_full() -> None:
@@ -41,11 +58,24 @@ def test_worst_first_means_state_then_run_out_then_how_soon_then_how_full() -> N
         site("f-silent", state="unknown", utilisation=None),
         site("g-act", state="act"),
     )
-    assert worst_first(sites)["site_id"].tolist() == ["g-act", "e-watch", "d-watch", "c-watch", "f-silent", "b-ok", "a-ok"]
+    assert worst_first(sites)["site_id"].tolist() == [
+        "g-act",
+        "e-watch",
+        "d-watch",
+        "c-watch",
+        "f-silent",
+        "b-ok",
+        "a-ok",
+    ]
 
 
 def test_a_row_says_what_the_site_is_like() -> None:
-    within = {"runout": "within", "runout_early": NOW + 13 * DAY, "runout_mid": NOW + 20 * DAY, "runout_late": NOW + 29 * DAY}
+    within = {
+        "runout": "within",
+        "runout_early": NOW + 13 * DAY,
+        "runout_mid": NOW + 20 * DAY,
+        "runout_late": NOW + 29 * DAY,
+    }
     row = site_table(frame(site("fra-01", state="watch", **within)), NOW).iloc[0]
     assert row["Health"] == "\u25b2 watch"
     assert (row["Egress"], row["Utilisation"], row["Complete"]) == (12.5, 25.0, 99.5)
@@ -54,22 +84,50 @@ def test_a_row_says_what_the_site_is_like() -> None:
 
 
 def test_what_is_not_known_is_null_or_a_reason() -> None:
-    nothing = {"egress_gbps": None, "utilisation": None, "week": None, "peak_28d_low": None, "peak_28d_mid": None, "peak_28d_high": None}
-    more = {"egress_capacity_gbps": 0.0, "runout": "no forecast", "completeness_24h": None, "region_name": None, "state": "unknown"}
+    nothing = {
+        "egress_gbps": None,
+        "utilisation": None,
+        "week": None,
+        "peak_28d_low": None,
+        "peak_28d_mid": None,
+        "peak_28d_high": None,
+    }
+    more = {
+        "egress_capacity_gbps": 0.0,
+        "runout": "no forecast",
+        "completeness_24h": None,
+        "region_name": None,
+        "state": "unknown",
+    }
     row = site_table(frame(site("x", **nothing, **more), site("y")), NOW).iloc[0]
     assert row[["Egress", "Utilisation", "Last 7 days", "Peak of capacity", "Days left", "Complete"]].isna().all()
-    assert (row["Peak in 28 days"], row["Run-out"], row["Region"], row["Health"]) == ("no forecast", "no forecast", "eu", "\u25cb no data")
+    assert (row["Peak in 28 days"], row["Run-out"], row["Region"], row["Health"]) == (
+        "no forecast",
+        "no forecast",
+        "eu",
+        "\u25cb no data",
+    )
 
 
 def test_days_left_are_never_negative_and_zero_where_it_is_over() -> None:
-    sites = frame(site("a", runout="over"), site("b", runout="within", runout_early=NOW - DAY), site("c"), site("d", runout="no capacity"))
+    sites = frame(
+        site("a", runout="over"),
+        site("b", runout="within", runout_early=NOW - DAY),
+        site("c"),
+        site("d", runout="no capacity"),
+    )
     assert days_left(sites, NOW).tolist()[:2] == [0.0, 0.0]
     assert days_left(sites, NOW).isna().tolist() == [False, False, True, True]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(812.4, 930.0, "812 to 930 Gbps"), (812.4, 1240.0, "812 Gbps to 1.24 Tbps"), (None, 3.0, "no forecast"), (0.4, 2.0, "400 Mbps to 2.00 Gbps")],
+    [
+        (812.4, 930.0, "812 to 930 Gbps"),
+        (812.4, 1240.0, "812 Gbps to 1.24 Tbps"),
+        (None, 3.0, "no forecast"),
+        (0.4, 2.0, "400 Mbps to 2.00 Gbps"),
+    ],
 )
 def test_a_peak_is_an_interval(low: float, high: float, words: str) -> None:
     assert peak(low, high) == words
@@ -87,7 +145,9 @@ def test_a_thinned_week_keeps_its_highest_hour_and_bridges_its_gaps(week: list[f
     assert max(found) == pytest.approx(max(known), rel=1e-3)
     for at, value in enumerate(found):
         hours = [hour for hour in week[at * HOURS_A_POINT : (at + 1) * HOURS_A_POINT] if hour is not None]
-        assert value == pytest.approx(max(hours), rel=1e-3) if hours else min(known) * 0.999 <= value <= max(known) * 1.001
+        assert (
+            value == pytest.approx(max(hours), rel=1e-3) if hours else min(known) * 0.999 <= value <= max(known) * 1.001
+        )
 
 
 def test_no_week_at_all_is_null() -> None:

@@ -63,7 +63,9 @@ def test_where_no_site_has_a_capacity_traffic_itself_is_drawn_the_largest_first(
     assert not found[0].figure.layout.shapes
 
 
-@pytest.mark.parametrize(("limit", "texts"), [(390.0, ["0", "50", "100 %"]), (1000.0, ["0", "25", "50 %"]), (3900.0, ["0", "5", "10 %"])])
+@pytest.mark.parametrize(
+    ("limit", "texts"), [(390.0, ["0", "50", "100 %"]), (1000.0, ["0", "25", "50 %"]), (3900.0, ["0", "5", "10 %"])]
+)
 def test_the_scale_is_low_where_nothing_comes_near_its_limit(limit: float, texts: list[str]) -> None:
     (one,) = drawn(site("a", limit))
     assert list(one.figure.layout.yaxis.ticktext) == texts

@@ -11,10 +11,21 @@ from app.charts.timeseries import TrafficChart
 from tests.app.charts.traffic import END, HOUR, NOW, START, bands, capacity, forecast, history
 
 EGRESS = TrafficChart(
-    "Egress", "egress_gbps", "hourly mean", START, END, NOW, history(), forecast(), bands(),
-    last_week=history().assign(ts=lambda rows: rows["ts"] + 168 * HOUR), capacity=capacity((START, 400.0, "installed")),
-)  # fmt: skip
-REBUFFERING = QualityChart("rebuffer_ratio", "hourly mean", START, END, NOW, history().assign(value=lambda rows: rows["value"] * 1e-5))
+    "Egress",
+    "egress_gbps",
+    "hourly mean",
+    START,
+    END,
+    NOW,
+    history(),
+    forecast(),
+    bands(),
+    last_week=history().assign(ts=lambda rows: rows["ts"] + 168 * HOUR),
+    capacity=capacity((START, 400.0, "installed")),
+)
+REBUFFERING = QualityChart(
+    "rebuffer_ratio", "hourly mean", START, END, NOW, history().assign(value=lambda rows: rows["value"] * 1e-5)
+)
 
 
 def test_one_row_a_stamp_in_order() -> None:

@@ -1,4 +1,6 @@
-"""The main chart says what it was given: past and future, bands, capacity, gaps and events, read back from the figure."""
+"""The main chart says what it was given: past and future, bands, capacity, gaps and events, read back from the
+figure.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,37 @@ from app.charts.bands import QUANTILES
 from app.charts.marks import OUTSIDE_SLOTS
 from app.charts.timeseries import TrafficChart, traffic_chart, traffic_panel
 from data.schema import TABLES
-from tests.app.charts.traffic import DIP, END, GAP, HOUR, NOW, START, SURGE, bands, capacity, events, forecast, history, moments, named, words
+from tests.app.charts.traffic import (
+    DIP,
+    END,
+    GAP,
+    HOUR,
+    NOW,
+    START,
+    SURGE,
+    bands,
+    capacity,
+    events,
+    forecast,
+    history,
+    moments,
+    named,
+    words,
+)
 
 NAIVE_NOW = NOW.tz_localize(None)
 
 
 def spec(**parts: Any) -> TrafficChart:
-    whole = {"title": "Egress, Europe West", "metric": "egress_gbps", "grain": "hourly mean", "start": START, "end": END, "now": NOW, "history": history()}
+    whole = {
+        "title": "Egress, Europe West",
+        "metric": "egress_gbps",
+        "grain": "hourly mean",
+        "start": START,
+        "end": END,
+        "now": NOW,
+        "history": history(),
+    }
     return TrafficChart(**(whole | parts))
 
 
@@ -51,8 +77,16 @@ def test_what_is_expected_is_dashed_in_the_same_hue() -> None:
 
 
 def test_nothing_measured_or_expected_is_solid_after_now() -> None:
-    lines = [trace for trace in traffic_chart(full(last_week=None)).data if trace.type == "scatter" and trace.mode == "lines" and trace.line.width]
-    ahead = [line.name for line in lines if line.y is not None and moments(line).max() > NAIVE_NOW and line.line.dash == "solid"]
+    lines = [
+        trace
+        for trace in traffic_chart(full(last_week=None)).data
+        if trace.type == "scatter" and trace.mode == "lines" and trace.line.width
+    ]
+    ahead = [
+        line.name
+        for line in lines
+        if line.y is not None and moments(line).max() > NAIVE_NOW and line.line.dash == "solid"
+    ]
     assert ahead == ["capacity"]  # what is installed stays
 
 
@@ -102,7 +136,13 @@ def test_a_value_between_two_gaps_is_a_dot() -> None:
 
 
 def test_gaps_are_hatched_and_named() -> None:
-    gap = pd.DataFrame({"start": [NOW - 50 * HOUR, NOW - 999 * HOUR], "end": [NOW - 40 * HOUR, NOW - 990 * HOUR], "names": ["fra-01, <b>ams</b>", "long ago"]})
+    gap = pd.DataFrame(
+        {
+            "start": [NOW - 50 * HOUR, NOW - 999 * HOUR],
+            "end": [NOW - 40 * HOUR, NOW - 990 * HOUR],
+            "names": ["fra-01, <b>ams</b>", "long ago"],
+        }
+    )
     (bars,) = named(traffic_chart(spec(gaps=gap)), "no data")
     assert bars.marker.pattern.shape == "/"
     assert list(bars.text) == ["no data: fra-01, &lt;b&gt;ams&lt;/b&gt;"]
@@ -129,7 +169,11 @@ def test_of_a_long_stretch_outside_the_band_the_furthest_points_are_marked_and_s
 def test_installed_capacity_is_a_solid_step_and_planned_capacity_is_dashed_with_its_date() -> None:
     figure = traffic_chart(full())
     (installed,), (planned,) = named(figure, "capacity"), named(figure, "planned capacity")
-    assert (installed.line.dash, installed.line.shape, installed.line.color) == ("solid", "hv", theme.PALETTES["light"].hues["capacity"])
+    assert (installed.line.dash, installed.line.shape, installed.line.color) == (
+        "solid",
+        "hv",
+        theme.PALETTES["light"].hues["capacity"],
+    )
     assert moments(installed)[0] == START.tz_localize(None)
     assert moments(installed).max() == moments(planned).min() == (NOW + 5 * 24 * HOUR).tz_localize(None)
     assert (planned.line.dash, set(planned.y)) == (theme.DASH, {500.0})
@@ -152,7 +196,11 @@ def test_a_capacity_not_far_above_is_on_the_axis() -> None:
 
 def test_labels_of_capacity_do_not_touch() -> None:
     steps = [(START + n * 24 * HOUR, 300.0 + n, "installed") for n in range(1, 12)]
-    notes = [note for note in traffic_chart(spec(capacity=capacity(*steps))).layout.annotations if note.text.startswith("capacity")]
+    notes = [
+        note
+        for note in traffic_chart(spec(capacity=capacity(*steps))).layout.annotations
+        if note.text.startswith("capacity")
+    ]
     assert [note.text for note in notes] == ["capacity 311 Gbps", "capacity 305 Gbps"]
     assert (notes[0].xref, notes[0].x, notes[0].xanchor) == ("x domain", 1, "right")  # in sight however far one zooms
 
@@ -194,7 +242,10 @@ def test_stamps_are_drawn_in_the_zone() -> None:
 
 
 def test_title_and_subtitle_say_what_unit_grain_and_zone() -> None:
-    assert words(traffic_chart(spec(title="A <b>name</b>", zone="Asia/Tokyo")))[-2:] == ["<b>A &lt;b&gt;name&lt;/b&gt;</b>", "Gbps, hourly mean, Asia/Tokyo"]
+    assert words(traffic_chart(spec(title="A <b>name</b>", zone="Asia/Tokyo")))[-2:] == [
+        "<b>A &lt;b&gt;name&lt;/b&gt;</b>",
+        "Gbps, hourly mean, Asia/Tokyo",
+    ]
 
 
 def test_big_traffic_is_drawn_in_tbps() -> None:
@@ -253,7 +304,11 @@ def test_a_year_of_five_minutes_keeps_the_limit_and_its_extremes() -> None:
 
 
 def test_a_full_chart_is_light() -> None:
-    wide = full(end=NOW + pd.Timedelta(90, "D"), forecast=forecast(), events=events(*[(f"Event {n}", "release", n, n + 1) for n in range(-10, 10)]))
+    wide = full(
+        end=NOW + pd.Timedelta(90, "D"),
+        forecast=forecast(),
+        events=events(*[(f"Event {n}", "release", n, n + 1) for n in range(-10, 10)]),
+    )
     assert len(traffic_chart(wide).to_json()) < 110_000
 
 

@@ -42,7 +42,9 @@ def forecast() -> pd.DataFrame:
 def bands() -> pd.DataFrame:
     ts = stamps(START, NOW + 48 * HOUR)
     y = usual(ts)
-    return pd.DataFrame({"ts": ts, "expected": y, "lower_80": 0.95 * y, "upper_80": 1.05 * y, "lower_95": 0.9 * y, "upper_95": 1.1 * y})
+    return pd.DataFrame(
+        {"ts": ts, "expected": y, "lower_80": 0.95 * y, "upper_80": 1.05 * y, "lower_95": 0.9 * y, "upper_95": 1.1 * y}
+    )
 
 
 def capacity(*steps: tuple[pd.Timestamp, float, str]) -> pd.DataFrame:
@@ -51,7 +53,9 @@ def capacity(*steps: tuple[pd.Timestamp, float, str]) -> pd.DataFrame:
 
 def events(*known: tuple[str, str, float, float]) -> pd.DataFrame:
     """Events as title, kind, and days from now to start and end."""
-    rows = [(title, kind, NOW + pd.Timedelta(start, "D"), NOW + pd.Timedelta(end, "D")) for title, kind, start, end in known]
+    rows = [
+        (title, kind, NOW + pd.Timedelta(start, "D"), NOW + pd.Timedelta(end, "D")) for title, kind, start, end in known
+    ]
     return pd.DataFrame(rows, columns=["title", "kind", "start", "end"])
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data.errors import SettingError
-from forecasting.commands.failover_file import failover_of, read, read_file, rule
+from data.schema.errors import SettingError
+from forecasting.cli.failover_file import failover_of, read, read_file, rule
 from forecasting.planning.failover import nearby
 
 SITES = ["fra-01", "ams-01", "gru-01"]
@@ -31,10 +31,19 @@ def test_a_table_is_the_same_from_csv_and_parquet_in_any_order() -> None:
         ("site_id,weight\nfra-01,1\n", "has no column helper_site_id; it has site_id, weight"),
         ("site_id,helper_site_id,weight\n", "has no rows"),
         ("", "cannot be read as a table"),
-        (f"{GOOD}lhr-99,fra-01,1\n", "Row 4 of ours.csv names a site that the lake does not have: lhr-99 to fra-01 with weight 1"),
+        (
+            f"{GOOD}lhr-99,fra-01,1\n",
+            "Row 4 of ours.csv names a site that the lake does not have: lhr-99 to fra-01 with weight 1",
+        ),
         (f"{GOOD}ams-01,ams-01,1\n", "Row 4 of ours.csv lets a site help itself"),
-        (f"{GOOD}ams-01,fra-01,-1\n", "has a weight that is not a number of at least 0: ams-01 to fra-01 with weight -1"),
-        (f"{GOOD}ams-01,fra-01,much\n", "has a weight that is not a number of at least 0: ams-01 to fra-01 with weight much"),
+        (
+            f"{GOOD}ams-01,fra-01,-1\n",
+            "has a weight that is not a number of at least 0: ams-01 to fra-01 with weight -1",
+        ),
+        (
+            f"{GOOD}ams-01,fra-01,much\n",
+            "has a weight that is not a number of at least 0: ams-01 to fra-01 with weight much",
+        ),
         (f"{GOOD}ams-01,fra-01,\n", "has a weight that is not a number"),
         (f"{GOOD}ams-01,fra-01,inf\n", "has a weight that is not a number"),
         (f"{GOOD}fra-01,ams-01,1\n", "names a pair a second time: fra-01 to ams-01"),

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from forecasting import __main__ as command
-from forecasting.commands.contest import known_models
+from forecasting.cli.model_comparison import known_models
 from tests.forecasting.panels import demand
 
 STEPS, SEASON = 160, "6,42"
@@ -23,7 +23,10 @@ Write = Callable[[pd.DataFrame], Path]
 def long(steps: int = STEPS, series: int = 2, freq: str = "h", start: str = "2026-01-05") -> pd.DataFrame:
     """series_id, ts, y."""
     stamps, values = pd.date_range(start, periods=steps, freq=freq), demand(steps, series)
-    return pd.concat([pd.DataFrame({"series_id": f"s{place}", "ts": stamps, "y": values[:, place]}) for place in range(series)], ignore_index=True)
+    return pd.concat(
+        [pd.DataFrame({"series_id": f"s{place}", "ts": stamps, "y": values[:, place]}) for place in range(series)],
+        ignore_index=True,
+    )
 
 
 @pytest.fixture
@@ -56,13 +59,30 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return err
 
 
-def test_backtest_scores_every_model_over_all_series_and_for_each(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = backtested(tmp_path, "--panel", str(write(long())), "--horizon", "12h", "--origins", "2", "--models", "panel,blend,seasonal-naive-42")
+def test_backtest_scores_every_model_over_all_series_and_for_each(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = backtested(
+        tmp_path,
+        "--panel",
+        str(write(long())),
+        "--horizon",
+        "12h",
+        "--origins",
+        "2",
+        "--models",
+        "panel,blend,seasonal-naive-42",
+    )
     assert [row["model"] for row in report["models"]] == ["licensed", "panel", "blend", "seasonal-naive-42"]
     assert all(set(row) == ROW for row in report["models"])
     assert all(np.isfinite([value for name, value in row.items() if name != "model"]).all() for row in report["models"])
     assert set(report["series"]) == {"s0", "s1"}
-    assert [row["model"] for row in report["series"]["s0"]["models"]] == ["licensed", "panel", "blend", "seasonal-naive-42"]
+    assert [row["model"] for row in report["series"]["s0"]["models"]] == [
+        "licensed",
+        "panel",
+        "blend",
+        "seasonal-naive-42",
+    ]
     assert all(one["sentence"] for one in report["series"]["s0"]["licences"])
     mean = np.mean([report["series"][name]["models"][0]["mase"] for name in ("s0", "s1")])
     assert report["models"][0]["mase"] == pytest.approx(mean, abs=1e-5)
@@ -74,38 +94,73 @@ def test_the_test_file_is_what_is_scored_and_moves_nothing_else(write: Write, tm
     known = whole["ts"] < whole["ts"].min() + pd.Timedelta(hours=STEPS)
     panel, honest = write(whole[known]), write(whole[~known])
     worse = write(whole[~known].assign(y=lambda rows: rows["y"] + 1000.0))
-    first, second = (backtested(tmp_path, "--panel", str(panel), "--test", str(test), "--horizon", "12") for test in (honest, worse))
+    first, second = (
+        backtested(tmp_path, "--panel", str(panel), "--test", str(test), "--horizon", "12") for test in (honest, worse)
+    )
     assert first["origins"] == 1
     assert second["models"][0]["mase"] > 10.0 * first["models"][0]["mase"]
-    assert [one["licences"] for one in first["series"].values()] == [one["licences"] for one in second["series"].values()]
+    assert [one["licences"] for one in first["series"].values()] == [
+        one["licences"] for one in second["series"].values()
+    ]
 
 
 def test_row_numbers_stand_for_times_and_ragged_series_end_where_they_end(write: Write, tmp_path: Path) -> None:
     rows = pd.concat(
-        [pd.DataFrame({"series": name, "t": range(steps), "y": demand(steps, 1, seed)[:, 0]}) for seed, (name, steps) in enumerate((("a", 160), ("b", 130)))]
+        [
+            pd.DataFrame({"series": name, "t": range(steps), "y": demand(steps, 1, seed)[:, 0]})
+            for seed, (name, steps) in enumerate((("a", 160), ("b", 130)))
+        ]
     )
-    test = pd.DataFrame({"series": ["a", "b"] * 6, "t": [value for step in range(6) for value in (160 + step, 130 + step)], "y": 20.0})
-    report = backtested(tmp_path, "--panel", str(write(rows)), "--test", str(write(test)), "--horizon", "6", "--freq", "h")
+    test = pd.DataFrame(
+        {"series": ["a", "b"] * 6, "t": [value for step in range(6) for value in (160 + step, 130 + step)], "y": 20.0}
+    )
+    report = backtested(
+        tmp_path, "--panel", str(write(rows)), "--test", str(write(test)), "--horizon", "6", "--freq", "h"
+    )
     assert set(report["series"]) == {"a", "b"}
     out = tmp_path / "told.csv"
-    assert command.main(["forecast", "--panel", str(write(rows)), "--season", SEASON, "--horizon", "3", "--out", str(out)]) == 0
-    assert pd.read_csv(out).groupby("series_id")["t"].apply(list).to_dict() == {"a": [160, 161, 162], "b": [130, 131, 132]}
+    assert (
+        command.main(["forecast", "--panel", str(write(rows)), "--season", SEASON, "--horizon", "3", "--out", str(out)])
+        == 0
+    )
+    assert pd.read_csv(out).groupby("series_id")["t"].apply(list).to_dict() == {
+        "a": [160, 161, 162],
+        "b": [130, 131, 132],
+    }
 
 
 @pytest.mark.slow
 def test_prophet_itself_may_be_asked_for(write: Write, tmp_path: Path) -> None:
-    report = backtested(tmp_path, "--panel", str(write(long(series=1))), "--horizon", "6", "--origins", "1", "--models", "prophet", "--workers", "1")
+    report = backtested(
+        tmp_path,
+        "--panel",
+        str(write(long(series=1))),
+        "--horizon",
+        "6",
+        "--origins",
+        "1",
+        "--models",
+        "prophet",
+        "--workers",
+        "1",
+    )
     row = report["models"][1]
     assert row["model"] == "prophet"
     assert row["mase"] > 0.0
     assert 0.0 <= row["coverage_80"] <= row["coverage_95"] <= 1.0
 
 
-def test_trees_that_have_too_few_series_to_learn_from_have_no_scores_rather_than_none_right(write: Write, tmp_path: Path) -> None:
-    report = backtested(tmp_path, "--panel", str(write(long())), "--horizon", "6", "--origins", "1", "--models", "boosted-daily")
+def test_trees_that_have_too_few_series_to_learn_from_have_no_scores_rather_than_none_right(
+    write: Write, tmp_path: Path
+) -> None:
+    report = backtested(
+        tmp_path, "--panel", str(write(long())), "--horizon", "6", "--origins", "1", "--models", "boosted-daily"
+    )
     row = report["models"][1]
     assert {name: row[name] for name in ROW - {"model", "seconds"}} == dict.fromkeys(ROW - {"model", "seconds"})
-    many = backtested(tmp_path, "--panel", str(write(long(series=9))), "--horizon", "6", "--origins", "1", "--models", "boosted-daily")
+    many = backtested(
+        tmp_path, "--panel", str(write(long(series=9))), "--horizon", "6", "--origins", "1", "--models", "boosted-daily"
+    )
     assert all(many["models"][1][name] is not None for name in ROW)
 
 
@@ -115,7 +170,12 @@ def test_forecast_writes_ordered_quantiles_after_the_end(write: Write, tmp_path:
     if stamps == "tz":
         frame["ts"] = frame["ts"].dt.tz_localize("America/New_York")
     out = tmp_path / "told.parquet"
-    assert command.main(["forecast", "--panel", str(write(frame)), "--season", SEASON, "--horizon", "9", "--out", str(out)]) == 0
+    assert (
+        command.main(
+            ["forecast", "--panel", str(write(frame)), "--season", SEASON, "--horizon", "9", "--out", str(out)]
+        )
+        == 0
+    )
     told = pd.read_parquet(out)
     assert told.columns.tolist() == ["series_id", "ts", "yhat", "q025", "q10", "q25", "q50", "q75", "q90", "q975"]
     assert len(told) == 18
@@ -127,12 +187,19 @@ def test_forecast_writes_ordered_quantiles_after_the_end(write: Write, tmp_path:
 @pytest.mark.parametrize("ending", [".csv", ".json"])
 def test_forecast_writes_what_the_ending_says(write: Write, tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"told{ending}"
-    assert command.main(["forecast", "--panel", str(write(long())), "--season", SEASON, "--horizon", "4", "--out", str(out)]) == 0
+    assert (
+        command.main(
+            ["forecast", "--panel", str(write(long())), "--season", SEASON, "--horizon", "4", "--out", str(out)]
+        )
+        == 0
+    )
     told = pd.read_csv(out) if ending == ".csv" else pd.read_json(out)
     assert len(told) == 8
 
 
-def test_csv_without_a_zone_gaps_and_repeated_stamps_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_without_a_zone_gaps_and_repeated_stamps_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     frame = long().drop(index=range(30, 40))
     path = tmp_path / "panel.csv"
     pd.concat([frame, frame.iloc[[5]]]).to_csv(path, index=False)
@@ -142,14 +209,19 @@ def test_csv_without_a_zone_gaps_and_repeated_stamps_are_read(tmp_path: Path, ca
     assert "1 rows repeat the stamp of another row" in err
 
 
-def test_a_series_that_cannot_be_forecast_is_named_with_its_reason_and_the_others_are(write: Write, tmp_path: Path) -> None:
+def test_a_series_that_cannot_be_forecast_is_named_with_its_reason_and_the_others_are(
+    write: Write, tmp_path: Path
+) -> None:
     frame = long()
     single = frame.tail(1).assign(series_id="single")
     blank = frame[frame["series_id"] == "s0"].assign(series_id="blank", y=np.nan)
-    report = backtested(tmp_path, "--panel", str(write(pd.concat([frame, single, blank]))), "--horizon", "6", "--origins", "1")
+    report = backtested(
+        tmp_path, "--panel", str(write(pd.concat([frame, single, blank]))), "--horizon", "6", "--origins", "1"
+    )
     assert {one["series_id"]: one["reason"] for one in report["refused"]} == {
-        "single": "1 usable values; at least 12 are needed", "blank": "no usable value: all are missing",
-    }  # fmt: skip
+        "single": "1 usable values; at least 12 are needed",
+        "blank": "no usable value: all are missing",
+    }
     assert set(report["series"]) == {"s0", "s1"}
 
 
@@ -158,7 +230,10 @@ def test_a_series_that_cannot_be_forecast_is_named_with_its_reason_and_the_other
     [
         (lambda frame: frame.rename(columns={"y": "load"}), "has no column y; it has series_id, ts, load"),
         (lambda frame: frame.drop(columns="ts"), "has no column ts"),
-        (lambda frame: frame.assign(y=frame["y"].astype(str).replace(frame["y"].astype(str)[3], "n/a!")), "has y = 'n/a!' in row 3"),
+        (
+            lambda frame: frame.assign(y=frame["y"].astype(str).replace(frame["y"].astype(str)[3], "n/a!")),
+            "has y = 'n/a!' in row 3",
+        ),
         (
             lambda frame: frame.assign(y=np.inf),
             "is sound and has enough history (s0: y = 'inf' in row 0 is not finite (rows count from 0; 159 more are like it)",
@@ -171,10 +246,15 @@ def test_a_series_that_cannot_be_forecast_is_named_with_its_reason_and_the_other
         (lambda frame: frame.drop(columns="ts").assign(t=0.5), "has a t that is no whole number"),
         (lambda frame: frame.head(0), "has no row"),
         (lambda frame: frame.groupby("series_id").head(1), "so its step is not known"),
-        (lambda frame: frame.groupby("series_id").head(5), "has enough history (s0: 5 usable values; at least 12 are needed"),
+        (
+            lambda frame: frame.groupby("series_id").head(5),
+            "has enough history (s0: 5 usable values; at least 12 are needed",
+        ),
     ],
 )
-def test_a_bad_file_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str], change: Callable[[pd.DataFrame], pd.DataFrame], words: str) -> None:
+def test_a_bad_file_gets_a_clear_error(
+    write: Write, capsys: pytest.CaptureFixture[str], change: Callable[[pd.DataFrame], pd.DataFrame], words: str
+) -> None:
     assert words in refused(capsys, "forecast", "--panel", str(write(change(long()))), "--season", SEASON)
 
 
@@ -191,7 +271,9 @@ def test_a_bad_file_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixtu
         (["--horizon", "300"], "No series could be scored over 300 steps"),
     ],
 )
-def test_a_bad_option_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+def test_a_bad_option_gets_a_clear_error(
+    write: Write, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
     panel = str(write(long()))
     assert words in refused(capsys, "backtest", "--panel", panel, *arguments)
     if arguments != ["--horizon", "300"]:  # what cannot be scored may still be forecast
@@ -200,7 +282,9 @@ def test_a_bad_option_gets_a_clear_error(write: Write, capsys: pytest.CaptureFix
 
 def test_a_test_file_that_does_not_go_on_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     panel = str(write(long()))
-    assert "has no value of s0, s1 within 48 steps from 2026-01-11 16:00:00 on" in refused(capsys, "backtest", "--panel", panel, "--test", panel)
+    assert "has no value of s0, s1 within 48 steps from 2026-01-11 16:00:00 on" in refused(
+        capsys, "backtest", "--panel", panel, "--test", panel
+    )
 
 
 def test_files_that_are_none_get_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,13 +298,21 @@ def test_files_that_are_none_get_a_clear_error(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("name", ["NA", "001", "nan", "[b]"])
-def test_a_series_keeps_its_name_from_csv_to_report_and_back(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_series_keeps_its_name_from_csv_to_report_and_back(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path, out = tmp_path / "panel.csv", tmp_path / "told.csv"
-    pd.concat([long(series=1).assign(series_id=name), long(series=1).tail(3).assign(series_id=f"{name}1")]).to_csv(path, index=False)
-    report = backtested(tmp_path, "--panel", str(path), "--horizon", "6", "--origins", "1", "--models", "seasonal-naive-6")
+    pd.concat([long(series=1).assign(series_id=name), long(series=1).tail(3).assign(series_id=f"{name}1")]).to_csv(
+        path, index=False
+    )
+    report = backtested(
+        tmp_path, "--panel", str(path), "--horizon", "6", "--origins", "1", "--models", "seasonal-naive-6"
+    )
     assert list(report["series"]) == [name]
     assert f"refused {name}1: 3 usable values" in capsys.readouterr().out
-    assert command.main(["forecast", "--panel", str(path), "--season", SEASON, "--horizon", "3", "--out", str(out)]) == 0
+    assert (
+        command.main(["forecast", "--panel", str(path), "--season", SEASON, "--horizon", "3", "--out", str(out)]) == 0
+    )
     assert pd.read_csv(out, dtype=str, keep_default_na=False)["series_id"].tolist() == [name] * 3
     assert f"refused {name}1: 3 usable values" in capsys.readouterr().err
 
@@ -229,7 +321,17 @@ def test_what_is_broken_in_one_series_refuses_that_one_with_its_reason(write: Wr
     frame, stray = long(), long(series=1).assign(series_id="stray")
     broken = long(series=1).assign(series_id="broken", y=lambda rows: rows["y"].where(rows.index != 7, np.inf))
     stray.loc[stray.index[-1], "ts"] = pd.Timestamp("9999-12-31")
-    report = backtested(tmp_path, "--panel", str(write(pd.concat([frame, broken, stray]))), "--horizon", "6", "--origins", "1", "--models", "seasonal-naive-6")
+    report = backtested(
+        tmp_path,
+        "--panel",
+        str(write(pd.concat([frame, broken, stray]))),
+        "--horizon",
+        "6",
+        "--origins",
+        "1",
+        "--models",
+        "seasonal-naive-6",
+    )
     reasons = {one["series_id"]: one["reason"] for one in report["refused"]}
     assert set(reasons) == {"broken", "stray"}
     assert reasons["broken"] == "y = 'inf' in row 327 is not finite (rows count from 0)"
@@ -238,17 +340,33 @@ def test_what_is_broken_in_one_series_refuses_that_one_with_its_reason(write: Wr
 
 
 def ragged() -> pd.DataFrame:
-    """s0 and s1 of 160 hours, young with the last 70 of them, holed with none for 43 hours near its end, short with but 20 that end early."""
+    """s0 and s1 of 160 hours, young with the last 70 of them, holed with none for 43 hours near its end, short with but
+    20 that end early.
+    """
     one = long(series=1)
-    young, holed = one.tail(70).assign(series_id="young"), one.assign(series_id="holed", y=one["y"].where((one.index < 116) | (one.index == 159)))
+    young, holed = (
+        one.tail(70).assign(series_id="young"),
+        one.assign(series_id="holed", y=one["y"].where((one.index < 116) | (one.index == 159))),
+    )
     return pd.concat([long(), young, holed, one.head(20).assign(series_id="short")])
 
 
-def test_origins_are_those_that_were_scored_and_what_was_not_has_its_reason(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = backtested(tmp_path, "--panel", str(write(ragged())), "--horizon", "20", "--origins", "4", "--models", "seasonal-naive-6")
+def test_origins_are_those_that_were_scored_and_what_was_not_has_its_reason(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = backtested(
+        tmp_path, "--panel", str(write(ragged())), "--horizon", "20", "--origins", "4", "--models", "seasonal-naive-6"
+    )
     assert (report["origins"], report["origins_asked"]) == (4, 4)
-    assert {name: one["origins"] for name, one in report["series"].items()} == {"s0": 4, "s1": 4, "young": 3, "holed": 3}
-    assert report["refused"] == [{"series_id": "short", "reason": "20 steps are too few: an origin needs 12 before it and 20 after it"}]
+    assert {name: one["origins"] for name, one in report["series"].items()} == {
+        "s0": 4,
+        "s1": 4,
+        "young": 3,
+        "holed": 3,
+    }
+    assert report["refused"] == [
+        {"series_id": "short", "reason": "20 steps are too few: an origin needs 12 before it and 20 after it"}
+    ]
     assert report["notes"] == [
         "1 series ends before the panel does (2026-01-11 15:00:00), and forecasts begin at each one's own end: short (2026-01-05 19:00:00)",
         "2 series were scored at fewer origins than the 4 asked for, for want of history or of values: holed (3), young (3)",
@@ -256,8 +374,12 @@ def test_origins_are_those_that_were_scored_and_what_was_not_has_its_reason(writ
     assert "4 series, 4 origins, 20 steps" in capsys.readouterr().out
 
 
-def test_a_short_history_says_that_it_was_scored_less_than_was_asked(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = backtested(tmp_path, "--panel", str(write(long(40))), "--horizon", "12", "--origins", "5", "--models", "seasonal-naive-6")
+def test_a_short_history_says_that_it_was_scored_less_than_was_asked(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = backtested(
+        tmp_path, "--panel", str(write(long(40))), "--horizon", "12", "--origins", "5", "--models", "seasonal-naive-6"
+    )
     assert (report["origins"], report["origins_asked"]) == (3, 5)
     assert {name: one["origins"] for name, one in report["series"].items()} == {"s0": 3, "s1": 3}
     assert "2 series, 3 of 5 origins, 12 steps" in capsys.readouterr().out
@@ -266,12 +388,16 @@ def test_a_short_history_says_that_it_was_scored_less_than_was_asked(write: Writ
 def test_a_series_that_is_too_young_at_every_origin_is_refused_with_its_reason(write: Write, tmp_path: Path) -> None:
     panel = str(write(pd.concat([long(series=1), long(series=1).tail(35).assign(series_id="young")])))
     report = backtested(tmp_path, "--panel", panel, "--horizon", "30", "--origins", "1", "--models", "seasonal-naive-6")
-    assert report["refused"] == [{"series_id": "young", "reason": "before the last origin: 5 usable values; at least 12 are needed"}]
+    assert report["refused"] == [
+        {"series_id": "young", "reason": "before the last origin: 5 usable values; at least 12 are needed"}
+    ]
     assert report["series"].keys() == {"s0"}
 
 
 def test_seconds_of_the_series_add_up_to_those_of_all(write: Write, tmp_path: Path) -> None:
-    report = backtested(tmp_path, "--panel", str(write(long(series=3))), "--horizon", "12", "--origins", "1", "--models", "panel")
+    report = backtested(
+        tmp_path, "--panel", str(write(long(series=3))), "--horizon", "12", "--origins", "1", "--models", "panel"
+    )
     for place, row in enumerate(report["models"]):
         shares = [one["models"][place]["seconds"] for one in report["series"].values()]
         assert sum(shares) == pytest.approx(row["seconds"], abs=0.003)
@@ -282,9 +408,21 @@ def test_a_test_file_without_one_series_refuses_that_one_alone(write: Write, tmp
     whole = long(STEPS + 12, series=4)
     known = whole["ts"] < whole["ts"].min() + pd.Timedelta(hours=STEPS)
     came = whole[~known & (whole["series_id"] != "s1")]
-    came = pd.concat([came.assign(y=came["y"].where(came["series_id"] != "s2", np.inf)), came.tail(12).assign(series_id="new")])
+    came = pd.concat(
+        [came.assign(y=came["y"].where(came["series_id"] != "s2", np.inf)), came.tail(12).assign(series_id="new")]
+    )
     test = write(came)
-    report = backtested(tmp_path, "--panel", str(write(whole[known])), "--test", str(test), "--horizon", "12", "--models", "seasonal-naive-6")
+    report = backtested(
+        tmp_path,
+        "--panel",
+        str(write(whole[known])),
+        "--test",
+        str(test),
+        "--horizon",
+        "12",
+        "--models",
+        "seasonal-naive-6",
+    )
     assert set(report["series"]) == {"s0", "s3"}
     assert {one["series_id"]: one["reason"] for one in report["refused"]} == {
         "s1": f"{test.name} has no value of it within 12 steps from 2026-01-11 16:00:00 on",
@@ -303,12 +441,34 @@ def told(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 
 def test_forecast_writes_the_models_that_are_asked_for_beside_the_licensed_one(write: Write, tmp_path: Path) -> None:
     panel, table = str(write(long())), tmp_path / "told.csv"
-    report = told(tmp_path, "--panel", panel, "--horizon", "4", "--models", "blend, seasonal-naive-6", "--out", str(table))
+    report = told(
+        tmp_path, "--panel", panel, "--horizon", "4", "--models", "blend, seasonal-naive-6", "--out", str(table)
+    )
     rows = pd.read_csv(table)
-    assert rows.columns.tolist() == ["series_id", "model", "ts", "yhat", "q025", "q10", "q25", "q50", "q75", "q90", "q975"]
-    assert rows["model"].tolist() == [name for _ in range(2) for name in ("licensed", "blend", "seasonal-naive-6") for _ in range(4)]
+    assert rows.columns.tolist() == [
+        "series_id",
+        "model",
+        "ts",
+        "yhat",
+        "q025",
+        "q10",
+        "q25",
+        "q50",
+        "q75",
+        "q90",
+        "q975",
+    ]
+    assert rows["model"].tolist() == [
+        name for _ in range(2) for name in ("licensed", "blend", "seasonal-naive-6") for _ in range(4)
+    ]
     assert [one["model"] for one in report["models"]] == ["licensed", "blend", "seasonal-naive-6"]
-    assert (report["horizon"], report["step"], report["season"], report["origins_asked"], report["refused"]) == (4, "0 days 01:00:00", [6, 42], 8, [])
+    assert (report["horizon"], report["step"], report["season"], report["origins_asked"], report["refused"]) == (
+        4,
+        "0 days 01:00:00",
+        [6, 42],
+        8,
+        [],
+    )
     assert all(licence["sentence"] for one in report["series"].values() for licence in one["licences"])
     again = pd.DataFrame(report["forecasts"])
     pd.testing.assert_frame_equal(again.assign(ts=again["ts"].str.replace("T", " ")), rows, check_dtype=False)
@@ -320,18 +480,33 @@ def test_forecast_writes_the_models_that_are_asked_for_beside_the_licensed_one(w
 
 
 def test_json_to_standard_output_is_all_that_is_written_there(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["forecast", "--panel", str(write(long(series=1))), "--season", SEASON, "--horizon", "3", "--json", "-"]) == 0
+    assert (
+        command.main(
+            ["forecast", "--panel", str(write(long(series=1))), "--season", SEASON, "--horizon", "3", "--json", "-"]
+        )
+        == 0
+    )
     report = json.loads(capsys.readouterr().out)
-    assert [row["ts"] for row in report["forecasts"]] == ["2026-01-11T16:00:00", "2026-01-11T17:00:00", "2026-01-11T18:00:00"]
+    assert [row["ts"] for row in report["forecasts"]] == [
+        "2026-01-11T16:00:00",
+        "2026-01-11T17:00:00",
+        "2026-01-11T18:00:00",
+    ]
 
 
-def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     early = long(100, series=1).assign(series_id="early")
-    report = told(tmp_path, "--panel", str(write(pd.concat([long(), early]))), "--horizon", "96", "--models", "boosted-daily")
+    report = told(
+        tmp_path, "--panel", str(write(pd.concat([long(), early]))), "--horizon", "96", "--models", "boosted-daily"
+    )
     assert report["notes"][0] == (
         "1 series ends before the panel does (2026-01-11 15:00:00), and forecasts begin at each one's own end: early (2026-01-09 03:00:00)"
     )
-    untested = "untested beyond 24 steps (1-7 d), where too few past origins reach, so that nothing is proven there: early"
+    untested = (
+        "untested beyond 24 steps (1-7 d), where too few past origins reach, so that nothing is proven there: early"
+    )
     assert untested in report["notes"]
     assert "no forecast by boosted-daily, which needs more history or more series: early, s0, s1" in [
         ": ".join([note.split(": ")[0], ", ".join(sorted(note.split(": ")[1].split(", ")))]) for note in report["notes"]
@@ -343,21 +518,36 @@ def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast
 
 def test_forecast_says_where_nothing_at_all_is_tested(write: Write, tmp_path: Path) -> None:
     report = told(tmp_path, "--panel", str(write(long(13, series=1))), "--horizon", "6")
-    assert report["notes"] == ["untested at any step (0-24 h), where too few past origins reach, so that nothing is proven there: s0"]
+    assert report["notes"] == [
+        "untested at any step (0-24 h), where too few past origins reach, so that nothing is proven there: s0"
+    ]
 
 
 def test_the_origins_of_a_forecast_are_the_past_that_chooses(write: Write, tmp_path: Path) -> None:
     panel = str(write(long(400, series=1)))
-    few, many = (told(tmp_path, "--panel", panel, "--horizon", "6", "--origins", count)["series"]["s0"]["licences"][0] for count in ("1", "4"))
+    few, many = (
+        told(tmp_path, "--panel", panel, "--horizon", "6", "--origins", count)["series"]["s0"]["licences"][0]
+        for count in ("1", "4")
+    )
     assert few["origins"] == 7
     assert many["origins"] == 28
 
 
 def test_an_unknown_ending_is_refused_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "has no ending that is known" in refused(capsys, "forecast", "--panel", str(tmp_path / "none"), "--out", "told.xlsx")
+    assert "has no ending that is known" in refused(
+        capsys, "forecast", "--panel", str(tmp_path / "none"), "--out", "told.xlsx"
+    )
 
 
 def test_every_model_may_be_named() -> None:
     names = known_models((24, 168))
-    assert {"licensed", "blend", "prophet", "panel", "seasonal-naive-24", "seasonal-naive-168", "seasonal-median"} <= set(names)
+    assert {
+        "licensed",
+        "blend",
+        "prophet",
+        "panel",
+        "seasonal-naive-24",
+        "seasonal-naive-168",
+        "seasonal-median",
+    } <= set(names)
     assert len(names) == len(set(names))

@@ -1,4 +1,6 @@
-"""Panels as people bring them: names, values, stamps and row numbers of all kinds are read for what they mean, or refused for what they are."""
+"""Panels as people bring them: names, values, stamps and row numbers of all kinds are read for what they mean, or
+refused for what they are.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +13,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.errors import SettingError
-from forecasting.commands.panel_cells import MISSING
-from forecasting.commands.panel_file import PanelFile, parts, read, sparse
+from data.schema.errors import SettingError
+from forecasting.cli.panel_cells import MISSING
+from forecasting.cli.panel_file import PanelFile, parts, read, sparse
 
 HOURS = pd.date_range("2026-01-05", periods=48, freq="h", unit="us")
 # What a person may call a series: no control characters, which no CSV carries, and something to see.
 NAMES = st.one_of(
-    st.sampled_from([name for name in MISSING if name] + ["001", "1", "1.0", "1e3", "True", " padded ", "a,b", 'quo"ted', "[b]"]),
+    st.sampled_from(
+        [name for name in MISSING if name] + ["001", "1", "1.0", "1e3", "True", " padded ", "a,b", 'quo"ted', "[b]"]
+    ),
     st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=8),
 )
 
 
 def frame_of(names: list[str]) -> pd.DataFrame:
     """Two hours of each."""
-    return pd.DataFrame({"series_id": np.repeat(names, 2), "ts": list(HOURS[:2]) * len(names), "y": np.arange(2.0 * len(names))})
+    return pd.DataFrame(
+        {"series_id": np.repeat(names, 2), "ts": list(HOURS[:2]) * len(names), "y": np.arange(2.0 * len(names))}
+    )
 
 
 def one(y: object = None, **columns: object) -> pd.DataFrame:
@@ -59,7 +65,9 @@ def values(panel: PanelFile) -> list[float]:
 @given(names=st.lists(NAMES, min_size=1, max_size=6, unique=True), ending=st.sampled_from([".csv", ".parquet"]))
 def test_no_series_loses_its_name_or_is_merged_with_another(tmp_path: Path, names: list[str], ending: str) -> None:
     panel = read(written(frame_of(names), tmp_path, ending))
-    assert dict(panel.frame.groupby("series_id")["y"].sum()) == {name: 4.0 * place + 1.0 for place, name in enumerate(names)}
+    assert dict(panel.frame.groupby("series_id")["y"].sum()) == {
+        name: 4.0 * place + 1.0 for place, name in enumerate(names)
+    }
     assert sorted(name for part in parts(panel, ()) for name in part.names) == sorted(names)
 
 
@@ -85,7 +93,10 @@ def test_a_word_among_the_values_is_named_with_its_row_and_series(tmp_path: Path
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(bad=st.lists(st.integers(0, 47), min_size=1, max_size=4, unique=True), value=st.sampled_from(["inf", "-inf", "Infinity", "1e999", "1.8e308", "-3.4e38"]))
+@given(
+    bad=st.lists(st.integers(0, 47), min_size=1, max_size=4, unique=True),
+    value=st.sampled_from(["inf", "-inf", "Infinity", "1e999", "1.8e308", "-3.4e38"]),
+)
 def test_an_infinite_value_refuses_its_series_alone(tmp_path: Path, bad: list[int], value: str) -> None:
     odd = one([value if place in bad else "1" for place in range(48)])
     panel = read(written(pd.concat([one(series_id="b"), odd]), tmp_path))
@@ -96,16 +107,26 @@ def test_an_infinite_value_refuses_its_series_alone(tmp_path: Path, bad: list[in
     assert np.isfinite(panel.frame.loc[panel.frame["series_id"] == "b", "y"]).all()
 
 
-@pytest.mark.parametrize(("unit", "per_second"), [("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9)])
-@pytest.mark.parametrize(("ending", "kind"), [(".csv", "int64"), (".parquet", "int64"), (".parquet", "float64"), (".parquet", "str")])
-def test_times_since_1970_are_read_in_the_unit_of_their_size(tmp_path: Path, unit: str, per_second: int, ending: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "per_second"), [("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9)]
+)
+@pytest.mark.parametrize(
+    ("ending", "kind"), [(".csv", "int64"), (".parquet", "int64"), (".parquet", "float64"), (".parquet", "str")]
+)
+def test_times_since_1970_are_read_in_the_unit_of_their_size(
+    tmp_path: Path, unit: str, per_second: int, ending: str, kind: str
+) -> None:
     since = ((HOURS - pd.Timestamp("1970-01-01")) // pd.Timedelta(seconds=1)).to_numpy() * per_second
     panel = read(written(one(ts=pd.Series(since).astype(kind)), tmp_path, ending))
     assert list(panel.frame["ts"]) == list(HOURS)
-    assert panel.notes == [f"ts holds numbers, which were read as {unit} since 1970 in UTC; the first is 2026-01-05 00:00:00"]
+    assert panel.notes == [
+        f"ts holds numbers, which were read as {unit} since 1970 in UTC; the first is 2026-01-05 00:00:00"
+    ]
 
 
-@pytest.mark.parametrize(("form", "freq"), [("%Y%m%d", "D"), ("%Y%m%d%H", "h"), ("%Y%m%d%H%M", "5min"), ("%Y%m%d%H%M%S", "5min")])
+@pytest.mark.parametrize(
+    ("form", "freq"), [("%Y%m%d", "D"), ("%Y%m%d%H", "h"), ("%Y%m%d%H%M", "5min"), ("%Y%m%d%H%M%S", "5min")]
+)
 def test_dates_that_are_written_as_one_number_are_dates(tmp_path: Path, form: str, freq: str) -> None:
     stamps = pd.date_range("2026-01-05", periods=48, freq=freq, unit="us")
     panel = read(written(one(ts=stamps.strftime(form).astype("int64")), tmp_path))
@@ -116,9 +137,15 @@ def test_dates_that_are_written_as_one_number_are_dates(tmp_path: Path, form: st
 @pytest.mark.parametrize(
     ("stamps", "words"),
     [
-        (range(48), "has ts = 0 in row 0, and numbers below 100000000 are no times since 1970. Likely cause: row numbers"),
+        (
+            range(48),
+            "has ts = 0 in row 0, and numbers below 100000000 are no times since 1970. Likely cause: row numbers",
+        ),
         (np.arange(46027.0, 46027.0 + 48.0), "has ts = 46027.0 in row 0, and numbers below 100000000 are no times"),
-        ([1767571200 + 3600 * place for place in range(47)] + [1767571200000000], "has ts = 1767571200000000 in row 47, which is no time (rows count from 0)"),
+        (
+            [1767571200 + 3600 * place for place in range(47)] + [1767571200000000],
+            "has ts = 1767571200000000 in row 47, which is no time (rows count from 0)",
+        ),
         ([1767571200.0 + 3600.0 * place for place in range(47)] + [np.inf], "has ts = inf in row 47, which is no time"),
         ([1767571200.0 + 3600.0 * place for place in range(47)] + [np.nan], "has ts = nan in row 47, which is no time"),
     ],
@@ -158,11 +185,21 @@ def test_any_number_among_the_rows_is_read_or_refused_in_words(tmp_path: Path, n
 @pytest.mark.parametrize(
     ("place", "stray", "words"),
     [
-        (47, "9999-12-31 23:00:00", "9999-12-31 23:00:00 stands 69898489 steps after 2026-01-06 22:00:00, and nothing between them"),
-        (0, "1970-01-01 00:00:00", "1970-01-01 00:00:00 stands 490993 steps before 2026-01-05 01:00:00, and nothing between them"),
+        (
+            47,
+            "9999-12-31 23:00:00",
+            "9999-12-31 23:00:00 stands 69898489 steps after 2026-01-06 22:00:00, and nothing between them",
+        ),
+        (
+            0,
+            "1970-01-01 00:00:00",
+            "1970-01-01 00:00:00 stands 490993 steps before 2026-01-05 01:00:00, and nothing between them",
+        ),
     ],
 )
-def test_a_stamp_that_stands_far_off_refuses_its_series_and_is_named(tmp_path: Path, place: int, stray: str, words: str) -> None:
+def test_a_stamp_that_stands_far_off_refuses_its_series_and_is_named(
+    tmp_path: Path, place: int, stray: str, words: str
+) -> None:
     stamps = HOURS.strftime("%Y-%m-%d %H:%M:%S").to_numpy().copy()
     stamps[place] = stray
     panel = read(written(pd.concat([one(ts=stamps), one(series_id="b", ts=HOURS.astype(str))]), tmp_path))

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pytest
 
 from data.__main__ import main as data_main
-from data.errors import SettingError
-from data.lake import Lake
+from data.lake.tables import Lake
 from data.schema import TABLES
+from data.schema.errors import SettingError
 from data.store import Plans, open_store, store_url
 from forecasting import __main__ as command
-from forecasting.commands.plan_file import login
-from forecasting.commands.policy_file import read_policy
+from forecasting.cli.plan_file import login
+from forecasting.cli.policy_file import read_policy
 from forecasting.planning.network_plan import COLUMNS
 from tests.forecasting.networks import NOW as UNTIL
 
@@ -51,14 +51,36 @@ def published(lake: Lake, futures_of: Sequence[str] = tuple(GROWTH), engine: str
     frames = []
     for statistic, part in (("peak", 1.0), ("p95", 0.5)):
         frames += [rows("site", key, part * futures([key]), statistic) for key in futures_of]
-        for level, key, members in (("region", "eu", ["fra-01", "ams-01"]), ("region", "asia", ["nrt-01"]), ("global", "all", list(GROWTH))):
+        for level, key, members in (
+            ("region", "eu", ["fra-01", "ams-01"]),
+            ("region", "asia", ["nrt-01"]),
+            ("global", "all", list(GROWTH)),
+        ):
             if set(members) & set(futures_of):
-                frames.append(rows(level, key, part * (share if len(members) > 1 else 1.0) * futures(members), statistic))
+                frames.append(
+                    rows(level, key, part * (share if len(members) > 1 else 1.0) * futures(members), statistic)
+                )
     if frames:
         lake.append("paths", pa.Table.from_pandas(pd.concat(frames), preserve_index=False))
-    fits = [{"run_id": RUN, "level": "site", "key": key, "metric": "egress_gbps", "status": "fitted", "observations": 336, "seconds": 1.0} for key in GROWTH]
+    fits = [
+        {
+            "run_id": RUN,
+            "level": "site",
+            "key": key,
+            "metric": "egress_gbps",
+            "status": "fitted",
+            "observations": 336,
+            "seconds": 1.0,
+        }
+        for key in GROWTH
+    ]
     lake.append("fits", pa.Table.from_pandas(pd.DataFrame(fits), preserve_index=False))
-    run = {column.name: 1 for column in TABLES["runs"].columns} | {"run_id": RUN, "engine": engine, "versions": "{}", "git_commit": RUN}
+    run = {column.name: 1 for column in TABLES["runs"].columns} | {
+        "run_id": RUN,
+        "engine": engine,
+        "versions": "{}",
+        "git_commit": RUN,
+    }
     stamps = dict.fromkeys(("telemetry_until", "started"), UNTIL)
     lake.append("runs", pa.Table.from_pandas(pd.DataFrame([run | stamps]), preserve_index=False))
     return lake
@@ -66,7 +88,14 @@ def published(lake: Lake, futures_of: Sequence[str] = tuple(GROWTH), engine: str
 
 def declare(lake: Lake, gbps: float = 100.0, sites: Sequence[str] = tuple(GROWTH)) -> None:
     """Egress capacity that has always been there; nrt-01 waits 10 days for more, the others 60."""
-    capacity = pd.DataFrame({"site_id": sites, "direction": "egress", "effective_from": pd.Timestamp("2020-01-01", tz="UTC"), "capacity_gbps": gbps})
+    capacity = pd.DataFrame(
+        {
+            "site_id": sites,
+            "direction": "egress",
+            "effective_from": pd.Timestamp("2020-01-01", tz="UTC"),
+            "capacity_gbps": gbps,
+        }
+    )
     lake.replace("capacity", pa.Table.from_pandas(capacity.assign(status="installed"), preserve_index=False))
     known = lake.read("sites").to_pandas()
     known["lead_time_days"] = known["site_id"].map({"fra-01": 60.0, "ams-01": 60.0, "nrt-01": 10.0})
@@ -97,12 +126,16 @@ def refused(capsys: pytest.CaptureFixture[str], lake: Lake, out: Path, *argument
 
 
 def crossing(start: float, growth: float, limit: float, q: float) -> pd.Timestamp:
-    """The day on which the q-th future, reckoned by hand, passes the limit; fast growth comes first, and a week's value is reached at its end."""
+    """The day on which the q-th future, reckoned by hand, passes the limit; fast growth comes first, and a week's value
+    is reached at its end.
+    """
     factor = np.sort(FACTORS)[::-1][math.ceil(q * len(FACTORS)) - 1]
     return MONDAY + pd.Timedelta(days=7.0 * (1.0 + (limit - start) / (growth * factor))).floor("D")
 
 
-def test_the_plan_says_what_was_drawn_overdue_first(planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_says_what_was_drawn_overdue_first(
+    planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = made(planned, tmp_path / "plan.parquet")
     assert found.reset_index()[COLUMNS].shape == (6, len(COLUMNS))
     fra, ams, nrt = (found.loc[("site", key)] for key in ("fra-01", "ams-01", "nrt-01"))
@@ -121,7 +154,9 @@ def test_the_plan_says_what_was_drawn_overdue_first(planned: Lake, tmp_path: Pat
     assert "1 overdue, 3 to order in time, 2 without need, 0 not known" in text
 
 
-def test_regions_and_the_network_are_read_from_their_own_futures_and_wait_for_their_slowest_site(planned: Lake, tmp_path: Path) -> None:
+def test_regions_and_the_network_are_read_from_their_own_futures_and_wait_for_their_slowest_site(
+    planned: Lake, tmp_path: Path
+) -> None:
     found = made(planned, tmp_path / "plan.parquet")
     eu, everything = found.loc[("region", "eu")], found.loc[("global", "all")]
     assert abs(eu["p50"] - crossing(0.9 * 120.0, 0.9 * 1.5, 160.0, 0.5)) <= pd.Timedelta(days=1)
@@ -131,14 +166,27 @@ def test_regions_and_the_network_are_read_from_their_own_futures_and_wait_for_th
 
 def test_a_policy_file_says_otherwise_in_toml_or_json(planned: Lake, tmp_path: Path) -> None:
     toml, js = tmp_path / "policy.toml", tmp_path / "policy.json"
-    toml.write_text('statistic = "p95"\nlimit = 1\nlimits = { "nrt-01" = 0.2 }\n[ordering]\nearly = 0.5\ntimes = 1.0\nplus_days = 3\n')
-    js.write_text(json.dumps({"statistic": "p95", "limit": 1, "limits": {"nrt-01": 0.2}, "ordering": {"early": 0.5, "times": 1.0, "plus_days": 3}}))
+    toml.write_text(
+        'statistic = "p95"\nlimit = 1\nlimits = { "nrt-01" = 0.2 }\n[ordering]\nearly = 0.5\ntimes = 1.0\nplus_days = 3\n'
+    )
+    js.write_text(
+        json.dumps(
+            {
+                "statistic": "p95",
+                "limit": 1,
+                "limits": {"nrt-01": 0.2},
+                "ordering": {"early": 0.5, "times": 1.0, "plus_days": 3},
+            }
+        )
+    )
     found = made(planned, tmp_path / "a.parquet", "--policy", str(toml))
     assert found.equals(made(planned, tmp_path / "b.parquet", "--policy", str(js)))
     nrt, fra = found.loc[("site", "nrt-01")], found.loc[("site", "fra-01")]
     assert (nrt["answer"], nrt["padded_days"]) == ("over", 13.0)
     assert (fra["answer"], fra["state"]) == ("beyond", "none")
-    js.write_text(json.dumps({"statistic": "p95", "limit": 0.4, "ordering": {"early": 0.5, "times": 1.0, "plus_days": 3}}))
+    js.write_text(
+        json.dumps({"statistic": "p95", "limit": 0.4, "ordering": {"early": 0.5, "times": 1.0, "plus_days": 3}})
+    )
     fra = made(planned, tmp_path / "c.parquet", "--policy", str(js)).loc[("site", "fra-01")]
     assert abs(fra["p50"] - crossing(35.0, 0.5, 40.0, 0.5)) <= pd.Timedelta(days=1)
     assert fra["order_by"] == fra["p50"] - pd.Timedelta(days=63)
@@ -159,11 +207,24 @@ def test_every_format_holds_the_same_plan(planned: Lake, tmp_path: Path) -> None
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["plan.csv", "plan.ics", "plan.json"]
 
 
-def test_augments_are_bought_from_a_catalogue_and_the_plan_is_kept(planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    steps = pd.DataFrame({"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10})
+def test_augments_are_bought_from_a_catalogue_and_the_plan_is_kept(
+    planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = pd.DataFrame(
+        {"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10}
+    )
     steps.to_csv(tmp_path / "steps.csv", index=False)
     (tmp_path / "policy.toml").write_text('[augments]\ncatalogue = "steps.csv"\nmonths = 12\n')
-    made(planned, tmp_path / "plan.parquet", "--policy", str(tmp_path / "policy.toml"), "--save", "Spring", "--author", "Ada")
+    made(
+        planned,
+        tmp_path / "plan.parquet",
+        "--policy",
+        str(tmp_path / "policy.toml"),
+        "--save",
+        "Spring",
+        "--author",
+        "Ada",
+    )
     purchases = pd.read_parquet(tmp_path / "plan-purchases.parquet")
     assert purchases.groupby("site_id")["units"].sum().to_dict() == {"ams-01": 1, "fra-01": 1}
     assert "2 purchases" in (told := capsys.readouterr().out)
@@ -173,7 +234,12 @@ def test_augments_are_bought_from_a_catalogue_and_the_plan_is_kept(planned: Lake
     note = plans.listed(planned.url)[0]
     kept = plans.get(note.id)
     store.close()
-    assert (note.name, note.author, note.run_id, note.policy["augments"]) == ("Spring", "Ada", RUN, {"catalogue": "steps.csv", "months": 12})
+    assert (note.name, note.author, note.run_id, note.policy["augments"]) == (
+        "Spring",
+        "Ada",
+        RUN,
+        {"catalogue": "steps.csv", "months": 12},
+    )
     added = kept.rows.set_index(["level", "key"])["add_gbps"].dropna()
     assert added.to_dict() == {("site", "ams-01"): 100.0, ("site", "fra-01"): 100.0}
     for name in ("rank", "site_id", "in_service", "gbps", "units", "cost_usd", "usd_month", "reason"):
@@ -182,9 +248,13 @@ def test_augments_are_bought_from_a_catalogue_and_the_plan_is_kept(planned: Lake
     assert first[["q10", "q50", "q90"]].tolist() == pytest.approx([71.0 - 0.4, 71.0, 71.0 + 0.4], abs=0.02)
 
 
-def test_n_minus_1_is_planned_by_the_failover_table_that_is_declared(planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_n_minus_1_is_planned_by_the_failover_table_that_is_declared(
+    planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All three sites are near each other; by the table nobody takes over for Tokyo, nor Tokyo for anybody."""
-    steps = pd.DataFrame({"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10})
+    steps = pd.DataFrame(
+        {"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10}
+    )
     steps.to_csv(tmp_path / "steps.csv", index=False)
     (tmp_path / "policy.toml").write_text('[augments]\ncatalogue = "steps.csv"\nmonths = 12\nn_minus_1 = true\n')
     (tmp_path / "ours.csv").write_text("site_id,helper_site_id,weight\nfra-01,ams-01,1\nams-01,fra-01,1\n")
@@ -197,11 +267,17 @@ def test_n_minus_1_is_planned_by_the_failover_table_that_is_declared(planned: La
     assert "goes to others as ours.csv declares" in told[True]
     assert "cannot be kept: ams-01, the failure of it" in told[True]
     (tmp_path / "ours.csv").write_text("site_id,helper_site_id,weight\nnrt-01,mars,1\n")
-    assert "Row 2 of ours.csv names a site" in refused(capsys, planned, tmp_path / "plan.csv", "--failover", str(tmp_path / "ours.csv"))
+    assert "Row 2 of ours.csv names a site" in refused(
+        capsys, planned, tmp_path / "plan.csv", "--failover", str(tmp_path / "ours.csv")
+    )
 
 
-def test_a_budget_that_does_not_reach_is_told_with_what_the_plan_costs_without_it(planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    steps = pd.DataFrame({"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10})
+def test_a_budget_that_does_not_reach_is_told_with_what_the_plan_costs_without_it(
+    planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = pd.DataFrame(
+        {"site_id": ["fra-01", "ams-01"], "gbps": 100.0, "cost_usd_month": [900.0, 500.0], "lead_time_days": 10}
+    )
     steps.to_csv(tmp_path / "steps.csv", index=False)
     (tmp_path / "policy.toml").write_text('[augments]\ncatalogue = "steps.csv"\nmonths = 12\nbudget_usd = 1000\n')
     made(planned, tmp_path / "plan.parquet", "--policy", str(tmp_path / "policy.toml"))
@@ -210,7 +286,9 @@ def test_a_budget_that_does_not_reach_is_told_with_what_the_plan_costs_without_i
     assert "the budget does not reach so far" in told
 
 
-def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_their_sums(lake: Lake, tmp_path: Path) -> None:
+def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_their_sums(
+    lake: Lake, tmp_path: Path
+) -> None:
     declare(lake, sites=("fra-01", "nrt-01"))
     found = made(published(lake, ("fra-01", "ams-01")), tmp_path / "plan.parquet")
     assert found.loc[("site", "ams-01")]["reason"] == "no capacity is declared"
@@ -222,7 +300,10 @@ def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_
 
 
 def test_a_site_that_the_run_refused_is_refused_whatever_was_drawn_for_it(planned: Lake, tmp_path: Path) -> None:
-    fits, reason = planned.read("fits").to_pandas(), "silent for 42 days, since 2026-02-06 11:00 UTC; at most 7 are bridged"
+    fits, reason = (
+        planned.read("fits").to_pandas(),
+        "silent for 42 days, since 2026-02-06 11:00 UTC; at most 7 are bridged",
+    )
     gone = fits["key"] == "ams-01"
     fits = fits.assign(status=fits["status"].mask(gone, "refused"), reason=fits["reason"].mask(gone, reason))
     planned.replace("fits", pa.Table.from_pandas(fits, preserve_index=False))
@@ -258,7 +339,9 @@ def test_a_site_that_was_above_its_limit_last_week_is_over(planned: Lake, tmp_pa
     assert set(made(planned, tmp_path / "plan.parquet")["answer"]) == {"over"}
 
 
-def test_without_a_run_or_futures_there_is_no_plan(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_run_or_futures_there_is_no_plan(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "plan.csv"
     assert "no published run" in refused(capsys, Lake(tmp_path / "none"), out)
     told = refused(capsys, published(lake, (), engine="prophet"), out)
@@ -277,7 +360,10 @@ def test_without_a_run_or_futures_there_is_no_plan(lake: Lake, tmp_path: Path, c
         ('limit = "0.8"', r"sets limit to '0.8', which is not a number"),
         ("limit = nan", r"sets limit to nan, which is not a number"),
         ("planned = 1", r"sets planned to 1, which is not true or false"),
-        ('limits = { "mars" = 0.5 }', r"limits names mars, which the lake does not have.*such as ams-01, fra-01, nrt-01"),
+        (
+            'limits = { "mars" = 0.5 }',
+            r"limits names mars, which the lake does not have.*such as ams-01, fra-01, nrt-01",
+        ),
         ('limits = { "fra-01" = -1 }', r"limit -1 \(fra-01\) is not a share"),
         ('statistic = "mean"', r"no weekly statistic 'mean'"),
         ("[ordering]\nearly = 1.5", r"1\.5 quantile"),
@@ -286,9 +372,19 @@ def test_without_a_run_or_futures_there_is_no_plan(lake: Lake, tmp_path: Path, c
         ("limit 0.8", r"policy\.toml is no TOML: .*line 1"),
     ],
 )
-def test_a_policy_that_is_not_usable_is_refused(planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+def test_a_policy_that_is_not_usable_is_refused(
+    planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
     (tmp_path / "policy.toml").write_text(text)
-    arguments = ["plan", "--lake", planned.url, "--out", str(tmp_path / "plan.csv"), "--policy", str(tmp_path / "policy.toml")]
+    arguments = [
+        "plan",
+        "--lake",
+        planned.url,
+        "--out",
+        str(tmp_path / "plan.csv"),
+        "--policy",
+        str(tmp_path / "policy.toml"),
+    ]
     assert command.main(arguments) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
@@ -320,7 +416,9 @@ def test_a_catalogue_that_is_not_usable_is_refused(tmp_path: Path) -> None:
             read_policy(tmp_path / "policy.json")
 
 
-def test_what_cannot_be_written_loses_nothing(planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_written_loses_nothing(
+    planned: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "no ending that is known" in refused(capsys, planned, tmp_path / "plan.xlsx")
     (tmp_path / "file").write_text("here first")
     assert "cannot be written" in refused(capsys, planned, tmp_path / "file" / "plan.csv")
@@ -332,7 +430,9 @@ def test_what_cannot_be_written_loses_nothing(planned: Lake, tmp_path: Path, cap
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_a_fortnight_of_abilene_is_refused_site_by_site(tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fortnight_of_abilene_is_refused_site_by_site(
+    tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lake = Lake(tmp_path / "lake")
     assert data_main(["ingest", str(datasets / "abilene"), "--recipe", "abilene", "--lake", lake.url, "--quiet"]) == 0
     assert command.main(["refresh", "--lake", lake.url, "--engine", "panel", "--workers", "1", "--quiet"]) == 0
@@ -351,5 +451,5 @@ def test_the_author_is_the_login_name_where_there_is_one(monkeypatch: pytest.Mon
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")
 
-    monkeypatch.setattr("forecasting.commands.plan_file.getpass.getuser", nobody)
+    monkeypatch.setattr("forecasting.cli.plan_file.getpass.getuser", nobody)
     assert login() == ""

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation.backtest import Backtest, backtest, forecasts, horizon_bands, origins
-from forecasting.evaluation.expect import draw, learn
-from forecasting.evaluation.trials import by_step, left_out, of_weights, weights_of
+from forecasting.evaluation.model_selection import draw, learn
+from forecasting.evaluation.out_of_sample import by_step, left_out, of_weights, weights_of
 from forecasting.models.baselines import seasonal_naive
-from forecasting.models.history import History
 from forecasting.models.pool import baselines, needs, pool
+from forecasting.panel.history import History
 from tests.forecasting.panels import SEASONS, demand, history
 
 HOUR = pd.Timedelta(hours=1)
@@ -25,11 +25,19 @@ def corrupted(values: np.ndarray, known: int) -> np.ndarray:
 
 def test_bands_of_hours_days_and_steps() -> None:
     assert [(band.name, band.first, band.last) for band in horizon_bands(HOUR, 90 * 24)] == [
-        ("0-24 h", 0, 24), ("1-7 d", 24, 168), ("8-28 d", 168, 672), ("29-90 d", 672, 2160),
-    ]  # fmt: skip
+        ("0-24 h", 0, 24),
+        ("1-7 d", 24, 168),
+        ("8-28 d", 168, 672),
+        ("29-90 d", 672, 2160),
+    ]
     assert [(band.name, band.last) for band in horizon_bands(HOUR, 48)] == [("0-24 h", 24), ("1-7 d", 48)]
     assert [(band.first, band.last) for band in horizon_bands(pd.Timedelta(minutes=5), 288)] == [(0, 288)]
-    assert [(band.first, band.last) for band in horizon_bands(pd.Timedelta(days=1), 120)] == [(0, 1), (1, 7), (7, 28), (28, 120)]
+    assert [(band.first, band.last) for band in horizon_bands(pd.Timedelta(days=1), 120)] == [
+        (0, 1),
+        (1, 7),
+        (7, 28),
+        (28, 120),
+    ]
     assert [(band.first, band.last) for band in horizon_bands(pd.Timedelta(days=7), 3)] == [(0, 1), (1, 3)]
 
 
@@ -57,11 +65,16 @@ def test_origins_leave_a_history_before_and_half_of_a_band_after_them(length: in
 def test_a_fold_holds_forecasts_and_what_came() -> None:
     values = demand(200, 3)
     found = backtest(history(values), {"copy": seasonal_naive(SHORT)}, {120: 24, 190: 24})
-    assert [(fold.origin, fold.forecasts.shape, fold.actual.shape) for fold in found.folds] == [(120, (1, 24, 3), (24, 3)), (190, (1, 10, 3), (10, 3))]
+    assert [(fold.origin, fold.forecasts.shape, fold.actual.shape) for fold in found.folds] == [
+        (120, (1, 24, 3), (24, 3)),
+        (190, (1, 10, 3), (10, 3)),
+    ]
     np.testing.assert_array_equal(found.folds[0].actual, values[120:144])
     errors = found.errors(horizon_bands(HOUR, 24))
     assert errors.shape == (2, 1, 1, 3)
-    np.testing.assert_allclose(errors[0, 0, 0], np.abs(values[114:120][np.arange(24) % 6] - values[120:144]).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        errors[0, 0, 0], np.abs(values[114:120][np.arange(24) % 6] - values[120:144]).mean(axis=0), rtol=1e-5
+    )
     assert np.isnan(errors[1]).all(), "ten of 24 hours are less than half"
 
 
@@ -97,13 +110,17 @@ def test_nothing_that_is_drawn_at_an_origin_sees_what_came_after_it() -> None:
 def test_what_was_known_at_an_origin_is_cut_to_it() -> None:
     values = demand(200, 1)
     found = backtest(history(values), baselines(SEASONS), dict.fromkeys([100, 120, 150], 40)).known_at(150, 35)
-    assert [(fold.origin, len(fold.actual), fold.forecasts.shape[1]) for fold in found.folds] == [(100, 35, 35), (120, 30, 30)]
+    assert [(fold.origin, len(fold.actual), fold.forecasts.shape[1]) for fold in found.folds] == [
+        (100, 35, 35),
+        (120, 30, 30),
+    ]
 
 
 def test_looks_count_disjoint_views_of_a_band() -> None:
     values, bands = demand(300, 1), horizon_bands(HOUR, 24)
     apart, together = (
-        backtest(history(values), baselines(SEASONS), dict.fromkeys(starts, 24)).looks(bands)[0] for starts in ([100, 150, 200], [100, 106, 112])
+        backtest(history(values), baselines(SEASONS), dict.fromkeys(starts, 24)).looks(bands)[0]
+        for starts in ([100, 150, 200], [100, 106, 112])
     )
     assert (apart, together) == (3.0, 1.5)
 
@@ -124,19 +141,27 @@ def test_an_origin_left_out_takes_along_those_that_saw_the_same_while_others_are
     known = history(values)
     found = backtest(known, baselines(SEASONS), dict.fromkeys([150, 160, 200, 250], 24))
     absurd = Backtest(found.models, (found.folds[0]._replace(actual=found.folds[0].actual * 1e6), *found.folds[1:]))
-    for honest, other, changes in zip(*(left_out(one, bands, known) for one in (found, absurd)), (False, False, True, True), strict=True):
+    for honest, other, changes in zip(
+        *(left_out(one, bands, known) for one in (found, absurd)), (False, False, True, True), strict=True
+    ):
         assert np.array_equal(honest, other) != changes
     few = Backtest(found.models, found.folds[:3])
     other = Backtest(found.models, absurd.folds[:3])
-    assert not np.array_equal(left_out(few, bands, known)[1], left_out(other, bands, known)[1]), "one origin alone is chance"
+    assert not np.array_equal(left_out(few, bands, known)[1], left_out(other, bands, known)[1]), (
+        "one origin alone is chance"
+    )
 
 
 def test_an_origin_on_the_same_day_of_the_week_counts_more() -> None:
     values, bands = demand(400, 1), horizon_bands(HOUR, 6)
     known = history(values)
     short, long = SEASONS
-    told = backtest(known, {"one": seasonal_naive(short), "other": seasonal_naive(long)}, {400 - long: 6, 400 - long + short: 6})
-    same, another = (fold._replace(actual=fold.forecasts[place].astype(float) + 0.01) for place, fold in enumerate(told.folds))
+    told = backtest(
+        known, {"one": seasonal_naive(short), "other": seasonal_naive(long)}, {400 - long: 6, 400 - long + short: 6}
+    )
+    same, another = (
+        fold._replace(actual=fold.forecasts[place].astype(float) + 0.01) for place, fold in enumerate(told.folds)
+    )
     share = weights_of(Backtest(told.models, (same, another)), bands, known)[:, 0, 0]
     assert share[0] > 0.5 > share[1], "though the other origin is newer"
 
@@ -160,12 +185,24 @@ def test_forecasts_of_what_was_never_below_zero_are_not_either() -> None:
     np.testing.assert_array_equal(forecasts(history(values), down, 3)[0], [[0.0, -5.0]] * 3)
 
 
-def test_a_model_is_not_scored_on_a_series_before_it_is_itself_nor_any_before_the_series_has_lived_for_a_cycle() -> None:
+def test_a_model_is_not_scored_on_a_series_before_it_is_itself_nor_any_before_the_series_has_lived_for_a_cycle() -> (
+    None
+):
     values = demand(300, 2)
     values[:200, 1] = np.nan
     short, long = SEASONS
-    found = backtest(history(values), baselines(SEASONS), dict.fromkeys([190, 200 + short - 1, 200 + short, 200 + long], 6), needs(SEASONS))
-    held = {name: np.isfinite(found.errors(horizon_bands(HOUR, 6))[:, place, 0, 1]).tolist() for place, name in enumerate(found.models)}
+    found = backtest(
+        history(values),
+        baselines(SEASONS),
+        dict.fromkeys([190, 200 + short - 1, 200 + short, 200 + long], 6),
+        needs(SEASONS),
+    )
+    held = {
+        name: np.isfinite(found.errors(horizon_bands(HOUR, 6))[:, place, 0, 1]).tolist()
+        for place, name in enumerate(found.models)
+    }
     assert held[f"seasonal-naive-{short}"] == [False, False, True, True]
     assert held[f"seasonal-naive-{long}"] == [False, False, False, True]
-    assert np.isfinite(found.errors(horizon_bands(HOUR, 6))[:, :, 0, 0]).all(), "the series beside it is as old as the panel"
+    assert np.isfinite(found.errors(horizon_bands(HOUR, 6))[:, :, 0, 0]).all(), (
+        "the series beside it is as old as the panel"
+    )

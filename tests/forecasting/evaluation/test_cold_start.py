@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecasting.evaluation.cold_start import borrow, refusals, young
-from forecasting.evaluation.expect import draw, learn
+from forecasting.evaluation.model_selection import draw, learn
 from tests.forecasting.panels import demand, history
 
 STEPS, HORIZON = 300, 24
@@ -44,7 +44,9 @@ def test_a_young_series_takes_the_shape_of_its_group_at_its_own_level_with_wider
     assert (widths[:, 3] > widths[:, :3].mean(axis=1)).all()
     assert (np.diff(borrowed.quantiles, axis=2) >= 0.0).all()
     assert borrowed.notes[:3] == [None, None, None]
-    assert borrowed.notes[3] == "3 cycles of its own; the shape is that of 3 series of west, with bands 1.5 times as wide"
+    assert (
+        borrowed.notes[3] == "3 cycles of its own; the shape is that of 3 series of west, with bands 1.5 times as wide"
+    )
 
 
 def test_a_group_without_a_grown_member_lends_nothing() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
-from forecasting.evaluation.trials import Trials
-from forecasting.models.history import History
+from forecasting.evaluation.out_of_sample import Trials
+from forecasting.panel.history import History
 from tests.forecasting.panels import demand, history
 
 HORIZON = 30
@@ -29,7 +29,9 @@ def noise(seed: int, origins: int = 12, series: int = 3) -> np.ndarray:
 @given(st.integers(0, 50), st.integers(1, 12), st.integers(1, 4))
 @settings(max_examples=25)
 def test_a_wider_level_contains_the_narrower(seed: int, origins: int, series: int) -> None:
-    found = half_widths(np.full((HORIZON, series), 100.0), trials(noise(seed, origins, series)), history(demand(200, series)))
+    found = half_widths(
+        np.full((HORIZON, series), 100.0), trials(noise(seed, origins, series)), history(demand(200, series))
+    )
     assert found.shape == (HORIZON, series, len(LEVELS))
     assert (found >= 0.0).all()
     assert (np.diff(found, axis=2) >= 0.0).all()
@@ -67,10 +69,17 @@ def test_the_loud_hour_stays_where_it_is_by_the_clock() -> None:
     stamps = pd.date_range(end=pd.Timestamp("2026-10-23 23:00", tz="UTC"), periods=20 * 24, freq="h", unit="us")
     known = History(stamps, np.full((len(stamps), 1), 100.0), (24,), zone="Europe/Berlin")
     origins = tuple(range(100, 400, 24))
-    local = [pd.DatetimeIndex(known.clock(stamps[0] + pd.Timedelta(hours=origin) + pd.to_timedelta(np.arange(72), "h"))) for origin in origins]
-    off = np.stack([np.where(shown.hour == 20, 8.0, 1.0) for shown in local])[:, :, None] * np.random.default_rng(8).normal(size=(len(origins), 72, 1))
+    local = [
+        pd.DatetimeIndex(known.clock(stamps[0] + pd.Timedelta(hours=origin) + pd.to_timedelta(np.arange(72), "h")))
+        for origin in origins
+    ]
+    off = np.stack([np.where(shown.hour == 20, 8.0, 1.0) for shown in local])[:, :, None] * np.random.default_rng(
+        8
+    ).normal(size=(len(origins), 72, 1))
     found = half_widths(np.full((72, 1), 100.0), Trials(origins, np.full_like(off, 100.0), 100.0 + off), known)[:, 0, 1]
-    widest = known.clock(known.ahead(72))[[int(day * 24 + found[day * 24 : day * 24 + 24].argmax()) for day in range(3)]]
+    widest = known.clock(known.ahead(72))[
+        [int(day * 24 + found[day * 24 : day * 24 + 24].argmax()) for day in range(3)]
+    ]
     assert list(widest.hour) == [20, 20, 20], "the clocks change in the second day"
 
 

@@ -9,8 +9,16 @@ import pytest
 
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Backtest
-from forecasting.evaluation.expect import Drawn, best_baseline, draw, learn, model_quantiles, prophet_curve, stamps_ahead
 from forecasting.evaluation.licence import BLEND
+from forecasting.evaluation.model_selection import (
+    Drawn,
+    best_baseline,
+    draw,
+    learn,
+    model_quantiles,
+    prophet_curve,
+    stamps_ahead,
+)
 from forecasting.models.pool import BOOSTED, pool
 from tests.forecasting.panels import SEASONS, awkward, demand, history
 
@@ -64,14 +72,19 @@ def test_an_unlicensed_band_draws_its_baseline_and_a_licensed_one_the_blend() ->
     for series in range(6):
         name = found.licences(series)[0].drawn
         told = found.blend if name == BLEND else learned.ahead[learned.backtest.models.index(name)]
-        np.testing.assert_allclose(found.point[band.first : max(last, 6), series], told[band.first : max(last, 6), series], rtol=1e-6)
+        np.testing.assert_allclose(
+            found.point[band.first : max(last, 6), series], told[band.first : max(last, 6), series], rtol=1e-6
+        )
 
 
 def test_a_plain_season_is_forecast_better_than_by_its_own_level(drawn: Drawn) -> None:
     values = demand(STEPS + HORIZON, 4)
     found = draw(learn(history(values[:STEPS]), HORIZON))
     actual = values[STEPS:]
-    assert (metrics.mae(actual, found.point) < 0.6 * metrics.mae(actual, np.broadcast_to(values[:STEPS].mean(axis=0), actual.shape))).all()
+    assert (
+        metrics.mae(actual, found.point)
+        < 0.6 * metrics.mae(actual, np.broadcast_to(values[:STEPS].mean(axis=0), actual.shape))
+    ).all()
 
 
 def test_awkward_series_get_sane_forecasts(strange: tuple[list[str], Drawn]) -> None:
@@ -95,7 +108,9 @@ def test_an_awkward_neighbour_leaves_a_series_its_forecast(strange: tuple[list[s
     names, found = strange
     place = names.index("usual")
     alone = draw(learn(history(awkward(STEPS)["usual"][:, None]), HORIZON))
-    np.testing.assert_allclose(found.blend[:, place], alone.blend[:, 0], rtol=0.03, err_msg="trees learn from all series, and are one of many")
+    np.testing.assert_allclose(
+        found.blend[:, place], alone.blend[:, 0], rtol=0.03, err_msg="trees learn from all series, and are one of many"
+    )
     together = draw(learn(history(np.column_stack(list(awkward(STEPS).values()))), HORIZON, models=SINGLE))
     apart = draw(learn(history(awkward(STEPS)["usual"][:, None]), HORIZON, models=SINGLE))
     np.testing.assert_allclose(together.blend[:, place], apart.blend[:, 0], rtol=1e-4)
@@ -154,8 +169,13 @@ def test_a_past_origin_is_drawn_without_its_own_evidence_of_the_licence_too() ->
     fold = learned.backtest.folds[place]
     names = learned.backtest.models
     copy = names.index(f"seasonal-naive-{SEASONS[0]}")
-    exact = fold._replace(actual=fold.forecasts[copy].astype(float))  # had it come so, this baseline would have been perfect there
+    exact = fold._replace(
+        actual=fold.forecasts[copy].astype(float)
+    )  # had it come so, this baseline would have been perfect there
     folds = tuple(exact if number == place else one for number, one in enumerate(learned.backtest.folds))
-    told = [draw(replace(learned, backtest=Backtest(names, one))).trials.forecasts for one in (learned.backtest.folds, folds)]
+    told = [
+        draw(replace(learned, backtest=Backtest(names, one))).trials.forecasts
+        for one in (learned.backtest.folds, folds)
+    ]
     np.testing.assert_array_equal(told[0][place], told[1][place])
     assert not np.array_equal(told[0], told[1])

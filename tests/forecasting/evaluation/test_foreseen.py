@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from data.schema import Series
-from forecasting.evaluation.foreseen import Coming, Foreseen, coming, foresee
-from forecasting.evaluation.weekly import WEEK, weekly
 from forecasting.models.engine import refusal
-from forecasting.models.panel import Panel
+from forecasting.panel.panel import Panel
+from forecasting.peaks.weekly_peaks import Coming, Foreseen, coming, foresee
+from forecasting.peaks.weekly_statistics import WEEK, weekly
 from tests.forecasting.networks import Reals, daily, panel_of, rows, stamps_of
 
 NOW = pd.Timestamp("2026-03-23", tz="UTC")
@@ -27,7 +27,9 @@ def site(key: str) -> Series:
 
 
 def measured() -> dict[str, Reals]:
-    """What the sites carried: Frankfurt reports nothing any more for three weeks, Paris each second hour, or rather less."""
+    """What the sites carried: Frankfurt reports nothing any more for three weeks, Paris each second hour, or rather
+    less.
+    """
     values = {key: daily(HOURS, 10.0, seed=number) for number, key in enumerate(SITES)}
     values["fra-01"][-3 * 168 :] = np.nan
     values["par-01"][np.arange(len(HOURS)) % 5 > 1] = np.nan
@@ -37,16 +39,33 @@ def measured() -> dict[str, Reals]:
 def panel(values: dict[str, Reals]) -> Panel:
     """The sites, and the network's weeks as sums of what was measured; Paris' samples are whole all the same."""
     held = [rows(key, HOURS[np.isfinite(one)], one[np.isfinite(one)]) for key, one in values.items()]
-    samples = np.column_stack([*(daily(HOURS, 10.0, seed=3) if key == "par-01" else one for key, one in values.items())])
+    samples = np.column_stack(
+        [*(daily(HOURS, 10.0, seed=3) if key == "par-01" else one for key, one in values.items())]
+    )
     sums = np.column_stack([np.nansum(samples[:, [0, 1, 3]], axis=1), samples[:, 2], np.nansum(samples, axis=1)])
     found = weekly(HOURS.tz_convert(None).to_numpy().astype("datetime64[us]"), np.hstack([samples, sums]))
-    names = [*(site(key) for key in values), Series("region", "eu", METRIC), Series("region", "asia", METRIC), Series("global", "all", METRIC)]
+    names = [
+        *(site(key) for key in values),
+        Series("region", "eu", METRIC),
+        Series("region", "asia", METRIC),
+        Series("global", "all", METRIC),
+    ]
     frames = [
-        pd.DataFrame({**name._asdict(), "week": found.weeks, "peak": found.peak[:, at], "p95": found.p95[:, at], "completeness": found.completeness[:, at]})
+        pd.DataFrame(
+            {
+                **name._asdict(),
+                "week": found.weeks,
+                "peak": found.peak[:, at],
+                "p95": found.p95[:, at],
+                "completeness": found.completeness[:, at],
+            }
+        )
         for at, name in enumerate(names)
     ]
     weeks = pd.concat(frames, ignore_index=True)
-    return replace(panel_of(*held, now=NOW), regions=SITES, weeks=weeks.assign(week=weeks["week"].dt.tz_localize("UTC")))
+    return replace(
+        panel_of(*held, now=NOW), regions=SITES, weeks=weeks.assign(week=weeks["week"].dt.tz_localize("UTC"))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +90,20 @@ def test_what_is_refused_has_neither_peaks_nor_paths_nor_scores(foreseen: Forese
 
 def test_nothing_would_be_left_out_without_a_refusal(subject: Coming) -> None:
     """Paris has weeks enough, and would be drawn; Frankfurt would not, being silent."""
-    assert {"par-01"} == set(foresee(replace(subject, refused=frozenset())).peaks["key"]) - {"ams-01", "nrt-01", "eu", "asia", "all"}
+    assert {"par-01"} == set(foresee(replace(subject, refused=frozenset())).peaks["key"]) - {
+        "ams-01",
+        "nrt-01",
+        "eu",
+        "asia",
+        "all",
+    }
 
 
 def test_sums_are_those_of_the_sites_that_report(foreseen: Foreseen, subject: Coming) -> None:
     """Three sites of four are left; calibration has hardly seen their sum yet, and must not need to."""
-    first = foreseen.peaks[(foreseen.peaks["week"] == foreseen.peaks["week"].min()) & (foreseen.peaks["statistic"] == "peak")].set_index("key")["q50"]
+    first = foreseen.peaks[
+        (foreseen.peaks["week"] == foreseen.peaks["week"].min()) & (foreseen.peaks["statistic"] == "peak")
+    ].set_index("key")["q50"]
     last = pd.Series(subject.history.weekly.peak[-1], [one.key for one in subject.series])
     assert subject.history.weekly.weeks[-1] + WEEK == np.datetime64(NOW.tz_convert(None), "us")
     assert first["all"] == pytest.approx(last["all"], rel=0.1)

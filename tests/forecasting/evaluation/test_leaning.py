@@ -1,4 +1,6 @@
-"""What leans on other series is settled from all of them, whichever workers judged them, and Prophet's name is one curve everywhere."""
+"""What leans on other series is settled from all of them, whichever workers judged them, and Prophet's name is one
+curve everywhere.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ import pandas as pd
 import pytest
 
 from data.schema import QUANTILES, Series
-from forecasting.evaluation.expect import learn, prophet_curve
-from forecasting.evaluation.judged import Subject, judge
-from forecasting.evaluation.leaning import BORROWED, Settled, agreeing, leaning, lent, sums_of
-from forecasting.evaluation.summed import total
-from forecasting.models.panel import Panel
+from forecasting.evaluation.aggregates import total
+from forecasting.evaluation.backtest_batch import Subject, judge
+from forecasting.evaluation.model_selection import learn, prophet_curve
+from forecasting.evaluation.reconciliation import BORROWED, Settled, agreeing, leaning, lent, sums_of
+from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, daily, no_events, panel_of, rows, stamps_of
 
 FRA, AMS, NRT = (Series("site", key, "egress_gbps") for key in ("fra-01", "ams-01", "nrt-01"))
@@ -29,13 +31,28 @@ def with_a_young_site() -> Panel:
 def told(series: Series, level: float) -> pd.DataFrame:
     """A forecast of a day, the same at all hours, ten percent either way."""
     stamps = pd.date_range(NOW, periods=24, freq="h", unit="us")
-    return pd.DataFrame({**series._asdict(), "ts": stamps, "yhat": level, **{name: level * (0.9 + 0.2 * share) for name, share in QUANTILES.items()}})
+    return pd.DataFrame(
+        {
+            **series._asdict(),
+            "ts": stamps,
+            "yhat": level,
+            **{name: level * (0.9 + 0.2 * share) for name, share in QUANTILES.items()},
+        }
+    )
 
 
 def evidence(series: Series) -> dict[str, pd.DataFrame]:
-    licence = series._asdict() | {"horizon": "0-24 h", "model": "levelled-median", "baseline": "levelled-median", "licensed": True, "error": 0.5}
+    licence = series._asdict() | {
+        "horizon": "0-24 h",
+        "model": "levelled-median",
+        "baseline": "levelled-median",
+        "licensed": True,
+        "error": 0.5,
+    }
     licence |= {"baseline_error": 0.6, "noise": 0.01, "origins": 2, "reason": "because."}
-    scores = pd.DataFrame([series._asdict() | {"model": model, "score": "mase", "value": 1.0} for model in ("licensed", "blend")])
+    scores = pd.DataFrame(
+        [series._asdict() | {"model": model, "score": "mase", "value": 1.0} for model in ("licensed", "blend")]
+    )
     return {"licences": pd.DataFrame([licence]), "scores": scores, "backtests": pd.DataFrame([series._asdict()])}
 
 
@@ -47,7 +64,10 @@ def test_sums_and_young_sites_lean_on_others() -> None:
 
 def test_a_young_site_borrows_of_all_grown_sites_of_its_region_and_its_licence_tells_it() -> None:
     parts = [evidence(one) for one in (FRA, AMS)]
-    both = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in ("licences", "scores", "backtests")}
+    both = {
+        name: pd.concat([part[name] for part in parts], ignore_index=True)
+        for name in ("licences", "scores", "backtests")
+    }
     forecasts = pd.concat([told(FRA, 7.0), told(NRT, 30.0), told(AMS, 20.0)], ignore_index=True)
     found = lent(with_a_young_site(), Settled(forecasts, **both, notes={}), [FRA])
     means = found.forecasts.groupby("key")["yhat"].mean()
@@ -58,7 +78,10 @@ def test_a_young_site_borrows_of_all_grown_sites_of_its_region_and_its_licence_t
         "The shape of its region is drawn: 9 cycles of its own; the shape is that of 1 series of eu, egress_gbps, with bands 1.5 times as wide."
     )
     assert mine[["error", "baseline_error", "noise"]].isna().all()
-    assert found.scores.groupby("key")["model"].agg(list).to_dict() == {"ams-01": ["licensed", "blend"], "fra-01": ["blend"]}
+    assert found.scores.groupby("key")["model"].agg(list).to_dict() == {
+        "ams-01": ["licensed", "blend"],
+        "fra-01": ["blend"],
+    }
     assert found.backtests["key"].tolist() == ["ams-01"]
     assert found.licences.set_index("key").loc["ams-01", "model"] == "levelled-median"
 

@@ -12,12 +12,16 @@ BANDS = (Band("0-24 h", 0, 24), Band("1-7 d", 24, 168))
 NAMES = ("copy", "median")
 
 
-def judged(blend: float, copy: float, median: float, origins: int = 8, series: int = 1, spread: float = 0.1, seed: int = 0) -> list[Licence]:
+def judged(
+    blend: float, copy: float, median: float, origins: int = 8, series: int = 1, spread: float = 0.1, seed: int = 0
+) -> list[Licence]:
     """The licences of the first series where errors are about so large."""
     rng = np.random.default_rng(seed)
     wobble = np.exp(spread * rng.normal(size=(3, origins, 2, series)))
     errors = np.array([blend, copy, median])[:, None, None, None] * wobble
-    found = verdicts(errors[0], np.stack([errors[1], errors[2]], axis=1), np.array([float(origins), float(origins)]), default=1)
+    found = verdicts(
+        errors[0], np.stack([errors[1], errors[2]], axis=1), np.array([float(origins), float(origins)]), default=1
+    )
     return licences(found, BANDS, NAMES, 0)
 
 
@@ -62,11 +66,15 @@ def test_a_band_that_no_origin_saw_takes_over_the_verdict_before_it() -> None:
     first, second = licences(verdicts(blend, others, np.array([4.0, 0.0]), 0), BANDS, NAMES, 0)
     assert (first.drawn, second.drawn) == (BLEND, BLEND)
     assert (first.origins, second.origins) == (4, 0)
-    assert second.sentence == "The blend is drawn, as nearer to now: the history is too short for backtests this far ahead."
+    assert (
+        second.sentence
+        == "The blend is drawn, as nearer to now: the history is too short for backtests this far ahead."
+    )
 
 
 def test_which_baseline_is_the_best_is_not_judged_at_the_origin_that_it_is_compared_at() -> None:
-    # Each baseline is perfect at one origin and poor at the others: who picks the best with hindsight sees a champion that was none.
+    # Each baseline is perfect at one origin and poor at the others: who picks the best with hindsight sees a champion
+    # that was none.
     others = np.full((3, 3, 1, 1), 4.0)
     for place in range(3):
         others[place, place] = 0.1
@@ -93,7 +101,9 @@ def test_errors_of_zero_are_compared() -> None:
 
 
 def of_a_panel(last: float) -> tuple[Verdict, str]:
-    """The verdict on 21 series, all but the first of which gain about a half, and the sentence of the first, whose last error is given."""
+    """The verdict on 21 series, all but the first of which gain about a half, and the sentence of the first, whose last
+    error is given.
+    """
     blend, baselines = 0.5 * np.exp(0.3 * np.random.default_rng(1).normal(size=(6, 1, 21))), np.ones((6, 1, 1, 21))
     blend[:, 0, 0] = [0.2, 0.9, 0.9, 0.9, 0.9, last]
     found = verdicts(blend, baselines, np.array([6.0]), 0)[0]
@@ -105,13 +115,18 @@ def of_a_panel(last: float) -> tuple[Verdict, str]:
 def test_a_panel_does_not_license_a_series_whose_own_errors_are_higher_by_more_than_the_noise() -> None:
     found, sentence = of_a_panel(last=5.6)
     assert not found.licensed[0]
-    assert "no proof, for its own mean error was no lower (mean absolute error 1.57 against 1 over 6 origins)" in sentence
+    assert (
+        "no proof, for its own mean error was no lower (mean absolute error 1.57 against 1 over 6 origins)" in sentence
+    )
 
 
 def test_a_series_whose_own_errors_are_higher_within_the_noise_leans_on_its_panel_and_says_so() -> None:
     found, sentence = of_a_panel(last=2.6)
     assert found.licensed[0]
-    assert "(mean absolute error 1.07 against 1 over 6 origins; on this series alone no lower, within the noise)" in sentence
+    assert (
+        "(mean absolute error 1.07 against 1 over 6 origins; on this series alone no lower, within the noise)"
+        in sentence
+    )
 
 
 def test_idle_and_constant_series_take_no_licence_from_the_others_of_their_panel() -> None:

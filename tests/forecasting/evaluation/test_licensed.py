@@ -1,4 +1,6 @@
-"""The engine that a lake is refreshed with: rows that keep the contract, levels that agree, evidence beside every forecast, and weeks drawn jointly."""
+"""The engine that a lake is refreshed with: rows that keep the contract, levels that agree, evidence beside every
+forecast, and weeks drawn jointly.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +12,47 @@ import pyarrow as pa
 import pytest
 
 from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, Series, validate
-from forecasting.evaluation.calibration import offsets
-from forecasting.evaluation.expect import UNPROVEN, draw, learn
-from forecasting.evaluation.foreseen import WEEKS_PLANNED, WEEKS_SHOWN, coming, foresee
-from forecasting.evaluation.judged import furthest, past_weeks, shown, starts
-from forecasting.evaluation.leaning import BORROWED
-from forecasting.evaluation.licensed import LicensedEngine, changes, needed
-from forecasting.evaluation.paths import Draw
-from forecasting.evaluation.peaks import TRIAL_PATHS, trials
+from forecasting.evaluation.aggregates import SUM
+from forecasting.evaluation.backtest_batch import furthest, past_weeks, shown, starts
+from forecasting.evaluation.model_selection import UNPROVEN, draw, learn
+from forecasting.evaluation.reconciliation import BORROWED
 from forecasting.evaluation.scores import held_out
-from forecasting.evaluation.summed import SUM
 from forecasting.models.engine import IDENTITY, EngineResult, Plan
-from forecasting.models.panel import Panel, Sources, build
 from forecasting.models.pool import PANEL, baselines, pool
+from forecasting.panel.panel import Panel, Sources, build
+from forecasting.peaks.calibration import offsets
+from forecasting.peaks.peak_forecast import TRIAL_PATHS, trials
+from forecasting.peaks.simulation import Draw
+from forecasting.peaks.weekly_peaks import WEEKS_PLANNED, WEEKS_SHOWN, coming, foresee
+from forecasting.refresh.licensed_engine import LicensedEngine, changes, needed
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
 from tests.forecasting.panels import START, demand, history
 
 WEEK = pd.Timedelta(days=7)
 SHORT = Plan(horizon=WEEK, band_back=pd.Timedelta(days=1), band_ahead=pd.Timedelta(days=1))
-CUPS = no_events(*(event(f"2026-0{month}-{day} 18:00", 5.0, scope="eu") for month, day in ((2, 14), (3, 1), (3, 14), (3, 22))))
+CUPS = no_events(
+    *(event(f"2026-0{month}-{day} 18:00", 5.0, scope="eu") for month, day in ((2, 14), (3, 1), (3, 14), (3, 22)))
+)
 
 
 def panel() -> Panel:
-    """Three sites in two regions with nine weeks of hours, one that opened nine days ago, and one that has been silent for long."""
+    """Three sites in two regions with nine weeks of hours, one that opened nine days ago, and one that has been silent
+    for long.
+    """
     long, young = stamps_of(63), stamps_of(9)
     sites = [rows(key, long, daily(long, 10.0 * (number + 1), seed=number)) for number, key in enumerate(REGIONS)]
     sites += [rows("par-01", young, daily(young, 2.0, seed=9)), rows("mad-01", long[:500], daily(long[:500], 5.0))]
-    together = pd.concat(sites[:3]).assign(level="region", key=lambda row: row["key"].map(REGIONS)).groupby(["level", "key", "ts"], as_index=False).agg(
-        {"egress_gbps": "sum", "completeness": "min"}
-    )  # fmt: skip
-    whole = together.assign(level="global", key="all").groupby(["level", "key", "ts"], as_index=False).agg({"egress_gbps": "sum", "completeness": "min"})
+    together = (
+        pd.concat(sites[:3])
+        .assign(level="region", key=lambda row: row["key"].map(REGIONS))
+        .groupby(["level", "key", "ts"], as_index=False)
+        .agg({"egress_gbps": "sum", "completeness": "min"})
+    )
+    whole = (
+        together.assign(level="global", key="all")
+        .groupby(["level", "key", "ts"], as_index=False)
+        .agg({"egress_gbps": "sum", "completeness": "min"})
+    )
     hours = pd.concat([*sites, together, whole], ignore_index=True)
     recent = hours[hours["ts"] >= NOW - 4 * WEEK].drop(columns="completeness")
     regions = REGIONS | {"par-01": "eu", "mad-01": "south"}
@@ -117,7 +130,11 @@ def test_every_series_and_horizon_has_its_licence_in_words(made: EngineResult) -
     held = held.drop(leaning.index)
     assert (held.loc[held["licensed"], "model"] == "blend").all()
     assert (held.loc[~held["licensed"], "model"] == held.loc[~held["licensed"], "baseline"]).all()
-    assert leaning.groupby("key")["model"].unique().str.join("").to_dict() == {"asia": SUM, "eu": SUM, "par-01": BORROWED}
+    assert leaning.groupby("key")["model"].unique().str.join("").to_dict() == {
+        "asia": SUM,
+        "eu": SUM,
+        "par-01": BORROWED,
+    }
 
 
 def test_the_licence_of_a_region_says_that_its_sites_are_added_up(made: EngineResult) -> None:
@@ -134,7 +151,9 @@ def test_the_scores_of_a_region_are_those_of_the_sum(made: EngineResult) -> None
     licences = made.licences.set_index(["key", "horizon"])["error"]
     for horizon in ("0-24 h", "1-7 d"):
         assert licences["eu", horizon] == pytest.approx(drawn["eu", horizon, "mase"])
-    assert {"coverage_50", "coverage_80", "coverage_95", "pinball", "msis_95"} <= set(drawn.loc["eu"].index.unique("score"))
+    assert {"coverage_50", "coverage_80", "coverage_95", "pinball", "msis_95"} <= set(
+        drawn.loc["eu"].index.unique("score")
+    )
 
 
 def test_a_licence_tells_the_errors_that_the_leaderboard_shows(made: EngineResult) -> None:
@@ -151,7 +170,9 @@ def test_the_past_weeks_of_a_region_are_the_sums_of_its_sites_with_bands_about_t
     before = wide[wide.index.get_level_values("origin") < opened]
     assert len(before) == 7 * 168
     assert before["eu"].to_numpy() == pytest.approx((before["fra-01"] + before["ams-01"]).to_numpy())
-    assert (wide.drop(before.index)["eu"] > wide.drop(before.index)[["fra-01", "ams-01"]].sum(axis="columns")).mean() > 0.9
+    assert (
+        wide.drop(before.index)["eu"] > wide.drop(before.index)[["fra-01", "ams-01"]].sum(axis="columns")
+    ).mean() > 0.9
     one = made.backtests[made.backtests["key"] == "eu"]
     assert ((one["q10"] <= one["yhat"]) & (one["yhat"] <= one["q90"])).all()
 
@@ -167,9 +188,18 @@ def test_past_weeks_are_hourly_and_hold_what_came(made: EngineResult) -> None:
 
 
 def test_a_young_site_borrows_and_says_so(made: EngineResult) -> None:
-    assert "9 cycles of its own; the shape is that of 2 series of eu, egress_gbps" in made.fits.set_index("key").loc["par-01", "model"]
+    assert (
+        "9 cycles of its own; the shape is that of 2 series of eu, egress_gbps"
+        in made.fits.set_index("key").loc["par-01", "model"]
+    )
     licences = made.licences[made.licences["key"] == "par-01"]
-    assert licences["reason"].str.startswith("The shape of its region is drawn: 9 cycles of its own; the shape is that of 2 series of eu, egress_gbps").all()
+    assert (
+        licences["reason"]
+        .str.startswith(
+            "The shape of its region is drawn: 9 cycles of its own; the shape is that of 2 series of eu, egress_gbps"
+        )
+        .all()
+    )
     assert (licences["origins"] == 0).all()
     assert not licences["licensed"].any()
     assert made.backtests[made.backtests["key"] == "par-01"].empty, "its own model is not what is drawn"
@@ -206,10 +236,21 @@ def test_both_statistics_are_scored_and_told_apart() -> None:
     scores = foresee(subject).scores.set_index(["model", "key", "horizon", "score"])
     assert len(scores)
     for (model, key, horizon, score), row in scores.iterrows():
-        statistic, at, series = ("peaks", "peaks-p95").index(model), int(horizon.removeprefix("week ")) - 1, [one.key for one in subject.series].index(key)
+        statistic, at, series = (
+            ("peaks", "peaks-p95").index(model),
+            int(horizon.removeprefix("week ")) - 1,
+            [one.key for one in subject.series].index(key),
+        )
         place = list(PEAK_QUANTILES).index(score.replace("coverage_", "q"))
-        bounds = [past.predicted[n, at, statistic, place, series] * np.exp(moves[n, at, statistic, place, series]) for n in range(len(past.origins))]
-        pairs = [(came, bound) for came, bound in zip(past.actual[:, at, statistic, series], bounds, strict=True) if np.isfinite([came, bound]).all()]
+        bounds = [
+            past.predicted[n, at, statistic, place, series] * np.exp(moves[n, at, statistic, place, series])
+            for n in range(len(past.origins))
+        ]
+        pairs = [
+            (came, bound)
+            for came, bound in zip(past.actual[:, at, statistic, series], bounds, strict=True)
+            if np.isfinite([came, bound]).all()
+        ]
         assert row["origins"] == len(pairs)
         assert row["value"] == pytest.approx(np.mean([came <= bound for came, bound in pairs]))
     assert set(scores.index.get_level_values("model")) == {"peaks", "peaks-p95"}
@@ -218,13 +259,25 @@ def test_both_statistics_are_scored_and_told_apart() -> None:
 def test_the_same_panel_gives_the_same_numbers(made: EngineResult) -> None:
     again = list(LicensedEngine().forecast(panel(), SHORT, Here()))[-1]
     last = made.forecasts[again.forecasts.columns]
-    assert again.forecasts.sort_values([*IDENTITY, "ts"], ignore_index=True).equals(last.sort_values([*IDENTITY, "ts"], ignore_index=True))
+    assert again.forecasts.sort_values([*IDENTITY, "ts"], ignore_index=True).equals(
+        last.sort_values([*IDENTITY, "ts"], ignore_index=True)
+    )
     assert np.array_equal(np.stack(again.paths["draws"]), np.stack(made.paths["draws"]))
 
 
 def test_a_panel_in_which_all_is_refused_gives_reasons_alone() -> None:
     few = stamps_of(3)
-    bare = build(Sources(rows("fra-01", few, daily(few)), rows("fra-01", few, daily(few)), REGIONS, no_events(), NOW, pd.Timedelta("1h")), ["egress_gbps"])
+    bare = build(
+        Sources(
+            rows("fra-01", few, daily(few)),
+            rows("fra-01", few, daily(few)),
+            REGIONS,
+            no_events(),
+            NOW,
+            pd.Timedelta("1h"),
+        ),
+        ["egress_gbps"],
+    )
     parts = list(LicensedEngine().forecast(bare, SHORT, Here()))
     assert pd.concat([part.fits for part in parts if len(part.fits)])["status"].tolist() == ["refused"]
     assert all(len(part.forecasts) == 0 for part in parts)
@@ -247,7 +300,9 @@ def test_the_past_weeks_of_a_short_history_spread_over_what_there_is() -> None:
 
 def test_one_origin_is_shown_as_far_as_it_saw_and_as_the_scores_judge_it() -> None:
     past = history(demand(84 * 24, 2, seasons=(24, 168)), (24, 168))
-    quick = {name: model for name, model in pool(past.seasons).items() if name in {PANEL, UNPROVEN, *baselines(past.seasons)}}
+    quick = {
+        name: model for name, model in pool(past.seasons).items() if name in {PANEL, UNPROVEN, *baselines(past.seasons)}
+    }
     learned = learn(past, 672, models=quick)
     drawn = draw(learned)
     judged = held_out(drawn.trials, past)
@@ -256,7 +311,10 @@ def test_one_origin_is_shown_as_far_as_it_saw_and_as_the_scores_judge_it() -> No
     assert far.origin == past.stamps[-672], "the newest after which four weeks came"
     assert np.array_equal(far.point, drawn.trials.forecasts[at])
     assert np.array_equal(far.quantiles, judged.bounds[at])
-    assert np.array_equal(far.beside["prophet"], np.maximum(learned.backtest.folds[at].forecasts[learned.backtest.models.index(PANEL)], 0.0))
+    assert np.array_equal(
+        far.beside["prophet"],
+        np.maximum(learned.backtest.folds[at].forecasts[learned.backtest.models.index(PANEL)], 0.0),
+    )
     assert [len(week.point) for week in weeks] == [168] * len(weeks)
     assert far.origin not in {week.origin for week in weeks}
 

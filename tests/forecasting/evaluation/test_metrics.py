@@ -43,7 +43,9 @@ def test_the_scale_is_the_in_sample_error_of_the_seasonal_naive_forecast() -> No
     assert metrics.seasonal_scale(values, 2) == pytest.approx((3.0 + 3.0) / 2.0)
     assert np.isnan(metrics.seasonal_scale(np.ones((6, 1)), 2)).all()
     assert np.isnan(metrics.seasonal_scale(values, 6)).all()
-    assert np.isnan(metrics.seasonal_scale(10.0 + np.sin(np.arange(48) * 2.0 * np.pi / 24.0)[:, None], 24)).all(), "rounding is no scale"
+    assert np.isnan(metrics.seasonal_scale(10.0 + np.sin(np.arange(48) * 2.0 * np.pi / 24.0)[:, None], 24)).all(), (
+        "rounding is no scale"
+    )
 
 
 def test_intervals_by_hand() -> None:
@@ -63,25 +65,37 @@ def test_owa_is_one_for_naive2_itself_and_takes_only_series_where_both_are_defin
 
 def test_a_series_without_an_actual_has_no_score() -> None:
     actual = np.full((4, 1), np.nan)
-    for found in (metrics.mae(actual, actual), metrics.wape(actual, actual), metrics.coverage(actual, actual, actual), metrics.smape(actual, actual)):
+    for found in (
+        metrics.mae(actual, actual),
+        metrics.wape(actual, actual),
+        metrics.coverage(actual, actual, actual),
+        metrics.smape(actual, actual),
+    ):
         assert np.isnan(found).all()
 
 
 @given(VALUES, VALUES, st.floats(0.1, 1e3))
 def test_scores_do_not_depend_on_units(actual: np.ndarray, forecast: np.ndarray, factor: float) -> None:
     for score in (metrics.wape, metrics.smape):
-        np.testing.assert_allclose(score(actual * factor, forecast * factor), score(actual, forecast), rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(
+            score(actual * factor, forecast * factor), score(actual, forecast), rtol=1e-6, atol=1e-9
+        )
 
 
 @given(VALUES, VALUES)
-def test_the_interval_score_of_a_point_is_its_absolute_error_at_the_penalty(actual: np.ndarray, forecast: np.ndarray) -> None:
+def test_the_interval_score_of_a_point_is_its_absolute_error_at_the_penalty(
+    actual: np.ndarray, forecast: np.ndarray
+) -> None:
     found = metrics.interval_score(actual, forecast, forecast, 0.95)
     np.testing.assert_allclose(found, 40.0 * metrics.mae(actual, forecast), rtol=1e-9)
 
 
 def test_the_true_quantiles_have_the_least_interval_score() -> None:
     normal = np.random.default_rng(2).normal(size=(20_000, 1))
-    at = [float(metrics.interval_score(normal, np.full_like(normal, -width), np.full_like(normal, width), 0.95)[0]) for width in (1.3, 1.96, 2.6)]
+    at = [
+        float(metrics.interval_score(normal, np.full_like(normal, -width), np.full_like(normal, width), 0.95)[0])
+        for width in (1.3, 1.96, 2.6)
+    ]
     assert at[1] == min(at)
 
 

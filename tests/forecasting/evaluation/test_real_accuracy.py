@@ -10,24 +10,30 @@ import pytest
 
 from benchmarks.accuracy import SEASONS, SETS
 from forecasting.evaluation import metrics
-from forecasting.evaluation.expect import draw, learn
-from forecasting.models.history import History
+from forecasting.evaluation.model_selection import draw, learn
 from forecasting.models.pool import PANEL, baselines
+from forecasting.panel.history import History
 
 pytestmark = pytest.mark.real
 
 
 @pytest.mark.parametrize(("data", "below_prophet"), [("abilene", 0.6), ("p2p_live_busy", 0.85)])
-def test_the_licensed_forecast_beats_prophet_and_the_best_baseline_and_its_bands_hold(datasets: Path, data: str, below_prophet: float) -> None:
+def test_the_licensed_forecast_beats_prophet_and_the_best_baseline_and_its_bands_hold(
+    datasets: Path, data: str, below_prophet: float
+) -> None:
     errors: dict[str, list[float]] = {name: [] for name in ("licensed", PANEL, *baselines(SEASONS))}
     covered = []
     for held in SETS[data](datasets):
         values = held.hours.to_numpy(dtype=float)
-        learned = learn(History(pd.DatetimeIndex(held.hours.index[: held.known]), values[: held.known], SEASONS), held.horizon)
+        learned = learn(
+            History(pd.DatetimeIndex(held.hours.index[: held.known]), values[: held.known], SEASONS), held.horizon
+        )
         drawn, actual = draw(learned), values[held.known : held.known + held.horizon]
         scale = metrics.seasonal_scale(learned.history.measured, SEASONS[0])
         for name, found in errors.items():
-            told = drawn.point if name == "licensed" else learned.ahead[learned.backtest.models.index(name)].astype(float)
+            told = (
+                drawn.point if name == "licensed" else learned.ahead[learned.backtest.models.index(name)].astype(float)
+            )
             found.append(float(np.nanmean(metrics.mase(actual, told, scale))))
         covered.append(float(np.nanmean(metrics.coverage(actual, drawn.quantiles[:, :, 0], drawn.quantiles[:, :, 6]))))
     usual = {name: float(np.mean(found)) for name, found in errors.items()}

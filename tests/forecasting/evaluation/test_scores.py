@@ -7,9 +7,18 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation import metrics
-from forecasting.evaluation.expect import Drawn, Learned, draw, learn
-from forecasting.evaluation.scores import BOUNDS, COLUMNS, POINTS, QUANTILE_LEVELS, held_out, held_out_quantiles, leaderboard, scores
-from forecasting.evaluation.trials import of_model
+from forecasting.evaluation.model_selection import Drawn, Learned, draw, learn
+from forecasting.evaluation.out_of_sample import of_model
+from forecasting.evaluation.scores import (
+    BOUNDS,
+    COLUMNS,
+    POINTS,
+    QUANTILE_LEVELS,
+    held_out,
+    held_out_quantiles,
+    leaderboard,
+    scores,
+)
 from forecasting.models.pool import BOOSTED, pool
 from tests.forecasting.panels import SEASONS, demand, history
 
@@ -32,28 +41,51 @@ def test_every_model_is_scored_on_every_series_and_band(both: tuple[Learned, Dra
     assert not found.duplicated(["series", "model", "horizon", "score"]).any()
 
 
-def test_the_bands_of_the_blend_prophet_the_best_baseline_and_what_is_drawn_are_scored(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+def test_the_bands_of_the_blend_prophet_the_best_baseline_and_what_is_drawn_are_scored(
+    both: tuple[Learned, Drawn, pd.DataFrame],
+) -> None:
     _, drawn, found = both
     bounds = found[found["score"].isin(BOUNDS)]
-    best = {(series, band.name): drawn.baselines[verdict.baseline[series]]
-            for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True) for series in range(3)}  # fmt: skip
+    best = {
+        (series, band.name): drawn.baselines[verdict.baseline[series]]
+        for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True)
+        for series in range(3)
+    }
     for (series, horizon), rows in bounds.groupby(["series", "horizon"]):
-        assert rows.groupby("model")["score"].agg(set).to_dict() == {name: set(BOUNDS) for name in ("blend", "panel", "licensed", best[series, horizon])}
+        assert rows.groupby("model")["score"].agg(set).to_dict() == {
+            name: set(BOUNDS) for name in ("blend", "panel", "licensed", best[series, horizon])
+        }
 
 
-def test_the_bands_of_a_model_are_those_that_its_own_other_origins_give(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+def test_the_bands_of_a_model_are_those_that_its_own_other_origins_give(
+    both: tuple[Learned, Drawn, pd.DataFrame],
+) -> None:
     learned, drawn, found = both
     alone = held_out(of_model(learned.backtest, learned.backtest.models.index("panel"), 48), learned.history)
     scale = metrics.seasonal_scale(learned.history.measured, SEASONS[0])
     expected = leaderboard("panel", alone, drawn.bands, scale)
-    pd.testing.assert_frame_equal(*(one.sort_values(COLUMNS[:4], ignore_index=True) for one in (found[found["model"] == "panel"], expected)))
+    pd.testing.assert_frame_equal(
+        *(one.sort_values(COLUMNS[:4], ignore_index=True) for one in (found[found["model"] == "panel"], expected))
+    )
 
 
 def test_a_models_error_is_the_mean_over_its_origins(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
     learned, _, found = both
-    place, scale = learned.backtest.models.index("seasonal-median"), metrics.seasonal_scale(learned.history.measured, SEASONS[0])[1]
-    each = [np.abs(fold.forecasts[place, :24, 1] - fold.actual[:24, 1]).mean() / scale for fold in learned.backtest.folds if len(fold.actual) >= 12]
-    row = found[(found["series"] == 1) & (found["model"] == "seasonal-median") & (found["horizon"] == "0-24 h") & (found["score"] == "mase")]
+    place, scale = (
+        learned.backtest.models.index("seasonal-median"),
+        metrics.seasonal_scale(learned.history.measured, SEASONS[0])[1],
+    )
+    each = [
+        np.abs(fold.forecasts[place, :24, 1] - fold.actual[:24, 1]).mean() / scale
+        for fold in learned.backtest.folds
+        if len(fold.actual) >= 12
+    ]
+    row = found[
+        (found["series"] == 1)
+        & (found["model"] == "seasonal-median")
+        & (found["horizon"] == "0-24 h")
+        & (found["score"] == "mase")
+    ]
     assert row["value"].item() == pytest.approx(np.mean(each), rel=1e-5)
     assert row["origins"].item() == len(each)
 
@@ -69,11 +101,18 @@ def test_an_origins_own_residuals_do_not_widen_its_band(both: tuple[Learned, Dra
     learned, drawn, _ = both
     absurd = drawn.trials.actual.copy()
     absurd[2] *= 1e3
-    honest, other = (held_out_quantiles(drawn.trials._replace(actual=actual), learned.history) for actual in (drawn.trials.actual, absurd))
+    honest, other = (
+        held_out_quantiles(drawn.trials._replace(actual=actual), learned.history)
+        for actual in (drawn.trials.actual, absurd)
+    )
     np.testing.assert_array_equal(honest[2], other[2])
     reaches = (~np.isnan(drawn.trials.forecasts)).any(axis=2).sum(axis=1)
-    apart = [origin - drawn.trials.origins[2] >= reach for origin, reach in zip(drawn.trials.origins, reaches, strict=True)]
-    assert [bool(np.nanmax(one - two) > 0.0) for one, two in zip(other[2:], honest[2:], strict=True)] == apart[2:], "nor those of origins that saw the same"
+    apart = [
+        origin - drawn.trials.origins[2] >= reach for origin, reach in zip(drawn.trials.origins, reaches, strict=True)
+    ]
+    assert [bool(np.nanmax(one - two) > 0.0) for one, two in zip(other[2:], honest[2:], strict=True)] == apart[2:], (
+        "nor those of origins that saw the same"
+    )
 
 
 def test_scores_of_bands_are_those_of_the_definitions(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
@@ -81,10 +120,15 @@ def test_scores_of_bands_are_those_of_the_definitions(both: tuple[Learned, Drawn
     scale, day = metrics.seasonal_scale(learned.history.measured, SEASONS[0]), slice(0, 24)
     bounds = held_out_quantiles(drawn.trials, learned.history)
     pairs = [(actual[day], one[day]) for actual, one in zip(drawn.trials.actual, bounds, strict=True) if len(one) >= 24]
-    expected = {f"coverage_{share}": [metrics.coverage(y, q[:, :, low], q[:, :, 6 - low]) for y, q in pairs] for share, low in ((50, 2), (80, 1), (95, 0))}
+    expected = {
+        f"coverage_{share}": [metrics.coverage(y, q[:, :, low], q[:, :, 6 - low]) for y, q in pairs]
+        for share, low in ((50, 2), (80, 1), (95, 0))
+    }
     expected["pinball"] = [metrics.pinball(y, q, QUANTILE_LEVELS) for y, q in pairs]
     expected["msis_95"] = [metrics.msis(y, q[:, :, 0], q[:, :, 6], 0.95, scale) for y, q in pairs]
-    told = found[(found["model"] == "licensed") & (found["horizon"] == "0-24 h")].pivot_table(index="series", columns="score", values="value")
+    told = found[(found["model"] == "licensed") & (found["horizon"] == "0-24 h")].pivot_table(
+        index="series", columns="score", values="value"
+    )
     for name, each in expected.items():
         assert told[name].to_numpy() == pytest.approx(np.mean(each, axis=0)), name
 

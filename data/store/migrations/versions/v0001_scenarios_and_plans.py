@@ -60,7 +60,9 @@ def _plans() -> None:
     op.create_index("plans_by_lake", "plans", ["lake", "made_at"])
     answers = [sa.Column("answer", sa.Text, nullable=False), sa.Column("reason", sa.Text)]
     dates = [sa.Column(name, STAMP) for name in ("run_out_p10", "run_out_p50", "run_out_p90", "order_by")]
-    op.create_table("plan_rows", *_keys(), *answers, *dates, sa.Column("add_gbps", sa.Float), sa.Column("cost_usd_month", sa.Float))
+    op.create_table(
+        "plan_rows", *_keys(), *answers, *dates, sa.Column("add_gbps", sa.Float), sa.Column("cost_usd_month", sa.Float)
+    )
     quantiles = [sa.Column(name, sa.Float, nullable=False) for name in ("q10", "q50", "q90")]
     op.create_table("plan_peaks", *_keys(), sa.Column("week", STAMP, primary_key=True), *quantiles)
 

@@ -1,0 +1,243 @@
+"""Asking the lake in SQL: DuckDB over the files of pinned versions, with the viewer's scope applied to every table.
+
+A lake is read by file list: the files that a span of time cannot need are left out before DuckDB opens any, and before
+any is fetched from an object store.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from tempfile import gettempdir
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from data.lake.object_cache import near
+from data.lake.tables import Pin, files
+from data.schema import DRAWS, TABLES, Table
+from data.schema.errors import LakeError
+
+# One database for the process; every question runs on a cursor of its own (one connection shared by threads refuses
+# queries).
+_LOCK = threading.Lock()
+_STATE: dict[str, duckdb.DuckDBPyConnection] = {}
+INTERRUPTED = "Query interrupted"
+_WITH = re.compile(r"\s*WITH\s", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The sites that a viewer may see; None means all. Part of every question, and of every cache key."""
+
+    sites: frozenset[str] | None = None
+
+    @property
+    def all(self) -> bool:
+        return self.sites is None
+
+
+EVERYTHING = Scope()
+Span = tuple[datetime, datetime]
+
+
+def ask(
+    pin: Pin,
+    sql: str,
+    tables: Sequence[str],
+    *,
+    scope: Scope = EVERYTHING,
+    span: Span | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Run `sql` over the named tables of a pin, as a frame with UTC stamps.
+
+    Each table holds only what `scope` may see; one that the lake lacks is empty. `span` (half-open) leaves out
+    the files that cannot hold it; the statement still filters ts itself.
+    """
+    with _opened(pin, scope) as cursor:
+        return (
+            cursor.sql(_above(sql, _sources(pin, tables, scope, span)), params=dict(parameters or {}))
+            .to_arrow_table()
+            .to_pandas()
+        )
+
+
+@contextmanager
+def asking(
+    pin: Pin, tables: Sequence[str], *, scope: Scope = EVERYTHING, span: Span | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor with a view for each of `tables`; for statements that stream or write. LakeError where a file cannot be
+    read.
+    """
+    with _opened(pin, scope) as cursor:
+        for name, source in _sources(pin, tables, scope, span).items():
+            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
+        yield cursor
+
+
+def _sources(pin: Pin, tables: Sequence[str], scope: Scope, span: Span | None) -> dict[str, str]:
+    """SQL of each table; which events a narrower scope may see depends on the regions of its sites, which come
+    first.
+    """
+    named = tables if scope.all else ("sites", *(name for name in tables if name != "sites"))
+    return {name: _scoped(TABLES[name], _relation(pin, TABLES[name], span), scope) for name in named}
+
+
+def _above(sql: str, sources: Mapping[str, str]) -> str:
+    """The statement with its tables as common table expressions: for a view DuckDB would look through the files once
+    more.
+    """
+    listed = ", ".join(f"{name} AS NOT MATERIALIZED ({source})" for name, source in sources.items())
+    own = _WITH.match(sql)
+    return f"WITH {listed}, {sql[own.end() :]}" if own else f"WITH {listed} {sql}"
+
+
+@contextmanager
+def _opened(pin: Pin, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor that speaks UTC and knows the scope."""
+    cursor = _database().cursor()
+    try:
+        cursor.execute("SET TimeZone = 'UTC'")
+        if not scope.all:
+            cursor.register("_scope", pa.table({"site_id": pa.array(sorted(scope.sites or ()), pa.string())}))
+        yield cursor
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        first_line = str(error).partition("\n")[0]
+        raise LakeError(
+            f"Files of the lake {pin.url} cannot be read: {first_line}.",
+            cause="files of this version were removed or damaged, or the store refuses access",
+            remedy="reload for the newest version; `python -m data status --lake LAKE` lists what can be read",
+        ) from error
+    except RuntimeError as error:
+        # Ctrl-C, or whatever else a signal's handler raises, comes out of DuckDB as this.
+        if str(error) == INTERRUPTED:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        cursor.close()
+
+
+def day_span(day: date) -> Span:
+    """The half-open span of one UTC day."""
+    start = datetime.combine(day, time.min, UTC)
+    return start, start + timedelta(days=1)
+
+
+def _database() -> duckdb.DuckDBPyConnection:
+    with _LOCK:
+        if "db" not in _STATE:
+            _STATE["db"] = duckdb.connect()
+            # Files of a Delta version never change, so their footers may be kept.
+            _STATE["db"].execute("SET GLOBAL parquet_metadata_cache = true")
+            _STATE["db"].execute(f"SET GLOBAL temp_directory = {quoted(gettempdir())}")
+        return _STATE["db"]
+
+
+def _relation(pin: Pin, table: Table, span: Span | None) -> str:
+    """SQL that yields the table's columns at the pinned version."""
+    version = pin.version(table.name)
+    if version is None:
+        return _empty(table)
+    wanted = files_within(pin, table, span)
+    if not wanted:
+        return _empty(table)
+    listed = ", ".join(quoted(path) for path in (near(pin.url, wanted) if "://" in pin.url else wanted))
+    present, alike = _held(listed)
+    # By name DuckDB looks into every file for every statement, which files of the same columns do not need.
+    united = "" if alike else ", union_by_name = true"
+    hive = (
+        f", hive_partitioning = true, hive_types = {{'{table.partition}': {_partition_type(table)}}}"
+        if table.partition
+        else ", hive_partitioning = false"
+    )
+    return f"SELECT {_columns(table, present | {table.partition})} FROM read_parquet([{listed}]{united}{hive})"
+
+
+def files_within(pin: Pin, table: Table, span: Span | None) -> list[str]:
+    """The files that a question about a span may read: while these are the same, and none is ever changed, so are the
+    rows.
+    """
+    return [
+        path for path, value in files(pin.url, table.name, pin.version(table.name) or 0) if _needed(table, value, span)
+    ]
+
+
+@lru_cache(maxsize=128)
+def _held(listed: str) -> tuple[frozenset[str], bool]:
+    """The columns that any of the files holds, and whether all hold the same ones: a column of a later version is not
+    in earlier files.
+    """
+    sql = f"SELECT DISTINCT columns FROM (SELECT list(name ORDER BY name) AS columns FROM parquet_schema([{listed}]) GROUP BY file_name)"
+    found = [frozenset(columns) for (columns,) in _database().cursor().sql(sql).fetchall()]
+    return frozenset().union(*found), len(found) == 1
+
+
+def _needed(table: Table, value: str | None, span: Span | None) -> bool:
+    """Whether a file with this partition value may hold rows of the span."""
+    if span is None or value is None or table.partition not in ("date", "month"):
+        return True
+    size = 10 if table.partition == "date" else 7
+    first, last = span[0].isoformat()[:size], (span[1] - timedelta(microseconds=1)).isoformat()[:size]
+    return first <= value <= last
+
+
+def _partition_type(table: Table) -> str:
+    return "DATE" if table.partition == "date" else "VARCHAR"
+
+
+def quoted(text: str) -> str:
+    """Text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _columns(table: Table, present: frozenset[str]) -> str:
+    """The table's columns and its derived partition; NULL for a column that an older lake does not have."""
+    own = [f'"{c.name}"' if c.name in present else f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in table.columns]
+    return ", ".join(own + ([table.partition] if table.partition in ("date", "month") else []))
+
+
+def _empty(table: Table) -> str:
+    own = [f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in table.columns]
+    derived = {"date": ["NULL::DATE AS date"], "month": ["NULL::VARCHAR AS month"]}.get(table.partition, [])
+    return f"SELECT {', '.join(own + derived)} WHERE false"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    names = {
+        pa.string(): "VARCHAR",
+        pa.float64(): "DOUBLE",
+        pa.int64(): "BIGINT",
+        pa.date32(): "DATE",
+        pa.bool_(): "BOOLEAN",
+        DRAWS: "FLOAT[]",
+    }
+    return "TIMESTAMPTZ" if pa.types.is_timestamp(kind) else names[kind]
+
+
+def _scoped(table: Table, relation: str, scope: Scope) -> str:
+    """The rows of a relation that the scope may see.
+
+    A region or the network is more than the sites of a narrower scope, so its rows are hidden; data/lake/aggregation.py
+    adds up the sites in scope where a question needs them.
+    """
+    if scope.all:
+        return relation
+    mine = "IN (SELECT site_id FROM _scope)"
+    names = {c.name for c in table.columns}
+    if "site_id" in names:
+        return f"SELECT * FROM ({relation}) WHERE site_id {mine}"
+    if {"source_site_id", "target_site_id"} <= names:
+        return f"SELECT * FROM ({relation}) WHERE source_site_id {mine} AND target_site_id {mine}"
+    if "level" in names and "key" in names:
+        return f"SELECT * FROM ({relation}) WHERE level = 'site' AND key {mine}"
+    if table.name == "events":
+        return f"SELECT * FROM ({relation}) WHERE scope = 'global' OR scope {mine} OR scope IN (SELECT region_id FROM sites)"
+    return relation

@@ -1,0 +1,426 @@
+"""The lake: Delta tables of Parquet in a folder or an object store, and the versions that pin what a page shows.
+
+Delta Lake gives atomic commits, time travel and compaction. A commit may carry marks (names of snapshots): the marks
+and the rows become visible together or not at all, which is what makes ingest exactly-once even when it is killed
+half-way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import obstore
+import pyarrow as pa
+import pyarrow.compute as pc
+import stamina
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    QueryBuilder,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from data.schema import TABLES, Table
+from data.schema.errors import LakeError
+
+# Writers redo their work when another writer commits first; eight tries outlast a dozen writers at once.
+COMMIT_ATTEMPTS = 8
+# A reader may still be on an older version for as long as a browser tab stays open; a week covers that, and Delta's own
+# safety check.
+SAFE_RETENTION = timedelta(days=7)
+# A site's day is 288 rows: groups of this size let a reader skip the sites that it does not want.
+ROW_GROUP = 20_000
+# Tables of a remote lake that are probed for new versions at once.
+PROBES = 16
+# Under this name a commit keeps what its writer said about it.
+ABOUT = "headroom"
+# The newest version of a table that this process has seen, with the store's stamp on its log entry.
+_SEEN: dict[tuple[str, str], tuple[int, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A lake and the version of each of its tables: everything that a question needs, and a cache key.
+
+    `born` tells a lake from another one that was later made in the same place.
+    """
+
+    url: str
+    versions: tuple[tuple[str, int], ...]
+    born: str = ""
+
+    def version(self, name: str) -> int | None:
+        return dict(self.versions).get(name)
+
+    def only(self, names: Iterable[str]) -> Pin:
+        """The pin of these tables alone: the key of a question that reads no other."""
+        return replace(self, versions=tuple(pair for pair in self.versions if pair[0] in set(names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a commit writes: rows, the dates they replace (None: append; empty: the whole table), its marks, and what
+    the history says of it.
+    """
+
+    rows: pa.Table | pa.RecordBatchReader
+    dates: Sequence[date] | None = None
+    whole: bool = False
+    marks: Sequence[str] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Lake:
+    """Tables of one lake. `url` is a folder or s3://, gs://, az://; credentials come from the environment."""
+
+    def __init__(self, url: str | Path) -> None:
+        text = str(url)
+        self.url = text.rstrip("/") if "://" in text else str(Path(text).expanduser().resolve())
+
+    # Reading
+    # -----------------------------------------------------------------------------------------------------------
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable | None:
+        """The Delta table at a version (default: the newest), or None where the lake holds none."""
+        try:
+            return DeltaTable(f"{self.url}/{name}", version=version)
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            at = f" at version {version}" if version is not None else ""
+            raise LakeError(
+                f"Table {name!r} of the lake {self.url}{at} cannot be read: {error}.",
+                cause="the version was vacuumed, the folder is not a lake, or the store refuses access",
+                remedy="run `python -m data status --lake LAKE` to list the versions that can be read",
+            ) from error
+
+    def version(self, name: str) -> int | None:
+        """The newest version of a table; None where the lake holds none."""
+        return None if self._absent() else self._newest(self.store(), name)
+
+    def pin(self, **older: int) -> Pin:
+        """The newest version of every table; `older` names earlier versions to read instead (time travel).
+
+        Costs a few probes of the store a table, at once where it is remote, so that a page may ask for it often.
+        """
+        if self._absent():
+            return Pin(self.url, ())
+        store = self.store()
+        with ThreadPoolExecutor(PROBES if "://" in self.url else 1) as pool:
+            newest = dict(zip(TABLES, pool.map(lambda name: self._newest(store, name), TABLES), strict=True))
+        found = {name: older.get(name, version) for name, version in newest.items() if version is not None}
+        return Pin(self.url, tuple(found.items()), _stamp(store, next(iter(found), ""), 0) or "")
+
+    def _absent(self) -> bool:
+        """Whether there is no such folder; looking must not make one."""
+        return "://" not in self.url and not Path(self.url).is_dir()
+
+    def _newest(self, store: ObjectStore, name: str) -> int | None:
+        """The newest version: the last one seen, and as many log entries as have come since."""
+        if _stamp(store, name, 0) is None and _head(store, f"{name}/_delta_log/_last_checkpoint") is None:
+            return None
+        version, seen = _SEEN.get((self.url, name), (-1, ""))
+        if seen != _stamp(store, name, version):
+            if version >= 0:  # another lake lies here now
+                files.cache_clear()
+            table = self.open(name)
+            version = table.version() if table else 0
+        while (entry := _stamp(store, name, version + 1)) is not None:
+            version, seen = version + 1, entry
+        _SEEN[self.url, name] = version, _stamp(store, name, version) or ""
+        return version
+
+    def read(self, name: str, version: int | None = None) -> pa.Table:
+        """A whole table in the contract's schema; empty where the lake holds none. For small tables."""
+        table = self.open(name, version)
+        schema = TABLES[name].schema
+        if table is None:
+            return schema.empty_table()
+        rows = QueryBuilder().register("t", table).execute("SELECT * FROM t")
+        return conform(TABLES[name], pa.table(rows))
+
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """Commits of a table, newest first: version, committed (UTC), operation, rows written, and what their writer
+        said `about` them.
+        """
+        table = self.open(name)
+        return [] if table is None else [_commit(entry) for entry in table.history()]
+
+    def committed(self, name: str, version: int) -> dict[str, Any]:
+        """One commit of a table, as in `history`, from its log entry alone; the table must hold it."""
+        entry = bytes(obstore.get(self.store(), f"{name}/_delta_log/{version:020}.json").bytes())
+        info = next(action["commitInfo"] for action in map(json.loads, entry.splitlines()) if "commitInfo" in action)
+        return _commit({**info, "version": version})
+
+    def marked(self, name: str, mark: str) -> bool:
+        """Whether a commit with this mark is part of the table."""
+        table = self.open(name)
+        return table is not None and table.transaction_version(mark) is not None
+
+    # Writing
+    # -----------------------------------------------------------------------------------------------------------
+
+    def append(self, name: str, rows: pa.Table | pa.RecordBatchReader, marks: Sequence[str] = ()) -> int:
+        """Add rows; returns the version committed. Appends do not conflict with each other."""
+        return self.commit(name, lambda _: Change(rows, marks=marks))
+
+    def replace(self, name: str, rows: pa.Table, marks: Sequence[str] = ()) -> int:
+        """Replace a whole table."""
+        return self.commit(name, lambda _: Change(rows, whole=True, marks=marks))
+
+    def replace_dates(self, name: str, rows: pa.Table, dates: Iterable[date], marks: Sequence[str] = ()) -> int:
+        """Replace all rows whose UTC date is among `dates`."""
+        return self.commit(name, lambda _: Change(rows, dates=sorted(dates), marks=marks))
+
+    def drop_runs(self, name: str, run_ids: Collection[str]) -> None:
+        """Delete the rows of these runs from a table that is partitioned by run_id; older versions of the table still
+        hold them.
+        """
+        if not run_ids:
+            return
+        listed = ", ".join(repr(run_id) for run_id in sorted(run_ids))
+        for attempt in stamina.retry_context(
+            on=CommitFailedError, attempts=COMMIT_ATTEMPTS, timeout=None, wait_initial=0.05, wait_max=2.0
+        ):
+            with attempt:
+                table = self.open(name)
+                if table is not None:
+                    table.delete(f"run_id IN ({listed})")
+
+    def commit(self, name: str, make: Callable[[DeltaTable], Change | None]) -> int:
+        """Read, change and write one table atomically.
+
+        `make` gets the table as it stands and returns the change, or None to leave it. Where another writer commits
+        first, `make` is called again on the new state: nothing is lost and nothing is written twice.
+        """
+        for attempt in stamina.retry_context(
+            on=CommitFailedError, attempts=COMMIT_ATTEMPTS, timeout=None, wait_initial=0.05, wait_max=2.0
+        ):
+            with attempt:
+                table = self._created(name)
+                change = make(table)
+                if change is not None:
+                    self._write(table, TABLES[name], change)
+        return self.version(name) or 0
+
+    def _created(self, name: str) -> DeltaTable:
+        """The table, made empty first where the lake holds none."""
+        table = self.open(name)
+        if table is not None:
+            return table
+        contract = TABLES[name]
+        folders = [contract.partition] if contract.partition else None
+        return DeltaTable.create(
+            f"{self.url}/{name}",
+            stored_schema(contract),
+            mode="ignore",
+            partition_by=folders,
+            description=contract.meaning,
+        )
+
+    def _write(self, table: DeltaTable, contract: Table, change: Change) -> None:
+        rows = change.rows if isinstance(change.rows, pa.RecordBatchReader) else stored(contract, change.rows)
+        replacing = change.whole or change.dates is not None
+        # Without retries inside the library, a commit that lost the race surfaces here and the whole change is made
+        # anew.
+        properties = CommitProperties(
+            custom_metadata={ABOUT: dict(change.about)} if change.about else None,
+            app_transactions=[Transaction(mark, 1) for mark in change.marks] or None,
+            max_commit_retries=0 if replacing else 15,
+        )
+        how: dict[str, Any] = {"mode": "overwrite" if replacing else "append"}
+        if change.dates is not None and not change.whole:
+            how["predicate"] = _dates_predicate(contract, change.dates)
+        hooks = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+        write_deltalake(
+            table,
+            rows,
+            schema_mode="merge",
+            writer_properties=_layout(contract),
+            commit_properties=properties,
+            post_commithook_properties=hooks,
+            **how,
+        )
+
+    # Side files and upkeep
+    # ---------------------------------------------------------------------------------------------
+
+    def store(self) -> ObjectStore:
+        """The object store that holds the lake, rooted at the lake."""
+        return store_at(self.url)
+
+    def write_note(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a small JSON side file, for instance the progress of a refresh."""
+        obstore.put(self.store(), f"_notes/{name}.json", json.dumps(content, default=str).encode())
+
+    def read_note(self, name: str) -> dict[str, Any] | None:
+        """Read a side file; None where there is none or it is being written."""
+        try:
+            return dict(json.loads(bytes(obstore.get(self.store(), f"_notes/{name}.json").bytes())))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def maintain(self, retention: timedelta = SAFE_RETENTION) -> dict[str, dict[str, int]]:
+        """Compact small files, then delete files that no version younger than `retention` needs. Returns counts by
+        table.
+        """
+        if retention < SAFE_RETENTION:
+            raise LakeError(
+                f"A retention of {retention} is shorter than the safe {SAFE_RETENTION}.",
+                cause="a page or a refresh may still read an older version",
+                remedy=f"use {SAFE_RETENTION.days} days or more",
+            )
+        done = {}
+        for name in TABLES:
+            table = self.open(name)
+            if table is None:
+                continue
+            compacted = table.optimize.compact(writer_properties=_layout(TABLES[name]))
+            removed = table.vacuum(retention_hours=int(retention.total_seconds() // 3600), dry_run=False)
+            table.create_checkpoint()
+            table.cleanup_metadata()
+            done[name] = {"files_compacted": int(compacted["numFilesRemoved"]), "files_vacuumed": len(removed)}
+        return done
+
+
+def _layout(contract: Table) -> WriterProperties:
+    """How files lie on disk. Measurements hardly repeat, so a dictionary of them only costs time and space.
+
+    Rollups are read for every page: a year of hours unpacks a third faster from LZ4, for a quarter more bytes than
+    Zstandard.
+    """
+    plain = {
+        c.name: ColumnProperties(dictionary_enabled=False) for c in contract.columns if pa.types.is_floating(c.type)
+    }
+    codec: dict[str, Any] = (
+        {"compression": "LZ4_RAW"} if contract.owner == "rollup" else {"compression": "ZSTD", "compression_level": 1}
+    )
+    return WriterProperties(**codec, max_row_group_size=ROW_GROUP, column_properties=plain or None)
+
+
+def _stamp(store: ObjectStore, name: str, version: int) -> str | None:
+    """The store's stamp on the log entry of a version; None where there is none."""
+    return _head(store, f"{name}/_delta_log/{version:020}.json")
+
+
+def _head(store: ObjectStore, path: str) -> str | None:
+    """The store's stamp on a file: its entity tag, or when it was written."""
+    try:
+        entry = obstore.head(store, path)
+    except FileNotFoundError:
+        return None
+    return entry["e_tag"] or str(entry["last_modified"])
+
+
+def store_at(url: str) -> ObjectStore:
+    """An object store rooted at a folder or a URL; a folder is made where it does not exist."""
+    return from_url(url) if "://" in url else LocalStore(url, mkdir=True)
+
+
+def sibling(url: str, name: str) -> str:
+    """The place beside a lake: var/lake -> var/quarantine, s3://bucket/lake -> s3://bucket/quarantine."""
+    if "://" not in url:
+        return str(Path(url).parent / name)
+    parts = urlsplit(url)
+    above = parts.path.rstrip("/").rpartition("/")[0]
+    return f"{parts.scheme}://{parts.netloc}{above}/{name}"
+
+
+def conform(contract: Table, rows: pa.Table) -> pa.Table:
+    """Rows in the contract's columns, order and types; a column that is absent becomes null."""
+    columns = [
+        rows[c.name].cast(c.type) if c.name in rows.column_names else pa.nulls(rows.num_rows, c.type)
+        for c in contract.columns
+    ]
+    return pa.table(columns, schema=pa.schema([pa.field(c.name, c.type) for c in contract.columns]))
+
+
+def stored(contract: Table, rows: pa.Table) -> pa.Table:
+    """Rows as they lie in the lake: the contract's columns, and the partition that derives from ts."""
+    rows = conform(contract, rows)
+    if contract.partition == "date":
+        return rows.append_column("date", rows["ts"].cast(pa.date32()))
+    if contract.partition == "month":
+        return rows.append_column("month", pc.strftime(rows["ts"], "%Y-%m"))
+    return rows
+
+
+def stored_schema(contract: Table) -> pa.Schema:
+    """The schema of `stored` rows."""
+    return stored(contract, contract.schema.empty_table()).schema
+
+
+def _dates_predicate(contract: Table, dates: Sequence[date]) -> str:
+    """SQL that selects the rows of these UTC dates, naming the partition so that only its files are touched."""
+    if contract.partition == "date":
+        return f"date IN ({', '.join(repr(day.isoformat()) for day in dates)})"
+    ranges = " OR ".join(f"(ts >= {_literal(a)} AND ts < {_literal(b)})" for a, b in _runs(dates))
+    if contract.partition == "month":
+        months = sorted({f"{day:%Y-%m}" for day in dates})
+        return f"month IN ({', '.join(map(repr, months))}) AND ({ranges})"
+    return ranges
+
+
+def _runs(dates: Sequence[date]) -> list[tuple[date, date]]:
+    """Half-open spans of consecutive dates."""
+    spans: list[tuple[date, date]] = []
+    for day in sorted(set(dates)):
+        if spans and spans[-1][1] == day:
+            spans[-1] = (spans[-1][0], day + timedelta(days=1))
+        else:
+            spans.append((day, day + timedelta(days=1)))
+    return spans
+
+
+def _literal(day: date) -> str:
+    return f"arrow_cast('{day.isoformat()}T00:00:00Z', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+
+
+def _commit(entry: dict[str, Any]) -> dict[str, Any]:
+    metrics = entry.get("operationMetrics") or {}
+    return {
+        "version": int(entry["version"]),
+        "committed": datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
+        "operation": str(entry.get("operation", "")),
+        "rows": metrics.get("num_added_rows") or metrics.get("numOutputRows"),
+        "about": entry.get(ABOUT) or {},
+    }
+
+
+@lru_cache(maxsize=64)
+def files(url: str, name: str, version: int) -> tuple[tuple[str, str | None], ...]:
+    """Files of one version of a table, each with its partition value as text; immutable, so it is kept."""
+    table = Lake(url).open(name, version)
+    if table is None:
+        return ()
+    actions = pa.table(table.get_add_actions(flatten=True))
+    partition = f"partition.{TABLES[name].partition}"
+    values = (
+        [None if v is None else str(v) for v in actions[partition].to_pylist()]
+        if partition in actions.column_names
+        else [None] * actions.num_rows
+    )
+    return tuple(
+        zip(
+            (
+                f"{url}/{name}/{path}" if "://" in url else str(Path(url, name, path))
+                for path in actions["path"].to_pylist()
+            ),
+            values,
+            strict=True,
+        )
+    )

@@ -1,0 +1,317 @@
+"""The contract: every table and column, with type, unit, range and meaning.
+
+Names carry units. Stamps are UTC, microseconds, and mark the start of their interval. Missing is null, never zero.
+Ratios run from 0 to 1. The data dictionary and every check are derived from the definitions here.
+"""
+
+from __future__ import annotations
+
+from data.schema.run_tables import (
+    ANOMALIES,
+    BACKTESTS,
+    BANDS,
+    FITS,
+    FORECASTS,
+    INCIDENTS,
+    LICENCES,
+    PATHS,
+    PEAKS,
+    RUNS,
+    SCORES,
+)
+from data.schema.types import (
+    DEMAND_METRICS,
+    DIRECTION_OF,
+    GBPS_LIMIT,
+    GLOBAL_KEY,
+    HORIZONS,
+    ID_PATTERN,
+    LEVELS,
+    METRIC,
+    METRICS,
+    PEAK_QUANTILES,
+    QUANTILES,
+    REAL,
+    STAMP,
+    TEXT,
+    WHOLE,
+    Column,
+    Direction,
+    Level,
+    Metric,
+    Series,
+    Table,
+    identifier,
+    stamp,
+)
+from data.schema.validation import Fault, Findings, validate
+
+
+def _of_metric(metric: Metric) -> Column:
+    return Column(
+        metric.name, REAL, metric.meaning, metric.unit, metric.required, nullable=True, low=0.0, high=metric.high
+    )
+
+
+def _rollup_columns() -> tuple[Column, ...]:
+    """Mean, P95 and max of every metric, with how many samples stand behind them."""
+    statistics = {"mean": "mean", "p95": "95th percentile", "max": "highest"}
+    measured = tuple(
+        Column(
+            f"{m.name}_{s}",
+            REAL,
+            f"{m.label}: {words} of the samples of the interval",
+            m.unit,
+            required=False,
+            low=0.0,
+            high=None,
+        )
+        for m in METRICS
+        for s, words in statistics.items()
+    )
+    return (
+        Column("level", TEXT, "What the row describes", choices=LEVELS),
+        identifier("key", "site_id, region_id, or 'all'"),
+        stamp("ts", "Start of the interval"),
+        *measured,
+        Column("samples", WHOLE, "Samples behind the row", "samples", low=0),
+        Column("completeness", REAL, "Samples present over samples expected", "ratio", low=0.0, high=1.0),
+    )
+
+
+SITES = Table(
+    "sites",
+    "Points of presence",
+    "ingest",
+    (
+        identifier("site_id", "Identifier of the site"),
+        Column("name", TEXT, "Name that people use"),
+        identifier("region_id", "Identifier of the region"),
+        Column("region_name", TEXT, "Name of the region", required=False, filled="region_id"),
+        Column("city", TEXT, "City", required=False),
+        Column("country", TEXT, "Country, ISO 3166 alpha-2", required=False),
+        Column("lat", REAL, "Latitude, WGS 84", "degrees", low=-90.0, high=90.0),
+        Column("lon", REAL, "Longitude, WGS 84", "degrees", low=-180.0, high=180.0),
+        Column("timezone", TEXT, "IANA time zone", required=False, filled="UTC"),
+        Column("partner", TEXT, "Infrastructure partner that runs the site", required=False),
+        Column(
+            "roles", TEXT, "What the site does, joined by a comma: ingest, edge", required=False, filled="ingest,edge"
+        ),
+        Column(
+            "lead_time_days",
+            REAL,
+            "Days from an order to capacity in service",
+            "days",
+            required=False,
+            low=0.0,
+            high=3650.0,
+        ),
+    ),
+    ("site_id",),
+)
+CAPACITY = Table(
+    "capacity",
+    "Capacity of a site as steps in time; planned augments are rows",
+    "ingest",
+    (
+        identifier("site_id", "Identifier of the site"),
+        Column("direction", TEXT, "Which way the traffic goes", choices=("ingest", "egress")),
+        stamp("effective_from", "When this capacity starts"),
+        Column("capacity_gbps", REAL, "Capacity from then on; zero closes the site", "Gbps", low=0.0, high=GBPS_LIMIT),
+        Column(
+            "status",
+            TEXT,
+            "installed, or planned",
+            required=False,
+            choices=("installed", "planned"),
+            filled="installed",
+        ),
+        Column("cost_usd_month", REAL, "Cost of this capacity", "USD a month", required=False, low=0.0, high=1e12),
+    ),
+    ("site_id", "direction", "effective_from"),
+)
+TELEMETRY = Table(
+    "telemetry",
+    "What the sites measured; 5-minute grain, others accepted",
+    "ingest",
+    (
+        stamp("ts", "Start of the interval"),
+        stamp("received_at", "When the measurement arrived", required=False, filled="the time of the ingest"),
+        identifier("site_id", "Identifier of the site"),
+        *(_of_metric(m) for m in METRICS),
+    ),
+    ("site_id", "ts"),
+    partition="date",
+)
+FLOWS = Table(
+    "flows",
+    "Traffic between sites",
+    "ingest",
+    (
+        stamp("ts", "Start of the interval"),
+        identifier("source_site_id", "Where the traffic enters"),
+        identifier("target_site_id", "Where the traffic leaves"),
+        Column("gbps", REAL, "Traffic, mean of the interval", "Gbps", low=0.0, high=GBPS_LIMIT),
+    ),
+    ("source_site_id", "target_site_id", "ts"),
+    partition="date",
+    optional=True,
+)
+LINKS = Table(
+    "links",
+    "Links between sites",
+    "ingest",
+    (
+        identifier("link_id", "Identifier of the link"),
+        identifier("source_site_id", "One end"),
+        identifier("target_site_id", "The other end"),
+        Column("capacity_gbps", REAL, "Capacity of the link", "Gbps", low=0.0, high=GBPS_LIMIT),
+    ),
+    ("link_id",),
+    optional=True,
+)
+EVENTS = Table(
+    "events",
+    "What is known to happen: tournaments, releases, maintenance, outages",
+    "ingest",
+    (
+        identifier("event_id", "Identifier of the event"),
+        Column(
+            "kind", TEXT, "What it is", choices=("tournament", "release", "maintenance", "outage", "change", "holiday")
+        ),
+        Column("title", TEXT, "Name that people use"),
+        stamp("start", "First moment"),
+        stamp("end", "First moment after it"),
+        Column("scope", TEXT, "global, a region_id, or a site_id", required=False, pattern=ID_PATTERN, filled="global"),
+        Column(
+            "treatment",
+            TEXT,
+            "What the forecast does with it",
+            required=False,
+            choices=("regressor", "mask", "note"),
+            filled="note",
+        ),
+        Column("author", TEXT, "Who wrote it", required=False),
+    ),
+    ("event_id",),
+    optional=True,
+)
+TELEMETRY_1H = Table(
+    "telemetry_1h",
+    "Telemetry by hour; a sample coarser than an hour stands for each of its hours",
+    "rollup",
+    _rollup_columns(),
+    ("level", "key", "ts"),
+    partition="month",
+)
+TELEMETRY_1D = Table("telemetry_1d", "Telemetry by UTC day", "rollup", _rollup_columns(), ("level", "key", "ts"))
+FLOWS_1H = Table("flows_1h", "Flows by hour", "rollup", FLOWS.columns, FLOWS.key, partition="month", optional=True)
+SNAPSHOTS = Table(
+    "snapshots",
+    "Ledger of ingest: every snapshot seen, once",
+    "ingest",
+    (
+        Column("sha256", TEXT, "Hash of the content", pattern=r"^[0-9a-f]{64}$"),
+        Column("source", TEXT, "Where the snapshot was read"),
+        Column("table", TEXT, "Table that it fed"),
+        stamp("ingested_at", "When it was taken in"),
+        Column("state", TEXT, "What became of it", choices=("accepted", "partial", "refused")),
+        Column("rows", WHOLE, "Rows read", "rows", low=0),
+        Column("rows_accepted", WHOLE, "Rows taken in", "rows", low=0),
+        Column("rows_quarantined", WHOLE, "Rows refused", "rows", low=0),
+        stamp("first_ts", "Earliest stamp", required=False),
+        stamp("last_ts", "Latest stamp", required=False),
+    ),
+    ("sha256", "table"),
+)
+QUARANTINE = Table(
+    "quarantine",
+    "Why a snapshot, or rows of it, were refused",
+    "ingest",
+    (
+        Column("sha256", TEXT, "Hash of the snapshot's content", pattern=r"^[0-9a-f]{64}$"),
+        Column("source", TEXT, "Where the snapshot was read"),
+        Column("table", TEXT, "Table that it was meant for"),
+        stamp("refused_at", "When it was refused"),
+        Column("level", TEXT, "Whether the file or rows were refused", choices=("file", "rows")),
+        Column("column", TEXT, "Column at fault", required=False),
+        Column("value", TEXT, "First value at fault", required=False),
+        Column("bound", TEXT, "What the contract allows"),
+        Column("count", WHOLE, "Rows at fault", "rows", low=0),
+        Column("cause", TEXT, "Likely cause"),
+        Column("remedy", TEXT, "What mends it"),
+        Column("kept_at", TEXT, "Where the refused data lie"),
+    ),
+    ("sha256", "table", "column", "bound"),
+)
+TRUTH = Table(
+    "simulated_incidents",
+    "What the simulator did and when; read by tests and benchmarks alone",
+    "simulator",
+    (
+        identifier("incident_id", "Identifier of the incident"),
+        Column("kind", TEXT, "outage, surge, congestion, starvation, gap, late, failover"),
+        identifier("site_id", "Site that it struck"),
+        Column("metric", TEXT, "Metric that shows it", required=False),
+        stamp("start", "First moment"),
+        stamp("end", "First moment after it"),
+        Column("magnitude", REAL, "Size, relative to the normal value", "ratio"),
+    ),
+    ("incident_id",),
+    optional=True,
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        SITES,
+        CAPACITY,
+        TELEMETRY,
+        FLOWS,
+        LINKS,
+        EVENTS,
+        TELEMETRY_1H,
+        TELEMETRY_1D,
+        FLOWS_1H,
+        SNAPSHOTS,
+        QUARANTINE,
+        FORECASTS,
+        BANDS,
+        FITS,
+        PEAKS,
+        PATHS,
+        SCORES,
+        LICENCES,
+        BACKTESTS,
+        ANOMALIES,
+        INCIDENTS,
+        RUNS,
+        TRUTH,
+    )
+}
+INPUT_TABLES: tuple[str, ...] = ("sites", "capacity", "telemetry", "flows", "links", "events")
+
+__all__ = [
+    "DEMAND_METRICS",
+    "DIRECTION_OF",
+    "GLOBAL_KEY",
+    "HORIZONS",
+    "ID_PATTERN",
+    "INPUT_TABLES",
+    "LEVELS",
+    "METRIC",
+    "METRICS",
+    "PEAK_QUANTILES",
+    "QUANTILES",
+    "STAMP",
+    "TABLES",
+    "Column",
+    "Direction",
+    "Fault",
+    "Findings",
+    "Level",
+    "Metric",
+    "Series",
+    "Table",
+    "validate",
+]

@@ -1,0 +1,291 @@
+"""Strict check of a table against the contract: which rows keep it, and what is wrong with the others.
+
+Pure: Arrow in, Arrow and faults out. Ingest decides what happens to the rows that fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.schema.types import ID_PATTERN, TEXT_LIMIT, Column, Table
+
+# A clock may be a little ahead of ours; a stamp further in the future is a fault in time zone or unit.
+FUTURE_TOLERANCE = timedelta(hours=1)
+# Network telemetry before this date does not exist: such a stamp is seconds read as microseconds, or a zero.
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+# Tables whose stamps may lie ahead: plans and announcements.
+AHEAD = frozenset(
+    {"capacity", "events", "forecasts", "bands", "peaks", "incidents", "plan_rows", "plan_peaks", "plan_purchases"}
+)
+# Longest excerpt of a value in a message; names may be 10 kB long.
+EXCERPT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong: which column, the first value at fault, the bound, how many rows, the likely cause, the
+    remedy.
+    """
+
+    level: Literal["file", "rows"]
+    column: str
+    value: str
+    bound: str
+    count: int
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"column {self.column!r}" if self.column else "file"
+        seen = f"{self.value or 'nothing'} where the contract allows {self.bound} ({self.count} rows)"
+        return f"{where}: {seen}. Likely cause: {self.cause}. Remedy: {self.remedy}."
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Result of `validate`: the rows that keep the contract (in its columns and types), those that do not, and why."""
+
+    good: pa.Table
+    bad: pa.Table
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def refused(self) -> bool:
+        """True where the table as a whole cannot be used."""
+        return any(f.level == "file" for f in self.faults)
+
+
+def excerpt(value: object) -> str:
+    """A short, printable form of any value."""
+    text = value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
+    text = "".join(ch if ch.isprintable() else "�" for ch in text)
+    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}... ({len(text)} characters)"
+
+
+def validate(table: Table, frame: pa.Table, *, now: datetime | None = None) -> Findings:
+    """Check `frame` against `table`.
+
+    A missing required column, or a column that cannot be read as its type, refuses the whole frame (a fault of level
+    "file"). A value out of range, a null in a required column, or a stamp in the far future refuses its row (level
+    "rows"). Columns that the contract does not know are left out. `now` bounds stamps from above (default: the clock).
+    """
+    cast, faults = _as_contract(table, frame)
+    if faults:
+        return Findings(table.schema.empty_table(), frame, faults)
+    bad = pa.array([False] * 0, pa.bool_()) if not cast.num_rows else pa.repeat(pa.scalar(False), cast.num_rows)
+    for column in table.columns:
+        for mask, fault in _row_faults(table, column, cast[column.name], now or datetime.now(UTC)):
+            bad = pc.or_(bad, mask)
+            faults.append(fault)
+    return Findings(cast.filter(pc.invert(bad)), cast.filter(bad), faults)
+
+
+def _as_contract(table: Table, frame: pa.Table) -> tuple[pa.Table, list[Fault]]:
+    """The frame in the contract's columns and types, or the file-level faults that stand in the way."""
+    columns, faults = [], []
+    for column in table.columns:
+        if column.name not in frame.column_names:
+            if column.required:
+                faults.append(_missing(column, frame))
+            columns.append(pa.nulls(frame.num_rows, column.type))
+            continue
+        try:
+            columns.append(_cast(frame[column.name], column))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            faults.append(_mistyped(column, frame[column.name], error))
+    if faults:
+        return frame, faults
+    return pa.table(columns, schema=pa.schema([pa.field(c.name, c.type) for c in table.columns])), []
+
+
+def _cast(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    """Cast without losing meaning: a number never becomes a stamp, a naive stamp never becomes UTC by itself."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        values = values.cast(kind.value_type)
+        kind = values.type
+    if pa.types.is_null(kind):
+        return pa.chunked_array([pa.nulls(len(values), column.type)])
+    if pa.types.is_timestamp(column.type) and not pa.types.is_timestamp(kind):
+        raise pa.ArrowTypeError(f"a stamp was expected, the column holds {kind}")
+    if pa.types.is_timestamp(column.type) and kind.tz is None:
+        raise pa.ArrowTypeError("the stamps name no time zone")
+    if pa.types.is_string(column.type) and not (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    ):
+        raise pa.ArrowTypeError(f"text was expected, the column holds {kind}")
+    if pa.types.is_floating(column.type) and not (
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    ):
+        raise pa.ArrowTypeError(f"a number was expected, the column holds {kind}")
+    return values.cast(column.type, safe=not pa.types.is_timestamp(column.type))
+
+
+def _missing(column: Column, frame: pa.Table) -> Fault:
+    seen = excerpt(", ".join(frame.column_names) or "no columns")
+    return Fault(
+        "file",
+        column.name,
+        f"absent (the file has: {seen})",
+        f"a column {column.name} ({column.type})",
+        frame.num_rows,
+        "the producer uses another name, or sent another table",
+        f"rename it with --map THEIRS={column.name}, or name the table with --table",
+    )
+
+
+def _mistyped(column: Column, values: pa.ChunkedArray, error: Exception) -> Fault:
+    naive = "no time zone" in str(error)
+    cause = (
+        "the producer wrote local or unlabelled times"
+        if naive
+        else "the producer wrote another type, or another column under this name"
+    )
+    remedy = (
+        "say which zone they are in with --timezone, for instance --timezone UTC"
+        if naive
+        else f"write {column.name} as {column.type}"
+    )
+    first = values[0].as_py() if len(values) else ""
+    return Fault(
+        "file", column.name, excerpt(f"{first!s} ({values.type})"), f"{column.type}", len(values), cause, remedy
+    )
+
+
+Found = tuple[pa.BooleanArray, Fault]
+
+
+def _row_faults(table: Table, column: Column, values: pa.ChunkedArray, now: datetime) -> Iterator[Found]:
+    """Every row-level rule that the column breaks."""
+    if column.required and not column.nullable:
+        yield from _found(
+            column,
+            values,
+            pc.is_null(values),
+            "a value",
+            "the producer left it out",
+            "send the value, or leave the row out: missing rows are drawn as missing",
+        )
+    if pa.types.is_timestamp(column.type):
+        yield from _stamp_faults(table, column, values, now)
+    elif pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        yield from _number_faults(column, values)
+    elif pa.types.is_string(column.type):
+        yield from _text_faults(column, values)
+
+
+def _stamp_faults(table: Table, column: Column, values: pa.ChunkedArray, now: datetime) -> Iterator[Found]:
+    if table.name not in AHEAD:
+        latest = now + FUTURE_TOLERANCE
+        yield from _found(
+            column,
+            values,
+            pc.greater(values, pa.scalar(latest, column.type)),
+            f"at most {latest:%Y-%m-%d %H:%M} UTC (now and an hour)",
+            "a clock or a time zone is wrong at the producer",
+            "mend the clock, or give --timezone where the stamps are local",
+        )
+    yield from _found(
+        column,
+        values,
+        pc.less(values, pa.scalar(EARLIEST, column.type)),
+        f"at least {EARLIEST:%Y-%m-%d}",
+        "a unit is wrong: seconds read as microseconds, or a zero",
+        "write stamps as timestamp[us, UTC]",
+    )
+
+
+def _number_faults(column: Column, values: pa.ChunkedArray) -> Iterator[Found]:
+    unit = f" {column.unit}" if column.unit else ""
+    if pa.types.is_floating(column.type):
+        yield from _found(
+            column,
+            values,
+            pc.invert(pc.is_finite(values)),
+            "a finite number, or null for missing",
+            "a division by zero, or NaN written for missing",
+            "write null for missing",
+        )
+    if column.low is not None:
+        yield from _found(
+            column,
+            values,
+            pc.less(values, column.low),
+            f"at least {column.low:g}{unit}",
+            "a counter was reset or wrapped",
+            "difference counters before export",
+        )
+    if column.high is not None:
+        above = (
+            pc.and_(pc.greater(values, column.high), pc.is_finite(values))
+            if pa.types.is_floating(column.type)
+            else pc.greater(values, column.high)
+        )
+        cause = (
+            "a percentage written for a ratio" if column.unit == "ratio" else "a unit is wrong: bit/s written for Gbps"
+        )
+        yield from _found(
+            column,
+            values,
+            above,
+            f"at most {column.high:g}{unit}",
+            cause,
+            f"convert the column to {column.unit or 'its unit'} before export",
+        )
+
+
+def _text_faults(column: Column, values: pa.ChunkedArray) -> Iterator[Found]:
+    if column.choices:
+        known = pc.is_in(values, value_set=pa.array(column.choices))
+        yield from _found(
+            column,
+            values,
+            pc.and_(pc.invert(known), pc.is_valid(values)),
+            f"one of {', '.join(column.choices)}",
+            "another vocabulary at the producer",
+            "translate the value before export",
+        )
+    elif column.pattern:
+        shape = (
+            "a letter or digit, then letters, digits, dot, dash, underscore; at most 64"
+            if column.pattern == ID_PATTERN
+            else column.pattern
+        )
+        yield from _found(
+            column,
+            values,
+            pc.invert(pc.match_substring_regex(values, column.pattern)),
+            shape,
+            "a display name, or an injection attempt, in an identifier",
+            "send a plain identifier",
+        )
+    else:
+        odd = pc.or_(
+            pc.greater(pc.utf8_length(values), TEXT_LIMIT), pc.match_substring_regex(values, r"[\x00-\x1f\x7f]")
+        )
+        yield from _found(
+            column,
+            values,
+            odd,
+            f"at most {TEXT_LIMIT} characters, none of them control characters",
+            "free text in a name column",
+            "shorten the text",
+        )
+
+
+def _found(
+    column: Column, values: pa.ChunkedArray, mask: pa.ChunkedArray, bound: str, cause: str, remedy: str
+) -> Iterator[Found]:
+    """The mask and its fault where at least one row is hit; null counts as not hit."""
+    hit = pc.fill_null(mask, False)
+    hit = hit.combine_chunks() if isinstance(hit, pa.ChunkedArray) else hit
+    count = pc.sum(hit).as_py() or 0
+    if count:
+        first = values.filter(hit)[0].as_py()
+        yield hit, Fault("rows", column.name, "null" if first is None else excerpt(first), bound, count, cause, remedy)

@@ -1,0 +1,179 @@
+"""`python -m forecasting forecast`: what to expect of the series of a file, with quantiles, and why it is that."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from data.schema import QUANTILES
+from data.schema.errors import SettingError
+from forecasting.cli import model_comparison as contest
+from forecasting.cli import scoreboard
+from forecasting.cli.model_comparison import LICENSED, Told
+from forecasting.cli.panel_file import PanelFile, Part
+from forecasting.cli.panel_options import (
+    Asked,
+    add_models,
+    add_panel,
+    asked,
+    at_least_one,
+    first_of,
+    models_of,
+    workers,
+)
+from forecasting.evaluation.licence import Licence
+from forecasting.evaluation.model_selection import ORIGINS, Drawn
+
+ENDINGS = (".parquet", ".csv", ".json")
+
+
+@dataclass
+class Answer:
+    """Forecasts, a frame for each part and model; seconds by model; licences by series; and by what they say, the
+    series that notes are about.
+    """
+
+    frames: list[pd.DataFrame] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    licences: dict[str, list[Licence]] = field(default_factory=dict)
+    about: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """All rows by series, the models of each in the order asked for."""
+        return pd.concat(self.frames, ignore_index=True).sort_values("series_id", kind="stable", ignore_index=True)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of the forecasts, with the series that it holds for."""
+        return [f"{told}: {first_of(names)}" for told, names in self.about.items()]
+
+
+def add_forecast(parser: argparse.ArgumentParser) -> None:
+    """The options of `forecast`."""
+    add_panel(parser)
+    parser.add_argument(
+        "--origins",
+        type=int,
+        default=ORIGINS,
+        help="past cycles, usually weeks, whose forecasts choose what is drawn and how wide its bands are (default: %(default)s)",
+    )
+    add_models(parser, "the licensed one alone; it is always among them")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="a .parquet, .csv or .json to write (default: CSV to standard output)"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="OUT",
+        help="write forecasts, licences, refusals and notes; - for standard output, without the CSV",
+    )
+
+
+def forecast(options: argparse.Namespace) -> int:
+    """Write the forecasts of every series; the ones that are refused, and why, go to standard error."""
+    if options.out and options.out.suffix.lower() not in ENDINGS:
+        raise SettingError(
+            f"{options.out} has no ending that is known.",
+            cause="it is mistyped",
+            remedy=f"end it with {', '.join(ENDINGS)}",
+        )
+    given, answer, count = asked(options), Answer(), at_least_one(options.origins)
+    models = models_of(options, given.seasons, [LICENSED])
+    with workers(options, models) as executor:
+        for part in given.parts:
+            told, drawn = contest.tell(part.history, given.horizon, models, count, executor)
+            _add(answer, part, told, drawn, given.panel)
+    report = _report(answer, given, models, count)
+    if options.out or str(options.json) != "-":
+        _write(answer.frame if len(models) > 1 else answer.frame.drop(columns="model"), options.out)
+    if options.json:
+        scoreboard.write({**report, "forecasts": _records(answer.frame)}, options.json)
+    scoreboard.say(Console(stderr=True), report)
+    return 0
+
+
+def _add(answer: Answer, part: Part, told: dict[str, Told], drawn: Drawn, panel: PanelFile) -> None:
+    """The forecasts of one part, and what they rest on."""
+    answer.licences |= {name: drawn.licences(place) for place, name in enumerate(part.names)}
+    if untested := _untested(drawn):
+        answer.about[untested] += part.names
+    for place, name in enumerate(part.names):
+        for model, one in told.items():
+            answer.seconds[model] += one.seconds / len(part.names)
+            if np.isfinite(one.point[:, place]).all():
+                answer.frames.append(rows(part, place, model, one, panel))
+            else:
+                answer.about[f"no forecast by {model}, which needs more history or more series"].append(name)
+
+
+def rows(part: Part, place: int, model: str, told: Told, panel: PanelFile) -> pd.DataFrame:
+    """One model's forecast of one series, long: series_id, model, ts or t, yhat, quantiles."""
+    stamps = panel.written(part.history.ahead(len(told.point)))
+    columns = dict(zip(QUANTILES, told.quantiles[:, place].T, strict=True))
+    return pd.DataFrame(
+        {
+            "series_id": part.names[place],
+            "model": model,
+            "t" if panel.numbered else "ts": stamps,
+            "yhat": told.point[:, place],
+            **columns,
+        }
+    )
+
+
+def _untested(drawn: Drawn) -> str:
+    """From where on no past origin, or too few, could tell what is best; empty where all was tested."""
+    blank = [band for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True) if not verdict.origins.any()]
+    if not blank:
+        return ""
+    names = ", ".join(band.name for band in blank)
+    where = f"beyond {blank[0].first} steps" if blank[0].first else "at any step"
+    return f"untested {where} ({names}), where too few past origins reach, so that nothing is proven there"
+
+
+def _report(answer: Answer, given: Asked, models: Sequence[str], count: int) -> dict[str, Any]:
+    """What there is to say beside the forecasts, with the keys of `backtest`."""
+    return {
+        "horizon": given.horizon,
+        "step": str(given.panel.step),
+        "season": list(given.seasons),
+        "origins_asked": count,
+        "models": [{"model": model, "seconds": round(answer.seconds[model], 3)} for model in models],
+        "series": {
+            name: {"licences": scoreboard.plain_licences(found)} for name, found in sorted(answer.licences.items())
+        },
+        "refused": scoreboard.refusals(given.refused),
+        "notes": [*given.notes, *answer.notes],
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON has them, stamps as ISO 8601 in UTC without a zone, as in the table."""
+    stamps = {"ts": frame["ts"].map(pd.Timestamp.isoformat)} if "ts" in frame else {}
+    return [
+        {str(name): scoreboard.known(value) for name, value in row.items()}
+        for row in frame.assign(**stamps).to_dict("records")
+    ]
+
+
+def _write(frame: pd.DataFrame, path: Path | None) -> None:
+    if path is None:
+        sys.stdout.write(frame.to_csv(index=False))
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == ".parquet":
+        frame.to_parquet(path, index=False)
+    elif path.suffix.lower() == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_json(path, orient="records", date_format="iso", indent=1)

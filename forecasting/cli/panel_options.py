@@ -1,0 +1,158 @@
+"""What `backtest` and `forecast` are asked: their shared options, and the panel that these name."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.schema.errors import SettingError
+from forecasting.cli import model_comparison as contest
+from forecasting.cli.panel_file import PanelFile, Part, parts, read, seasons_of, sparse, steps
+from forecasting.evaluation.cold_start import refusals
+from forecasting.refresh.workers import pool
+
+# Series that a sentence names; the report has all of them.
+NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A panel, the steps to forecast, its seasons in steps, its parts that can be forecast, the reasons of those series
+    that cannot, and what to know of it.
+    """
+
+    panel: PanelFile
+    horizon: int
+    seasons: tuple[int, ...]
+    parts: list[Part]
+    refused: dict[str, str]
+    notes: list[str]
+
+
+def add_panel(parser: argparse.ArgumentParser) -> None:
+    """The options that both commands share."""
+    parser.add_argument(
+        "--panel",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="Parquet or CSV, long: series_id, ts (or t, a row number), y",
+    )
+    parser.add_argument(
+        "--freq",
+        help="step of the stamps, such as 5min, h, D (default: the commonest distance; an hour for row numbers)",
+    )
+    parser.add_argument(
+        "--season", metavar="STEPS", help="cycles in steps, such as 24,168; 0 for none (default: a day and a week)"
+    )
+    parser.add_argument(
+        "--horizon", default="48h", help="how far ahead: 48h, 14d or a number of steps (default: %(default)s)"
+    )
+
+
+def add_models(parser: argparse.ArgumentParser, default: str) -> None:
+    """Which models both commands ask; `default` says which without being told."""
+    parser.add_argument(
+        "--models", metavar="NAMES", help=f"joined by commas, such as prophet,panel,blend (default: {default})"
+    )
+    parser.add_argument("--workers", type=int, help="worker processes for prophet (default: one for each processor)")
+
+
+def models_of(options: argparse.Namespace, seasons: Sequence[int], default: Sequence[str]) -> list[str]:
+    """The models that the options name, the licensed one first; raises SettingError for a name that is none."""
+    named = [name.strip() for name in options.models.split(",")] if options.models else default
+    return contest.checked([name for name in named if name], seasons)
+
+
+@contextmanager
+def workers(options: argparse.Namespace, models: Sequence[str]) -> Iterator[Executor | None]:
+    """Worker processes where a model needs them."""
+    if contest.PROPHET not in models:
+        yield None
+        return
+    with pool(options.workers) as executor:
+        yield executor
+
+
+def at_least_one(origins: int) -> int:
+    """The origins of `--origins`; raises SettingError for none."""
+    if origins < 1:
+        raise SettingError(f"{origins} origins are none.", cause="--origins was mistyped", remedy="name at least one")
+    return origins
+
+
+def asked(options: argparse.Namespace) -> Asked:
+    """The panel that the options name; raises SettingError for what cannot be used."""
+    panel = read(options.panel, options.freq)
+    seasons = _seasons(options.season) if options.season else seasons_of(panel.step)
+    refused = dict.fromkeys(_empty(panel), "no usable value: all are missing") | sparse(panel) | panel.refused
+    found = []
+    for part in parts(panel, seasons, refused):
+        fit, reasons = usable(part)
+        refused |= reasons
+        found += [fit] if fit.names else []
+    if not found:
+        told = "; ".join(f"{name}: {reason}" for name, reason in list(refused.items())[:NAMED_AT_MOST])
+        raise SettingError(
+            f"No series of {options.panel} is sound and has enough history ({told}).",
+            cause="the series are too short for their seasons, or broken",
+            remedy="bring more history, name shorter seasons with --season, or mend what is named",
+        )
+    return Asked(
+        panel, steps(options.horizon, panel.step), seasons, found, refused, [*panel.notes, *_early(panel, found)]
+    )
+
+
+def _early(panel: PanelFile, found: Sequence[Part]) -> list[str]:
+    """A note where series end before others do."""
+    last = max(part.history.stamps[-1] for part in found)
+    early = {name: panel.place(end) for part in found if (end := part.history.stamps[-1]) < last for name in part.names}
+    if not early:
+        return []
+    ends = "ends" if len(early) == 1 else "end"
+    return [
+        f"{len(early)} series {ends} before the panel does ({panel.place(last)}), and forecasts begin at each one's own end: {listed(early)}"
+    ]
+
+
+def listed(found: Mapping[str, object]) -> str:
+    """The first of these series, each with what is to be said of it, and how many more there are."""
+    return first_of([f"{name} ({what})" for name, what in found.items()])
+
+
+def first_of(words: Sequence[str]) -> str:
+    """The first of these, and how many more there are."""
+    more = f" and {len(words) - NAMED_AT_MOST} more" if len(words) > NAMED_AT_MOST else ""
+    return ", ".join(words[:NAMED_AT_MOST]) + more
+
+
+def _empty(panel: PanelFile) -> list[str]:
+    held = panel.frame.groupby("series_id")["y"].count()
+    return [str(name) for name in held[held == 0].index]
+
+
+def usable(part: Part) -> tuple[Part, dict[str, str]]:
+    """The part without the series that have too little history, and why these have."""
+    reasons = dict(zip(part.names, refusals(part.history), strict=True))
+    kept = [place for place, name in enumerate(part.names) if reasons[name] is None]
+    fit = Part(tuple(part.names[place] for place in kept), part.history.of(np.array(kept, dtype=int)))
+    return fit, {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _seasons(text: str) -> tuple[int, ...]:
+    """Seasons of `--season`, shortest first; raises SettingError for what is none."""
+    named = [part.strip() for part in text.split(",")]
+    found = sorted({int(part) for part in named if part.isdigit()} - {0})
+    if not all(part.isdigit() for part in named) or 1 in found:
+        raise SettingError(
+            f"--season {text} is no list of whole numbers from 2 up.",
+            cause="it is mistyped",
+            remedy="write cycles in steps, such as 24,168, or 0 for none",
+        )
+    return tuple(found)

@@ -1,0 +1,165 @@
+"""The file that a plan's policy is written down in: TOML or JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pyarrow import ArrowInvalid
+
+from data.schema.errors import SettingError
+from forecasting.planning.augment_problem import Request
+from forecasting.planning.capacity import Policy
+from forecasting.planning.ordering import OrderPolicy
+
+PARSERS = {".toml": tomllib.loads, ".json": json.loads}
+# What a policy may say, with the type of each value; a whole number is a number too.
+POLICY_KEYS: dict[str, type] = {"statistic": str, "limit": float, "planned": bool, "limits": dict}
+ORDER_KEYS: dict[str, type] = {"early": float, "times": float, "plus_days": float}
+AUGMENT_KEYS: dict[str, type] = {
+    "catalogue": str,
+    "months": int,
+    "q": float,
+    "n_minus_1": bool,
+    "ceiling": float,
+    "budget_usd": float,
+    "seconds": float,
+}
+SECTIONS: dict[str, type] = {"ordering": dict, "augments": dict}
+CATALOGUE_COLUMNS = ("site_id", "gbps", "cost_usd_month", "lead_time_days")
+CATALOGUE_NUMBERS = (*CATALOGUE_COLUMNS[1:], "cost_usd_once", "most")
+WORDS = {str: "a text", float: "a number", bool: "true or false", int: "a whole number", dict: "a table"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPolicy:
+    """What a plan is made under. catalogue: steps on offer, as in augment_problem.build, with their direction; None
+    where nothing is to be bought.
+
+    said: the policy in plain values, as a store keeps it.
+    """
+
+    policy: Policy = field(default_factory=Policy)
+    ordering: OrderPolicy = field(default_factory=OrderPolicy)
+    request: Request = field(default_factory=Request)
+    catalogue: pd.DataFrame | None = None
+    said: dict[str, Any] = field(default_factory=dict)
+
+
+def read_policy(path: Path | None) -> PlanPolicy:
+    """The policy in a file, or the usual one; raises SettingError, with the value, the bound, the cause and the remedy,
+    for what is not usable.
+    """
+    if path is None:
+        return parsed({}, Path())
+    if path.suffix.lower() not in PARSERS:
+        raise SettingError(
+            f"{path} has no ending that is known.",
+            cause="it is another file",
+            remedy=f"end it with {' or '.join(PARSERS)}",
+        )
+    try:
+        found = PARSERS[path.suffix.lower()](path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(
+            f"The policy {path} cannot be read: {error.strerror}.",
+            cause="the path was mistyped",
+            remedy="name a TOML or JSON file",
+        ) from error
+    except ValueError as error:
+        raise SettingError(
+            f"The policy {path} is no {path.suffix[1:].upper()}: {error}.",
+            cause="a typing error",
+            remedy="mend that line",
+        ) from error
+    if not isinstance(found, dict):
+        raise SettingError(
+            f"The policy {path} holds no table of settings.",
+            cause="it is another file",
+            remedy="write settings such as limit = 0.8",
+        )
+    return parsed(found, path)
+
+
+def parsed(found: Mapping[str, Any], path: Path) -> PlanPolicy:
+    """The policy that settings make; `path` names their file, beside which a catalogue is looked for."""
+    main = _checked(found, POLICY_KEYS | SECTIONS, path, "")
+    order = _checked(main.pop("ordering", {}), ORDER_KEYS, path, "ordering.")
+    augments = _checked(main.pop("augments", {}), AUGMENT_KEYS, path, "augments.")
+    if "limits" in main:
+        main["limits"] = _checked(main["limits"], dict.fromkeys(main["limits"], float), path, "limits.")
+    catalogue = augments.pop("catalogue", None)
+    if augments and catalogue is None:
+        raise SettingError(
+            f"{path} sets augments.{next(iter(augments))}, and no augments.catalogue to buy from.",
+            cause="the catalogue was left out",
+            remedy="name a CSV or Parquet file of steps on offer",
+        )
+    policy, ordering = Policy(**main), OrderPolicy(**order)
+    said = {
+        "statistic": policy.statistic,
+        "limit": policy.limit,
+        "limits": dict(policy.limits),
+        "planned": policy.planned,
+        "ordering": {name: getattr(ordering, name) for name in ORDER_KEYS},
+        "augments": {**augments, "catalogue": catalogue} if catalogue else {},
+    }
+    offered = read_catalogue(path.parent / catalogue) if catalogue else None
+    return PlanPolicy(policy, ordering, Request(policy, ordering=ordering, **augments), offered, said)
+
+
+def _checked(found: Mapping[str, Any], known: Mapping[str, type], path: Path, under: str) -> dict[str, Any]:
+    """The settings, each of its type; a number is a float."""
+    for name, value in found.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise SettingError(
+                f"{path} sets {under}{name}, which no policy has.",
+                cause=f"a typing error for {under}{near[0]}" if near else "a typing error",
+                remedy=f"use {', '.join(f'{under}{one}' for one in known)}",
+            )
+        fits = (int, float) if known[name] is float else known[name]
+        odd = not isinstance(value, fits) or (isinstance(value, bool) and known[name] is not bool)
+        if odd or (isinstance(value, float) and not math.isfinite(value)):
+            raise SettingError(
+                f"{path} sets {under}{name} to {value!r}, which is not {WORDS[known[name]]}.",
+                cause="quotation marks, or a missing value",
+                remedy=f"give {WORDS[known[name]]}",
+            )
+    return {name: float(value) if known[name] is float else value for name, value in found.items()}
+
+
+def read_catalogue(path: Path) -> pd.DataFrame:
+    """Steps on offer: CATALOGUE_COLUMNS, and cost_usd_once, most and direction (egress where missing) where the file
+    has them.
+    """
+    try:
+        found = pd.read_csv(path, dtype={"site_id": str}) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+    except (OSError, ArrowInvalid, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise SettingError(
+            f"The catalogue {path} cannot be read: {' '.join(str(error).split())[:200]}.",
+            cause="the path was mistyped, or it is another file",
+            remedy="name a CSV or Parquet file; a relative path starts from the policy's folder",
+        ) from error
+    if missing := [name for name in CATALOGUE_COLUMNS if name not in found]:
+        raise SettingError(
+            f"The catalogue {path} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, found.columns))}.",
+            cause="its columns have other names",
+            remedy=f"name them {', '.join(CATALOGUE_COLUMNS)}",
+        )
+    ways = found["direction"].fillna("egress") if "direction" in found else pd.Series("egress", index=found.index)
+    if strange := sorted(set(ways) - {"ingest", "egress"}):
+        raise SettingError(
+            f"The catalogue {path} has the direction {strange[0]!r}.",
+            cause="a typing error",
+            remedy="write ingest or egress",
+        )
+    numbers = {name: pd.to_numeric(found[name], errors="coerce") for name in CATALOGUE_NUMBERS if name in found}
+    return found.assign(site_id=found["site_id"].astype(str), direction=ways, **numbers)

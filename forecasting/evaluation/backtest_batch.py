@@ -1,0 +1,305 @@
+"""Series of a lake judged: what each would have been told at past origins, what is drawn therefore, and how good that
+was, as the rows that a run publishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data.schema import QUANTILES, Series
+from forecasting.evaluation import metrics
+from forecasting.evaluation.aggregates import Alone, Part, alone, parts
+from forecasting.evaluation.backtest import Backtest, Fold, least_known
+from forecasting.evaluation.licence import BLEND
+from forecasting.evaluation.model_selection import (
+    Drawn,
+    Learned,
+    Starts,
+    best_baseline,
+    draw,
+    learn,
+    prophet_curve,
+    stamps_ahead,
+)
+from forecasting.evaluation.scores import Past, held_out, scores
+from forecasting.models.event_effects import EventColumns, told_of_events
+from forecasting.models.pool import pool
+from forecasting.panel.history import History, Reals
+from forecasting.panel.panel import HOUR
+
+DAY_AND_WEEK = (24, 168)
+WEEK, MONTH = DAY_AND_WEEK[1], 672
+BACKTEST_LEVELS = ("q025", "q10", "q90", "q975")
+AT = {name: place for place, name in enumerate(QUANTILES)}
+SCORE_COLUMNS = ("model", "horizon", "score", "value", "origins")
+# The week of past forecasts that is published is that of the newest origins; older ones count in the scores.
+WEEKS_SHOWN, DAYS_A_WEEK = 8, 7
+# Origins from which the whole horizon can be seen: neighbours tell nearly the same story.
+FAR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Series that are judged together: hours (T, N) with one column for each, NaN where missing or masked, index UTC;
+    the zone by whose clock they live.
+
+    events: for each series those that touch it, as `Panel.touching` gives them. groups: for each series the sums that
+    it is part of; none for a sum.
+    """
+
+    series: tuple[Series, ...]
+    hours: pd.DataFrame
+    zone: str
+    events: tuple[pd.DataFrame, ...]
+    groups: tuple[tuple[Series, ...], ...]
+
+    def history(self, horizon: int) -> History:
+        """The series as the pool sees them, with the events of the past and of the hours ahead."""
+        stamps = pd.DatetimeIndex(self.hours.index)
+        hours = stamps.union(pd.date_range(stamps[-1], periods=horizon + 1, freq=HOUR))
+        return History(
+            stamps, self.hours.to_numpy(float), DAY_AND_WEEK, zone=self.zone, known=EventColumns.of(self.events, hours)
+        )
+
+
+class Judged(NamedTuple):
+    """Rows without run_id: forecasts (point and quantiles; Prophet and the baseline beside them), licences, scores,
+    backtests.
+
+    parts: what the sites add to their sums at past origins; alone: what the sums among the series are measured by.
+    """
+
+    forecasts: pd.DataFrame
+    licences: pd.DataFrame
+    scores: pd.DataFrame
+    backtests: pd.DataFrame
+    parts: dict[Series, Part]
+    alone: Alone
+
+    def apart(self, leaning: Collection[Series]) -> tuple[Judged, Judged]:
+        """What is settled of the series that lean on no other; and what is not yet: the rest, with every forecast."""
+        both = [_parted(frame, leaning) for frame in (self.licences, self.scores, self.backtests)]
+        (licences, scores, backtests), (later_licences, later_scores, later_backtests) = zip(*both, strict=True)
+        now = self._replace(forecasts=pd.DataFrame(), licences=licences, scores=scores, backtests=backtests)
+        return now, self._replace(licences=later_licences, scores=later_scores, backtests=later_backtests)
+
+    def of(self, series: Collection[Series]) -> Judged:
+        """The rows of these alone; without forecasts."""
+        return self._replace(
+            **{
+                name: (frame := getattr(self, name))[among(frame, series)]
+                for name in ("licences", "scores", "backtests")
+            }
+        )
+
+
+def _parted(frame: pd.DataFrame, leaning: Collection[Series]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of other series, and of these."""
+    inside = among(frame, leaning)
+    return frame[~inside], frame[inside]
+
+
+def among(frame: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.bool_]:
+    """Which rows are of one of these series."""
+    if frame.empty or not series:
+        return np.zeros(len(frame), dtype=bool)
+    return np.asarray(pd.MultiIndex.from_frame(frame[list(Series._fields)]).isin(list(series)))
+
+
+def judge(subject: Subject, horizon: int) -> Judged:
+    """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
+    history = subject.history(horizon)
+    models = pool(history.seasons)
+    learned = learn(
+        history,
+        horizon,
+        models=models if history.known is None else told_of_events(models),
+        starts=starts(history, horizon),
+    )
+    drawn = draw(learned)
+    scale = metrics.seasonal_scale(history.measured, history.short)
+    past = held_out(drawn.trials, history)
+    backtests = shown(learned, drawn, past)
+    sums = {place: series for place, series in enumerate(subject.series) if series.level != "site"}
+    return Judged(
+        _forecasts(subject, learned, drawn),
+        _licences(subject, drawn, scale),
+        _scores(subject, learned, drawn, past),
+        _backtests(subject, backtests),
+        parts(history, subject.groups, drawn.trials, {one.origin: one.point for one in backtests}),
+        alone(learned, drawn, past, scale, sums),
+    )
+
+
+def starts(history: History, horizon: int) -> Starts | None:
+    """Origins that serve every band at once, so that few are enough: the last day, the last weeks, and some from which
+    the whole horizon can be seen.
+
+    None where the history is too short for that, and each band must look for its own.
+    """
+    length = len(history.stamps)
+    weeks = [length - WEEK * back for back in range(1, WEEKS_SHOWN + 1)]
+    far = [length - horizon - WEEK * back for back in range(FAR)] if horizon > MONTH else []
+    if min([*weeks, *far]) < least_known(history):
+        return None
+    found = {length - DAY_AND_WEEK[0]: DAY_AND_WEEK[0]} | {
+        origin: MONTH if length - origin >= MONTH else WEEK for origin in weeks
+    }
+    return {origin: min(reach, horizon) for origin, reach in sorted((found | dict.fromkeys(far, horizon)).items())}
+
+
+class PastWeek(NamedTuple):
+    """What would have been drawn at a past origin for the week after it: stamps (168), what came (168, N), and what
+    `draw` said of it then.
+    """
+
+    origin: pd.Timestamp
+    stamps: pd.DatetimeIndex
+    actual: Reals
+    drawn: Drawn
+    learned: Learned
+
+
+class Shown(NamedTuple):
+    """A backtest that is published: from its origin on point (h, N), quantiles (h, N, 7), and by name the curves (h, N)
+    beside them.
+    """
+
+    origin: pd.Timestamp
+    point: Reals
+    quantiles: Reals
+    beside: Mapping[str, Reals]
+
+
+def shown(learned: Learned, drawn: Drawn, past: Past) -> list[Shown]:
+    """The past weeks, each by what was known then; and from one origin all hours of the plan, where an origin sees more
+    than a week.
+    """
+    weeks = [
+        Shown(week.origin, week.drawn.point, week.drawn.quantiles, _beside(week.learned, week.drawn))
+        for week in past_weeks(learned)
+    ]
+    far = furthest(learned, drawn, past)
+    return weeks if far is None else [far, *(week for week in weeks if week.origin != far.origin)]
+
+
+def furthest(learned: Learned, drawn: Drawn, past: Past) -> Shown | None:
+    """The newest of the origins that see furthest, as the scores judge it; None where none sees more than a week.
+
+    Drawn without its own evidence, yet with that of the origins around it: by what was known then, hardly any origin
+    had seen so far.
+    """
+    folds = learned.backtest.folds
+    place = max(range(len(folds)), key=lambda one: (len(folds[one].actual), one), default=None)
+    bounds = past.bounds[place] if place is not None else np.empty(0)
+    if place is None or len(bounds) <= WEEK:
+        return None
+    then = learned.at(folds[place])
+    beside = {name: curve[: len(bounds)] for name, curve in _beside(then, drawn).items()}
+    return Shown(
+        pd.Timestamp(learned.history.stamps[folds[place].origin]),
+        past.trials.forecasts[place, : len(bounds)],
+        bounds,
+        beside,
+    )
+
+
+def past_weeks(learned: Learned) -> list[PastWeek]:
+    """Whole weeks after past origins, the newest and others as far apart as there are weeks to show, each drawn from
+    what was known then, oldest first.
+    """
+    bands = tuple(band for band in learned.bands if band.last <= WEEK)
+    if not bands:
+        return []
+    short = [Fold(fold.origin, fold.forecasts[:, :WEEK], fold.actual[:WEEK]) for fold in learned.backtest.folds]
+    week = Learned(learned.history, bands, Backtest(learned.backtest.models, tuple(short)), learned.ahead[:, :WEEK])
+    found = []
+    for fold in _spread([fold for fold in short if len(fold.actual) == WEEK]):
+        then = week.at(fold)
+        stamps = pd.DatetimeIndex(learned.history.stamps[fold.origin : fold.origin + WEEK])
+        found.append(PastWeek(stamps[0], stamps, fold.actual, draw(then), then))
+    return found
+
+
+def _spread(folds: list[Fold]) -> list[Fold]:
+    """As many folds as are shown, evenly back from the newest; a week apart at most where there is one for every
+    day.
+    """
+    apart = min(max(len(folds) // WEEKS_SHOWN, 1), DAYS_A_WEEK)
+    return folds[::-apart][:WEEKS_SHOWN][::-1]
+
+
+def _long(subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals]) -> pd.DataFrame:
+    """Arrays (H, N) as rows, one for each series and stamp; a series without a value has none."""
+    count = len(stamps)
+    identity = {name: np.repeat([getattr(one, name) for one in subject.series], count) for name in Series._fields}
+    rows = pd.DataFrame(
+        {
+            **identity,
+            "ts": np.tile(stamps, len(subject.series)),
+            **{name: values.T.ravel() for name, values in columns.items()},
+        }
+    )
+    rows["ts"] = pd.DatetimeIndex(rows["ts"]).as_unit("us")
+    return rows[np.isfinite(rows[next(iter(columns))])]
+
+
+def _forecasts(subject: Subject, learned: Learned, drawn: Drawn) -> pd.DataFrame:
+    bounds = {name: drawn.quantiles[:, :, place] for name, place in AT.items()}
+    return _long(subject, stamps_ahead(learned), {"yhat": drawn.point, **bounds, **_beside(learned, drawn)})
+
+
+def _beside(learned: Learned, drawn: Drawn) -> dict[str, Reals]:
+    """What is shown beside what is drawn: the curves that the backtests and the leaderboard know by the same names."""
+    return {
+        "prophet": np.maximum(prophet_curve(learned), 0.0),
+        "baseline": np.maximum(best_baseline(learned, drawn), 0.0),
+    }
+
+
+def _backtests(subject: Subject, backtests: Sequence[Shown]) -> pd.DataFrame:
+    parts = []
+    for one in backtests:
+        known = np.where(np.isfinite(one.quantiles).all(axis=2), one.point, np.nan)
+        columns = {"yhat": known, **one.beside, **{name: one.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS}}
+        stamps = pd.date_range(one.origin, periods=len(known), freq=HOUR)
+        parts.append(_long(subject, stamps, columns).assign(origin=one.origin))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
+    """Errors scaled as MASE is; the noise, a share of the errors' ratio, as the difference of errors that it makes of
+    the baseline's.
+    """
+    rows = []
+    for place, series in enumerate(subject.series):
+        for licence, verdict in zip(drawn.licences(place), drawn.verdicts, strict=True):
+            own, other = verdict.blend_error[place] / scale[place], verdict.baseline_error[place] / scale[place]
+            blend = licence.drawn == BLEND
+            numbers = {
+                "error": own if blend else other,
+                "baseline_error": other,
+                "noise": other * (1.0 - np.exp(-licence.noise)),
+            }
+            told = {
+                "horizon": licence.horizon,
+                "model": licence.drawn,
+                "baseline": licence.baseline,
+                "licensed": blend and licence.origins > 0,
+            }
+            rows.append(series._asdict() | told | numbers | {"origins": licence.origins, "reason": licence.sentence})
+    return pd.DataFrame(rows)
+
+
+def _scores(subject: Subject, learned: Learned, drawn: Drawn, past: Past) -> pd.DataFrame:
+    """The leaderboard of every series."""
+    told = scores(learned, drawn, past)
+    places = told["series"].to_numpy(dtype=int)
+    identity = {name: [getattr(subject.series[place], name) for place in places] for name in Series._fields}
+    return pd.DataFrame({**identity, **{name: told[name].to_numpy() for name in SCORE_COLUMNS}})

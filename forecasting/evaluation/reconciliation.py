@@ -1,0 +1,258 @@
+"""What leans on other series, and is settled when all are judged: young sites borrow the shape of their region, regions
+and the network are the sums of their sites; and what is published as evidence is about that.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence, Set
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data.schema import GLOBAL_KEY, QUANTILES, Series
+from forecasting.evaluation.aggregates import Part, judged, total
+from forecasting.evaluation.backtest_batch import BACKTEST_LEVELS, DAY_AND_WEEK, Judged, among
+from forecasting.evaluation.cold_start import borrow, young
+from forecasting.evaluation.scores import LICENSED
+from forecasting.models.engine import IDENTITY, NOTHING
+from forecasting.models.series_spec import HISTORY
+from forecasting.panel.history import History, Reals
+from forecasting.panel.panel import HOUR, Panel
+
+# What a licence calls the forecast of a site that is too young for a shape of its own.
+BORROWED = "shape of its region"
+DRAWN = ["yhat", *QUANTILES]
+
+
+class Settled(NamedTuple):
+    """Rows without run_id: all forecasts, and the evidence on series that lean on others. notes: what to know of a
+    series.
+    """
+
+    forecasts: pd.DataFrame
+    licences: pd.DataFrame
+    scores: pd.DataFrame
+    backtests: pd.DataFrame
+    notes: dict[Series, str]
+
+    def _of(self, series: Collection[Series]) -> Settled:
+        """The rows of these alone."""
+        frames = {name: (frame := getattr(self, name))[among(frame, series)] for name in self._fields[:-1]}
+        return self._replace(**frames, notes={one: note for one, note in self.notes.items() if one in series})
+
+
+def leaning(panel: Panel, able: Sequence[Series]) -> frozenset[Series]:
+    """The sums, and the sites that are young."""
+    sites = [one for one in able if one.level == "site"]
+    fresh = young(_history(panel, sites)) if sites else []
+    return frozenset(
+        [one for one in able if one.level != "site"]
+        + [one for one, is_young in zip(sites, fresh, strict=True) if is_young]
+    )
+
+
+def _history(panel: Panel, series: Sequence[Series]) -> History:
+    hours = panel.hourly.loc[panel.start - HISTORY :, list(series)]
+    return History(pd.DatetimeIndex(hours.index), hours.to_numpy(float), DAY_AND_WEEK)
+
+
+def sums_of(panel: Panel, site: Series) -> tuple[Series, ...]:
+    """The region and the network that a site is part of."""
+    region = panel.regions.get(site.key)
+    whole = Series("global", GLOBAL_KEY, site.metric)
+    return (Series("region", region, site.metric), whole) if region else (whole,)
+
+
+def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series], kept: pd.DataFrame) -> Settled:
+    """Forecasts that agree, and what leans on others, of which `fresh` are the young sites, with evidence that is about
+    what is drawn.
+
+    Of what was judged the series that the panel wants, and forecasts of sums of theirs that are `kept`, moved with
+    them.
+    """
+    forecasts, licences, scores, backtests = (
+        joined([getattr(one, name) for one in held]) for name in Settled._fields[:-1]
+    )
+    found = Settled(forecasts, licences, scores, backtests, {})
+    if not len(found.forecasts):
+        return found
+    asked = set(_whole(found.forecasts))
+    found = lent(panel, found, fresh)._of(panel.series)
+    whole = summed(panel, found._replace(forecasts=joined([found.forecasts, kept])), held, asked)
+    mine = (whole.forecasts["level"] != "site") | among(whole.forecasts, panel.series)
+    return whole._replace(forecasts=whole.forecasts[mine])
+
+
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames as one; empty ones may lack columns."""
+    held = [frame for frame in frames if len(frame)]
+    return pd.concat(held, ignore_index=True) if held else NOTHING
+
+
+# Young sites
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def lent(panel: Panel, found: Settled, fresh: Collection[Series]) -> Settled:
+    """Young sites drawn after the grown sites of their region, where there is one; how their own model would have done
+    is no evidence of that, and left out.
+    """
+    forecasts, notes = found.forecasts, dict[Series, str]()
+    for region, metric in sorted({(panel.regions[one.key], one.metric) for one in fresh if one.key in panel.regions}):
+        mates = [
+            one
+            for one in _whole(forecasts)
+            if one.level == "site" and one.metric == metric and panel.regions.get(one.key) == region
+        ]
+        rows, told = _lent(panel, forecasts[among(forecasts, mates)], mates, f"{region}, {metric}")
+        notes |= told
+        forecasts = joined([forecasts[~among(forecasts, told)], rows[among(rows, told)]])
+    scores = (
+        found.scores[~(among(found.scores, notes) & (found.scores.get("model") == LICENSED))] if notes else found.scores
+    )
+    return Settled(
+        forecasts, _unproven(found.licences, notes), scores, found.backtests[~among(found.backtests, notes)], notes
+    )
+
+
+def _whole(forecasts: pd.DataFrame) -> list[Series]:
+    """The series with a forecast at every stamp, in order."""
+    counts = forecasts.groupby(IDENTITY).size()
+    return [Series(*key) for key in counts.index[counts == counts.max()]]
+
+
+def _lent(
+    panel: Panel, rows: pd.DataFrame, mates: Sequence[Series], label: str
+) -> tuple[pd.DataFrame, dict[Series, str]]:
+    """The rows of forecasts of a region's sites, and notes of those that borrowed; `mates` in the order of their
+    names.
+    """
+    rows = rows.sort_values(["key", "ts"], ignore_index=True)
+    values = np.moveaxis(rows[DRAWN].to_numpy(float).reshape(len(mates), -1, len(DRAWN)), 0, 1)
+    told = borrow(_history(panel, mates), values[:, :, 0], values[:, :, 1:], [label] * len(mates))
+    drawn = np.concatenate([told.point[:, :, None], told.quantiles], axis=2)
+    rows[DRAWN] = np.moveaxis(drawn, 1, 0).reshape(-1, len(DRAWN))
+    return rows, {series: note for series, note in zip(mates, told.notes, strict=True) if note}
+
+
+def _unproven(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFrame:
+    """Licences whose borrowers are told as such: nothing was tested of what they are drawn by."""
+    mine = among(licences, notes)
+    if not mine.any():
+        return licences
+    rows = licences[mine]
+    reasons = [
+        f"The {BORROWED} is drawn: {notes[Series(*key)]}." for key in rows[IDENTITY].itertuples(index=False, name=None)
+    ]
+    return joined(
+        [
+            licences[~mine],
+            rows.assign(
+                model=BORROWED,
+                licensed=False,
+                error=np.nan,
+                baseline_error=np.nan,
+                noise=np.nan,
+                origins=0,
+                reason=reasons,
+            ),
+        ]
+    )
+
+
+# Sums
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def summed(panel: Panel, found: Settled, held: Sequence[Judged], asked: Set[Series]) -> Settled:
+    """Regions and the network drawn as the sums of their sites, which measured better than forecasts of their own
+    (docs/models.md), and judged as such.
+
+    Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more
+    than its sites, and stays as it is. Where sites were forecast at different times, a group keeps the hours that all
+    of them have. Sums that are carried over keep the evidence that they have; where all their sites were judged
+    (`asked`), others lean on them.
+    """
+    sites = agreeing(panel, found.forecasts)
+    anew = sites.keys() & set(panel.series)
+    parts: dict[Series, list[Part]] = {
+        one: [part.parts[one] for part in held if one in part.parts]
+        for one, members in sites.items()
+        if asked >= set(members)
+    }
+    evidence = judged([one.alone for one in held], parts, {one: len(members) for one, members in sites.items()})
+    direct = (
+        among(found.scores, anew) & (found.scores.get("model") == LICENSED)
+        if len(found.scores)
+        else np.zeros(0, dtype=bool)
+    )
+    return found._replace(
+        forecasts=_moved(found.forecasts, sites, forecasts_of(found.forecasts, sites), DRAWN),
+        licences=joined(
+            [found.licences[~among(found.licences, anew)], evidence.licences[among(evidence.licences, anew)]]
+        ),
+        scores=joined([found.scores[~direct], evidence.scores[among(evidence.scores, anew)]]),
+        backtests=_moved(
+            found.backtests,
+            anew,
+            weeks_of({one: part for one, part in parts.items() if one in anew}),
+            ["yhat", *BACKTEST_LEVELS],
+        ),
+    )
+
+
+def agreeing(panel: Panel, forecasts: pd.DataFrame) -> dict[Series, list[Series]]:
+    """The sums with a forecast whose sites all have one, and these sites."""
+    whole = set(_whole(forecasts))
+    members: dict[Series, list[Series]] = defaultdict(list)
+    for site in panel.every:
+        for one in sums_of(panel, site) if site.level == "site" else ():
+            members[one].append(site)
+    return {one: sites for one, sites in members.items() if whole.issuperset([one, *sites])}
+
+
+def forecasts_of(forecasts: pd.DataFrame, sites: Mapping[Series, Sequence[Series]]) -> pd.DataFrame:
+    """The sums of the sites' forecasts: IDENTITY, ts, sum; NaN at an hour that one of the sites has no forecast for."""
+    point = forecasts.pivot_table(index="ts", columns=IDENTITY, values="yhat")
+    return joined(
+        [
+            pd.DataFrame({**one._asdict(), "ts": point.index, "sum": point[members].to_numpy().sum(axis=1)})
+            for one, members in sites.items()
+        ]
+    )
+
+
+def weeks_of(parts: Mapping[Series, Sequence[Part]]) -> pd.DataFrame:
+    """The sums of what the sites would have been told for the weeks after past origins: IDENTITY, origin, ts, sum."""
+    found = []
+    for one, held in parts.items():
+        for origin in sorted({origin for part in held for origin in part.weeks}):
+            told: Reals | None = total([part.weeks for part in held], [part.first for part in held], origin)
+            if told is not None:
+                stamps = pd.date_range(origin, periods=len(told), freq=HOUR, unit="us")
+                found.append(pd.DataFrame({**one._asdict(), "origin": origin, "ts": stamps, "sum": told}))
+    return joined(found)
+
+
+def _moved(rows: pd.DataFrame, sites: Collection[Series], sums: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Rows whose expected values and quantiles are moved where they are of a sum, none below zero; those of a sum that
+    is not known are left out.
+    """
+    mine = among(rows, sites)
+    if not mine.any():
+        return rows
+    both = (
+        rows[mine].merge(sums, on=[name for name in sums.columns if name != "sum"])
+        if len(sums)
+        else rows[mine].assign(sum=np.nan)
+    )
+    both = both[both["sum"].notna()]
+    by = (both["sum"] - both["yhat"]).to_numpy()
+    return joined(
+        [
+            rows[~mine],
+            both.drop(columns="sum").assign(**{name: np.maximum(both[name].to_numpy() + by, 0.0) for name in names}),
+        ]
+    )

@@ -1,0 +1,93 @@
+"""How much of a series an event's scope covers, and what the events around it look like to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data.schema import GLOBAL_KEY, Series
+
+EVERYWHERE = "global"
+MICROSECOND = pd.Timedelta(microseconds=1)
+
+
+def shares(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    """Which share of a series (above 0, at most 1) lies within each scope that touches it: "global", a region_id or a
+    site_id.
+
+    Sites are weighed by `weights`, their usual value by (site_id, metric): what strikes a tenth of a region's traffic
+    moves the region by a tenth.
+    """
+    found = _parts(series, regions, weights) if series.level != "site" else {regions.get(series.key, EVERYWHERE): 1.0}
+    return {**found, series.key: 1.0, EVERYWHERE: 1.0}
+
+
+def _parts(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    """The shares of the sites, and of their regions, in a region or the network."""
+    sites = sites_of(series, regions, weights)
+    total = sum(sites.values())
+    found: dict[str, float] = {}
+    for site, weight in sites.items():
+        for scope in {site, regions.get(site, site)}:
+            found[scope] = found.get(scope, 0.0) + (weight / total if total > 0.0 else 0.0)
+    return {scope: share for scope, share in found.items() if share > 0.0}
+
+
+def sites_of(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    """The usual value of each site that makes up a series."""
+    if series.level == "site":
+        return {series.key: weights.get((series.key, series.metric), 1.0)}
+    whole = series.key == GLOBAL_KEY
+    return {
+        site: weight
+        for (site, metric), weight in weights.items()
+        if metric == series.metric and (whole or regions.get(site) == series.key)
+    }
+
+
+def regressors(events: pd.DataFrame, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> pd.DataFrame:
+    """One column for each kind of event with the treatment "regressor": how much of each interval, and of the series,
+    such events cover.
+
+    `events` as `Panel.touching` gives them. Events of a kind share a column, because the coming ones are known by those
+    that went by; two at once add up.
+    """
+    kinds = known_kinds([events])
+    return pd.DataFrame(
+        covered([events], kinds, stamps, step)[:, :, 0], index=stamps, columns=[f"event_{kind}" for kind in kinds]
+    )
+
+
+def known_kinds(events: Sequence[pd.DataFrame]) -> list[str]:
+    """The kinds of event with the treatment "regressor" that touch one of some series, in order."""
+    both = (pair for held in events for pair in zip(held["kind"].tolist(), held["treatment"].tolist(), strict=True))
+    return sorted({str(kind) for kind, treatment in both if treatment == "regressor"})
+
+
+def covered(
+    events: Sequence[pd.DataFrame], kinds: Sequence[str], stamps: pd.DatetimeIndex, step: pd.Timedelta
+) -> npt.NDArray[np.float64]:
+    """(H, K, N): how much of each interval, and of each series, events of each kind cover; `events` holds those of each
+    series.
+    """
+    found, column = np.zeros((len(stamps), len(kinds), len(events))), {kind: place for place, kind in enumerate(kinds)}
+    # Counted in whole microseconds: an engine asks this of every series, and arithmetic on stamps is slow.
+    begins, width = _microseconds(stamps), step // MICROSECOND
+    for series, held in enumerate(events):
+        starts, ends = (_microseconds(pd.DatetimeIndex(held[name])) for name in ("start", "end"))
+        firsts, lasts = np.searchsorted(begins, starts - width, side="right"), np.searchsorted(begins, ends)
+        for at, (kind, treatment, share) in enumerate(
+            zip(*(held[name].tolist() for name in ("kind", "treatment", "share")), strict=True)
+        ):
+            inside = begins[firsts[at] : lasts[at]]
+            if treatment == "regressor" and kind in column and len(inside):
+                parts = (np.minimum(inside + width, ends[at]) - np.maximum(inside, starts[at])) / width
+                found[firsts[at] : lasts[at], column[kind], series] += share * np.clip(parts, 0.0, 1.0)
+    return found
+
+
+def _microseconds(stamps: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+    return np.asarray(stamps.as_unit("us").asi8)

@@ -1,0 +1,95 @@
+"""What every model of the pool sees: series side by side on one even grid, and the panel fits that several models
+share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Reals = npt.NDArray[np.float64]
+Fit = TypeVar("Fit")
+
+
+class Known(Protocol):
+    """Regressors that are known ahead, (h, K, N), for any stamps."""
+
+    def __call__(self, stamps: pd.DatetimeIndex, /) -> Reals: ...
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`measured` values (T, N), NaN where missing, at `stamps` (T), evenly spaced.
+
+    seasons: cycles in steps, shortest first, such as 24 and 168; none where there is no cycle. fits: what models fitted
+    to this very history, so that those which share a fit do not repeat it. zone: the IANA zone by whose clock the
+    series live, none where the stamps say it themselves. known: events, where there are any. beginnings: those that
+    were asked for, shared with every later beginning; cut: what makes them, where that is not `until`.
+    """
+
+    stamps: pd.DatetimeIndex
+    measured: Reals
+    seasons: tuple[int, ...] = ()
+    fits: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    zone: str = ""
+    known: Known | None = None
+    beginnings: dict[int, History] = field(default_factory=dict, repr=False, compare=False)
+    cut: Callable[[int], History] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def step(self) -> pd.Timedelta:
+        """The distance between two stamps; an hour where there is but one."""
+        return self.stamps[1] - self.stamps[0] if len(self.stamps) > 1 else pd.Timedelta(hours=1)
+
+    @property
+    def short(self) -> int:
+        """The shortest cycle in steps, usually a day; 1 where there is none."""
+        return self.seasons[0] if self.seasons else 1
+
+    @property
+    def long(self) -> int:
+        """The longest cycle in steps, usually a week; 1 where there is none."""
+        return self.seasons[-1] if self.seasons else 1
+
+    def until(self, count: int) -> History:
+        """The first `count` steps, which know nothing of what came after."""
+        return replace(self, stamps=self.stamps[:count], measured=self.measured[:count], fits={})
+
+    def beginning(self, count: int) -> History:
+        """The first `count` steps, and one history for all that begin with them: what is fitted to it serves them
+        all.
+        """
+        if count not in self.beginnings:
+            self.beginnings[count] = self.until(count) if self.cut is None else self.cut(count)
+        return self.beginnings[count]
+
+    def of(self, columns: npt.NDArray[Any]) -> History:
+        """Some of the series."""
+        known = self.known
+        events = known and (lambda stamps: known(stamps)[:, :, columns])
+        return replace(self, measured=self.measured[:, columns], fits={}, known=events, beginnings={}, cut=None)
+
+    def ahead(self, steps: int) -> pd.DatetimeIndex:
+        """The stamps that follow."""
+        return pd.date_range(self.stamps[-1], periods=steps + 1, freq=self.step)[1:]
+
+    def clock(self, stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """What the series' clock shows at these stamps."""
+        return stamps.tz_convert(self.zone).tz_localize(None) if self.zone else stamps
+
+
+# Point forecasts (steps, series), that many steps ahead; finite wherever the series has a value at all.
+Model = Callable[[History, int], Reals]
+
+
+def shared(history: History, key: Hashable, make: Callable[[], Fit]) -> Fit:
+    """What was fitted to this history under that key, or is now."""
+    if key not in history.fits:
+        history.fits[key] = make()
+    found: Fit = history.fits[key]
+    return found

@@ -1,0 +1,181 @@
+"""The coming weeks of a lake as rows: calibrated peaks and P95, and the joint paths behind them, of every site, region
+and the network.
+
+A series that is refused has none, whatever could be drawn for it: what is told of its weeks is told of its hours. Sums
+do without their silent sites (`paths.py`); a site that is refused for another reason, such as too many holes, still
+counts in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data.schema import GLOBAL_KEY, PEAK_QUANTILES, Series
+from forecasting.models.engine import refusal
+from forecasting.models.event_effects import EventColumns
+from forecasting.panel.panel import HOUR, Panel
+from forecasting.peaks.calibration import DIRECT, LEVELS, Trials
+from forecasting.peaks.peak_forecast import TRIAL_PATHS, PeakForecast, forecast_peaks, trials
+from forecasting.peaks.simulation import STATISTICS, Draw, History
+from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST, WEEK, Reals, Stamps, Weekly, monday
+
+# Half a year of peaks is shown; eighteen months of paths is as far as a plan asks.
+WEEKS_SHOWN, WEEKS_PLANNED = 26, 78
+# Older weeks say nothing of the coming ones that the last thirteen months do not.
+HISTORY = pd.Timedelta(days=400)
+# The levels that a capacity is planned by.
+CHECKED = {"coverage_90": 0.9, "coverage_95": 0.95}
+# What the scores of each statistic are told apart by, in the order of STATISTICS.
+SCORED = ("peaks", "peaks-p95")
+# With fewer origins a share of hits says nothing.
+HITS_AT_LEAST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """What the weeks of one metric are drawn from: the sites' hours as in `paths.History`, and what the series beyond
+    them are called.
+
+    refused: those of the series that are told nothing of.
+    """
+
+    series: tuple[Series, ...]
+    history: History
+    labels: tuple[str, ...]
+    draw: Draw
+    refused: frozenset[Series] = frozenset()
+
+
+class Foreseen(NamedTuple):
+    """Rows without run_id: `peaks` and `paths`, and the `scores` of past peaks."""
+
+    peaks: pd.DataFrame
+    paths: pd.DataFrame
+    scores: pd.DataFrame
+
+
+def coming(panel: Panel, metric: str, seed: int) -> Coming | None:
+    """The sites of a metric with the regions and the network that they make up; None where no week of a site was
+    measured.
+
+    It is always all of them, whichever are to be forecast: weeks are drawn jointly.
+    """
+    first = max(pd.Timestamp(panel.hourly.index[0]), panel.start - HISTORY)
+    hours = panel.hourly.loc[first:]
+    sites = [series for series in panel.every if series.level == "site" and series.metric == metric]
+    if not sites or len(hours) < 2:
+        return None
+    regions = sorted({panel.regions[one.key] for one in sites if one.key in panel.regions})
+    groups = [
+        (Series("region", name, metric), [i for i, one in enumerate(sites) if panel.regions.get(one.key) == name])
+        for name in regions
+    ]
+    groups.append((Series("global", GLOBAL_KEY, metric), list(range(len(sites)))))
+    series = (*sites, *(name for name, _ in groups))
+    stamps = hours.index.tz_convert(None).to_numpy().astype("datetime64[us]")
+    weeks = np.arange(monday(stamps[0]), stamps[-1] + np.timedelta64(1, "us"), WEEK)
+    grid = pd.date_range(
+        pd.Timestamp(weeks[0], tz="UTC"), periods=(len(weeks) + WEEKS_PLANNED + 1) * 168, freq=HOUR, unit="us"
+    )
+    known = EventColumns.of([panel.touching(one) for one in sites], grid)
+    positions = tuple(np.array(members) for _, members in groups)
+    history = History(stamps, hours[sites].to_numpy(float), positions, _weekly(panel.weeks, series, weeks), known)
+    labels = tuple("site" if one.level == "site" else one.level for one in series)
+    refused = frozenset(one for one in series if one in panel.hourly and refusal(panel.hourly[one], panel.now))
+    return Coming(series, history, labels, Draw(seed=seed), refused)
+
+
+def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Weekly:
+    """The weeks of some series side by side, missing where too few samples came."""
+    whole = rows[rows["completeness"] >= COMPLETE_AT_LEAST].copy()
+    index = pd.DatetimeIndex(weeks).tz_localize("UTC")
+    whole["column"] = pd.MultiIndex.from_frame(whole[list(Series._fields)]).to_flat_index()
+    columns = [tuple(one) for one in series]
+    wide = [
+        whole.pivot_table(index="week", columns="column", values=name)
+        .reindex(index=index, columns=columns)
+        .to_numpy(float)
+        for name in STATISTICS
+    ]
+    return Weekly(weeks, wide[0], wide[1], np.isfinite(wide[0]).astype(float))
+
+
+def foresee(subject: Coming) -> Foreseen:
+    """Draw the coming weeks; runs in a worker."""
+    groups = np.unique(subject.labels, return_inverse=True)[1]
+    past = trials(subject.history, Draw(TRIAL_PATHS, subject.draw.seed))
+    found = forecast_peaks(subject.history, groups, WEEKS_PLANNED, subject.draw, past)
+    return Foreseen(
+        *(
+            _told(rows, subject.refused)
+            for rows in (_peaks(subject, found), _paths(subject, found), _scores(subject, past, found.moves))
+        )
+    )
+
+
+def _told(rows: pd.DataFrame, refused: frozenset[Series]) -> pd.DataFrame:
+    """The rows of all series but those that are refused."""
+    return rows[~pd.MultiIndex.from_frame(rows[list(Series._fields)]).isin(refused)] if refused and len(rows) else rows
+
+
+def _peaks(subject: Coming, found: PeakForecast) -> pd.DataFrame:
+    shown = found.quantiles[:WEEKS_SHOWN]
+    rows = _identified(subject, found.weeks[:WEEKS_SHOWN])
+    values = np.moveaxis(shown, (3, 0, 1, 2), (0, 1, 2, 3)).reshape(-1, len(LEVELS))
+    return rows.assign(**{name: values[:, place] for place, name in enumerate(PEAK_QUANTILES)})[
+        np.isfinite(values).all(axis=1)
+    ]
+
+
+def _paths(subject: Coming, found: PeakForecast) -> pd.DataFrame:
+    both = np.stack([found.paths.peak, found.paths.p95], axis=1)
+    values = np.moveaxis(both, (2, 0, 1, 3), (0, 1, 2, 3)).reshape(-1, both.shape[3]).astype(np.float32)
+    return _identified(subject, found.weeks).assign(draws=list(values))[np.isfinite(values).all(axis=1)]
+
+
+def _identified(subject: Coming, weeks: Stamps) -> pd.DataFrame:
+    """level, key, metric, week, statistic of every series, week and statistic, in that order."""
+    each = len(weeks) * len(STATISTICS)
+    identity = {name: np.repeat([getattr(one, name) for one in subject.series], each) for name in Series._fields}
+    stamps = (
+        pd.DatetimeIndex(np.tile(np.repeat(weeks, len(STATISTICS)), len(subject.series)))
+        .tz_localize("UTC")
+        .as_unit("us")
+    )
+    return pd.DataFrame(
+        {**identity, "week": stamps, "statistic": np.tile(STATISTICS, len(weeks) * len(subject.series))}
+    )
+
+
+def _scores(subject: Coming, past: Trials, moves: Reals) -> pd.DataFrame:
+    """How often peak and P95 of past weeks, 1 to 4 weeks ahead, stayed below the calibrated quantiles, each calibrated
+    from what was known at its origin.
+    """
+    rows: list[dict[str, object]] = []
+    for (statistic, model), (at, weeks), (name, level) in product(
+        enumerate(SCORED), enumerate(past.ahead[past.ahead <= DIRECT]), CHECKED.items()
+    ):
+        place = int(np.flatnonzero(level == LEVELS)[0])
+        came = past.actual[:, at, statistic]
+        bound = past.predicted[:, at, statistic, place] * np.exp(moves[:-1, at, statistic, place])
+        known = np.isfinite(bound) & np.isfinite(came)
+        held = ((came <= bound) & known).sum(axis=0)
+        for one, hits, count in zip(subject.series, held, known.sum(axis=0), strict=True):
+            if count >= HITS_AT_LEAST:
+                rows.append(
+                    {
+                        **one._asdict(),
+                        "model": model,
+                        "horizon": f"week {weeks}",
+                        "score": name,
+                        "value": hits / count,
+                        "origins": int(count),
+                    }
+                )
+    return pd.DataFrame(rows)

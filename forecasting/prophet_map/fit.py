@@ -1,0 +1,218 @@
+"""Prophet's model fitted to a panel of series at once: `fit` gives `Curves`, which answer for any stamps.
+
+The answer is the maximum a posteriori that the prophet package looks for one series at a time, found exactly and for
+all together: series that were observed at the same stamps share one design matrix, and each then needs only the
+products of that matrix with its values (docs/models.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from forecasting.panel.spread import Reals
+from forecasting.prophet_map.batches import TREND_PRIOR, solved
+from forecasting.prophet_map.design import Axis, Group, days_of, grouped, seasonal
+from forecasting.prophet_map.moments import Shared
+from forecasting.prophet_map.scale import Scale
+from forecasting.prophet_map.spec import Season, Spec
+from forecasting.prophet_map.threads import one_blas_thread
+from forecasting.prophet_map.uncertainty import offsets, sampled
+
+__all__ = ["Curves", "Season", "Spec", "fit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """The fitted curves of N series.
+
+    sigma: (N,), noise on the fitted scale. change: (N,), the mean size of a change of slope. objective: (N,), the
+    negative logarithm of the posterior, up to a constant. A series without any value is NaN throughout.
+    """
+
+    spec: Spec
+    groups: list[Group]
+    scale: Scale
+    offset: Reals
+    slope: Reals
+    changes: Reals
+    seasons: Reals
+    regressors: Reals
+    sigma: Reals
+    change: Reals
+    objective: Reals
+
+    def predict(self, stamps: pd.DatetimeIndex, regressors: Reals | None = None) -> Reals:
+        """(H, N): what is expected, in units of the values; on the log scale the median."""
+        return self.scale.value(self.fitted_curve(stamps, regressors))
+
+    def fitted_curve(self, stamps: pd.DatetimeIndex, regressors: Reals | None = None) -> Reals:
+        """(H, N): the curve on the scale that was fitted, logarithms where the model is one of logarithms."""
+        return self._together(self.components(stamps, regressors))
+
+    @one_blas_thread()
+    def components(self, stamps: pd.DatetimeIndex, regressors: Reals | None = None) -> dict[str, Reals]:
+        """The trend, each season by its name, and the regressors together, each (H, N): they add up to the fitted
+        curve.
+
+        In a multiplicative model all but the trend are shares of it: the fitted curve is trend x (1 + their sum).
+        """
+        return {"trend": self.trend(stamps)} | self._effects(stamps, regressors)
+
+    def trend(self, stamps: pd.DatetimeIndex) -> Reals:
+        """(H, N): the trend on the fitted scale."""
+        days = days_of(stamps)
+        found = np.empty((len(days), len(self.offset)))
+        for group in self.groups:
+            found[:, group.members] = self._bent(group, group.axis.at(days))
+        return found * self.scale.size
+
+    def _bent(self, group: Group, at: Reals) -> Reals:
+        """(H, members): the trends of a group on its axis: between two changepoints a straight line, whose slope and
+        offset are sums of all changes before.
+        """
+        changes, points = self.changes[group.members], group.axis.changepoints
+        slopes = np.cumsum(np.column_stack([self.slope[group.members], changes]), axis=1)
+        starts = np.cumsum(
+            np.column_stack([self.offset[group.members], -changes * np.where(np.isfinite(points), points, 0.0)]), axis=1
+        )
+        line = np.searchsorted(points, at)
+        return (slopes[:, line] * at + starts[:, line]).T
+
+    def quantiles(self, stamps: pd.DatetimeIndex, levels: Sequence[float], regressors: Reals | None = None) -> Reals:
+        """(H, N, Q): Prophet's predictive quantiles in units of the values: the curve, its noise, and changes of the
+        trend after the history.
+        """
+        parts = self.components(stamps, regressors)
+        curve, change = self._together(parts), np.broadcast_to(self.change, parts["trend"].shape)
+        if self.spec.multiplicative:
+            change = change * np.abs(self._together(parts | {"trend": np.ones_like(curve)}))
+        found = np.moveaxis(offsets(self._ahead(stamps), change, self.bends, self.sigma, levels), 2, 0)
+        found += curve
+        for level in found:
+            level[:] = self.scale.value(level)
+        return np.moveaxis(found, 0, 2)
+
+    def offsets(self, stamps: pd.DatetimeIndex, levels: Sequence[float], sigma: Reals) -> Reals:
+        """(H, N, Q): quantiles about the curve on the fitted scale, for noise of another size, (N,) or (H, N); the
+        model must not be multiplicative.
+        """
+        ahead = self._ahead(stamps)
+        return offsets(ahead, np.broadcast_to(self.change, ahead.shape), self.bends, sigma, levels)
+
+    def trend_paths(self, steps_ahead_stamps: pd.DatetimeIndex, paths: int, rng: np.random.Generator) -> Reals:
+        """(H, N, paths): how far sampled trends lie off the fitted one at ascending stamps, on the fitted scale; zero
+        within the history.
+
+        Each series changes on its own, as Prophet has it.
+        """
+        ahead, bends = self._ahead(steps_ahead_stamps), self.bends
+        drawn = [
+            sampled(ahead[:, series], self.change[series], bends[series], paths, rng)
+            for series in range(ahead.shape[1])
+        ]
+        return np.stack(drawn, axis=1)
+
+    @property
+    def bends(self) -> Reals:
+        """(N,): at how many places each trend could bend."""
+        return self._each(lambda axis: float(axis.bends))
+
+    def _each(self, of: Callable[[Axis], float]) -> Reals:
+        """A number of each series' axis."""
+        found = np.empty(len(self.offset))
+        for group in self.groups:
+            found[group.members] = of(group.axis)
+        return found
+
+    def _ahead(self, stamps: pd.DatetimeIndex) -> Reals:
+        """(H, N): time after each series' own history, which lasts 1."""
+        return (days_of(stamps)[:, None] - self._each(lambda axis: axis.start)) / self._each(
+            lambda axis: axis.span
+        ) - 1.0
+
+    def _together(self, parts: Mapping[str, Reals]) -> Reals:
+        """The curve that the components make."""
+        trend, effects = parts["trend"], sum(effect for name, effect in parts.items() if name != "trend")
+        return trend * (1.0 + effects) if self.spec.multiplicative else trend + effects
+
+    def _effects(self, stamps: pd.DatetimeIndex, regressors: Reals | None) -> dict[str, Reals]:
+        """Seasons and regressors, on the fitted scale or as shares of the trend."""
+        days, at, found = days_of(stamps), 0, {}
+        size = 1.0 if self.spec.multiplicative else self.scale.size
+        for season in self.spec.seasons:
+            found[season.name] = seasonal(days, [season]) @ self.seasons[:, at : at + 2 * season.order].T * size
+            at += 2 * season.order
+        if self.regressors.shape[1]:
+            found["regressors"] = (
+                _effect(given(regressors, len(days), self.regressors.shape[1]), self.regressors) * size
+            )
+        return found
+
+
+def given(regressors: Reals | None, rows: int, columns: int) -> Reals:
+    """The regressors, or an array without columns; raises ValueError where their shape is not the one fitted."""
+    found = np.empty((rows, 0)) if regressors is None else np.asarray(regressors, dtype=float)
+    if found.shape[:2] != (rows, columns):
+        raise ValueError(
+            f"regressors have the shape {found.shape}; ({rows}, {columns}) or ({rows}, {columns}, series) is needed"
+        )
+    return found
+
+
+def _effect(regressors: Reals, coefficients: Reals) -> Reals:
+    return regressors @ coefficients.T if regressors.ndim == 2 else np.einsum("tkn,nk->tn", regressors, coefficients)
+
+
+@one_blas_thread()
+def fit(
+    stamps: pd.DatetimeIndex,
+    values: Reals,
+    spec: Spec,
+    regressors: Reals | None = None,
+    regressor_prior: float | Reals = 10.0,
+) -> Curves:
+    """Fit every column of `values`, (T, N), NaN where missing or masked, at the T stamps: UTC, or local time without a
+    zone.
+
+    regressors: (T, K) shared by all series, or (T, K, N); they enter as they are, without Prophet's standardisation.
+    regressor_prior: one scale, or K of them. Raises ValueError for shapes that do not fit and for values that are
+    infinite.
+    """
+    values = np.asarray(values, dtype=float)
+    count = np.shape(regressors)[1] if regressors is not None else 0
+    columns = given(regressors, len(stamps), count)
+    observed = np.isfinite(values)
+    if values.shape[:1] != (len(stamps),) or (not observed.all() and np.isinf(values).any()):
+        raise ValueError(
+            f"values of shape {values.shape} for {len(stamps)} stamps; one row for each stamp is needed, finite or NaN"
+        )
+    if not values.shape[1]:
+        raise ValueError("there are no values; at least one series is needed")
+    days = days_of(stamps)
+    if (days[1:] < days[:-1]).any():
+        order = np.argsort(days, kind="stable")
+        days, values, observed, columns = days[order], values[order], observed[order], columns[order]
+    groups = grouped(days, observed, spec, columns)
+    priors = np.broadcast_to(np.asarray(regressor_prior, dtype=float), (count,))
+    return _curves(days, values, groups, spec, priors)
+
+
+def _curves(days: Reals, values: Reals, groups: list[Group], spec: Spec, priors: Reals) -> Curves:
+    base = np.hstack([np.ones((len(days), 1)), seasonal(days, spec.seasons)])
+    season_columns = base.shape[1] - 1
+    widths = np.r_[TREND_PRIOR, np.full(spec.slopes, TREND_PRIOR), np.full(season_columns, spec.season_prior), priors]
+    found, scale = solved(values, Shared.of(days, base), groups, spec, 1.0 / widths**2)
+    smooth, cut = found.smooth, 1 + spec.slopes
+    slope = smooth[:, 1] if spec.slopes else np.zeros(len(smooth))
+    change = np.abs(found.changes).sum(axis=1) * scale.size
+    for group in groups:
+        change[group.members] /= max(group.axis.bends, 1)
+    seasons, regressors = np.hsplit(smooth[:, cut:], [season_columns])
+    sigma = np.sqrt(found.variance) * scale.size
+    return Curves(
+        spec, groups, scale, smooth[:, 0], slope, found.changes, seasons, regressors, sigma, change, found.objective
+    )

@@ -1,0 +1,161 @@
+"""The engine that a lake is refreshed with: the panel's bands, judged forecasts that add up across levels, and the
+coming weeks' peaks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, as_completed
+
+import numpy as np
+import pandas as pd
+
+from data.schema import Series
+from forecasting.evaluation.backtest_batch import Judged, Subject, among, judge
+from forecasting.evaluation.reconciliation import Settled, joined, leaning, settle, sums_of
+from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, Plan, refusal
+from forecasting.models.panel_engine import PanelEngine
+from forecasting.models.series_spec import HISTORY
+from forecasting.panel.panel import HOUR, Panel
+from forecasting.peaks.weekly_peaks import Foreseen, coming, foresee
+
+# Series that one worker judges at once: enough to share their fits, few enough that every worker has some.
+TOGETHER = 32
+
+
+class LicensedEngine:
+    """Judges every series by backtests and draws what won."""
+
+    name = "panel"
+
+    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+        """As in `Engine`; bands come first, the evidence on grown sites as they are judged. Forecasts, which must add
+        up, the evidence on sums and on young sites, which lean on other series, and the coming weeks come with the last
+        part.
+        """
+        unsettled = leaning(panel, able(panel))
+        hours = int(plan.horizon / HOUR)
+        waiting: dict[Future[Judged], Subject] = {executor.submit(judge, one, hours): one for one in needed(panel)}
+        weeks = [
+            executor.submit(foresee, one)
+            for metric in metrics_of(panel)
+            if (one := coming(panel, metric, plan.seed)) is not None
+        ]
+        curves = _together(list(PanelEngine().forecast(panel, plan, executor)))
+        yield EngineResult(NOTHING, curves.bands, curves.fits[curves.fits["status"] != "fitted"])
+        fits, settled, held = (
+            curves.fits[curves.fits["status"] == "fitted"],
+            set(panel.series) - unsettled,
+            list[Judged](),
+        )
+        for done in as_completed(list(waiting)):
+            judged, subject = done.result(), waiting.pop(done)
+            now, later = judged.apart(unsettled)
+            now = now.of(settled)
+            held.append(later)
+            yield EngineResult(
+                NOTHING,
+                NOTHING,
+                _fits(fits, settled & set(subject.series), now.licences, {}),
+                now.licences,
+                now.scores,
+                now.backtests,
+            )
+        found = settle(panel, held, [one for one in unsettled if one.level == "site"], plan.kept)
+        yield _last(found, _fits(fits, unsettled, found.licences, found.notes), [one.result() for one in weeks])
+
+
+def metrics_of(panel: Panel) -> list[str]:
+    """The metrics of the panel's series."""
+    return sorted({series.metric for series in panel.series})
+
+
+def _together(parts: Sequence[EngineResult]) -> EngineResult:
+    """Parts as one."""
+    return EngineResult(*(joined(frames) for frames in zip(*parts, strict=True)))
+
+
+def _fits(
+    fits: pd.DataFrame, series: Collection[Series], licences: pd.DataFrame, notes: Mapping[Series, str]
+) -> pd.DataFrame:
+    """The rows of these series; what is drawn in the first day stands as the model, with what a young series
+    borrowed.
+    """
+    mine = fits[among(fits, series)].copy()
+    first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
+    keys = [Series(*key) for key in mine[IDENTITY].itertuples(index=False, name=None)]
+    told = [(first.get(tuple(key), ""), notes.get(key)) for key in keys]
+    return mine.assign(
+        model=[
+            f"{name}, {note}" if note else f"{name}; {model}"
+            for (name, note), model in zip(told, mine["model"], strict=True)
+        ]
+    )
+
+
+def _last(found: Settled, fits: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
+    """All forecasts and what leaned on others; the peaks and paths."""
+    more = {name: joined([getattr(one, name) for one in weeks]) for name in ("peaks", "paths")}
+    scores = joined([found.scores, *(one.scores for one in weeks)])
+    return EngineResult(found.forecasts, NOTHING, fits, found.licences, scores, found.backtests, **more)
+
+
+def able(panel: Panel) -> list[Series]:
+    """The series of the lake that are not refused."""
+    return [series for series in panel.every if refusal(panel.hourly[series], panel.now) is None]
+
+
+def needed(panel: Panel) -> list[Subject]:
+    """The subjects that hold a series to forecast or one that it leans on, with their other series: one is judged among
+    the same mates, whichever are forecast beside it.
+    """
+    every = able(panel)
+    leant = leaning(panel, every).intersection(panel.series)
+    # A young site leans on its region, a sum on its sites and on the other sums of its metric.
+    regions = {sums_of(panel, one)[:-1] for one in leant if one.level == "site"} - {()}
+    metrics = {one.metric for one in leant if one.level != "site"}
+    asked = set(panel.series) | {
+        one for one in every if one.metric in metrics or (one.level == "site" and sums_of(panel, one)[:-1] in regions)
+    }
+    return [subject for subject in subjects(panel, every) if not asked.isdisjoint(subject.series)]
+
+
+def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
+    """The series in groups whose clocks change together, so that they share their fits; the largest first, so that no
+    worker waits for one.
+    """
+    hours = panel.hourly.loc[panel.start - HISTORY :]
+    groups: dict[bytes, list[Series]] = defaultdict(list)
+    zones: dict[bytes, str] = {}
+    for one in series:
+        zone = panel.clock(one)
+        kind = changes(zone, pd.DatetimeIndex(hours.index))
+        groups[kind].append(one)
+        zones.setdefault(kind, zone)
+    parts = [
+        (zones[kind], members[at : at + TOGETHER])
+        for kind, members in groups.items()
+        for at in range(0, len(members), TOGETHER)
+    ]
+    return [
+        _subject(panel, hours, zone, members)
+        for zone, members in sorted(parts, key=lambda part: len(part[1]), reverse=True)
+    ]
+
+
+def _subject(panel: Panel, hours: pd.DataFrame, zone: str, members: Sequence[Series]) -> Subject:
+    groups = tuple(sums_of(panel, one) if one.level == "site" else () for one in members)
+    first = min(pd.Timestamp(hours[one].first_valid_index()) for one in members)
+    return Subject(
+        tuple(members), hours.loc[first:, list(members)], zone, tuple(panel.touching(one) for one in members), groups
+    )
+
+
+def changes(zone: str, hours: pd.DatetimeIndex) -> bytes:
+    """What tells clocks apart that do not change together: the offset of each day from that of the first. A constant
+    offset only turns a Fourier basis.
+    """
+    days = pd.date_range(hours[0].floor("D"), hours[-1] + pd.Timedelta(days=90), freq="D")
+    offsets = np.asarray((days.tz_convert(zone).tz_localize(None) - days.tz_localize(None)) / HOUR)
+    return bytes((2.0 * (offsets - offsets[0])).astype(np.int8))
