@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data.schema import TABLES
+from data.schema import TABLES, geography
 from data.schema.errors import SettingError
 from data.simulator.metros import EDGE, FILL_WEIGHT, INGEST, NA_DIVIDE_LON, PARTNERS, REGIONS, Metro, Region
 from data.simulator.plan import draws
@@ -22,7 +22,6 @@ Real = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-EARTH_KM = 6371.0
 # A place of the gazetteer nearer than this to a chosen one is the same metro.
 APART_KM = 60.0
 # How many sites take over when one fails.
@@ -123,13 +122,8 @@ def sites_table(world: World) -> pa.Table:
 
 
 def distances_km(sites: tuple[Site, ...]) -> Real:
-    """Great-circle distances between all sites, by the haversine formula."""
-    lat, lon = np.radians([s.lat for s in sites]), np.radians([s.lon for s in sites])
-    half = (
-        np.sin((lat[:, None] - lat) / 2) ** 2
-        + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
-    )
-    return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
+    """Great-circle distances between all sites, (sites, sites)."""
+    return geography.distances_km([s.lat for s in sites], [s.lon for s in sites])
 
 
 def _takeover(km: Real, weight: Real) -> Real:

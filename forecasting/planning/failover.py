@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data.schema import geography
 from data.schema.errors import SettingError
 from forecasting.planning.demand import Reals
 
-EARTH_KM = 6371.0
 # Light in fibre covers 200 km a millisecond, and cables run about half as far again as the great circle.
 FIBRE_KM_A_MS, DETOUR = 200.0, 1.5
 # 60 ms there and back: beyond it a player's first segments come late enough to be felt.
@@ -103,16 +103,11 @@ def declared(table: pd.DataFrame, sites: pd.DataFrame, keys: Sequence[str], roun
 
 
 def distances_km(sites: pd.DataFrame, keys: Sequence[str]) -> Reals:
-    """Great-circle distances between sites, by the haversine formula, (keys, keys)."""
+    """Great-circle distances between sites, (keys, keys)."""
     placed = sites.set_index("site_id")[["lat", "lon"]].reindex(list(keys))
     if unknown := list(placed.index[placed.isna().any(axis=1)]):
         raise SettingError(
             f"Where {', '.join(map(str, unknown))} stands is not known.",
             remedy="give lat and lon of every site in the table of sites",
         )
-    lat, lon = np.radians(placed["lat"].to_numpy(float)), np.radians(placed["lon"].to_numpy(float))
-    half = (
-        np.sin((lat[:, None] - lat) / 2) ** 2
-        + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
-    )
-    return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
+    return geography.distances_km(placed["lat"], placed["lon"])
