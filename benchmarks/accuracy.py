@@ -19,7 +19,7 @@ that the best baseline, too, is judged without hindsight.
 Measured (chosen / reported): what is drawn over Prophet: abilene 0.31 / 0.40, p2p_live 0.80 / 0.77 (busy 0.77 / 0.73,
 total 0.57 / 0.62), zabbix_link 0.33 / 0.48, worldcup98 0.32 / 0.76; over the best baseline: 0.84 / 0.98, 0.94 / 0.93
 (busy 0.96 / 0.94, total 1.04 / 1.02), 1.01 / 1.14, 1.00 / 0.92; M4's OWA 0.403 / 0.459, all 207 series 0.430.
-`benchmarks.coverage` says from every day whether the bands hold; both are discussed in docs/models.md.
+`benchmarks.coverage` says from every day whether the bands hold; both are discussed in docs/methods.md.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def origins(history: History, bands: Sequence[Band], count: int) -> dict[int, in
     to forecast from each.
 
     Oldest first. Up to a long cycle ahead there is one every short cycle, `count` long cycles back: more of them made
-    for better weights (docs/models.md). For a band further ahead there are half of `count`, a long cycle apart where
+    for better weights (docs/methods.md). For a band further ahead there are half of `count`, a long cycle apart where
     the history allows. Each forecasts to the end of the band that asked for it, and a week at least.
     """
     length, day, least = len(history.stamps), history.short, least_known(history)

@@ -22,7 +22,7 @@ from forecasting.panel.history import Reals
 
 BLEND = "blend"
 # The margin must exceed this many standard errors: one is where the error on parts kept for choosing was least
-# (docs/models.md).
+# (docs/methods.md).
 STANDARD_ERRORS = 1.0
 # Origins below which a series alone proves nothing, and below which a panel of at least so many series does not either.
 ORIGINS_ALONE, ORIGINS_TOGETHER, SERIES_TOGETHER = 3, 2, 5

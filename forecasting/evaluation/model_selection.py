@@ -21,7 +21,7 @@ from forecasting.evaluation.out_of_sample import Trials, forecast_of, left_out, 
 from forecasting.models.pool import PANEL, baselines, needs, pool
 from forecasting.panel.history import History, Model, Reals
 
-# Origins for each band of horizons; eight let the best models decide (docs/models.md).
+# Origins for each band of horizons; eight let the best models decide (docs/methods.md).
 ORIGINS = 8
 # What is drawn until anything is proven: it was the best of the baselines on short histories.
 UNPROVEN = "levelled-median"

@@ -168,7 +168,7 @@ def _unproven(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFra
 
 def summed(panel: Panel, found: Settled, held: Sequence[Judged], asked: Set[Series]) -> Settled:
     """Regions and the network drawn as the sums of their sites, which measured better than forecasts of their own
-    (docs/models.md), and judged as such.
+    (docs/methods.md), and judged as such.
 
     Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more
     than its sites, and stays as it is. Where sites were forecast at different times, a group keeps the hours that all

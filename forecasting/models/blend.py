@@ -3,7 +3,7 @@
 Weights are an inverse power of a model's error, the geometric mean over origins of its error relative to the other
 models', so that a hard week counts no more than an easy one, and a recent origin more than an old one. The power grows
 with what the origins saw: eight disjoint looks at a band let the best models decide, one look nearly averages
-(docs/models.md has the measurements).
+(docs/methods.md has the measurements).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ SMOOTHED: dict[str, Model] = {
 
 BOOSTED: dict[str, Model] = {"boosted-weekly": boosted(daily=False), "boosted-daily": boosted(daily=True)}
 # Most of the pool are variants of a few ideas whose errors go together, and outvote one that stands alone: trees count
-# as this many models (docs/models.md).
+# as this many models (docs/methods.md).
 STANDING = dict.fromkeys(BOOSTED, 2.5)
 
 

@@ -1,7 +1,7 @@
 """Prophet behind the engines' interface: each series on its own, on the log scale, spread over the executor.
 
 What is Prophet's: the curve (trend, daily and weekly seasonality, events as regressors) by maximum a posteriori, and
-the paths that its trend may take. What is ours, each because it was measured to help (docs/models.md): the log scale,
+the paths that its trend may take. What is ours, each because it was measured to help (docs/methods.md): the log scale,
 which keeps every bound above zero; no slope on a short history, whose extrapolation does the most harm, and a nearly
 straight one on a long; local time, because the daily shape moves when the clocks change; seasonality as fine as the
 history can carry; the level of the last two weeks, and doubt that grows as far as that level has strayed before; the

@@ -1,7 +1,7 @@
 """What a history can carry, decided alike for every engine: how much of it is used, whether it has a slope, which
 seasons and events can be learned from it.
 
-Each choice is there because it was measured to help (docs/models.md).
+Each choice is there because it was measured to help (docs/methods.md).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from forecasting.models.variants import LogScales
 from forecasting.panel.history import History, Model, Reals, shared
 
 # Shares of an error that move the level at each step and the day's shape once a day: the best of 16 on the parts kept
-# for choosing (docs/models.md).
+# for choosing (docs/methods.md).
 LEVEL_GAIN, SHORT_GAIN = 0.1, 0.3
 # The week's shape, once a week: slowly, or as quickly as the day's.
 SLOW, QUICK = 0.1, 0.3

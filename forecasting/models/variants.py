@@ -1,7 +1,7 @@
 """Panel Prophet in the variants that the pool needs: its trend free, frozen or damped, on the raw or the log scale,
 with or without the last residuals.
 
-Three fits of the panel serve them all. What each variant is for was measured (docs/models.md): an extrapolated slope
+Three fits of the panel serve them all. What each variant is for was measured (docs/methods.md): an extrapolated slope
 does the most harm on a short history; the log scale suits demand, whose swings grow with its level; the residuals of
 yesterday and of last week carry what a smooth curve cannot.
 """

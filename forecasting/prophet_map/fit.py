@@ -2,7 +2,7 @@
 
 The answer is the maximum a posteriori that the prophet package looks for one series at a time, found exactly and for
 all together: series that were observed at the same stamps share one design matrix, and each then needs only the
-products of that matrix with its values (docs/models.md).
+products of that matrix with its values (docs/methods.md).
 """
 
 from __future__ import annotations
