@@ -12,7 +12,7 @@ import pandas as pd
 from app.cached import Pin, Scope, _answer, catalogue
 from app.cached.planning import TABLES, Question, scene_of
 from data import queries
-from data.lake.query import ask
+from data.lake.query import query
 from data.schema import Direction
 from data.schema.errors import SettingError
 from forecasting.planning.additions import of_purchases
@@ -132,7 +132,7 @@ def _without_additions(question: Question) -> str:
 def _offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
     sites = catalogue(pin, scope)
     law = price_law(
-        ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope),
+        query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope),
         direction,
         dict(zip(sites["site_id"], sites["region_id"], strict=True)),
     )

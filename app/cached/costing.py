@@ -10,7 +10,7 @@ import pandas as pd
 from app.cached import MEASURED, Direction, Pin, Scope, _answer, catalogue, hours_of_day, partner_months
 from app.cached.planning import TABLES, Question, measured_weeks, scene_of
 from data import queries
-from data.lake.query import ask
+from data.lake.query import query
 from data.schema import DIRECTION_OF, GLOBAL_KEY
 from forecasting.planning.additions import additions_frame
 from forecasting.planning.costs import billing, diversity, hour_strip, stranded
@@ -151,9 +151,9 @@ def _capacity(pin: Pin, scope: Scope, direction: Direction, now: pd.Timestamp) -
     sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) AS capacity_gbps, arg_max_null(cost_usd_month, effective_from) AS cost_usd_month
              FROM capacity WHERE direction = $direction AND effective_from <= $now AND status IS DISTINCT FROM 'planned'
              GROUP BY site_id HAVING arg_max(capacity_gbps, effective_from) > 0 ORDER BY site_id"""
-    return ask(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction, "now": now}).set_index(
-        "site_id"
-    )
+    return query(
+        pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction, "now": now}
+    ).set_index("site_id")
 
 
 def _regions(pin: Pin, scope: Scope) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pandas as pd
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue, fit, futures, latest_run, weekly
 from app.cached.failover_tables import Declared
 from data import queries
-from data.lake.query import ask
+from data.lake.query import query
 from data.schema import GLOBAL_KEY, Direction, Level, Series
 from forecasting.cli.failover_file import failover_of
 from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
@@ -168,7 +168,7 @@ def augmented(pin: Pin, direction: Direction, scope: Scope) -> tuple[str, ...]:
 
 def _augmented(pin: Pin, scope: Scope, direction: Direction) -> tuple[str, ...]:
     sql = "SELECT DISTINCT site_id FROM capacity WHERE direction = $direction AND status = 'planned' ORDER BY site_id"
-    return tuple(ask(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction})["site_id"])
+    return tuple(query(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction})["site_id"])
 
 
 # From the lake to a scene
@@ -181,7 +181,7 @@ def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) ->
     found = futures(pin, "site", metric, statistic, scope)
     if found is None:
         return None
-    sites, steps = catalogue(pin, scope), ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
+    sites, steps = catalogue(pin, scope), query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
     demand = Demand(found.keys, direction, statistic, found.weeks, np.maximum(found.draws, 0.0))
     scene = Scene(
         demand,

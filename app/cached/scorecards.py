@@ -15,7 +15,7 @@ from app.cached import MEASURED, Pin, Scope, _answer, catalogue, extent, runs, w
 from app.cached.augmenting import PLAN_SECONDS, Wish
 from app.cached.planning import Question, _monday
 from app.cached.stores import store_of
-from data.lake.query import ask
+from data.lake.query import query
 from data.schema import DIRECTION_OF, Direction
 from data.store import PlanNote, Plans, SavedPlan
 from forecasting.cli.plan import augment_plans
@@ -166,7 +166,7 @@ def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end
 
 
 def _rooms(pin: Pin, scope: Scope, saved: SavedPlan, rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:
-    steps, policy = ask(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), saved.note.policy
+    steps, policy = query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), saved.note.policy
     return rooms(
         steps, catalogue(pin, scope), rows, weeks, float(policy.get("limit", LIMIT)), policy.get("limits") or {}
     )

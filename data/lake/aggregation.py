@@ -26,7 +26,7 @@ MEASURED = f"coalesce({', '.join(NAMES)}) IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SampleFilter:
     """What to add up: SQL conditions on `telemetry` and on the resulting level and key, and the metrics."""
 
     telemetry: str = "true"
@@ -44,8 +44,8 @@ def first_seen(days: str) -> str:
     )
 
 
-def add_up(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> None:
-    """Make the temporary tables `_grain` (site_id, date, seconds), `_pace` (date, seconds) and `_sums` (level, key, ts,
+def aggregate_sites(cursor: duckdb.DuckDBPyConnection, rows: SampleFilter) -> None:
+    """Make the temporary tables `_grain` (site_id, date, seconds), `_grid_grain` (date, seconds) and `_aggregates` (level, key, ts,
     metrics, present, expected).
 
     Needs views telemetry, sites and capacity, and a table `_first` as `first_seen` gives it.
@@ -54,7 +54,7 @@ def add_up(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     source = _at_one_pace(cursor, rows.telemetry)
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE _expected AS {_expected(rows.metrics)}")
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE _partial AS {_partial(source, rows.metrics)}")
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE _sums AS {_usable(rows.series, rows.metrics)}")
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE _aggregates AS {_usable(rows.series, rows.metrics)}")
 
 
 # Grain
@@ -62,7 +62,7 @@ def add_up(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> None:
 
 
 def measure_grain(cursor: duckdb.DuckDBPyConnection, condition: str) -> None:
-    """`_grain`: the most common step of each site's stamps on each date; `_pace`: the most common grain of each date.
+    """`_grain`: the most common step of each site's stamps on each date; `_grid_grain`: the most common grain of each date.
 
     Steps count in whole minutes, so that stamps that jitter by a second or two still have the grain that was meant.
     Most days need no look at one stamp after
@@ -90,7 +90,7 @@ def measure_grain(cursor: duckdb.DuckDBPyConnection, condition: str) -> None:
         pace AS (SELECT date, arg_max(step, (sure, sites, -step)) AS step FROM votes GROUP BY date)
         SELECT site_id, date, CASE WHEN times >= {STEPS_FOR_A_GRAIN} THEN own.step ELSE coalesce(pace.step, {DAY_SECONDS}) END AS seconds
         FROM own LEFT JOIN pace USING (date)""")
-    cursor.execute("""CREATE OR REPLACE TEMP TABLE _pace AS
+    cursor.execute("""CREATE OR REPLACE TEMP TABLE _grid_grain AS
         SELECT date, arg_max(seconds, (sites, -seconds)) AS seconds FROM (SELECT date, seconds, count(*) AS sites FROM _grain GROUP BY ALL) GROUP BY date""")
 
 
@@ -99,11 +99,11 @@ def _at_one_pace(cursor: duckdb.DuckDBPyConnection, condition: str) -> str:
     summed.
     """
     plain = f"SELECT * FROM telemetry WHERE {condition} AND {MEASURED}"
-    if not _any(cursor, f"_day JOIN _pace USING (date) WHERE NOT usual OR seconds <> {USUAL_GRAIN}"):
+    if not _any(cursor, f"_day JOIN _grid_grain USING (date) WHERE NOT usual OR seconds <> {USUAL_GRAIN}"):
         return plain
-    uneven = "_grain JOIN _pace USING (date) WHERE _grain.seconds <> _pace.seconds"
+    uneven = "_grain JOIN _grid_grain USING (date) WHERE _grain.seconds <> _grid_grain.seconds"
     if not _any(cursor, uneven) and not _any(
-        cursor, f"({plain}) JOIN _pace USING (date) WHERE epoch(ts) % seconds <> 0"
+        cursor, f"({plain}) JOIN _grid_grain USING (date) WHERE epoch(ts) % seconds <> 0"
     ):
         return plain
     means = ", ".join(f"avg({name}) AS {name}" for name in NAMES)
@@ -112,7 +112,7 @@ def _at_one_pace(cursor: duckdb.DuckDBPyConnection, condition: str) -> str:
         SELECT site_id, date, to_timestamp(slot * pace) AS ts, {means}
         FROM (SELECT t.*, p.seconds AS pace, epoch_us(ts) // (1000000 * p.seconds) AS first, ceil((epoch(ts) + g.seconds) / p.seconds)::BIGINT AS until,
                      unnest(range(first, CASE WHEN g.seconds > p.seconds THEN greatest(first + 1, until) ELSE first + 1 END)) AS slot
-              FROM ({plain}) t JOIN _grain g USING (site_id, date) JOIN _pace p USING (date))
+              FROM ({plain}) t JOIN _grain g USING (site_id, date) JOIN _grid_grain p USING (date))
         WHERE to_timestamp(slot * pace)::DATE = date GROUP BY site_id, date, slot, pace"""
 
 
@@ -135,10 +135,10 @@ def _expected(metrics: tuple[Metric, ...]) -> str:
         declared AS (SELECT site_id, count(DISTINCT direction) AS directions FROM steps GROUP BY site_id),
         closures AS (
             SELECT d.date, s.site_id, bool_or(direction = 'egress') AS egress, bool_or(direction = 'ingest') AS ingest, count(DISTINCT direction) AS directions
-            FROM _pace d JOIN steps s ON capacity_gbps = 0 AND s.effective_from::DATE <= d.date AND (s.until IS NULL OR s.until > d.date::TIMESTAMPTZ)
+            FROM _grid_grain d JOIN steps s ON capacity_gbps = 0 AND s.effective_from::DATE <= d.date AND (s.until IS NULL OR s.until > d.date::TIMESTAMPTZ)
             GROUP BY ALL)
         SELECT d.date, s.region_id, grouping(s.region_id) AS network, {counts} count(*) FILTER ({_open("")} AND f.any_metric <= d.date) AS any_metric
-        FROM _pace d CROSS JOIN _first f LEFT JOIN sites s USING (site_id)
+        FROM _grid_grain d CROSS JOIN _first f LEFT JOIN sites s USING (site_id)
         LEFT JOIN closures c ON c.date = d.date AND c.site_id = f.site_id LEFT JOIN declared t ON t.site_id = f.site_id
         GROUP BY GROUPING SETS ((d.date, s.region_id), (d.date))"""
 

@@ -28,7 +28,7 @@ _LOCK = threading.Lock()
 _USED: dict[Path, float] = {}
 
 
-def near(url: str, paths: Sequence[str]) -> list[str]:
+def local_copies(url: str, paths: Sequence[str]) -> list[str]:
     """Local copies of files of the lake at `url`, in the same order and under the same partition folders."""
     copies = {path: _folder() / str(abs(hash(url))) / path.removeprefix(f"{url}/") for path in paths}
     with _LOCK:

@@ -20,7 +20,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from data.lake.object_cache import near
+from data.lake.object_cache import local_copies
 from data.lake.tables import Pin, files
 from data.schema import DRAWS, TABLES, Table
 from data.schema.errors import LakeError
@@ -48,7 +48,7 @@ EVERYTHING = Scope()
 Span = tuple[datetime, datetime]
 
 
-def ask(
+def query(
     pin: Pin,
     sql: str,
     tables: Sequence[str],
@@ -62,22 +62,22 @@ def ask(
     Each table holds only what `scope` may see; one that the lake lacks is empty. `span` (half-open) leaves out
     the files that cannot hold it; the statement still filters ts itself.
     """
-    with _opened(pin, scope) as cursor:
+    with _cursor(pin, scope) as cursor:
         return (
-            cursor.sql(_above(sql, _sources(pin, tables, scope, span)), params=dict(parameters or {}))
+            cursor.sql(_with_ctes(sql, _sources(pin, tables, scope, span)), params=dict(parameters or {}))
             .to_arrow_table()
             .to_pandas()
         )
 
 
 @contextmanager
-def asking(
+def connection(
     pin: Pin, tables: Sequence[str], *, scope: Scope = EVERYTHING, span: Span | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A cursor with a view for each of `tables`; for statements that stream or write. LakeError where a file cannot be
     read.
     """
-    with _opened(pin, scope) as cursor:
+    with _cursor(pin, scope) as cursor:
         for name, source in _sources(pin, tables, scope, span).items():
             cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
         yield cursor
@@ -91,7 +91,7 @@ def _sources(pin: Pin, tables: Sequence[str], scope: Scope, span: Span | None) -
     return {name: _scoped(TABLES[name], _relation(pin, TABLES[name], span), scope) for name in named}
 
 
-def _above(sql: str, sources: Mapping[str, str]) -> str:
+def _with_ctes(sql: str, sources: Mapping[str, str]) -> str:
     """The statement with its tables as common table expressions: for a view DuckDB would look through the files once
     more.
     """
@@ -101,7 +101,7 @@ def _above(sql: str, sources: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _opened(pin: Pin, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
+def _cursor(pin: Pin, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
     """A cursor that speaks UTC and knows the scope."""
     cursor = _database().cursor()
     try:
@@ -149,8 +149,8 @@ def _relation(pin: Pin, table: Table, span: Span | None) -> str:
     wanted = files_within(pin, table, span)
     if not wanted:
         return _empty(table)
-    listed = ", ".join(quoted(path) for path in (near(pin.url, wanted) if "://" in pin.url else wanted))
-    present, alike = _held(listed)
+    listed = ", ".join(quoted(path) for path in (local_copies(pin.url, wanted) if "://" in pin.url else wanted))
+    present, alike = _stored_columns(listed)
     # By name DuckDB looks into every file for every statement, which files of the same columns do not need.
     united = "" if alike else ", union_by_name = true"
     hive = (
@@ -166,12 +166,14 @@ def files_within(pin: Pin, table: Table, span: Span | None) -> list[str]:
     rows.
     """
     return [
-        path for path, value in files(pin.url, table.name, pin.version(table.name) or 0) if _needed(table, value, span)
+        path
+        for path, value in files(pin.url, table.name, pin.version(table.name) or 0)
+        if _may_hold(table, value, span)
     ]
 
 
 @lru_cache(maxsize=128)
-def _held(listed: str) -> tuple[frozenset[str], bool]:
+def _stored_columns(listed: str) -> tuple[frozenset[str], bool]:
     """The columns that any of the files holds, and whether all hold the same ones: a column of a later version is not
     in earlier files.
     """
@@ -180,7 +182,7 @@ def _held(listed: str) -> tuple[frozenset[str], bool]:
     return frozenset().union(*found), len(found) == 1
 
 
-def _needed(table: Table, value: str | None, span: Span | None) -> bool:
+def _may_hold(table: Table, value: str | None, span: Span | None) -> bool:
     """Whether a file with this partition value may hold rows of the span."""
     if span is None or value is None or table.partition not in ("date", "month"):
         return True

@@ -2,7 +2,7 @@
 
 Everything comes from the raw samples: the mean, P95 and maximum of a region are those of its sum
 (data/lake/aggregation.py), and a sample coarser than an hour stands for each of its hours
-(data/lake/sample_and_hold.py). The work goes date by date in pieces that fit in memory, and each table changes in one
+(`expand_coarse_samples`). The work goes date by date in pieces that fit in memory, and each table changes in one
 commit.
 """
 
@@ -17,15 +17,26 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from data.lake.aggregation import DAY_SECONDS, MEASURED, NAMES, Rows, add_up, first_seen
-from data.lake.query import Span, asking, day_span
-from data.lake.sample_and_hold import HOUR_SECONDS, SCARCE_BELOW, hold
+from data.lake.aggregation import (
+    DAY_SECONDS,
+    MEASURED,
+    NAMES,
+    STEPS_FOR_A_GRAIN,
+    SampleFilter,
+    aggregate_sites,
+    first_seen,
+)
+from data.lake.query import Span, connection, day_span
 from data.lake.tables import Change, Lake, Pin, files, stored, stored_schema
 from data.schema import METRICS, TABLES
 
 Progress = Callable[[int, int], None]
 # Site-days that are rolled up at once: about six million samples at five minutes, a few hundred MB.
 PIECE_SITE_DAYS = 20_000
+HOUR_SECONDS = 3600
+# A date with fewer samples does not show its grain: one sample may be a daily mean, or the first five minutes after
+# midnight.
+SCARCE_BELOW = STEPS_FOR_A_GRAIN + 1
 SECONDS = {"telemetry_1h": HOUR_SECONDS, "telemetry_1d": DAY_SECONDS}
 NEEDED = ("telemetry", "telemetry_1d", "sites", "capacity")
 
@@ -97,7 +108,7 @@ def _beside(pin: Pin, touched: Sequence[date], held: Sequence[date]) -> set[date
     if not near:
         return set()
     sql = f"SELECT DISTINCT ts::DATE FROM telemetry_1d WHERE level = 'site' AND samples < {SCARCE_BELOW} AND ts::DATE IN ({_listed(sorted(near))})"
-    with asking(pin, ["telemetry_1d"], span=_span(sorted(near))) as cursor:
+    with connection(pin, ["telemetry_1d"], span=_span(sorted(near))) as cursor:
         return {day for (day,) in cursor.execute(sql).fetchall()}
 
 
@@ -107,7 +118,7 @@ def _first_seen(
     """First dates of each site and metric with the touched dates taken in, and the other dates on which that changes
     who is expected.
     """
-    with asking(pin, NEEDED, span=_span(touched)) as cursor:
+    with connection(pin, NEEDED, span=_span(touched)) as cursor:
         flags = ", ".join(f"min(date) FILTER ({name} IS NOT NULL) AS {name}" for name in NAMES)
         fresh = f"SELECT site_id, {flags}, min(date) AS any_metric FROM telemetry WHERE date IN ({_listed(touched)}) AND {MEASURED} GROUP BY site_id"
         before = cursor.sql(
@@ -145,11 +156,11 @@ def _between(before: pa.Table, after: pa.Table, held: Sequence[date]) -> set[dat
 
 def _roll_up(pin: Pin, dates: Sequence[date], firsts: pa.Table, folder: Path) -> None:
     """Write the hourly and daily rows of some dates as Parquet files, {table}-{date}.parquet."""
-    with asking(pin, NEEDED, span=_span([dates[0] - timedelta(days=1), dates[-1] + timedelta(days=1)])) as cursor:
+    with connection(pin, NEEDED, span=_span([dates[0] - timedelta(days=1), dates[-1] + timedelta(days=1)])) as cursor:
         cursor.register("_first", firsts)
         condition = f"date IN ({_listed(dates)})"
-        add_up(cursor, Rows(condition))
-        hold(cursor, condition)
+        aggregate_sites(cursor, SampleFilter(condition))
+        expand_coarse_samples(cursor, condition)
         for name, seconds in SECONDS.items():
             cursor.execute(
                 f"COPY ({rolled_up(seconds, condition)}) TO '{folder / f'{name}-{dates[0]}.parquet'}' (FORMAT parquet)"
@@ -157,8 +168,8 @@ def _roll_up(pin: Pin, dates: Sequence[date], firsts: pa.Table, folder: Path) ->
 
 
 def rolled_up(seconds: int, condition: str) -> str:
-    """SQL: the rows of a rollup with this interval, of all levels; needs the view telemetry and what `add_up` and
-    `hold` make.
+    """SQL: the rows of a rollup with this interval, of all levels; needs the view telemetry and what `aggregate_sites` and
+    `expand_coarse_samples` make.
     """
     return f"{_of_sites(seconds, condition)} UNION ALL BY NAME {_of_regions(seconds)}"
 
@@ -177,7 +188,7 @@ def _of_sites(seconds: int, condition: str) -> str:
 
 def _of_regions(seconds: int) -> str:
     """SQL: rows of the levels above; samples and completeness count the stamps at which enough sites report."""
-    rows = "_sum_hours" if seconds == HOUR_SECONDS else "_sums JOIN _pace USING (date)"
+    rows = "_aggregate_hours" if seconds == HOUR_SECONDS else "_aggregates JOIN _grid_grain USING (date)"
     return f"""SELECT level, key, {_bucket(seconds)} AS ts, {_statistics()}, coalesce(sum(present) FILTER (usable), 0)::BIGINT AS samples,
         least(1.0, coalesce(sum(present) FILTER (usable), 0) / (max(expected) * greatest(1, {seconds} / any_value(seconds)))) AS completeness
         FROM {rows} GROUP BY ALL"""
@@ -218,6 +229,59 @@ def _month(name: str, folder: Path, month: str) -> Iterator[pa.RecordBatch]:
     yield from stored(TABLES[name], rows).to_batches()
 
 
+# Coarse samples
+# ----------------------------------------------------------------------------------------------------
+
+
+def expand_coarse_samples(cursor: duckdb.DuckDBPyConnection, condition: str) -> None:
+    """The views `_site_hours` (the samples with `seconds`, their grain) and `_aggregate_hours` (`_aggregates` likewise), at least
+    one row for each hour that is covered.
+
+    Needs what `aggregate_sites` makes, and the telemetry of the days before and after.
+    """
+    samples = f"SELECT * FROM telemetry JOIN _grain USING (site_id, date) WHERE {condition} AND {MEASURED}"
+    sums = "SELECT * FROM _aggregates JOIN _grid_grain USING (date)"
+    if cursor.execute(f"SELECT 1 FROM _grain WHERE seconds > {HOUR_SECONDS} LIMIT 1").fetchone():
+        _measure(cursor)
+        samples, sums = _by_hour(samples, "_hold USING (site_id, date)"), _by_hour(sums, "_grid_hold USING (date)")
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW _site_hours AS {samples}")
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW _aggregate_hours AS {sums}")
+
+
+def _measure(cursor: duckdb.DuckDBPyConnection) -> None:
+    """`_hold` (site_id, date, held) and `_grid_hold` (date, held): for how many seconds a sample stands.
+
+    That is the grain, where the date has enough samples to show it; else no longer than the samples of the day before
+    or after lie apart, and an hour where there are none.
+    """
+    cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _hold AS
+        WITH days AS (SELECT site_id, date, count(*) AS samples FROM telemetry
+                      WHERE {MEASURED} AND date BETWEEN (SELECT min(date) - 1 FROM _grain) AND (SELECT max(date) + 1 FROM _grain) GROUP BY ALL)
+        SELECT g.site_id, g.date, CASE WHEN own.samples >= {SCARCE_BELOW} THEN g.seconds
+               ELSE least(g.seconds, coalesce({DAY_SECONDS} // greatest(before.samples, after.samples), {HOUR_SECONDS})) END AS held
+        FROM _grain g JOIN days own USING (site_id, date)
+        LEFT JOIN days before ON before.site_id = g.site_id AND before.date = g.date - 1
+        LEFT JOIN days after ON after.site_id = g.site_id AND after.date = g.date + 1""")
+    cursor.execute("""CREATE OR REPLACE TEMP TABLE _grid_hold AS
+        SELECT date, least(any_value(_grid_grain.seconds), arg_max(held, (sites, -held))) AS held
+        FROM (SELECT date, held, count(*) AS sites FROM _hold GROUP BY ALL) JOIN _grid_grain USING (date) GROUP BY date""")
+
+
+def _by_hour(rows: str, held: str) -> str:
+    """SQL: the rows, those that stand for longer than an hour once for each hour of their interval, within their
+    date.
+    """
+    first = (
+        f"CASE WHEN held > {HOUR_SECONDS} THEN epoch_us(ts) // (1000000 * held) * held ELSE epoch_us(ts) // 1000000 END"
+    )
+    after = f"first + CASE WHEN held > {HOUR_SECONDS} THEN held ELSE 1 END"
+    return f"""
+        SELECT * EXCLUDE (ts, held, first, hour), to_timestamp(hour * {HOUR_SECONDS}) AS ts
+        FROM (SELECT *, unnest(range(first // {HOUR_SECONDS}, ({after} + {HOUR_SECONDS - 1}) // {HOUR_SECONDS})) AS hour
+              FROM (SELECT *, {first} AS first FROM ({rows}) JOIN {held}))
+        WHERE to_timestamp(hour * {HOUR_SECONDS})::DATE = date"""
+
+
 # Flows
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -231,7 +295,7 @@ def _roll_up_flows(lake: Lake, pin: Pin, touched: Sequence[date], *, everything:
         return
     sql = f"""SELECT source_site_id, target_site_id, {_bucket(3600)} AS ts, avg(gbps) AS gbps FROM flows WHERE date IN ({_listed(dates)})
               GROUP BY ALL ORDER BY ts, source_site_id, target_site_id"""
-    with asking(pin, ["flows"], span=_span(dates)) as cursor:
+    with connection(pin, ["flows"], span=_span(dates)) as cursor:
         rows = cursor.sql(sql).to_arrow_table()
     if everything:
         lake.replace("flows_1h", rows)

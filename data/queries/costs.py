@@ -15,8 +15,8 @@ from functools import lru_cache
 import duckdb
 import pandas as pd
 
-from data.lake.aggregation import Rows, add_up, first_seen
-from data.lake.query import EVERYTHING, Scope, Span, ask, asking, files_within
+from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
+from data.lake.query import EVERYTHING, Scope, Span, connection, files_within, query
 from data.lake.tables import Pin
 from data.queries.series import known_metrics
 from data.schema import METRIC, TELEMETRY
@@ -45,7 +45,7 @@ def partner_months(
     """
     _adds_up(metrics)
     since = (
-        ask(pin, f"{first_seen('SELECT * FROM telemetry_1d')} ORDER BY site_id", ["telemetry_1d"], scope=scope)
+        query(pin, f"{first_seen('SELECT * FROM telemetry_1d')} ORDER BY site_id", ["telemetry_1d"], scope=scope)
         .set_index("site_id")
         .apply(pd.to_datetime)
     )
@@ -69,12 +69,12 @@ def hours_of_day(pin: Pin, metric: str, start: datetime, end: datetime, scope: S
     if scope.all:
         sql = f"""SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric}_mean AS value FROM telemetry_1h WHERE level = 'region' AND {within})
                   WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL"""
-        return ask(pin, sql, ["telemetry_1h"], span=(start, end))
-    with asking(pin, TABLES, scope=scope, span=(start, end)) as cursor:
+        return query(pin, sql, ["telemetry_1h"], span=(start, end))
+    with connection(pin, TABLES, scope=scope, span=(start, end)) as cursor:
         _summed(cursor, within, (metric,))
         return (
             cursor.sql(f"""
-            SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric} AS value FROM _sums WHERE level = 'region')
+            SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric} AS value FROM _aggregates WHERE level = 'region')
             WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL""")
             .to_arrow_table()
             .to_pandas()
@@ -121,7 +121,7 @@ def _hanging_on(pin: Pin, month: Span, since: pd.DataFrame) -> tuple[object, ...
 def _of_month(asked: _Month) -> pd.DataFrame:
     """The rows of one month: a partner's sites are added up as those of a region are."""
     month, metrics = asked.span, asked.metrics
-    with asking(asked.pin, TABLES, scope=asked.scope, span=month) as cursor:
+    with connection(asked.pin, TABLES, scope=asked.scope, span=month) as cursor:
         cursor.execute("CREATE TEMP TABLE _by_partner AS SELECT * REPLACE (partner AS region_id) FROM sites")
         cursor.execute("CREATE OR REPLACE TEMP VIEW sites AS SELECT * FROM _by_partner")
         _summed(cursor, _within(month), metrics)
@@ -139,7 +139,7 @@ def _of_month(asked: _Month) -> pd.DataFrame:
 
 def _summed(cursor: duckdb.DuckDBPyConnection, within: str, metrics: tuple[str, ...]) -> None:
     cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-    add_up(cursor, Rows(within, "level = 'region'", tuple(METRIC[name] for name in metrics)))
+    aggregate_sites(cursor, SampleFilter(within, "level = 'region'", tuple(METRIC[name] for name in metrics)))
 
 
 def _billed(name: str, month: Span, seconds: float) -> str:
@@ -148,7 +148,7 @@ def _billed(name: str, month: Span, seconds: float) -> str:
         SELECT key AS partner, TIMESTAMPTZ '{month[0].isoformat()}' AS month, '{name}' AS metric, any_value(p95) AS p95, any_value(apart) AS apart,
                any_value(samples) AS samples, least(1.0, any_value(covered) / {seconds}) AS completeness
         FROM (SELECT key, {_percentile(name)} AS p95, count({name}) AS samples, sum(seconds) FILTER ({name} IS NOT NULL) AS covered
-              FROM _sums JOIN _pace USING (date) GROUP BY key)
+              FROM _aggregates JOIN _grid_grain USING (date) GROUP BY key)
         JOIN (SELECT partner AS key, sum({name}) AS apart FROM sites JOIN _own USING (site_id) GROUP BY partner) USING (key)
         WHERE samples > 0 GROUP BY key"""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, Span, ask
+from data.lake.query import EVERYTHING, Scope, Span, query
 from data.lake.tables import Pin
 from data.queries.published import OF_SERIES, latest_run
 from data.queries.series import known_metrics
@@ -30,13 +30,13 @@ def licence(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame
     newest run, the nearest horizon first.
     """
     sql = f"SELECT {', '.join(LICENCE)} FROM licences WHERE {OF_SERIES} ORDER BY {in_order()}"
-    return ask(pin, sql, ["licences"], scope=scope, parameters=_of(pin, series))
+    return query(pin, sql, ["licences"], scope=scope, parameters=_of(pin, series))
 
 
 def licences(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """level, key, metric and the columns of `licence`, of every series of the newest run."""
     sql = f"SELECT level, key, metric, {', '.join(LICENCE)} FROM licences WHERE run_id = $run ORDER BY level, key, metric, {in_order()}"
-    return ask(pin, sql, ["licences"], scope=scope, parameters={"run": newest(pin)})
+    return query(pin, sql, ["licences"], scope=scope, parameters={"run": newest(pin)})
 
 
 def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     quantiles.
     """
     sql = f"SELECT model, horizon, score, value, origins FROM scores WHERE {OF_SERIES} ORDER BY model, {in_order()}, horizon, score"
-    return ask(pin, sql, ["scores"], scope=scope, parameters=_of(pin, series))
+    return query(pin, sql, ["scores"], scope=scope, parameters=_of(pin, series))
 
 
 def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
         SELECT level, key, metric, model, horizon, split_part(score, '_', 2)::DOUBLE / 100 AS nominal, value AS observed, origins FROM scores
         WHERE run_id = $run AND model IN ('{DRAWN}', '{PEAKS}', '{WEEKS_P95}') AND starts_with(score, 'coverage_')
         ORDER BY level, key, metric, model, {in_order()}, horizon, nominal"""
-    return ask(pin, sql, ["scores"], scope=scope, parameters={"run": newest(pin)})
+    return query(pin, sql, ["scores"], scope=scope, parameters={"run": newest(pin)})
 
 
 def coverage(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def residuals(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
 def peaks(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """week (Monday 00:00 UTC), statistic (peak, p95), q05, q10, q50, q90, q95 of a series in the newest run."""
     sql = f"SELECT week, statistic, {', '.join(PEAK_QUANTILES)} FROM peaks WHERE {OF_SERIES} ORDER BY week, statistic"
-    return ask(pin, sql, ["peaks"], scope=scope, parameters=_of(pin, series))
+    return query(pin, sql, ["peaks"], scope=scope, parameters=_of(pin, series))
 
 
 def newest(pin: Pin) -> str:
@@ -128,14 +128,14 @@ def _ask_tested(
     pin: Pin, series: Series, sql: str, scope: Scope, more: Mapping[str, Any] | None = None
 ) -> pd.DataFrame:
     parameters = {**_of(pin, series), **(more or {})}
-    return ask(
+    return query(
         pin, sql, ["backtests", "telemetry_1h"], scope=scope, span=_reach(pin, series, scope), parameters=parameters
     )
 
 
 def _reach(pin: Pin, series: Series, scope: Scope) -> Span | None:
     """From the first to past the last hour of the backtests, so that other months of telemetry are left alone."""
-    found = ask(
+    found = query(
         pin,
         f"SELECT min(ts) AS first, max(ts) AS last FROM backtests WHERE {OF_SERIES}",
         ["backtests"],

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pandas as pd
 
-from data.lake.aggregation import MEASURED, Rows, add_up, first_seen
-from data.lake.query import ask, asking
+from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen
+from data.lake.query import connection, query
 from data.lake.tables import Pin
 from data.schema import DEMAND_METRICS, METRIC, Series
 
@@ -21,14 +21,14 @@ def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> 
     """
     means = ", ".join(f"{name}_mean AS {name}" for name in metrics)
     sql = f"SELECT level, key, ts, completeness, {means} FROM telemetry_1h WHERE ts >= $start AND ts < $end"
-    with asking(pin, ["telemetry_1h"], span=(start, end)) as cursor:
+    with connection(pin, ["telemetry_1h"], span=(start, end)) as cursor:
         return cursor.sql(sql, params={"start": start, "end": end}).to_arrow_table().to_pandas()
 
 
 def measured_since(pin: Pin, start: datetime, end: datetime) -> bool:
     """Whether a site measured anything, start <= ts < end: rows without any value are in no rollup."""
     sql = f"SELECT count(*) AS n FROM telemetry WHERE ts >= $start AND ts < $end AND {MEASURED}"
-    return bool(ask(pin, sql, ["telemetry"], span=(start, end), parameters={"start": start, "end": end})["n"].iloc[0])
+    return bool(query(pin, sql, ["telemetry"], span=(start, end), parameters={"start": start, "end": end})["n"].iloc[0])
 
 
 def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
@@ -41,18 +41,18 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
     bounds = (
         f"ts >= TIMESTAMPTZ '{pd.Timestamp(start).isoformat()}' AND ts < TIMESTAMPTZ '{pd.Timestamp(end).isoformat()}'"
     )
-    with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], span=(start, end)) as cursor:
+    with connection(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], span=(start, end)) as cursor:
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-        add_up(cursor, Rows(bounds, metrics=tuple(METRIC[name] for name in metrics)))
+        aggregate_sites(cursor, SampleFilter(bounds, metrics=tuple(METRIC[name] for name in metrics)))
         sites = f"SELECT 'site' AS level, site_id AS key, ts, {columns} FROM telemetry WHERE {bounds}"
         return (
-            cursor.sql(f"{sites} UNION ALL BY NAME SELECT level, key, ts, {columns} FROM _sums")
+            cursor.sql(f"{sites} UNION ALL BY NAME SELECT level, key, ts, {columns} FROM _aggregates")
             .to_arrow_table()
             .to_pandas()
         )
 
 
-def of_run(
+def run_rows(
     pin: Pin, table: str, run_id: str, without: Iterable[Series] = (), metrics: Iterable[str] = DEMAND_METRICS
 ) -> pd.DataFrame:
     """The rows of some metrics that a run wrote to one of the tables by series, without run_id and without those of
@@ -60,4 +60,4 @@ def of_run(
     """
     names = {"run": run_id, "without": [str(series) for series in without], "metrics": list(metrics)}
     held = "run_id = $run AND list_contains($metrics, metric) AND NOT list_contains($without, concat_ws('/', level, key, metric))"
-    return ask(pin, f"SELECT * EXCLUDE (run_id) FROM {table} WHERE {held}", [table], parameters=names)
+    return query(pin, f"SELECT * EXCLUDE (run_id) FROM {table} WHERE {held}", [table], parameters=names)

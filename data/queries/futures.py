@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.published import latest_run
 from data.schema import Level
@@ -35,7 +35,7 @@ def futures(pin: Pin, level: Level, metric: str, statistic: str, scope: Scope = 
         "SELECT key, week, draws FROM paths WHERE run_id = $run AND level = $level AND metric = $metric AND statistic = $statistic"
         " AND len(draws) > 0 ORDER BY key, week"
     )
-    rows = ask(
+    rows = query(
         pin,
         sql,
         ["paths"],

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
 from data.queries.series import history, members
@@ -56,7 +56,7 @@ def silences(hours: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
 def _first(pin: Pin, level: Level, key: str, otherwise: pd.Timestamp, scope: Scope) -> pd.Timestamp:
     """When the series begins; before it nothing is missing."""
     sql = f"SELECT min(ts) AS ts FROM telemetry_1d WHERE level = 'site' AND key IN (SELECT site_id FROM sites WHERE {members(level, key)})"
-    first = ask(pin, sql, ["telemetry_1d", "sites"], scope=scope)["ts"][0]
+    first = query(pin, sql, ["telemetry_1d", "sites"], scope=scope)["ts"][0]
     return otherwise if pd.isna(first) else max(pd.Timestamp(first), otherwise)
 
 
@@ -74,7 +74,7 @@ def _named(pin: Pin, level: Level, key: str, found: pd.DataFrame, scope: Scope) 
                     WHERE {members(level, key)} GROUP BY g.a, g.b, s.site_id, s.name)
         SELECT a AS start, b AS "end", list(name ORDER BY name) AS names
         FROM present WHERE coalesce(seconds, 0) < {SILENT_BELOW} * epoch(b - a) GROUP BY a, b ORDER BY a"""
-    named = ask(
+    named = query(
         pin,
         sql,
         ["telemetry_1h", "telemetry_1d", "sites"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, Extent, extent, last_hour
 from data.queries.series import history
@@ -75,7 +75,7 @@ def _utilisation(pin: Pin, start: pd.Timestamp, end: pd.Timestamp, scope: Scope)
         FROM (SELECT key, ts, egress_gbps_mean FROM telemetry_1h WHERE level = 'site' AND ts >= $start AND ts < $end AND egress_gbps_mean IS NOT NULL) t
         ASOF JOIN steps s ON s.site_id = t.key AND s.effective_from <= t.ts
         GROUP BY t.ts"""
-    found = ask(
+    found = query(
         pin, sql, ["telemetry_1h", "capacity"], scope=scope, span=(start, end), parameters={"start": start, "end": end}
     )
     return found.set_index("ts")["utilisation"]

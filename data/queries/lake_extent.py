@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, Span, ask, day_span
+from data.lake.query import EVERYTHING, Scope, Span, day_span, query
 from data.lake.tables import Pin, files
 from data.schema import METRICS
 
@@ -48,8 +48,8 @@ def _extent(pin: Pin, scope: Scope) -> Extent | None:
     if ends is None or version is None:
         return None
     first, last, grain, received = ends
-    sites = int(ask(pin, "SELECT count(*) AS n FROM sites", ["sites"], scope=scope)["n"][0])
-    simulated = ask(
+    sites = int(query(pin, "SELECT count(*) AS n FROM sites", ["sites"], scope=scope)["n"][0])
+    simulated = query(
         pin, f"SELECT coalesce(bool_or(starts_with(source, '{SIMULATOR}')), false) AS it FROM snapshots", ["snapshots"]
     )["it"][0]
     return Extent(
@@ -73,11 +73,11 @@ def _ends(pin: Pin) -> tuple[pd.Timestamp, pd.Timestamp, int, pd.Timestamp] | No
     days = sorted(value for _, value in files(pin.url, "telemetry", pin.version("telemetry") or 0) if value)
     if not days:
         return None
-    first = ask(pin, "SELECT min(ts) AS ts FROM telemetry", ["telemetry"], span=day_span(date.fromisoformat(days[0])))[
-        "ts"
-    ][0]
+    first = query(
+        pin, "SELECT min(ts) AS ts FROM telemetry", ["telemetry"], span=day_span(date.fromisoformat(days[0]))
+    )["ts"][0]
     newest = day_span(date.fromisoformat(days[-1]))
-    row = ask(
+    row = query(
         pin, "SELECT max(ts) AS ts, max(received_at) AS received FROM telemetry", ["telemetry"], span=newest
     ).iloc[0]
     return first, row["ts"], _grain(pin, newest), row["received"]
@@ -90,7 +90,7 @@ def _grain(pin: Pin, day: Span) -> int:
     for start in (day[0], day[0] - timedelta(days=1)):
         sql = """SELECT step FROM (SELECT date_diff('second', lag(ts) OVER (PARTITION BY site_id ORDER BY ts), ts) AS step FROM telemetry)
                  WHERE step > 0 GROUP BY step ORDER BY count(*) DESC, step LIMIT 1"""
-        steps = ask(pin, sql, ["telemetry"], span=(start, day[1]))
+        steps = query(pin, sql, ["telemetry"], span=(start, day[1]))
         if len(steps):
             return int(steps["step"][0])
     return 300
@@ -99,7 +99,7 @@ def _grain(pin: Pin, day: Span) -> int:
 def _measured(pin: Pin, scope: Scope) -> tuple[str, ...]:
     """Metrics that have any value."""
     flags = ", ".join(f"coalesce(bool_or({m.name}_mean IS NOT NULL), false) AS {m.name}" for m in METRICS)
-    row = ask(pin, f"SELECT {flags} FROM telemetry_1d WHERE level = 'site'", ["telemetry_1d"], scope=scope).iloc[0]
+    row = query(pin, f"SELECT {flags} FROM telemetry_1d WHERE level = 'site'", ["telemetry_1d"], scope=scope).iloc[0]
     return tuple(m.name for m in METRICS if row[m.name])
 
 

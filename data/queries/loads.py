@@ -7,7 +7,7 @@ from math import ceil
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
 from data.queries.series import known_metrics
@@ -47,7 +47,7 @@ def loads(
         SELECT ts, x.site_id, gbps / capacity_gbps AS utilisation, quality
         FROM samples x ASOF JOIN steps s ON x.site_id = s.site_id AND x.ts >= s.effective_from WHERE capacity_gbps > 0 ORDER BY site_id, ts"""
     parameters = {"start": start, "end": end, "region": region_id, "direction": direction}
-    return ask(pin, sql, ["telemetry", "capacity", "sites"], scope=scope, span=(start, end), parameters=parameters)
+    return query(pin, sql, ["telemetry", "capacity", "sites"], scope=scope, span=(start, end), parameters=parameters)
 
 
 def stride(sites: int, seconds: float, grain_seconds: int, most: int) -> int:

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, g
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from data.lake.query import ask
+from data.lake.query import query
 from data.lake.tables import Lake, Pin
 from data.queries import extent, latest_run
 
@@ -71,7 +71,7 @@ def _telemetry(pin: Pin) -> Families:
 def _ingest(pin: Pin) -> Families:
     """From the ledger of snapshots."""
     counts = "count(*) AS snapshots, sum(rows_accepted) AS accepted, sum(rows_quarantined) AS refused, max(ingested_at) AS newest"
-    ledger = ask(
+    ledger = query(
         pin,
         f'SELECT "table", state, {counts} FROM snapshots GROUP BY "table", state ORDER BY "table", state',
         ["snapshots"],
@@ -91,7 +91,7 @@ def _ingest(pin: Pin) -> Families:
         "When the newest snapshot was taken in",
         ledger["newest"].max().timestamp(),
     )
-    refused = ask(pin, "SELECT count(*) AS faults FROM quarantine", ["quarantine"])
+    refused = query(pin, "SELECT count(*) AS faults FROM quarantine", ["quarantine"])
     yield _gauge("headroom_quarantine_faults", "Faults of what lies in quarantine", refused["faults"][0])
     last = Lake(pin.url).read_note("ingest")
     if last is not None:

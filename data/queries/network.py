@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, extent, hour_of
 from data.queries.published import latest_run
@@ -22,7 +22,7 @@ WEEK = pd.Timedelta(days=7)
 
 def catalogue(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """Every site, in the columns of the table `sites`, ordered by site_id."""
-    return ask(pin, "SELECT * FROM sites ORDER BY site_id", ["sites"], scope=scope)
+    return query(pin, "SELECT * FROM sites ORDER BY site_id", ["sites"], scope=scope)
 
 
 def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
         UNION ALL SELECT 'city', city, city, concat_ws(', ', any_value(country), count(*) || ' sites') FROM sites WHERE city IS NOT NULL GROUP BY city
         UNION ALL SELECT 'partner', partner, partner, count(*) || ' sites' FROM sites WHERE partner IS NOT NULL GROUP BY partner
         ORDER BY list_position(['site', 'region', 'city', 'partner'], kind), label"""
-    found = ask(pin, sql, ["sites"], scope=scope)
+    found = query(pin, sql, ["sites"], scope=scope)
     found["detail"] = found["detail"].str.replace(r"\b1 sites", "1 site", regex=True)
     return found
 
@@ -71,7 +71,7 @@ QUALITY = ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio", "inges
 def _measured_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
     columns = ", ".join(f"{m}_mean AS {m}" for m in ("egress_gbps", "ingest_gbps", *QUALITY))
     sql = f"SELECT key AS site_id, {columns}, NULL::DOUBLE AS low, NULL::DOUBLE AS high FROM telemetry_1h WHERE level = 'site' AND ts = $hour"
-    return ask(pin, sql, ["telemetry_1h"], scope=scope, span=(hour, hour + HOUR), parameters={"hour": hour})
+    return query(pin, sql, ["telemetry_1h"], scope=scope, span=(hour, hour + HOUR), parameters={"hour": hour})
 
 
 def _forecast_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
@@ -80,7 +80,7 @@ def _forecast_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
         SELECT key AS site_id, max(q50) FILTER (metric = 'egress_gbps') AS egress_gbps, max(q50) FILTER (metric = 'ingest_gbps') AS ingest_gbps,
                max(q10) FILTER (metric = 'egress_gbps') AS low, max(q90) FILTER (metric = 'egress_gbps') AS high
         FROM forecasts WHERE run_id = $run AND level = 'site' AND ts = $hour GROUP BY key"""
-    return ask(pin, sql, ["forecasts"], scope=scope, parameters={"run": run.run_id if run else "", "hour": hour})
+    return query(pin, sql, ["forecasts"], scope=scope, parameters={"run": run.run_id if run else "", "hour": hour})
 
 
 def _capacity_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def _capacity_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
     sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) FILTER (direction = 'egress') AS egress_capacity,
                     arg_max(capacity_gbps, effective_from) FILTER (direction = 'ingest') AS ingest_capacity
              FROM capacity WHERE effective_from <= $hour AND (status IS DISTINCT FROM 'planned' OR effective_from > $now) GROUP BY site_id"""
-    found = ask(pin, sql, ["capacity"], scope=scope, parameters={"hour": hour, "now": held.now if held else hour})
+    found = query(pin, sql, ["capacity"], scope=scope, parameters={"hour": hour, "now": held.now if held else hour})
     return found.astype({"egress_capacity": float, "ingest_capacity": float})
 
 
@@ -124,4 +124,4 @@ def flows_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
 def _flows(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
     sql = f"""SELECT source_site_id, target_site_id, gbps FROM flows_1h WHERE ts = $hour AND gbps > 0
               ORDER BY gbps DESC, source_site_id, target_site_id LIMIT {FLOWS_SHOWN}"""
-    return ask(pin, sql, ["flows_1h"], scope=scope, span=(hour, hour + HOUR), parameters={"hour": hour})
+    return query(pin, sql, ["flows_1h"], scope=scope, span=(hour, hour + HOUR), parameters={"hour": hour})

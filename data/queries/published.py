@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.schema import QUANTILES, Series
 
@@ -43,7 +43,7 @@ class Fit:
 
 def latest_run(pin: Pin, scope: Scope = EVERYTHING) -> Run | None:
     """The newest published run; None where there is none. A run describes the whole lake, so every scope sees it."""
-    found = ask(
+    found = query(
         pin,
         f"SELECT {', '.join(Run.__slots__)} FROM runs ORDER BY number DESC, started DESC LIMIT 1",
         ["runs"],
@@ -54,7 +54,7 @@ def latest_run(pin: Pin, scope: Scope = EVERYTHING) -> Run | None:
 
 def runs(pin: Pin, limit: int = 20, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """The newest runs, newest first, in the columns of the table `runs`."""
-    return ask(
+    return query(
         pin,
         "SELECT * FROM runs ORDER BY number DESC, started DESC LIMIT $n",
         ["runs"],
@@ -110,4 +110,4 @@ def _of_newest_run(
     if run is None:
         return None
     parameters = {"run": run.run_id, "level": series.level, "key": series.key, "metric": series.metric, **more}
-    return ask(pin, sql, [table], scope=scope, parameters=parameters)
+    return query(pin, sql, [table], scope=scope, parameters=parameters)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
 
@@ -40,7 +40,7 @@ def viewers_per_gbps(pin: Pin, scope: Scope = EVERYTHING) -> ViewersPerGbps | No
           AND t.ts >= $since AND t.ts < $until
         GROUP BY ALL ORDER BY s.site_id"""
     parameters = {"since": since, "until": held.now}
-    rows = ask(
+    rows = query(
         pin, sql, ["sites", "telemetry_1h"], scope=scope, span=(since, held.now), parameters=parameters
     ).set_index("site_id")
     sums = rows[["viewers", "gbps"]].astype(float).fillna(0.0)
@@ -70,4 +70,4 @@ def ingest_paths(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
         SELECT source_site_id, target_site_id, gbps / n AS gbps, inflow / n AS inflow_gbps
         FROM (SELECT *, sum(gbps) OVER (PARTITION BY target_site_id) AS inflow FROM summed), hours
         WHERE source_site_id <> target_site_id AND gbps > 0 ORDER BY gbps DESC, source_site_id, target_site_id LIMIT {PATHS_LISTED}"""
-    return ask(pin, sql, ["flows_1h"], scope=scope, span=(since, until), parameters={"since": since, "until": until})
+    return query(pin, sql, ["flows_1h"], scope=scope, span=(since, until), parameters={"since": since, "until": until})

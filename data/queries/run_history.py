@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.evaluation import DRAWN, hours_of, in_order
 from data.queries.lake_extent import extent
@@ -25,7 +25,7 @@ def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     sql = f"""
         SELECT r.number, r.started, s.horizon, s.value, s.origins FROM scores s JOIN runs r USING (run_id)
         WHERE {ONE_SERIES} AND s.model = '{DRAWN}' AND s.score = 'mase' ORDER BY r.number, {in_order()}"""
-    return ask(pin, sql, ["scores", "runs"], scope=scope, parameters=series._asdict())
+    return query(pin, sql, ["scores", "runs"], scope=scope, parameters=series._asdict())
 
 
 def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -37,7 +37,7 @@ def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
     """
     held = extent(pin)
     until = pd.Timestamp(0, tz="UTC") if held is None else held.now
-    first = ask(pin, "SELECT min(telemetry_until) AS ts FROM runs", ["runs"])["ts"][0]
+    first = query(pin, "SELECT min(telemetry_until) AS ts FROM runs", ["runs"])["ts"][0]
     sql = f"""
         SELECT r.number, r.started, count(*) AS hours, sum(abs(h.value - f.yhat)) / nullif(sum(h.value), 0) AS wape,
                avg((h.value BETWEEN f.q10 AND f.q90)::INT) AS coverage_80, avg((h.value BETWEEN f.q025 AND f.q975)::INT) AS coverage_95
@@ -45,7 +45,7 @@ def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
         WHERE f.ts >= r.telemetry_until AND f.ts < r.telemetry_until + INTERVAL {LEAD_DAYS} DAY AND f.ts + INTERVAL 1 HOUR <= $until AND h.value IS NOT NULL
         GROUP BY r.number, r.started ORDER BY r.number"""
     span = None if pd.isna(first) or first >= until else (first, until)
-    return ask(
+    return query(
         pin,
         sql,
         ["forecasts", "runs", "telemetry_1h"],
@@ -72,6 +72,6 @@ def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Sco
         FROM (SELECT level, key, metric, model, horizon, score, a.value, b.value AS other, a.value IS NOT NULL AND b.value IS NOT NULL AS paired
               FROM {both} USING (level, key, metric, model, horizon, score))
         GROUP BY model, horizon, score HAVING bool_or({mine}) ORDER BY {in_order()}, horizon, score, value, model"""
-    return ask(
+    return query(
         pin, sql, ["scores", "runs"], scope=scope, parameters={**series._asdict(), "run": run, "against": against}
     )

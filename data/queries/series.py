@@ -8,9 +8,9 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
-from data.lake.aggregation import MEASURED, Rows, add_up, first_seen, measure_grain
-from data.lake.query import EVERYTHING, Scope, ask, asking, quoted
-from data.lake.sample_and_hold import HOUR_SECONDS, hold
+from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen, measure_grain
+from data.lake.query import EVERYTHING, Scope, connection, query, quoted
+from data.lake.rollups import HOUR_SECONDS, expand_coarse_samples
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
 from data.schema import METRIC, Direction, Level
@@ -83,7 +83,7 @@ def _rolled(
     columns = ", ".join(["ts", *(f"{m}_{s}" for m in metrics for s in STATISTICS), "completeness"])
     begin = pd.Timestamp(start).floor(f"{SECONDS[grain]}s")
     sql = f"SELECT {columns} FROM {table} WHERE level = $level AND key = $key AND ts >= $start AND ts < $end"
-    return ask(
+    return query(
         pin,
         sql,
         [table],
@@ -114,8 +114,8 @@ def _sampled(
         f"avg({m}) AS {m}_mean, quantile_cont({m}, 0.95) AS {m}_p95, max({m}) AS {m}_max, " for m in metrics
     )
     asked = _within("ts", pd.Timestamp(start).floor(f"{step}s"), pd.Timestamp(end))
-    with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=span) as cursor:
-        _add_up(cursor, level, key, _within("ts", *days), metrics, by_hour=step == HOUR_SECONDS)
+    with connection(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=span) as cursor:
+        _aggregate_span(cursor, level, key, _within("ts", *days), metrics, by_hour=step == HOUR_SECONDS)
         return (
             cursor.sql(f"""
             SELECT time_bucket(INTERVAL {step} SECOND, ts) AS ts, {columns}
@@ -126,7 +126,7 @@ def _sampled(
         )
 
 
-def _add_up(
+def _aggregate_span(
     cursor: duckdb.DuckDBPyConnection, level: Level, key: str, within: str, metrics: tuple[str, ...], *, by_hour: bool
 ) -> None:
     """The view `series`: its stamps with the metrics, sites present and expected, whether enough are, and the grain in
@@ -138,14 +138,16 @@ def _add_up(
         stamps = f"SELECT *, 1 AS present, 1 AS expected, true AS usable FROM telemetry JOIN _grain USING (site_id, date) WHERE {mine} AND {MEASURED}"
     else:
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-        add_up(
+        aggregate_sites(
             cursor,
-            Rows(mine, f"level = {quoted(level)} AND key = {quoted(key)}", tuple(METRIC[name] for name in metrics)),
+            SampleFilter(
+                mine, f"level = {quoted(level)} AND key = {quoted(key)}", tuple(METRIC[name] for name in metrics)
+            ),
         )
-        stamps = "SELECT * FROM _sums JOIN _pace USING (date)"
+        stamps = "SELECT * FROM _aggregates JOIN _grid_grain USING (date)"
         if by_hour:
-            hold(cursor, mine)
-            stamps = "SELECT * FROM _sum_hours"
+            expand_coarse_samples(cursor, mine)
+            stamps = "SELECT * FROM _aggregate_hours"
     cursor.execute(f"CREATE TEMP VIEW series AS {stamps}")
 
 
@@ -174,7 +176,7 @@ def capacity_steps(pin: Pin, level: Level, key: str, direction: Direction, scope
                  FROM stamps s JOIN mine m ON m.effective_from <= s.moment GROUP BY ALL)
         SELECT moment AS effective_from, sum(gbps) AS capacity_gbps, CASE WHEN bool_or(planned) THEN 'planned' ELSE 'installed' END AS status
         FROM held GROUP BY moment ORDER BY moment"""
-    return ask(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction})
+    return query(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction})
 
 
 def events(pin: Pin, level: Level, key: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -186,7 +188,7 @@ def events(pin: Pin, level: Level, key: str, start: datetime, end: datetime, sco
         WHERE start < $end AND "end" > $start
           AND ($level = 'global' OR scope IN ('global', $key) OR scope IN (SELECT {_kin(level)} FROM sites WHERE {members(level, key)}))
         ORDER BY start, event_id"""
-    return ask(
+    return query(
         pin, sql, ["events", "sites"], scope=scope, parameters={"start": start, "end": end, "level": level, "key": key}
     )
 

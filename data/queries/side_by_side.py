@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.grid import ROWS, Matrix, spread, unrolled
 from data.queries.series import known_metrics
@@ -43,7 +43,7 @@ def _steps(pin: Pin, region_id: str | None, metric: str, scope: Scope) -> pd.Dat
     sql = """SELECT s.site_id, s.name, c.effective_from, c.capacity_gbps
              FROM sites s LEFT JOIN capacity c ON c.site_id = s.site_id AND c.direction = $direction AND c.status IS DISTINCT FROM 'planned'
              WHERE $region IS NULL OR s.region_id = $region ORDER BY s.site_id, c.effective_from"""
-    return ask(
+    return query(
         pin,
         sql,
         ["sites", "capacity"],
@@ -60,7 +60,9 @@ def _values(pin: Pin, sites: pd.Series, metric: str, axis: pd.DatetimeIndex, sco
     if axis.empty:
         return np.empty((len(sites), 0))
     parameters = {"start": span[0], "end": span[1], "sites": sites.tolist()}
-    return spread(len(sites), len(axis), ask(pin, sql, ["telemetry_1h"], scope=scope, span=span, parameters=parameters))
+    return spread(
+        len(sites), len(axis), query(pin, sql, ["telemetry_1h"], scope=scope, span=span, parameters=parameters)
+    )
 
 
 def _capacity(steps: pd.DataFrame, axis: pd.DatetimeIndex) -> Matrix:

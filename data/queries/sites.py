@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, Extent, extent, last_hour
 from data.queries.network import catalogue
@@ -80,7 +80,7 @@ def _measured(pin: Pin, held: Extent, scope: Scope) -> pd.DataFrame:
         SELECT told.*, ago.egress_gbps_mean AS egress_week_ago FROM told LEFT JOIN mine ago ON ago.key = told.key AND ago.ts = told.at - INTERVAL 168 HOUR"""
     span = (start - (WEEK_HOURS + 3) * HOUR, newest + HOUR)
     parameters = {"before": span[0], "newest": newest, "start": start, "recent": recent}
-    found = ask(pin, sql, ["telemetry_1h"], scope=scope, span=span, parameters=parameters).set_index("key")
+    found = query(pin, sql, ["telemetry_1h"], scope=scope, span=span, parameters=parameters).set_index("key")
     # The newest hour counts as far as it has gone.
     part = 1 - (held.now - newest) / pd.Timedelta(hours=1)
     found["completeness_24h"] = (found.pop("day") / (24 - part)).clip(upper=1.0)
@@ -100,7 +100,7 @@ def _capacity(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
     sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) FILTER (direction = 'egress') AS egress_capacity_gbps,
                     arg_max(capacity_gbps, effective_from) FILTER (direction = 'ingest') AS ingest_capacity_gbps
              FROM capacity WHERE status IS DISTINCT FROM 'planned' AND effective_from <= $now GROUP BY site_id"""
-    return ask(pin, sql, ["capacity"], scope=scope, parameters={"now": now}).set_index("site_id").astype(float)
+    return query(pin, sql, ["capacity"], scope=scope, parameters={"now": now}).set_index("site_id").astype(float)
 
 
 def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
@@ -130,7 +130,7 @@ def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
         known AS (SELECT DISTINCT site_id, true AS forecast FROM f)
         SELECT * FROM known LEFT JOIN peaks USING (site_id) LEFT JOIN passed USING (site_id)"""
     parameters = {"run": run.run_id if run else "", "now": now}
-    return ask(pin, sql, ["forecasts", "capacity"], scope=scope, parameters=parameters).set_index("site_id")
+    return query(pin, sql, ["forecasts", "capacity"], scope=scope, parameters=parameters).set_index("site_id")
 
 
 def _with_utilisation(sites: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Lake, Pin
 from data.queries.grid import ROWS, Matrix, spread, unrolled
 from data.queries.lake_extent import extent
@@ -35,14 +35,14 @@ def completeness(pin: Pin, days: int, scope: Scope = EVERYTHING) -> pd.DataFrame
 @lru_cache(maxsize=32)
 def _sites(pin: Pin, scope: Scope) -> pd.DataFrame:
     sql = "SELECT site_id, name, coalesce(region_name, region_id) AS region_name FROM sites ORDER BY region_id, site_id"
-    return ask(pin, sql, ["sites"], scope=scope)
+    return query(pin, sql, ["sites"], scope=scope)
 
 
 def _completeness(pin: Pin, sites: pd.Series, axis: pd.DatetimeIndex, scope: Scope) -> Matrix:
     """By site and day: 0 where nothing arrived, NaN before the site's first day."""
     sql = f"""SELECT row, (epoch_us(ts) - epoch_us($first)) // 86400000000 AS step, completeness AS value FROM telemetry_1d JOIN {ROWS} USING (key)
               WHERE level = 'site'"""
-    found = ask(pin, sql, ["telemetry_1d"], scope=scope, parameters={"first": axis[0], "sites": sites.tolist()})
+    found = query(pin, sql, ["telemetry_1d"], scope=scope, parameters={"first": axis[0], "sites": sites.tolist()})
     before = found["step"] < 0
     matrix = spread(len(sites), len(axis), found[~before])
     begun = np.logical_or.accumulate(~np.isnan(matrix), axis=1)
@@ -55,7 +55,7 @@ def freshness(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     site; null where none ever came.
     """
     held = extent(pin)
-    days = ask(
+    days = query(
         pin,
         "SELECT key AS site_id, max(ts)::DATE AS date FROM telemetry_1d WHERE level = 'site' GROUP BY key",
         ["telemetry_1d"],
@@ -66,7 +66,7 @@ def freshness(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
         WITH newest AS (SELECT site_id, max(ts) AS last_ts, arg_max(received_at, ts) AS received_at FROM telemetry WHERE date IN ({listed}) GROUP BY site_id)
         SELECT s.site_id, s.name, n.last_ts, n.received_at, epoch($last::TIMESTAMPTZ - n.last_ts) AS age_seconds
         FROM sites s LEFT JOIN newest n USING (site_id) ORDER BY s.site_id"""
-    return ask(pin, sql, ["sites", "telemetry"], scope=scope, parameters={"last": held.last if held else None})
+    return query(pin, sql, ["sites", "telemetry"], scope=scope, parameters={"last": held.last if held else None})
 
 
 def quarantined(pin: Pin, limit: int = 500, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def quarantined(pin: Pin, limit: int = 500, scope: Scope = EVERYTHING) -> pd.Dat
     narrower scope sees none.
     """
     rows = limit if scope.all else 0
-    return ask(
+    return query(
         pin,
         "SELECT * FROM quarantine ORDER BY refused_at DESC, source LIMIT $n",
         ["quarantine"],
@@ -88,7 +88,7 @@ def snapshots(pin: Pin, limit: int = 200, scope: Scope = EVERYTHING) -> pd.DataF
     scope sees none.
     """
     rows = limit if scope.all else 0
-    return ask(
+    return query(
         pin,
         "SELECT * FROM snapshots ORDER BY ingested_at DESC, source LIMIT $n",
         ["snapshots"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, ask
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.series import known_metrics
 
@@ -22,4 +22,4 @@ def usual(pin: Pin, metric: str, scope: Scope = EVERYTHING) -> pd.DataFrame:
                       WHERE level = 'site' AND {metric}_mean IS NOT NULL)
         SELECT s.site_id, any_value(s.region_id) AS region_id, any_value(s.timezone) AS timezone, median(d.value) FILTER (d.back <= {DAYS}) AS usual
         FROM sites s LEFT JOIN days d ON d.key = s.site_id GROUP BY s.site_id ORDER BY s.site_id"""
-    return ask(pin, sql, ["sites", "telemetry_1d"], scope=scope)
+    return query(pin, sql, ["sites", "telemetry_1d"], scope=scope)

@@ -10,8 +10,8 @@ from datetime import datetime
 import duckdb
 import pandas as pd
 
-from data.lake.aggregation import Rows, add_up, first_seen
-from data.lake.query import EVERYTHING, Scope, Span, ask, asking
+from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
+from data.lake.query import EVERYTHING, Scope, Span, connection, query
 from data.lake.tables import Pin
 from data.queries.series import known_metrics
 from data.schema import METRIC
@@ -41,7 +41,7 @@ def weekly(
 
 def _pieces(pin: Pin, start: datetime, end: datetime) -> Iterator[Span]:
     """Whole weeks that cover start to end, as many together as fit in memory; one where there are none."""
-    sites = int(ask(pin, "SELECT count(*) AS n FROM sites", ["sites"])["n"].iloc[0])
+    sites = int(query(pin, "SELECT count(*) AS n FROM sites", ["sites"])["n"].iloc[0])
     size = max(1, PIECE_SITE_DAYS // (7 * max(1, sites))) * WEEK
     monday = pd.Timestamp(start).floor("D") - pd.Timedelta(days=pd.Timestamp(start).weekday())
     yield monday, monday + size
@@ -52,9 +52,9 @@ def _pieces(pin: Pin, start: datetime, end: datetime) -> Iterator[Span]:
 def _piece(pin: Pin, metrics: tuple[str, ...], weeks: Span, asked: Span, scope: Scope) -> pd.DataFrame:
     """The rows of some weeks. Grains are told from whole days; of these, only what was asked for counts."""
     days = weeks[0], min(weeks[1], pd.Timestamp(asked[1]).ceil("D"))
-    with asking(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=days) as cursor:
+    with connection(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=days) as cursor:
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-        add_up(cursor, Rows(_within(days), metrics=tuple(METRIC[name] for name in metrics)))
+        aggregate_sites(cursor, SampleFilter(_within(days), metrics=tuple(METRIC[name] for name in metrics)))
         _measure(
             cursor, metrics, _within((max(weeks[0], pd.Timestamp(asked[0])), min(weeks[1], pd.Timestamp(asked[1]))))
         )
@@ -72,7 +72,7 @@ def _measure(cursor: duckdb.DuckDBPyConnection, metrics: tuple[str, ...], within
     grouped = f"date_trunc('week', ts) AS week, {statistics}"
     cursor.execute(f"""CREATE TEMP TABLE _weeks AS
         SELECT 'site' AS level, site_id AS key, {grouped} FROM telemetry JOIN _grain USING (site_id, date) WHERE {within} GROUP BY ALL
-        UNION ALL BY NAME SELECT level, key, {grouped} FROM _sums JOIN _pace USING (date) WHERE {within} GROUP BY ALL""")
+        UNION ALL BY NAME SELECT level, key, {grouped} FROM _aggregates JOIN _grid_grain USING (date) WHERE {within} GROUP BY ALL""")
 
 
 def _of_metric(name: str) -> str:

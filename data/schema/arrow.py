@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 
-def tabled(frame: pd.DataFrame) -> pa.Table:
+def arrow_from_pandas(frame: pd.DataFrame) -> pa.Table:
     """The frame as a table, its index left out; a column of nothing has no type.
 
     A column of mixed types becomes text, so that the check against the contract names it.

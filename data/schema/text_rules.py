@@ -18,7 +18,7 @@ UNKEPT = frozenset({"Cc", "Cs", "Zl", "Zp"})
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def kept(
+def clean_text(
     what: str, text: object, *, limit: int = TEXT_LIMIT, empty: bool = False, error: type[HeadroomError] = ScenarioError
 ) -> str:
     """The text without blanks around it. `what` names it in the error that is raised where it is no text, too long,

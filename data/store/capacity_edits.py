@@ -23,9 +23,9 @@ from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Change, Lake
 from data.queries.lake_extent import extent
 from data.schema import TABLES, Column, Fault, validate
-from data.schema.arrow import tabled
+from data.schema.arrow import arrow_from_pandas
 from data.schema.errors import ConflictError, ContractError, LakeError
-from data.schema.text_rules import kept
+from data.schema.text_rules import clean_text
 from data.schema.validation import excerpt
 
 CAPACITY = TABLES["capacity"]
@@ -85,7 +85,7 @@ def draft(lake: Lake, base: int | None, edited: pd.DataFrame, scope: Scope = EVE
     Rows without any value are left out, as an editor's empty last line is. An empty status is "installed".
     """
     held = _frame(_held(lake, base))
-    findings = validate(CAPACITY, tabled(edited.dropna(how="all")))
+    findings = validate(CAPACITY, arrow_from_pandas(edited.dropna(how="all")))
     rows = _frame(_filled(findings.good))
     faults = [*findings.faults, *_unseen(rows, scope), *_repeated(rows)]
     hidden = held if findings.refused else held.head(0) if scope.all else held[~held["site_id"].isin(scope.sites or ())]
@@ -111,7 +111,7 @@ def faults_by_row(edited: pd.DataFrame) -> list[RowFault]:
 
 def _row_faults(rows: pd.DataFrame) -> Iterator[RowFault]:
     """By halves, so that a table of thousands of good rows costs one look."""
-    faults = validate(CAPACITY, tabled(rows)).faults if len(rows) else []
+    faults = validate(CAPACITY, arrow_from_pandas(rows)).faults if len(rows) else []
     if len(rows) > 1 and faults:
         yield from _row_faults(rows.iloc[: len(rows) // 2])
         yield from _row_faults(rows.iloc[len(rows) // 2 :])
@@ -251,8 +251,8 @@ def _refuse_overwriting(lake: Lake, edit: Draft, now: int) -> None:
 
 
 def _signed(author: str, note: str) -> dict[str, str]:
-    signed = {"author": kept("author", author, empty=True, error=ContractError)}
-    return {**signed, "note": kept("note", note, limit=NOTE_LIMIT, empty=True, error=ContractError)}
+    signed = {"author": clean_text("author", author, empty=True, error=ContractError)}
+    return {**signed, "note": clean_text("note", note, limit=NOTE_LIMIT, empty=True, error=ContractError)}
 
 
 def _held(lake: Lake, version: int | None) -> pa.Table:

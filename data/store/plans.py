@@ -18,9 +18,9 @@ from sqlalchemy import Table as SqlTable
 
 from data.lake.tables import Lake
 from data.schema import GBPS_LIMIT, LEVELS, REAL, TEXT, WHOLE, Column, Table, identifier, stamp
-from data.schema.arrow import tabled
+from data.schema.arrow import arrow_from_pandas
 from data.schema.errors import ContractError
-from data.schema.text_rules import kept
+from data.schema.text_rules import clean_text
 from data.schema.validation import excerpt, validate
 from data.store.body import packed_policy
 from data.store.identity import absent, checked_id, new_id
@@ -145,9 +145,9 @@ class Plans:
         """
         text = packed_policy(dict(policy))
         about = {
-            "name": kept("name", name),
-            "author": kept("author", author, empty=True),
-            "run_id": None if run_id is None else kept("run", run_id),
+            "name": clean_text("name", name),
+            "author": clean_text("author", author, empty=True),
+            "run_id": None if run_id is None else clean_text("run", run_id),
         }
         row = {"id": new_id(), "made_at": _moment(made_at), "lake": Lake(lake).url, "policy": text, **about}
         bought = pd.DataFrame(columns=[c.name for c in PLAN_PURCHASES.columns]) if purchases is None else purchases
@@ -203,7 +203,7 @@ def _checked(contract: Table, frame: pd.DataFrame) -> pa.Table:
             cause="a frame of another kind",
             remedy=f"send {', '.join(c.name for c in contract.columns)}",
         )
-    findings = validate(contract, tabled(frame))
+    findings = validate(contract, arrow_from_pandas(frame))
     if findings.faults:
         raise ContractError(f"{contract.name}: {findings.faults[0]}")
     twice = frame[frame.duplicated(list(contract.key))]

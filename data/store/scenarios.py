@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from data.lake.tables import Lake
 from data.schema import TEXT_LIMIT
 from data.schema.errors import ConflictError, ScenarioError
-from data.schema.text_rules import kept
+from data.schema.text_rules import clean_text
 from data.schema.validation import excerpt
 from data.store.body import Body, packed, parsed
 from data.store.identity import absent, checked_id, new_id
@@ -122,7 +122,7 @@ class Scenarios:
 
     def rename(self, scenario_id: str, revision: int, name: str, *, author: str = "") -> Scenario:
         """Give another name."""
-        return self._changed(scenario_id, "renamed", author, revision, {"name": kept("name", name)})
+        return self._changed(scenario_id, "renamed", author, revision, {"name": clean_text("name", name)})
 
     def duplicate(self, scenario_id: str, *, name: str | None = None, author: str = "") -> Scenario:
         """A new scenario with the same body."""
@@ -212,10 +212,10 @@ class Scenarios:
 def _fresh(name: object, body: str, lake: str, author: str, run_id: str | None) -> dict[str, Any]:
     """The row of a new scenario."""
     now, writer = datetime.now(UTC), _checked_author(author)
-    where = Lake(kept("lake", lake, limit=URL_LIMIT)).url
+    where = Lake(clean_text("lake", lake, limit=URL_LIMIT)).url
     about = {
         "id": new_id(),
-        "name": kept("name", name),
+        "name": clean_text("name", name),
         "author": writer,
         "updated_by": writer,
         "created": now,
@@ -230,11 +230,11 @@ def _step(author: str) -> dict[str, Any]:
 
 
 def _checked_author(author: str) -> str:
-    return kept("author", author, empty=True)
+    return clean_text("author", author, empty=True)
 
 
 def _checked_run(run_id: object) -> str | None:
-    return None if run_id is None else kept("run", run_id)
+    return None if run_id is None else clean_text("run", run_id)
 
 
 def _id(given: object) -> str:

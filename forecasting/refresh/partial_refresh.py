@@ -76,20 +76,20 @@ def beside(pin: Pin, last: Run | None, panel: Panel) -> pd.DataFrame:
     """The forecasts of the last run that a renewed part must add up with: of its metrics, without its own series."""
     if last is None:
         return pd.DataFrame()
-    return training.of_run(pin, "forecasts", last.run_id, panel.series, {one.metric for one in panel.series})
+    return training.run_rows(pin, "forecasts", last.run_id, panel.series, {one.metric for one in panel.series})
 
 
 def carried(pin: Pin, last: Run, made: Made) -> EngineResult:
     """All that the last run says and that what was made does not say anew."""
     renewed = series_of(made.fits())
     kept = {
-        name: training.of_run(pin, name, last.run_id, renewed)
+        name: training.run_rows(pin, name, last.run_id, renewed)
         for name in RESULT_TABLES
         if name not in ("forecasts", "scores", *OF_WEEKS)
     }
-    weeks = {name: training.of_run(pin, name, last.run_id, metrics=_others(made)) for name in OF_WEEKS}
+    weeks = {name: training.run_rows(pin, name, last.run_id, metrics=_others(made)) for name in OF_WEEKS}
     return EngineResult(
-        forecasts=training.of_run(pin, "forecasts", last.run_id, renewed | made.forecast),
+        forecasts=training.run_rows(pin, "forecasts", last.run_id, renewed | made.forecast),
         scores=_scores(pin, last, made),
         **kept,
         **weeks,
@@ -102,7 +102,7 @@ def _others(made: Made) -> list[str]:
 
 def _scores(pin: Pin, last: Run, made: Made) -> pd.DataFrame:
     """Scores of models go with their series, those of weeks with their metric."""
-    rows = training.of_run(pin, "scores", last.run_id)
+    rows = training.run_rows(pin, "scores", last.run_id)
     renewed = pd.MultiIndex.from_frame(rows[IDENTITY]).isin(series_of(made.fits()))
     weeks = rows["model"].isin(SCORED)
     return rows[(weeks & ~rows["metric"].isin(made.drawn)) | (~weeks & ~renewed)]

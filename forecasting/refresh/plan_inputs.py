@@ -65,7 +65,7 @@ def plan_inputs(url: str, statistic: Statistic) -> PlanInputs:
     steps, sites, fits = (
         lake.read("capacity", pin.version("capacity")).to_pandas(),
         catalogue(pin),
-        training.of_run(pin, "fits", run.run_id),
+        training.run_rows(pin, "fits", run.run_id),
     )
     measured = _last_week(pin, run, statistic)
     found = {

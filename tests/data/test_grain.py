@@ -44,7 +44,7 @@ def test_the_grain_of_a_day_is_its_most_common_step(stamps: dict[str, list[datet
         connection.execute(f"CREATE TEMP TABLE telemetry AS SELECT {columns}, * EXCLUDE (site_id, ts, date) FROM held")
         measure_grain(connection, "true")
         found = dict(connection.execute("SELECT site_id, seconds FROM _grain").fetchall())
-        pace = connection.execute("SELECT seconds FROM _pace").fetchall()
+        pace = connection.execute("SELECT seconds FROM _grid_grain").fetchall()
     wanted = grains_of(rows)
     assert found == wanted
     counts = Counter(wanted.values())

@@ -20,7 +20,7 @@ from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
 from data import queries
-from data.lake.query import ask
+from data.lake.query import query
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Change, Lake, sibling, store_at, stored
 from data.schema import TABLES
@@ -90,7 +90,7 @@ def one_site() -> pa.Table:
 
 
 def count(lake: Lake, **older: int) -> int:
-    return int(ask(lake.pin(**older), "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0])
+    return int(query(lake.pin(**older), "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0])
 
 
 # Versions
@@ -111,7 +111,7 @@ def test_a_pin_does_not_move_when_the_lake_does(lake: Lake) -> None:
     lake.append("telemetry", samples(0, 3))
     pin = lake.pin()
     lake.append("telemetry", samples(3, 3))
-    assert ask(pin, "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0] == 3
+    assert query(pin, "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0] == 3
     assert lake.pin() != pin
     assert count(lake) == 6
 
@@ -274,7 +274,7 @@ def test_upkeep_compacts_and_keeps_older_versions_readable(lake: Lake) -> None:
     assert done["telemetry"]["files_compacted"] == 5
     assert done["telemetry"]["files_vacuumed"] == 0
     assert len(pa.table(lake.open("telemetry").get_add_actions(flatten=True))) == 1  # type: ignore[union-attr]
-    assert ask(pin, "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0] == 5
+    assert query(pin, "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0] == 5
     assert count(lake) == 5
     lake.append("telemetry", samples(5))
     assert count(lake) == 6

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.lake import object_cache as nearby
-from data.lake.object_cache import near
+from data.lake.object_cache import local_copies
 
 
 @pytest.fixture
@@ -25,22 +25,22 @@ def paths(remote: str, *which: int) -> list[str]:
 
 
 def test_copies_come_in_order_and_keep_their_partition(remote: str) -> None:
-    copies = near(remote, paths(remote, 2, 0))
+    copies = local_copies(remote, paths(remote, 2, 0))
     assert [Path(copy).read_bytes()[0] for copy in copies] == [2, 0]
     assert Path(copies[0]).parent.name == "date=2026-01-02"
     assert all(remote not in copy for copy in copies)
 
 
 def test_a_file_is_fetched_once(remote: str) -> None:
-    first = near(remote, paths(remote, 1))
+    first = local_copies(remote, paths(remote, 1))
     Path(paths(remote, 1)[0]).unlink()
-    assert near(remote, paths(remote, 1)) == first
+    assert local_copies(remote, paths(remote, 1)) == first
     assert Path(first[0]).read_bytes() == bytes([1]) * 100
 
 
 def test_threads_that_want_the_same_file_all_get_it_whole(remote: str) -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: Path(near(remote, paths(remote, 3))[0]).read_bytes(), range(32)))
+        found = list(pool.map(lambda _: Path(local_copies(remote, paths(remote, 3))[0]).read_bytes(), range(32)))
     assert found == [bytes([3]) * 100] * 32
 
 
@@ -48,16 +48,16 @@ def test_the_longest_unused_makes_room(remote: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(nearby, "_USED", {})
     monkeypatch.setattr(nearby, "ROOM_BYTES", 250)
     monkeypatch.setattr(nearby, "IN_USE_SECONDS", 0.0)
-    first, second = near(remote, paths(remote, 0)), near(remote, paths(remote, 1))
-    near(remote, paths(remote, 0))
-    third = near(remote, paths(remote, 2))
+    first, second = local_copies(remote, paths(remote, 0)), local_copies(remote, paths(remote, 1))
+    local_copies(remote, paths(remote, 0))
+    third = local_copies(remote, paths(remote, 2))
     assert [Path(*copy).exists() for copy in (first, second, third)] == [True, False, True]
-    assert near(remote, paths(remote, 1)) == second
+    assert local_copies(remote, paths(remote, 1)) == second
     assert Path(*second).exists()
 
 
 def test_a_file_in_use_stays_whatever_the_room(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearby, "_USED", {})
     monkeypatch.setattr(nearby, "ROOM_BYTES", 0)
-    copies = near(remote, paths(remote, 0, 1, 2, 3))
+    copies = local_copies(remote, paths(remote, 0, 1, 2, 3))
     assert all(Path(copy).exists() for copy in copies)

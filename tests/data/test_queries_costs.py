@@ -123,9 +123,9 @@ def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(
     place = {"region_id": "r", "lat": 0.0, "lon": 0.0, "partner": "acme"}
     lake.replace("sites", pa.Table.from_pylist([{"site_id": site, "name": site, **place} for site in ("a", "b")]))
 
-    def asking(pin: Pin, tables: Sequence[str], *, scope: Scope, span: Span) -> object:
+    def counting(pin: Pin, tables: Sequence[str], *, scope: Scope, span: Span) -> object:
         read.append(span[0].month)
-        return duck.asking(pin, tables, scope=scope, span=span)
+        return duck.connection(pin, tables, scope=scope, span=span)
 
     def billed() -> dict[int, float]:
         """The months that were read, and the bill of each."""
@@ -135,7 +135,7 @@ def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(
         )
         return dict(zip(found["month"].dt.month, found["p95"], strict=True))
 
-    monkeypatch.setattr("data.queries.costs.asking", asking)
+    monkeypatch.setattr("data.queries.costs.connection", counting)
     grown(lake, 1, "a", 10.0)
     grown(lake, 2, "a", 20.0)
     assert (billed(), read) == ({1: 10.0, 2: 20.0}, [1, 2, 3])

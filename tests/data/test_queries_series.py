@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.lake.query import Scope, ask
+from data.lake.query import Scope, query
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.queries.gaps import shortened, silences
@@ -295,7 +295,7 @@ def test_a_corrected_day_shows_at_every_grain(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=3, flows=False, forecasts=False, gap=None))
     old = lake.pin()
     day = datetime(2026, 3, 15, tzinfo=UTC)
-    rows = ask(old, "SELECT * EXCLUDE (date) FROM telemetry WHERE date = DATE '2026-03-15'", ["telemetry"]).assign(
+    rows = query(old, "SELECT * EXCLUDE (date) FROM telemetry WHERE date = DATE '2026-03-15'", ["telemetry"]).assign(
         egress_gbps=1.0
     )
     lake.replace_dates("telemetry", pa.Table.from_pandas(rows, preserve_index=False), [day.date()])

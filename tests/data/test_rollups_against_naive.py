@@ -12,9 +12,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.lake.aggregation import Rows, add_up, first_seen
-from data.lake.rollups import rolled_up
-from data.lake.sample_and_hold import hold
+from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
+from data.lake.rollups import expand_coarse_samples, rolled_up
 from data.schema import METRICS, TABLES
 from tests.data.naive_rollups import NAMES, Network, Samples, rollups
 
@@ -93,8 +92,8 @@ def _by_sql(network: Network, seconds: int) -> dict[tuple[str, str, datetime], d
         con.execute(
             f"CREATE TABLE _first AS {first_seen(f'''SELECT 'site' AS level, site_id AS key, ts, {means} FROM telemetry WHERE {measured}''')}"
         )
-        add_up(con, Rows())
-        hold(con, "true")
+        aggregate_sites(con, SampleFilter())
+        expand_coarse_samples(con, "true")
         rows = con.sql(rolled_up(seconds, "true")).to_arrow_table().to_pylist()
     found = {(row.pop("level"), row.pop("key"), row.pop("ts")): row for row in rows}
     assert len(found) == len(rows), "a row came twice"
