@@ -1,13 +1,16 @@
-"""What all tests share: the browser, the real data sets, the golden files, and the rule that CI may not skip the
-browser tests.
+"""What all tests share: the browser, PostgreSQL, the real data sets, the golden files, and the rule that CI may skip
+neither browser tests nor those that need PostgreSQL.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Generator
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,10 @@ BROWSERS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
 NO_DATASETS = "no real data sets at"
+NO_POSTGRESQL = (
+    "no PostgreSQL: install one (Debian: apt-get install postgresql), or name a server where databases may be made "
+    "in HEADROOM_TEST_POSTGRES, as postgresql://USER:PASSWORD@HOST/postgres"
+)
 NO_BROWSER = "no Chrome or Chromium: install one (Debian: apt-get install chromium), or name it in HEADROOM_CHROME"
 
 # What commands may see of the checkout when they run elsewhere.
@@ -48,7 +55,58 @@ settings.load_profile("headroom")
 # A test in a browser lasts about as long as so many others.
 LASTS = 27
 
+# A folder that all workers of one test run share, and that is removed after it.
+RUN_FOLDER = "HEADROOM_TEST_RUN"
+# What the shared folder says of the server that the workers share: the server's own folder.
+POSTGRESQL = "postgresql"
+
 _ran_in_browser: set[str] = set()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that all workers share; they are started later and inherit its name."""
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="headroom-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the server that the workers shared, and remove what they shared."""
+    if hasattr(config, "workerinput") or RUN_FOLDER not in os.environ:
+        return
+    folder = Path(os.environ.pop(RUN_FOLDER))
+    if (folder / POSTGRESQL).exists():
+        from tests import postgresql
+
+        postgresql.stop(Path((folder / POSTGRESQL).read_text(encoding="utf-8")))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def alone(name: str) -> Iterator[Path]:
+    """A path of this name in the folder that all workers share, while no other worker is at it."""
+    path = Path(os.environ[RUN_FOLDER]) / name
+    with path.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> str:
+    """A PostgreSQL server where databases may be made: the one that HEADROOM_TEST_POSTGRES names, else one that all
+    workers share for this test run. Where none is installed the test is skipped, under CI failed.
+    """
+    from tests import postgresql
+
+    named = os.environ.get("HEADROOM_TEST_POSTGRES")
+    if named:
+        return named
+    with alone(POSTGRESQL) as note:
+        if not note.exists():
+            folder = postgresql.start()
+            if folder is None:
+                pytest.skip(NO_POSTGRESQL)
+            note.write_text(str(folder), encoding="utf-8")
+        return postgresql.address(Path(note.read_text(encoding="utf-8")))
 
 
 def in_ci() -> bool:
@@ -125,10 +183,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Under CI a browser test that is skipped has failed, unless it needs real data sets, which not every machine may
-    hold.
+    """Under CI a test that is skipped for want of PostgreSQL has failed, and so has a browser test that is skipped,
+    unless it needs real data sets, which not every machine may hold.
     """
     report = yield
+    if report.skipped and in_ci() and NO_POSTGRESQL in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"a test of the store was skipped under CI: {NO_POSTGRESQL}"
     absent = item.get_closest_marker("real") and NO_DATASETS in str(report.longrepr)
     if (
         report.skipped

@@ -90,9 +90,10 @@ def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_ci_calls_make_test_and_takes_no_shortcut_from_outside(tmp_path: Path) -> None:
-    fake = tmp_path / "make"
-    fake.write_text('#!/bin/sh\necho "$@ CI=$CI [$PYTEST_ADDOPTS] [$TESTS]"\n')
-    fake.chmod(0o755)
+    fakes = {"make": 'echo "$@ CI=$CI [$PYTEST_ADDOPTS] [$TESTS]"', "initdb": ":"}
+    for name, body in fakes.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
     done = run(
         ".ci/run",
         PATH=f"{tmp_path}:{os.environ['PATH']}",
@@ -103,27 +104,31 @@ def test_ci_calls_make_test_and_takes_no_shortcut_from_outside(tmp_path: Path) -
     assert (done.returncode, done.stdout) == (0, "test CI=true [] []\n"), done.stderr
 
 
-def browser_step(folder: Path, user: int, *others: str) -> str:
-    """Output of the step that looks for a browser, on a machine that has an apt-get and nothing else."""
+def install_step(script: str, folder: Path, user: int, *others: str) -> str:
+    """Output of a step that looks for a program, on a machine that has an apt-get and nothing else."""
     for name, body in {"id": f"echo {user}", "apt-get": 'echo "apt-get $*" >&2', **dict.fromkeys(others, ":")}.items():
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
         (folder / name).chmod(0o755)
-    done = run("/bin/bash", "scripts/browser.sh", PATH=str(folder))
+    done = run("/bin/bash", f"scripts/{script}.sh", PATH=str(folder))
     assert done.returncode == 0
     return done.stderr
 
 
 def test_a_missing_browser_is_installed_where_that_is_allowed(tmp_path: Path) -> None:
-    said = browser_step(tmp_path, 0)
+    said = install_step("browser", tmp_path, 0)
     assert re.search(r"apt-get update .*\napt-get install -y .*chromium", said)
 
 
 def test_nobody_else_installs_a_browser(tmp_path: Path) -> None:
-    assert browser_step(tmp_path, 1000) == ""
+    assert install_step("browser", tmp_path, 1000) == ""
 
 
 def test_a_browser_that_is_there_is_taken(tmp_path: Path) -> None:
-    assert browser_step(tmp_path, 0, "google-chrome") == ""
+    assert install_step("browser", tmp_path, 0, "google-chrome") == ""
+
+
+def test_a_postgresql_that_is_there_is_taken(tmp_path: Path) -> None:
+    assert install_step("postgresql", tmp_path, 0, "initdb") == ""
 
 
 def test_the_light_browser_is_taken_where_there_are_two(tmp_path: Path) -> None:
@@ -170,6 +175,19 @@ def test_without_a_browser_ci_fails(suite: Path, workers: tuple[str, ...]) -> No
     done = pytest_in(suite, *workers, HEADROOM_CHROME="/none", CI="true")
     assert done.returncode == 1
     assert "a browser test was skipped under CI" in done.stdout
+
+
+STORE_TEST = "import pytest\ndef test_store(postgresql_url):\n    pass\n"
+
+
+def test_a_test_without_postgresql_is_skipped_and_under_ci_a_failure(suite: Path) -> None:
+    (suite / "tests" / "postgresql.py").write_text("def start():\n    return None\n")
+    (suite / "tests" / "test_store.py").write_text(STORE_TEST)
+    done = pytest_in(suite, "tests/test_store.py")
+    assert (done.returncode, "1 skipped" in done.stdout) == (0, True), done.stdout
+    done = pytest_in(suite, "tests/test_store.py", CI="true")
+    assert done.returncode == 1
+    assert "a test of the store was skipped under CI: no PostgreSQL: install one" in done.stdout
 
 
 def test_with_a_browser_ci_passes(suite: Path) -> None:

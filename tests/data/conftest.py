@@ -4,14 +4,13 @@ plans: new for each test.
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import Engine, create_engine, make_url
 
 from data.lake.tables import Lake
 from data.store import Store, open_store
@@ -49,26 +48,39 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return judged_lake(tmp_path_factory.mktemp("judged") / "lake")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a store that does not exist yet: a file, and a database on the server that HEADROOM_TEST_POSTGRES
-    names.
-    """
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'kept' / 'scenarios.db'}"
-        return
-    server = os.environ.get("HEADROOM_TEST_POSTGRES")
-    if not server:
-        pytest.skip(
-            "no PostgreSQL: name a server where databases may be made in HEADROOM_TEST_POSTGRES, as postgresql://USER:PASSWORD@HOST/postgres"
-        )
+@pytest.fixture(scope="session")
+def postgresql_engine(postgresql_url: str) -> Iterator[Engine]:
+    """A database for this worker alone."""
+    server = make_url(postgresql_url).set(drivername="postgresql+psycopg")
     name = f"headroom_{secrets.token_hex(6)}"
-    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    administration = create_engine(server, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        engine = create_engine(server.set(database=name), isolation_level="AUTOCOMMIT")
+        yield engine
+        engine.dispose()
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    engine.dispose()
+    administration.dispose()
+
+
+@pytest.fixture
+def postgresql_place(postgresql_engine: Engine) -> str:
+    """The address of an empty database: what the last test left in it is gone, its connections as well."""
+    with postgresql_engine.connect() as connection:
+        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
+        connection.exec_driver_sql(f"{others} AND pid <> pg_backend_pid()")
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    return postgresql_engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a store that does not exist yet: of a file, and of a database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'kept' / 'scenarios.db'}"
+    place: str = request.getfixturevalue("postgresql_place")
+    return place
 
 
 @pytest.fixture(scope="session")

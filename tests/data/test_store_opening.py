@@ -24,7 +24,7 @@ BODY = {"changes": [{"kind": "growth", "metric": "egress_gbps", "factor": 1.2}],
 # Opens a store that may not exist yet, then adds its own changes one by one to a scenario that others write to as well.
 WRITER = """
 import sys
-from data.errors import ConflictError
+from data.schema.errors import ConflictError
 from data.store import Scenarios, open_store
 
 url, who = sys.argv[1:]
