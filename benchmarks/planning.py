@@ -32,14 +32,20 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, vstack
 
-from forecasting.planning.augment_problem import Request, build
-from forecasting.planning.augments import planned
+from forecasting.planning.augment_problem import AugmentOptions, build_problem
+from forecasting.planning.augments import solve_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import nearby
-from forecasting.planning.failure import State, group_failure, played, relocate, site_failure
+from forecasting.planning.failures import (
+    NetworkLoad,
+    group_failure,
+    relocate,
+    simulate_failure,
+    single_failures,
+    site_failure,
+)
 from forecasting.planning.plan_case import FAILURE_WEEKS, Scene, outcome, single_step_cost
-from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import Event, Growth, applied
 
 FAILURE_BAR, GROUP_BAR, WHATIF_BAR, PLAN_BAR = 5.0, 0.25, 0.5, 30.0
@@ -161,7 +167,9 @@ def failures(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
         ]
 
     def programme(number: int) -> list[float]:
-        states = ((f, State(demand.keys, demand.gbps[:, w, p], capacity[:, w], limits)) for f, w, p in cases[:number])
+        states = (
+            (f, NetworkLoad(demand.keys, demand.gbps[:, w, p], capacity[:, w], limits)) for f, w, p in cases[:number]
+        )
         return [float(relocate(site_failure(demand.keys[f]), scene.failover, state).shed[0]) for f, state in states]
 
     shed = np.array([found.shed[case] for case in cases])
@@ -215,7 +223,7 @@ def group(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
     demand = scene.demand.until(options.weeks)
     capacity, limits = scene.capacity(demand), scene.policy.shares(demand.keys)
     failure = group_failure(scene.sites, "partner", "bolt", demand.keys)
-    ours = timed(lambda: played(failure, scene.failover, demand, capacity, limits), options.runs)
+    ours = timed(lambda: simulate_failure(failure, scene.failover, demand, capacity, limits), options.runs)
     failed, before = demand.positions(list(failure.displaced)), demand.typical(0.9)
     room = np.maximum(capacity - before, 0.0)
     room[failed] = 0.0
@@ -225,7 +233,7 @@ def group(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
         return [plain_shed(before[failed, week], room[:, week], reach) for week in range(len(demand.weeks))]
 
     by_programme = timed(plain, options.runs)
-    shed = [float(one.shed.sum()) for one in played(failure, scene.failover, demand, capacity, limits)]
+    shed = [float(one.shed.sum()) for one in simulate_failure(failure, scene.failover, demand, capacity, limits)]
     equal = bool(np.allclose(shed, plain(), atol=1e-5))
     return {
         "question": "the failure of a partner",
@@ -338,9 +346,9 @@ def augments(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
     found: dict[str, object] = {}
     near = nearby(scene.sites, scene.demand.keys, SHORT_ROUND_TRIP_MS)
     for name, n_minus_1 in (("", False), ("n_minus_1_", True)):
-        request = Request(policy=scene.policy, n_minus_1=n_minus_1)
+        request = AugmentOptions(policy=scene.policy, n_minus_1=n_minus_1)
         begun = time.perf_counter()
-        plan = planned(build(scene.demand, scene.steps, scene.catalogue, near, request))
+        plan = solve_augments(build_problem(scene.demand, scene.steps, scene.catalogue, near, request))
         found |= {
             f"{name}seconds": round(time.perf_counter() - begun, 2),
             f"{name}gap": round(plan.gap, 6),
@@ -349,7 +357,7 @@ def augments(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
             f"{name}broken": len(plan.broken),
             f"{name}cost_usd": round(plan.cost_usd),
         }
-    plain = single_step_cost(scene, Request())
+    plain = single_step_cost(scene, AugmentOptions())
     spent = max(float(str(found["seconds"])), float(str(found["n_minus_1_seconds"])))
     told = bool(np.isfinite(float(str(found["gap"]))) and np.isfinite(float(str(found["n_minus_1_gap"]))))
     return {

@@ -33,8 +33,7 @@ from data.simulator.network import Network, build_network, network_day
 from data.simulator.plan import DAY_MINUTES, TICKS_A_DAY, Plan, minutes
 from data.simulator.quality import delivered, failure_ratio, rebuffer_ratio, startup_seconds, strain
 from forecasting.peaks.weekly_statistics import Reals
-from forecasting.planning.knee import WORSE_BY
-from forecasting.planning.safe_utilisation import NEAR, SafeUtilisation, safe_utilisation
+from forecasting.planning.safe_utilisation import NEAR, WORSE_BY, SafeUtilisation, safe_utilisation
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 NETWORKS = ",".join(str(seed) for seed in range(8101, 8141))

@@ -15,9 +15,15 @@ from data import queries
 from data.lake.query import query
 from data.schema import Direction
 from data.schema.errors import SettingError
-from forecasting.planning.additions import of_purchases
-from forecasting.planning.augment_problem import Request, build
-from forecasting.planning.augments import BUDGET, AugmentPlan, Broken, curve, planned
+from forecasting.planning.augment_problem import AugmentOptions, build_problem
+from forecasting.planning.augments import (
+    BUDGET,
+    AugmentPlan,
+    UnmetConstraint,
+    additions_of_purchases,
+    cost_risk_curve,
+    solve_augments,
+)
 from forecasting.planning.catalogue import (
     CAPACITY_COLUMNS,
     STEP_COLUMNS,
@@ -32,8 +38,8 @@ from forecasting.planning.whatif import CapacityAdded, Change, from_text, to_tex
 __all__ = [
     "BUDGET",
     "AugmentPlan",
-    "Broken",
     "Offer",
+    "UnmetConstraint",
     "Wish",
     "augment_plan",
     "capacity_rows",
@@ -102,12 +108,12 @@ def capacity_rows(pin: Pin, question: Question, plan: AugmentPlan, scope: Scope)
     )
     if with_it is None or without is None:
         return pd.DataFrame(columns=CAPACITY_COLUMNS)
-    return declared_steps((*with_it.added, *of_purchases(plan.purchases)), without.steps, question.direction)
+    return declared_steps((*with_it.added, *additions_of_purchases(plan.purchases)), without.steps, question.direction)
 
 
 def counted_in(question: Question, plan: AugmentPlan) -> str:
     """The what-if of a question with the purchases of a plan, as one change more."""
-    return to_text([*_changes(question), CapacityAdded(of_purchases(plan.purchases), question.direction)])
+    return to_text([*_changes(question), CapacityAdded(additions_of_purchases(plan.purchases), question.direction)])
 
 
 def taken_out(question: Question) -> str | None:
@@ -157,7 +163,7 @@ def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> Aug
     )
     offered = at_every_site(pd.DataFrame(wish.steps, columns=STEP_COLUMNS).astype(float), scene.sites)
     held = queries.extent(pin, scope)
-    request = Request(
+    request = AugmentOptions(
         scene.policy,
         q=wish.q,
         months=wish.months,
@@ -167,14 +173,14 @@ def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> Aug
         seconds=PLAN_SECONDS,
         today=None if held is None else held.now,
     )
-    return planned(build(demand, scene.steps, offered, scene.failover.only(demand.keys), request))
+    return solve_augments(build_problem(demand, scene.steps, offered, scene.failover.only(demand.keys), request))
 
 
 def _risk_curve(pin: Pin, scope: Scope, question: Question, wish: Wish) -> pd.DataFrame:
     plan = augment_plan(pin, question, wish, scope)
     if plan is None:
         return pd.DataFrame(columns=["q", "cost_usd", "risk", "gap", "chosen"])
-    points = curve(replace(plan.problem, request=replace(plan.problem.request, seconds=CURVE_SECONDS)))
+    points = cost_risk_curve(replace(plan.problem, request=replace(plan.problem.request, seconds=CURVE_SECONDS)))
     free = points.loc[points["chosen"], "cost_usd"]
     if wish.budget_usd is None or (len(free) and free.iloc[0] <= wish.budget_usd):
         return points

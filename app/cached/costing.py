@@ -12,7 +12,7 @@ from app.cached.planning import TABLES, Question, measured_weeks, scene_of
 from data import queries
 from data.lake.query import query
 from data.schema import DIRECTION_OF, GLOBAL_KEY
-from forecasting.planning.additions import additions_frame
+from forecasting.planning.augments import additions_frame
 from forecasting.planning.costs import billing, diversity, hour_strip, stranded
 from forecasting.planning.demand import WEEK
 from forecasting.planning.plan_case import Scene

@@ -17,7 +17,14 @@ from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
 from forecasting.planning.demand import Demand
 from forecasting.planning.failover import ROUND_TRIP_MS, reach_km
 from forecasting.planning.failover_allocation import NOTHING_GBPS
-from forecasting.planning.failure import Failure, Relocation, group_failure, path_failure, played, site_failure
+from forecasting.planning.failures import (
+    Failure,
+    Relocation,
+    group_failure,
+    path_failure,
+    simulate_failure,
+    site_failure,
+)
 from forecasting.planning.plan_case import FAILURE_WEEKS, Scene
 
 __all__ = ["ROUND_TRIP_MS", "Fails", "Played", "Refused", "ViewersPerGbps", "ingest_paths", "play", "reach_km"]
@@ -82,7 +89,7 @@ def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: fl
     if isinstance(failure, Refused):
         return failure
     capacity, limits = scene.capacity(near), scene.policy.shares(near.keys)
-    found = played(failure, scene.failover, near, capacity, limits, quantile, scene.ceiling)
+    found = simulate_failure(failure, scene.failover, near, capacity, limits, quantile, scene.ceiling)
     viewers = _answer(_viewers_per_gbps, MEASURED, pin, scope) if question.direction == "egress" else None
     before = near.typical(quantile)
     sites = pd.concat(

@@ -18,16 +18,16 @@ from data.lake.query import query
 from data.schema import GLOBAL_KEY, Direction, Level, Series
 from forecasting.cli.failover_file import failover_of
 from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
-from forecasting.planning.augment_problem import Request
+from forecasting.planning.augment_problem import AugmentOptions
 from forecasting.planning.capacity import Policy, allowed, by_week
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
 from forecasting.planning.failover import Failover, nearby
+from forecasting.planning.failures import single_failures
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, plan_calendar, plan_frame
 from forecasting.planning.plan_case import FAILURE_WEEKS, Outcome, Scene, outcome, single_step_cost
 from forecasting.planning.runout import NO_CAPACITY, over_share
-from forecasting.planning.single_failures import single_failures
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
 from forecasting.refresh.licensed_engine import LicensedEngine
 from forecasting.refresh.plan_inputs import unforeseen
@@ -287,7 +287,7 @@ def _cost(pin: Pin, scope: Scope, question: Question) -> float:
         return float("nan")
     return single_step_cost(
         replace(scene, catalogue=at_every_site(usual_steps(law), scene.sites)),
-        Request(today=None if held is None else held.now),
+        AugmentOptions(today=None if held is None else held.now),
     )
 
 

@@ -24,7 +24,7 @@ from forecasting.planning.capacity import LIMIT
 from forecasting.planning.catalogue import STEP_COLUMNS, at_every_site
 from forecasting.planning.demand import WEEK, Statistic
 from forecasting.planning.network_plan import network_plan
-from forecasting.planning.scorecard import calibration, measured_values, outcomes, peak_hits, rooms
+from forecasting.planning.scorecard import calibration, measured_values, peak_hits, score_plan, usable_by_week
 from forecasting.refresh.plan_inputs import keep_plan, plan_inputs
 
 __all__ = ["Card", "Kept", "PlanNote", "calibration", "card", "first_answers", "listed", "save"]
@@ -141,7 +141,7 @@ def _card(pin: Pin, scope: Scope, plan_id: str) -> Card:
     weeks = max(0, int((min(_monday(held.now), horizon) - start) / WEEK))
     return Card(
         saved.note,
-        outcomes(rows, measured, room, start, horizon, today),
+        score_plan(rows, measured, room, start, horizon, today),
         peak_hits(peaks, measured),
         today,
         start,
@@ -167,6 +167,6 @@ def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end
 
 def _rooms(pin: Pin, scope: Scope, saved: SavedPlan, rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:
     steps, policy = query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), saved.note.policy
-    return rooms(
+    return usable_by_week(
         steps, catalogue(pin, scope), rows, weeks, float(policy.get("limit", LIMIT)), policy.get("limits") or {}
     )

@@ -15,7 +15,7 @@ import pandas as pd
 from pyarrow import ArrowInvalid
 
 from data.schema.errors import SettingError
-from forecasting.planning.augment_problem import Request
+from forecasting.planning.augment_problem import AugmentOptions
 from forecasting.planning.capacity import Policy
 from forecasting.planning.ordering import OrderPolicy
 
@@ -48,7 +48,7 @@ class PlanPolicy:
 
     policy: Policy = field(default_factory=Policy)
     ordering: OrderPolicy = field(default_factory=OrderPolicy)
-    request: Request = field(default_factory=Request)
+    request: AugmentOptions = field(default_factory=AugmentOptions)
     catalogue: pd.DataFrame | None = None
     said: dict[str, Any] = field(default_factory=dict)
 
@@ -112,7 +112,7 @@ def parsed(found: Mapping[str, Any], path: Path) -> PlanPolicy:
         "augments": {**augments, "catalogue": catalogue} if catalogue else {},
     }
     offered = read_catalogue(path.parent / catalogue) if catalogue else None
-    return PlanPolicy(policy, ordering, Request(policy, ordering=ordering, **augments), offered, said)
+    return PlanPolicy(policy, ordering, AugmentOptions(policy, ordering=ordering, **augments), offered, said)
 
 
 def _checked(found: Mapping[str, Any], known: Mapping[str, type], path: Path, under: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
 from forecasting.planning.failover_allocation import NOTHING_GBPS
-from forecasting.planning.failure import CEILING, headroom
+from forecasting.planning.failures import CEILING, headroom
 from forecasting.planning.ordering import OrderPolicy
 
 Whole = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ MONTHS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AugmentOptions:
     """What to plan for: the policy holds in each of the coming months with probability `q` at each site, and while any
     one site is down if `n_minus_1`.
 
@@ -56,7 +56,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Problem:
+class AugmentProblem:
     """Arrays of a plan. Sites without any declared capacity are left out.
 
     months: the first Monday of each. peaks: (keys, months, paths), the highest week of each month, Gbps; need: its
@@ -66,7 +66,7 @@ class Problem:
     where none), the most units.
     """
 
-    request: Request
+    request: AugmentOptions
     keys: tuple[str, ...]
     months: pd.DatetimeIndex
     peaks: Reals
@@ -109,9 +109,9 @@ class Violation(NamedTuple):
     short_gbps: float
 
 
-def build(
-    demand: Demand, steps: pd.DataFrame, catalogue: pd.DataFrame, failover: Failover | None, request: Request
-) -> Problem:
+def build_problem(
+    demand: Demand, steps: pd.DataFrame, catalogue: pd.DataFrame, failover: Failover | None, request: AugmentOptions
+) -> AugmentProblem:
     """The problem of some demand, the contract's `capacity` and a catalogue.
 
     catalogue: site_id, gbps, cost_usd_month, lead_time_days; optional: cost_usd_once (0 where missing), most (units of
@@ -144,7 +144,7 @@ def build(
     ordered = demand.start if request.today is None else max(demand.start, request.today.floor("D"))
     ready = ordered + pd.to_timedelta(np.ceil(padded), unit="D")
     site, gbps = options["site"].to_numpy(np.int64), options["gbps"].to_numpy(float)
-    return Problem(
+    return AugmentProblem(
         request,
         keys,
         mondays,
@@ -164,7 +164,7 @@ def build(
     )
 
 
-def violations(problem: Problem, units: Reals) -> list[Violation]:
+def violations(problem: AugmentProblem, units: Reals) -> list[Violation]:
     """What a plan, (options, months) units in service, does not keep: reckoned from the definition, not from the
     programme that found it.
     """
@@ -185,14 +185,14 @@ class Exposure:
     paths) Gbps; the last two empty without N-1. Kept, so that what one purchase takes off the risk is quickly told.
     """
 
-    problem: Problem
+    problem: AugmentProblem
     capacity: Reals
     over: Reals
     short: Reals
     worst: Reals
 
     @classmethod
-    def of(cls, problem: Problem, units: Reals) -> Exposure:
+    def of(cls, problem: AugmentProblem, units: Reals) -> Exposure:
         """The risk with `units` (options, months) in service."""
         capacity, known, none = problem.in_force(units), problem.known, np.empty((0, 0))
         bound = problem.limits[:, None] * capacity
@@ -223,12 +223,12 @@ class Exposure:
         )
 
 
-def risk(problem: Problem, units: Reals) -> float:
+def risk(problem: AugmentProblem, units: Reals) -> float:
     """Gbps-months at risk with `units` (options, months) in service, as `Exposure` reckons them."""
     return Exposure.of(problem, units).total
 
 
-def _unsafe(problem: Problem, capacity: Reals) -> list[tuple[int, int, float]]:
+def _unsafe(problem: AugmentProblem, capacity: Reals) -> list[tuple[int, int, float]]:
     """Position of the failed site, month, and Gbps that its helpers cannot take."""
     if not problem.request.n_minus_1:
         return []

@@ -18,7 +18,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import block_array, coo_array, csr_array, eye_array, hstack
 from scipy.sparse.csgraph import connected_components
 
-from forecasting.planning.augment_problem import Problem, Whole
+from forecasting.planning.augment_problem import AugmentProblem, Whole
 from forecasting.planning.demand import Reals
 from forecasting.planning.failover_allocation import NOTHING_GBPS
 
@@ -76,7 +76,7 @@ class Rows:
     low: Reals
 
 
-def solve(problem: Problem) -> Solution | None:
+def solve_programme(problem: AugmentProblem) -> Solution | None:
     """The cheapest plan; None where not one was found in the time given.
 
     A budget ties all sites together, and the search for what it buys best is long. So the plan without it comes first,
@@ -95,7 +95,7 @@ def solve(problem: Problem) -> Solution | None:
     return None if found is None else replace(found, unbound_usd=problem.cost(free.units))
 
 
-def _solved(problem: Problem, ends: float, *, hopeless: bool = False) -> Solution | None:
+def _solved(problem: AugmentProblem, ends: float, *, hopeless: bool = False) -> Solution | None:
     """The cheapest plan, part by part. hopeless: whether it is known that some constraint cannot be kept."""
     rows = _rows(problem)
     units, answers = np.zeros((len(problem.site), len(problem.months))), list[Answer]()
@@ -169,7 +169,7 @@ def _parts(rows: Rows) -> list[tuple[Whole, Whole]]:
     return [(np.flatnonzero(of_column == part), np.flatnonzero(of_row == part)) for part in short]
 
 
-def _rows(problem: Problem) -> Rows:
+def _rows(problem: AugmentProblem) -> Rows:
     """All constraints: limits that are not kept as it is, failures that are not, units that never go, and the
     budget.
     """
@@ -189,12 +189,12 @@ def _rows(problem: Problem) -> Rows:
     return Rows(option, month, cost, problem.most[option], stacked, slack, np.concatenate(lows))
 
 
-def _cells(problem: Problem) -> Whole:
+def _cells(problem: AugmentProblem) -> Whole:
     """Flat positions (site, month) where the limit is not kept without purchases."""
     return np.flatnonzero(problem.known & (problem.need > problem.limits[:, None] * problem.capacity))
 
 
-def _limit_rows(problem: Problem, option: Whole, month: Whole) -> tuple[csr_array, Reals]:
+def _limit_rows(problem: AugmentProblem, option: Whole, month: Whole) -> tuple[csr_array, Reals]:
     """Gbps within the limit that each variable adds to each cell, and what the cell lacks."""
     cells = _cells(problem)
     held = problem.site[option] * len(problem.months) + month
@@ -204,7 +204,7 @@ def _limit_rows(problem: Problem, option: Whole, month: Whole) -> tuple[csr_arra
     return coo_array((gain[column], (row, column)), shape=(len(cells), len(option))).tocsr(), lacks
 
 
-def _failure_rows(problem: Problem, option: Whole, month: Whole) -> tuple[csr_array, Reals, csr_array]:
+def _failure_rows(problem: AugmentProblem, option: Whole, month: Whole) -> tuple[csr_array, Reals, csr_array]:
     """Headroom that each variable adds for each failure (site, month), what it lacks, and which cells' shortfall counts
     as room there.
 

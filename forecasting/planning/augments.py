@@ -1,10 +1,11 @@
-"""What to buy where and when, why, and what it is worth: the augment plan, its purchases ranked, and the curve of cost
-against risk.
+"""Augments: what to buy where and when, why, and what it is worth; the curve of cost against risk; and purchases as
+additions to capacity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,8 +14,19 @@ import numpy as np
 import pandas as pd
 
 from data.schema import Direction
-from forecasting.planning.augment_problem import Exposure, Problem, Request, Violation, build, risk, violations
-from forecasting.planning.augment_programme import GAP, solve
+from data.schema.errors import SettingError
+from forecasting.planning.augment_problem import (
+    AugmentOptions,
+    AugmentProblem,
+    Exposure,
+    Violation,
+    build_problem,
+    risk,
+    violations,
+)
+from forecasting.planning.augment_programme import GAP, solve_programme
+from forecasting.planning.capacity import raised
+from forecasting.planning.dates import stamp
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
 from forecasting.planning.failover_allocation import NOTHING_GBPS
@@ -44,7 +56,7 @@ Names = Mapping[str, str]
 NO_NAMES: Names = MappingProxyType({})
 
 
-class Reason(NamedTuple):
+class PurchaseReason(NamedTuple):
     """Why something is bought: the first constraint that breaks without it, and its month; None where it only brings
     one nearer. share: the limit there.
     """
@@ -78,7 +90,7 @@ class Purchase(NamedTuple):
     units: int
     cost_usd: float
     risk_removed: float
-    reason: Reason
+    reason: PurchaseReason
     usd_month: float
     usd_once: float
 
@@ -88,7 +100,7 @@ class Purchase(NamedTuple):
         return self.risk_removed / self.cost_usd if self.cost_usd > 0.0 else np.inf
 
 
-class Broken(NamedTuple):
+class UnmetConstraint(NamedTuple):
     """A constraint that no plan keeps, with what it lacks and which bound is to blame."""
 
     violation: Violation
@@ -117,14 +129,14 @@ class AugmentPlan:
     reason `refused` was not found in the time given.
     """
 
-    problem: Problem
+    problem: AugmentProblem
     units: Reals
     purchases: tuple[Purchase, ...]
     cost_usd: float
     bound_usd: float
     risk: float
     risk_without: float
-    broken: tuple[Broken, ...]
+    broken: tuple[UnmetConstraint, ...]
     refused: str = ""
     avoidable: float = 0.0
     unbound_usd: float | None = None
@@ -163,16 +175,16 @@ def plan_augments(
     steps: pd.DataFrame,
     catalogue: pd.DataFrame,
     failover: Failover | None = None,
-    request: Request | None = None,
+    request: AugmentOptions | None = None,
 ) -> AugmentPlan:
     """The cheapest purchases that keep the policy in every month, as augment_problem.build describes its inputs."""
-    return planned(build(demand, steps, catalogue, failover, request or Request()))
+    return solve_augments(build_problem(demand, steps, catalogue, failover, request or AugmentOptions()))
 
 
-def planned(problem: Problem) -> AugmentPlan:
+def solve_augments(problem: AugmentProblem) -> AugmentPlan:
     """Solve a problem and explain the answer."""
     nothing = np.zeros((len(problem.site), len(problem.months)))
-    found, without = solve(problem), risk(problem, nothing)
+    found, without = solve_programme(problem), risk(problem, nothing)
     if found is None:
         return AugmentPlan(
             problem,
@@ -208,7 +220,7 @@ def planned(problem: Problem) -> AugmentPlan:
     )
 
 
-def curve(problem: Problem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
+def cost_risk_curve(problem: AugmentProblem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
     """Cost against risk: q, cost_usd, risk, gap and whether it is the one `chosen`, for plans that keep the policy with
     rising probability, from buying nothing (q missing) on, whatever the budget. A plan that was not found in its time
     is not among them; the time of the request is spread over all.
@@ -221,7 +233,7 @@ def curve(problem: Problem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
     for q in levels:
         request = replace(chosen, q=q, seconds=chosen.seconds / len(levels))
         problem_at = replace(problem, request=request, need=np.quantile(problem.peaks, q, axis=2))
-        if (found := solve(problem_at)) is not None:
+        if (found := solve_programme(problem_at)) is not None:
             cost = problem_at.cost(found.units)
             rows.append(
                 {
@@ -258,28 +270,29 @@ def _purchases(exposure: Exposure, units: Reals, lacking: Sequence[Violation]) -
         )
 
 
-def _reason(problem: Problem, lost: Sequence[Violation], site: str, month: int) -> Reason:
+def _reason(problem: AugmentProblem, lost: Sequence[Violation], site: str, month: int) -> PurchaseReason:
     """The first constraint that breaks without a purchase of this month, its own site's limit before the failures of
     others.
     """
     own = [one for one in lost if one.kind == "limit" and one.key == site]
     first = min(own or lost, key=lambda one: (one.month, -one.short_gbps), default=None)
     at = month if first is None else first.month
-    return Reason(
+    return PurchaseReason(
         first, problem.months[at], float(problem.limits[problem.keys.index(site if first is None else first.key)])
     )
 
 
-def _broken(problem: Problem, lacking: Sequence[Violation]) -> Iterator[Broken]:
+def _broken(problem: AugmentProblem, lacking: Sequence[Violation]) -> Iterator[UnmetConstraint]:
     """Each constraint that is not kept with the bound that is to blame."""
     most = np.where(np.arange(len(problem.months))[None, :] >= problem.first[:, None], problem.most[:, None], 0.0)
     hopeless = {one[:3] for one in violations(problem, most)} if lacking else set()
     return (
-        Broken(one, problem.months[one.month], _cause(problem, one, hopeless=one[:3] in hopeless)) for one in lacking
+        UnmetConstraint(one, problem.months[one.month], _cause(problem, one, hopeless=one[:3] in hopeless))
+        for one in lacking
     )
 
 
-def _cause(problem: Problem, violation: Violation, *, hopeless: bool) -> str:
+def _cause(problem: AugmentProblem, violation: Violation, *, hopeless: bool) -> str:
     """Reach, catalogue, lead time, or, where all that can be bought would keep it, the budget."""
     site = problem.keys.index(violation.key)
     helpers = [site] if violation.kind == "limit" else list(np.flatnonzero(problem.allowed[site]))
@@ -322,3 +335,85 @@ def all_purchases(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
     """The purchases of plans, ranked by direction: as AugmentPlan.frame, with direction."""
     frames = [one.frame().assign(direction=direction) for direction, one in plans.items()]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*PURCHASE_COLUMNS, "direction"])
+
+
+VALUES_LEAST, VALUES_MOST = 3, 5
+NAMED_AT_MOST = 3
+
+
+class CapacityAddition(NamedTuple):
+    """Gbps more at a site from a day on. USD a month and once: 0 where it costs nothing, or nobody said."""
+
+    site_id: str
+    start: str
+    gbps: float
+    usd_month: float = 0.0
+    usd_once: float = 0.0
+
+    @property
+    def day(self) -> pd.Timestamp:
+        """When it comes into service; SettingError where `start` is no date."""
+        return stamp(self.start)
+
+
+def parse_addition(held: object) -> CapacityAddition:
+    """One from a list of its values; ValueError where it is none."""
+    if not isinstance(held, list | tuple) or not VALUES_LEAST <= len(held) <= VALUES_MOST:
+        raise ValueError(f"{held!r} is not a site, a day, Gbps, USD a month and USD once")
+    site, start, *numbers = held
+    amounts = [float(str(one)) for one in numbers]
+    if not (all(map(math.isfinite, amounts)) and amounts[0] > 0.0 and min(amounts) >= 0.0):
+        raise ValueError(f"{held!r} needs more than 0 Gbps, and at least 0 USD")
+    return CapacityAddition(str(site), str(start), *amounts)
+
+
+def additions_of_purchases(purchases: Iterable[Purchase]) -> tuple[CapacityAddition, ...]:
+    """What a plan buys, by day and site; steps that come into service together are one."""
+    rows = [(one.in_service, one.site_id, one.gbps * one.units, one.usd_month, one.usd_once) for one in purchases]
+    sums = (
+        pd.DataFrame(rows, columns=["day", "site", "gbps", "month", "once"])
+        .groupby(["day", "site"], as_index=False)
+        .sum()
+    )
+    return tuple(
+        CapacityAddition(one.site, f"{one.day:%Y-%m-%d}", one.gbps, one.month, one.once)
+        for one in sums.itertuples(index=False)
+    )
+
+
+def additions_frame(added: Iterable[CapacityAddition]) -> pd.DataFrame:
+    """site_id, effective_from, gbps and usd, a month, as capacity.raised takes them."""
+    return pd.DataFrame(
+        [(one.site_id, one.day, one.gbps, one.usd_month) for one in added],
+        columns=["site_id", "effective_from", "gbps", "usd"],
+    )
+
+
+def with_additions(
+    steps: pd.DataFrame, added: Sequence[CapacityAddition], direction: Direction, *, planned: bool
+) -> pd.DataFrame:
+    """The contract's `capacity` with additions, on top of what is in force, planned steps among it where they count;
+    what is added counts in any case.
+
+    SettingError for a site that declares no such capacity.
+    """
+    bought = additions_frame(added)
+    counted = (steps["direction"] == direction) & (planned | (steps["status"] != "planned"))
+    held = steps[counted & steps["site_id"].isin(bought["site_id"])]
+    if unknown := sorted(set(bought["site_id"]).difference(held["site_id"])):
+        raise SettingError(
+            f"{', '.join(unknown[:NAMED_AT_MOST])} declares no {direction} capacity that could be added to.",
+            cause="another lake, or a typing error",
+            remedy="name sites of the table of capacity",
+        )
+    found, names = raised(held, bought, "planned" if planned else "installed"), ["site_id", "effective_from"]
+    replaced = counted & pd.MultiIndex.from_frame(steps[names]).isin(pd.MultiIndex.from_frame(found[names]))
+    return pd.concat([steps[~replaced], found], ignore_index=True)
+
+
+def added_cost_usd(added: Iterable[CapacityAddition], months: pd.DatetimeIndex) -> float:
+    """USD within some months, by the days on which they begin: each addition once, and for each month that it is in
+    service.
+    """
+    in_service = ((one, int((months >= one.day).sum())) for one in added)
+    return sum(count * one.usd_month + one.usd_once for one, count in in_service if count)

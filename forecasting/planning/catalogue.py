@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import Direction
-from forecasting.planning.additions import Addition, additions_frame
+from forecasting.planning.augments import CapacityAddition, additions_frame
 from forecasting.planning.capacity import raised
 from forecasting.planning.ordering import USUAL_LEAD_DAYS
 
@@ -79,7 +79,7 @@ def at_every_site(steps: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def declared_steps(added: Sequence[Addition], steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
+def declared_steps(added: Sequence[CapacityAddition], steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
     """What additions make of the contract's `capacity`, in its columns: a planned step whenever something comes into
     service.
 

@@ -36,19 +36,19 @@ ROUNDING = 1e-13
 PROMISED, FLAT = 1e-4, 1e-11
 
 
-def share_out(required: Reals, room: Reals, weights: Reals) -> Reals:
+def allocate(required: Reals, room: Reals, weights: Reals) -> Reals:
     """What moves, (failed, helpers, weeks) Gbps. required: (failed, weeks); room: (helpers, weeks); weights: (failed,
     helpers, weeks), 0 without reach.
     """
-    placed, usable = most_placed(required, room, (weights > 0.0) & (room > 0.0))
-    return nearest(placed, room, np.where(usable, weights, 0.0))
+    placed, usable = max_min_fair(required, room, (weights > 0.0) & (room > 0.0))
+    return gravity_fit(placed, room, np.where(usable, weights, 0.0))
 
 
 # How much is placed
 # -------------------------------------------------------------------------------------------------------
 
 
-def most_placed(required: Reals, room: Reals, reach: Flags) -> tuple[Reals, Flags]:
+def max_min_fair(required: Reals, room: Reals, reach: Flags) -> tuple[Reals, Flags]:
     """What each failed site places, (failed, weeks), and which pairs may take part in it, as `reach` (failed, helpers,
     weeks): the others would cost room.
     """
@@ -116,7 +116,7 @@ def _pools(open_: Flags, room: Reals) -> tuple[Flags, npt.NDArray[np.intp], Real
 # ------------------------------------------------------------------------------------------------------------
 
 
-def nearest(placed: Reals, room: Reals, weights: Reals) -> Reals:
+def gravity_fit(placed: Reals, room: Reals, weights: Reals) -> Reals:
     """Where it goes, (failed, helpers, weeks): placed x weights x factor, shared out, with a factor of each full helper
     below 1. By Newton's method.
 
@@ -150,12 +150,14 @@ def _claims(levels: Reals, asked: Reals, pull: Reals) -> Reals:
 def _stepped(levels: Reals, slope: Reals, moved: Reals, asked: Reals, offered: Reals, pull: Reals) -> Reals:
     """The levels, (weeks, helpers), after a projected step of Newton's, halved until the function falls."""
     step = _newton(slope, moved, asked)
-    size, before = np.ones(len(levels)), _height(levels, asked, offered, pull)
+    size, before = np.ones(len(levels)), _dual_objective(levels, asked, offered, pull)
     before += ROUNDING * np.abs(before)
     found: Reals = levels
     for _ in range(MOST_HALVINGS):
         found = np.minimum(levels + size[:, None] * step, 0.0)
-        worse = _height(found, asked, offered, pull) > before + PROMISED * (slope * (found - levels)).sum(axis=1)
+        worse = _dual_objective(found, asked, offered, pull) > before + PROMISED * (slope * (found - levels)).sum(
+            axis=1
+        )
         if not worse.any():
             break
         size[worse] /= 2.0
@@ -178,7 +180,7 @@ def _newton(slope: Reals, moved: Reals, asked: Reals) -> Reals:
     return step
 
 
-def _height(levels: Reals, asked: Reals, offered: Reals, pull: Reals) -> Reals:
+def _dual_objective(levels: Reals, asked: Reals, offered: Reals, pull: Reals) -> Reals:
     """The function that is minimised, (weeks,)."""
     total = (pull * np.exp(levels)[:, None, :]).sum(axis=2)
     return np.asarray(

@@ -12,15 +12,14 @@ import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY
-from forecasting.planning.additions import Addition, spent
-from forecasting.planning.augment_problem import Request, build
+from forecasting.planning.augment_problem import AugmentOptions, build_problem
+from forecasting.planning.augments import CapacityAddition, added_cost_usd
 from forecasting.planning.capacity import Policy, by_week
 from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import Demand, Diversity, Reals
 from forecasting.planning.failover import Failover
-from forecasting.planning.failure import CEILING
+from forecasting.planning.failures import CEILING, single_failures
 from forecasting.planning.runout import group_run_outs, network_run_out, run_outs
-from forecasting.planning.single_failures import single_failures
 
 # Single failures are played over half a year: beyond it a failure policy is a matter of the augment plan.
 FAILURE_WEEKS = 26
@@ -46,7 +45,7 @@ class Scene:
     diversity: Diversity = field(default_factory=lambda: MappingProxyType({}))
     measured: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     ceiling: float = CEILING
-    added: tuple[Addition, ...] = ()
+    added: tuple[CapacityAddition, ...] = ()
 
     @property
     def regions(self) -> dict[str, str]:
@@ -80,7 +79,7 @@ class Outcome:
         return {**found, ("n-1", GLOBAL_KEY): self.safe_until}
 
 
-def outcome(scene: Scene, request: Request | None = None) -> Outcome:
+def outcome(scene: Scene, request: AugmentOptions | None = None) -> Outcome:
     """Run-out of every site, region and the network, N-1 safety and cost."""
     demand, groups = scene.demand, scene.regions
     near = demand.until(FAILURE_WEEKS)
@@ -94,11 +93,11 @@ def outcome(scene: Scene, request: Request | None = None) -> Outcome:
             demand, scene.steps, scene.policy, refused=scene.refused, diversity=scene.diversity.get(GLOBAL_KEY, 1.0)
         ),
         failures.safe_until(),
-        single_step_cost(scene, request or Request()),
+        single_step_cost(scene, request or AugmentOptions()),
     )
 
 
-def single_step_cost(scene: Scene, request: Request) -> float:
+def single_step_cost(scene: Scene, request: AugmentOptions) -> float:
     """USD to keep the limits, buying at each site the one kind of step that comes cheapest there, as soon as it can be
     there: an upper bound on a plan's cost. What a what-if has added is paid for as well.
 
@@ -116,7 +115,7 @@ def single_step_cost(scene: Scene, request: Request) -> float:
         budget_usd=None,
         ceiling=max(scene.ceiling, request.ceiling),
     )
-    problem = build(scene.demand, scene.steps, scene.catalogue, None, asked)
+    problem = build_problem(scene.demand, scene.steps, scene.catalogue, None, asked)
     short = np.where(problem.known, problem.need - problem.limits[:, None] * problem.capacity, 0.0)[problem.site]
     served = np.arange(len(problem.months))[None, :] >= problem.first[:, None]
     wanted = np.ceil(np.maximum(short, 0.0) / (problem.limits[problem.site] * problem.gbps)[:, None] - 1e-9)
@@ -129,7 +128,7 @@ def single_step_cost(scene: Scene, request: Request) -> float:
         .round(6)
     )
     order = pd.DataFrame({"site": problem.site, "left": left, "cost": costs}).sort_values(["site", "left", "cost"])
-    return float(order.drop_duplicates("site")["cost"].sum()) + spent(scene.added, problem.months)
+    return float(order.drop_duplicates("site")["cost"].sum()) + added_cost_usd(scene.added, problem.months)
 
 
 def compared(outcomes: Mapping[str, Outcome]) -> pd.DataFrame:

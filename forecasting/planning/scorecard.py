@@ -43,7 +43,7 @@ def measured_values(weeks: pd.DataFrame, statistic: Statistic, now: pd.Timestamp
     return kept[[*SERIES, "week", "value", "whole"]].reset_index(drop=True)
 
 
-def rooms(
+def usable_by_week(
     steps: pd.DataFrame,
     sites: pd.DataFrame,
     plan: pd.DataFrame,
@@ -72,7 +72,7 @@ def rooms(
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*SERIES, "week", "room_gbps"])
 
 
-def outcomes(
+def score_plan(
     plan: pd.DataFrame,
     measured: pd.DataFrame,
     room: pd.DataFrame,
@@ -109,7 +109,7 @@ def _outcome(
     ran_out, until = _crossing(weeks, start, horizon)
     if row["answer"] == "refused":
         return {"ran_out": ran_out, "known_until": until, "verdict": "refused"}
-    verdict = judged(row, ran_out, until, horizon)
+    verdict = interval_verdict(row, ran_out, until, horizon)
     found: dict[str, Any] = {"ran_out": ran_out, "known_until": until, "verdict": verdict}
     if ran_out is not None and pd.notna(row["run_out_p50"]):
         found["late_days"] = (ran_out - row["run_out_p50"]) / DAY
@@ -132,7 +132,7 @@ def in_service(row: Mapping[Any, Any], today: pd.Timestamp) -> pd.Timestamp | No
     return ready
 
 
-def judged(
+def interval_verdict(
     row: Mapping[Any, Any], ran_out: pd.Timestamp | None, until: pd.Timestamp | None, horizon: pd.Timestamp
 ) -> Verdict:
     """The verdict on an interval, an end of which is open (NaT) where it lies beyond the horizon."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from data.schema import GLOBAL_KEY, Direction
 from data.schema.errors import SettingError
-from forecasting.planning.additions import Addition, addition, with_additions
+from forecasting.planning.augments import CapacityAddition, parse_addition, with_additions
 from forecasting.planning.capacity import Policy
 from forecasting.planning.dates import stamp
 from forecasting.planning.demand import WEEK, Demand, Reals
@@ -207,7 +207,7 @@ class CapacityAdded:
     A closure that is declared, or was applied before, closes the site all the same.
     """
 
-    adds: tuple[Addition, ...]
+    adds: tuple[CapacityAddition, ...]
     direction: Direction
 
     def apply(self, scene: Scene) -> Scene:
@@ -382,7 +382,7 @@ def _value(kind: type[Any], name: str, value: object) -> object:
             raise ValueError(f"{name} is not finite")
         return number
     if wanted.startswith("tuple"):
-        return tuple(map(addition if "Addition" in wanted else str, cast("Sequence[object]", value)))
+        return tuple(map(parse_addition if "Addition" in wanted else str, cast("Sequence[object]", value)))
     if wanted.startswith("Direction") and value not in ("ingest", "egress", *((None,) if "None" in wanted else ())):
         raise ValueError(f"{name} is neither ingest nor egress")
     return None if value is None and "None" in wanted else str(value)

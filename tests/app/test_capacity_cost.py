@@ -15,7 +15,7 @@ from app.cached import Scope, costing
 from app.cached.planning import Question
 from app.components.plan.bills import bill_rows
 from data.lake.tables import Lake
-from forecasting.planning.additions import Addition
+from forecasting.planning.augments import CapacityAddition
 from forecasting.planning.whatif import CapacityAdded, to_text
 from tests.app.conftest import Opener
 from tests.planned_lake import LINES, planned_lake
@@ -50,7 +50,7 @@ def test_the_sheet_shows_idle_capacity_hours_and_bills(open_page: Opener, lake: 
 
 
 def test_capacity_that_a_what_if_adds_within_the_year_may_lie_idle_too(open_page: Opener, lake: Path) -> None:
-    adds = [Addition("nrt-02", "2026-08-01", 200.0, 5000.0), Addition("fra-01", "2027-11-01", 900.0)]
+    adds = [CapacityAddition("nrt-02", "2026-08-01", 200.0, 5000.0), CapacityAddition("fra-01", "2027-11-01", 900.0)]
     asked = QUESTION._replace(changes=to_text([CapacityAdded(tuple(adds), "egress")]))
     before, after = (
         costing.idle(Lake(lake).pin(), question, Scope()).rows.set_index("site_id")["stranded_gbps"]

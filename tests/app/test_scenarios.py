@@ -25,7 +25,7 @@ from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
 from data.lake.tables import Lake
 from data.schema.errors import ConflictError
 from data.store import Scenario, Scenarios, open_store
-from forecasting.planning.additions import Addition
+from forecasting.planning.augments import CapacityAddition
 from forecasting.planning.capacity import Policy
 from forecasting.planning.whatif import CapacityAdded, Growth, Limit, to_body, to_dicts, to_text
 from tests.app.conftest import Opener
@@ -239,7 +239,7 @@ def test_scenarios_stand_beside_what_is_forecast(open_page: Opener, lake: Path, 
 def test_what_the_page_asks_stands_beside_what_is_forecast_before_it_is_kept(
     open_page: Opener, lake: Path, store: Scenarios
 ) -> None:
-    added = to_text([CapacityAdded((Addition("ams-01", "2026-06-01", 900.0),), "egress")])
+    added = to_text([CapacityAdded((CapacityAddition("ams-01", "2026-06-01", 900.0),), "egress")])
     rows = sides(sheet(open_page, lake, whatif=added)).set_index("Scenario")
     assert list(rows.index) == ["As forecast", "This what-if"]
     assert rows.loc["This what-if", "Over in 12 months"] < rows.loc["As forecast", "Over in 12 months"]
@@ -247,7 +247,10 @@ def test_what_the_page_asks_stands_beside_what_is_forecast_before_it_is_kept(
         store,
         lake,
         "The same",
-        {"changes": to_dicts([CapacityAdded((Addition("ams-01", "2026-06-01", 900.0),), "egress")]), "policy": {}},
+        {
+            "changes": to_dicts([CapacityAdded((CapacityAddition("ams-01", "2026-06-01", 900.0),), "egress")]),
+            "policy": {},
+        },
     )
     assert list(sides(sheet(open_page, lake, whatif=added, compare=same.id))["Scenario"]) == ["As forecast", "The same"]
 

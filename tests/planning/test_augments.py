@@ -14,8 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.schema.errors import SettingError
-from forecasting.planning.augment_problem import Exposure, Problem, Request, build, risk, violations
-from forecasting.planning.augments import curve, plan_augments, planned
+from forecasting.planning.augment_problem import (
+    AugmentOptions,
+    AugmentProblem,
+    Exposure,
+    build_problem,
+    risk,
+    violations,
+)
+from forecasting.planning.augments import cost_risk_curve, plan_augments, solve_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Reals
 from forecasting.planning.failover import Failover
@@ -34,7 +41,7 @@ def everyone(count: int) -> Failover:
     return Failover(names(count), 1.0 - np.eye(count), by_headroom=True)
 
 
-def every_plan(problem: Problem) -> Iterator[Reals]:
+def every_plan(problem: AugmentProblem) -> Iterator[Reals]:
     """All plans within the budget, one by one."""
     months = len(problem.months)
     courses = [
@@ -49,12 +56,12 @@ def every_plan(problem: Problem) -> Iterator[Reals]:
     return (plan for plan in plans if _within(problem, problem.cost(plan)))
 
 
-def short(problem: Problem, units: Reals) -> float:
+def short(problem: AugmentProblem, units: Reals) -> float:
     """Gbps-months that a plan lacks."""
     return sum(one.short_gbps for one in violations(problem, units))
 
 
-def _within(problem: Problem, cost: float) -> bool:
+def _within(problem: AugmentProblem, cost: float) -> bool:
     return problem.request.budget_usd is None or cost <= problem.request.budget_usd + 1e-9
 
 
@@ -74,15 +81,15 @@ def test_no_plan_of_all_is_cheaper(seed: int, n_minus_1: bool, tight: bool) -> N
         ]
     )
     sold = sold.assign(cost_usd_once=rng.uniform(0, 300, 3), most=2)
-    request = Request(
+    request = AugmentOptions(
         months=3,
         n_minus_1=n_minus_1,
         ordering=AS_SOLD,
         q=0.7,
         budget_usd=float(rng.uniform(300, 2500)) if tight else None,
     )
-    problem = build(demand(values), installed(list(rng.uniform(60, 170, 2))), sold, everyone(2), request)
-    plan = planned(problem)
+    problem = build_problem(demand(values), installed(list(rng.uniform(60, 170, 2))), sold, everyone(2), request)
+    plan = solve_augments(problem)
     lacks, costs = np.array([(short(problem, units), problem.cost(units)) for units in every_plan(problem)]).T
     least = lacks.min()
     assert _within(problem, plan.cost_usd)
@@ -103,7 +110,10 @@ def grown(levels: list[float], a_month: float = 0.0) -> Reals:
 def test_each_purchase_says_when_it_is_there_when_it_is_ordered_and_why() -> None:
     sold = catalogue([("s000", 50.0, 100.0, 30.0), ("s001", 50.0, 100.0, 30.0)])
     plan = plan_augments(
-        demand(grown([70.0, 10.0], 10.0)), installed([100.0, 300.0]), sold, request=Request(months=6, ordering=AS_SOLD)
+        demand(grown([70.0, 10.0], 10.0)),
+        installed([100.0, 300.0]),
+        sold,
+        request=AugmentOptions(months=6, ordering=AS_SOLD),
     )
     assert [
         (one.site_id, one.units, f"{one.in_service:%Y-%m-%d}", f"{one.order_by:%Y-%m-%d}") for one in plan.purchases
@@ -120,21 +130,21 @@ def test_a_plan_that_cannot_be_had_says_which_bound_broke_it() -> None:
     held, capacity = demand(grown([100.0, 100.0])), installed([100.0, 300.0])
 
     def causes(sold: pd.DataFrame, **asked: object) -> set[str]:
-        plan = plan_augments(held, capacity, sold, request=Request(months=3, ordering=AS_SOLD, **asked))  # type: ignore[arg-type]
+        plan = plan_augments(held, capacity, sold, request=AugmentOptions(months=3, ordering=AS_SOLD, **asked))  # type: ignore[arg-type]
         return {one.cause for one in plan.broken}
 
     enough = catalogue([("s000", 30.0, 100.0, 0.0)])
     assert causes(enough) == set()
     assert causes(enough, budget_usd=300.0) == set()
     assert causes(enough, budget_usd=200.0) == {"the budget does not reach so far"}
-    poor = plan_augments(held, capacity, enough, request=Request(months=3, ordering=AS_SOLD, budget_usd=200.0))
+    poor = plan_augments(held, capacity, enough, request=AugmentOptions(months=3, ordering=AS_SOLD, budget_usd=200.0))
     assert (poor.unbound_usd, poor.cost_usd, poor.proved) == (300.0, 200.0, True)
     assert causes(catalogue([("s001", 30.0, 100.0, 0.0)])) == {"the catalogue has no step for it"}
     assert causes(enough.assign(lead_time_days=40.0)) == {"lead time: steps come into service from 2027-03"}
     assert causes(enough.assign(lead_time_days=400.0)) == {"lead time: no step is there in time"}
     assert causes(enough.assign(gbps=10.0, most=2.0)) == {"the catalogue allows no more units"}
     late = plan_augments(
-        held, capacity, enough.assign(lead_time_days=40.0), request=Request(months=3, ordering=AS_SOLD)
+        held, capacity, enough.assign(lead_time_days=40.0), request=AugmentOptions(months=3, ordering=AS_SOLD)
     )
     assert [str(one) for one in late.broken] == [
         "s000, its limit, 2027-01: 20.0 Gbps short; lead time: steps come into service from 2027-03",
@@ -146,9 +156,9 @@ def test_a_plan_that_cannot_be_had_says_which_bound_broke_it() -> None:
 def test_a_plan_for_one_failure_buys_room_for_it_and_says_so() -> None:
     held, capacity = demand(grown([60.0, 60.0])), installed([100.0, 150.0])
     sold = catalogue([("s000", 20.0, 100.0, 0.0), ("s001", 20.0, 500.0, 0.0)])
-    alone = plan_augments(held, capacity, sold, everyone(2), Request(months=2, ordering=AS_SOLD))
+    alone = plan_augments(held, capacity, sold, everyone(2), AugmentOptions(months=2, ordering=AS_SOLD))
     assert alone.purchases == ()
-    plan = plan_augments(held, capacity, sold, everyone(2), Request(months=2, ordering=AS_SOLD, n_minus_1=True))
+    plan = plan_augments(held, capacity, sold, everyone(2), AugmentOptions(months=2, ordering=AS_SOLD, n_minus_1=True))
     assert plan.frame()[["rank", "site_id", "units", "cost_usd", "reason"]].to_numpy().tolist() == [
         [1, "s000", 1, 200.0, "takes over if s001 fails in 2027-01: 20.0 Gbps would be shed without it"]
     ]
@@ -158,7 +168,7 @@ def test_a_plan_for_one_failure_buys_room_for_it_and_says_so() -> None:
         capacity,
         sold,
         Failover(names(2), np.zeros((2, 2)), by_headroom=True),
-        Request(months=2, ordering=AS_SOLD, n_minus_1=True),
+        AugmentOptions(months=2, ordering=AS_SOLD, n_minus_1=True),
     )
     assert {one.cause for one in lone.broken} == {"no other site is within reach"}
 
@@ -166,7 +176,7 @@ def test_a_plan_for_one_failure_buys_room_for_it_and_says_so() -> None:
 def test_purchases_are_ranked_by_the_risk_that_a_dollar_removes() -> None:
     held = demand(grown([100.0, 90.0]))
     sold = catalogue([("s000", 30.0, 1000.0, 0.0), ("s001", 30.0, 10.0, 0.0)])
-    plan = plan_augments(held, installed([100.0, 100.0]), sold, request=Request(months=2, ordering=AS_SOLD))
+    plan = plan_augments(held, installed([100.0, 100.0]), sold, request=AugmentOptions(months=2, ordering=AS_SOLD))
     assert [one.site_id for one in plan.purchases] == ["s001", "s000"]
     assert [one.risk_removed for one in plan.purchases] == pytest.approx([20.0, 40.0])
     assert plan.risk == pytest.approx(0.0)
@@ -178,7 +188,7 @@ def test_the_risk_without_a_purchase_is_that_of_a_plan_without_it(seed: int) -> 
     rng = np.random.default_rng(seed)
     held, sold = demand(growing(4, 14, 7, seed)), catalogue([(key, 25.0, 100.0, 0.0) for key in names(4)])
     capacity = installed(list(held.gbps[:, 0, 0] * rng.uniform(1.0, 1.5, 4)))
-    problem = build(held, capacity, sold, everyone(4), Request(months=3, n_minus_1=True))
+    problem = build_problem(held, capacity, sold, everyone(4), AugmentOptions(months=3, n_minus_1=True))
     units = np.sort(rng.integers(0, 3, (4, 3)), axis=1).astype(float)
     fewer = units.copy()
     fewer[2] = np.maximum(fewer[2] - 1.0, 0.0)
@@ -190,8 +200,8 @@ def test_more_certainty_costs_no_less_and_leaves_no_more_risk() -> None:
     held = demand(growing(5, 53, 60))
     sold = catalogue([(key, 20.0, 100.0, 0.0) for key in held.keys] + [(key, 50.0, 220.0, 0.0) for key in held.keys])
     capacity = installed(list(held.gbps[:, 0].max(axis=1) * 1.3))
-    problem = build(held, capacity, sold, None, Request(months=12))
-    found = curve(problem)
+    problem = build_problem(held, capacity, sold, None, AugmentOptions(months=12))
+    found = cost_risk_curve(problem)
     assert found["cost_usd"].is_monotonic_increasing
     assert (np.diff(found["risk"]) <= 1e-9).all()
     assert found.loc[found["chosen"], "q"].tolist() == [0.9]
@@ -205,10 +215,10 @@ def test_a_site_without_capacity_is_left_out_and_one_that_opens_later_counts_fro
             installed([50.0], ["s001"]).assign(effective_from=pd.Timestamp("2027-02-01", tz="UTC")),
         ]
     )
-    problem = build(demand(grown([50.0, 60.0, 70.0])), capacity, catalogue([]), None, Request(months=3))
+    problem = build_problem(demand(grown([50.0, 60.0, 70.0])), capacity, catalogue([]), None, AugmentOptions(months=3))
     assert problem.keys == ("s000", "s001")
     assert {(one.key, one.month) for one in violations(problem, np.zeros((0, 3)))} == {("s001", 1), ("s001", 2)}
-    assert {one.cause for one in planned(problem).broken} == {"the catalogue has no step for it"}
+    assert {one.cause for one in solve_augments(problem).broken} == {"the catalogue has no step for it"}
 
 
 def test_nothing_is_ordered_before_today() -> None:
@@ -216,7 +226,9 @@ def test_nothing_is_ordered_before_today() -> None:
     held, capacity = demand(grown([90.0])), installed([100.0])
 
     def first(today: str | None) -> tuple[str, str]:
-        request = Request(months=4, ordering=AS_SOLD, today=None if today is None else pd.Timestamp(today, tz="UTC"))
+        request = AugmentOptions(
+            months=4, ordering=AS_SOLD, today=None if today is None else pd.Timestamp(today, tz="UTC")
+        )
         one = plan_augments(held, capacity, sold, request=request).purchases[0]
         return f"{one.order_by:%Y-%m-%d}", f"{one.in_service:%Y-%m-%d}"
 
@@ -226,12 +238,15 @@ def test_nothing_is_ordered_before_today() -> None:
 
 def test_requests_that_cannot_be_are_refused() -> None:
     with pytest.raises(SettingError, match="at or above every limit"):
-        Request(policy=Policy(limit=0.9), ceiling=0.8)
+        AugmentOptions(policy=Policy(limit=0.9), ceiling=0.8)
     with pytest.raises(SettingError, match="who takes over for whom"):
-        plan_augments(demand(grown([1.0])), installed([1.0]), catalogue([]), request=Request(n_minus_1=True))
+        plan_augments(demand(grown([1.0])), installed([1.0]), catalogue([]), request=AugmentOptions(n_minus_1=True))
     with pytest.raises(SettingError, match="covers 6 months, the plan asks for 12"):
         plan_augments(demand(grown([1.0])), installed([1.0]), catalogue([]))
     with pytest.raises(SettingError, match="Row 0 of the catalogue"):
         plan_augments(
-            demand(grown([1.0])), installed([1.0]), catalogue([("s000", 0.0, 1.0, 1.0)]), request=Request(months=2)
+            demand(grown([1.0])),
+            installed([1.0]),
+            catalogue([("s000", 0.0, 1.0, 1.0)]),
+            request=AugmentOptions(months=2),
         )

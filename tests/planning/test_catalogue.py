@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.planning.additions import of_purchases
-from forecasting.planning.augment_problem import Request, build, violations
-from forecasting.planning.augments import planned
+from forecasting.planning.augment_problem import AugmentOptions, build_problem, violations
+from forecasting.planning.augments import additions_of_purchases, solve_augments
 from forecasting.planning.capacity import by_week
 from forecasting.planning.catalogue import (
     ASSUMED_POWER,
@@ -89,12 +88,12 @@ def test_what_purchases_declare_is_the_capacity_that_the_plan_was_reckoned_with(
         [(key, size, size * 10.0, 0.0) for key in names(3) for size in (5.0, 20.0)],
         columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"],
     )
-    problem = build(held, steps, sold, None, Request(months=5, ordering=AS_SOLD))
-    plan = planned(problem)
-    rows = declared_steps(of_purchases(plan.purchases), steps, "egress")
+    problem = build_problem(held, steps, sold, None, AugmentOptions(months=5, ordering=AS_SOLD))
+    plan = solve_augments(problem)
+    rows = declared_steps(additions_of_purchases(plan.purchases), steps, "egress")
     assert list(rows.columns) == CAPACITY_COLUMNS
     whole = pd.concat([steps, rows]).drop_duplicates(["site_id", "direction", "effective_from"], keep="last")
-    again = build(held, whole, sold, None, problem.request)
+    again = build_problem(held, whole, sold, None, problem.request)
     np.testing.assert_allclose(again.capacity, problem.in_force(plan.units))
     assert violations(again, np.zeros_like(plan.units)) == violations(problem, plan.units)
     last = by_week(whole, held.keys, "egress", held.weeks[-1:], planned=True)[:, 0]
@@ -114,9 +113,9 @@ def test_a_closure_stays_one() -> None:
     steps = installed([float(held.gbps[0, 0].max())])
     shut = steps.assign(effective_from=held.weeks[-1], capacity_gbps=0.0)
     sold = pd.DataFrame([("s000", 50.0, 10.0, 0.0)], columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"])
-    plan = planned(build(held, steps, sold, None, Request(months=2, ordering=AS_SOLD)))
+    plan = solve_augments(build_problem(held, steps, sold, None, AugmentOptions(months=2, ordering=AS_SOLD)))
     rows = declared_steps(
-        of_purchases(plan.purchases), pd.concat([steps, shut]).assign(cost_usd_month=np.nan), "egress"
+        additions_of_purchases(plan.purchases), pd.concat([steps, shut]).assign(cost_usd_month=np.nan), "egress"
     )
     assert len(plan.purchases) == len(rows) >= 1
     assert (rows["capacity_gbps"] > 0.0).all()

@@ -14,15 +14,24 @@ from data.schema.errors import SettingError
 from data.simulator.world import build_world, sites_table
 from forecasting.planning.demand import Reals
 from forecasting.planning.failover import Failover, declared, distances_km, nearby, reach_km
-from forecasting.planning.failure import Failure, State, group_failure, path_failure, played, relocate, site_failure
-from forecasting.planning.single_failures import fill, single_failures
+from forecasting.planning.failures import (
+    Failure,
+    NetworkLoad,
+    group_failure,
+    path_failure,
+    relocate,
+    simulate_failure,
+    single_failures,
+    site_failure,
+    water_fill,
+)
 from tests.planning.networks import demand, growing, names, world
 
 GBPS = 1e-6
 
 
 @st.composite
-def networks(draw: st.DrawFn) -> tuple[State, Failover, Reals]:
+def networks(draw: st.DrawFn) -> tuple[NetworkLoad, Failover, Reals]:
     """Up to seven sites anywhere near each other, tight or roomy, with or without declared weights."""
     count, seed = draw(st.integers(2, 7)), draw(st.integers(0, 10_000))
     rng = np.random.default_rng(seed)
@@ -35,13 +44,13 @@ def networks(draw: st.DrawFn) -> tuple[State, Failover, Reals]:
     failover = nearby(sites, keys, draw(st.sampled_from([10.0, 30.0, 60.0])))
     if draw(st.booleans()):
         failover = Failover(keys, failover.allowed * rng.uniform(0.1, 3.0, (count, count)), by_headroom=False)
-    return State(keys, own, capacity, np.full(count, 0.8)), failover, distances_km(sites, keys)
+    return NetworkLoad(keys, own, capacity, np.full(count, 0.8)), failover, distances_km(sites, keys)
 
 
 @settings(max_examples=60)
 @given(networks(), st.data())
 def test_demand_is_conserved_and_no_failed_full_or_distant_site_is_loaded(
-    network: tuple[State, Failover, Reals], data: st.DataObject
+    network: tuple[NetworkLoad, Failover, Reals], data: st.DataObject
 ) -> None:
     state, failover, _ = network
     chosen = data.draw(st.lists(st.sampled_from(state.keys), min_size=1, unique=True))
@@ -62,7 +71,7 @@ def test_demand_is_conserved_and_no_failed_full_or_distant_site_is_loaded(
 
 @settings(max_examples=60)
 @given(networks())
-def test_the_closed_form_is_the_optimum_of_the_programme(network: tuple[State, Failover, Reals]) -> None:
+def test_the_closed_form_is_the_optimum_of_the_programme(network: tuple[NetworkLoad, Failover, Reals]) -> None:
     state, failover, _ = network
     every = single_failures(
         demand(state.demand[:, None, None], state.keys), state.capacity[:, None], state.limits, failover
@@ -71,7 +80,9 @@ def test_the_closed_form_is_the_optimum_of_the_programme(network: tuple[State, F
         solved = relocate(site_failure(key), failover, state)
         room = state.headroom()[:, None]
         helpers = np.flatnonzero(failover.allowed[position])
-        taken = fill(state.demand[[position]], room[helpers], failover.weights(position, helpers, room[helpers]))[:, 0]
+        taken = water_fill(state.demand[[position]], room[helpers], failover.weights(position, helpers, room[helpers]))[
+            :, 0
+        ]
         assert taken == pytest.approx(solved.moved[0, helpers], abs=1e-5)
         assert every.shed[position, 0, 0] == pytest.approx(solved.shed[0], abs=2e-6)
         assert every.passed(position, 0) == solved.passed
@@ -86,7 +97,7 @@ def test_filling_takes_all_that_fits_and_keeps_to_the_weights(helpers: int, seed
         rng.uniform(0.01, 5, (helpers, 40)),
     )
     required = rng.uniform(0, 10 * helpers, 40)
-    taken = fill(required, room, weights)
+    taken = water_fill(required, room, weights)
     assert (taken <= room + GBPS).all()
     assert (taken >= 0.0).all()
     assert taken.sum(axis=0) == pytest.approx(np.minimum(required, room.sum(axis=0)), abs=GBPS)
@@ -101,7 +112,7 @@ def test_several_sites_share_the_helpers_so_that_least_is_shed() -> None:
     """a can turn to c alone, b to c and d: a programme that let b take c's room would shed a's demand."""
     pull = np.zeros((4, 4))
     pull[0, 2], pull[1, 2], pull[1, 3] = 1.0, 5.0, 1.0
-    state = State(
+    state = NetworkLoad(
         ("a", "b", "c", "d"), np.array([30.0, 30.0, 10.0, 10.0]), np.array([50.0, 50.0, 40.0, 45.0]), np.full(4, 0.8)
     )
     found = relocate(Failure("both", {"a": 1.0, "b": 1.0}), Failover(state.keys, pull, by_headroom=False), state)
@@ -112,7 +123,7 @@ def test_several_sites_share_the_helpers_so_that_least_is_shed() -> None:
 
 
 def test_a_path_that_fails_leaves_the_site_its_other_viewers() -> None:
-    state = State(("a", "b"), np.array([40.0, 10.0]), np.array([50.0, 20.0]), np.full(2, 0.8))
+    state = NetworkLoad(("a", "b"), np.array([40.0, 10.0]), np.array([50.0, 20.0]), np.full(2, 0.8))
     failover = Failover(state.keys, np.array([[0.0, 1.0], [1.0, 0.0]]), by_headroom=True)
     found = relocate(path_failure("x", "a", 16.0, 40.0), failover, state)
     assert found.load == pytest.approx([24.0, 20.0], abs=GBPS)
@@ -125,7 +136,7 @@ def test_a_region_fails_as_a_whole_and_is_played_week_by_week() -> None:
     sites, held = world(12), demand(growing(12, 4, 9))
     capacity = np.tile(held.gbps[:, 0].max(axis=1)[:, None] * 1.5, (1, 4))
     failure = group_failure(sites, "region_id", "r1", held.keys)
-    weeks = played(failure, nearby(sites, held.keys, 300.0), held, capacity, np.full(12, 0.8))
+    weeks = simulate_failure(failure, nearby(sites, held.keys, 300.0), held, capacity, np.full(12, 0.8))
     assert len(weeks) == 4
     assert weeks[0].failed == ("s001", "s005", "s009")
     assert tuple(group_failure(sites, "partner", "acme", ["s003", "s004", "s009"]).displaced) == ("s003", "s009")
@@ -172,7 +183,7 @@ def test_the_sum_of_loads_and_shed_is_the_demand_for_every_single_failure() -> N
     assert quick.frame()["passes"].map(len).sum() == 0
     for failed in range(9):
         for week in range(5):
-            state = State(held.keys, held.gbps[:, week, 4], capacity[:, week], np.full(9, 0.8))
+            state = NetworkLoad(held.keys, held.gbps[:, week, 4], capacity[:, week], np.full(9, 0.8))
             assert relocate(site_failure(held.keys[failed]), failover, state).shed[0] == pytest.approx(
                 every.shed[failed, week, 4], abs=2e-6
             )
@@ -202,5 +213,7 @@ def test_declared_weights_are_kept_within_reach_and_checked() -> None:
         group_failure(sites, "region_id", "mars", names(4))
     with pytest.raises(SettingError, match="moon cannot fail"):
         relocate(
-            site_failure("moon"), declared(table, sites, names(4)), State(names(4), np.ones(4), np.ones(4), np.ones(4))
+            site_failure("moon"),
+            declared(table, sites, names(4)),
+            NetworkLoad(names(4), np.ones(4), np.ones(4), np.ones(4)),
         )

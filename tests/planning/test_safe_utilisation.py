@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from benchmarks.safe_limits import BUSY_DAYS, RISES, cases, scores
 from data.simulator.quality import rebuffer_ratio, strain
-from forecasting.planning.knee import WORSE_BY, Bins, find_knee
-from forecasting.planning.safe_utilisation import NEAR, SafeUtilisation, safe_frame, safe_utilisation
+from forecasting.planning.safe_utilisation import (
+    NEAR,
+    WORSE_BY,
+    Bins,
+    SafeUtilisation,
+    find_knee,
+    safe_frame,
+    safe_utilisation,
+)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as any_
 
 from forecasting.planning.demand import WEEK
-from forecasting.planning.scorecard import calibration, in_service, judged, measured_values, outcomes, peak_hits, rooms
+from forecasting.planning.scorecard import (
+    calibration,
+    in_service,
+    interval_verdict,
+    measured_values,
+    peak_hits,
+    score_plan,
+    usable_by_week,
+)
 
 START = pd.Timestamp("2026-03-16", tz="UTC")
 HORIZON = START + 20 * WEEK
@@ -77,7 +85,7 @@ def room(gbps: float = 80.0) -> pd.DataFrame:
 
 
 def scored(plan: pd.DataFrame, values: list[float], **held: Any) -> dict[str, Any]:
-    found = outcomes(plan, weekly(values, **held), room(), START, HORIZON, TODAY).iloc[0]
+    found = score_plan(plan, weekly(values, **held), room(), START, HORIZON, TODAY).iloc[0]
     return {str(name): value for name, value in found.items()}
 
 
@@ -151,7 +159,7 @@ def test_room_is_the_limit_of_what_was_in_force_and_a_group_has_that_of_its_site
         ]
     )
     weeks = pd.date_range(START, periods=6, freq=WEEK, unit="us")
-    found = rooms(STEPS, SITES, plan, weeks, 0.8, {"ams": 0.5}).pivot_table(
+    found = usable_by_week(STEPS, SITES, plan, weeks, 0.8, {"ams": 0.5}).pivot_table(
         index="week", columns=["level", "key"], values="room_gbps", dropna=False
     )
     assert found[("site", "fra")].tolist() == [80.0] * 4 + [160.0] * 2
@@ -226,7 +234,7 @@ def test_what_is_decided_stays_decided_as_weeks_go_by(
 def test_more_room_never_makes_it_run_out_sooner(came: list[float], more: float) -> None:
     plan = planned("beyond")
     tight, wide = (
-        outcomes(plan, weekly(came), room(gbps), START, HORIZON, TODAY)["ran_out"].iloc[0]
+        score_plan(plan, weekly(came), room(gbps), START, HORIZON, TODAY)["ran_out"].iloc[0]
         for gbps in (60.0, 60.0 * more)
     )
     assert pd.isna(wide) or tight <= wide
@@ -236,5 +244,5 @@ def test_more_room_never_makes_it_run_out_sooner(came: list[float], more: float)
 def test_exactly_one_verdict_holds_for_a_known_day(dates: list[int], at: int) -> None:
     row = planned("within", *dates).iloc[0].to_dict()
     ran_out = day(at)
-    verdict = judged(row, ran_out, ran_out, HORIZON)
+    verdict = interval_verdict(row, ran_out, ran_out, HORIZON)
     assert verdict == ("earlier" if at < dates[0] else "later" if at > dates[2] else "inside")

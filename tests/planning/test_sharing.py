@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from forecasting.planning.demand import Reals
-from forecasting.planning.failover_allocation import most_placed, nearest, share_out
+from forecasting.planning.failover_allocation import allocate, gravity_fit, max_min_fair
 
 GBPS = 1e-6
 
@@ -82,7 +82,7 @@ def fairest(required: Reals, room: Reals, reach: npt.NDArray[np.bool_]) -> Reals
 @settings(max_examples=80, deadline=None)
 @given(failures())
 def test_what_is_shed_is_as_even_as_reach_allows(one: Failed) -> None:
-    moved = share_out(*one)
+    moved = allocate(*one)
     assert (moved >= 0.0).all()
     assert (moved[~one.reach] == 0.0).all()
     assert (moved.sum(axis=0) <= one.room + GBPS / 100).all()
@@ -105,7 +105,7 @@ def test_no_flow_places_more(seed: int, roomy: float) -> None:
             A_ub=np.vstack([by_source, by_helper]),
             b_ub=np.r_[one.required[:, week], one.room[:, week]],
         )
-        assert share_out(*one)[:, :, week].sum() == pytest.approx(-found.fun, abs=GBPS)
+        assert allocate(*one)[:, :, week].sum() == pytest.approx(-found.fun, abs=GBPS)
 
 
 @settings(max_examples=40, deadline=None)
@@ -113,14 +113,14 @@ def test_no_flow_places_more(seed: int, roomy: float) -> None:
 def test_the_order_of_sites_does_not_matter(one: Failed, seed: int) -> None:
     rng = np.random.default_rng(seed)
     failed, helpers = rng.permutation(one.required.shape[0]), rng.permutation(one.room.shape[0])
-    shuffled = share_out(one.required[failed], one.room[helpers], one.weights[np.ix_(failed, helpers)])
-    assert shuffled == pytest.approx(share_out(*one)[np.ix_(failed, helpers)], abs=10 * GBPS)
+    shuffled = allocate(one.required[failed], one.room[helpers], one.weights[np.ix_(failed, helpers)])
+    assert shuffled == pytest.approx(allocate(*one)[np.ix_(failed, helpers)], abs=10 * GBPS)
 
 
 @settings(max_examples=40, deadline=None)
 @given(failures())
 def test_two_sites_that_are_alike_place_the_same_with_the_same_helpers(one: Failed) -> None:
-    moved = share_out(
+    moved = allocate(
         np.concatenate([one.required, one.required[:1]]), one.room, np.concatenate([one.weights, one.weights[:1]])
     )
     assert moved[0] == pytest.approx(moved[-1], abs=GBPS)
@@ -132,7 +132,7 @@ def test_what_moves_is_weight_times_a_factor_of_the_site_times_one_of_the_full_h
     """Against biproportional fitting, which only creeps where a factor falls to nothing: weeks that two thousand rounds
     do not settle are left out.
     """
-    placed, usable = most_placed(one.required, one.room, one.reach & (one.room > 0.0))
+    placed, usable = max_min_fair(one.required, one.room, one.reach & (one.room > 0.0))
     weights = np.where(usable, one.weights, 0.0)
     factor, moved = np.ones_like(one.room), np.zeros_like(weights)
     for _ in range(2000):
@@ -142,17 +142,17 @@ def test_what_moves_is_weight_times_a_factor_of_the_site_times_one_of_the_full_h
         taken = moved.sum(axis=0)
         factor = np.minimum(1.0, np.divide(factor * one.room, taken, out=np.ones_like(taken), where=taken > 0.0))
     arrived = (moved.sum(axis=0) <= one.room + 1e-9).all(axis=0)
-    assert nearest(placed, one.room, weights)[:, :, arrived] == pytest.approx(moved[:, :, arrived], abs=1e-4)
+    assert gravity_fit(placed, one.room, weights)[:, :, arrived] == pytest.approx(moved[:, :, arrived], abs=1e-4)
 
 
 def test_a_site_with_one_way_out_is_left_its_helper() -> None:
     """b could fill c as well, and would by its weights; a cannot turn elsewhere."""
     weights = np.array([[[1.0], [0.0]], [[9.0], [1.0]]])
-    moved = share_out(np.array([[30.0], [30.0]]), np.array([[30.0], [35.0]]), weights)
+    moved = allocate(np.array([[30.0], [30.0]]), np.array([[30.0], [35.0]]), weights)
     assert moved[:, :, 0] == pytest.approx(np.array([[30.0, 0.0], [0.0, 30.0]]), abs=GBPS)
 
 
 def test_sites_shed_in_proportion_to_their_demand_and_a_site_out_of_reach_of_the_rest_by_itself() -> None:
     weights = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])[:, :, None]
-    placed, _ = most_placed(np.array([[60.0], [20.0], [50.0]]), np.array([[40.0], [45.0]]), weights > 0.0)
+    placed, _ = max_min_fair(np.array([[60.0], [20.0], [50.0]]), np.array([[40.0], [45.0]]), weights > 0.0)
     assert placed[:, 0] == pytest.approx([30.0, 10.0, 45.0])

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from data.schema.errors import SettingError
 from data.store.body import packed
-from forecasting.planning.additions import Addition, of_purchases
-from forecasting.planning.augment_problem import Request, build, violations
-from forecasting.planning.augments import plan_augments
+from forecasting.planning.augment_problem import AugmentOptions, build_problem, violations
+from forecasting.planning.augments import CapacityAddition, additions_of_purchases, plan_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Statistic
 from forecasting.planning.failover import declared, distances_km, nearby, reach_km
@@ -137,7 +136,7 @@ def test_a_closed_site_goes_where_the_table_says_and_one_that_is_added_to_it_hel
 
 SITES = st.sampled_from([f"s{at:03d}" for at in range(COUNT)])
 DAYS = st.dates(pd.Timestamp("2026-06-01").date(), pd.Timestamp("2028-06-01").date()).map(str)
-additions = st.lists(st.builds(Addition, SITES, DAYS, st.floats(0.5, 500.0)), min_size=1, max_size=6).map(tuple)
+additions = st.lists(st.builds(CapacityAddition, SITES, DAYS, st.floats(0.5, 500.0)), min_size=1, max_size=6).map(tuple)
 
 
 def stepped(scene: Scene) -> Scene:
@@ -158,7 +157,7 @@ def stepped(scene: Scene) -> Scene:
 @settings(max_examples=30)
 @given(additions, additions, st.booleans())
 def test_more_capacity_never_brings_a_date_nearer_and_adds_up(
-    scene: Scene, first: tuple[Addition, ...], second: tuple[Addition, ...], planned: bool
+    scene: Scene, first: tuple[CapacityAddition, ...], second: tuple[CapacityAddition, ...], planned: bool
 ) -> None:
     base = replace(stepped(scene), policy=Policy(planned=planned))
     more = CapacityAdded(first, "egress").apply(base)
@@ -177,10 +176,10 @@ def test_more_capacity_never_brings_a_date_nearer_and_adds_up(
 def test_capacity_is_added_to_what_is_in_force_from_its_day_on(scene: Scene) -> None:
     base = stepped(scene)
     adds = (
-        Addition("s000", "2027-02-01", 50.0),
-        Addition("s000", "2027-03-03", 10.0),
-        Addition("s001", "2027-03-01", 5.0),
-        Addition("s004", "2027-01-04", 7.0),
+        CapacityAddition("s000", "2027-02-01", 50.0),
+        CapacityAddition("s000", "2027-03-03", 10.0),
+        CapacityAddition("s001", "2027-03-01", 5.0),
+        CapacityAddition("s004", "2027-01-04", 7.0),
     )
     more = CapacityAdded(adds, "egress").apply(base)
     gained = more.capacity(more.demand) - base.capacity(base.demand)
@@ -195,11 +194,11 @@ def test_capacity_is_added_to_what_is_in_force_from_its_day_on(scene: Scene) -> 
 
 def test_a_plan_counted_in_leaves_nothing_to_buy_and_costs_what_it_costs(scene: Scene) -> None:
     assert scene.catalogue is not None
-    request = Request(months=12, ordering=OrderPolicy(times=1.0, plus_days=0.0))
+    request = AugmentOptions(months=12, ordering=OrderPolicy(times=1.0, plus_days=0.0))
     sold = scene.catalogue.assign(cost_usd_once=1000.0)
     plan = plan_augments(scene.demand, scene.steps, sold, request=request)
-    counted = CapacityAdded(of_purchases(plan.purchases), "egress").apply(replace(scene, catalogue=sold))
-    again = build(counted.demand, counted.steps, sold, None, request)
+    counted = CapacityAdded(additions_of_purchases(plan.purchases), "egress").apply(replace(scene, catalogue=sold))
+    again = build_problem(counted.demand, counted.steps, sold, None, request)
     np.testing.assert_allclose(again.capacity, plan.problem.in_force(plan.units))
     assert {one[:3] for one in violations(again, np.zeros_like(plan.units))} == {
         one.violation[:3] for one in plan.broken
@@ -225,7 +224,7 @@ def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: Sce
 
 
 def test_the_quick_cost_is_that_of_the_plan_where_one_kind_of_step_is_sold_and_never_below_it(scene: Scene) -> None:
-    request = Request(months=12, ordering=OrderPolicy(times=1.0, plus_days=0.0))
+    request = AugmentOptions(months=12, ordering=OrderPolicy(times=1.0, plus_days=0.0))
     quick = single_step_cost(scene, request)
     plan = plan_augments(scene.demand, scene.steps, scene.catalogue, request=request)
     assert plan.cost_usd <= quick * (1 + 1e-9)
@@ -259,9 +258,9 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(SiteClosed, words, st.just("2027-01-01")),
     st.builds(
         CapacityAdded,
-        st.lists(st.builds(Addition, words, words, st.floats(0.1, 1e6), *[st.floats(0, 1e9)] * 2), max_size=3).map(
-            tuple
-        ),
+        st.lists(
+            st.builds(CapacityAddition, words, words, st.floats(0.1, 1e6), *[st.floats(0, 1e9)] * 2), max_size=3
+        ).map(tuple),
         ways,
     ),
     st.builds(AugmentMoved, words, finite),
@@ -334,8 +333,8 @@ def test_a_text_that_is_no_scenario_is_refused(text: str, message: str) -> None:
         (Bitrate(0.0, "2027-03-06"), "bitrate of 0 times"),
         (SiteAdded("s001", "r0", 0.0, 0.0, 1.0, "2027-03-06"), "s001 with 1 Gbps"),
         (SiteClosed("mars", "2027-03-06"), "No demand is known for mars"),
-        (CapacityAdded((Addition("mars", "2027-03-06", 5.0),), "egress"), "mars declares no egress capacity"),
-        (CapacityAdded((Addition("s001", "soon", 5.0),), "egress"), "'soon' is not a date"),
+        (CapacityAdded((CapacityAddition("mars", "2027-03-06", 5.0),), "egress"), "mars declares no egress capacity"),
+        (CapacityAdded((CapacityAddition("s001", "soon", 5.0),), "egress"), "'soon' is not a date"),
         (AugmentMoved("s001", 5.0), "s001 has no planned augment"),
         (Limit(80.0), "limit 80"),
         (Limit(0.7, "mars"), "No demand is known for mars"),

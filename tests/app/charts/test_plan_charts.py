@@ -18,7 +18,7 @@ from app.charts.hour_strip import hour_strip_chart
 from app.charts.safe_limit import SafeChart, answer_words, limit_table, safe_chart
 from app.theme import PALETTES, Scheme
 from forecasting.planning.augment_problem import Violation
-from forecasting.planning.augments import Broken
+from forecasting.planning.augments import UnmetConstraint
 
 NOW = pd.Timestamp("2026-11-21T15:45", tz="UTC")
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
@@ -73,9 +73,9 @@ def test_a_plan_without_risk_or_cost_is_drawn_all_the_same() -> None:
 def test_what_cannot_be_kept_is_told_by_site_with_its_months_the_worst_first() -> None:
     months = pd.date_range("2026-12-01", periods=3, freq="MS", tz="UTC")
     broken = [
-        Broken(Violation("limit", "b", 0, 5.0), months[0], "no step"),
-        Broken(Violation("limit", "b", 2, 9.0), months[2], "no step"),
-        Broken(Violation("n-1", "a", 1, 2000.0), months[1], "no other site is within reach"),
+        UnmetConstraint(Violation("limit", "b", 0, 5.0), months[0], "no step"),
+        UnmetConstraint(Violation("limit", "b", 2, 9.0), months[2], "no step"),
+        UnmetConstraint(Violation("n-1", "a", 1, 2000.0), months[1], "no other site is within reach"),
     ]
     assert broken_words(broken, {"a": "Alpha"}) == [
         "If Alpha fails, the others cannot take it all, Jan 2027: up to 2.00 Tbps short; no other site is within reach",
