@@ -45,7 +45,7 @@ from forecasting.planning.failures import (
     single_failures,
     site_failure,
 )
-from forecasting.planning.plan_case import FAILURE_WEEKS, Scene, outcome, single_step_cost
+from forecasting.planning.plan_case import FAILURE_WEEKS, PlanCase, outcome, single_step_cost
 from forecasting.planning.whatif import Event, Growth, applied
 
 FAILURE_BAR, GROUP_BAR, WHATIF_BAR, PLAN_BAR = 5.0, 0.25, 0.5, 30.0
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if passed else 1
 
 
-def network(count: int, weeks: int, paths: int, seed: int = 7) -> Scene:
+def network(count: int, weeks: int, paths: int, seed: int = 7) -> PlanCase:
     """A made-up network with a catalogue of three steps at each site."""
     rng = np.random.default_rng(seed)
     ids, region = tuple(f"s{i:03d}" for i in range(count)), np.arange(count) % 5
@@ -133,7 +133,7 @@ def network(count: int, weeks: int, paths: int, seed: int = 7) -> Scene:
         [(site, gbps, round(700 * gbps**0.92 * price), lead) for site, gbps, price, lead in sold],
         columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"],
     )
-    return Scene(demand, steps, sites, Policy(limit=LIMIT), nearby(sites, ids), catalogue)
+    return PlanCase(demand, steps, sites, Policy(limit=LIMIT), nearby(sites, ids), catalogue)
 
 
 def timed(ask: Callable[[], object], runs: int) -> Timed:
@@ -151,7 +151,7 @@ def timed(ask: Callable[[], object], runs: int) -> Timed:
 # --------------------------------------------------------------------------------------------------------
 
 
-def failures(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
+def failures(scene: PlanCase, options: argparse.Namespace) -> dict[str, object]:
     """All sites x weeks x paths, against a loop in NumPy and the programme, case by case."""
     demand = scene.demand.until(options.weeks)
     capacity, limits = scene.capacity(demand), scene.policy.shares(demand.keys)
@@ -218,13 +218,13 @@ def plain_failure(failed: int, demand: Reals, capacity: Reals, pull: Reals, limi
 # ---------------------------------------------------------------------------------------------------
 
 
-def group(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
+def group(scene: PlanCase, options: argparse.Namespace) -> dict[str, object]:
     """All sites of a partner, week by week, against a programme a week for the least that can be shed."""
     demand = scene.demand.until(options.weeks)
     capacity, limits = scene.capacity(demand), scene.policy.shares(demand.keys)
     failure = group_failure(scene.sites, "partner", "bolt", demand.keys)
     ours = timed(lambda: simulate_failure(failure, scene.failover, demand, capacity, limits), options.runs)
-    failed, before = demand.positions(list(failure.displaced)), demand.typical(0.9)
+    failed, before = demand.positions(list(failure.displaced)), demand.scenario_at_quantile(0.9)
     room = np.maximum(capacity - before, 0.0)
     room[failed] = 0.0
     reach = scene.failover.allowed[failed]
@@ -267,7 +267,7 @@ def plain_shed(required: Reals, room: Reals, reach: npt.NDArray[np.bool_]) -> fl
 # -------------------------------------------------------------------------------------------------------------------
 
 
-def whatif(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
+def whatif(scene: PlanCase, options: argparse.Namespace) -> dict[str, object]:
     """Growth and a tournament: run-out of every site, region and the network, N-1 safety and cost; against loops over
     paths and weeks.
     """
@@ -278,7 +278,7 @@ def whatif(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
     begun = time.perf_counter()
     plain_days = plain_outcome(changed, PLAIN_PATHS)
     seconds = (time.perf_counter() - begun) * options.paths / PLAIN_PATHS
-    some = Scene(
+    some = PlanCase(
         Demand(changed.demand.keys, "egress", "peak", changed.demand.weeks, changed.demand.gbps[:, :, :PLAIN_PATHS]),
         changed.steps,
         changed.sites,
@@ -301,7 +301,7 @@ def whatif(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def plain_outcome(scene: Scene, paths: int) -> Reals:
+def plain_outcome(scene: PlanCase, paths: int) -> Reals:
     """Days to each site's crossing in the first paths; the regions', the network's and N-1's are reckoned and thrown
     away.
     """
@@ -337,7 +337,7 @@ def plain_crossing(demand: Reals, room: Reals) -> float:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def augments(scene: Scene, options: argparse.Namespace) -> dict[str, object]:
+def augments(scene: PlanCase, options: argparse.Namespace) -> dict[str, object]:
     """Twelve months without and with N-1: time and gap, and what the plan costs beside the cheapest single kind of step
     at each site, which keeps no N-1.
     """

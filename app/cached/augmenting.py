@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from app.cached import Pin, Scope, _answer, catalogue
-from app.cached.planning import TABLES, Question, scene_of
+from app.cached.planning import TABLES, PlanQuery, scene_of
 from data import queries
 from data.lake.query import query
 from data.schema import Direction
@@ -38,15 +38,15 @@ from forecasting.planning.whatif import CapacityAdded, Change, from_text, to_tex
 __all__ = [
     "BUDGET",
     "AugmentPlan",
+    "AugmentRequest",
     "Offer",
     "UnmetConstraint",
-    "Wish",
     "augment_plan",
     "capacity_rows",
-    "counted_in",
     "offer",
     "risk_curve",
     "taken_out",
+    "with_purchases",
 ]
 
 # The search for the plan, and for all points of its curve together: somebody waits.
@@ -56,7 +56,7 @@ PLAN_SECONDS, CURVE_SECONDS = 20.0, 10.0
 Step = tuple[float, float, float, float | None]
 
 
-class Wish(NamedTuple):
+class AugmentRequest(NamedTuple):
     """What to plan for: months, the share of futures in which a site keeps its limit, whether any one site may fail,
     and the steps on offer.
 
@@ -86,21 +86,21 @@ def offer(pin: Pin, direction: Direction, scope: Scope) -> Offer:
     return _answer(_offer, ("capacity", "sites"), pin, scope, direction=direction)
 
 
-def augment_plan(pin: Pin, question: Question, wish: Wish, scope: Scope) -> AugmentPlan | None:
+def augment_plan(pin: Pin, question: PlanQuery, wish: AugmentRequest, scope: Scope) -> AugmentPlan | None:
     """The cheapest purchases that keep the policy; None where the newest run has no futures of sites. SettingError for
     a wish that cannot be.
     """
     return _answer(_augment_plan, TABLES, pin, scope, question=question, wish=wish)
 
 
-def risk_curve(pin: Pin, question: Question, wish: Wish, scope: Scope) -> pd.DataFrame:
+def risk_curve(pin: Pin, question: PlanQuery, wish: AugmentRequest, scope: Scope) -> pd.DataFrame:
     """augments.curve of a plan, without its budget; and the plan itself as the row that is `chosen`, where the budget
     makes it another one.
     """
     return _answer(_risk_curve, TABLES, pin, scope, question=question, wish=wish)
 
 
-def capacity_rows(pin: Pin, question: Question, plan: AugmentPlan, scope: Scope) -> pd.DataFrame:
+def capacity_rows(pin: Pin, question: PlanQuery, plan: AugmentPlan, scope: Scope) -> pd.DataFrame:
     """The rows of the table of capacity that make a plan known to the lake, and what the what-if adds with it."""
     with_it, without = (
         scene_of(pin, scope, question._replace(changes=text))
@@ -111,22 +111,22 @@ def capacity_rows(pin: Pin, question: Question, plan: AugmentPlan, scope: Scope)
     return declared_steps((*with_it.added, *additions_of_purchases(plan.purchases)), without.steps, question.direction)
 
 
-def counted_in(question: Question, plan: AugmentPlan) -> str:
+def with_purchases(question: PlanQuery, plan: AugmentPlan) -> str:
     """The what-if of a question with the purchases of a plan, as one change more."""
     return to_text([*_changes(question), CapacityAdded(additions_of_purchases(plan.purchases), question.direction)])
 
 
-def taken_out(question: Question) -> str | None:
+def taken_out(question: PlanQuery) -> str | None:
     """The what-if without the capacity that it adds in the question's direction; None where it adds none."""
     left = _without_additions(question)
     return None if len(_changes(question._replace(changes=left))) == len(_changes(question)) else left
 
 
-def _changes(question: Question) -> list[Change]:
+def _changes(question: PlanQuery) -> list[Change]:
     return from_text(question.changes) if question.changes else []
 
 
-def _without_additions(question: Question) -> str:
+def _without_additions(question: PlanQuery) -> str:
     kept = [
         one
         for one in _changes(question)
@@ -146,7 +146,7 @@ def _offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
     return Offer(tuple((gbps, month, once, None) for gbps, month, once, _ in rows), law)
 
 
-def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> AugmentPlan | None:
+def _augment_plan(pin: Pin, scope: Scope, question: PlanQuery, wish: AugmentRequest) -> AugmentPlan | None:
     scene = scene_of(pin, scope, question)
     if scene is None:
         return None
@@ -176,7 +176,7 @@ def _augment_plan(pin: Pin, scope: Scope, question: Question, wish: Wish) -> Aug
     return solve_augments(build_problem(demand, scene.steps, offered, scene.failover.only(demand.keys), request))
 
 
-def _risk_curve(pin: Pin, scope: Scope, question: Question, wish: Wish) -> pd.DataFrame:
+def _risk_curve(pin: Pin, scope: Scope, question: PlanQuery, wish: AugmentRequest) -> pd.DataFrame:
     plan = augment_plan(pin, question, wish, scope)
     if plan is None:
         return pd.DataFrame(columns=["q", "cost_usd", "risk", "gap", "chosen"])

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from app.cached import MEASURED, Direction, Pin, Scope, _answer, catalogue, hours_of_day, partner_months
-from app.cached.planning import TABLES, Question, measured_weeks, scene_of
+from app.cached.planning import TABLES, PlanQuery, measured_weeks, scene_of
 from data import queries
 from data.lake.query import query
 from data.schema import DIRECTION_OF, GLOBAL_KEY
 from forecasting.planning.augments import additions_frame
 from forecasting.planning.costs import billing, diversity, hour_strip, stranded
 from forecasting.planning.demand import WEEK
-from forecasting.planning.plan_case import Scene
+from forecasting.planning.plan_case import PlanCase
 
 __all__ = ["Hours", "Idle", "bills", "hours", "idle", "sharing"]
 
@@ -70,7 +70,7 @@ def sharing(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame:
     return _answer(_sharing, MEASURED, pin, scope, direction=direction)
 
 
-def idle(pin: Pin, question: Question, scope: Scope) -> Idle:
+def idle(pin: Pin, question: PlanQuery, scope: Scope) -> Idle:
     """What is paid for and not needed, against the peak that is planned for, or the measured one where nothing is
     forecast.
     """
@@ -104,7 +104,7 @@ def _sharing(pin: Pin, scope: Scope, direction: Direction) -> pd.DataFrame:
     return pd.concat([network, by_region[by_region["sites"] > 1]], ignore_index=True)
 
 
-def _idle(pin: Pin, scope: Scope, question: Question) -> Idle:
+def _idle(pin: Pin, scope: Scope, question: PlanQuery) -> Idle:
     scene, extent = scene_of(pin, scope, question), queries.extent(pin, scope)
     now = BEFORE_ALL if extent is None else extent.now
     if scene is not None:
@@ -129,7 +129,7 @@ def _idle(pin: Pin, scope: Scope, question: Question) -> Idle:
     )
 
 
-def _added(scene: Scene | None, capacity: pd.DataFrame) -> pd.DataFrame:
+def _added(scene: PlanCase | None, capacity: pd.DataFrame) -> pd.DataFrame:
     """gbps and usd, a month, that a what-if adds to each site of `capacity` within the year that its peak is planned
     for.
     """

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue
-from app.cached.planning import TABLES, Question, scene_of
+from app.cached.planning import TABLES, PlanQuery, scene_of
 from data.queries.rerouting import ViewersPerGbps
 from data.queries.rerouting import ingest_paths as _ingest_paths
 from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
@@ -25,16 +25,25 @@ from forecasting.planning.failures import (
     simulate_failure,
     site_failure,
 )
-from forecasting.planning.plan_case import FAILURE_WEEKS, Scene
+from forecasting.planning.plan_case import FAILURE_WEEKS, PlanCase
 
-__all__ = ["ROUND_TRIP_MS", "Fails", "Played", "Refused", "ViewersPerGbps", "ingest_paths", "play", "reach_km"]
+__all__ = [
+    "ROUND_TRIP_MS",
+    "FailureSpec",
+    "FailureTimeline",
+    "Refused",
+    "ViewersPerGbps",
+    "ingest_paths",
+    "play",
+    "reach_km",
+]
 
 Kind = Literal["site", "region", "partner", "path"]
 FLOWS = (*MEASURED, "flows_1h")
 COLUMN = {"region": "region_id", "partner": "partner"}
 
 
-class Fails(NamedTuple):
+class FailureSpec(NamedTuple):
     """What fails: a site, all sites of a region or a partner, or the path to `key` from `source`."""
 
     kind: Kind
@@ -48,7 +57,7 @@ class Refused(NamedTuple):
     reason: str
 
 
-class Played(NamedTuple):
+class FailureTimeline(NamedTuple):
     """A failure in each coming week.
 
     share: by failed site, the part of its demand that must go elsewhere. weeks: week, displaced_gbps, moved_gbps,
@@ -66,7 +75,9 @@ class Played(NamedTuple):
     viewers: ViewersPerGbps | None
 
 
-def play(pin: Pin, question: Question, fails: Fails, quantile: float, scope: Scope) -> Played | Refused | None:
+def play(
+    pin: Pin, question: PlanQuery, fails: FailureSpec, quantile: float, scope: Scope
+) -> FailureTimeline | Refused | None:
     """A failure played over the half year, on the joint future at `quantile` of each week's total; None where the
     newest run has no futures of sites.
 
@@ -80,7 +91,9 @@ def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
     return _answer(_ingest_paths, FLOWS, pin, scope)
 
 
-def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: float) -> Played | Refused | None:
+def _play(
+    pin: Pin, scope: Scope, question: PlanQuery, fails: FailureSpec, quantile: float
+) -> FailureTimeline | Refused | None:
     scene = scene_of(pin, scope, question)
     if scene is None:
         return None
@@ -91,7 +104,7 @@ def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: fl
     capacity, limits = scene.capacity(near), scene.policy.shares(near.keys)
     found = simulate_failure(failure, scene.failover, near, capacity, limits, quantile, scene.ceiling)
     viewers = _answer(_viewers_per_gbps, MEASURED, pin, scope) if question.direction == "egress" else None
-    before = near.typical(quantile)
+    before = near.scenario_at_quantile(quantile)
     sites = pd.concat(
         [
             _sites(
@@ -105,7 +118,7 @@ def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: fl
         ignore_index=True,
     )
     moves = pd.concat([_moves(one, near, at) for at, one in enumerate(found)], ignore_index=True)
-    return Played(
+    return FailureTimeline(
         dict(failure.displaced),
         _weeks(found, near, viewers),
         sites,
@@ -115,7 +128,7 @@ def _play(pin: Pin, scope: Scope, question: Question, fails: Fails, quantile: fl
     )
 
 
-def _failure(pin: Pin, scope: Scope, scene: Scene, fails: Fails) -> Failure | Refused:
+def _failure(pin: Pin, scope: Scope, scene: PlanCase, fails: FailureSpec) -> Failure | Refused:
     """What is displaced, or why nothing is."""
     keys, sites = scene.demand.keys, scene.sites
     if fails.kind in COLUMN:
@@ -141,7 +154,7 @@ def _failure(pin: Pin, scope: Scope, scene: Scene, fails: Fails) -> Failure | Re
     )
 
 
-def _left_out(sites: pd.DataFrame, fails: Fails, demand: Demand) -> tuple[str, ...]:
+def _left_out(sites: pd.DataFrame, fails: FailureSpec, demand: Demand) -> tuple[str, ...]:
     if fails.kind not in COLUMN:
         return ()
     members = sites.loc[sites[COLUMN[fails.kind]] == fails.key, "site_id"].astype(str)

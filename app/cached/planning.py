@@ -19,14 +19,14 @@ from data.schema import GLOBAL_KEY, Direction, Level, Series
 from forecasting.cli.failover_file import failover_of
 from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
 from forecasting.planning.augment_problem import AugmentOptions
-from forecasting.planning.capacity import Policy, allowed, by_week
+from forecasting.planning.capacity import Policy, usable_capacity, weekly_capacity
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.crossing import RunOut
-from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, diversity_of
+from forecasting.planning.demand import WEEK, Demand, Reals, Statistic, coincidence_factor
 from forecasting.planning.failover import Failover, nearby
 from forecasting.planning.failures import single_failures
 from forecasting.planning.ordering import USUAL_LEAD_DAYS, plan_calendar, plan_frame
-from forecasting.planning.plan_case import FAILURE_WEEKS, Outcome, Scene, outcome, single_step_cost
+from forecasting.planning.plan_case import FAILURE_WEEKS, Outcome, PlanCase, outcome, single_step_cost
 from forecasting.planning.runout import NO_CAPACITY, over_share
 from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
 from forecasting.refresh.licensed_engine import LicensedEngine
@@ -38,7 +38,7 @@ __all__ = [
     "Failures",
     "Fan",
     "Outcome",
-    "Question",
+    "PlanQuery",
     "RunOut",
     "augmented",
     "calendar",
@@ -47,9 +47,9 @@ __all__ = [
     "failures",
     "fan",
     "measured_weeks",
-    "outlook",
-    "reckoned",
-    "unplanned",
+    "plan_result",
+    "refusal_reasons",
+    "run_out_table",
     "with_change",
     "without_change",
 ]
@@ -66,7 +66,7 @@ ODDS_STEP = 4
 FAN = {"q05": 0.05, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q95": 0.95}
 
 
-class Question(NamedTuple):
+class PlanQuery(NamedTuple):
     """What a plan is asked: the policy, the direction, the changes to what is expected (whatif.to_text; "" for none),
     and who takes over for whom.
 
@@ -101,7 +101,7 @@ class Failures(NamedTuple):
     safe_until: RunOut
 
 
-def outlook(pin: Pin, question: Question, scope: Scope) -> pd.DataFrame | None:
+def run_out_table(pin: Pin, question: PlanQuery, scope: Scope) -> pd.DataFrame | None:
     """A row for each site, region and the network; None where the newest run has no futures of sites.
 
     The columns of ordering.plan_frame, horizon, within_90 (share of futures that cross within 90 days), over_in_year
@@ -112,19 +112,19 @@ def outlook(pin: Pin, question: Question, scope: Scope) -> pd.DataFrame | None:
     return _answer(_outlook, TABLES, pin, scope, question=question)
 
 
-def unplanned(pin: Pin, direction: Direction, scope: Scope) -> dict[str, str]:
+def refusal_reasons(pin: Pin, direction: Direction, scope: Scope) -> dict[str, str]:
     """Why sites have no futures to plan from, by site_id; none where the newest run's engine draws no futures at
     all.
     """
     return _answer(_unplanned, TABLES, pin, scope, direction=direction)
 
 
-def fan(pin: Pin, question: Question, level: Level, key: str, scope: Scope) -> Fan | None:
+def fan(pin: Pin, question: PlanQuery, level: Level, key: str, scope: Scope) -> Fan | None:
     """What one place is expected to carry, against what it may; None where no future of it is known."""
     return _answer(_fan, TABLES, pin, scope, question=question, level=level, key=key)
 
 
-def failures(pin: Pin, question: Question, scope: Scope) -> Failures | None:
+def failures(pin: Pin, question: PlanQuery, scope: Scope) -> Failures | None:
     """Every single failure of the next half year; None where the newest run has no futures of sites."""
     return _answer(_failures, TABLES, pin, scope, question=question)
 
@@ -175,7 +175,7 @@ def _augmented(pin: Pin, scope: Scope, direction: Direction) -> tuple[str, ...]:
 # -------------------------------------------------------------------------------------------------
 
 
-def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) -> Scene | None:
+def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) -> PlanCase | None:
     """What the newest run expects, under the usual policy."""
     metric = f"{direction}_gbps"
     found = futures(pin, "site", metric, statistic, scope)
@@ -183,7 +183,7 @@ def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) ->
         return None
     sites, steps = catalogue(pin, scope), query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
     demand = Demand(found.keys, direction, statistic, found.weeks, np.maximum(found.draws, 0.0))
-    scene = Scene(
+    scene = PlanCase(
         demand,
         steps,
         sites,
@@ -198,7 +198,7 @@ def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) ->
     )
 
 
-def _diversity(pin: Pin, scope: Scope, scene: Scene) -> dict[str, Reals]:
+def _diversity(pin: Pin, scope: Scope, scene: PlanCase) -> dict[str, Reals]:
     """How much less regions and the network peak than the sum of their sites, where the run says so."""
     demand, found = scene.demand, dict[str, Reals]()
     levels: dict[Level, dict[str, str]] = {"region": scene.regions, "global": dict.fromkeys(demand.keys, GLOBAL_KEY)}
@@ -206,7 +206,7 @@ def _diversity(pin: Pin, scope: Scope, scene: Scene) -> dict[str, Reals]:
         whole = futures(pin, level, f"{demand.direction}_gbps", demand.statistic, scope)
         if whole is not None and list(whole.weeks) == list(demand.weeks):
             own = Demand(whole.keys, demand.direction, demand.statistic, demand.weeks, np.maximum(whole.draws, 0.0))
-            found |= diversity_of(demand, own, groups)
+            found |= coincidence_factor(demand, own, groups)
     return found
 
 
@@ -240,7 +240,7 @@ def _failover(pin: Pin, scope: Scope, table: Declared | None, keys: tuple[str, .
     return failover_of(table, catalogue(pin, scope), keys)
 
 
-def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
+def scene_of(pin: Pin, scope: Scope, question: PlanQuery) -> PlanCase | None:
     """The scene under the policy asked for, after the changes."""
     base = _answer(_base, TABLES, pin, scope, direction=question.direction, statistic=question.statistic)
     if base is None:
@@ -256,26 +256,26 @@ def scene_of(pin: Pin, scope: Scope, question: Question) -> Scene | None:
 # --------------------------------------------------------------------------------------------------
 
 
-def reckoned(pin: Pin, question: Question, scope: Scope) -> Outcome | None:
+def plan_result(pin: Pin, question: PlanQuery, scope: Scope) -> Outcome | None:
     """Everything that a question comes to but its cost; None where the newest run has no futures of sites.
     HeadroomError as in outlook.
     """
     return _answer(_reckoned, TABLES, pin, scope, question=question)
 
 
-def _reckoned(pin: Pin, scope: Scope, question: Question) -> Outcome | None:
+def _reckoned(pin: Pin, scope: Scope, question: PlanQuery) -> Outcome | None:
     scene = scene_of(pin, scope, question)
     return None if scene is None else outcome(scene)
 
 
-def cost(pin: Pin, question: Question, scope: Scope) -> float:
+def cost(pin: Pin, question: PlanQuery, scope: Scope) -> float:
     """scene.single_step_cost of a question: USD of the usual ports that keep its limits, NaN where too few costs are
     declared to price them.
     """
     return _answer(_cost, TABLES, pin, scope, question=question)
 
 
-def _cost(pin: Pin, scope: Scope, question: Question) -> float:
+def _cost(pin: Pin, scope: Scope, question: PlanQuery) -> float:
     scene, declared = scene_of(pin, scope, question), scene_of(pin, scope, question._replace(changes=""))
     if scene is None or declared is None:
         return float("nan")
@@ -291,15 +291,15 @@ def _cost(pin: Pin, scope: Scope, question: Question) -> float:
     )
 
 
-def _answers(pin: Pin, scope: Scope, question: Question) -> dict[tuple[str, str], RunOut] | None:
+def _answers(pin: Pin, scope: Scope, question: PlanQuery) -> dict[tuple[str, str], RunOut] | None:
     """Every answer by level and key."""
-    found = reckoned(pin, question, scope)
+    found = plan_result(pin, question, scope)
     return (
         None if found is None else {(one.level, one.key): one for one in (*found.sites, *found.regions, found.network)}
     )
 
 
-def _outlook(pin: Pin, scope: Scope, question: Question) -> pd.DataFrame | None:
+def _outlook(pin: Pin, scope: Scope, question: PlanQuery) -> pd.DataFrame | None:
     scene, found = scene_of(pin, scope, question), _answers(pin, scope, question)
     extent = _answer(queries.extent, MEASURED, pin, scope)
     if scene is None or found is None or extent is None:
@@ -330,7 +330,7 @@ def _leads(sites: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> Fan | None:
+def _fan(pin: Pin, scope: Scope, question: PlanQuery, level: Level, key: str) -> Fan | None:
     scene, answers = scene_of(pin, scope, question), _answers(pin, scope, question)
     if scene is None or answers is None or (level, key) not in answers:
         return None
@@ -344,7 +344,7 @@ def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> 
     own = scene.demand.only(members)
     demand = own if level == "site" else own.summed(groups, scene.diversity)
     ends = pd.DatetimeIndex(demand.weeks + WEEK)
-    room = allowed(scene.steps, own, scene.policy)
+    room = usable_capacity(scene.steps, own, scene.policy)
     columns = {name: demand.quantile(q)[0] for name, q in FAN.items()}
     answer = answers[level, key]
     # A group that is refused has parts without a forecast or capacity: the limit of the rest is not its limit.
@@ -356,7 +356,7 @@ def _fan(pin: Pin, scope: Scope, question: Question, level: Level, key: str) -> 
     return Fan(answer, pd.DataFrame({"ts": ends, **columns}), _steps(scene, members))
 
 
-def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
+def _steps(scene: PlanCase, members: list[str]) -> pd.DataFrame:
     """effective_from, capacity_gbps, status: what is declared for some sites together, as steps in time; planned where
     any part then in force is.
     """
@@ -384,12 +384,12 @@ def _steps(scene: Scene, members: list[str]) -> pd.DataFrame:
     )
 
 
-def _failures(pin: Pin, scope: Scope, question: Question) -> Failures | None:
+def _failures(pin: Pin, scope: Scope, question: PlanQuery) -> Failures | None:
     scene = scene_of(pin, scope, question)
     if scene is None:
         return None
     near = scene.demand.until(FAILURE_WEEKS)
-    capacity = by_week(scene.steps, near.keys, near.direction, near.weeks, planned=scene.policy.planned)
+    capacity = weekly_capacity(scene.steps, near.keys, near.direction, near.weeks, planned=scene.policy.planned)
     found = single_failures(near, capacity, scene.policy.shares(near.keys), scene.failover, ceiling=scene.ceiling)
     rows = found.frame()
     now = rows[rows["week"] == near.start].sort_values(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from app.cached import Pin, Scope, latest_run
-from app.cached.planning import Outcome, Question, RunOut, cost, reckoned
+from app.cached.planning import Outcome, PlanQuery, RunOut, cost, plan_result
 from app.cached.stores import store_of
 from data.schema import Direction
 from data.schema.errors import HeadroomError
@@ -49,7 +49,7 @@ __all__ = [
 # ----------------------------------------------------------------------------------------------------
 
 
-def body_of(question: Question) -> Body:
+def body_of(question: PlanQuery) -> Body:
     """The changes and the policy of a question, as a scenario keeps them."""
     return to_body(
         from_text(question.changes) if question.changes else [],
@@ -57,7 +57,7 @@ def body_of(question: Question) -> Body:
     )
 
 
-def question_of(body: Body, direction: Direction, least: float) -> Question:
+def question_of(body: Body, direction: Direction, least: float) -> PlanQuery:
     """What a scenario asks. Limits of single sites, and one below `least`, which the page does not offer, come as its
     first changes.
     """
@@ -65,7 +65,7 @@ def question_of(body: Body, direction: Direction, least: float) -> Question:
     limits = [Limit(share, site) for site, share in policy.limits.items()]
     own = [Limit(policy.limit)] if policy.limit < least else []
     every = [*own, *limits, *changes]
-    return Question(
+    return PlanQuery(
         direction, policy.statistic, max(policy.limit, least), policy.planned, to_text(every) if every else ""
     )
 
@@ -80,12 +80,12 @@ class Sides(NamedTuple):
     refused: dict[str, str]
 
 
-def side_by_side(pin: Pin, asked: Mapping[str, Question], scope: Scope) -> Sides | None:
+def side_by_side(pin: Pin, asked: Mapping[str, PlanQuery], scope: Scope) -> Sides | None:
     """The answers to questions by name, the first of them the base; None where there are no futures of sites."""
     found, refused = dict[str, Outcome](), dict[str, str]()
     for name, question in asked.items():
         try:
-            outcome = reckoned(pin, question, scope)
+            outcome = plan_result(pin, question, scope)
         except HeadroomError as error:
             refused[name] = str(error)
             continue

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue, extent, runs, weekly
-from app.cached.augmenting import PLAN_SECONDS, Wish
-from app.cached.planning import Question, _monday
+from app.cached.augmenting import PLAN_SECONDS, AugmentRequest
+from app.cached.planning import PlanQuery, _monday
 from app.cached.stores import store_of
 from data.lake.query import query
 from data.schema import DIRECTION_OF, Direction
@@ -76,7 +76,9 @@ def first_answers(moment: pd.Timestamp) -> pd.Timestamp:
     return _monday(moment) + WEEK
 
 
-def save(pin: Pin, question: Question, name: str, author: str, wishes: Mapping[Direction, Wish] | None = None) -> Kept:
+def save(
+    pin: Pin, question: PlanQuery, name: str, author: str, wishes: Mapping[Direction, AugmentRequest] | None = None
+) -> Kept:
     """Keep the plan of the newest run, both directions, under the question's policy without its changes; with `wishes`,
     with the cheapest purchases too.
 
@@ -99,7 +101,7 @@ def save(pin: Pin, question: Question, name: str, author: str, wishes: Mapping[D
     )
 
 
-def _with_wishes(under: PlanPolicy, wishes: Mapping[Direction, Wish], sites: pd.DataFrame) -> PlanPolicy:
+def _with_wishes(under: PlanPolicy, wishes: Mapping[Direction, AugmentRequest], sites: pd.DataFrame) -> PlanPolicy:
     """The policy with what may be bought in each direction, all else that is wished being the same."""
     wish = next(iter(wishes.values()))
     steps = {

@@ -8,7 +8,7 @@ import pandas as pd
 
 from app import cached
 from app.cached import Direction, Scope, planning
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.charts.map_marks import FORECAST_RUNOUT, PLAN_RUNOUT, RunoutScale
 from app.charts.planned_runout import with_plan
 from app.components.header import Frame
@@ -23,8 +23,10 @@ def planned_sites(frame: Frame, scope: Scope) -> tuple[pd.DataFrame, RunoutScale
     forecast's.
     """
     sites = cached.sites_now(frame.pin, scope)
-    questions = [Question(direction, "peak", LIMIT, planned=True) for direction in DIRECTIONS]
-    found = [rows for question in questions if (rows := planning.outlook(frame.pin, question, frame.scope)) is not None]
+    questions = [PlanQuery(direction, "peak", LIMIT, planned=True) for direction in DIRECTIONS]
+    found = [
+        rows for question in questions if (rows := planning.run_out_table(frame.pin, question, frame.scope)) is not None
+    ]
     if not found:
         return sites, FORECAST_RUNOUT
     return with_plan(sites, pd.concat(found, ignore_index=True), planning.NO_CAPACITY), PLAN_RUNOUT

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.components.header import Frame
 from app.components.plan import augments, choices, costs, declared, failures, limits, run_out, scenarios, scorecard
 
-SHEETS: dict[str, Callable[[Frame, Question], None]] = {
+SHEETS: dict[str, Callable[[Frame, PlanQuery], None]] = {
     "runout": run_out.draw,
     "failures": failures.draw,
     "scenarios": scenarios.draw,

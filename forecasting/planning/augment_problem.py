@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.schema.errors import SettingError
-from forecasting.planning.capacity import Policy, by_week
+from forecasting.planning.capacity import Policy, weekly_capacity
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
 from forecasting.planning.failover_allocation import NOTHING_GBPS
@@ -123,7 +123,7 @@ def build_problem(
             "A plan that survives a failure needs to know who takes over for whom.", remedy="give a failover"
         )
     request.policy.check(demand)
-    capacity = by_week(steps, demand.keys, demand.direction, demand.weeks, planned=request.policy.planned)
+    capacity = weekly_capacity(steps, demand.keys, demand.direction, demand.weeks, planned=request.policy.planned)
     kept = [i for i, row in enumerate(capacity) if not np.isnan(row).all()]
     month, mondays = _months(demand.weeks, request.months)
     peaks = np.stack([demand.gbps[kept][:, month == m].max(axis=1) for m in range(len(mondays))], axis=1)

@@ -25,7 +25,7 @@ from forecasting.planning.augment_problem import (
     violations,
 )
 from forecasting.planning.augment_programme import GAP, solve_programme
-from forecasting.planning.capacity import raised
+from forecasting.planning.capacity import apply_augments
 from forecasting.planning.dates import stamp
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
@@ -406,7 +406,7 @@ def with_additions(
             cause="another lake, or a typing error",
             remedy="name sites of the table of capacity",
         )
-    found, names = raised(held, bought, "planned" if planned else "installed"), ["site_id", "effective_from"]
+    found, names = apply_augments(held, bought, "planned" if planned else "installed"), ["site_id", "effective_from"]
     replaced = counted & pd.MultiIndex.from_frame(steps[names]).isin(pd.MultiIndex.from_frame(found[names]))
     return pd.concat([steps[~replaced], found], ignore_index=True)
 

@@ -64,7 +64,7 @@ class Policy:
         return np.array([self.limits.get(key, self.limit) for key in keys])
 
 
-def by_week(
+def weekly_capacity(
     steps: pd.DataFrame, keys: Sequence[str], direction: Direction, weeks: pd.DatetimeIndex, *, planned: bool
 ) -> Reals:
     """Capacity of each key and week, Gbps, (keys, weeks), from the contract's `capacity`; NaN before the first step of
@@ -97,7 +97,7 @@ def _of_one(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
     return found
 
 
-def raised(
+def apply_augments(
     steps: pd.DataFrame, bought: pd.DataFrame, status: Literal["installed", "planned"] = "planned"
 ) -> pd.DataFrame:
     """What purchases make of the steps of one direction: the rows that are new or higher, in the columns of `steps`;
@@ -131,13 +131,13 @@ def raised(
     return found[(rows["gbps"] > 0.0) & (below["capacity_gbps"] > 0.0)]
 
 
-def allowed(steps: pd.DataFrame, demand: Demand, policy: Policy) -> Reals:
+def usable_capacity(steps: pd.DataFrame, demand: Demand, policy: Policy) -> Reals:
     """What the policy lets each key of a demand carry in each of its weeks, Gbps, (keys, weeks); NaN where no capacity
     is declared.
 
     SettingError where the demand is of another statistic than the policy's.
     """
     policy.check(demand)
-    return policy.shares(demand.keys)[:, None] * by_week(
+    return policy.shares(demand.keys)[:, None] * weekly_capacity(
         steps, demand.keys, demand.direction, demand.weeks, planned=policy.planned
     )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from data.schema import Direction
 from forecasting.planning.augments import CapacityAddition, additions_frame
-from forecasting.planning.capacity import raised
+from forecasting.planning.capacity import apply_augments
 from forecasting.planning.ordering import USUAL_LEAD_DAYS
 
 # Ethernet ports as they are sold most.
@@ -89,4 +89,4 @@ def declared_steps(added: Sequence[CapacityAddition], steps: pd.DataFrame, direc
     """
     bought = additions_frame(added)
     mine = steps[(steps["direction"] == direction) & steps["site_id"].isin(bought["site_id"])]
-    return raised(mine, bought).assign(direction=direction)[CAPACITY_COLUMNS]
+    return apply_augments(mine, bought).assign(direction=direction)[CAPACITY_COLUMNS]

@@ -129,7 +129,7 @@ class Demand:
         """The q quantile of each key and week on its own, (keys, weeks)."""
         return np.asarray(np.quantile(self.gbps, q, axis=2))
 
-    def typical(self, q: float) -> Reals:
+    def scenario_at_quantile(self, q: float) -> Reals:
         """One joint future a week, (keys, weeks): the path whose sum over all keys stands at the q quantile of that
         week's sums.
         """
@@ -138,7 +138,7 @@ class Demand:
         return np.asarray(np.take_along_axis(self.gbps, chosen[None, :, None], axis=2)[:, :, 0])
 
 
-def diversity_of(sites: Demand, whole: Demand, groups: Mapping[str, str]) -> dict[str, Reals]:
+def coincidence_factor(sites: Demand, whole: Demand, groups: Mapping[str, str]) -> dict[str, Reals]:
     """The diversity of each group, (weeks, paths), where a run has futures of the groups as well: with it the sum of
     the sites is the group's own future.
 

@@ -136,7 +136,7 @@ def simulate_failure(
     """The same failure in each coming week, on the joint future at the q quantile of the week's network total.
     capacity: (keys, weeks).
     """
-    return _relocated(failure, failover, demand.keys, demand.typical(q), capacity, limits, ceiling)
+    return _relocated(failure, failover, demand.keys, demand.scenario_at_quantile(q), capacity, limits, ceiling)
 
 
 def _relocated(

@@ -13,7 +13,7 @@ import pandas as pd
 from data.schema import GLOBAL_KEY, Level
 from forecasting.planning.capacity import Policy
 from forecasting.planning.crossing import RunOut, refusal
-from forecasting.planning.demand import Demand, diversity_of
+from forecasting.planning.demand import Demand, coincidence_factor
 from forecasting.planning.ordering import OrderPolicy, by_urgency, plan_frame
 from forecasting.planning.runout import group_run_outs, run_outs, runout_frame
 
@@ -87,7 +87,7 @@ def _group_answers(
 ) -> list[RunOut]:
     """The answers of groups by their own futures; a sum of peaks does not stand in for futures that are not there."""
     whole, measured = held.levels[level], held.measured.get(level)
-    shared = diversity_of(held.sites, whole, groups)
+    shared = coincidence_factor(held.sites, whole, groups)
     found = group_run_outs(held.sites, steps, policy, groups, refused=held.refused, diversity=shared, measured=measured)
     known = {*whole.keys, *(one.key for one in found if one.answer == "refused")}
     return [one if one.key in known else refusal(level, one.key, one.start, one.horizon, NO_FUTURES) for one in found]

@@ -14,7 +14,7 @@ import pandas as pd
 from data.schema import GLOBAL_KEY
 from forecasting.planning.augment_problem import AugmentOptions, build_problem
 from forecasting.planning.augments import CapacityAddition, added_cost_usd
-from forecasting.planning.capacity import Policy, by_week
+from forecasting.planning.capacity import Policy, weekly_capacity
 from forecasting.planning.crossing import RunOut
 from forecasting.planning.demand import Demand, Diversity, Reals
 from forecasting.planning.failover import Failover
@@ -26,7 +26,7 @@ FAILURE_WEEKS = 26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class PlanCase:
     """Demand against capacity under a policy.
 
     steps: the contract's `capacity`; sites: the contract's `sites`; failover: with the demand's keys. refused: site_id
@@ -54,7 +54,7 @@ class Scene:
 
     def capacity(self, demand: Demand) -> Reals:
         """What is in force in the weeks of some demand, (keys, weeks)."""
-        return by_week(self.steps, demand.keys, demand.direction, demand.weeks, planned=self.policy.planned)
+        return weekly_capacity(self.steps, demand.keys, demand.direction, demand.weeks, planned=self.policy.planned)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +79,7 @@ class Outcome:
         return {**found, ("n-1", GLOBAL_KEY): self.safe_until}
 
 
-def outcome(scene: Scene, request: AugmentOptions | None = None) -> Outcome:
+def outcome(scene: PlanCase, request: AugmentOptions | None = None) -> Outcome:
     """Run-out of every site, region and the network, N-1 safety and cost."""
     demand, groups = scene.demand, scene.regions
     near = demand.until(FAILURE_WEEKS)
@@ -97,7 +97,7 @@ def outcome(scene: Scene, request: AugmentOptions | None = None) -> Outcome:
     )
 
 
-def single_step_cost(scene: Scene, request: AugmentOptions) -> float:
+def single_step_cost(scene: PlanCase, request: AugmentOptions) -> float:
     """USD to keep the limits, buying at each site the one kind of step that comes cheapest there, as soon as it can be
     there: an upper bound on a plan's cost. What a what-if has added is paid for as well.
 

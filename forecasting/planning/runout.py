@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY, Level
-from forecasting.planning.capacity import Policy, allowed
+from forecasting.planning.capacity import Policy, usable_capacity
 from forecasting.planning.crossing import RunOut, answered, first_crossings, refusal, utilisation
 from forecasting.planning.demand import Demand, Diversity, Reals
 
@@ -31,7 +31,7 @@ def run_outs(
     above its limit then is over, whatever the paths say. SettingError where the demand is of another statistic than the
     policy's.
     """
-    room = allowed(steps, demand, policy)
+    room = usable_capacity(steps, demand, policy)
     found = answers("site", demand, room, over_now(demand.keys, room, measured or {}))
     return [
         *found,
@@ -53,7 +53,7 @@ def group_run_outs(
     sum of the sites' demand against the sum of what the policy lets them carry. Refused where a site is without
     forecast or capacity. `diversity` as in Demand.summed; `measured` as in run_outs, by group.
     """
-    room = allowed(steps, demand, policy)
+    room = usable_capacity(steps, demand, policy)
     bare = [key for key, row in zip(demand.keys, room, strict=True) if np.isnan(row).all()]
     summed = demand.summed(groups, diversity)
     rooms = np.array(
@@ -87,7 +87,7 @@ def over_share(demand: Demand, steps: pd.DataFrame, policy: Policy) -> Reals:
     A run-out is the first crossing, which capacity that comes later does not undo; what stands above the limit then
     falls again.
     """
-    room = allowed(steps, demand, policy)
+    room = usable_capacity(steps, demand, policy)
     share = (utilisation(demand.gbps, room[:, :, None]) > 1.0).mean(axis=2)
     return np.where(np.isnan(room), np.nan, share)
 

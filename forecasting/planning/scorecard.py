@@ -12,7 +12,7 @@ import pandas as pd
 
 from data.schema import GLOBAL_KEY, Direction
 from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
-from forecasting.planning.capacity import by_week
+from forecasting.planning.capacity import weekly_capacity
 from forecasting.planning.crossing import first_crossings, utilisation
 from forecasting.planning.demand import WEEK, Reals, Statistic
 
@@ -63,7 +63,7 @@ def usable_by_week(
         mine = plan[(plan["direction"] == direction)]
         keys = sorted(mine.loc[(mine["level"] == "site") & (mine["answer"] != "refused"), "key"])
         share = np.array([(limits or {}).get(key, limit) for key in keys])
-        room = share[:, None] * by_week(steps, keys, _direction(direction), weeks, planned=False)
+        room = share[:, None] * weekly_capacity(steps, keys, _direction(direction), weeks, planned=False)
         members: dict[tuple[str, str], list[int]] = {}
         for at, key in enumerate(keys):
             for group in (("site", key), ("region", regions.get(key, "")), ("global", GLOBAL_KEY)):

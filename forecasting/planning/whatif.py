@@ -17,7 +17,7 @@ from forecasting.planning.capacity import Policy
 from forecasting.planning.dates import stamp
 from forecasting.planning.demand import WEEK, Demand, Reals
 from forecasting.planning.failover import ROUND_TRIP_MS, Failover, nearby
-from forecasting.planning.plan_case import Scene
+from forecasting.planning.plan_case import PlanCase
 
 YEAR_WEEKS = 365.25 / 7.0
 # The P95 of a week is what its busiest 5 %, 8.4 of 168 hours, stay above.
@@ -27,7 +27,7 @@ P95_HOURS = 0.05 * 168.0
 class Change(Protocol):
     """One change to a scene."""
 
-    def apply(self, scene: Scene) -> Scene: ...
+    def apply(self, scene: PlanCase) -> PlanCase: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Growth:
     scope: str = GLOBAL_KEY
     direction: Direction | None = None
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: PlanCase) -> PlanCase:
         if self.direction not in (None, scene.demand.direction):
             return scene
         if self.percent <= -100.0:
@@ -69,7 +69,7 @@ class Event:
     hours: float
     scope: str = GLOBAL_KEY
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: PlanCase) -> PlanCase:
         begin = stamp(self.start)
         end = begin + pd.Timedelta(hours=self.hours)
         if not (self.gbps >= 0.0 and self.hours > 0.0):
@@ -100,7 +100,7 @@ class Bitrate:
     scope: str = GLOBAL_KEY
     weeks: float = 0.0
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: PlanCase) -> PlanCase:
         if scene.demand.direction != "egress":
             return scene
         if not (self.factor > 0.0 and self.weeks >= 0.0):
@@ -127,7 +127,7 @@ class SiteAdded:
     relieves: tuple[str, ...] = ()
     share: float = 0.3
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: PlanCase) -> PlanCase:
         if self.site_id in scene.demand.keys or not 0.0 <= self.share <= 1.0 or self.gbps < 0.0:
             raise SettingError(
                 f"{self.site_id} with {self.gbps:g} Gbps and {self.share:g} of its neighbours' demand cannot be added.",
@@ -178,7 +178,7 @@ class SiteClosed:
     site_id: str
     start: str
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: PlanCase) -> PlanCase:
         demand, start = scene.demand, stamp(self.start)
         position = demand.positions([self.site_id])[0]
         shut = np.asarray(demand.weeks + WEEK > start)
@@ -210,7 +210,7 @@ class CapacityAdded:
     adds: tuple[CapacityAddition, ...]
     direction: Direction
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: PlanCase) -> PlanCase:
         if self.direction != scene.demand.direction:
             return scene
         steps = with_additions(scene.steps, self.adds, self.direction, planned=scene.policy.planned)
@@ -224,7 +224,7 @@ class AugmentMoved:
     site_id: str
     days: float
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: PlanCase) -> PlanCase:
         steps = scene.steps
         moved = (
             (steps["site_id"] == self.site_id)
@@ -247,7 +247,7 @@ class Limit:
     limit: float
     site_id: str | None = None
 
-    def apply(self, scene: Scene) -> Scene:
+    def apply(self, scene: PlanCase) -> PlanCase:
         held: Policy = scene.policy
         if self.site_id is None:
             return replace(scene, policy=replace(held, limit=self.limit))
@@ -267,7 +267,7 @@ KINDS: dict[str, type[Any]] = {
 }
 
 
-def applied(scene: Scene, changes: Sequence[Change]) -> Scene:
+def applied(scene: PlanCase, changes: Sequence[Change]) -> PlanCase:
     """The scene after the changes, one after another. SettingError for one that cannot be applied."""
     for change in changes:
         try:
@@ -388,7 +388,7 @@ def _value(kind: type[Any], name: str, value: object) -> object:
     return None if value is None and "None" in wanted else str(value)
 
 
-def _inside(scene: Scene, scope: str) -> Reals:
+def _inside(scene: PlanCase, scope: str) -> Reals:
     """Which keys a scope covers, (keys,); SettingError where it is none of the network."""
     regions = scene.regions
     found = np.array([scope in (GLOBAL_KEY, key, regions.get(key)) for key in scene.demand.keys])

@@ -13,8 +13,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope, augmenting, planning
-from app.cached.augmenting import Wish
-from app.cached.planning import Question
+from app.cached.augmenting import AugmentRequest
+from app.cached.planning import PlanQuery
 from app.components import export
 from app.components.plan import catalogue
 from data.__main__ import main as data_command
@@ -22,9 +22,9 @@ from data.lake.tables import Lake
 from tests.app.conftest import Opener
 from tests.planned_lake import planned_lake
 
-QUESTION = Question("egress", "peak", 0.8, True)
+QUESTION = PlanQuery("egress", "peak", 0.8, True)
 STEPS = ((10.0, 900.0, 0.0, None), (100.0, 7000.0, 500.0, 10.0))
-WISH = Wish(6, 0.9, False, STEPS)
+WISH = AugmentRequest(6, 0.9, False, STEPS)
 
 
 def words(page: AppTest) -> str:
@@ -108,8 +108,8 @@ def test_the_capacity_table_is_taken_in_and_the_sites_no_longer_run_out(tmp_path
     path = tmp_path / "planned-augments.csv"
     path.write_bytes(export.csv(declared))
     assert data_command(["ingest", str(path), "--table", "capacity", "--lake", str(tmp_path / "lake")]) == 0
-    rows = planning.outlook(Lake(tmp_path / "lake").pin(), QUESTION, Scope())
-    before = planning.outlook(lake.pin(), QUESTION._replace(planned=False), Scope())
+    rows = planning.run_out_table(Lake(tmp_path / "lake").pin(), QUESTION, Scope())
+    before = planning.run_out_table(lake.pin(), QUESTION._replace(planned=False), Scope())
     assert rows is not None
     assert before is not None
     held = augmenting.augment_plan(Lake(tmp_path / "lake").pin(), QUESTION, WISH, Scope())
@@ -200,7 +200,7 @@ def test_a_plan_on_top_of_one_that_is_counted_in_declares_both(lake: Path) -> No
     pin = Lake(lake).pin()
     first = augmenting.augment_plan(pin, QUESTION, WISH, Scope())
     assert first is not None
-    counted = QUESTION._replace(changes=augmenting.counted_in(QUESTION, first))
+    counted = QUESTION._replace(changes=augmenting.with_purchases(QUESTION, first))
     more = augmenting.augment_plan(pin, counted, WISH._replace(q=0.95, months=18), Scope())
     assert more is not None
     assert more.purchases

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope, costing
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.components.plan.bills import bill_rows
 from data.lake.tables import Lake
 from forecasting.planning.augments import CapacityAddition
@@ -21,7 +21,7 @@ from tests.app.conftest import Opener
 from tests.planned_lake import LINES, planned_lake
 from tests.small_lake import make_lake
 
-QUESTION = Question("egress", "peak", 0.8, True)
+QUESTION = PlanQuery("egress", "peak", 0.8, True)
 
 
 def words(page: AppTest) -> str:

@@ -16,9 +16,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope, failing
-from app.cached.failing import Fails, Played, Refused
+from app.cached.failing import FailureSpec, FailureTimeline, Refused
 from app.cached.failover_tables import SETTING
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.components import ticker
 from data.lake.tables import Lake
 from tests import lakes
@@ -32,7 +32,7 @@ EUROPE = [site for site, region in REGIONS.items() if region == "eu-west"]
 # Warsaw has no futures. Paris is asked for more than all of Europe has room for; the United States can carry each
 # other.
 LINES = {site: (60.0, 62.0) for site in REGIONS if site != "waw-01"} | {"par-01": (900.0, 902.0)}
-ASKED = Question("egress", "peak", 0.8, True)
+ASKED = PlanQuery("egress", "peak", 0.8, True)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def lake(measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return with_futures(measured, tmp_path_factory.mktemp("failing") / "lake", LINES)
 
 
-def played(lake: Path, fails: Fails, quantile: float = 0.9) -> Played:
+def played(lake: Path, fails: FailureSpec, quantile: float = 0.9) -> FailureTimeline:
     found = failing.play(Lake(lake).pin(), ASKED, fails, quantile, Scope())
-    assert isinstance(found, Played)
+    assert isinstance(found, FailureTimeline)
     return found
 
 
@@ -76,10 +76,10 @@ def tables(page: AppTest) -> dict[str, pd.DataFrame]:
 
 def test_what_moves_is_conserved_and_no_failed_site_carries_any(lake: Path) -> None:
     for fails in (
-        Fails("site", "par-01"),
-        Fails("region", "eu-west"),
-        Fails("partner", "Northwind"),
-        Fails("path", "par-01", "fra-01"),
+        FailureSpec("site", "par-01"),
+        FailureSpec("region", "eu-west"),
+        FailureSpec("partner", "Northwind"),
+        FailureSpec("path", "par-01", "fra-01"),
     ):
         found = played(lake, fails)
         by_week = found.sites.groupby("week")[["before_gbps", "load_gbps", "shed_gbps"]].sum()
@@ -94,7 +94,7 @@ def test_what_moves_is_conserved_and_no_failed_site_carries_any(lake: Path) -> N
 
 
 def test_a_path_takes_its_part_of_what_comes_in(lake: Path) -> None:
-    found = played(lake, Fails("path", "par-01", "fra-01"))
+    found = played(lake, FailureSpec("path", "par-01", "fra-01"))
     size = {site: 60.0 + 10 * (i % 5) for i, site in enumerate(REGIONS)}
     inflow = sum(
         (size[site[0]] + size["par-01"]) / 20 for site in lakes.SITES if "ingest" in site[-1] and site[0] != "par-01"
@@ -103,17 +103,17 @@ def test_a_path_takes_its_part_of_what_comes_in(lake: Path) -> None:
 
 
 def test_a_group_says_whom_it_leaves_out_and_what_cannot_fail_says_why(lake: Path) -> None:
-    assert played(lake, Fails("region", "eu-west")).left_out == ("waw-01",)
+    assert played(lake, FailureSpec("region", "eu-west")).left_out == ("waw-01",)
     pin = Lake(lake).pin()
-    refused = failing.play(pin, ASKED, Fails("site", "waw-01"), 0.9, Scope())
+    refused = failing.play(pin, ASKED, FailureSpec("site", "waw-01"), 0.9, Scope())
     assert isinstance(refused, Refused)
     assert refused.reason.startswith("it has no futures: ")
-    nowhere = failing.play(pin, ASKED, Fails("path", "par-01", "mil-01"), 0.9, Scope())
+    nowhere = failing.play(pin, ASKED, FailureSpec("path", "par-01", "mil-01"), 0.9, Scope())
     assert nowhere == Refused("no flow came that way in the last 7 days")
 
 
 def test_a_higher_quantile_displaces_no_less(lake: Path) -> None:
-    low, high = (played(lake, Fails("site", "par-01"), q).weeks["displaced_gbps"] for q in (0.5, 0.9))
+    low, high = (played(lake, FailureSpec("site", "par-01"), q).weeks["displaced_gbps"] for q in (0.5, 0.9))
     assert (low < high).all()
 
 
@@ -133,7 +133,7 @@ def test_the_worst_failure_is_played_first_and_another_is_a_choice_away(open_pag
 
 def test_the_map_and_the_tables_tell_the_same(open_page: Opener, lake: Path) -> None:
     page = open_page("capacity", lake, sheet="failures", fails="site:par-01")
-    week = played(lake, Fails("site", "par-01")).weeks.iloc[0]
+    week = played(lake, FailureSpec("site", "par-01")).weeks.iloc[0]
     shown = {metric.label: metric for metric in page.metric}
     assert shown["Shed"].value == f"{week['shed_gbps']:.3g} Gbps"
     assert shown["Shed"].delta == f"about {week['shed_viewers'] / 1000:.3g} k viewers not served"

@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from app.cached import Scope
 from app.cached import scenarios as cached
 from app.cached.failover_tables import SETTING
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
 from data.lake.tables import Lake
 from data.schema.errors import ConflictError
@@ -316,7 +316,7 @@ def test_the_failover_table_that_is_declared_holds_for_every_scenario(
 
 
 def test_a_question_comes_back_as_it_was_kept(lake: Path) -> None:
-    asked = Question("egress", "p95", 0.75, False, to_text([Growth(5.0)]))
+    asked = PlanQuery("egress", "p95", 0.75, False, to_text([Growth(5.0)]))
     assert cached.question_of(cached.body_of(asked), "egress", 0.5) == asked
 
 
@@ -335,7 +335,7 @@ def test_costs_are_known_where_capacity_declares_them(lake: Path, tmp_path: Path
         pa.Table.from_pandas(rows.assign(cost_usd_month=100.0 * rows["capacity_gbps"]), preserve_index=False),
     )
     asked = {
-        name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)]))
+        name: PlanQuery("egress", "peak", 0.8, True, to_text([Growth(percent)]))
         for name, percent in (("base", 0.0), ("fast", 90.0))
     }
     found = cached.side_by_side(priced.pin(), asked, Scope())
@@ -356,7 +356,7 @@ def test_two_servers_on_one_store_lose_nothing(lake: Path, store: Scenarios) -> 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_bars_stand_by_measure_in_the_order_of_the_scenarios(lake: Path, scheme: Any) -> None:
     asked = {
-        name: Question("egress", "peak", 0.8, True, to_text([Growth(percent)]))
+        name: PlanQuery("egress", "peak", 0.8, True, to_text([Growth(percent)]))
         for name, percent in (("base", 0.0), ("fast", 400.0))
     }
     found = cached.side_by_side(Lake(lake).pin(), asked, Scope())

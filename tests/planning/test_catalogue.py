@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from forecasting.planning.augment_problem import AugmentOptions, build_problem, violations
 from forecasting.planning.augments import additions_of_purchases, solve_augments
-from forecasting.planning.capacity import by_week
+from forecasting.planning.capacity import weekly_capacity
 from forecasting.planning.catalogue import (
     ASSUMED_POWER,
     CAPACITY_COLUMNS,
@@ -96,9 +96,9 @@ def test_what_purchases_declare_is_the_capacity_that_the_plan_was_reckoned_with(
     again = build_problem(held, whole, sold, None, problem.request)
     np.testing.assert_allclose(again.capacity, problem.in_force(plan.units))
     assert violations(again, np.zeros_like(plan.units)) == violations(problem, plan.units)
-    last = by_week(whole, held.keys, "egress", held.weeks[-1:], planned=True)[:, 0]
+    last = weekly_capacity(whole, held.keys, "egress", held.weeks[-1:], planned=True)[:, 0]
     assert last.sum() == pytest.approx(
-        by_week(steps, held.keys, "egress", held.weeks[-1:], planned=True).sum()
+        weekly_capacity(steps, held.keys, "egress", held.weeks[-1:], planned=True).sum()
         + sum(one.gbps * one.units for one in plan.purchases)
     )
     if len(rows):

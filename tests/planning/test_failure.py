@@ -141,7 +141,9 @@ def test_a_region_fails_as_a_whole_and_is_played_week_by_week() -> None:
     assert weeks[0].failed == ("s001", "s005", "s009")
     assert tuple(group_failure(sites, "partner", "acme", ["s003", "s004", "s009"]).displaced) == ("s003", "s009")
     for week, found in enumerate(weeks):
-        assert found.load.sum() + found.shed.sum() == pytest.approx(held.typical(0.9)[:, week].sum(), abs=GBPS)
+        assert found.load.sum() + found.shed.sum() == pytest.approx(
+            held.scenario_at_quantile(0.9)[:, week].sum(), abs=GBPS
+        )
         assert found.load[[1, 5, 9]].tolist() == [0.0, 0.0, 0.0]
 
 

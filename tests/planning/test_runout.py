@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from data.schema.errors import SettingError
-from forecasting.planning.capacity import Policy, by_week
+from forecasting.planning.capacity import Policy, weekly_capacity
 from forecasting.planning.crossing import first_crossings
-from forecasting.planning.demand import Demand, Reals, diversity_of
+from forecasting.planning.demand import Demand, Reals, coincidence_factor
 from forecasting.planning.runout import answers, group_run_outs, network_run_out, over_share, run_outs, runout_frame
 from tests.planning.networks import START, demand, growing, installed, names, steps, weeks
 
@@ -141,24 +141,24 @@ def test_a_week_has_the_least_capacity_in_force_within_it() -> None:
             ("b", "2027-01-18", 5.0, "installed"),
         ]
     )
-    assert by_week(capacity, ["a", "b", "c"], "egress", weeks(5), planned=True).tolist()[0] == [
+    assert weekly_capacity(capacity, ["a", "b", "c"], "egress", weeks(5), planned=True).tolist()[0] == [
         100.0,
         100.0,
         200.0,
         0.0,
         0.0,
     ]
-    assert by_week(capacity, ["a"], "egress", weeks(5), planned=False).tolist()[0] == [
+    assert weekly_capacity(capacity, ["a"], "egress", weeks(5), planned=False).tolist()[0] == [
         100.0,
         100.0,
         200.0,
         200.0,
         200.0,
     ]
-    late = by_week(capacity, ["b", "c"], "egress", weeks(5), planned=True)
+    late = weekly_capacity(capacity, ["b", "c"], "egress", weeks(5), planned=True)
     assert np.isnan(late[0]).tolist() == [True, True, False, False, False]
     assert np.isnan(late[1]).all()
-    assert np.isnan(by_week(capacity, ["a"], "ingest", weeks(5), planned=True)).all()
+    assert np.isnan(weekly_capacity(capacity, ["a"], "ingest", weeks(5), planned=True)).all()
 
 
 def test_the_sum_is_that_of_joint_paths_and_not_of_quantiles() -> None:
@@ -192,7 +192,7 @@ def test_a_region_with_futures_of_its_own_is_judged_by_them_and_follows_what_bec
     held = demand(growing(4, 30, 50))
     groups = dict(zip(held.keys, ("east", "east", "west", "west"), strict=True))
     own = held.summed(groups).scaled(np.random.default_rng(2).uniform(0.6, 1.0, (2, 30, 50)))
-    shared = diversity_of(held, own, groups)
+    shared = coincidence_factor(held, own, groups)
     assert held.summed(groups, shared).gbps == pytest.approx(own.gbps)
     capacity = installed(list(held.gbps[:, 0].max(axis=1)))
     found = group_run_outs(held.scaled(1.1), capacity, Policy(), groups, diversity=shared)
@@ -209,7 +209,7 @@ def test_a_region_that_stood_above_its_room_last_week_is_over() -> None:
 
 def test_a_joint_future_at_a_quantile_is_one_path() -> None:
     held = demand(growing(5, 3, 21))
-    chosen = held.typical(0.9)
+    chosen = held.scenario_at_quantile(0.9)
     totals = np.sort(held.gbps.sum(axis=0), axis=1)
     assert chosen.sum(axis=0) == pytest.approx(totals[:, 18])
 

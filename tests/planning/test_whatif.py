@@ -21,7 +21,7 @@ from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Statistic
 from forecasting.planning.failover import declared, distances_km, nearby, reach_km
 from forecasting.planning.ordering import OrderPolicy
-from forecasting.planning.plan_case import Scene, compared, outcome, single_step_cost
+from forecasting.planning.plan_case import PlanCase, compared, outcome, single_step_cost
 from forecasting.planning.whatif import (
     AugmentMoved,
     Bitrate,
@@ -44,7 +44,7 @@ COUNT, SPAN = 8, 53
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
+def scene() -> PlanCase:
     held, sites = demand(growing(COUNT, SPAN, 40)), world(COUNT)
     planned = steps([("s002", "2027-04-01", 500.0, "planned")])
     capacity = pd.concat([installed(list(held.gbps[:, 0].max(axis=1) * 1.4)), planned], ignore_index=True)
@@ -52,10 +52,10 @@ def scene() -> Scene:
         [(key, gbps, 100.0 * gbps**0.9, 20.0) for key in held.keys for gbps in (10.0, 40.0)],
         columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"],
     )
-    return Scene(held, capacity, sites, Policy(), nearby(sites, held.keys, 200.0), sold)
+    return PlanCase(held, capacity, sites, Policy(), nearby(sites, held.keys, 200.0), sold)
 
 
-def test_growth_bears_on_its_scope_and_direction_alone(scene: Scene) -> None:
+def test_growth_bears_on_its_scope_and_direction_alone(scene: PlanCase) -> None:
     ratio = Growth(10.0, "r1").apply(scene).demand.gbps / scene.demand.gbps
     assert ratio[[1, 5], 52].mean() == pytest.approx(1.1 ** (53 * 7 / 365.25))
     assert (np.diff(ratio[1, :, 0]) > 0).all()
@@ -63,7 +63,7 @@ def test_growth_bears_on_its_scope_and_direction_alone(scene: Scene) -> None:
     assert Growth(10.0, direction="ingest").apply(scene) is scene
 
 
-def test_growth_brings_every_date_nearer_and_costs_more(scene: Scene) -> None:
+def test_growth_brings_every_date_nearer_and_costs_more(scene: PlanCase) -> None:
     base, more, less = outcome(scene), outcome(Growth(20.0).apply(scene)), outcome(Growth(-20.0).apply(scene))
     for key, answer in base.all().items():
         assert (more.all()[key].days <= answer.days).all()
@@ -77,7 +77,7 @@ def test_growth_brings_every_date_nearer_and_costs_more(scene: Scene) -> None:
     )
 
 
-def test_an_event_lifts_the_peaks_of_its_weeks_and_a_p95_only_as_far_as_it_lasts(scene: Scene) -> None:
+def test_an_event_lifts_the_peaks_of_its_weeks_and_a_p95_only_as_far_as_it_lasts(scene: PlanCase) -> None:
     event = Event(120.0, "2027-03-06", 60.0, "r0")
     lifted = event.apply(scene).demand.gbps - scene.demand.gbps
     assert lifted.sum(axis=0)[8:10] == pytest.approx(np.full((2, 40), 120.0))
@@ -88,7 +88,7 @@ def test_an_event_lifts_the_peaks_of_its_weeks_and_a_p95_only_as_far_as_it_lasts
     assert short.sum(axis=0)[8] == pytest.approx(np.full(40, 60.0))
 
 
-def test_a_codec_that_saves_a_third_does_so_by_degrees(scene: Scene) -> None:
+def test_a_codec_that_saves_a_third_does_so_by_degrees(scene: PlanCase) -> None:
     ratio = (Bitrate(0.7, "2027-02-01", weeks=10.0).apply(scene).demand.gbps / scene.demand.gbps)[0, :, 0]
     assert ratio[:4].tolist() == [1.0] * 4
     assert ratio[4:15] == pytest.approx([*np.linspace(0.97, 0.7, 10), 0.7])
@@ -96,7 +96,7 @@ def test_a_codec_that_saves_a_third_does_so_by_degrees(scene: Scene) -> None:
     assert Bitrate(0.7, "2027-02-01").apply(ingest) is ingest
 
 
-def test_a_site_added_relieves_others_and_one_closed_burdens_them_and_demand_is_conserved(scene: Scene) -> None:
+def test_a_site_added_relieves_others_and_one_closed_burdens_them_and_demand_is_conserved(scene: PlanCase) -> None:
     new = SiteAdded("new", "r0", -40.0, -118.0, 300.0, "2027-03-01", ("s000", "s004"), 0.5)
     added = new.apply(scene)
     assert added.demand.gbps.sum(axis=0) == pytest.approx(scene.demand.gbps.sum(axis=0))
@@ -112,13 +112,13 @@ def test_a_site_added_relieves_others_and_one_closed_burdens_them_and_demand_is_
     assert (outcome(closed).network.days <= outcome(scene).network.days).all()
 
 
-def test_a_site_added_keeps_the_latency_bound_of_the_failover(scene: Scene) -> None:
+def test_a_site_added_keeps_the_latency_bound_of_the_failover(scene: PlanCase) -> None:
     near = replace(scene, failover=nearby(scene.sites, scene.demand.keys, 1.0))
     assert SiteAdded("new", "r0", 0.0, 0.0, 300.0, "2027-03-01").apply(near).failover.pull[-1].sum() == 0.0
 
 
 def test_a_closed_site_goes_where_the_table_says_and_one_that_is_added_to_it_helps_no_further_than_usual(
-    scene: Scene,
+    scene: PlanCase,
 ) -> None:
     pairs = pd.DataFrame(
         [("s001", "s000", 3.0), ("s001", "s006", 1.0)], columns=["site_id", "helper_site_id", "weight"]
@@ -139,7 +139,7 @@ DAYS = st.dates(pd.Timestamp("2026-06-01").date(), pd.Timestamp("2028-06-01").da
 additions = st.lists(st.builds(CapacityAddition, SITES, DAYS, st.floats(0.5, 500.0)), min_size=1, max_size=6).map(tuple)
 
 
-def stepped(scene: Scene) -> Scene:
+def stepped(scene: PlanCase) -> PlanCase:
     """One site grows on a Wednesday, one closes and opens again, one opens late; and planned steps among them."""
     more = [
         ("s000", "2027-03-03", 400.0, "installed"),
@@ -157,7 +157,7 @@ def stepped(scene: Scene) -> Scene:
 @settings(max_examples=30)
 @given(additions, additions, st.booleans())
 def test_more_capacity_never_brings_a_date_nearer_and_adds_up(
-    scene: Scene, first: tuple[CapacityAddition, ...], second: tuple[CapacityAddition, ...], planned: bool
+    scene: PlanCase, first: tuple[CapacityAddition, ...], second: tuple[CapacityAddition, ...], planned: bool
 ) -> None:
     base = replace(stepped(scene), policy=Policy(planned=planned))
     more = CapacityAdded(first, "egress").apply(base)
@@ -173,7 +173,7 @@ def test_more_capacity_never_brings_a_date_nearer_and_adds_up(
     )
 
 
-def test_capacity_is_added_to_what_is_in_force_from_its_day_on(scene: Scene) -> None:
+def test_capacity_is_added_to_what_is_in_force_from_its_day_on(scene: PlanCase) -> None:
     base = stepped(scene)
     adds = (
         CapacityAddition("s000", "2027-02-01", 50.0),
@@ -192,7 +192,7 @@ def test_capacity_is_added_to_what_is_in_force_from_its_day_on(scene: Scene) -> 
     assert CapacityAdded(adds, "ingest").apply(base) is base
 
 
-def test_a_plan_counted_in_leaves_nothing_to_buy_and_costs_what_it_costs(scene: Scene) -> None:
+def test_a_plan_counted_in_leaves_nothing_to_buy_and_costs_what_it_costs(scene: PlanCase) -> None:
     assert scene.catalogue is not None
     request = AugmentOptions(months=12, ordering=OrderPolicy(times=1.0, plus_days=0.0))
     sold = scene.catalogue.assign(cost_usd_once=1000.0)
@@ -207,7 +207,7 @@ def test_a_plan_counted_in_leaves_nothing_to_buy_and_costs_what_it_costs(scene: 
     assert single_step_cost(counted, request) == pytest.approx(plan.cost_usd)
 
 
-def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: Scene) -> None:
+def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: PlanCase) -> None:
     highest = scene.demand.gbps[2].max(axis=1)
     capacity = pd.concat(
         [installed([highest[12] / 0.8], ["s002"]), steps([("s002", "2027-04-01", highest.max() * 2.0, "planned")])]
@@ -223,7 +223,7 @@ def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: Sce
     assert one.shares(["s000", "s003"]).tolist() == [0.7, 0.9]
 
 
-def test_the_quick_cost_is_that_of_the_plan_where_one_kind_of_step_is_sold_and_never_below_it(scene: Scene) -> None:
+def test_the_quick_cost_is_that_of_the_plan_where_one_kind_of_step_is_sold_and_never_below_it(scene: PlanCase) -> None:
     request = AugmentOptions(months=12, ordering=OrderPolicy(times=1.0, plus_days=0.0))
     quick = single_step_cost(scene, request)
     plan = plan_augments(scene.demand, scene.steps, scene.catalogue, request=request)
@@ -340,18 +340,18 @@ def test_a_text_that_is_no_scenario_is_refused(text: str, message: str) -> None:
         (Limit(0.7, "mars"), "No demand is known for mars"),
     ],
 )
-def test_a_change_that_cannot_be_is_refused(scene: Scene, change: Change, message: str) -> None:
+def test_a_change_that_cannot_be_is_refused(scene: PlanCase, change: Change, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         change.apply(scene)
 
 
 @pytest.mark.parametrize("change", [Event(1.0, "2027-03-06", 1e300), AugmentMoved("s002", 1e9)])
-def test_a_change_beyond_all_calendars_is_refused(scene: Scene, change: Change) -> None:
+def test_a_change_beyond_all_calendars_is_refused(scene: PlanCase, change: Change) -> None:
     with pytest.raises(SettingError, match="is out of reach"):
         applied(scene, [change])
 
 
-def test_a_site_that_nobody_can_replace_cannot_close(scene: Scene) -> None:
+def test_a_site_that_nobody_can_replace_cannot_close(scene: PlanCase) -> None:
     alone = replace(scene, failover=nearby(scene.sites, scene.demand.keys, 0.0))
     with pytest.raises(SettingError, match="no site within reach takes over"):
         SiteClosed("s001", f"{START:%Y-%m-%d}").apply(alone)

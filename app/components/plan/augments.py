@@ -10,8 +10,8 @@ import streamlit as st
 
 from app import state
 from app.cached import HeadroomError, augmenting
-from app.cached.augmenting import AugmentPlan, Wish
-from app.cached.planning import Question
+from app.cached.augmenting import AugmentPlan, AugmentRequest
+from app.cached.planning import PlanQuery
 from app.components import states
 from app.components.header import Frame
 from app.components.plan import catalogue, choices, count_in, failover_choice, purchases, save_plan, what_if
@@ -22,7 +22,7 @@ BUDGET_STEP = 50_000
 _ASKED = "augments.asked"
 
 
-def draw(frame: Frame, asked: Question) -> None:
+def draw(frame: Frame, asked: PlanQuery) -> None:
     """The wish, a button that starts the search, and the plan once it is found. Nothing is searched for before it is
     asked for.
     """
@@ -51,7 +51,7 @@ def draw(frame: Frame, asked: Question) -> None:
         show(frame, question, wish)
 
 
-def choose(frame: Frame, question: Question) -> Wish:
+def choose(frame: Frame, question: PlanQuery) -> AugmentRequest:
     """Draw the wish: months, certainty, failures, budget, and the steps on offer."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="augments-wish"):
         _select("months", "Plan for", 130, lambda count: f"{count} months")
@@ -76,7 +76,7 @@ def _select(name: str, label: str, width: int, words: Any) -> None:
     st.selectbox(label, state.CHOICES[name], format_func=words, width=width, **state.bound(name))
 
 
-def _about(frame: Frame, question: Question) -> str:
+def _about(frame: Frame, question: PlanQuery) -> str:
     """Which sites the plan is about, and who helps whom."""
     kept, rule = passing(frame).sites, failover_choice.rule(question.failover)
     if kept is None:
@@ -84,7 +84,7 @@ def _about(frame: Frame, question: Question) -> str:
     return f"For the {len(kept)} sites that pass the filters; in a failure they help only each other, {rule}."
 
 
-def show(frame: Frame, question: Question, wish: Wish) -> None:
+def show(frame: Frame, question: PlanQuery, wish: AugmentRequest) -> None:
     """The plan, or why there is none."""
     plan: AugmentPlan | None = None
     try:

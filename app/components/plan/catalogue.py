@@ -13,8 +13,8 @@ from streamlit.column_config import NumberColumn
 
 from app import state, theme
 from app.cached import augmenting
-from app.cached.augmenting import Offer, Step, Wish
-from app.cached.planning import Question
+from app.cached.augmenting import AugmentRequest, Offer, Step
+from app.cached.planning import PlanQuery
 from app.components.header import Frame
 
 COLUMNS = ["gbps", "cost_usd_month", "cost_usd_once", "lead_time_days"]
@@ -23,7 +23,7 @@ COLUMNS = ["gbps", "cost_usd_month", "cost_usd_once", "lead_time_days"]
 _BASE, _SAID, _TURN = "catalogue.base", "catalogue.said", "catalogue.turn"
 
 
-def choose(frame: Frame, question: Question) -> tuple[Step, ...]:
+def choose(frame: Frame, question: PlanQuery) -> tuple[Step, ...]:
     """Draw the table; the steps that it holds. A row that is not whole is not on offer yet."""
     offer = augmenting.offer(frame.pin, question.direction, frame.scope)
     usual = text_of(offer.steps)
@@ -47,10 +47,10 @@ def choose(frame: Frame, question: Question) -> tuple[Step, ...]:
     return steps
 
 
-def wish(steps: tuple[Step, ...]) -> Wish:
+def wish(steps: tuple[Step, ...]) -> AugmentRequest:
     """What the state asks for, from these steps, of all sites."""
     now = state.current()
-    return Wish(
+    return AugmentRequest(
         int(now.months),
         float(now.certainty),
         now.survives == "n-1",
@@ -73,7 +73,7 @@ def _edited(text: str, turn: int) -> pd.DataFrame:
     )
 
 
-def origin(offer: Offer, question: Question) -> str:
+def origin(offer: Offer, question: PlanQuery) -> str:
     """Where the prices come from, in words."""
     law = offer.law
     if law.costs:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import cached, state
 from app.cached import Direction, planning
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.charts.plan_rows import worst_first
 from app.components import export, states
 from app.components.header import Frame
@@ -33,7 +33,7 @@ SHEETS = {
 LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 
 
-def choose(frame: Frame) -> Question:
+def choose(frame: Frame) -> PlanQuery:
     """Draw the choices; the question that they ask, with the what-if of the URL and the failover table in force."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="plan-policy"):
         _segments("direction", "Direction", DIRECTIONS)
@@ -60,7 +60,9 @@ def choose(frame: Frame) -> Question:
     now = state.current()
     direction: Direction = "ingest" if now.direction == "ingest" else "egress"
     planned, table = now.planned == "counted", failover_choice.in_force(frame)
-    return Question(direction, "p95" if now.statistic == "p95" else "peak", now.limit, planned, now.whatif or "", table)
+    return PlanQuery(
+        direction, "p95" if now.statistic == "p95" else "peak", now.limit, planned, now.whatif or "", table
+    )
 
 
 def sheet() -> str:
@@ -75,7 +77,7 @@ def _segments(name: str, label: str, words: dict[str, str]) -> None:
     )
 
 
-def limit_words(question: Question) -> str:
+def limit_words(question: PlanQuery) -> str:
     """What is passed, in words: '80 % of egress capacity, peak of week, planned augments counted'."""
     augments = "planned augments counted" if question.planned else "installed capacity only"
     return f"{100 * question.limit:g} % of {question.direction} capacity, {IN_WORDS[question.statistic]}, {augments}"
@@ -97,11 +99,11 @@ def sites_of(frame: Frame, rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def no_futures(frame: Frame, question: Question) -> None:
+def no_futures(frame: Frame, question: PlanQuery) -> None:
     """Said where the newest run has no futures to plan from: the reason of each site, or which command makes them."""
     command = {"Make the forecasts and futures": f"python -m forecasting refresh --lake {frame.pin.url}"}
     run = cached.latest_run(frame.pin, frame.scope)
-    refused = planning.unplanned(frame.pin, question.direction, passing(frame))
+    refused = planning.refusal_reasons(frame.pin, question.direction, passing(frame))
     if run is None:
         states.nothing(
             "No plan yet: nothing is forecast",
@@ -120,7 +122,7 @@ def no_futures(frame: Frame, question: Question) -> None:
         refusals(frame, question, refused)
 
 
-def refusals(frame: Frame, question: Question, refused: dict[str, str]) -> None:
+def refusals(frame: Frame, question: PlanQuery, refused: dict[str, str]) -> None:
     """A row for each site with its reason, to take away."""
     known = frame.catalogue.set_index("site_id").reindex(list(refused))
     rows = pd.DataFrame(

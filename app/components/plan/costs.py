@@ -14,7 +14,7 @@ from streamlit.column_config import NumberColumn, ProgressColumn, TextColumn
 from app import theme
 from app.cached import costing
 from app.cached.costing import Idle
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.charts.hour_strip import hour_strip_chart
 from app.components import export, states
 from app.components.header import Frame
@@ -40,7 +40,7 @@ BASIS = {
 }
 
 
-def draw(frame: Frame, asked: Question) -> None:
+def draw(frame: Frame, asked: PlanQuery) -> None:
     """The numbers, then each table and chart; bills last, because they are read from every sample of half a year."""
     scope = passing(frame)
     if scope.sites is not None and not scope.sites:
@@ -98,7 +98,7 @@ def _before(base: pd.DataFrame | None, name: str, said: Callable[[float], str]) 
     return "" if base is None else f"; {said(float(base[name].sum()))} without it"
 
 
-def stranded(frame: Frame, question: Question, found: Idle) -> None:
+def stranded(frame: Frame, question: PlanQuery, found: Idle) -> None:
     """Headroom that the limit does not ask for, most USD first."""
     if not found.declared:
         states.nothing(
@@ -170,7 +170,7 @@ def columns() -> dict[str, Any]:
     }
 
 
-def strip(frame: Frame, question: Question) -> None:
+def strip(frame: Frame, question: PlanQuery) -> None:
     """The hours of the day by region."""
     scope = passing(frame)
     found, names = costing.hours(frame.pin, question.direction, scope), region_names(frame.catalogue)

@@ -9,17 +9,17 @@ import streamlit as st
 from app import state
 from app.cached import augmenting
 from app.cached.augmenting import AugmentPlan
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 
 # Where the effect of a plan is seen first.
 SHEET = "runout"
 
 
-def offer(question: Question, plan: AugmentPlan) -> None:
+def offer(question: PlanQuery, plan: AugmentPlan) -> None:
     """The button that counts the purchases in, and what that shows."""
     if not plan.purchases:
         return
-    text = augmenting.counted_in(question, plan)
+    text = augmenting.with_purchases(question, plan)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             "Count it in",
@@ -40,7 +40,7 @@ def offer(question: Question, plan: AugmentPlan) -> None:
             )
 
 
-def held(question: Question) -> None:
+def held(question: PlanQuery) -> None:
     """Said where the what-if adds capacity already: the plan then buys on top of it."""
     without = augmenting.taken_out(question)
     if without is None:

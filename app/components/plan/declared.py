@@ -12,7 +12,7 @@ from streamlit.column_config import DatetimeColumn, NumberColumn, SelectboxColum
 
 from app.cached import declared
 from app.cached.declared import Draft
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.components import export, states, writing
 from app.components.author import ask_author, author
 from app.components.header import Frame
@@ -29,7 +29,7 @@ _NOTE = "declared-note"
 DIRECTIONS, STATUSES = ("egress", "ingest"), ("installed", "planned")
 
 
-def draw(frame: Frame, _: Question) -> None:
+def draw(frame: Frame, _: PlanQuery) -> None:
     """The table, what was changed in it, the versions, and how it is done by file."""
     writing.tell(PLACE)
     can_write = declared.writable(frame.pin)

@@ -11,8 +11,8 @@ from streamlit.column_config import NumberColumn, TextColumn
 
 from app import state, theme
 from app.cached import failing
-from app.cached.failing import Fails, Played, Refused
-from app.cached.planning import Question
+from app.cached.failing import FailureSpec, FailureTimeline, Refused
+from app.cached.planning import PlanQuery
 from app.charts.failure_map import FailureMap, failure_deck, failure_legend, pickable_layers
 from app.charts.failure_rows import MOVE_UNITS, NAMED, SITE_UNITS, listed, move_rows, site_rows
 from app.charts.map_view import NARROW, WIDE, fit
@@ -32,14 +32,14 @@ MOST_PX = 320
 _TURN = "failing.turn"
 
 
-def panel(frame: Frame, question: Question, worst: str) -> None:
+def panel(frame: Frame, question: PlanQuery, worst: str) -> None:
     """The choice, the map with its player, and the tables. The week and the choice draw this part alone anew, not the
     page.
     """
     st.fragment(_panel, run_every=week_player.CLOCK.interval())(frame, question, worst)
 
 
-def _panel(frame: Frame, question: Question, worst: str) -> None:
+def _panel(frame: Frame, question: PlanQuery, worst: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="failing"):
         fails = what_fails.choose(frame, worst)
         st.segmented_control(
@@ -52,7 +52,7 @@ def _panel(frame: Frame, question: Question, worst: str) -> None:
     chosen = state.current().quantile
     found = failing.play(frame.pin, question, fails, QUANTILES[chosen], frame.scope)
     title = what_fails.described(frame, fails)
-    if not isinstance(found, Played):
+    if not isinstance(found, FailureTimeline):
         reason = found.reason if isinstance(found, Refused) else "the newest run has no futures"
         states.nothing(f"The failure of {title} cannot be played", reason, icon="query_stats")
         return
@@ -60,7 +60,7 @@ def _panel(frame: Frame, question: Question, worst: str) -> None:
     _tables(frame, found, _week(frame, found, fails, question), title)
 
 
-def _week(frame: Frame, found: Played, fails: Fails, question: Question) -> pd.Timestamp:
+def _week(frame: Frame, found: FailureTimeline, fails: FailureSpec, question: PlanQuery) -> pd.Timestamp:
     """The map of one week beside its numbers; the week."""
     weeks = list(found.weeks["week"])
     left, right = st.columns([2, 1], gap="medium")
@@ -79,7 +79,7 @@ def _week(frame: Frame, found: Played, fails: Fails, question: Question) -> pd.T
     return weeks[at]
 
 
-def _picture(frame: Frame, found: Played, fails: Fails, week: pd.Timestamp) -> str | None:
+def _picture(frame: Frame, found: FailureTimeline, fails: FailureSpec, week: pd.Timestamp) -> str | None:
     """The map and its legend; the site that was clicked."""
     drawn = drawing(frame, found, fails, week)
     alt = described(
@@ -97,7 +97,7 @@ def _picture(frame: Frame, found: Played, fails: Fails, week: pd.Timestamp) -> s
     return picked(event, drawn.turn)
 
 
-def drawing(frame: Frame, found: Played, fails: Fails, week: pd.Timestamp) -> FailureMap:
+def drawing(frame: Frame, found: FailureTimeline, fails: FailureSpec, week: pd.Timestamp) -> FailureMap:
     """The map of a week: every site of the lake that has futures, one scale for all weeks."""
     places = frame.catalogue[["site_id", "name", "region_name", "region_id", "lat", "lon"]]
     sites = found.sites[found.sites["week"] == week].merge(places, on="site_id")
@@ -128,7 +128,7 @@ def picked(event: Mapping[str, Any], turn: int) -> str | None:
     return next((str(one["id"]) for layer in pickable_layers(turn) for one in objects.get(layer, [])), None)
 
 
-def _numbers(frame: Frame, found: Played, at: int, question: Question) -> None:
+def _numbers(frame: Frame, found: FailureTimeline, at: int, question: PlanQuery) -> None:
     """What the failure comes to in a week."""
     week, names = found.weeks.iloc[at], site_names(frame.catalogue, None)
     shed, passed = float(week["shed_gbps"]), tuple(names.get(key, key) for key in week["passed"])
@@ -158,7 +158,7 @@ def _numbers(frame: Frame, found: Played, at: int, question: Question) -> None:
         )
 
 
-def assumptions(frame: Frame, found: Played, fails: Fails, question: Question) -> str:
+def assumptions(frame: Frame, found: FailureTimeline, fails: FailureSpec, question: PlanQuery) -> str:
     """What the numbers rest on, in sentences."""
     said = [
         failover_choice.words(question.failover),
@@ -197,7 +197,7 @@ def described(frame: Frame, drawn: FailureMap, title: str, week: Mapping[Any, An
     )
 
 
-def _tables(frame: Frame, found: Played, week: pd.Timestamp, title: str) -> None:
+def _tables(frame: Frame, found: FailureTimeline, week: pd.Timestamp, title: str) -> None:
     """Who carries what, and what moves where, in the week shown; the files hold every week."""
     names = site_names(frame.catalogue, None)
     rows = site_rows(found.sites, found.share, names, found.viewers.ratio if found.viewers else None)

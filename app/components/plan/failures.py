@@ -12,7 +12,7 @@ from streamlit.column_config import NumberColumn, TextColumn
 
 from app import theme
 from app.cached import planning
-from app.cached.planning import Declared, Failures, Question, RunOut
+from app.cached.planning import Declared, Failures, PlanQuery, RunOut
 from app.charts.failure_rows import listed
 from app.charts.plan_rows import soon_words
 from app.components import export, states
@@ -35,7 +35,7 @@ def safe_words(found: RunOut, now: pd.Timestamp) -> str:
     return f"until {theme.interval(max(first, now), last, now)}"
 
 
-def draw(frame: Frame, asked: Question) -> None:
+def draw(frame: Frame, asked: PlanQuery) -> None:
     """The what-if, and the failures under it. Where no capacity is declared nothing can be said of what is shed."""
     outlooks = what_if.outlooks(frame, asked)
     if outlooks is None:

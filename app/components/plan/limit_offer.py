@@ -9,14 +9,14 @@ import streamlit as st
 from app import state, theme
 from app.cached import planning
 from app.cached.limits import SafeUtilisation
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.charts.safe_limit import usable
 from app.components import states
 from app.components.header import Frame
 from app.components.plan.what_if_words import words
 
 
-def draw(frame: Frame, asked: Question, level: str, key: str, name: str, answer: SafeUtilisation) -> None:
+def draw(frame: Frame, asked: PlanQuery, level: str, key: str, name: str, answer: SafeUtilisation) -> None:
     """Buttons for a knee that was found; and which limits of single sites hold already."""
     if answer.state == "found":
         share = usable(answer)

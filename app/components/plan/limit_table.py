@@ -10,7 +10,7 @@ from streamlit.column_config import ButtonColumn, NumberColumn, TextColumn
 
 from app import state
 from app.cached import limits
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.charts.safe_limit import limit_table
 from app.components import export
 from app.components.header import Frame
@@ -21,7 +21,7 @@ _CLICK, _CHOSEN = "limits.click", "limits.chosen"
 UNITS = dict.fromkeys(("Knee", "From", "To", "May be used", "Seen up to"), "%")
 
 
-def draw(frame: Frame, asked: Question, quality: str, regions: dict[str, str], names: dict[str, str]) -> None:
+def draw(frame: Frame, asked: PlanQuery, quality: str, regions: dict[str, str], names: dict[str, str]) -> None:
     """The table; a click on a site draws its curve above."""
     answers = learn(frame, asked, quality, regions, names)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -50,7 +50,7 @@ def draw(frame: Frame, asked: Question, quality: str, regions: dict[str, str], n
         st.rerun()
 
 
-def learn(frame: Frame, asked: Question, quality: str, regions: dict[str, str], names: dict[str, str]) -> pd.DataFrame:
+def learn(frame: Frame, asked: PlanQuery, quality: str, regions: dict[str, str], names: dict[str, str]) -> pd.DataFrame:
     """key, name, region and answer of each site: from region to region, so that what is done is kept and can be
     shown.
     """

@@ -9,7 +9,7 @@ import streamlit as st
 from app import state, theme
 from app.cached import limits
 from app.cached.limits import Learned, SafeUtilisation
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.charts.safe_limit import SafeChart, answer_words, safe_chart, usable
 from app.components import export, states
 from app.components.header import Frame
@@ -26,7 +26,7 @@ QUALITY = {
 _PLACE, _ALL, _METRIC = "limits.place", "limits.all", "limits.quality"
 
 
-def draw(frame: Frame, asked: Question) -> None:
+def draw(frame: Frame, asked: PlanQuery) -> None:
     """One place's curve, chosen; the table of all where it is asked for. Nothing is fitted before."""
     st.markdown("##### How full may a site run?")
     measured = [name for name in QUALITY[asked.direction] if name in frame.extent.metrics]
@@ -111,7 +111,7 @@ def _ask_for_all(quality: str, direction: str) -> None:
     st.session_state[_ALL] = (quality, direction)
 
 
-def place(frame: Frame, asked: Question, quality: str, focus: str, names: dict[str, str]) -> None:
+def place(frame: Frame, asked: PlanQuery, quality: str, focus: str, names: dict[str, str]) -> None:
     """One place: its curve, its answer in a sentence, and what may be done with it."""
     level, _, key = focus.partition(":")
     region = key if level == "region" else str(frame.catalogue.set_index("site_id").loc[key, "region_id"])

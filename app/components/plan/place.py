@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import state, theme
 from app.cached import planning
-from app.cached.planning import Fan, Question
+from app.cached.planning import Fan, PlanQuery
 from app.charts.fan import FanChart, fan_panels, fan_table
 from app.charts.panels import linked_figure
 from app.charts.plan_rows import answer_words
@@ -76,7 +76,7 @@ def _chosen() -> None:
     state.update(focus=st.session_state[_PLACE])
 
 
-def figure(frame: Frame, question: Question, place: Place, found: Fan) -> None:
+def figure(frame: Frame, question: PlanQuery, place: Place, found: Fan) -> None:
     """The fan and the probability, linked, with what one may take away."""
     chart = fan_chart(frame, question, place, found)
     drawn = linked_figure(fan_panels(chart), start=chart.start, end=chart.end, zone=frame.zone, scheme=frame.scheme)
@@ -91,7 +91,7 @@ def figure(frame: Frame, question: Question, place: Place, found: Fan) -> None:
     )
 
 
-def fan_chart(frame: Frame, question: Question, place: Place, found: Fan) -> FanChart:
+def fan_chart(frame: Frame, question: PlanQuery, place: Place, found: Fan) -> FanChart:
     """The chart's data: the measured quarter before, and the futures."""
     weeks = planning.measured_weeks(frame.pin, question.direction, frame.scope)
     mine = weeks[(weeks["level"] == place.level) & (weeks["key"] == place.key)].sort_values("ts", ignore_index=True)

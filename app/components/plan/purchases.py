@@ -13,8 +13,8 @@ from streamlit.column_config import NumberColumn, TextColumn
 
 from app import theme
 from app.cached import augmenting
-from app.cached.augmenting import BUDGET, AugmentPlan, Wish
-from app.cached.planning import Question
+from app.cached.augmenting import BUDGET, AugmentPlan, AugmentRequest
+from app.cached.planning import PlanQuery
 from app.charts.augment_curve import augment_curve
 from app.charts.augment_rows import broken_words, purchase_table
 from app.components import export, states
@@ -36,7 +36,7 @@ CURVE_UNITS = {"cost_usd": "USD", "risk": "Gbps-months"}
 FILE = "planned-augments.csv"
 
 
-def draw(frame: Frame, question: Question, wish: Wish, plan: AugmentPlan) -> None:
+def draw(frame: Frame, question: PlanQuery, wish: AugmentRequest, plan: AugmentPlan) -> None:
     """All of a plan that was found; the curve, which is many plans, when the rest can be read."""
     names = site_names(frame.catalogue, None)
     numbers(plan, wish)
@@ -63,7 +63,7 @@ def draw(frame: Frame, question: Question, wish: Wish, plan: AugmentPlan) -> Non
     )
 
 
-def numbers(plan: AugmentPlan, wish: Wish) -> None:
+def numbers(plan: AugmentPlan, wish: AugmentRequest) -> None:
     """Cost, proof, purchases, risk."""
     cost = f"within {wish.months} months" if wish.budget_usd is None else f"of {theme.usd(wish.budget_usd)} budget"
     added = sum(one.gbps * one.units for one in plan.purchases)
@@ -119,7 +119,7 @@ def listed(sentences: list[str]) -> str:
     return "\n".join(f"- {states.plain(one)}" for one in sentences)
 
 
-def table(frame: Frame, question: Question, plan: AugmentPlan, names: dict[str, str]) -> None:
+def table(frame: Frame, question: PlanQuery, plan: AugmentPlan, names: dict[str, str]) -> None:
     """The purchases, most risk removed for a dollar first, and the files."""
     if not plan.purchases:
         st.markdown(
@@ -183,7 +183,7 @@ def columns() -> dict[str, Any]:
     }
 
 
-def alt(plan: AugmentPlan, points: pd.DataFrame, wish: Wish) -> str:
+def alt(plan: AugmentPlan, points: pd.DataFrame, wish: AugmentRequest) -> str:
     """The curve in a sentence."""
     chosen = f"the chosen one costs {theme.usd(plan.cost_usd)} and leaves {theme.significant(plan.risk)} Gbps-months"
     return f"Cost against risk of {len(points)} plans; {chosen}{'' if wish.budget_usd is None else f'; the budget is {theme.usd(wish.budget_usd)}'}"

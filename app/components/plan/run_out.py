@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app.cached import planning
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.components.header import Frame
 from app.components.plan import choices, failover_choice, failures, place, run_outs, runout_map, what_if
 
 
-def draw(frame: Frame, asked: Question) -> None:
+def draw(frame: Frame, asked: PlanQuery) -> None:
     """The numbers, the dates as bars, the table of orders, and one place. Sites without a capacity have but the
     place.
     """
@@ -35,7 +35,7 @@ def draw(frame: Frame, asked: Question) -> None:
     place.draw(frame, found, sites)
 
 
-def _safe(frame: Frame, question: Question) -> str:
+def _safe(frame: Frame, question: PlanQuery) -> str:
     """Until when any single failure can be carried, in words."""
-    lost = planning.reckoned(frame.pin, question, frame.scope)
+    lost = planning.plan_result(frame.pin, question, frame.scope)
     return failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known"

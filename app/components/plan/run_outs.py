@@ -13,7 +13,7 @@ from streamlit.column_config import ButtonColumn, LineChartColumn, NumberColumn,
 
 from app import state
 from app.cached import planning
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.charts.plan_rows import answer_words, order_words, plan_table, soon_words
 from app.charts.runout_bars import dated, runout_bars
 from app.components import export, states
@@ -104,7 +104,7 @@ def without(usual: str, before: int | None) -> str:
     return usual if before is None else f"{before} without it"
 
 
-def bars(frame: Frame, question: Question, sites: pd.DataFrame) -> None:
+def bars(frame: Frame, question: PlanQuery, sites: pd.DataFrame) -> None:
     """The dates of the worst sites on one axis."""
     shown, now = dated(sites), frame.extent.now
     words = [f"{row['name']} {answer_words(row, now)}" for row in shown.head(5).to_dict("records")]

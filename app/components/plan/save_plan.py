@@ -6,8 +6,8 @@ import streamlit as st
 
 from app import state, theme
 from app.cached import EVERYTHING, Direction, HeadroomError, augmenting, latest_run, scorecards
-from app.cached.augmenting import Wish
-from app.cached.planning import Question
+from app.cached.augmenting import AugmentRequest
+from app.cached.planning import PlanQuery
 from app.components import states
 from app.components.header import Frame
 from app.components.plan.catalogue import steps_of, wish
@@ -19,7 +19,7 @@ from data.schema import DIRECTION_OF
 _AUTHOR, _FIELD, _SAVED = "plan.author", "save.author", "save.said"
 
 
-def save_form(frame: Frame, asked: Question) -> None:
+def save_form(frame: Frame, asked: PlanQuery) -> None:
     """The form; it says what is kept, and what is not."""
     if latest_run(frame.pin, frame.scope) is None or frame.scope != EVERYTHING:
         return
@@ -51,7 +51,7 @@ def wish_words() -> str:
     return f"{now.months} months, {100 * float(now.certainty):g} % of futures{fails}{budget}, as set under Augments"
 
 
-def wishes(frame: Frame, asked: Question) -> dict[Direction, Wish]:
+def wishes(frame: Frame, asked: PlanQuery) -> dict[Direction, AugmentRequest]:
     """The wish of the Augments sheet for both directions, of all sites. Steps that were edited are those of the
     direction that is shown.
     """
@@ -64,7 +64,9 @@ def wishes(frame: Frame, asked: Question) -> dict[Direction, Wish]:
     return {direction: wish(steps) for direction, steps in found.items()}
 
 
-def _save(frame: Frame, asked: Question, name: str, author: str, wanted: dict[Direction, Wish] | None) -> None:
+def _save(
+    frame: Frame, asked: PlanQuery, name: str, author: str, wanted: dict[Direction, AugmentRequest] | None
+) -> None:
     st.session_state[_AUTHOR] = author
     try:
         with st.spinner(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import theme
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.cached.scorecards import Card
 from app.charts.augment_rows import purchase_table
 from app.components import export
@@ -31,7 +31,7 @@ def words(card: Card) -> str:
     )
 
 
-def draw(frame: Frame, card: Card, asked: Question) -> None:
+def draw(frame: Frame, card: Card, asked: PlanQuery) -> None:
     """The purchases of the direction at the sites that pass the filters, if there are any."""
     kept, names = passing(frame).sites, site_names(frame.catalogue, None)
     bought = card.purchases[card.purchases["direction"] == asked.direction]

@@ -12,7 +12,7 @@ from streamlit.column_config import NumberColumn, TextColumn
 
 from app import state
 from app.cached import HeadroomError, scenarios
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.cached.scenarios import Scenario, Sides
 from app.charts.plan_rows import answer_words
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
@@ -28,7 +28,7 @@ LATER = "days by which the median comes later; negative: sooner"
 UNITS = {"Cost": "USD", "More": "USD", "First site later": "days", "Network later": "days", "N-1 later": "days"}
 
 
-def draw(frame: Frame, asked: Question, held: list[Scenario]) -> None:
+def draw(frame: Frame, asked: PlanQuery, held: list[Scenario]) -> None:
     """The choice, the table and the chart."""
     if not held and not asked.changes:
         return
@@ -71,7 +71,7 @@ def _chosen() -> None:
     state.update(compare=",".join(st.session_state[_CHOSEN]) or None)
 
 
-def answers(frame: Frame, asked: Question, chosen: list[Scenario]) -> tuple[Sides | None, dict[str, str]]:
+def answers(frame: Frame, asked: PlanQuery, chosen: list[Scenario]) -> tuple[Sides | None, dict[str, str]]:
     """Each scenario under its own policy, after what the page's policy comes to without any change, and with the page's
     own, where no scenario is that; and why one cannot be read.
     """
@@ -178,7 +178,7 @@ COLUMNS = {
 }
 
 
-def _chart(frame: Frame, asked: Question, sides: Sides, names: dict[str, str]) -> None:
+def _chart(frame: Frame, asked: PlanQuery, sides: Sides, names: dict[str, str]) -> None:
     rows = told(frame, sides, names)
     figure = scenario_bars(rows, now=frame.extent.now, direction=asked.direction, zone=frame.zone, scheme=frame.scheme)
     words = [f"{row['name']}: {row['said']}" for row in rows[rows["measure"] == "global"].to_dict("records")]

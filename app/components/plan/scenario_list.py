@@ -114,7 +114,7 @@ def policy_words(body: Body) -> str:
     return f"{100 * asked.limit:g} %, {STATISTICS[asked.statistic]}, {'with' if asked.planned else 'without'} planned"
 
 
-def _question(body: Body) -> planning.Question:
+def _question(body: Body) -> planning.PlanQuery:
     direction: Direction = "ingest" if state.current().direction == "ingest" else "egress"
     return scenarios.question_of(body, direction, state.LEAST_LIMIT)
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import state
 from app.cached import HeadroomError, scenarios
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.cached.scenarios import Scenario
 from app.components import states, writing
 from app.components.author import ask_author, author
@@ -20,7 +20,7 @@ LETTERS = 200  # of a name that is kept
 _NAME = "scenario-name"
 
 
-def draw(frame: Frame, asked: Question) -> None:
+def draw(frame: Frame, asked: PlanQuery) -> None:
     """The what-if, a name to keep it under, what is kept, and scenarios side by side."""
     found = what_if.outlooks(frame, asked)
     usable = asked if found is None else found.question
@@ -52,7 +52,7 @@ def unusable(error: HeadroomError) -> None:
 # ----------------------------------------------------------------------------------------------
 
 
-def keep(frame: Frame, asked: Question, held: list[Scenario]) -> None:
+def keep(frame: Frame, asked: PlanQuery, held: list[Scenario]) -> None:
     """Save under a name; where a scenario is open, over it."""
     writing.tell(PLACE)
     open_one = next((one for one in held if one.id == (opened() or ("", 0))[0]), None)
@@ -76,7 +76,7 @@ def keep(frame: Frame, asked: Question, held: list[Scenario]) -> None:
         _open_line(frame, asked, open_one)
 
 
-def _open_line(frame: Frame, asked: Question, one: Scenario) -> None:
+def _open_line(frame: Frame, asked: PlanQuery, one: Scenario) -> None:
     """Which scenario is open, whether the page still asks what it holds, and the button that saves over it."""
     seen = (opened() or ("", 0))[1]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -94,7 +94,7 @@ def _open_line(frame: Frame, asked: Question, one: Scenario) -> None:
         st.button("Close it", key="scenario-close", type="tertiary", on_click=state.update, kwargs={"scenario": None})
 
 
-def _standing(frame: Frame, asked: Question, one: Scenario, seen: int) -> str:
+def _standing(frame: Frame, asked: PlanQuery, one: Scenario, seen: int) -> str:
     if one.revision != seen:
         return f"{states.plain(one.updated_by or 'somebody')} saved revision {one.revision} meanwhile"
     try:
@@ -107,7 +107,7 @@ def _standing(frame: Frame, asked: Question, one: Scenario, seen: int) -> str:
     return "as kept" if kept == here else "changed here, and not saved yet"
 
 
-def _create(frame: Frame, asked: Question) -> None:
+def _create(frame: Frame, asked: PlanQuery) -> None:
     name = st.session_state[_NAME]
     made = writing.carry_out(
         PLACE,
@@ -119,7 +119,7 @@ def _create(frame: Frame, asked: Question) -> None:
         _now_open(made)
 
 
-def _save(frame: Frame, asked: Question, scenario_id: str, revision: int) -> None:
+def _save(frame: Frame, asked: PlanQuery, scenario_id: str, revision: int) -> None:
     _now_open(
         writing.carry_out(
             PLACE, lambda: scenarios.save(frame.pin, scenario_id, revision, scenarios.body_of(asked), author()), _saved

@@ -12,7 +12,7 @@ from streamlit.column_config import NumberColumn, TextColumn
 
 from app import state, theme
 from app.cached import scorecards
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.cached.scorecards import Card
 from app.charts.plan_card import CARD_UNITS, calibration_chart, counted, held_words, middle, outcome_rows
 from app.components import export, states
@@ -30,7 +30,7 @@ MOST_PX, LEAST_ROWS = 420, 1
 _CHOICE = "scorecard.plan"
 
 
-def draw(frame: Frame, asked: Question) -> None:
+def draw(frame: Frame, asked: PlanQuery) -> None:
     """The plans, the one chosen against what came, and the calibration of them all."""
     save_form(frame, asked)
     notes = scorecards.listed(frame.pin)
@@ -132,7 +132,7 @@ def _chosen() -> None:
     state.update(plan=st.session_state[_CHOICE])
 
 
-def _one(frame: Frame, card: Card, asked: Question) -> None:
+def _one(frame: Frame, card: Card, asked: PlanQuery) -> None:
     """One plan: its numbers and every place."""
     if not card.weeks:
         _too_young(card)
@@ -169,7 +169,7 @@ def _too_young(card: Card) -> None:
     states.nothing(f"Nothing of {card.note.name} is known yet", when, icon="hourglass_empty")
 
 
-def mine(rows: pd.DataFrame, frame: Frame, asked: Question) -> pd.DataFrame:
+def mine(rows: pd.DataFrame, frame: Frame, asked: PlanQuery) -> pd.DataFrame:
     """The rows of a direction that pass the filters; regions and the network only where nothing is filtered."""
     chosen = passing(frame).sites
     here = rows["direction"] == asked.direction
@@ -206,7 +206,7 @@ def _idle(rows: pd.DataFrame) -> str:
     return f"{rows['idle_usd'].sum():,.0f} USD idle so far"
 
 
-def _calibration(frame: Frame, cards: list[Card], asked: Question) -> None:
+def _calibration(frame: Frame, cards: list[Card], asked: PlanQuery) -> None:
     """All plans together."""
     known = [hits for card in cards if card.weeks and len(hits := mine(card.hits, frame, asked))]
     if not known:

@@ -8,14 +8,14 @@ import streamlit as st
 
 from app import state, theme
 from app.cached import failing
-from app.cached.failing import Fails
+from app.cached.failing import FailureSpec
 from app.components.header import Frame
 from app.components.place import region_names, site_names
 
 _CHOICE = "failing.choice"
 
 
-def choose(frame: Frame, worst: str) -> Fails:
+def choose(frame: Frame, worst: str) -> FailureSpec:
     """Draw the choice; what fails, the site `worst` unless the state names something else."""
     names = choices(frame)
     held = state.current().fails or f"site:{worst}"
@@ -53,7 +53,7 @@ def choices(frame: Frame) -> dict[str, str]:
     return found
 
 
-def described(frame: Frame, fails: Fails) -> str:
+def described(frame: Frame, fails: FailureSpec) -> str:
     """What fails, in a few words."""
     names = site_names(frame.catalogue, None)
     if fails.kind == "path":
@@ -63,14 +63,18 @@ def described(frame: Frame, fails: Fails) -> str:
     return (names if fails.kind == "site" else region_names(frame.catalogue)).get(fails.key, fails.key)
 
 
-def of_text(text: str) -> Fails:
+def of_text(text: str) -> FailureSpec:
     """What a link's text, which the state has checked, says."""
     kind, _, key = text.partition(":")
     if kind == "path":
         source, _, target = key.partition(">")
-        return Fails("path", target, source)
+        return FailureSpec("path", target, source)
     return (
-        Fails("region", key) if kind == "region" else Fails("partner", key) if kind == "partner" else Fails("site", key)
+        FailureSpec("region", key)
+        if kind == "region"
+        else FailureSpec("partner", key)
+        if kind == "partner"
+        else FailureSpec("site", key)
     )
 
 

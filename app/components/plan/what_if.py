@@ -11,7 +11,7 @@ import streamlit as st
 
 from app import state
 from app.cached import HeadroomError, planning
-from app.cached.planning import Question
+from app.cached.planning import PlanQuery
 from app.components import states
 from app.components.header import Frame
 from app.components.plan import choices
@@ -25,20 +25,20 @@ class Outlooks(NamedTuple):
 
     rows: pd.DataFrame
     base: pd.DataFrame | None
-    question: Question
+    question: PlanQuery
 
 
-def outlooks(frame: Frame, question: Question) -> Outlooks | None:
+def outlooks(frame: Frame, question: PlanQuery) -> Outlooks | None:
     """The plan with and without the what-if; without, and the reason said, where it cannot be applied. None where there
     are no futures.
     """
-    base = planning.outlook(frame.pin, question._replace(changes=""), frame.scope)
+    base = planning.run_out_table(frame.pin, question._replace(changes=""), frame.scope)
     if base is None:
         return None
     if not question.changes:
         return Outlooks(base, None, question)
     try:
-        changed = planning.outlook(frame.pin, question, frame.scope)
+        changed = planning.run_out_table(frame.pin, question, frame.scope)
     except HeadroomError as error:
         st.warning(f"The what-if cannot be applied, and is left out: {states.plain(error)}", icon=":material/error:")
         st.button("Remove the what-if", on_click=_clear, key="what-if-clear-bad")
@@ -46,7 +46,7 @@ def outlooks(frame: Frame, question: Question) -> Outlooks | None:
     return Outlooks(base, None, question._replace(changes="")) if changed is None else Outlooks(changed, base, question)
 
 
-def sites(frame: Frame, asked: Question) -> tuple[Outlooks, pd.DataFrame] | None:
+def sites(frame: Frame, asked: PlanQuery) -> tuple[Outlooks, pd.DataFrame] | None:
     """The plan, and its rows of the sites that pass the filters, worst first; None where there are none, which the page
     then says.
     """
@@ -61,7 +61,7 @@ def sites(frame: Frame, asked: Question) -> tuple[Outlooks, pd.DataFrame] | None
     return found, rows
 
 
-def panel(frame: Frame, question: Question) -> None:
+def panel(frame: Frame, question: PlanQuery) -> None:
     """The changes that hold, each in words, and a form for one more."""
     held = planning.changes(question.changes)
     title = "What if?" if not held else f"What if: {len(held)} change{'s' if len(held) > 1 else ''}"
@@ -80,7 +80,7 @@ def panel(frame: Frame, question: Question) -> None:
                 _add(question, {"kind": kind, **change})
 
 
-def _held(frame: Frame, question: Question, at: int, change: dict[str, object]) -> None:
+def _held(frame: Frame, question: PlanQuery, at: int, change: dict[str, object]) -> None:
     """One change in words, with a button that takes it out."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(states.plain(words(change, frame.catalogue)), width="content")
@@ -94,7 +94,7 @@ def _held(frame: Frame, question: Question, at: int, change: dict[str, object]) 
         )
 
 
-def _add(question: Question, change: dict[str, object]) -> None:
+def _add(question: PlanQuery, change: dict[str, object]) -> None:
     if why := unusable(change):
         st.warning(states.plain(why))
         return
@@ -112,7 +112,7 @@ def _add(question: Question, change: dict[str, object]) -> None:
     st.rerun()
 
 
-def _drop(question: Question, at: int) -> None:
+def _drop(question: PlanQuery, at: int) -> None:
     state.update(whatif=planning.without_change(question.changes, at) or None)
 
 
