@@ -30,7 +30,6 @@ REPEATED_CLASSES = {
         "Asked",
         "Fitted",
         "History",
-        "Known",
         "Learned",
         "Part",
         "Solution",

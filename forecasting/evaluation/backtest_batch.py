@@ -28,10 +28,11 @@ from forecasting.evaluation.model_selection import (
     stamps_ahead,
 )
 from forecasting.evaluation.scores import Past, held_out, scores
-from forecasting.models.event_effects import EventColumns, told_of_events
+from forecasting.models.event_effects import EventColumns, with_event_effects
 from forecasting.models.pool import pool
 from forecasting.panel.history import History, Reals
 from forecasting.panel.panel import HOUR
+from forecasting.panel.public_holidays import Holidays
 
 DAY_AND_WEEK = (24, 168)
 WEEK, MONTH = DAY_AND_WEEK[1], 672
@@ -50,7 +51,7 @@ class Subject:
     the zone by whose clock they live.
 
     events: for each series those that touch it, as `Panel.touching` gives them. groups: for each series the sums that
-    it is part of; none for a sum.
+    it is part of; none for a sum. holidays: those of each series.
     """
 
     series: tuple[Series, ...]
@@ -58,13 +59,19 @@ class Subject:
     zone: str
     events: tuple[pd.DataFrame, ...]
     groups: tuple[tuple[Series, ...], ...]
+    holidays: tuple[Holidays, ...] = ()
 
     def history(self, horizon: int) -> History:
         """The series as the pool sees them, with the events of the past and of the hours ahead."""
         stamps = pd.DatetimeIndex(self.hours.index)
         hours = stamps.union(pd.date_range(stamps[-1], periods=horizon + 1, freq=HOUR))
         return History(
-            stamps, self.hours.to_numpy(float), DAY_AND_WEEK, zone=self.zone, known=EventColumns.of(self.events, hours)
+            stamps,
+            self.hours.to_numpy(float),
+            DAY_AND_WEEK,
+            zone=self.zone,
+            known=EventColumns.of(self.events, hours),
+            holidays=self.holidays,
         )
 
 
@@ -115,11 +122,10 @@ def among(frame: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.boo
 def judge(subject: Subject, horizon: int) -> Judged:
     """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
     history = subject.history(horizon)
-    models = pool(history.seasons)
     learned = learn(
         history,
         horizon,
-        models=models if history.known is None else told_of_events(models),
+        models=with_event_effects(pool(history.seasons)),
         starts=starts(history, horizon),
     )
     drawn = draw(learned)

@@ -25,7 +25,7 @@ def by_the_clock(models: Mapping[str, Model]) -> dict[str, Model]:
     """The same models, each counting by the clock of the history's zone; where it does not change, they are what they
     were.
 
-    A history with events must have lost them before (`told_of_events` about these models): they are known by UTC alone.
+    A history with events must have lost them before (`with_event_effects` about these models): they are known by UTC alone.
     """
     return {name: _by_the_clock(model) for name, model in models.items()}
 

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.panel.public_holidays import Holidays
+
 Reals = npt.NDArray[np.float64]
 Fit = TypeVar("Fit")
 
 
-class Known(Protocol):
+class KnownRegressors(Protocol):
     """Regressors that are known ahead, (h, K, N), for any stamps."""
 
     def __call__(self, stamps: pd.DatetimeIndex, /) -> Reals: ...
@@ -28,8 +30,9 @@ class History:
 
     seasons: cycles in steps, shortest first, such as 24 and 168; none where there is no cycle. fits: what models fitted
     to this very history, so that those which share a fit do not repeat it. zone: the IANA zone by whose clock the
-    series live, none where the stamps say it themselves. known: events, where there are any. beginnings: those that
-    were asked for, shared with every later beginning; cut: what makes them, where that is not `until`.
+    series live, none where the stamps say it themselves. known: events, where there are any. holidays: those of each
+    series, none where none is known. beginnings: those that were asked for, shared with every later beginning; cut:
+    what makes them, where that is not `until`.
     """
 
     stamps: pd.DatetimeIndex
@@ -37,7 +40,8 @@ class History:
     seasons: tuple[int, ...] = ()
     fits: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     zone: str = ""
-    known: Known | None = None
+    known: KnownRegressors | None = None
+    holidays: tuple[Holidays, ...] = ()
     beginnings: dict[int, History] = field(default_factory=dict, repr=False, compare=False)
     cut: Callable[[int], History] | None = field(default=None, repr=False, compare=False)
 
@@ -72,7 +76,16 @@ class History:
         """Some of the series."""
         known = self.known
         events = known and (lambda stamps: known(stamps)[:, :, columns])
-        return replace(self, measured=self.measured[:, columns], fits={}, known=events, beginnings={}, cut=None)
+        holidays = tuple(self.holidays[column] for column in columns) if self.holidays else ()
+        return replace(
+            self,
+            measured=self.measured[:, columns],
+            fits={},
+            known=events,
+            holidays=holidays,
+            beginnings={},
+            cut=None,
+        )
 
     def ahead(self, steps: int) -> pd.DatetimeIndex:
         """The stamps that follow."""

@@ -22,7 +22,8 @@ import pandas as pd
 
 from data.schema import Series
 from forecasting.panel.clocks import clock
-from forecasting.panel.event_scopes import shares
+from forecasting.panel.event_scopes import shares, sites_of
+from forecasting.panel.public_holidays import Holidays, holidays_of
 
 HOUR = pd.Timedelta(hours=1)
 # The mean of less than half of an hour's samples is not that hour's mean.
@@ -52,7 +53,8 @@ class Sources(NamedTuple):
     of its hours; samples: the same at the telemetry's grain, without completeness;
     regions: region_id by site_id; events: as in the contract; now: the end of the telemetry; grain: its step; zones:
     IANA zone by site_id, where known;
-    weeks: level, key, metric, week, peak, p95, completeness, of the samples of each week.
+    weeks: level, key, metric, week, peak, p95, completeness, of the samples of each week. countries: ISO 3166 country by
+    site_id, where known.
     """
 
     hours: pd.DataFrame
@@ -63,6 +65,7 @@ class Sources(NamedTuple):
     grain: pd.Timedelta
     zones: Mapping[str, str] = MappingProxyType({})
     weeks: pd.DataFrame = NO_WEEKS
+    countries: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Panel:
     hourly: rows are all hours that ended by `now` (UTC), columns are `Series`; NaN where missing or masked.
     samples: the newest part of the same columns at the step `grain`, an hour at most, masked alike.
     events: as in the contract. regions: region_id by site_id. weights: usual value by (site_id, metric). zones: IANA
-    zone by site_id.
+    zone by site_id. countries: ISO 3166 country by site_id, where known.
     weeks: peak and P95 of the samples of each week, long, as in `Sources`. touched: the events of series that were
     asked for, by their shares of them.
     wanted: those of the series that are to be forecast, where not all are; the others stay, because regions and the
@@ -89,6 +92,7 @@ class Panel:
     zones: Mapping[str, str] = field(default_factory=dict)
     weeks: pd.DataFrame = field(default_factory=NO_WEEKS.copy)
     wanted: tuple[Series, ...] | None = None
+    countries: Mapping[str, str] = field(default_factory=dict)
     touched: dict[bytes, pd.DataFrame] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
@@ -109,6 +113,16 @@ class Panel:
     def clock(self, series: Series) -> str:
         """The IANA zone by whose clock the series lives."""
         return clock(series, self.regions, self.zones, self.weights, pd.Timestamp(self.hourly.index[0]), self.now)
+
+    def holidays(self, series: Series) -> Holidays:
+        """The public holidays of the countries of a series' sites, from its first hour to the end of next year."""
+        sites = sites_of(series, self.regions, self.weights)
+        total = sum(sites.values())
+        shares: dict[str, float] = {}
+        for site, weight in sites.items():
+            if total > 0.0 and (country := self.countries.get(site)):
+                shares[country] = shares.get(country, 0.0) + weight / total
+        return holidays_of(shares, self.clock(series), self.hourly.index[0].year, self.now.year + 1)
 
     def only(self, wanted: Sequence[Series]) -> Panel:
         """The panel, of which some series alone are to be forecast."""
@@ -139,7 +153,16 @@ def build(sources: Sources, metrics: Sequence[str]) -> Panel:
     weights = {(column[1], column[2]): float(raw[column].median()) for column in raw.columns if column[0] == "site"}
     grain = min(sources.grain, HOUR)
     bare = Panel(
-        raw, raw, _filled(sources.events), sources.regions, weights, sources.now, grain, sources.zones, sources.weeks
+        raw,
+        raw,
+        _filled(sources.events),
+        sources.regions,
+        weights,
+        sources.now,
+        grain,
+        sources.zones,
+        sources.weeks,
+        countries=sources.countries,
     )
     hourly = without_outages(raw.mask(event_hours(bare)))
     return replace(bare, hourly=hourly, samples=_samples(sources, metrics, hourly, grain))

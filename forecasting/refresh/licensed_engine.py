@@ -148,7 +148,12 @@ def _subject(panel: Panel, hours: pd.DataFrame, zone: str, members: Sequence[Ser
     groups = tuple(sums_of(panel, one) if one.level == "site" else () for one in members)
     first = min(pd.Timestamp(hours[one].first_valid_index()) for one in members)
     return Subject(
-        tuple(members), hours.loc[first:, list(members)], zone, tuple(panel.touching(one) for one in members), groups
+        tuple(members),
+        hours.loc[first:, list(members)],
+        zone,
+        tuple(panel.touching(one) for one in members),
+        groups,
+        tuple(panel.holidays(one) for one in members),
     )
 
 

@@ -55,10 +55,14 @@ def panel_of(pin: Pin, held: Extent) -> Panel:
     lake = Lake(pin.url)
     sites, events = (lake.read(name, pin.version(name)).to_pandas() for name in ("sites", "events"))
     samples = training.samples(pin, metrics, held.now - RECENT, held.now)
-    regions, zones = (sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone"))
+    regions, zones, countries = (
+        sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone", "country")
+    )
     weeks = weekly(pin, tuple(metrics), held.now - WEEKS, held.now)
     return build(
-        Sources(hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks),
+        Sources(
+            hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks, countries
+        ),
         metrics,
     )
 

@@ -21,7 +21,7 @@ from forecasting.models.boosted import (
     boosted,
     checkpoint,
 )
-from forecasting.models.event_effects import told_of_events
+from forecasting.models.event_effects import with_event_effects
 from forecasting.panel.history import History, Model, Reals
 from tests.forecasting.panels import SEASONS, START, demand, history
 
@@ -162,7 +162,7 @@ def test_a_beginning_without_its_events_is_so_by_what_was_known_at_its_end() -> 
         seen.append(given.beginning(end).measured)
         return given.measured[-steps:]
 
-    told = told_of_events({"watching": watching})["watching"]
+    told = with_event_effects({"watching": watching})["watching"]
     corrupted = np.concatenate([values[:end], values[end:] * 50.0])
     for measured in (values, corrupted):
         told(History(pd.date_range(START, periods=hours, freq="h", unit="us"), measured, (24, 168), known=known), 24)

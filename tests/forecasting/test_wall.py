@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from forecasting.evaluation.model_selection import draw, learn
 from forecasting.models.baselines import seasonal_naive
-from forecasting.models.event_effects import EventColumns, told_of_events
+from forecasting.models.event_effects import EventColumns, with_event_effects
 from forecasting.models.local_time import by_the_clock
 from forecasting.models.pool import BOOSTED, VARIANTS, pool
 from forecasting.panel.history import History, Model, Reals
@@ -110,7 +110,7 @@ def test_events_are_known_by_utc_and_copied_by_nobody() -> None:
 
 def map_both(models: dict[str, Model]) -> list[dict[str, Model]]:
     """Told of events, and not."""
-    return [told_of_events(by_the_clock(models)), by_the_clock(models)]
+    return [with_event_effects(by_the_clock(models)), by_the_clock(models)]
 
 
 # The mapping
