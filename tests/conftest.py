@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.s3_server import S3Server, running
+
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS = Path(os.environ.get("HEADROOM_DATASETS", ROOT.parent / "shared" / "datasets"))
 GOLDEN = ROOT / "tests" / "golden"
@@ -112,6 +114,21 @@ def postgresql_url() -> str:
 def in_ci() -> bool:
     """True where a test that cannot run is a failure and not a shrug."""
     return os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server with an empty bucket, shared by all tests of the session."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a bucket that every client finds by its environment."""
+    for name, value in s3_server.settings.items():
+        monkeypatch.setenv(name, value)
+    return s3_server.url
 
 
 @pytest.fixture(scope="session")

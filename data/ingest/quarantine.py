@@ -14,7 +14,8 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.lake.tables import sibling, store_at
+from data.lake.object_store import store_at
+from data.lake.tables import sibling
 from data.schema.validation import Fault, excerpt
 
 NAME_LIMIT = 80

@@ -20,7 +20,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, ObjectStore
 
-from data.lake.tables import store_at
+from data.lake.object_store import store_at
 from data.schema.errors import SettingError, SnapshotError
 
 PARQUET = (".parquet", ".pq")

@@ -1,14 +1,14 @@
 """Asking the lake in SQL: DuckDB over the files of pinned versions, with the viewer's scope applied to every table.
 
-A lake is read by file list: the files that a span of time cannot need are left out before DuckDB opens any, and before
-any is fetched from an object store.
+A lake is read by file list: the files that a span of time or a run cannot need are left out before DuckDB opens any, and
+before any is fetched from an object store.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -20,8 +20,9 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from data.lake.object_cache import local_copies
-from data.lake.tables import Pin, files
+from data.lake.object_cache import LakeFiles, cached_files, error_behind
+from data.lake.object_store import is_remote
+from data.lake.tables import DataFile, Pin, data_files
 from data.schema import DRAWS, TABLES, Table
 from data.schema.errors import LakeError
 
@@ -46,6 +47,8 @@ class Scope:
 
 EVERYTHING = Scope()
 Span = tuple[datetime, datetime]
+# Values by partition column (run_id, date, month): files of other values are left out.
+Partitions = Mapping[str, Collection[str]]
 
 
 def query(
@@ -55,16 +58,17 @@ def query(
     *,
     scope: Scope = EVERYTHING,
     span: Span | None = None,
+    partitions: Partitions | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Run `sql` over the named tables of a pin, as a frame with UTC stamps.
 
-    Each table holds only what `scope` may see; one that the lake lacks is empty. `span` (half-open) leaves out
-    the files that cannot hold it; the statement still filters ts itself.
+    Each table holds only what `scope` may see; one that the lake lacks is empty. `span` (half-open) and `partitions` leave
+    out the files that cannot hold what is asked for; the statement still filters the rows itself.
     """
     with _cursor(pin, scope) as cursor:
         return (
-            cursor.sql(_with_ctes(sql, _sources(pin, tables, scope, span)), params=dict(parameters or {}))
+            cursor.sql(_with_ctes(sql, _sources(pin, tables, scope, span, partitions)), params=dict(parameters or {}))
             .to_arrow_table()
             .to_pandas()
         )
@@ -83,12 +87,14 @@ def connection(
         yield cursor
 
 
-def _sources(pin: Pin, tables: Sequence[str], scope: Scope, span: Span | None) -> dict[str, str]:
+def _sources(
+    pin: Pin, tables: Sequence[str], scope: Scope, span: Span | None, partitions: Partitions | None = None
+) -> dict[str, str]:
     """SQL of each table; which events a narrower scope may see depends on the regions of its sites, which come
     first.
     """
     named = tables if scope.all else ("sites", *(name for name in tables if name != "sites"))
-    return {name: _scoped(TABLES[name], _relation(pin, TABLES[name], span), scope) for name in named}
+    return {name: _scoped(TABLES[name], _relation(pin, TABLES[name], span, partitions), scope) for name in named}
 
 
 def _with_ctes(sql: str, sources: Mapping[str, str]) -> str:
@@ -109,7 +115,12 @@ def _cursor(pin: Pin, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
         if not scope.all:
             cursor.register("_scope", pa.table({"site_id": pa.array(sorted(scope.sites or ()), pa.string())}))
         yield cursor
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+    except duckdb.Error as error:
+        behind = error_behind(error)
+        if behind is not None:
+            raise behind from error
+        if not isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
+            raise
         first_line = str(error).partition("\n")[0]
         raise LakeError(
             f"Files of the lake {pin.url} cannot be read: {first_line}.",
@@ -135,21 +146,23 @@ def _database() -> duckdb.DuckDBPyConnection:
     with _LOCK:
         if "db" not in _STATE:
             _STATE["db"] = duckdb.connect()
+            _STATE["db"].register_filesystem(LakeFiles())
             # Files of a Delta version never change, so their footers may be kept.
             _STATE["db"].execute("SET GLOBAL parquet_metadata_cache = true")
             _STATE["db"].execute(f"SET GLOBAL temp_directory = {quoted(gettempdir())}")
         return _STATE["db"]
 
 
-def _relation(pin: Pin, table: Table, span: Span | None) -> str:
+def _relation(pin: Pin, table: Table, span: Span | None, partitions: Partitions | None = None) -> str:
     """SQL that yields the table's columns at the pinned version."""
     version = pin.version(table.name)
     if version is None:
         return _empty(table)
-    wanted = files_within(pin, table, span)
+    wanted = _needed_files(pin, table, span, partitions)
     if not wanted:
         return _empty(table)
-    listed = ", ".join(quoted(path) for path in (local_copies(pin.url, wanted) if "://" in pin.url else wanted))
+    paths = cached_files(pin.url, wanted) if is_remote(pin.url) else [file.path for file in wanted]
+    listed = ", ".join(map(quoted, paths))
     present, alike = _stored_columns(listed)
     # By name DuckDB looks into every file for every statement, which files of the same columns do not need.
     united = "" if alike else ", union_by_name = true"
@@ -165,10 +178,15 @@ def files_within(pin: Pin, table: Table, span: Span | None) -> list[str]:
     """The files that a question about a span may read: while these are the same, and none is ever changed, so are the
     rows.
     """
+    return [file.path for file in _needed_files(pin, table, span)]
+
+
+def _needed_files(pin: Pin, table: Table, span: Span | None, partitions: Partitions | None = None) -> list[DataFile]:
+    values = (partitions or {}).get(table.partition or "")
     return [
-        path
-        for path, value in files(pin.url, table.name, pin.version(table.name) or 0)
-        if _may_hold(table, value, span)
+        file
+        for file in data_files(pin.url, table.name, pin.version(table.name) or 0)
+        if (values is None or file.partition in values) and _may_hold(table, file.partition, span)
     ]
 
 

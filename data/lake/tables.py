@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import obstore
@@ -32,8 +32,9 @@ from deltalake import (
     write_deltalake,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import ObjectStore
 
+from data.lake.object_store import check_bucket, delta_options, is_remote, lake_store, store_fault, store_faults
 from data.schema import TABLES, Table
 from data.schema.errors import LakeError
 
@@ -97,12 +98,12 @@ class Lake:
     def open(self, name: str, version: int | None = None) -> DeltaTable | None:
         """The Delta table at a version (default: the newest), or None where the lake holds none."""
         try:
-            return DeltaTable(f"{self.url}/{name}", version=version)
+            return DeltaTable(f"{self.url}/{name}", version=version, storage_options=delta_options(self.url))
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
             at = f" at version {version}" if version is not None else ""
-            raise LakeError(
+            raise store_fault(self.url, error) or LakeError(
                 f"Table {name!r} of the lake {self.url}{at} cannot be read: {error}.",
                 cause="the version was vacuumed, the folder is not a lake, or the store refuses access",
                 remedy="run `python -m data status --lake LAKE` to list the versions that can be read",
@@ -110,20 +111,25 @@ class Lake:
 
     def version(self, name: str) -> int | None:
         """The newest version of a table; None where the lake holds none."""
-        return None if self._absent() else self._newest(self.store(), name)
+        with store_faults(self.url):
+            return None if self._absent() else self._newest(self.store(), name)
 
     def pin(self, **older: int) -> Pin:
         """The newest version of every table; `older` names earlier versions to read instead (time travel).
 
-        Costs a few probes of the store a table, at once where it is remote, so that a page may ask for it often.
+        Costs two probes of the store a table, at once where it is remote, so that a page may ask for it often.
+        ObjectStoreError where the object store cannot be used.
         """
         if self._absent():
             return Pin(self.url, ())
         store = self.store()
-        with ThreadPoolExecutor(PROBES if "://" in self.url else 1) as pool:
-            newest = dict(zip(TABLES, pool.map(lambda name: self._newest(store, name), TABLES), strict=True))
-        found = {name: older.get(name, version) for name, version in newest.items() if version is not None}
-        return Pin(self.url, tuple(found.items()), _stamp(store, next(iter(found), ""), 0) or "")
+        with store_faults(self.url):
+            with ThreadPoolExecutor(PROBES if is_remote(self.url) else 1) as pool:
+                newest = dict(zip(TABLES, pool.map(lambda name: self._newest(store, name), TABLES), strict=True))
+            versions = {name: older.get(name, version) for name, version in newest.items() if version is not None}
+            if not versions and is_remote(self.url):
+                check_bucket(self.url)
+            return Pin(self.url, tuple(versions.items()), _stamp(store, next(iter(versions), ""), 0) or "")
 
     def _absent(self) -> bool:
         """Whether there is no such folder; looking must not make one."""
@@ -131,12 +137,13 @@ class Lake:
 
     def _newest(self, store: ObjectStore, name: str) -> int | None:
         """The newest version: the last one seen, and as many log entries as have come since."""
-        if _stamp(store, name, 0) is None and _head(store, f"{name}/_delta_log/_last_checkpoint") is None:
-            return None
         version, seen = _SEEN.get((self.url, name), (-1, ""))
-        if seen != _stamp(store, name, version):
+        if version < 0 or seen != _stamp(store, name, version):
             if version >= 0:  # another lake lies here now
-                files.cache_clear()
+                data_files.cache_clear()
+            if _stamp(store, name, 0) is None and _head(store, f"{name}/_delta_log/_last_checkpoint") is None:
+                _SEEN.pop((self.url, name), None)
+                return None
             table = self.open(name)
             version = table.version() if table else 0
         while (entry := _stamp(store, name, version + 1)) is not None:
@@ -150,19 +157,22 @@ class Lake:
         schema = TABLES[name].schema
         if table is None:
             return schema.empty_table()
-        rows = QueryBuilder().register("t", table).execute("SELECT * FROM t")
-        return conform(TABLES[name], pa.table(rows))
+        with store_faults(self.url):
+            rows = pa.table(QueryBuilder().register("t", table).execute("SELECT * FROM t"))
+        return conform(TABLES[name], rows)
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """Commits of a table, newest first: version, committed (UTC), operation, rows written, and what their writer
         said `about` them.
         """
         table = self.open(name)
-        return [] if table is None else [_commit(entry) for entry in table.history()]
+        with store_faults(self.url):
+            return [] if table is None else [_commit(entry) for entry in table.history()]
 
     def committed(self, name: str, version: int) -> dict[str, Any]:
         """One commit of a table, as in `history`, from its log entry alone; the table must hold it."""
-        entry = bytes(obstore.get(self.store(), f"{name}/_delta_log/{version:020}.json").bytes())
+        with store_faults(self.url):
+            entry = bytes(obstore.get(self.store(), f"{name}/_delta_log/{version:020}.json").bytes())
         info = next(action["commitInfo"] for action in map(json.loads, entry.splitlines()) if "commitInfo" in action)
         return _commit({**info, "version": version})
 
@@ -196,7 +206,7 @@ class Lake:
         for attempt in stamina.retry_context(
             on=CommitFailedError, attempts=COMMIT_ATTEMPTS, timeout=None, wait_initial=0.05, wait_max=2.0
         ):
-            with attempt:
+            with attempt, store_faults(self.url):
                 table = self.open(name)
                 if table is not None:
                     table.delete(f"run_id IN ({listed})")
@@ -210,7 +220,7 @@ class Lake:
         for attempt in stamina.retry_context(
             on=CommitFailedError, attempts=COMMIT_ATTEMPTS, timeout=None, wait_initial=0.05, wait_max=2.0
         ):
-            with attempt:
+            with attempt, store_faults(self.url):
                 table = self._created(name)
                 change = make(table)
                 if change is not None:
@@ -228,6 +238,7 @@ class Lake:
             f"{self.url}/{name}",
             stored_schema(contract),
             mode="ignore",
+            storage_options=delta_options(self.url),
             partition_by=folders,
             description=contract.meaning,
         )
@@ -261,16 +272,18 @@ class Lake:
 
     def store(self) -> ObjectStore:
         """The object store that holds the lake, rooted at the lake."""
-        return store_at(self.url)
+        return lake_store(self.url)
 
     def write_note(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a small JSON side file, for instance the progress of a refresh."""
-        obstore.put(self.store(), f"_notes/{name}.json", json.dumps(content, default=str).encode())
+        with store_faults(self.url):
+            obstore.put(self.store(), f"_notes/{name}.json", json.dumps(content, default=str).encode())
 
     def read_note(self, name: str) -> dict[str, Any] | None:
         """Read a side file; None where there is none or it is being written."""
         try:
-            return dict(json.loads(bytes(obstore.get(self.store(), f"_notes/{name}.json").bytes())))
+            with store_faults(self.url):
+                return dict(json.loads(bytes(obstore.get(self.store(), f"_notes/{name}.json").bytes())))
         except (FileNotFoundError, json.JSONDecodeError):
             return None
 
@@ -324,11 +337,6 @@ def _head(store: ObjectStore, path: str) -> str | None:
     except FileNotFoundError:
         return None
     return entry["e_tag"] or str(entry["last_modified"])
-
-
-def store_at(url: str) -> ObjectStore:
-    """An object store rooted at a folder or a URL; a folder is made where it does not exist."""
-    return from_url(url) if "://" in url else LocalStore(url, mkdir=True)
 
 
 def sibling(url: str, name: str) -> str:
@@ -401,9 +409,17 @@ def _commit(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class DataFile(NamedTuple):
+    """A data file of a table: its full path or URL, its partition value as text, and its size in bytes."""
+
+    path: str
+    partition: str | None
+    size: int
+
+
 @lru_cache(maxsize=64)
-def files(url: str, name: str, version: int) -> tuple[tuple[str, str | None], ...]:
-    """Files of one version of a table, each with its partition value as text; immutable, so it is kept."""
+def data_files(url: str, name: str, version: int) -> tuple[DataFile, ...]:
+    """Files of one version of a table, from the Delta log; immutable, so it is kept."""
     table = Lake(url).open(name, version)
     if table is None:
         return ()
@@ -414,13 +430,12 @@ def files(url: str, name: str, version: int) -> tuple[tuple[str, str | None], ..
         if partition in actions.column_names
         else [None] * actions.num_rows
     )
-    return tuple(
-        zip(
-            (
-                f"{url}/{name}/{path}" if "://" in url else str(Path(url, name, path))
-                for path in actions["path"].to_pylist()
-            ),
-            values,
-            strict=True,
-        )
+    paths = (
+        f"{url}/{name}/{path}" if is_remote(url) else str(Path(url, name, path)) for path in actions["path"].to_pylist()
     )
+    return tuple(map(DataFile, paths, values, actions["size_bytes"].to_pylist()))
+
+
+def files(url: str, name: str, version: int) -> tuple[tuple[str, str | None], ...]:
+    """Path and partition value of each of `data_files`."""
+    return tuple((file.path, file.partition) for file in data_files(url, name, version))

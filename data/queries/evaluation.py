@@ -30,13 +30,13 @@ def licence(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame
     newest run, the nearest horizon first.
     """
     sql = f"SELECT {', '.join(LICENCE)} FROM licences WHERE {OF_SERIES} ORDER BY {in_order()}"
-    return query(pin, sql, ["licences"], scope=scope, parameters=_of(pin, series))
+    return _query_newest(pin, sql, "licences", scope, series._asdict())
 
 
 def licences(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """level, key, metric and the columns of `licence`, of every series of the newest run."""
     sql = f"SELECT level, key, metric, {', '.join(LICENCE)} FROM licences WHERE run_id = $run ORDER BY level, key, metric, {in_order()}"
-    return query(pin, sql, ["licences"], scope=scope, parameters={"run": newest(pin)})
+    return _query_newest(pin, sql, "licences", scope)
 
 
 def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     quantiles.
     """
     sql = f"SELECT model, horizon, score, value, origins FROM scores WHERE {OF_SERIES} ORDER BY model, {in_order()}, horizon, score"
-    return query(pin, sql, ["scores"], scope=scope, parameters=_of(pin, series))
+    return _query_newest(pin, sql, "scores", scope, series._asdict())
 
 
 def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
         SELECT level, key, metric, model, horizon, split_part(score, '_', 2)::DOUBLE / 100 AS nominal, value AS observed, origins FROM scores
         WHERE run_id = $run AND model IN ('{DRAWN}', '{PEAKS}', '{WEEKS_P95}') AND starts_with(score, 'coverage_')
         ORDER BY level, key, metric, model, {in_order()}, horizon, nominal"""
-    return query(pin, sql, ["scores"], scope=scope, parameters={"run": newest(pin)})
+    return _query_newest(pin, sql, "scores", scope)
 
 
 def coverage(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def residuals(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
 def peaks(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     """week (Monday 00:00 UTC), statistic (peak, p95), q05, q10, q50, q90, q95 of a series in the newest run."""
     sql = f"SELECT week, statistic, {', '.join(PEAK_QUANTILES)} FROM peaks WHERE {OF_SERIES} ORDER BY week, statistic"
-    return query(pin, sql, ["peaks"], scope=scope, parameters=_of(pin, series))
+    return _query_newest(pin, sql, "peaks", scope, series._asdict())
 
 
 def newest(pin: Pin) -> str:
@@ -109,8 +109,14 @@ def hours_of(series: Series) -> str:
     return f"SELECT ts, {series.metric}_mean AS value FROM telemetry_1h WHERE level = $level AND key = $key AND completeness >= {COMPLETE_ENOUGH}"
 
 
-def _of(pin: Pin, series: Series) -> dict[str, str]:
-    return {"run": newest(pin), **series._asdict()}
+def _query_newest(
+    pin: Pin, sql: str, table: str, scope: Scope, parameters: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
+    """Run `sql` over the newest run's part of a table; $run is its identifier."""
+    run = newest(pin)
+    return query(
+        pin, sql, [table], scope=scope, partitions={"run_id": (run,)}, parameters={"run": run, **(parameters or {})}
+    )
 
 
 def in_order() -> str:
@@ -127,20 +133,20 @@ def _tested(series: Series) -> str:
 def _ask_tested(
     pin: Pin, series: Series, sql: str, scope: Scope, more: Mapping[str, Any] | None = None
 ) -> pd.DataFrame:
-    parameters = {**_of(pin, series), **(more or {})}
+    run = newest(pin)
     return query(
-        pin, sql, ["backtests", "telemetry_1h"], scope=scope, span=_reach(pin, series, scope), parameters=parameters
+        pin,
+        sql,
+        ["backtests", "telemetry_1h"],
+        scope=scope,
+        span=_reach(pin, series, scope),
+        partitions={"run_id": (run,)},
+        parameters={"run": run, **series._asdict(), **(more or {})},
     )
 
 
 def _reach(pin: Pin, series: Series, scope: Scope) -> Span | None:
     """From the first to past the last hour of the backtests, so that other months of telemetry are left alone."""
-    found = query(
-        pin,
-        f"SELECT min(ts) AS first, max(ts) AS last FROM backtests WHERE {OF_SERIES}",
-        ["backtests"],
-        scope=scope,
-        parameters=_of(pin, series),
-    )
-    first, last = found.iloc[0]
+    sql = f"SELECT min(ts) AS first, max(ts) AS last FROM backtests WHERE {OF_SERIES}"
+    first, last = _query_newest(pin, sql, "backtests", scope, series._asdict()).iloc[0]
     return None if pd.isna(first) else (first, last + pd.Timedelta(hours=1))

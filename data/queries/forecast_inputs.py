@@ -60,4 +60,10 @@ def run_rows(
     """
     names = {"run": run_id, "without": [str(series) for series in without], "metrics": list(metrics)}
     held = "run_id = $run AND list_contains($metrics, metric) AND NOT list_contains($without, concat_ws('/', level, key, metric))"
-    return query(pin, f"SELECT * EXCLUDE (run_id) FROM {table} WHERE {held}", [table], parameters=names)
+    return query(
+        pin,
+        f"SELECT * EXCLUDE (run_id) FROM {table} WHERE {held}",
+        [table],
+        partitions={"run_id": (run_id,)},
+        parameters=names,
+    )

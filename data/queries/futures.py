@@ -40,6 +40,7 @@ def futures(pin: Pin, level: Level, metric: str, statistic: str, scope: Scope = 
         sql,
         ["paths"],
         scope=scope,
+        partitions={"run_id": (run.run_id,)},
         parameters={"run": run.run_id, "level": level, "metric": metric, "statistic": statistic},
     )
     if rows.empty:

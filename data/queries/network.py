@@ -80,7 +80,10 @@ def _forecast_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
         SELECT key AS site_id, max(q50) FILTER (metric = 'egress_gbps') AS egress_gbps, max(q50) FILTER (metric = 'ingest_gbps') AS ingest_gbps,
                max(q10) FILTER (metric = 'egress_gbps') AS low, max(q90) FILTER (metric = 'egress_gbps') AS high
         FROM forecasts WHERE run_id = $run AND level = 'site' AND ts = $hour GROUP BY key"""
-    return query(pin, sql, ["forecasts"], scope=scope, parameters={"run": run.run_id if run else "", "hour": hour})
+    parameters = {"run": run.run_id if run else "", "hour": hour}
+    return query(
+        pin, sql, ["forecasts"], scope=scope, partitions={"run_id": (parameters["run"],)}, parameters=parameters
+    )
 
 
 def _capacity_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:

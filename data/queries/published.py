@@ -110,4 +110,4 @@ def _of_newest_run(
     if run is None:
         return None
     parameters = {"run": run.run_id, "level": series.level, "key": series.key, "metric": series.metric, **more}
-    return query(pin, sql, [table], scope=scope, parameters=parameters)
+    return query(pin, sql, [table], scope=scope, partitions={"run_id": (run.run_id,)}, parameters=parameters)

@@ -72,6 +72,13 @@ def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Sco
         FROM (SELECT level, key, metric, model, horizon, score, a.value, b.value AS other, a.value IS NOT NULL AND b.value IS NOT NULL AS paired
               FROM {both} USING (level, key, metric, model, horizon, score))
         GROUP BY model, horizon, score HAVING bool_or({mine}) ORDER BY {in_order()}, horizon, score, value, model"""
+    numbers = {"run": run, "against": against}
+    named = query(pin, "SELECT run_id FROM runs WHERE number IN ($run, $against)", ["runs"], parameters=numbers)
     return query(
-        pin, sql, ["scores", "runs"], scope=scope, parameters={**series._asdict(), "run": run, "against": against}
+        pin,
+        sql,
+        ["scores", "runs"],
+        scope=scope,
+        partitions={"run_id": tuple(named["run_id"])},
+        parameters={**series._asdict(), **numbers},
     )

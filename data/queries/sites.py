@@ -130,7 +130,8 @@ def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
         known AS (SELECT DISTINCT site_id, true AS forecast FROM f)
         SELECT * FROM known LEFT JOIN peaks USING (site_id) LEFT JOIN passed USING (site_id)"""
     parameters = {"run": run.run_id if run else "", "now": now}
-    return query(pin, sql, ["forecasts", "capacity"], scope=scope, parameters=parameters).set_index("site_id")
+    tables, newest = ["forecasts", "capacity"], {"run_id": (parameters["run"],)}
+    return query(pin, sql, tables, scope=scope, partitions=newest, parameters=parameters).set_index("site_id")
 
 
 def _with_utilisation(sites: pd.DataFrame) -> pd.DataFrame:

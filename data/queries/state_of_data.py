@@ -61,12 +61,19 @@ def freshness(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
         ["telemetry_1d"],
         scope=scope,
     )
-    listed = ", ".join(f"DATE '{day}'" for day in sorted({str(day)[:10] for day in days["date"]})) or "NULL"
-    sql = f"""
-        WITH newest AS (SELECT site_id, max(ts) AS last_ts, arg_max(received_at, ts) AS received_at FROM telemetry WHERE date IN ({listed}) GROUP BY site_id)
+    newest = sorted({str(day)[:10] for day in days["date"]})
+    sql = """
+        WITH newest AS (SELECT site_id, max(ts) AS last_ts, arg_max(received_at, ts) AS received_at FROM telemetry GROUP BY site_id)
         SELECT s.site_id, s.name, n.last_ts, n.received_at, epoch($last::TIMESTAMPTZ - n.last_ts) AS age_seconds
         FROM sites s LEFT JOIN newest n USING (site_id) ORDER BY s.site_id"""
-    return query(pin, sql, ["sites", "telemetry"], scope=scope, parameters={"last": held.last if held else None})
+    return query(
+        pin,
+        sql,
+        ["sites", "telemetry"],
+        scope=scope,
+        partitions={"date": newest},
+        parameters={"last": held.last if held else None},
+    )
 
 
 def quarantined(pin: Pin, limit: int = 500, scope: Scope = EVERYTHING) -> pd.DataFrame:

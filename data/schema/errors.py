@@ -4,6 +4,7 @@
     ├── ContractError     a table does not keep the contract (data/schema/)
     ├── SnapshotError     a snapshot cannot be taken in at all
     ├── LakeError         the lake cannot be read or written
+    │   └── ObjectStoreError  the object store of the lake cannot be used
     ├── SettingError      a setting or an argument is not usable
     ├── StoreError        the store of scenarios and plans cannot be opened, read or written
     ├── ScenarioError     a scenario cannot be kept as it is: its name, its body, or the file that it comes from
@@ -36,6 +37,10 @@ class SnapshotError(HeadroomError):
 
 class LakeError(HeadroomError):
     """The lake, or one table or version of it, cannot be read or written."""
+
+
+class ObjectStoreError(LakeError):
+    """The object store of the lake refuses connections or access, throttles, hangs, or has no such bucket."""
 
 
 class SettingError(HeadroomError):

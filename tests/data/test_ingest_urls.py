@@ -17,7 +17,8 @@ from data.ingest.outcome import Outcome
 from data.ingest.reading import reading
 from data.ingest.sources import content, find
 from data.ingest.watch import Inbox
-from data.lake.tables import Lake, store_at
+from data.lake.object_store import store_at
+from data.lake.tables import Lake
 from data.schema.errors import SettingError
 from tests.data.ingest_frames import held, lake_of, sites, take, telemetry, write
 

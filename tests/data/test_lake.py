@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,58 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-import stamina
-from botocore.exceptions import EndpointConnectionError
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
 from data import queries
+from data.lake.object_store import store_at
 from data.lake.query import query
 from data.lake.rollups import refresh_rollups
-from data.lake.tables import Change, Lake, sibling, store_at, stored
+from data.lake.tables import Change, Lake, sibling, stored
 from data.schema import TABLES
 from data.schema.errors import LakeError
 
 ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """A bucket on an S3 server of our own; a process of its own, because some calls of deltalake hold Python's lock
-    while they wait for an answer.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    settings = {
-        "ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "ALLOW_HTTP": "true",
-        "ACCESS_KEY_ID": "test",
-        "SECRET_ACCESS_KEY": "test",
-        "REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(f"AWS_{name}", value)
-        client = boto3.client("s3", endpoint_url=settings["ENDPOINT_URL"], region_name="us-east-1")
-        for attempt in stamina.retry_context(
-            on=EndpointConnectionError, attempts=None, timeout=60, wait_initial=0.2, wait_max=0.5
-        ):
-            with attempt:
-                client.create_bucket(Bucket="network")
-        yield "s3://network"
-    server.terminate()
-    server.wait(10)
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -247,7 +210,7 @@ APPEND = """
 import sys
 import pyarrow as pa
 from datetime import datetime, timedelta, UTC
-from data.lake import Lake
+from data.lake.tables import Lake
 url, first = sys.argv[1], int(sys.argv[2])
 for i in range(first, first + 4):
     ts = pa.array([datetime(2026, 1, 31, 23, tzinfo=UTC) + timedelta(minutes=5 * i)], pa.timestamp("us", "UTC"))
