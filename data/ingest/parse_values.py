@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from data.ingest.snapshot import RefusedError, refused
 from data.schema import REAL, STAMP, Column
 from data.schema.errors import SettingError
-from data.schema.validation import Fault, excerpt
+from data.schema.validation import Fault, excerpt, first_value
 
 # What exporters write into a column of numbers for "missing".
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
@@ -128,4 +128,4 @@ def _hits(column: Column, values: pa.ChunkedArray, mask: object, bound: str, cau
     hit = pa.array(mask, pa.bool_()) if not isinstance(mask, pa.ChunkedArray) else mask.combine_chunks()
     count = pc.sum(hit).as_py() or 0
     if count:
-        yield hit, Fault("rows", column.name, excerpt(values.filter(hit)[0].as_py()), bound, count, cause, remedy)
+        yield hit, Fault("rows", column.name, first_value(values.filter(hit)), bound, count, cause, remedy)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from data.ingest.parse_values import constant
 from data.schema import INPUT_TABLES, TABLES
 from data.schema.errors import SettingError
+from data.schema.validation import excerpt, nearest_time_zones
 
 Absent = Literal["missing", "zero"]
 # theirs=ours, or theirs*0.001=ours where the unit differs. The last "=" divides: a producer's name may hold one.
@@ -138,8 +139,9 @@ def _zone(name: str | None) -> str | None:
     try:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        nearest = ", ".join(nearest_time_zones(name))
         raise SettingError(
-            f"--timezone {name}: no such zone.",
+            f"--timezone {excerpt(name)}: no such zone.",
             cause="a misspelling, or an abbreviation",
-            remedy="use an IANA name, for instance UTC or Europe/Berlin",
+            remedy="use an IANA name, for instance UTC or Europe/Berlin" + (nearest and f"; the nearest: {nearest}"),
         ) from error

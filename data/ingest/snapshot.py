@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ MAGIC, GZIP = b"PAR1", b"\x1f\x8b"
 DELIMITERS = (",", ";", "\t", "|")
 # A header longer than this is no header: columns of the contract fit a few hundred times.
 HEADER_LIMIT = 1_000_000
+HEADER_CHUNK = 64 * 1024
+# A line ends in LF, in CR LF, or in CR alone, as some spreadsheets write it.
+LINE_END = re.compile(rb"[\r\n]")
+# What the readers of CSV, gzip and Parquet raise where the content is not what it should be. Arrow's own readers raise
+# plain ValueError (UnicodeDecodeError) and OverflowError too: names that are not UTF-8, sizes beyond the file.
+READ_FAULTS = (pa.ArrowException, csv.Error, zlib.error, OSError, EOFError, ValueError, OverflowError)
 SIMULATED = "simulator:"
 AGAIN = "export it again, under a temporary name that is changed when the file is whole"
 
@@ -62,7 +69,7 @@ def column_names(file: BinaryIO, name: str) -> list[str]:
     if _is_parquet(file, name):
         try:
             return list(pq.ParquetFile(file).schema_arrow.names)
-        except (pa.ArrowException, OSError) as error:
+        except READ_FAULTS as error:
             raise _damaged(error) from error
     return _header(file)[0]
 
@@ -73,13 +80,11 @@ def load(data: bytes, name: str, columns: Sequence[str]) -> Frame:
     try:
         if _is_parquet(file, name):
             found = pq.ParquetFile(pa.BufferReader(data))
-            return Frame(
-                found.read(columns=list(columns)).replace_schema_metadata(),
-                textual=False,
-                origin=_origin(found.schema_arrow.metadata),
-            )
+            table = found.read(columns=list(columns)).replace_schema_metadata()
+            table.validate(full=True)  # text that is not UTF-8 is found here, and not when a message quotes it
+            return Frame(table, textual=False, origin=_origin(found.schema_arrow.metadata))
         return Frame(_read_text(data, *_header(file), columns), textual=True)
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except READ_FAULTS as error:
         raise _damaged(error) from error
 
 
@@ -126,16 +131,23 @@ def _header(file: BinaryIO) -> tuple[list[str], str]:
     """Column names of a text file, and its delimiter."""
     first = _at(file, 0)
     try:
-        line = _unpacked(file, first).readline(HEADER_LIMIT).decode("utf-8-sig").strip("\r\n")
-    except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
+        line = _first_line(_unpacked(file, first)).decode("utf-8-sig")
+        delimiter = max(DELIMITERS, key=line.count)
+        names = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise refused(
+            f"a first line of {len(line):,} characters: {error}",
+            "a first line that names the columns",
+            "the export has no header, or its first column holds a document",
+            "export CSV with a header",
+        ) from error
+    except READ_FAULTS as error:
         raise refused(
             f"first bytes {first!r}",
             "text in UTF-8",
             "the file is of another kind or encoding, or damaged",
             "export CSV in UTF-8",
         ) from error
-    delimiter = max(DELIMITERS, key=line.count)
-    names = next(csv.reader([line], delimiter=delimiter), [])
     if not any(names):
         raise refused(
             "an empty first line",
@@ -144,6 +156,24 @@ def _header(file: BinaryIO) -> tuple[list[str], str]:
             "export CSV with a header",
         )
     return names, delimiter
+
+
+def _first_line(file: IO[bytes]) -> bytes:
+    """The bytes before the first line end; raises RefusedError where there is none within `HEADER_LIMIT`."""
+    line = b""
+    while chunk := file.read(HEADER_CHUNK):
+        line += chunk
+        end = LINE_END.search(line)
+        if end:
+            return line[: end.start()]
+        if len(line) > HEADER_LIMIT:
+            raise refused(
+                f"no line end within {len(line):,} bytes",
+                f"a first line of at most {HEADER_LIMIT:,} bytes that names the columns",
+                "the file is of another kind, or was written in one line",
+                "export CSV with a header and a line for each row",
+            )
+    return line
 
 
 def _unpacked(file: BinaryIO, first: bytes) -> IO[bytes]:

@@ -5,10 +5,13 @@ Pure: Arrow in, Arrow and faults out. Ingest decides what happens to the rows th
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
+from zoneinfo import available_timezones
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,10 +22,16 @@ from data.schema.types import ID_PATTERN, TEXT_LIMIT, Column, Table
 FUTURE_TOLERANCE = timedelta(hours=1)
 # Network telemetry before this date does not exist: such a stamp is seconds read as microseconds, or a zero.
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+# Later stamps cannot be drawn or converted to local time (Python's calendar ends with the year 9999).
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 # Tables whose stamps may lie ahead: plans and announcements.
 AHEAD = frozenset(
     {"capacity", "events", "forecasts", "bands", "peaks", "incidents", "plan_rows", "plan_peaks", "plan_purchases"}
 )
+# Columns of text that names a zone of the IANA database.
+TIME_ZONE_COLUMNS = frozenset({"timezone"})
+# Misspelt zones of one snapshot that get suggestions: each costs a comparison with 600 names, about 10 ms.
+SUGGESTIONS = 20
 # Longest excerpt of a value in a message; names may be 10 kB long.
 EXCERPT = 80
 
@@ -66,6 +75,29 @@ def excerpt(value: object) -> str:
     text = value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
     text = "".join(ch if ch.isprintable() else "�" for ch in text)
     return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}... ({len(text)} characters)"
+
+
+def first_value(values: pa.ChunkedArray) -> str:
+    """The first of some values, short and printable; a stamp beyond Python's calendar as its number."""
+    try:
+        first = values[0].as_py()
+    except (OverflowError, ValueError):
+        first = f"{values[0].cast(pa.int64())} ({values.type})"
+    return "null" if first is None else excerpt(first)
+
+
+@lru_cache(maxsize=1)
+def time_zones() -> frozenset[str]:
+    """The names of the IANA time zones that this machine knows."""
+    return frozenset(available_timezones())
+
+
+def nearest_time_zones(name: str, count: int = 3) -> list[str]:
+    """Names of time zones that are spelt like `name`, or whose city is; the nearest first."""
+    spelt = {zone.rpartition("/")[2].casefold(): zone for zone in sorted(time_zones())}
+    spelt |= {zone.casefold(): zone for zone in time_zones()}
+    near = difflib.get_close_matches(name.strip().replace(" ", "_").casefold(), spelt, count)
+    return list(dict.fromkeys(spelt[each] for each in near))
 
 
 def validate(table: Table, frame: pa.Table, *, now: datetime | None = None) -> Findings:
@@ -152,10 +184,8 @@ def _mistyped(column: Column, values: pa.ChunkedArray, error: Exception) -> Faul
         if naive
         else f"write {column.name} as {column.type}"
     )
-    first = values[0].as_py() if len(values) else ""
-    return Fault(
-        "file", column.name, excerpt(f"{first!s} ({values.type})"), f"{column.type}", len(values), cause, remedy
-    )
+    seen = f"{first_value(values) if len(values) else ''} ({values.type})"
+    return Fault("file", column.name, excerpt(seen), f"{column.type}", len(values), cause, remedy)
 
 
 Found = tuple[pa.BooleanArray, Fault]
@@ -181,7 +211,16 @@ def _row_faults(table: Table, column: Column, values: pa.ChunkedArray, now: date
 
 
 def _stamp_faults(table: Table, column: Column, values: pa.ChunkedArray, now: datetime) -> Iterator[Found]:
-    if table.name not in AHEAD:
+    if table.name in AHEAD:
+        yield from _found(
+            column,
+            values,
+            pc.greater(values, pa.scalar(LATEST, column.type)),
+            f"at most {LATEST:%Y-%m-%d}",
+            "a unit is wrong: microseconds read as seconds, or a damaged file",
+            "write stamps as timestamp[us, UTC]",
+        )
+    else:
         latest = now + FUTURE_TOLERANCE
         yield from _found(
             column,
@@ -266,6 +305,8 @@ def _text_faults(column: Column, values: pa.ChunkedArray) -> Iterator[Found]:
             "send a plain identifier",
         )
     else:
+        if column.name in TIME_ZONE_COLUMNS:
+            yield from _time_zone_faults(column, values)
         odd = pc.or_(
             pc.greater(pc.utf8_length(values), TEXT_LIMIT), pc.match_substring_regex(values, r"[\x00-\x1f\x7f]")
         )
@@ -279,6 +320,24 @@ def _text_faults(column: Column, values: pa.ChunkedArray) -> Iterator[Found]:
         )
 
 
+def _time_zone_faults(column: Column, values: pa.ChunkedArray) -> Iterator[Found]:
+    """Names that are no time zone: one fault for all that have the same nearest names."""
+    misspelt = [zone for zone in pc.unique(values).to_pylist() if zone and zone not in time_zones()]
+    by_nearest: dict[tuple[str, ...], list[str]] = {}
+    for place, zone in enumerate(misspelt if time_zones() else ()):
+        nearest = tuple(nearest_time_zones(zone)) if place < SUGGESTIONS else ()
+        by_nearest.setdefault(nearest, []).append(zone)
+    for nearest, zones in by_nearest.items():
+        yield from _found(
+            column,
+            values,
+            pc.is_in(values, value_set=pa.array(zones)),
+            "an IANA time zone; the nearest: " + ", ".join(nearest) if nearest else "an IANA time zone",
+            "a misspelling, or an abbreviation",
+            f"write {nearest[0]} if that is meant" if nearest else "write the name of the IANA time zone",
+        )
+
+
 def _found(
     column: Column, values: pa.ChunkedArray, mask: pa.ChunkedArray, bound: str, cause: str, remedy: str
 ) -> Iterator[Found]:
@@ -287,5 +346,4 @@ def _found(
     hit = hit.combine_chunks() if isinstance(hit, pa.ChunkedArray) else hit
     count = pc.sum(hit).as_py() or 0
     if count:
-        first = values.filter(hit)[0].as_py()
-        yield hit, Fault("rows", column.name, "null" if first is None else excerpt(first), bound, count, cause, remedy)
+        yield hit, Fault("rows", column.name, first_value(values.filter(hit)), bound, count, cause, remedy)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from data.ingest.reading import reading
+from data.lake.tables import Lake
 from data.schema.errors import SettingError
-from tests.data.ingest_frames import held, lake_of, take, telemetry, with_column, write
+from tests.data.ingest_frames import held, lake_of, sites, take, telemetry, with_column, write
 
 HEADER = "ts,site_id,ingest_gbps,egress_gbps\n"
 
@@ -107,3 +110,29 @@ def test_text_that_is_no_stamp_refuses_its_row_alone(tmp_path: Path, text: str) 
 def test_a_zone_that_does_not_exist_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"--timezone CEST: no such zone.*Europe/Berlin"):
         take(lake_of(tmp_path), tmp_path, zone="CEST")
+
+
+def test_a_misspelt_zone_of_the_command_is_told_with_its_nearest_names() -> None:
+    with pytest.raises(SettingError, match=r"--timezone Europe/Berln: no such zone.*the nearest: Europe/Berlin"):
+        reading(zone="Europe/Berln")
+
+
+def test_misspelt_zones_of_sites_are_refused_row_by_row_with_their_nearest_names(tmp_path: Path) -> None:
+    zones = ["Europe/Berlin", "Europe/Berln", "Europe/Berlim", "new york", None, "", "x" * 100]
+    catalogue = sites(*"abcdefg").append_column("timezone", pa.array(zones))
+    lake = Lake(tmp_path / "lake")
+    [outcome] = take(lake, write(tmp_path / "sites.parquet", catalogue))
+    assert (outcome.state, outcome.accepted, outcome.quarantined) == ("partial", 3, 4)
+    found = dict(zip(*lake.read("sites").select(["site_id", "timezone"]).to_pydict().values(), strict=True))
+    assert found == {"a": "Europe/Berlin", "e": "UTC", "f": ""}
+    refused = {row["value"][:13]: row for row in lake.read("quarantine").to_pylist()}
+    assert {row["column"] for row in refused.values()} == {"timezone"}
+    assert {value: row["remedy"] for value, row in refused.items()} == {
+        "Europe/Berln": "write Europe/Berlin if that is meant",
+        "Europe/Berlim": "write Europe/Berlin if that is meant",
+        "new york": "write America/New_York if that is meant",
+        "x" * 13: "write the name of the IANA time zone",
+    }
+    assert refused["Europe/Berln"]["bound"].startswith("an IANA time zone; the nearest: Europe/Berlin, Europe/Dublin")
+    [kept] = outcome.kept_at
+    assert pq.read_table(kept)["site_id"].to_pylist() == ["b", "c", "d", "g"]
