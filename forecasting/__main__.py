@@ -54,13 +54,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--engine", choices=sorted(ENGINES), default="panel", help="what forecasts (default: %(default)s)"
     )
     making.add_argument("--workers", type=int, help="worker processes (default: one for each processor)")
-    making.add_argument(
-        "--series",
-        nargs="+",
-        default=[],
-        metavar="LEVEL/KEY/METRIC",
-        help="renew only these, '*' allowed, for instance 'site/*/egress_gbps'; the others are carried over from the last run",
-    )
     making.add_argument("--quiet", action="store_true", help="say nothing unless it fails")
     telling = commands.add_parser(
         "status", help="how the last refreshes went", description="How the last refreshes went."
@@ -93,9 +86,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _refresh(options: argparse.Namespace) -> int:
-    summary = refresh(
-        Lake(options.lake), engine=options.engine, workers=options.workers, only=options.series, bar=not options.quiet
-    )
+    summary = refresh(Lake(options.lake), engine=options.engine, workers=options.workers, bar=not options.quiet)
     if not options.quiet:
         report(summary)
     return FINE

@@ -4,7 +4,7 @@ earlier run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen
 from data.lake.query import connection, query
 from data.lake.tables import Pin
-from data.schema import DEMAND_METRICS, METRIC, Series
+from data.schema import METRIC
 
 
 def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
@@ -52,18 +52,7 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
         )
 
 
-def run_rows(
-    pin: Pin, table: str, run_id: str, without: Iterable[Series] = (), metrics: Iterable[str] = DEMAND_METRICS
-) -> pd.DataFrame:
-    """The rows of some metrics that a run wrote to one of the tables by series, without run_id and without those of
-    some series.
-    """
-    names = {"run": run_id, "without": [str(series) for series in without], "metrics": list(metrics)}
-    held = "run_id = $run AND list_contains($metrics, metric) AND NOT list_contains($without, concat_ws('/', level, key, metric))"
-    return query(
-        pin,
-        f"SELECT * EXCLUDE (run_id) FROM {table} WHERE {held}",
-        [table],
-        partitions={"run_id": (run_id,)},
-        parameters=names,
-    )
+def run_rows(pin: Pin, table: str, run_id: str) -> pd.DataFrame:
+    """The rows that a run wrote to one of the tables by series, without run_id."""
+    sql = f"SELECT * EXCLUDE (run_id) FROM {table} WHERE run_id = $run"
+    return query(pin, sql, [table], partitions={"run_id": (run_id,)}, parameters={"run": run_id})

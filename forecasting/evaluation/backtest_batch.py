@@ -96,15 +96,6 @@ class Judged(NamedTuple):
         now = self._replace(forecasts=pd.DataFrame(), licences=licences, scores=scores, backtests=backtests)
         return now, self._replace(licences=later_licences, scores=later_scores, backtests=later_backtests)
 
-    def of(self, series: Collection[Series]) -> Judged:
-        """The rows of these alone; without forecasts."""
-        return self._replace(
-            **{
-                name: (frame := getattr(self, name))[among(frame, series)]
-                for name in ("licences", "scores", "backtests")
-            }
-        )
-
 
 def _parted(frame: pd.DataFrame, leaning: Collection[Series]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of other series, and of these."""

@@ -5,7 +5,7 @@ and the network are the sums of their sites; and what is published as evidence i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +37,6 @@ class Settled(NamedTuple):
     backtests: pd.DataFrame
     notes: dict[Series, str]
 
-    def _of(self, series: Collection[Series]) -> Settled:
-        """The rows of these alone."""
-        frames = {name: (frame := getattr(self, name))[among(frame, series)] for name in self._fields[:-1]}
-        return self._replace(**frames, notes={one: note for one, note in self.notes.items() if one in series})
-
 
 def leaning(panel: Panel, able: Sequence[Series]) -> frozenset[Series]:
     """The sums, and the sites that are young."""
@@ -65,12 +60,9 @@ def sums_of(panel: Panel, site: Series) -> tuple[Series, ...]:
     return (Series("region", region, site.metric), whole) if region else (whole,)
 
 
-def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series], kept: pd.DataFrame) -> Settled:
+def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series]) -> Settled:
     """Forecasts that agree, and what leans on others, of which `fresh` are the young sites, with evidence that is about
     what is drawn.
-
-    Of what was judged the series that the panel wants, and forecasts of sums of theirs that are `kept`, moved with
-    them.
     """
     forecasts, licences, scores, backtests = (
         joined([getattr(one, name) for one in held]) for name in Settled._fields[:-1]
@@ -78,11 +70,7 @@ def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series], kept
     found = Settled(forecasts, licences, scores, backtests, {})
     if not len(found.forecasts):
         return found
-    asked = set(_whole(found.forecasts))
-    found = lent(panel, found, fresh)._of(panel.series)
-    whole = summed(panel, found._replace(forecasts=joined([found.forecasts, kept])), held, asked)
-    mine = (whole.forecasts["level"] != "site") | among(whole.forecasts, panel.series)
-    return whole._replace(forecasts=whole.forecasts[mine])
+    return summed(panel, lent(panel, found, fresh), held)
 
 
 def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -166,38 +154,29 @@ def _unproven(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFra
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def summed(panel: Panel, found: Settled, held: Sequence[Judged], asked: Set[Series]) -> Settled:
+def summed(panel: Panel, found: Settled, held: Sequence[Judged]) -> Settled:
     """Regions and the network drawn as the sums of their sites, which measured better than forecasts of their own
     (docs/methods.md), and judged as such.
 
     Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more
-    than its sites, and stays as it is. Where sites were forecast at different times, a group keeps the hours that all
-    of them have. Sums that are carried over keep the evidence that they have; where all their sites were judged
-    (`asked`), others lean on them.
+    than its sites, and stays as it is.
     """
     sites = agreeing(panel, found.forecasts)
-    anew = sites.keys() & set(panel.series)
-    parts: dict[Series, list[Part]] = {
-        one: [part.parts[one] for part in held if one in part.parts]
-        for one, members in sites.items()
-        if asked >= set(members)
-    }
+    parts = {one: [part.parts[one] for part in held if one in part.parts] for one in sites}
     evidence = judged([one.alone for one in held], parts, {one: len(members) for one, members in sites.items()})
     direct = (
-        among(found.scores, anew) & (found.scores.get("model") == LICENSED)
+        among(found.scores, sites) & (found.scores.get("model") == LICENSED)
         if len(found.scores)
         else np.zeros(0, dtype=bool)
     )
     return found._replace(
         forecasts=_moved(found.forecasts, sites, forecasts_of(found.forecasts, sites), DRAWN),
-        licences=joined(
-            [found.licences[~among(found.licences, anew)], evidence.licences[among(evidence.licences, anew)]]
-        ),
-        scores=joined([found.scores[~direct], evidence.scores[among(evidence.scores, anew)]]),
+        licences=joined([found.licences[~among(found.licences, sites)], evidence.licences]),
+        scores=joined([found.scores[~direct], evidence.scores]),
         backtests=_moved(
             found.backtests,
-            anew,
-            weeks_of({one: part for one, part in parts.items() if one in anew}),
+            sites,
+            weeks_of(parts),
             ["yhat", *BACKTEST_LEVELS],
         ),
     )
@@ -207,7 +186,7 @@ def agreeing(panel: Panel, forecasts: pd.DataFrame) -> dict[Series, list[Series]
     """The sums with a forecast whose sites all have one, and these sites."""
     whole = set(_whole(forecasts))
     members: dict[Series, list[Series]] = defaultdict(list)
-    for site in panel.every:
+    for site in panel.series:
         for one in sums_of(panel, site) if site.level == "site" else ():
             members[one].append(site)
     return {one: sites for one, sites in members.items() if whole.issuperset([one, *sites])}

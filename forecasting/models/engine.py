@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import pandas as pd
@@ -34,8 +34,6 @@ class Plan:
 
     The same seed gives the same numbers. growth: the trend's shape as the history suggests it, or logistic below ten
     times the highest value ever measured.
-    kept: forecasts, as published, of the series that the panel does not want, of the metrics that it wants some of:
-    what adds up must do so with them.
     """
 
     horizon: pd.Timedelta = HORIZON
@@ -43,7 +41,6 @@ class Plan:
     band_ahead: pd.Timedelta = BAND_AHEAD
     seed: int = 1
     growth: Literal["history", "logistic"] = "history"
-    kept: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False, repr=False)
 
     def hours(self, panel: Panel) -> pd.DatetimeIndex:
         """The hours of a forecast."""
@@ -65,9 +62,6 @@ class EngineResult(NamedTuple):
     Values are in the unit of the metric, finite, never negative; quantiles do not fall as the level rises, and lower <=
     expected <= upper. An engine that judges its models also gives licences, scores and backtests; one that simulates
     the coming weeks, peaks and the paths behind them.
-
-    Of a panel that wants some series, forecasts of kept groups that moved with their sites come too, without a fit, and
-    the weeks of all series of a metric.
     """
 
     forecasts: pd.DataFrame
@@ -81,12 +75,12 @@ class EngineResult(NamedTuple):
 
 
 class Engine(Protocol):
-    """Forecasts the series that a panel wants."""
+    """Forecasts the series of a panel."""
 
     name: str
 
     def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
-        """Results in parts, as they are ready; the fit of each series that the panel wants is in exactly one.
+        """Results in parts, as they are ready; the fit of each series is in exactly one.
 
         An engine gets the whole panel, so that it may fit all series at once; one that fits them one by one spreads
         them over the executor. A series that cannot be fitted is a row of `fits` with its reason, never an exception.

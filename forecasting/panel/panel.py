@@ -78,8 +78,6 @@ class Panel:
     zone by site_id. countries: ISO 3166 country by site_id, where known.
     weeks: peak and P95 of the samples of each week, long, as in `Sources`. touched: the events of series that were
     asked for, by their shares of them.
-    wanted: those of the series that are to be forecast, where not all are; the others stay, because regions and the
-    network are made up of them.
     """
 
     hourly: pd.DataFrame
@@ -91,19 +89,13 @@ class Panel:
     grain: pd.Timedelta
     zones: Mapping[str, str] = field(default_factory=dict)
     weeks: pd.DataFrame = field(default_factory=NO_WEEKS.copy)
-    wanted: tuple[Series, ...] | None = None
     countries: Mapping[str, str] = field(default_factory=dict)
     touched: dict[bytes, pd.DataFrame] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
-    def every(self) -> list[Series]:
+    def series(self) -> list[Series]:
         """All series of the lake."""
         return [Series(*column) for column in self.hourly.columns]
-
-    @property
-    def series(self) -> list[Series]:
-        """Those to forecast."""
-        return self.every if self.wanted is None else list(self.wanted)
 
     @property
     def start(self) -> pd.Timestamp:
@@ -123,10 +115,6 @@ class Panel:
             if total > 0.0 and (country := self.countries.get(site)):
                 shares[country] = shares.get(country, 0.0) + weight / total
         return holidays_of(shares, self.clock(series), self.hourly.index[0].year, self.now.year + 1)
-
-    def only(self, wanted: Sequence[Series]) -> Panel:
-        """The panel, of which some series alone are to be forecast."""
-        return replace(self, wanted=tuple(sorted(wanted)))
 
     def touching(self, series: Series) -> pd.DataFrame:
         """The events that touch a series: kind, start, end, treatment, share (of the series that lies within the
@@ -250,7 +238,7 @@ def event_hours(panel: Panel) -> pd.DataFrame:
     firsts, lasts = (
         hours.searchsorted(pd.DatetimeIndex(stamps)) for stamps in (events["start"].dt.floor("h"), events["end"])
     )
-    for column, series in enumerate(panel.every):
+    for column, series in enumerate(panel.series):
         inside = shares(series, panel.regions, panel.weights)
         for scope, first, last in zip(events["scope"], firsts, lasts, strict=True):
             if inside.get(scope, 0.0) >= PART_THAT_MATTERS:

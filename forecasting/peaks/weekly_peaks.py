@@ -63,12 +63,10 @@ class Foreseen(NamedTuple):
 def coming(panel: Panel, metric: str, seed: int) -> Coming | None:
     """The sites of a metric with the regions and the network that they make up; None where no week of a site was
     measured.
-
-    It is always all of them, whichever are to be forecast: weeks are drawn jointly.
     """
     first = max(pd.Timestamp(panel.hourly.index[0]), panel.start - HISTORY)
     hours = panel.hourly.loc[first:]
-    sites = [series for series in panel.every if series.level == "site" and series.metric == metric]
+    sites = [series for series in panel.series if series.level == "site" and series.metric == metric]
     if not sites or len(hours) < 2:
         return None
     regions = sorted({panel.regions[one.key] for one in sites if one.key in panel.regions})

@@ -36,7 +36,9 @@ class LicensedEngine:
         """
         unsettled = leaning(panel, able(panel))
         hours = int(plan.horizon / HOUR)
-        waiting: dict[Future[Judged], Subject] = {executor.submit(judge, one, hours): one for one in needed(panel)}
+        waiting: dict[Future[Judged], Subject] = {
+            executor.submit(judge, one, hours): one for one in subjects(panel, able(panel))
+        }
         weeks = [
             executor.submit(foresee, one)
             for metric in metrics_of(panel)
@@ -52,7 +54,6 @@ class LicensedEngine:
         for done in as_completed(list(waiting)):
             judged, subject = done.result(), waiting.pop(done)
             now, later = judged.apart(unsettled)
-            now = now.of(settled)
             held.append(later)
             yield EngineResult(
                 NOTHING,
@@ -62,7 +63,7 @@ class LicensedEngine:
                 now.scores,
                 now.backtests,
             )
-        found = settle(panel, held, [one for one in unsettled if one.level == "site"], plan.kept)
+        found = settle(panel, held, [one for one in unsettled if one.level == "site"])
         yield _last(found, _fits(fits, unsettled, found.licences, found.notes), [one.result() for one in weeks])
 
 
@@ -103,22 +104,7 @@ def _last(found: Settled, fits: pd.DataFrame, weeks: Sequence[Foreseen]) -> Engi
 
 def able(panel: Panel) -> list[Series]:
     """The series of the lake that are not refused."""
-    return [series for series in panel.every if refusal(panel.hourly[series], panel.now) is None]
-
-
-def needed(panel: Panel) -> list[Subject]:
-    """The subjects that hold a series to forecast or one that it leans on, with their other series: one is judged among
-    the same mates, whichever are forecast beside it.
-    """
-    every = able(panel)
-    leant = leaning(panel, every).intersection(panel.series)
-    # A young site leans on its region, a sum on its sites and on the other sums of its metric.
-    regions = {sums_of(panel, one)[:-1] for one in leant if one.level == "site"} - {()}
-    metrics = {one.metric for one in leant if one.level != "site"}
-    asked = set(panel.series) | {
-        one for one in every if one.metric in metrics or (one.level == "site" and sums_of(panel, one)[:-1] in regions)
-    }
-    return [subject for subject in subjects(panel, every) if not asked.isdisjoint(subject.series)]
+    return [series for series in panel.series if refusal(panel.hourly[series], panel.now) is None]
 
 
 def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:

@@ -53,11 +53,9 @@ def new_run_id(started: datetime) -> str:
     return f"{started:{STAMP_FORMAT}}-{secrets.token_hex(2)}"
 
 
-def write(lake: Lake, run_id: str, results: Iterable[EngineResult], keys: Keys | None = None) -> Iterator[EngineResult]:
-    """Write results in batches under a run that nobody sees yet; yields each as it comes in. `keys` are those that the
-    run holds already.
-    """
-    keys, batch = Keys() if keys is None else keys, list[EngineResult]()
+def write(lake: Lake, run_id: str, results: Iterable[EngineResult]) -> Iterator[EngineResult]:
+    """Write results in batches under a run that nobody sees yet; yields each as it comes in."""
+    keys, batch = Keys(), list[EngineResult]()
     for result in results:
         batch.append(result)
         yield result
@@ -97,8 +95,8 @@ class Keys:
             twice = min(parts[again].itertuples(index=False, name=None), default=None) or min(found & self._held[name])
             raise LakeError(
                 f"The table {name} would hold rows of {'/'.join(twice)} twice in one run; nothing was published, the last run still serves.",
-                cause="the engine gave them twice, or an earlier refresh of some series left them so in the last run",
-                remedy="refresh every series, without --series",
+                cause="the engine gave them twice, which is a fault of its code",
+                remedy="refresh with another engine, for instance `--engine prophet`, and report it",
             )
         self._held[name] |= found
 

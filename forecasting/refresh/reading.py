@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
-
 import pandas as pd
 
 from data.lake.tables import Lake, Pin
 from data.queries import Extent, extent, weekly
 from data.queries import forecast_inputs as training
 from data.schema import DEMAND_METRICS
-from data.schema.errors import LakeError, SettingError
+from data.schema.errors import LakeError
 from forecasting.panel.panel import HOUR, Panel, Sources, build
 
 # Three years let a yearly pattern show; four weeks of samples say how wide a band is.
@@ -65,20 +61,3 @@ def panel_of(pin: Pin, held: Extent) -> Panel:
         ),
         metrics,
     )
-
-
-def chosen(panel: Panel, patterns: Sequence[str]) -> Panel:
-    """The panel of the series whose names (level/key/metric) fit one of the patterns, `*` and `?` included; raises
-    SettingError for one that fits none.
-    """
-    names = {str(series): series for series in panel.series}
-    found = {pattern: [name for name in names if fnmatchcase(name, pattern)] for pattern in patterns}
-    missing = [pattern for pattern, fitting in found.items() if not fitting]
-    if missing:
-        near = get_close_matches(missing[0], names, n=3, cutoff=0.3) or sorted(names)[:3]
-        raise SettingError(
-            f"No series fits {missing[0]!r}; the lake has {len(names)}, such as {', '.join(near)}.",
-            cause="a name was mistyped, or nothing was measured there",
-            remedy="name series as level/key/metric, for instance 'site/*/egress_gbps'",
-        )
-    return panel.only([names[name] for name in sorted(set().union(*found.values()))])

@@ -6,10 +6,10 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,12 +18,11 @@ import pandas as pd
 
 from data.lake.tables import Lake
 from data.queries import Extent
-from forecasting.models.engine import Engine, EngineResult, Plan
+from forecasting.models.engine import IDENTITY, Engine, EngineResult, Plan
 from forecasting.refresh.licensed_engine import LicensedEngine
-from forecasting.refresh.partial_refresh import Made, beside, carried, renewable
 from forecasting.refresh.progress import Telling
-from forecasting.refresh.publishing import Keys, RunRow, new_run_id, publish, tidy, write
-from forecasting.refresh.reading import chosen, measured, panel_of
+from forecasting.refresh.publishing import RunRow, new_run_id, publish, tidy, write
+from forecasting.refresh.reading import measured, panel_of
 from forecasting.refresh.workers import pool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -64,13 +63,11 @@ def refresh(
     *,
     engine: str | Engine = "panel",
     workers: int | None = None,
-    only: Sequence[str] = (),
     bar: bool = False,
     executor: Executor | None = None,
 ) -> Summary:
     """Forecast every series of the lake and publish one run; until then, and where it fails, the last one serves.
 
-    `only` renews the series whose names fit these patterns and carries the others over from the last run (renewal.py).
     `executor` takes the place of a pool of `workers` processes, for instance a cluster's. Raises LakeError where there
     is nothing to forecast from, SettingError for a setting that cannot be used.
     """
@@ -80,15 +77,10 @@ def refresh(
     pin = lake.pin()
     held = measured(pin)
     with Telling(lake, started, bar=bar) as telling, _workers(executor, workers, early=isinstance(engine, str)) as crew:
-        last = renewable(pin, maker.name) if only else None
         panel = panel_of(pin, held)
-        part = chosen(panel, only) if only else panel
         tidy(lake, started)
-        telling.begin(len(part.series))
-        keys, plan = Keys(), Plan(kept=beside(pin, last, part))
-        made = _forecast(write(lake, run_id, maker.forecast(part, plan, crew), keys), telling)
-        if last is not None:
-            made.add(*write(lake, run_id, [carried(pin, last, made)], keys))
+        telling.begin(len(panel.series))
+        made = _forecast(write(lake, run_id, maker.forecast(panel, Plan(), crew)), telling)
         summary = _published(lake, run_id, maker.name, held, made, started, time.perf_counter() - clock)
         telling.end(str(summary))
     return summary
@@ -98,9 +90,30 @@ def _workers(executor: Executor | None, workers: int | None, *, early: bool) -> 
     return pool(workers, early=early) if executor is None else nullcontext(executor)
 
 
-def _forecast(results: Iterable[EngineResult], telling: Telling) -> Made:
+@dataclass(slots=True)
+class RunAccumulator:
+    """What a run holds so far: rows of `fits`, and for each series and horizon that was tested whether its model is
+    licensed.
+    """
+
+    parts: list[pd.DataFrame] = field(default_factory=list)
+    licensed: list[bool] = field(default_factory=list)
+
+    def add(self, result: EngineResult) -> None:
+        """Count in a part."""
+        if len(result.fits):
+            self.parts.append(result.fits)
+        if len(result.licences):
+            self.licensed += result.licences.loc[result.licences["origins"] > 0, "licensed"].tolist()
+
+    def fits(self) -> pd.DataFrame:
+        """What became of each series."""
+        return pd.concat(self.parts, ignore_index=True) if self.parts else pd.DataFrame(columns=[*IDENTITY, "status"])
+
+
+def _forecast(results: Iterable[EngineResult], telling: Telling) -> RunAccumulator:
     """Tell of results as they come in, and keep what is counted."""
-    made = Made()
+    made = RunAccumulator()
     for result in results:
         made.add(result)
         telling.advance(len(result.fits))
@@ -108,7 +121,7 @@ def _forecast(results: Iterable[EngineResult], telling: Telling) -> Made:
 
 
 def _published(
-    lake: Lake, run_id: str, engine: str, held: Extent, made: Made, started: datetime, seconds: float
+    lake: Lake, run_id: str, engine: str, held: Extent, made: RunAccumulator, started: datetime, seconds: float
 ) -> Summary:
     fits, share = made.fits(), sum(made.licensed) / len(made.licensed) if made.licensed else None
     counts = {status: int((fits["status"] == status).sum()) for status in ("fitted", "refused", "failed")}

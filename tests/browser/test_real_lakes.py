@@ -55,7 +55,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 @pytest.fixture(scope="module")
 def real_lake(network: Network, datasets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data set as a lake, by the documented command, and a run for the network's egress and that of one site."""
+    """The data set as a lake, by the documented command, and a run."""
     where = tmp_path_factory.mktemp(network.name) / "lake"
     command("data", "ingest", str(datasets / network.name), "--recipe", network.name, "--lake", str(where))
     command(
@@ -66,9 +66,6 @@ def real_lake(network: Network, datasets: Path, tmp_path_factory: pytest.TempPat
         "1",
         "--lake",
         str(where),
-        "--series",
-        "global/*/egress_gbps",
-        f"site/{network.site}/egress_gbps",
     )
     return where
 

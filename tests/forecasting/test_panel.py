@@ -203,11 +203,3 @@ def masked_hours(scope: str, series: Series) -> int:
 )
 def test_an_event_masks_the_series_that_it_covers_enough_of(scope: str, level: str, key: str, hours: int) -> None:
     assert masked_hours(scope, Series(level, key, "egress_gbps")) == hours  # type: ignore[arg-type]
-
-
-def test_a_panel_of_which_some_series_are_wanted_still_holds_what_they_add_up_with() -> None:
-    panel = panel_of(rows("fra-01", HOURS, daily(HOURS)), rows("ams-01", HOURS, daily(HOURS)))
-    part = panel.only([FRA])
-    assert part.series == [FRA]
-    assert part.every == panel.every == panel.series
-    assert part.hourly.equals(panel.hourly)

@@ -172,36 +172,34 @@ def test_notes_are_written_about_once_a_second(lake: Lake, monkeypatch: pytest.M
     assert len(count) == 3
 
 
-def test_only_some_series_are_renewed_and_the_others_carried_over(lake: Lake) -> None:
-    go(lake)
-    before = forecast(lake.pin(), ALL, NOW, LATER)
+class Twice(Steady):
+    """Gives its first series once more, at the end or in the same part."""
 
-    class Doubled(Steady):
-        def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
-            assert {series.level for series in panel.series} == {"site"}
-            for series in panel.series:
-                yield steady(series, 1234.0, plan.hours(panel), plan.band(panel))
+    def __init__(self, *, at_once: bool) -> None:
+        super().__init__()
+        self._at_once = at_once
 
-    summary = go(lake, Doubled(), only=["site/*/egress_gbps"])
-    pin = lake.pin()
-    assert summary.count("fitted") == 9
-    assert (forecast(pin, FRA, NOW, LATER)["yhat"] == 1234.0).all()
-    assert forecast(pin, ALL, NOW, LATER).equals(before)
-    assert len(bands(pin, ALL, NOW - pd.Timedelta(days=14), NOW)) == 14 * 96
+    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+        parts = list(super().forecast(panel, plan, executor))
+        if self._at_once:
+            parts[0] = parts[0]._replace(forecasts=pd.concat([parts[0].forecasts, parts[0].forecasts.tail(1)]))
+        yield from parts if self._at_once else [*parts, parts[0]]
 
 
-def test_renewing_some_series_without_an_earlier_run_publishes_these(lake: Lake) -> None:
-    assert len(go(lake, only=["global/*"]).fits) == 2
-
-
-def test_a_name_that_fits_no_series_is_refused_with_those_that_are_near(lake: Lake) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_run_that_would_hold_a_key_twice_is_not_published(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    monkeypatch.setattr("forecasting.refresh.publishing.BATCH", 1)
+    first = go(lake)
     with pytest.raises(
-        SettingError, match=r"No series fits 'site/fra-1/egress_gbps'; the lake has 9, such as site/fra-01/egress_gbps"
+        LakeError,
+        match=r"The table forecasts would hold rows of global/all/egress_gbps twice in one run; nothing was published",
     ):
-        go(lake, only=["site/fra-1/egress_gbps"])
-    note = lake.read_note("refresh")
-    assert note is not None
-    assert note["state"] == "refused"
+        go(lake, Twice(at_once=at_once))
+    last = latest_run(lake.pin())
+    assert last is not None
+    assert last.run_id == first.run_id
 
 
 def test_two_refreshes_at_once_both_publish_under_numbers_of_their_own(lake: Lake) -> None:

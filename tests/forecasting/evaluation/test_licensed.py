@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, Series, validate
+from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, validate
 from forecasting.evaluation.aggregates import SUM
 from forecasting.evaluation.backtest_batch import furthest, past_weeks, shown, starts
 from forecasting.evaluation.model_selection import UNPROVEN, draw, learn
@@ -24,7 +24,7 @@ from forecasting.peaks.calibration import offsets
 from forecasting.peaks.peak_forecast import TRIAL_PATHS, trials
 from forecasting.peaks.simulation import Draw
 from forecasting.peaks.weekly_peaks import WEEKS_PLANNED, WEEKS_SHOWN, coming, foresee
-from forecasting.refresh.licensed_engine import LicensedEngine, changes, needed
+from forecasting.refresh.licensed_engine import LicensedEngine, changes
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
 from tests.forecasting.panels import START, demand, history
 
@@ -206,14 +206,6 @@ def test_a_young_site_borrows_and_says_so(made: EngineResult) -> None:
     assert "licensed" not in set(made.scores.loc[made.scores["key"] == "par-01", "model"])
     alone = made.forecasts[made.forecasts["key"] == "par-01"]
     assert alone["yhat"].mean() == pytest.approx(2.0 * np.exp(0.5**2 / 4), rel=0.25)
-
-
-def test_a_site_that_is_forecast_alone_is_judged_among_the_mates_that_it_has_among_all() -> None:
-    young, every = Series("site", "par-01", "egress_gbps"), panel()
-    alone, among = needed(every.only([young])), [subject for subject in needed(every) if young in subject.series]
-    assert [one.series for one in alone] == [one.series for one in among]
-    assert alone[0].hours.equals(among[0].hours)
-    assert Series("site", "fra-01", "egress_gbps") in alone[0].series
 
 
 def test_peaks_are_the_quantiles_of_the_paths(made: EngineResult) -> None:

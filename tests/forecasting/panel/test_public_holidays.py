@@ -77,4 +77,4 @@ def test_the_network_has_those_of_its_sites_by_their_traffic() -> None:
 
 def test_a_panel_without_countries_has_none() -> None:
     bare = replace(panel(), countries={})
-    assert not any_holiday([bare.holidays(series) for series in bare.every])
+    assert not any_holiday([bare.holidays(series) for series in bare.series])
