@@ -7,7 +7,7 @@ One JSON line. Both sides fit hourly series with a day of 4 harmonics, a week of
 days of hours, point forecasts; the panel all of them in one call, Prophet a stated sample, spread over two processes
 that are warm. The panel is measured before and after Prophet and the median is taken, so that a busy machine hurts
 both. `worst_objective_gap` is the highest of ours less Prophet's negative log posterior, in nats, over mixed series
-(additive, logarithmic, multiplicative, flat; with gaps, late starts, events; hourly, 5-minute, daily): below zero,
+(additive, logarithmic, flat; with gaps, late starts, events; hourly, 5-minute, daily): below zero,
 Prophet was never better. Forecasts reach a sixth of the history ahead; their distance is a share of the level, its mean
 over the stamps ("difference") and its largest value ("largest").
 

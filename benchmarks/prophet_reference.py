@@ -85,18 +85,17 @@ def density(
 
 
 def mixed(count: int, *, days: int, seed: int = 1) -> Iterator[Case]:
-    """Series of every kind in turn: additive, logarithmic, multiplicative; linear, flat; whole, with gaps, begun late;
+    """Series of every kind in turn: additive, logarithmic; linear, flat; whole, with gaps, begun late;
     with events; hourly, 5-minute, daily.
     """
     rng = np.random.default_rng(seed)
     shape = (
         Spec((DAILY, WEEKLY)),
         Spec((DAILY, WEEKLY), log=True),
-        Spec((DAILY, WEEKLY), multiplicative=True),
         Spec((DAILY, WEEKLY), growth="flat"),
     )
     for number in range(count):
-        kind, spec = number % 7, shape[number % 4]
+        kind, spec = number % 7, shape[number % len(shape)]
         step, length = {5: ("5min", 12 * 24 * 14), 6: ("D", 450)}.get(kind, ("h", 24 * days))
         stamps = pd.date_range("2026-01-05", periods=length + length // 6, freq=step)
         if step == "D":
@@ -181,9 +180,7 @@ def by_prophet(case: Case) -> Found:
         **{season.name: told[season.name].to_numpy() for season in case.spec.seasons},
     }
     if case.regressors.shape[1]:
-        parts["regressors"] = told[
-            "extra_regressors_multiplicative" if case.spec.multiplicative else "extra_regressors_additive"
-        ].to_numpy()
+        parts["regressors"] = told["extra_regressors_additive"].to_numpy()
     return Found(objective, fitted, told["yhat"].to_numpy(), parts)
 
 
@@ -195,10 +192,8 @@ def scaled(case: Case) -> Reals:
 def unfitted(spec: Spec) -> Prophet:
     """Prophet set up as the panel engine's model."""
     settings: dict[str, Any] = dict.fromkeys(("daily_seasonality", "weekly_seasonality", "yearly_seasonality"), False)
-    mode: Any = "multiplicative" if spec.multiplicative else "additive"
     model = Prophet(
         growth=spec.growth,
-        seasonality_mode=mode,
         n_changepoints=spec.changepoints,
         changepoint_range=spec.changepoint_range,
         changepoint_prior_scale=spec.changepoint_prior,

@@ -7,20 +7,111 @@ products of that matrix with its values (docs/methods.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from forecasting.panel.spread import Reals
-from forecasting.prophet_map.batches import TREND_PRIOR, solved
-from forecasting.prophet_map.design import Axis, Group, days_of, grouped, seasonal
-from forecasting.prophet_map.moments import Shared
-from forecasting.prophet_map.scale import Scale
-from forecasting.prophet_map.spec import Season, Spec
+from forecasting.prophet_map.design import Axis, Group, Places, Rows, Scale, Season, Spec, days_of, grouped, seasonal
+from forecasting.prophet_map.moments import Shared, moments
+from forecasting.prophet_map.posterior import Estimate, estimate
 from forecasting.prophet_map.threads import one_blas_thread
-from forecasting.prophet_map.uncertainty import offsets, sampled
+from forecasting.prophet_map.uncertainty import predictive_offsets, sample_trend_deviations
+
+# Series in one batch, at most: enough to spread the cost of a call, few enough to bound memory.
+BATCH = 512
+# Prophet's prior of slope and offset, on values scaled to at most 1.
+TREND_PRIOR = 5.0
+# A series that never changes has no noise; Prophet says so with this.
+NO_NOISE = 1e-9
+
+
+def batches(groups: list[Group], size: int) -> Iterator[list[Group]]:
+    """The groups' members in batches of a size; a group that is too large is cut, small ones are put together."""
+    batch: list[Group] = []
+    room = size
+    for group in groups:
+        members = group.members
+        while len(members):
+            batch.append(replace(group, members=members[:room]))
+            members, room = members[room:], room - len(batch[-1].members)
+            if not room:
+                yield batch
+                batch, room = [], size
+    if batch:
+        yield batch
+
+
+def solve_in_batches(
+    values: Reals, shared: Shared, groups: list[Group], spec: Spec, precision: Reals
+) -> tuple[Estimate, Scale]:
+    """The estimates and scales of all series, in the order of the columns of `values`, (T, N), NaN where missing."""
+
+    def solve_batch(batch: list[Group]) -> tuple[Places, Estimate, Scale]:
+        series = np.concatenate([group.members for group in batch])
+        starts = np.cumsum([0, *(len(group.members) for group in batch)])
+        placed = [replace(group, members=np.arange(*ends)) for group, ends in zip(batch, pairwise(starts), strict=True)]
+        scale, scaled = Scale.of(_columns(values, series), log=spec.log)
+        return (
+            series,
+            without_noise(_estimated(shared, scaled, placed, spec, precision), scaled, placed, scale.still),
+            scale,
+        )
+
+    threads = _threads()
+    size = min(BATCH, -(-values.shape[1] // threads))
+    if threads == 1:
+        parts = [solve_batch(batch) for batch in batches(groups, size)]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(solve_batch, batches(groups, size)))
+    order = np.argsort(np.concatenate([series for series, _, _ in parts]))
+    return concatenate_estimates([part for _, part, _ in parts]).of(order), Scale.joined(
+        [scale for _, _, scale in parts], order
+    )
+
+
+def _columns(values: Reals, series: Places) -> Reals:
+    """Some columns; those that lie side by side without a copy."""
+    first, last = int(series[0]), int(series[-1])
+    together = last - first == len(series) - 1 and bool((np.diff(series) > 0).all())
+    return values[:, first : last + 1] if together else np.take(values, series, axis=1)
+
+
+def _estimated(shared: Shared, scaled: Reals, groups: list[Group], spec: Spec, precision: Reals) -> Estimate:
+    """The estimates of one batch, whose groups' members are the columns of `scaled`, in their order."""
+    return estimate(moments(shared, scaled, groups, spec), precision, spec.changepoint_prior)
+
+
+def _threads() -> int:
+    """One for each processor; a worker process has siblings that see to the others."""
+    return 1 if multiprocessing.parent_process() else os.cpu_count() or 1
+
+
+def concatenate_estimates(parts: Sequence[Estimate]) -> Estimate:
+    """The estimates of all parts, one after another."""
+    return Estimate(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def without_noise(found: Estimate, scaled: Reals, groups: list[Group], still: Rows) -> Estimate:
+    """The estimates, but where a series never changes (`still`), its value and nothing else, as Prophet has it; NaN for
+    series without any value.
+    """
+    found.smooth[still], found.changes[still], found.variance[still] = 0.0, 0.0, NO_NOISE**2
+    for group in groups:
+        quiet = group.members[still[group.members]]
+        count = group.observed.sum()
+        level = scaled[group.observed.argmax(), quiet] if count else np.full(len(quiet), np.nan)
+        found.smooth[quiet, 0] = level
+        found.objective[quiet] = count * np.log(NO_NOISE) + 0.5 * (level / TREND_PRIOR) ** 2
+    return found
+
 
 __all__ = ["Curves", "Season", "Spec", "fit"]
 
@@ -51,14 +142,12 @@ class Curves:
 
     def fitted_curve(self, stamps: pd.DatetimeIndex, regressors: Reals | None = None) -> Reals:
         """(H, N): the curve on the scale that was fitted, logarithms where the model is one of logarithms."""
-        return self._together(self.components(stamps, regressors))
+        return np.asarray(sum(self.components(stamps, regressors).values()))
 
     @one_blas_thread()
     def components(self, stamps: pd.DatetimeIndex, regressors: Reals | None = None) -> dict[str, Reals]:
         """The trend, each season by its name, and the regressors together, each (H, N): they add up to the fitted
         curve.
-
-        In a multiplicative model all but the trend are shares of it: the fitted curve is trend x (1 + their sum).
         """
         return {"trend": self.trend(stamps)} | self._effects(stamps, regressors)
 
@@ -87,21 +176,17 @@ class Curves:
         trend after the history.
         """
         parts = self.components(stamps, regressors)
-        curve, change = self._together(parts), np.broadcast_to(self.change, parts["trend"].shape)
-        if self.spec.multiplicative:
-            change = change * np.abs(self._together(parts | {"trend": np.ones_like(curve)}))
-        found = np.moveaxis(offsets(self._ahead(stamps), change, self.bends, self.sigma, levels), 2, 0)
+        curve, change = np.asarray(sum(parts.values())), np.broadcast_to(self.change, parts["trend"].shape)
+        found = np.moveaxis(predictive_offsets(self._ahead(stamps), change, self.bends, self.sigma, levels), 2, 0)
         found += curve
         for level in found:
             level[:] = self.scale.value(level)
         return np.moveaxis(found, 0, 2)
 
     def offsets(self, stamps: pd.DatetimeIndex, levels: Sequence[float], sigma: Reals) -> Reals:
-        """(H, N, Q): quantiles about the curve on the fitted scale, for noise of another size, (N,) or (H, N); the
-        model must not be multiplicative.
-        """
+        """(H, N, Q): quantiles about the curve on the fitted scale, for noise of another size, (N,) or (H, N)."""
         ahead = self._ahead(stamps)
-        return offsets(ahead, np.broadcast_to(self.change, ahead.shape), self.bends, sigma, levels)
+        return predictive_offsets(ahead, np.broadcast_to(self.change, ahead.shape), self.bends, sigma, levels)
 
     def trend_paths(self, steps_ahead_stamps: pd.DatetimeIndex, paths: int, rng: np.random.Generator) -> Reals:
         """(H, N, paths): how far sampled trends lie off the fitted one at ascending stamps, on the fitted scale; zero
@@ -111,7 +196,7 @@ class Curves:
         """
         ahead, bends = self._ahead(steps_ahead_stamps), self.bends
         drawn = [
-            sampled(ahead[:, series], self.change[series], bends[series], paths, rng)
+            sample_trend_deviations(ahead[:, series], self.change[series], bends[series], paths, rng)
             for series in range(ahead.shape[1])
         ]
         return np.stack(drawn, axis=1)
@@ -134,26 +219,22 @@ class Curves:
             lambda axis: axis.span
         ) - 1.0
 
-    def _together(self, parts: Mapping[str, Reals]) -> Reals:
-        """The curve that the components make."""
-        trend, effects = parts["trend"], sum(effect for name, effect in parts.items() if name != "trend")
-        return trend * (1.0 + effects) if self.spec.multiplicative else trend + effects
-
     def _effects(self, stamps: pd.DatetimeIndex, regressors: Reals | None) -> dict[str, Reals]:
-        """Seasons and regressors, on the fitted scale or as shares of the trend."""
+        """Seasons and regressors on the fitted scale."""
         days, at, found = days_of(stamps), 0, {}
-        size = 1.0 if self.spec.multiplicative else self.scale.size
+        size = self.scale.size
         for season in self.spec.seasons:
             found[season.name] = seasonal(days, [season]) @ self.seasons[:, at : at + 2 * season.order].T * size
             at += 2 * season.order
         if self.regressors.shape[1]:
             found["regressors"] = (
-                _effect(given(regressors, len(days), self.regressors.shape[1]), self.regressors) * size
+                _regressor_effect(checked_regressors(regressors, len(days), self.regressors.shape[1]), self.regressors)
+                * size
             )
         return found
 
 
-def given(regressors: Reals | None, rows: int, columns: int) -> Reals:
+def checked_regressors(regressors: Reals | None, rows: int, columns: int) -> Reals:
     """The regressors, or an array without columns; raises ValueError where their shape is not the one fitted."""
     found = np.empty((rows, 0)) if regressors is None else np.asarray(regressors, dtype=float)
     if found.shape[:2] != (rows, columns):
@@ -163,7 +244,7 @@ def given(regressors: Reals | None, rows: int, columns: int) -> Reals:
     return found
 
 
-def _effect(regressors: Reals, coefficients: Reals) -> Reals:
+def _regressor_effect(regressors: Reals, coefficients: Reals) -> Reals:
     return regressors @ coefficients.T if regressors.ndim == 2 else np.einsum("tkn,nk->tn", regressors, coefficients)
 
 
@@ -184,7 +265,7 @@ def fit(
     """
     values = np.asarray(values, dtype=float)
     count = np.shape(regressors)[1] if regressors is not None else 0
-    columns = given(regressors, len(stamps), count)
+    columns = checked_regressors(regressors, len(stamps), count)
     observed = np.isfinite(values)
     if values.shape[:1] != (len(stamps),) or (not observed.all() and np.isinf(values).any()):
         raise ValueError(
@@ -205,7 +286,7 @@ def _curves(days: Reals, values: Reals, groups: list[Group], spec: Spec, priors:
     base = np.hstack([np.ones((len(days), 1)), seasonal(days, spec.seasons)])
     season_columns = base.shape[1] - 1
     widths = np.r_[TREND_PRIOR, np.full(spec.slopes, TREND_PRIOR), np.full(season_columns, spec.season_prior), priors]
-    found, scale = solved(values, Shared.of(days, base), groups, spec, 1.0 / widths**2)
+    found, scale = solve_in_batches(values, Shared.of(days, base), groups, spec, 1.0 / widths**2)
     smooth, cut = found.smooth, 1 + spec.slopes
     slope = smooth[:, 1] if spec.slopes else np.zeros(len(smooth))
     change = np.abs(found.changes).sum(axis=1) * scale.size

@@ -15,8 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from forecasting.panel.spread import Reals
-from forecasting.prophet_map.design import Group, Places, Rows
-from forecasting.prophet_map.spec import Spec
+from forecasting.prophet_map.design import Group, Places, Rows, Spec
 
 # Where more rows than this are missing, what is left is added up afresh: quicker, and without taking near equals from
 # each other.
@@ -43,7 +42,7 @@ class Moments(NamedTuple):
     observations: Reals
 
     def of(self, series: Places) -> Moments:
-        return Moments(*(some(part, series) for part in self))
+        return Moments(*(of_series(part, series) for part in self))
 
 
 def is_shared(part: Reals) -> bool:
@@ -51,7 +50,7 @@ def is_shared(part: Reals) -> bool:
     return part.strides[0] == 0
 
 
-def some(part: Reals, series: Places) -> Reals:
+def of_series(part: Reals, series: Places) -> Reals:
     """What some series have; what all share is not copied for each."""
     return np.broadcast_to(part[:1], (len(series), *part.shape[1:])) if is_shared(part) else part[series]
 
@@ -138,11 +137,11 @@ class _Bends(NamedTuple):
         if values.shape[1] > WRITTEN_OUT:
             return np.asarray(self.columns(group, shared.days).T @ values)
         found = np.zeros((len(self.begin), values.shape[1]))
-        some = self.begin < len(values)
-        starts, which = np.unique(self.begin[some], return_inverse=True)
+        of_series = self.begin < len(values)
+        starts, which = np.unique(self.begin[of_series], return_inverse=True)
         if len(starts):
             sums, rises = (_from_each(part, starts)[which] for part in (values, values * shared.time[:, None]))
-            found[some] = self.rate * (rises - self.since[some, None] * sums)
+            found[of_series] = self.rate * (rises - self.since[of_series, None] * sums)
         return found
 
 

@@ -36,7 +36,7 @@ TOGETHER = 8192
 PLACES = np.concatenate([[0.0], np.geomspace(1e-3, 30.0, 500)])
 
 
-def offsets(ahead: Reals, change: Reals, bends: Reals, sigma: Reals, levels: Sequence[float]) -> Reals:
+def predictive_offsets(ahead: Reals, change: Reals, bends: Reals, sigma: Reals, levels: Sequence[float]) -> Reals:
     """Quantiles of trend and noise about the curve, (H, N, Q).
 
     ahead: (H, N), time after the history on each series' own axis, zero or less within it; change: (H, N), the mean
@@ -56,9 +56,9 @@ def _write(found: Reals, ahead: Reals, change: Reals, bends: Reals, sigma: Reals
     spread = change * ahead * np.sqrt(CHANGE_VARIANCE * expected)
     every = np.hypot(spread, sigma)
     with np.errstate(divide="ignore", invalid="ignore"):
-        at = _nodes(np.log(expected), CHANGES), _nodes(np.log(spread / sigma), RATIOS)
+        at = _table_positions(np.log(expected), CHANGES), _table_positions(np.log(spread / sigma), RATIOS)
     for upper in {_upper(level) for level in levels if level != 0.5}:
-        width = every * _between(at, upper)
+        width = every * _interpolate_table(at, upper)
         for place in (place for place, level in enumerate(levels) if _upper(level) == upper):
             np.multiply(width, np.sign(levels[place] - 0.5), out=found[place])
 
@@ -68,14 +68,16 @@ def _upper(level: float) -> float:
     return round(max(level, 1.0 - level), 12)
 
 
-def _nodes(wanted: Reals, nodes: Reals) -> tuple[npt.NDArray[np.intp], Reals]:
+def _table_positions(wanted: Reals, nodes: Reals) -> tuple[npt.NDArray[np.intp], Reals]:
     """The node before each place, and how far on the way to the next it lies; beyond the ends, the end."""
     place = np.fmin(np.fmax((wanted - nodes[0]) / (nodes[1] - nodes[0]), 0.0), len(nodes) - 1.0)
     before = np.minimum(place.astype(np.intp), len(nodes) - 2)
     return before, place - before
 
 
-def _between(at: tuple[tuple[npt.NDArray[np.intp], Reals], tuple[npt.NDArray[np.intp], Reals]], level: float) -> Reals:
+def _interpolate_table(
+    at: tuple[tuple[npt.NDArray[np.intp], Reals], tuple[npt.NDArray[np.intp], Reals]], level: float
+) -> Reals:
     """The quantile between the table's nodes, in standard deviations of trend and noise together."""
     table = quantile_table(level)
     (row, down), (column, along) = at
@@ -113,7 +115,7 @@ def _distributions() -> Reals:
     return np.maximum.accumulate(np.concatenate(rows), axis=1)
 
 
-def sampled(ahead: Reals, change: float, bends: float, paths: int, rng: np.random.Generator) -> Reals:
+def sample_trend_deviations(ahead: Reals, change: float, bends: float, paths: int, rng: np.random.Generator) -> Reals:
     """(H, paths): deviations of one series' trend, sampled; ahead (H,) is ascending time after the history on its own
     axis, change the size of a change.
     """

@@ -23,7 +23,6 @@ PLAIN = Spec((DAILY, WEEKLY))
 MODELS = {
     "additive": PLAIN,
     "log": replace(PLAIN, log=True),
-    "multiplicative": replace(PLAIN, multiplicative=True),
     "flat": replace(PLAIN, growth="flat"),
 }
 unhurried = settings(deadline=None, max_examples=25)
@@ -88,8 +87,7 @@ def test_the_components_are_prophets(compared: list[Compared]) -> None:
     for one in compared:
         assert one.ours.parts.keys() == one.theirs.parts.keys()
         for name, part in one.ours.parts.items():
-            size = 1.0 if one.case.spec.multiplicative and name != "trend" else one.level
-            assert np.abs(part - one.theirs.parts[name]).mean() < (2e-3 if smooth(one) else 0.04) * size, (
+            assert np.abs(part - one.theirs.parts[name]).mean() < (2e-3 if smooth(one) else 0.04) * one.level, (
                 one.case.name,
                 name,
             )
@@ -101,8 +99,7 @@ def test_components_make_the_curve(spec: Spec) -> None:
     events = (np.arange(len(stamps)) % 100 < 4).astype(float)[:, None]
     curves = fit(stamps, values, spec, events)
     parts = curves.components(stamps, events)
-    effects = sum(part for name, part in parts.items() if name != "trend")
-    whole = parts["trend"] * (1.0 + effects) if spec.multiplicative else parts["trend"] + effects
+    whole = sum(parts.values())
     assert list(parts) == ["trend", "daily", "weekly", "regressors"]
     assert whole == pytest.approx(curves.fitted_curve(stamps, events))
 
@@ -226,8 +223,6 @@ FAULTS = {
 )
 @pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
 def test_spoiled_series_have_sane_curves_and_spoil_no_other(spec: Spec, seasons: tuple[Season, ...]) -> None:
-    if spec.multiplicative:  # a multiplicative model of 97 columns on 360 rows is asked of nobody, and takes a while
-        seasons = tuple(season for season in seasons if season.order < 40)
     spec = replace(spec, seasons=seasons)
     stamps, sound = panel(1)
     values = np.column_stack([sound, *FAULTS.values()])

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 
-from forecasting.prophet_map import lasso
-from forecasting.prophet_map.lasso import Solution
+from forecasting.prophet_map.posterior import LassoSolution, solve_lasso
 
 Reals = npt.NDArray[np.float64]
 unhurried = settings(deadline=None, max_examples=40)
@@ -43,7 +42,7 @@ def violation(gram: Reals, target: Reals, bound: Reals, values: Reals) -> float:
 @given(st.integers(0, 10_000), st.integers(1, 25), st.sampled_from([0.3, 0.8]))
 def test_the_conditions_of_optimality_hold(seed: int, size: int, collinear: float) -> None:
     gram, target, bound = problems(seed, 9, size, collinear)
-    found = lasso.solve(gram, target, bound, Solution.near(np.zeros((9, size))))
+    found = solve_lasso(gram, target, bound, LassoSolution.near(np.zeros((9, size))))
     assert violation(gram, target, bound, found.values) < 1.0
 
 
@@ -53,14 +52,14 @@ def test_it_arrives_from_anywhere(seed: int, far: float) -> None:
     gram, target, bound = problems(seed, 5, 12, 0.8)
     rng = np.random.default_rng(seed)
     start = rng.normal(0.0, far, target.shape) * (rng.random(target.shape) < 0.5)
-    found, cold = (lasso.solve(gram, target, bound, Solution.near(at)) for at in (start, np.zeros_like(start)))
+    found, cold = (solve_lasso(gram, target, bound, LassoSolution.near(at)) for at in (start, np.zeros_like(start)))
     assert violation(gram, target, bound, found.values) < 1.0
     assert found.values == pytest.approx(cold.values, rel=1e-4, abs=1e-5)
 
 
 def test_it_agrees_with_coordinate_descent() -> None:
     gram, target, bound = problems(3, 4, 8, 0.8)
-    found = lasso.solve(gram, target, bound, Solution.near(np.zeros((4, 8))))
+    found = solve_lasso(gram, target, bound, LassoSolution.near(np.zeros((4, 8))))
     for one in range(4):
         root = np.linalg.cholesky(gram[one])
         other = Lasso(alpha=bound[one] / 8, fit_intercept=False, tol=1e-12, max_iter=1_000_000).fit(
@@ -71,13 +70,13 @@ def test_it_agrees_with_coordinate_descent() -> None:
 
 def test_a_bound_that_nothing_exceeds_leaves_nothing() -> None:
     gram, target, _ = problems(1, 3, 10, 0.8)
-    found = lasso.solve(gram, target, np.abs(target).max(axis=1) * 1.001, Solution.near(np.zeros((3, 10))))
+    found = solve_lasso(gram, target, np.abs(target).max(axis=1) * 1.001, LassoSolution.near(np.zeros((3, 10))))
     assert (found.values == 0.0).all()
 
 
 def test_the_start_is_left_as_it_was() -> None:
     gram, target, bound = problems(2, 3, 10, 0.8)
-    start = Solution.near(np.ones((3, 10)))
-    lasso.solve(gram, target, bound, start)
+    start = LassoSolution.near(np.ones((3, 10)))
+    solve_lasso(gram, target, bound, start)
     assert (start.values == 1.0).all()
     assert start.active.all()
