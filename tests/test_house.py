@@ -32,7 +32,6 @@ REPEATED_CLASSES = {
         "History",
         "Learned",
         "Part",
-        "Solution",
         "Trials",
     },
 }

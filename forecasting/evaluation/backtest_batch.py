@@ -28,8 +28,9 @@ from forecasting.evaluation.model_selection import (
     stamps_ahead,
 )
 from forecasting.evaluation.scores import Past, held_out, scores
-from forecasting.models.event_effects import EventColumns, with_event_effects
+from forecasting.models.event_effects import with_event_effects
 from forecasting.models.pool import pool
+from forecasting.panel.events import EventRegressors
 from forecasting.panel.history import History, Reals
 from forecasting.panel.panel import HOUR
 from forecasting.panel.public_holidays import Holidays
@@ -70,7 +71,7 @@ class Subject:
             self.hours.to_numpy(float),
             DAY_AND_WEEK,
             zone=self.zone,
-            known=EventColumns.of(self.events, hours),
+            known=EventRegressors.of(self.events, hours),
             holidays=self.holidays,
         )
 

@@ -19,9 +19,8 @@ import numpy.typing as npt
 
 from forecasting.evaluation.metrics import mean
 from forecasting.evaluation.out_of_sample import Trials
-from forecasting.models.baselines import nan_median
-from forecasting.models.local_time import shown_steps
-from forecasting.panel.history import History, Reals
+from forecasting.panel.history import History, Reals, nan_median
+from forecasting.panel.local_time import local_steps
 
 # An interval of each level; the contract's quantiles are their ends and the forecast itself.
 LEVELS = (0.50, 0.80, 0.95)
@@ -64,7 +63,7 @@ def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence
     missed /= np.sqrt(np.abs(trials.forecasts) + floor)
     length, ahead = len(history.stamps), np.arange(len(point))
     # Where an origin in the past is judged, some of the others come after it.
-    shown = shown_steps(history, max((length, *trials.origins)) - length + len(point)) % history.short
+    shown = local_steps(history, max((length, *trials.origins)) - length + len(point)) % history.short
     places = shown[np.array(trials.origins)[:, None] + ahead]
     phases, lead = _phases(missed, places, history.short), np.ones(len(point))
     missed /= phases[places]

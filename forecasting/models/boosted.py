@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.models.baselines import nan_mean, nan_median
-from forecasting.panel.history import History, Model, Reals, shared
+from forecasting.panel.history import History, Model, Reals, nan_mean, nan_median, shared
 from forecasting.prophet_map.threads import one_tree_thread
 
 if TYPE_CHECKING:

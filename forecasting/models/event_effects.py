@@ -24,11 +24,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.models.baselines import nan_median
 from forecasting.models.series_spec import EVENT_HOURS, EVENT_PRIOR, TREND_PRIOR
-from forecasting.panel.event_scopes import covered, known_kinds
-from forecasting.panel.history import History, KnownRegressors, Model, Reals, shared
-from forecasting.panel.panel import COMPLETE_ENOUGH, HOUR
+from forecasting.panel.history import History, KnownRegressors, Model, Reals, nan_median, shared
+from forecasting.panel.panel import COMPLETE_ENOUGH
 from forecasting.panel.public_holidays import Dates, Holidays, any_holiday
 from forecasting.panel.spread import FLOOR_SHARE
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
@@ -63,31 +61,6 @@ def _event_aware(model: Model) -> Model:
 
 def _effects(history: History) -> CalendarEffects:
     return shared(history, "effects", lambda: CalendarEffects.learn(history))
-
-
-@dataclass(frozen=True, slots=True)
-class EventColumns:
-    """Events as regressors on a grid of hours from `first` on, (hours, K, N): how much of each hour, and of each
-    series, events of each kind cover.
-    """
-
-    first: pd.Timestamp
-    grid: Reals
-
-    @classmethod
-    def of(cls, events: Sequence[pd.DataFrame], hours: pd.DatetimeIndex) -> EventColumns | None:
-        """Of the events of each series, as `Panel.touching` gives them; None where there is none to learn from."""
-        kinds = known_kinds(events)
-        return cls(hours[0], covered(events, kinds, hours, HOUR)) if kinds else None
-
-    def __call__(self, stamps: pd.DatetimeIndex | npt.NDArray[np.datetime64]) -> Reals:
-        """(h, K, N) at hours of the grid, UTC; zero beyond it."""
-        index = pd.DatetimeIndex(stamps)
-        at = np.asarray(((index if index.tz else index.tz_localize("UTC")) - self.first) / HOUR).astype(np.int64)
-        held = (at >= 0) & (at < len(self.grid))
-        found = np.zeros((len(at), *self.grid.shape[1:]))
-        found[held] = self.grid[at[held]]
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ from forecasting.models.series_spec import (
     weekly_order,
     widened,
 )
-from forecasting.panel.clocks import turned
-from forecasting.panel.event_scopes import covered, known_kinds
+from forecasting.panel.events import event_coverage, regressor_kinds
+from forecasting.panel.local_time import offset_fingerprint
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.panel.spread import LogScale, Reals, interpolate, wander
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
@@ -95,7 +95,7 @@ class _Clocks:
     def like(self, zone: str) -> str:
         """The zone that stands for this one."""
         if zone not in self._known:
-            self._known[zone] = self._first.setdefault(turned(zone, self._hours), zone)
+            self._known[zone] = self._first.setdefault(offset_fingerprint(zone, self._hours), zone)
         return self._known[zone]
 
 
@@ -149,15 +149,17 @@ class Fitted:
         """Fit the hours, a column for each series."""
         stamps = pd.DatetimeIndex(hours.index)
         events = [learnable(job.events, pd.DatetimeIndex(job.hours.index)) for job in jobs]
-        known = known_kinds(events)
-        columns = covered(events, known, stamps, HOUR)
+        known = regressor_kinds(events)
+        columns = event_coverage(events, known, stamps, HOUR)
         return cls(
             jobs, kind, fit(_local(stamps, kind.zone), hours.to_numpy(), kind.spec, columns, EVENT_PRIOR), events, known
         )
 
     def at(self, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> Reals:
         """(H, N): the expected log value of each interval, before the shift to the recent level."""
-        return self.curves.fitted_curve(_local(stamps, self.kind.zone), covered(self.events, self.known, stamps, step))
+        return self.curves.fitted_curve(
+            _local(stamps, self.kind.zone), event_coverage(self.events, self.known, stamps, step)
+        )
 
     def answers(self, hours: pd.DataFrame) -> list[Curve]:
         """What is expected of each series."""
@@ -219,7 +221,7 @@ class Fitted:
 
     def kinds_of(self, number: int) -> list[str]:
         """The kinds of event that one series knows."""
-        return known_kinds(self.events[number : number + 1])
+        return regressor_kinds(self.events[number : number + 1])
 
     def label(self, number: int) -> str:
         """The model of one series in words."""

@@ -16,10 +16,10 @@ from forecasting.models.baselines import (
     short_median,
 )
 from forecasting.models.boosted import boosted
-from forecasting.models.local_time import by_the_clock
 from forecasting.models.smoothing import QUICK, SLOW, smoothed
 from forecasting.models.variants import Variant, panel_prophet
 from forecasting.panel.history import Model, Reals, shared
+from forecasting.panel.local_time import in_local_time
 
 PANEL = "panel"
 VARIANTS: dict[str, Variant] = {
@@ -58,7 +58,7 @@ def pool(seasons: Sequence[int]) -> dict[str, Model]:
     """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three
     ensembles of both, two of trees.
     """
-    return by_the_clock(_counting(seasons))
+    return in_local_time(_counting(seasons))
 
 
 def _counting(seasons: Sequence[int]) -> dict[str, Model]:

@@ -43,7 +43,7 @@ from forecasting.models.series_spec import (
     weekly_order,
     widened,
 )
-from forecasting.panel.event_scopes import regressors
+from forecasting.panel.events import event_regressors
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.panel.spread import LOG_FLOOR, LogScale, Reals, interpolate, normal_spread, wander
 
@@ -72,7 +72,7 @@ class Fitted:
         """The expected log value of each interval."""
         if not len(stamps):
             return np.empty(0)
-        frame = _frame(stamps, regressors(self.events, stamps, step), self.zone, self.scale)
+        frame = _frame(stamps, event_regressors(self.events, stamps, step), self.zone, self.scale)
         # Prophet sorts by local time, in which the hour that a clock repeats in autumn stands twice: one answer for
         # both.
         told = self.model.predict(frame.drop_duplicates("ds")).set_index("ds")["yhat"]
@@ -99,7 +99,7 @@ class Fitted:
             return np.zeros((len(stamps), 1))
         self.model.uncertainty_samples = PATHS
         paths = self.model.predictive_samples(
-            _frame(stamps, regressors(self.events, stamps, HOUR), self.zone, self.scale)
+            _frame(stamps, event_regressors(self.events, stamps, HOUR), self.zone, self.scale)
         )["trend"]
         self.model.uncertainty_samples = 0
         return np.asarray(paths, dtype=float)
@@ -154,7 +154,7 @@ def fit(job: Task) -> Fitted:
     stamps, scale = pd.DatetimeIndex(job.hours.index), LogScale.of(job.hours.to_numpy())
     logs = scale.log(job.hours.to_numpy())
     events = learnable(job.events, stamps)
-    columns = regressors(events, stamps, HOUR)
+    columns = event_regressors(events, stamps, HOUR)
     model = _model(job, list(columns))
     model.fit(_frame(stamps, columns, job.zone, scale).assign(y=logs), seed=job.seed, timeout=FIT_TIMEOUT_SECONDS)
     cast("Any", model.stan_backend).cleanup()

@@ -17,7 +17,7 @@ import pandas as pd
 from data.schema import Series
 from forecasting.models.engine import HORIZON, refusal
 from forecasting.models.series_spec import DAILY_ORDER, EVENT_HOURS, EVENT_PRIOR, YEARLY_AFTER, weekly_order
-from forecasting.panel.event_scopes import regressors
+from forecasting.panel.events import event_regressors
 from forecasting.panel.panel import COMPLETE_ENOUGH, HOUR, Panel, event_hours, without_outages
 from forecasting.panel.spread import Reals
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
@@ -90,13 +90,15 @@ def refit(panel: Panel, series: Series, wish: Wish) -> Refit:
     if reason := refusal(values, left.now):
         return _refused(reason)
     stamps, touching, zone = pd.DatetimeIndex(values.index), left.touching(series), left.clock(series)
-    columns = regressors(touching, stamps, HOUR)
+    columns = event_regressors(touching, stamps, HOUR)
     known = columns.loc[:, columns.sum() >= EVENT_HOURS]
     curves = fit(
         _local(stamps, zone), values.to_numpy()[:, None], _spec(stamps, wish.prior), known.to_numpy(), EVENT_PRIOR
     )
     ahead = pd.date_range(stamps[0], left.start + HORIZON, freq=HOUR, inclusive="left", unit="us", name="ts")
-    expected = curves.predict(_local(ahead, zone), regressors(touching, ahead, HOUR)[known.columns].to_numpy())[:, 0]
+    expected = curves.predict(_local(ahead, zone), event_regressors(touching, ahead, HOUR)[known.columns].to_numpy())[
+        :, 0
+    ]
     curve, trend = pd.DataFrame({"ts": ahead, "yhat": expected}), _trend(curves, ahead[::24], zone)
     return Refit(curve, trend, *_season(curves), _effects(curves, known), zone, int(values.count()))
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from data.schema import Series
 from forecasting.models.engine import Plan
-from forecasting.panel.event_scopes import covered, known_kinds
+from forecasting.panel.events import event_coverage, regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.panel.spread import LEVEL_DAYS
 
@@ -98,8 +98,8 @@ def weekly_order(span: pd.Timedelta) -> int:
 
 def learnable(events: pd.DataFrame, stamps: pd.DatetimeIndex) -> pd.DataFrame:
     """Without the kinds of event that the history has hardly seen."""
-    kinds = known_kinds([events])
-    seen = covered([events], kinds, stamps, HOUR).sum(axis=0)[:, 0]
+    kinds = regressor_kinds([events])
+    seen = event_coverage([events], kinds, stamps, HOUR).sum(axis=0)[:, 0]
     rare = [kind for kind, hours in zip(kinds, seen, strict=True) if hours < EVENT_HOURS]
     return events[~events["kind"].isin(rare)] if rare else events
 

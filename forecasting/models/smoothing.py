@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from forecasting.models.baselines import nan_mean
 from forecasting.models.variants import LogScales
-from forecasting.panel.history import History, Model, Reals, shared
+from forecasting.panel.history import History, Model, Reals, nan_mean, shared
 
 # Shares of an error that move the level at each step and the day's shape once a day: the best of 16 on the parts kept
 # for choosing (docs/methods.md).

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from forecasting.models.baselines import fading, nan_median
-from forecasting.panel.history import History, Model, Reals, shared
+from forecasting.models.baselines import fading
+from forecasting.panel.history import History, Model, Reals, nan_median, shared
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 # Prophet's own orders, for its shortest and its other seasonalities.

@@ -106,3 +106,22 @@ def shared(history: History, key: Hashable, make: Callable[[], Fit]) -> Fit:
         history.fits[key] = make()
     found: Fit = history.fits[key]
     return found
+
+
+def nan_median(blocks: Reals) -> Reals:
+    """The median along the first axis of what is not missing; NaN where all is. NumPy's own is slow along short axes,
+    and warns.
+    """
+    ordered = np.sort(blocks, axis=0)  # NaN last
+    count = (~np.isnan(blocks)).sum(axis=0)
+    middle = [
+        np.take_along_axis(ordered, np.maximum(index, 0)[None], axis=0)[0]
+        for index in ((count - 1) // 2, count // 2 - (count == 0))
+    ]
+    return np.asarray(0.5 * (middle[0] + middle[1]))
+
+
+def nan_mean(blocks: Reals) -> Reals:
+    """The mean along the first axis of what is not missing; zero where all is."""
+    held = ~np.isnan(blocks)
+    return np.asarray(np.where(held, blocks, 0.0).sum(axis=0) / np.maximum(held.sum(axis=0), 1))

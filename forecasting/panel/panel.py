@@ -21,8 +21,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.schema import Series
-from forecasting.panel.clocks import clock
-from forecasting.panel.event_scopes import shares, sites_of
+from forecasting.panel.events import scope_shares, sites_of
+from forecasting.panel.local_time import series_zone
 from forecasting.panel.public_holidays import Holidays, holidays_of
 
 HOUR = pd.Timedelta(hours=1)
@@ -104,23 +104,23 @@ class Panel:
 
     def clock(self, series: Series) -> str:
         """The IANA zone by whose clock the series lives."""
-        return clock(series, self.regions, self.zones, self.weights, pd.Timestamp(self.hourly.index[0]), self.now)
+        return series_zone(series, self.regions, self.zones, self.weights, pd.Timestamp(self.hourly.index[0]), self.now)
 
     def holidays(self, series: Series) -> Holidays:
         """The public holidays of the countries of a series' sites, from its first hour to the end of next year."""
         sites = sites_of(series, self.regions, self.weights)
         total = sum(sites.values())
-        shares: dict[str, float] = {}
+        by_country: dict[str, float] = {}
         for site, weight in sites.items():
             if total > 0.0 and (country := self.countries.get(site)):
-                shares[country] = shares.get(country, 0.0) + weight / total
-        return holidays_of(shares, self.clock(series), self.hourly.index[0].year, self.now.year + 1)
+                by_country[country] = by_country.get(country, 0.0) + weight / total
+        return holidays_of(by_country, self.clock(series), self.hourly.index[0].year, self.now.year + 1)
 
     def touching(self, series: Series) -> pd.DataFrame:
         """The events that touch a series: kind, start, end, treatment, share (of the series that lies within the
         event's scope, above 0 to 1).
         """
-        inside = shares(series, self.regions, self.weights)
+        inside = scope_shares(series, self.regions, self.weights)
         share = np.array([inside.get(scope, 0.0) for scope in self.events["scope"].tolist()], dtype=float)
         # The metrics of a site are touched by the same events, and each is asked about several times.
         if (key := share.tobytes()) not in self.touched:
@@ -239,7 +239,7 @@ def event_hours(panel: Panel) -> pd.DataFrame:
         hours.searchsorted(pd.DatetimeIndex(stamps)) for stamps in (events["start"].dt.floor("h"), events["end"])
     )
     for column, series in enumerate(panel.series):
-        inside = shares(series, panel.regions, panel.weights)
+        inside = scope_shares(series, panel.regions, panel.weights)
         for scope, first, last in zip(events["scope"], firsts, lasts, strict=True):
             if inside.get(scope, 0.0) >= PART_THAT_MATTERS:
                 masks[first:last, column] = True

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri
 
-from forecasting.models.baselines import nan_median
+from forecasting.panel.history import nan_median
 from forecasting.peaks.calibration import MIDDLE, Trials, Whole
 from forecasting.peaks.simulation import JointPaths
 from forecasting.peaks.weekly_statistics import Reals

@@ -18,7 +18,7 @@ import pandas as pd
 
 from data.schema import GLOBAL_KEY, PEAK_QUANTILES, Series
 from forecasting.models.engine import refusal
-from forecasting.models.event_effects import EventColumns
+from forecasting.panel.events import EventRegressors
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.calibration import DIRECT, LEVELS, Trials
 from forecasting.peaks.peak_forecast import TRIAL_PATHS, PeakForecast, forecast_peaks, trials
@@ -81,7 +81,7 @@ def coming(panel: Panel, metric: str, seed: int) -> Coming | None:
     grid = pd.date_range(
         pd.Timestamp(weeks[0], tz="UTC"), periods=(len(weeks) + WEEKS_PLANNED + 1) * 168, freq=HOUR, unit="us"
     )
-    known = EventColumns.of([panel.touching(one) for one in sites], grid)
+    known = EventRegressors.of([panel.touching(one) for one in sites], grid)
     positions = tuple(np.array(members) for _, members in groups)
     history = History(stamps, hours[sites].to_numpy(float), positions, _weekly(panel.weeks, series, weeks), known)
     labels = tuple("site" if one.level == "site" else one.level for one in series)

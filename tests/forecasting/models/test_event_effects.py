@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from forecasting.models.baselines import seasonal_median, seasonal_naive
-from forecasting.models.event_effects import EventColumns, HolidayEffect, with_event_effects
+from forecasting.models.event_effects import HolidayEffect, with_event_effects
+from forecasting.panel.events import EventRegressors
 from forecasting.panel.history import History
 from forecasting.panel.public_holidays import Holidays, holidays_of
 from tests.forecasting.networks import NOW, daily, stamps_of
@@ -41,7 +42,7 @@ def lifted(events: pd.DataFrame, noise: float = 0.02) -> np.ndarray[tuple[int, i
 def forecast(events: pd.DataFrame, told: pd.DataFrame) -> pd.Series:
     """A week ahead by the copy of last week, of a history that these events lifted, told of those."""
     grid = pd.date_range(STAMPS[0], periods=len(STAMPS) + 168, freq="h")
-    history = History(STAMPS, lifted(events), (24, 168), known=EventColumns.of([told], grid))
+    history = History(STAMPS, lifted(events), (24, 168), known=EventRegressors.of([told], grid))
     model = with_event_effects({"naive": seasonal_naive(168)})["naive"]
     return pd.Series(model(history, 168)[:, 0], index=history.ahead(168))
 
@@ -77,7 +78,7 @@ def test_a_kind_that_was_hardly_seen_moves_nothing() -> None:
 
 def test_what_comes_after_an_origin_does_not_move_its_forecast() -> None:
     grid = pd.date_range(STAMPS[0], periods=len(STAMPS) + 168, freq="h")
-    known = EventColumns.of([cups(3, 12, 24, 33)], grid)
+    known = EventRegressors.of([cups(3, 12, 24, 33)], grid)
     values = lifted(cups(3, 12, 24, 33))
     spoilt = values.copy()
     spoilt[-240:] *= 7.0
@@ -89,11 +90,11 @@ def test_what_comes_after_an_origin_does_not_move_its_forecast() -> None:
 
 
 def test_there_is_nothing_to_learn_from_notes() -> None:
-    assert EventColumns.of([cups(3).assign(treatment="note")], STAMPS) is None
+    assert EventRegressors.of([cups(3).assign(treatment="note")], STAMPS) is None
 
 
 def test_beyond_the_grid_nothing_happens() -> None:
-    known = EventColumns.of([cups(3)], STAMPS)
+    known = EventRegressors.of([cups(3)], STAMPS)
     assert known is not None
     late = pd.date_range(NOW + pd.Timedelta(days=9), periods=4, freq="h")
     assert known(late).shape == (4, 1, 1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.schema import Series
-from forecasting.panel.event_scopes import regressors, shares
+from forecasting.panel.events import event_regressors, scope_shares
 from tests.forecasting.networks import NOW, REGIONS, event, no_events, stamps_of
 
 # A busy machine is no fault of the code.
@@ -25,7 +25,7 @@ weights = st.fixed_dictionaries({(site, EGRESS): st.floats(0.0, 1e6) for site in
 @unhurried
 @given(weights)
 def test_the_shares_of_the_sites_of_a_region_add_up_to_one(held: dict[tuple[str, str], float]) -> None:
-    found = shares(EU, REGIONS, held)
+    found = scope_shares(EU, REGIONS, held)
     total = sum(found.get(site, 0.0) for site in ("fra-01", "ams-01"))
     assert total == pytest.approx(1.0) if held["fra-01", EGRESS] + held["ams-01", EGRESS] > 0 else total == 0.0
     assert "nrt-01" not in found
@@ -35,19 +35,19 @@ def test_the_shares_of_the_sites_of_a_region_add_up_to_one(held: dict[tuple[str,
 @given(weights)
 def test_every_share_is_above_zero_and_at_most_one(held: dict[tuple[str, str], float]) -> None:
     for series in (EU, ALL, Series("site", "fra-01", EGRESS)):
-        assert all(0.0 < share <= 1.0 + 1e-12 for share in shares(series, REGIONS, held).values())
+        assert all(0.0 < share <= 1.0 + 1e-12 for share in scope_shares(series, REGIONS, held).values())
 
 
 def test_a_site_is_touched_by_itself_its_region_and_the_network() -> None:
-    assert shares(Series("site", "fra-01", EGRESS), REGIONS, {}) == {"fra-01": 1.0, "eu": 1.0, "global": 1.0}
+    assert scope_shares(Series("site", "fra-01", EGRESS), REGIONS, {}) == {"fra-01": 1.0, "eu": 1.0, "global": 1.0}
 
 
 def test_a_site_without_a_region_is_still_touched_by_what_is_global() -> None:
-    assert shares(Series("site", "new-01", EGRESS), REGIONS, {}) == {"new-01": 1.0, "global": 1.0}
+    assert scope_shares(Series("site", "new-01", EGRESS), REGIONS, {}) == {"new-01": 1.0, "global": 1.0}
 
 
 def seen(*events: dict[str, object], share: float = 1.0) -> pd.DataFrame:
-    return regressors(no_events(*events).assign(share=share), STAMPS, HOUR)
+    return event_regressors(no_events(*events).assign(share=share), STAMPS, HOUR)
 
 
 def at(number: int, minutes: int = 0) -> str:

@@ -10,13 +10,13 @@ from forecasting.models.baselines import (
     fading_mean,
     levelled_median,
     naive,
-    nan_median,
     rescaled_median,
     seasonal_median,
     seasonal_naive,
     short_median,
 )
 from forecasting.models.pool import BOOSTED, baselines, needs, pool
+from forecasting.panel.history import nan_median
 from tests.forecasting.panels import SEASONS, demand, history
 
 SHORT, LONG = SEASONS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,21 +12,29 @@ import pandas as pd
 from data.schema import GLOBAL_KEY, Series
 
 EVERYWHERE = "global"
-MICROSECOND = pd.Timedelta(microseconds=1)
+HOUR, MICROSECOND = pd.Timedelta(hours=1), pd.Timedelta(microseconds=1)
 
 
-def shares(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
+def scope_shares(
+    series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]
+) -> dict[str, float]:
     """Which share of a series (above 0, at most 1) lies within each scope that touches it: "global", a region_id or a
     site_id.
 
     Sites are weighed by `weights`, their usual value by (site_id, metric): what strikes a tenth of a region's traffic
     moves the region by a tenth.
     """
-    found = _parts(series, regions, weights) if series.level != "site" else {regions.get(series.key, EVERYWHERE): 1.0}
+    found = (
+        _site_and_region_shares(series, regions, weights)
+        if series.level != "site"
+        else {regions.get(series.key, EVERYWHERE): 1.0}
+    )
     return {**found, series.key: 1.0, EVERYWHERE: 1.0}
 
 
-def _parts(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
+def _site_and_region_shares(
+    series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]
+) -> dict[str, float]:
     """The shares of the sites, and of their regions, in a region or the network."""
     sites = sites_of(series, regions, weights)
     total = sum(sites.values())
@@ -48,26 +57,28 @@ def sites_of(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[
     }
 
 
-def regressors(events: pd.DataFrame, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> pd.DataFrame:
+def event_regressors(events: pd.DataFrame, stamps: pd.DatetimeIndex, step: pd.Timedelta) -> pd.DataFrame:
     """One column for each kind of event with the treatment "regressor": how much of each interval, and of the series,
     such events cover.
 
     `events` as `Panel.touching` gives them. Events of a kind share a column, because the coming ones are known by those
     that went by; two at once add up.
     """
-    kinds = known_kinds([events])
+    kinds = regressor_kinds([events])
     return pd.DataFrame(
-        covered([events], kinds, stamps, step)[:, :, 0], index=stamps, columns=[f"event_{kind}" for kind in kinds]
+        event_coverage([events], kinds, stamps, step)[:, :, 0],
+        index=stamps,
+        columns=[f"event_{kind}" for kind in kinds],
     )
 
 
-def known_kinds(events: Sequence[pd.DataFrame]) -> list[str]:
+def regressor_kinds(events: Sequence[pd.DataFrame]) -> list[str]:
     """The kinds of event with the treatment "regressor" that touch one of some series, in order."""
     both = (pair for held in events for pair in zip(held["kind"].tolist(), held["treatment"].tolist(), strict=True))
     return sorted({str(kind) for kind, treatment in both if treatment == "regressor"})
 
 
-def covered(
+def event_coverage(
     events: Sequence[pd.DataFrame], kinds: Sequence[str], stamps: pd.DatetimeIndex, step: pd.Timedelta
 ) -> npt.NDArray[np.float64]:
     """(H, K, N): how much of each interval, and of each series, events of each kind cover; `events` holds those of each
@@ -91,3 +102,28 @@ def covered(
 
 def _microseconds(stamps: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
     return np.asarray(stamps.as_unit("us").asi8)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRegressors:
+    """Events as regressors on a grid of hours from `first` on, (hours, K, N): how much of each hour, and of each
+    series, events of each kind cover.
+    """
+
+    first: pd.Timestamp
+    grid: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, events: Sequence[pd.DataFrame], hours: pd.DatetimeIndex) -> EventRegressors | None:
+        """Of the events of each series, as `Panel.touching` gives them; None where there is none to learn from."""
+        kinds = regressor_kinds(events)
+        return cls(hours[0], event_coverage(events, kinds, hours, HOUR)) if kinds else None
+
+    def __call__(self, stamps: pd.DatetimeIndex | npt.NDArray[np.datetime64]) -> npt.NDArray[np.float64]:
+        """(h, K, N) at hours of the grid, UTC; zero beyond it."""
+        index = pd.DatetimeIndex(stamps)
+        at = np.asarray(((index if index.tz else index.tz_localize("UTC")) - self.first) / HOUR).astype(np.int64)
+        held = (at >= 0) & (at < len(self.grid))
+        found = np.zeros((len(at), *self.grid.shape[1:]))
+        found[held] = self.grid[at[held]]
+        return found

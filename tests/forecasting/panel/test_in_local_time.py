@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from forecasting.evaluation.model_selection import draw, learn
 from forecasting.models.baselines import seasonal_naive
-from forecasting.models.event_effects import EventColumns, with_event_effects
-from forecasting.models.local_time import by_the_clock
+from forecasting.models.event_effects import with_event_effects
 from forecasting.models.pool import BOOSTED, VARIANTS, pool
+from forecasting.panel.events import EventRegressors
 from forecasting.panel.history import History, Model, Reals
+from forecasting.panel.local_time import in_local_time
 
 HOUR = pd.Timedelta(hours=1)
 SEASONS = (24, 168)
@@ -99,7 +100,7 @@ def test_events_are_known_by_utc_and_copied_by_nobody() -> None:
     cups = pd.DataFrame(
         {"kind": "cup", "start": starts, "end": starts + 6 * HOUR, "treatment": "regressor", "share": 1.0}
     )
-    known = EventColumns.of([cups], history.stamps.append(history.ahead(168)))
+    known = EventRegressors.of([cups], history.stamps.append(history.ahead(168)))
     assert known is not None
     lifted = History(
         history.stamps, history.measured * (1.0 + known(history.stamps)[:, 0]), SEASONS, zone=history.zone, known=known
@@ -110,7 +111,7 @@ def test_events_are_known_by_utc_and_copied_by_nobody() -> None:
 
 def map_both(models: dict[str, Model]) -> list[dict[str, Model]]:
     """Told of events, and not."""
-    return [with_event_effects(by_the_clock(models)), by_the_clock(models)]
+    return [with_event_effects(in_local_time(models)), in_local_time(models)]
 
 
 # The mapping
@@ -164,7 +165,7 @@ def test_a_model_that_reads_the_clock_reads_it_right(
     stamps = pd.date_range(end=turn + (since - 1) * pd.Timedelta(grain), periods=known, freq=grain, unit="us")
     history = History(stamps, reading(stamps.tz_convert(zone).tz_localize(None)), zone=zone)
     clerk = Clerk()
-    found = by_the_clock({"clerk": clerk})["clerk"](history, steps)
+    found = in_local_time({"clerk": clerk})["clerk"](history, steps)
     np.testing.assert_array_equal(found, reading(history.clock(history.ahead(steps))))
     met, moved = clerk.met[0], moves(zone, history, steps)
     if not moved.any() or (moved != np.rint(moved)).any():
@@ -180,7 +181,7 @@ def test_an_hour_shown_twice_is_the_mean_of_both_and_a_skipped_one_is_missing() 
     clerk = Clerk()
     for turn in (SPRING, AUTUMN):
         stamps = pd.date_range(turn - 5 * HOUR, periods=10, freq="h", unit="us")
-        by_the_clock({"clerk": clerk})["clerk"](History(stamps, np.arange(10.0)[:, None], zone="Europe/Berlin"), 3)
+        in_local_time({"clerk": clerk})["clerk"](History(stamps, np.arange(10.0)[:, None], zone="Europe/Berlin"), 3)
     spring, autumn = (met.measured[:, 0] for met in clerk.met)
     np.testing.assert_array_equal(spring, [0, 1, 2, 3, 4, np.nan, 5, 6, 7, 8, 9])
     np.testing.assert_array_equal(autumn, [0, 1, 2, 3, 4.5, 6, 7, 8, 9])
@@ -195,7 +196,7 @@ def test_histories_share_their_beginnings_by_the_clock_too() -> None:
 
     history = before(AUTUMN + 120 * HOUR, 2, "Europe/Berlin", 1)
     for origin in (len(history.stamps) - 24, len(history.stamps)):
-        by_the_clock({"watching": watching})["watching"](history.until(origin), 12)
+        in_local_time({"watching": watching})["watching"](history.until(origin), 12)
     one, other = seen[:4], seen[4:]
     assert all(first is second for first, second in zip(one[1:], other[1:], strict=True))
     assert one[1] is history.beginning(24), "no clock had changed yet"

@@ -12,7 +12,7 @@ from data.schema import Series
 from forecasting.models.engine import Plan
 from forecasting.models.prophet_engine import fit_series
 from forecasting.models.series_spec import task
-from forecasting.panel.clocks import changes, clock, known
+from forecasting.panel.local_time import series_zone, utc_offset_changes, valid_zone
 from forecasting.panel.panel import Sources, build
 
 ZONES = {
@@ -32,30 +32,30 @@ def weights(**by_site: float) -> dict[tuple[str, str], float]:
 
 
 def test_site_lives_by_its_own_clock() -> None:
-    assert clock(Series("site", "fra", "egress_gbps"), REGIONS, ZONES, {}, START, END) == "Europe/Berlin"
+    assert series_zone(Series("site", "fra", "egress_gbps"), REGIONS, ZONES, {}, START, END) == "Europe/Berlin"
 
 
 def test_zones_that_change_together_count_together() -> None:
-    assert clock(REGION, REGIONS, ZONES, weights(nyc=3.0, yyz=2.0, fra=4.0), START, END) == "America/New_York"
+    assert series_zone(REGION, REGIONS, ZONES, weights(nyc=3.0, yyz=2.0, fra=4.0), START, END) == "America/New_York"
 
 
 def test_zones_that_never_change_count_as_one() -> None:
-    assert changes("Asia/Tokyo", START, END) == changes("UTC", START, END)
-    assert clock(REGION, REGIONS, ZONES, weights(nrt=5.0, fra=4.0), START, END) == "Asia/Tokyo"
+    assert utc_offset_changes("Asia/Tokyo", START, END) == utc_offset_changes("UTC", START, END)
+    assert series_zone(REGION, REGIONS, ZONES, weights(nrt=5.0, fra=4.0), START, END) == "Asia/Tokyo"
 
 
 @pytest.mark.parametrize("zone", [None, "", "Mars/Olympus", "../etc/passwd", "UTC\x00"])
 def test_name_that_is_no_zone_is_utc(zone: str | None) -> None:
-    assert known(zone) == "UTC"
+    assert valid_zone(zone) == "UTC"
 
 
 def test_unknown_sites_are_utc() -> None:
-    assert clock(REGION, {}, {}, {}, START, END) == "UTC"
+    assert series_zone(REGION, {}, {}, {}, START, END) == "UTC"
 
 
 @given(st.lists(st.floats(0.1, 10.0), min_size=4, max_size=4))
 def test_clock_is_one_of_the_zones_at_hand(shares: list[float]) -> None:
-    assert clock(
+    assert series_zone(
         REGION, REGIONS, ZONES, weights(**dict(zip(("nyc", "yyz", "fra", "odd"), shares, strict=True))), START, END
     ) in {*ZONES.values(), "UTC"}
 
