@@ -8,18 +8,20 @@ from pathlib import Path
 import streamlit as st
 
 from app import cached
-from app.cached import HeadroomError
+from app.cached import EVERYTHING, HeadroomError
 from app.components import header, states
 from app.pages import VIEWS, View
 
 STATIC = Path(__file__).parent / "static"
+# Nobody signs in, so that every viewer sees every site: the one place that says so.
+VIEWER = EVERYTHING
 
 
 def draw(view: View) -> None:
     """One page: the strip, then the view, or what stands in its place."""
     with cached.timed_page(view.name):
         try:
-            frame = header.page_header(cached.current_pin(), view.name)
+            frame = header.page_header(cached.current_pin(), VIEWER, view.name)
             if frame is not None:
                 view.show(frame)
         except HeadroomError as error:

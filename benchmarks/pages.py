@@ -44,6 +44,7 @@ from streamlit.util import calc_hash
 
 from app import cached
 from app.pages import VIEWS
+from data.lake.query import EVERYTHING
 from data.queries.metrics import PAGE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -136,7 +137,7 @@ def opened(lake: str, page: str, deeper: tuple[str, ...]) -> AppTest:
     """
     os.environ["HEADROOM_LAKE"] = lake
     test = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=PATIENCE)
-    site = cached.catalogue(cached.current_pin()).sort_values("site_id").iloc[0]
+    site = cached.catalogue(cached.current_pin(), EVERYTHING).sort_values("site_id").iloc[0]
     test.query_params.update({field: str(site[f"{field}_id"]) for field in deeper})
     # AppTest goes to pages that are files; ours are functions, which Streamlit knows by the hash of their path.
     test._page_hash = calc_hash(page)

@@ -34,6 +34,7 @@ import pandas as pd
 from benchmarks.__main__ import BENCH, END
 from data import queries
 from data.__main__ import main as data_command
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin, files
 from data.queries import Extent
 
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     lake = Lake(options.lake or made(options.sites, options.days))
     pin = lake.pin()
-    held = queries.extent(pin)
+    held = queries.extent(pin, EVERYTHING)
     if held is None:
         parser.error(f"the lake {lake.url} holds no telemetry")
     passed = True
@@ -108,7 +109,7 @@ def made(sites: int, days: int) -> Path:
 
 def questions(pin: Pin, held: Extent, days: int) -> Iterator[Question]:
     """Each question over the whole lake, then a few over the days that pages open with."""
-    sites = queries.catalogue(pin)
+    sites = queries.catalogue(pin, EVERYTHING)
     region = sites["region_id"].mode()[0]
     members = sites.loc[sites["region_id"] == region, "site_id"]
     for span_days in (days, 90, 7):
@@ -215,7 +216,7 @@ def measured(pin: Pin, question: Question, runs: int) -> dict[str, object]:
 
 def _first_day(pin: Pin, days: int) -> str:
     """The raw files may leave out the days before, as ours do."""
-    held = queries.extent(pin)
+    held = queries.extent(pin, EVERYTHING)
     return "" if held is None else f"{held.now - days * DAY:%Y-%m-%d}"
 
 

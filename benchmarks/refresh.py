@@ -34,6 +34,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import extent
 from forecasting.evaluation.backtest_batch import FAR, WEEKS_SHOWN
@@ -92,7 +93,7 @@ def cpu_seconds() -> float:
 def panel(lake: Lake) -> Panel:
     """What the refresh fitted."""
     pin = lake.pin()
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     if held is None:
         raise SystemExit("the simulated lake holds no telemetry")
     return panel_of(pin, held)

@@ -22,6 +22,7 @@ import pandas as pd
 
 from benchmarks.__main__ import BENCH
 from data import queries
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin, files
 
 METRIC = "egress_gbps"
@@ -35,11 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args(arguments)
     pin = Lake(options.lake).pin()
-    held = queries.extent(pin)
+    held = queries.extent(pin, EVERYTHING)
     if held is None:
         parser.error(f"the lake {options.lake} holds no telemetry")
     ways: dict[str, Callable[[], pd.DataFrame]] = {
-        "weekly_ms": lambda: queries.weekly(pin, (METRIC,), held.first, held.now),
+        "weekly_ms": lambda: queries.weekly(pin, EVERYTHING, (METRIC,), held.first, held.now),
         "pandas_ms": lambda: by_pandas(pin),
     }
     same = agree(*(way() for way in ways.values()))
@@ -61,7 +62,7 @@ def by_pandas(pin: Pin) -> pd.DataFrame:
     paths = [path for path, _ in files(pin.url, "telemetry", pin.version("telemetry") or 0)]
     columns = ["site_id", "ts", METRIC]
     rows = pd.concat([pd.read_parquet(path, columns=columns, partitioning=None) for path in paths]).merge(
-        queries.catalogue(pin)[["site_id", "region_id"]]
+        queries.catalogue(pin, EVERYTHING)[["site_id", "region_id"]]
     )
     parts = []
     for level, keys in (("site", rows["site_id"]), ("region", rows["region_id"]), ("global", "all")):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from data.ingest.command import EXPECTED, one_line
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import runs
 from forecasting.cli.backtest import add_backtest, backtest
@@ -108,7 +109,7 @@ def _status(options: argparse.Namespace) -> int:
     note = lake.read_note(NOTE) if pin.versions else None
     if note and note.get("state") != "done":
         print(f"{note['state']} at {note['updated']}, {note['done']} of {note['total']} series: {note['message']}")
-    found = runs(pin, limit=LISTED)
+    found = runs(pin, EVERYTHING, limit=LISTED)
     for run in found.itertuples(index=False):
         print(line(run))
     if found.empty:

@@ -80,15 +80,15 @@ def idle(pin: Pin, question: PlanQuery, scope: Scope) -> Idle:
 def _months(pin: Pin, scope: Scope) -> pd.DataFrame:
     held = queries.extent(pin, scope)
     if held is None:
-        return partner_months(pin, tuple(DIRECTION_OF), BEFORE_ALL, BEFORE_ALL, scope)
+        return partner_months(pin, scope, tuple(DIRECTION_OF), BEFORE_ALL, BEFORE_ALL)
     first = held.last.floor("D").replace(day=1) - pd.DateOffset(months=BILL_MONTHS - 1)
-    return partner_months(pin, tuple(DIRECTION_OF), max(first, held.first), held.now, scope)
+    return partner_months(pin, scope, tuple(DIRECTION_OF), max(first, held.first), held.now)
 
 
 def _hours(pin: Pin, scope: Scope, direction: Direction) -> Hours:
     held = queries.extent(pin, scope)
     end = BEFORE_ALL if held is None else held.now
-    rows = hours_of_day(pin, f"{direction}_gbps", end - HOURS_DAYS, end, scope)
+    rows = hours_of_day(pin, scope, f"{direction}_gbps", end - HOURS_DAYS, end)
     gbps = rows.pivot_table(index="region_id", columns="hour", values="value").reindex(columns=range(24))
     share = hour_strip(rows)
     regions, capacity = _regions(pin, scope), _capacity(pin, scope, direction, end)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from app.cached import Pin, Scope, _answer, look_anew
+from app.cached import Pin, Scope, _answer, invalidate_pin
 from data.lake.tables import Lake
 from data.schema.validation import Fault
 from data.store import capacity_edits
@@ -73,7 +73,7 @@ def commit(pin: Pin, edit: Draft, author: str, note: str) -> int:
     try:
         return capacity_edits.commit(Lake(pin.url), edit, author=author, note=note)
     finally:
-        look_anew()
+        invalidate_pin()
 
 
 def restore(pin: Pin, version: int, base: int | None, author: str, note: str) -> int:
@@ -81,7 +81,7 @@ def restore(pin: Pin, version: int, base: int | None, author: str, note: str) ->
     try:
         return capacity_edits.restore(Lake(pin.url), version, base, author=author, note=note)
     finally:
-        look_anew()
+        invalidate_pin()
 
 
 def undoing(pin: Pin, version: int, base: int | None) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def _learned(pin: Pin, scope: Scope, direction: Direction, quality: str, region_
     held, sites = queries.extent(pin, scope), catalogue(pin, scope)
     if held is None:
         return Learned((), None)
-    samples = queries.loads(pin, region_id, direction, quality, held.now - pd.Timedelta(days=DAYS), held.now, scope)
+    samples = queries.loads(pin, scope, region_id, direction, quality, held.now - pd.Timedelta(days=DAYS), held.now)
     groups = dict.fromkeys(sites["site_id"].astype(str), region_id)
     region = safe_utilisation(samples, groups)
     return Learned(tuple(safe_utilisation(samples)), region[0] if region else None)

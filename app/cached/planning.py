@@ -142,7 +142,7 @@ def measured_weeks(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame
 def _complete_weeks(
     pin: Pin, direction: Direction, start: pd.Timestamp, end: pd.Timestamp, scope: Scope
 ) -> pd.DataFrame:
-    weeks = weekly(pin, (f"{direction}_gbps",), start, end, scope)
+    weeks = weekly(pin, scope, (f"{direction}_gbps",), start, end)
     return weeks[weeks["completeness"] >= COMPLETE_AT_LEAST]
 
 
@@ -184,7 +184,7 @@ def _augmented(pin: Pin, scope: Scope, direction: Direction) -> tuple[str, ...]:
 def _base(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) -> PlanCase | None:
     """What the newest run expects, under the usual policy."""
     metric = f"{direction}_gbps"
-    found = futures(pin, "site", metric, statistic, scope)
+    found = futures(pin, scope, "site", metric, statistic)
     if found is None:
         return None
     sites, steps = catalogue(pin, scope), query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
@@ -210,7 +210,7 @@ def _diversity(pin: Pin, scope: Scope, scene: PlanCase) -> dict[str, Reals]:
     demand, found = scene.demand, dict[str, Reals]()
     levels: dict[Level, dict[str, str]] = {"region": scene.regions, "global": dict.fromkeys(demand.keys, GLOBAL_KEY)}
     for level, groups in levels.items():
-        whole = futures(pin, level, f"{demand.direction}_gbps", demand.statistic, scope)
+        whole = futures(pin, scope, level, f"{demand.direction}_gbps", demand.statistic)
         if whole is not None and list(whole.weeks) == list(demand.weeks):
             own = Demand(whole.keys, demand.direction, demand.statistic, demand.weeks, np.maximum(whole.draws, 0.0))
             found |= coincidence_factor(demand, own, groups)
@@ -224,7 +224,7 @@ def _refused(pin: Pin, scope: Scope, demand: Demand, sites: pd.DataFrame, steps:
     declared = set(steps.loc[steps["direction"] == demand.direction, "site_id"])
     found = {}
     for site in sorted(set(sites["site_id"]) - set(demand.keys)):
-        fate = fit(pin, Series("site", site, f"{demand.direction}_gbps"), scope)
+        fate = fit(pin, scope, Series("site", site, f"{demand.direction}_gbps"))
         if fate is not None:
             found[site] = unforeseen(fate)
         elif site in declared:
@@ -237,7 +237,7 @@ def _unplanned(pin: Pin, scope: Scope, direction: Direction) -> dict[str, str]:
     if run is None or run.engine != LicensedEngine.name:
         return {}
     fates = {
-        str(site): fit(pin, Series("site", site, f"{direction}_gbps"), scope)
+        str(site): fit(pin, scope, Series("site", site, f"{direction}_gbps"))
         for site in catalogue(pin, scope)["site_id"]
     }
     return {site: unforeseen(fate) for site, fate in fates.items() if fate is not None}

@@ -121,16 +121,16 @@ def exported(pin: Pin, scenario_ids: Sequence[str]) -> bytes:
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def create(pin: Pin, name: str, body: Body, author: str) -> Scenario:
+def create(pin: Pin, scope: Scope, name: str, body: Body, author: str) -> Scenario:
     """Keep a new scenario, made on the newest run."""
     with _held(pin) as held:
-        return held.create(name, body, lake=pin.url, author=author, run_id=_run(pin))
+        return held.create(name, body, lake=pin.url, author=author, run_id=_run(pin, scope))
 
 
-def save(pin: Pin, scenario_id: str, revision: int, body: Body, author: str) -> Scenario:
+def save(pin: Pin, scope: Scope, scenario_id: str, revision: int, body: Body, author: str) -> Scenario:
     """Replace what the scenario holds, if it still is at this revision."""
     with _held(pin) as held:
-        return held.save(scenario_id, revision, body, author=author, run_id=_run(pin))
+        return held.save(scenario_id, revision, body, author=author, run_id=_run(pin, scope))
 
 
 def rename(pin: Pin, scenario_id: str, revision: int, name: str, author: str) -> Scenario:
@@ -163,8 +163,8 @@ def imported(pin: Pin, file: bytes, author: str) -> list[Scenario]:
         return held.imported(file, lake=pin.url, author=author, check=from_body)
 
 
-def _run(pin: Pin) -> str | None:
-    run = latest_run(pin)
+def _run(pin: Pin, scope: Scope) -> str | None:
+    run = latest_run(pin, scope)
     return None if run is None else run.run_id
 
 

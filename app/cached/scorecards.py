@@ -126,7 +126,7 @@ def _with_wishes(under: PlanPolicy, wishes: Mapping[Direction, AugmentRequest], 
 def _card(pin: Pin, scope: Scope, plan_id: str) -> Card:
     with store_of(pin) as store:
         saved = Plans(store).get(plan_id)
-    made_on = runs(pin, RUNS_NAMED, scope).set_index("run_id").reindex([saved.note.run_id]).iloc[0]
+    made_on = runs(pin, scope, RUNS_NAMED).set_index("run_id").reindex([saved.note.run_id]).iloc[0]
     today = pd.Timestamp(saved.note.made_at) if pd.isna(made_on["telemetry_until"]) else made_on["telemetry_until"]
     run = None if pd.isna(made_on["number"]) else int(made_on["number"])
     rows, peaks = (_seen(frame, scope) for frame in (saved.rows, saved.peaks))
@@ -164,7 +164,7 @@ def _seen(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
 
 def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     statistic: Statistic = "p95" if saved.note.policy.get("statistic") == "p95" else "peak"
-    return measured_values(weekly(pin, tuple(DIRECTION_OF), start, max(start, end), scope), statistic, end)
+    return measured_values(weekly(pin, scope, tuple(DIRECTION_OF), start, max(start, end)), statistic, end)
 
 
 def _rooms(pin: Pin, scope: Scope, saved: SavedPlan, rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:

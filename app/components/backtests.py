@@ -39,7 +39,7 @@ BESIDE_WORDS = {"prophet": "Prophet", "baseline": "Baseline"}
 
 def draw(frame: Frame, series: Series, name: str) -> None:
     """One backtest, then all of them; or what is missing."""
-    tests = cached.coverage(frame.pin, series, frame.scope)
+    tests = cached.coverage(frame.pin, frame.scope, series)
     if tests.empty:
         st.caption(
             f":material/info: The newest run holds no backtests of {states.plain(name)}; its history may be too short for one."
@@ -63,7 +63,7 @@ def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> 
             **state.bound("beside"),
         )
     origin, days = row["origin"], int(row["days"])
-    rows = cached.backtest(frame.pin, series, origin, frame.scope)
+    rows = cached.backtest(frame.pin, frame.scope, series, origin)
     start = first_shown(origin, days)
     known = before(frame, series, origin, start)
     figure = backtest_figure(frame, series, name, rows, known, start)
@@ -121,7 +121,7 @@ def first_shown(origin: pd.Timestamp, days: int) -> pd.Timestamp:
 
 def before(frame: Frame, series: Series, origin: pd.Timestamp, start: pd.Timestamp) -> pd.DataFrame:
     """What was known just before an origin: ts, value."""
-    rows = cached.history(frame.pin, series.level, series.key, (series.metric,), start, origin, "1h", frame.scope)
+    rows = cached.history(frame.pin, frame.scope, series.level, series.key, (series.metric,), start, origin, "1h")
     return pd.DataFrame({"ts": rows["ts"], "value": rows[f"{series.metric}_mean"]})
 
 
@@ -229,7 +229,7 @@ def _told(rows: pd.DataFrame) -> str:
 
 def residuals(frame: Frame, series: Series, name: str) -> None:
     """What came less what was expected."""
-    rows = cached.residuals(frame.pin, series, frame.scope)
+    rows = cached.residuals(frame.pin, frame.scope, series)
     if rows.empty:
         return
     figures = {

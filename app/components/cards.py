@@ -64,7 +64,7 @@ def _card(frame: Frame, scope: Scope, site: pd.Series) -> None:
 def _picture(frame: Frame, scope: Scope, site: pd.Series) -> None:
     """The week so far, and the next one with its 80 % band where there is a forecast."""
     ahead = cached.forecast(
-        frame.pin, Series("site", site["site_id"], "egress_gbps"), frame.extent.now, frame.extent.now + AHEAD, scope
+        frame.pin, scope, Series("site", site["site_id"], "egress_gbps"), frame.extent.now, frame.extent.now + AHEAD
     )
     limit = None if theme.missing(site["egress_capacity_gbps"]) else LIMIT * float(site["egress_capacity_gbps"])
     parts = (

@@ -4,7 +4,7 @@ times.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
@@ -32,27 +32,29 @@ class Frame:
     state: State
     zone: str
     scheme: Scheme
-    scope: Scope = field(default_factory=Scope)
+    scope: Scope
 
 
-def page_header(pin: Pin, page: str) -> Frame | None:
-    """Draw the strip; None where the lake holds no telemetry, which the page then says."""
-    extent = cached.extent(pin)
+def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
+    """Draw the strip; None where the lake holds no telemetry, which the page then says. `scope`: what the viewer may
+    see.
+    """
+    extent = cached.extent(pin, scope)
     if extent is None:
         states.no_telemetry(pin.url)
-        status.wait_for_telemetry()
+        status.wait_for_telemetry(scope)
         return None
-    catalogue = cached.catalogue(pin)
+    catalogue = cached.catalogue(pin, scope)
     chosen = state.read(catalogue, page)
     _follow_search(catalogue)
     zone = zone_of(chosen, catalogue, st.context.timezone)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="strip"):
-        search(cached.search_index(pin))
-        status.status(pin, extent, zone)
+        search(cached.search_index(pin, scope))
+        status.status(pin, scope, extent, zone)
         _zone_switch()
     for note in chosen.notes:
         st.caption(f":material/link_off: {note}")
-    return Frame(pin, extent, catalogue, chosen, zone, scheme())
+    return Frame(pin, extent, catalogue, chosen, zone, scheme(), scope)
 
 
 def scheme() -> Scheme:

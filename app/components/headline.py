@@ -39,7 +39,7 @@ def headline(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScal
             _freshness(frame)
             return
         # A run that holds none of these sites tells as little as no run.
-        foretold = cached.latest_run(frame.pin) is not None and bool(sites["runout"].isin(FORETOLD).any())
+        foretold = cached.latest_run(frame.pin, frame.scope) is not None and bool(sites["runout"].isin(FORETOLD).any())
         _busiest(counts, sites)
         _over(counts, runout, foretold)
         _freshness(frame)

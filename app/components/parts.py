@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
-from app.cached import Grain, Refit, Series, Wish
+from app.cached import Grain, Series, refits
+from app.cached.refits import Refit, Wish
 from app.charts.effects import day_chart, events_chart, week_chart
 from app.charts.panels import linked_figure
 from app.charts.tables import column_units
@@ -58,13 +59,13 @@ class Tried:
 def draw(frame: Frame, series: Series, name: str) -> None:
     """The settings, the refit beside what is published, and the parts it is made of."""
     wish = choose(frame, series)
-    made = cached.refit(frame.pin, series, wish, frame.scope)
+    made = refits.refit(frame.pin, frame.scope, series, wish)
     if made is None or made.refused:
         st.caption(
             f":material/info: {states.plain(name)} cannot be fitted: {states.plain(made.refused if made else 'no telemetry')}."
         )
         return
-    usual = None if wish == USUAL else cached.refit(frame.pin, series, USUAL, frame.scope)
+    usual = None if wish == USUAL else refits.refit(frame.pin, frame.scope, series, USUAL)
     tried = Tried(wish, made, usual if usual is None or not usual.refused else None)
     beside_published(frame, series, name, tried)
     trend(frame, series, name, tried)
@@ -96,7 +97,7 @@ def event_names(frame: Frame, series: Series) -> dict[str, str]:
     its identifier.
     """
     level: Level = series.level
-    rows = cached.events(frame.pin, level, series.key, frame.extent.first, frame.extent.now + AHEAD, frame.scope)
+    rows = cached.events(frame.pin, frame.scope, level, series.key, frame.extent.first, frame.extent.now + AHEAD)
     rows = rows.assign(treatment=rows["treatment"].fillna("note")).sort_values("start", ascending=False)
     named = {
         str(row.event_id): f"{OTHERWISE[row.treatment]} {row.title}, {theme.day(theme.local(row.start, frame.zone))}"
@@ -110,7 +111,7 @@ def beside_published(frame: Frame, series: Series, name: str, tried: Tried) -> N
     """What was, what the run expects, and what the refit expects."""
     now, made = frame.extent.now, tried.made
     start, end = max(now - BACK, frame.extent.first), now + AHEAD
-    published = cached.forecast(frame.pin, series, now, end, frame.scope)
+    published = cached.forecast(frame.pin, frame.scope, series, now, end)
     chart = TrafficChart(
         title=f"{METRIC[series.metric].label}, {name}, published and refitted",
         metric=series.metric,
@@ -149,7 +150,7 @@ def beside_published(frame: Frame, series: Series, name: str, tried: Tried) -> N
 def measured(frame: Frame, series: Series, start: pd.Timestamp, grain: Grain) -> pd.DataFrame:
     """ts, value up to now."""
     rows = cached.history(
-        frame.pin, series.level, series.key, (series.metric,), start, frame.extent.now, grain, frame.scope
+        frame.pin, frame.scope, series.level, series.key, (series.metric,), start, frame.extent.now, grain
     )
     return pd.DataFrame({"ts": rows["ts"], "value": rows[f"{series.metric}_mean"]})
 
@@ -168,7 +169,7 @@ def curve_table(frame: Frame, series: Series, tried: Tried) -> pd.DataFrame:
     published in them.
     """
     first, last = tried.made.curve["ts"].iloc[0], tried.made.curve["ts"].iloc[-1]
-    published = cached.forecast(frame.pin, series, frame.extent.now, last + pd.Timedelta(hours=1), frame.scope)
+    published = cached.forecast(frame.pin, frame.scope, series, frame.extent.now, last + pd.Timedelta(hours=1))
     return refit_tables.curves(
         series.metric, measured(frame, series, first, "1h"), published, tried.made, tried.usual, tried.wish
     )

@@ -64,9 +64,9 @@ def traffic_charts(frame: Frame, place: Place, window: Window, shown: list[Traff
     """One chart for each metric; what is known to have happened stands above the first."""
     asked = "events" in state.current().show
     happened = (
-        cached.events(frame.pin, place.level, place.key, window.start, window.end, frame.scope) if asked else NO_EVENTS
+        cached.events(frame.pin, frame.scope, place.level, place.key, window.start, window.end) if asked else NO_EVENTS
     )
-    silent = cached.gaps(frame.pin, place.level, place.key, window.start, window.past_end, frame.scope)
+    silent = cached.gaps(frame.pin, frame.scope, place.level, place.key, window.start, window.past_end)
     return [
         TrafficChart(
             title=f"{METRIC[one.metric].label}, {place.name}",
@@ -210,7 +210,7 @@ def multiples(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Multipl
             str(key),
             str(name),
             _hours(frame, str(key), window),
-            cached.capacity_steps(frame.pin, "site", str(key), "egress", frame.scope),
+            cached.capacity_steps(frame.pin, frame.scope, "site", str(key), "egress"),
         )
         for key, name in zip(sites["site_id"], sites["name"], strict=True)
     ]
@@ -220,7 +220,7 @@ def multiples(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Multipl
 
 
 def _hours(frame: Frame, site: str, window: Window) -> pd.DataFrame:
-    rows = cached.history(frame.pin, "site", site, ("egress_gbps",), window.start, window.past_end, "1h", frame.scope)
+    rows = cached.history(frame.pin, frame.scope, "site", site, ("egress_gbps",), window.start, window.past_end, "1h")
     return pd.DataFrame({"ts": rows["ts"], "value": rows["egress_gbps_mean"]})
 
 

@@ -60,7 +60,7 @@ def two_weeks(frame: Frame, place: Place) -> pd.DataFrame:
     """Hourly means of the last fifteen days, by ts."""
     now = frame.extent.now
     start = now.floor("h") - 2 * WEEK - timedelta(days=1)
-    return cached.history(frame.pin, place.level, place.key, DEMAND_METRICS, start, now, "1h", frame.scope).set_index(
+    return cached.history(frame.pin, frame.scope, place.level, place.key, DEMAND_METRICS, start, now, "1h").set_index(
         "ts"
     )
 
@@ -78,7 +78,7 @@ def utilisation(frame: Frame, place: Place, hours: pd.DataFrame) -> pd.Series:
     """The higher of egress and ingest over the capacity installed at each hour; null where no capacity is declared."""
     shares = []
     for metric, direction in DIRECTION_OF.items():
-        steps = cached.capacity_steps(frame.pin, place.level, place.key, direction, frame.scope)
+        steps = cached.capacity_steps(frame.pin, frame.scope, place.level, place.key, direction)
         shares.append(hours[f"{metric}_mean"] / held(steps, hours.index))
     return pd.concat(shares, axis=1).max(axis=1)
 

@@ -21,7 +21,7 @@ _SLIDER = "player.slider"
 
 def player(frame: Frame) -> int:
     """Draw the controls; the moment that they are at, in hours from now (0 is now, below lies what was measured)."""
-    moments = offsets(frame.extent.first, base(frame), ahead=cached.latest_run(frame.pin) is not None)
+    moments = offsets(frame.extent.first, base(frame), ahead=cached.latest_run(frame.pin, frame.scope) is not None)
     if len(moments) < 2:
         return 0
     at = _position(moments, base(frame))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from app.cached import Refit, Wish
+from app.cached.refits import Refit, Wish
 from app.state import ALL
 
 # Columns of the forecast that stand beside a refit, by what they are called after the metric's name.

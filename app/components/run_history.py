@@ -38,7 +38,7 @@ HALF_DAY = pd.Timedelta(hours=12)
 
 def draw(frame: Frame, series: Series, name: str) -> None:
     """Drift, the runs, and two of them side by side."""
-    runs = cached.runs(frame.pin, scope=frame.scope)
+    runs = cached.runs(frame.pin, frame.scope)
     if runs.empty:
         command = {"Make the first": f"python -m forecasting refresh --lake {frame.pin.url}"}
         states.nothing("No run yet", "A run is one refresh of all forecasts.", command)
@@ -71,7 +71,7 @@ def made_with(versions: str) -> str:
 
 def drift(frame: Frame, series: Series, name: str) -> None:
     """The backtest error from run to run, and what earlier runs published against what came in the week after each."""
-    errors, since = cached.drift(frame.pin, series, frame.scope), cached.hindsight(frame.pin, series, frame.scope)
+    errors, since = cached.drift(frame.pin, frame.scope, series), cached.hindsight(frame.pin, frame.scope, series)
     panels = [drift_panel(errors, metric=series.metric, zone=frame.zone, scheme=frame.scheme)] if len(errors) else []
     panels += since_panels(frame, series, since) if len(since) else []
     if not panels:
@@ -128,7 +128,7 @@ def against(frame: Frame, series: Series, name: str, runs: pd.DataFrame) -> None
         other = choose("Against", "against", numbers, next((n for n in numbers if n < run), numbers[0]))
         st.selectbox("Score", state.CHOICES["score"], format_func=SCORES.__getitem__, width=180, **state.bound("score"))
     score = state.current().score
-    rows = cached.run_against_run(frame.pin, run, other, series, frame.scope)
+    rows = cached.run_against_run(frame.pin, frame.scope, run, other, series)
     rows = rows[(rows["score"] == score) & ~rows["model"].isin(OF_WEEKS)].dropna(
         subset=["value", "other_value"], how="all"
     )

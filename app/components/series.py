@@ -52,22 +52,22 @@ def traffic(frame: Frame, place: Place, window: Window, metric: str) -> Traffic:
     series = Series(place.level, place.key, metric)
     direction = DIRECTION_OF.get(metric)
     ahead = (
-        in_grain(cached.forecast(frame.pin, series, window.now, window.end, frame.scope), window.grain, finest="1h")
+        in_grain(cached.forecast(frame.pin, frame.scope, series, window.now, window.end), window.grain, finest="1h")
         if expected
         else NO_FORECAST
     )
     return Traffic(
         metric,
         measured(frame, place, window, metric),
-        in_grain(cached.bands(frame.pin, series, window.start, window.end, frame.scope), window.grain)
+        in_grain(cached.bands(frame.pin, frame.scope, series, window.start, window.end), window.grain)
         if expected
         else NO_BANDS,
         ahead,
         last_week(frame, place, window, metric) if "last_week" in show and window.ghost else NO_VALUES,
-        cached.capacity_steps(frame.pin, place.level, place.key, direction, frame.scope) if direction else NO_CAPACITY,
+        cached.capacity_steps(frame.pin, frame.scope, place.level, place.key, direction) if direction else NO_CAPACITY,
         ahead[["ts", *(name for name in BESIDE if name in show)]],
-        cached.peaks(frame.pin, series, frame.scope) if expected and "peaks" in show else NO_PEAKS,
-        cached.licence(frame.pin, series, frame.scope),
+        cached.peaks(frame.pin, frame.scope, series) if expected and "peaks" in show else NO_PEAKS,
+        cached.licence(frame.pin, frame.scope, series),
         why_no_forecast(frame, series),
     )
 
@@ -76,7 +76,7 @@ def measured(frame: Frame, place: Place, window: Window, metric: str) -> pd.Data
     """ts, value, completeness and, at coarser grains, max (the highest sample of each interval)."""
     rows = finished(
         cached.history(
-            frame.pin, place.level, place.key, (metric,), window.start, window.past_end, window.grain, frame.scope
+            frame.pin, frame.scope, place.level, place.key, (metric,), window.start, window.past_end, window.grain
         ),
         window,
     )
@@ -90,7 +90,7 @@ def last_week(frame: Frame, place: Place, window: Window, metric: str) -> pd.Dat
     """The same stretch a week earlier, moved onto the window: ts, value."""
     start, end = window.start - WEEK, min(window.end - WEEK, window.now)
     rows = finished(
-        cached.history(frame.pin, place.level, place.key, (metric,), start, end, window.grain, frame.scope), window
+        cached.history(frame.pin, frame.scope, place.level, place.key, (metric,), start, end, window.grain), window
     )
     return pd.DataFrame({"ts": rows["ts"] + WEEK, "value": rows[f"{metric}_mean"]})
 
@@ -119,7 +119,7 @@ def why_no_forecast(frame: Frame, series: Series) -> str | None:
     """One sentence of Markdown, or None where the newest run has a forecast of the series."""
     if cached.latest_run(frame.pin, frame.scope) is None:
         return "No forecast has been published yet; `python -m forecasting refresh` makes one."
-    fit = cached.fit(frame.pin, series, frame.scope)
+    fit = cached.fit(frame.pin, frame.scope, series)
     label = METRIC[series.metric].label
     if fit is None:
         return f"{label} of this place was not part of the last refresh."

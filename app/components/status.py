@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, theme
-from app.cached import Extent, Pin, Run
+from app.cached import Extent, Pin, Run, Scope
 from app.components.states import plain
 
 # Telemetry that is older than this many of its own intervals is called stale.
@@ -31,28 +31,28 @@ class Refresh(NamedTuple):
     message: str = ""
 
 
-def status(pin: Pin, extent: Extent, zone: str) -> None:
+def status(pin: Pin, scope: Scope, extent: Extent, zone: str) -> None:
     """The as-of line, and the progress of a refresh while one runs."""
     running = refresh_of(cached.progress(), _clock()).state == "running"
-    st.fragment(_line, run_every=RUNNING if running else IDLE)(pin, extent, zone, running)
+    st.fragment(_line, run_every=RUNNING if running else IDLE)(pin, scope, extent, zone, running)
 
 
-def wait_for_telemetry() -> None:
+def wait_for_telemetry(scope: Scope) -> None:
     """Open the page once the lake holds telemetry."""
-    st.fragment(_awaited, run_every=AWAITED)()
+    st.fragment(_awaited, run_every=AWAITED)(scope)
 
 
-def _awaited() -> None:
-    if cached.extent(cached.current_pin()) is not None:
+def _awaited(scope: Scope) -> None:
+    if cached.extent(cached.current_pin(), scope) is not None:
         st.rerun()
 
 
-def _line(pin: Pin, extent: Extent, zone: str, running: bool) -> None:
+def _line(pin: Pin, scope: Scope, extent: Extent, zone: str, running: bool) -> None:
     """Drawn again by itself; where the lake has moved on, or a refresh began or ended, the whole page is."""
     refresh, newest = refresh_of(cached.progress(), _clock()), cached.current_pin()
     if newest.only(SHOWN) != pin.only(SHOWN) or (refresh.state == "running") != running:
         st.rerun()
-    run = cached.latest_run(pin)
+    run = cached.latest_run(pin, scope)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(as_of(extent, run, zone, _clock()), help=details(extent, run, zone))
         _progress(refresh)

@@ -17,8 +17,8 @@ COLUMNS = 2
 
 def draw(frame: Frame, series: Series, name: str) -> None:
     """The licence, then the leaderboards."""
-    licence = cached.licence(frame.pin, series, frame.scope)
-    fit = cached.fit(frame.pin, series, frame.scope)
+    licence = cached.licence(frame.pin, frame.scope, series)
+    fit = cached.fit(frame.pin, frame.scope, series)
     if fit is not None and fit.status != "fitted":
         st.caption(f":material/info: {states.plain(name)} has no forecast: {states.plain(fit.reason)}")
     if licence.empty:
@@ -48,7 +48,7 @@ def leaderboards(frame: Frame, series: Series, name: str, licence: pd.DataFrame)
         **state.bound("score"),
     )
     score = state.current().score
-    rows = cached.scores(frame.pin, series, frame.scope)
+    rows = cached.scores(frame.pin, frame.scope, series)
     rows = rows[(rows["score"] == score) & ~rows["model"].isin(OF_WEEKS)]
     specs = [
         _spec(frame, series, score, str(horizon), part, licence)

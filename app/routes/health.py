@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from app import cached
-from app.cached import Extent, HeadroomError, Run
+from app.cached import EVERYTHING, Extent, HeadroomError, Run
 
 
 async def healthz(_: Request) -> JSONResponse:
@@ -35,7 +35,7 @@ def readyz(_: Request) -> JSONResponse:
     lake = cached.lake_url()
     try:
         pin = cached.current_pin()
-        extent, run = cached.extent(pin), cached.latest_run(pin)
+        extent, run = cached.extent(pin, EVERYTHING), cached.latest_run(pin, EVERYTHING)
     except HeadroomError as error:
         cached.count_error("readyz")
         return _not_ready(lake, str(error))

@@ -120,7 +120,7 @@ def behind(seconds: float) -> str:
 def completeness(frame: Frame) -> None:
     """Which sites lack samples, and on which days? Which optional columns hold nothing?"""
     reach = (frame.extent.now.ceil("D") - frame.extent.first.floor("D")).days
-    days = cached.completeness(frame.pin, min(DAYS, reach), frame.scope)
+    days = cached.completeness(frame.pin, frame.scope, min(DAYS, reach))
     mean = days.groupby("site_id")["completeness"].mean()
     short = f"{(mean < COMPLETE).sum()} of {len(mean)} sites have under {theme.percent(COMPLETE)}"
     st.markdown(f"**{theme.percent(mean.mean())}** of the samples expected are there; {short}.")
@@ -143,7 +143,7 @@ def absent(frame: Frame) -> dict[str, str]:
 
 def snapshots(frame: Frame) -> None:
     """Which snapshots came in, and what became of them?"""
-    rows = cached.snapshots(frame.pin, scope=frame.scope)
+    rows = cached.snapshots(frame.pin, frame.scope)
     if rows.empty:
         states.nothing(
             "No snapshot on record",
@@ -156,7 +156,7 @@ def snapshots(frame: Frame) -> None:
 
 def quarantine(frame: Frame) -> None:
     """What was refused, why, and what mends it?"""
-    rows = cached.quarantined(frame.pin, scope=frame.scope)
+    rows = cached.quarantined(frame.pin, frame.scope)
     if rows.empty:
         states.nothing(
             "Nothing in quarantine", "Every snapshot and every row that came in kept the contract.", icon="verified"
@@ -173,7 +173,13 @@ def quarantine(frame: Frame) -> None:
 
 def versions(frame: Frame) -> None:
     """Which version of each table does this page show, and how is an older one read?"""
-    ledger(cached.table_versions(frame.pin), VERSIONS, frame.zone, name="versions", alt="Newest version of every table")
+    ledger(
+        cached.table_versions(frame.pin, frame.scope),
+        VERSIONS,
+        frame.zone,
+        name="versions",
+        alt="Newest version of every table",
+    )
     st.caption(
         "Older versions stay readable until maintenance removes them, after a week at the earliest. This lists them:"
     )

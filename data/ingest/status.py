@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import extent, snapshots, table_versions
 
@@ -17,11 +18,11 @@ LAST = 5
 def status(lake: Lake, now: datetime | None = None) -> dict[str, Any]:
     """The state of a lake in plain values, ready for JSON; stamps are ISO 8601."""
     pin = lake.pin()
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     refused = lake.read("quarantine")
     return {
         "lake": lake.url,
-        "tables": _plain(table_versions(pin).to_dict("records")),
+        "tables": _plain(table_versions(pin, EVERYTHING).to_dict("records")),
         "telemetry": None
         if held is None
         else {
@@ -32,7 +33,7 @@ def status(lake: Lake, now: datetime | None = None) -> dict[str, Any]:
             "sites": held.sites,
             "simulated": held.simulated,
         },
-        "ingests": _plain(snapshots(pin, LAST).to_dict("records")),
+        "ingests": _plain(snapshots(pin, EVERYTHING, LAST).to_dict("records")),
         "quarantine": {
             "snapshots": len({*zip(refused["sha256"].to_pylist(), refused["table"].to_pylist(), strict=True)}),
             "faults": refused.num_rows,

@@ -93,7 +93,8 @@ def _sources(
     """SQL of each table; which events a narrower scope may see depends on the regions of its sites, which come
     first.
     """
-    named = tables if scope.all else ("sites", *(name for name in tables if name != "sites"))
+    by_region = not scope.all and "events" in tables
+    named = ("sites", *(name for name in tables if name != "sites")) if by_region else tables
     return {name: _scoped(TABLES[name], _relation(pin, TABLES[name], span, partitions), scope) for name in named}
 
 

@@ -53,23 +53,44 @@ ABOUT = "headroom"
 _SEEN: dict[tuple[str, str], tuple[int, str]] = {}
 
 
+class UndeclaredTableError(RuntimeError):
+    """A query reads a table that it does not declare: a fault of the code, not of the lake."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """A lake and the version of each of its tables: everything that a question needs, and a cache key.
 
-    `born` tells a lake from another one that was later made in the same place.
+    `born` tells a lake from another one that was later made in the same place. `tables` are those that the question
+    has declared, None all of them.
     """
 
     url: str
     versions: tuple[tuple[str, int], ...]
     born: str = ""
+    tables: tuple[str, ...] | None = None
 
     def version(self, name: str) -> int | None:
+        """The version of a table; None where the lake has none. UndeclaredTableError for one that is not among
+        `tables`.
+        """
+        self._require({name})
         return dict(self.versions).get(name)
 
     def only(self, names: Iterable[str]) -> Pin:
         """The pin of these tables alone: the key of a question that reads no other."""
-        return replace(self, versions=tuple(pair for pair in self.versions if pair[0] in set(names)))
+        tables = frozenset(names)
+        self._require(tables)
+        kept = tuple(pair for pair in self.versions if pair[0] in tables)
+        return replace(self, versions=kept, tables=tuple(sorted(tables)))
+
+    def _require(self, names: Collection[str]) -> None:
+        undeclared = sorted(set(names).difference(names if self.tables is None else self.tables))
+        if undeclared:
+            raise UndeclaredTableError(
+                f"A query reads {', '.join(undeclared)} and declares {', '.join(self.tables or ()) or 'nothing'} alone: "
+                "name every table that it reads in its @reads, or its kept answer outlives what it was made of."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from data.queries.lake_extent import Extent, extent
 from data.queries.loads import loads
 from data.queries.network import catalogue, flows_at, map_at, search_index
 from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs
+from data.queries.reads import Query, reads
 from data.queries.run_history import drift, hindsight, run_against_run
-from data.queries.series import capacity_steps, events, history
+from data.queries.series import RefitInputs, capacity_steps, events, history, refit_inputs, usual
 from data.queries.side_by_side import site_series
 from data.queries.sites import sites_now
 from data.queries.state_of_data import completeness, freshness, quarantined, snapshots, table_versions
-from data.queries.usual import usual
 from data.queries.weekly import weekly
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "Extent",
     "Fit",
     "Futures",
+    "Query",
+    "RefitInputs",
     "Run",
     "backtest",
     "bands",
@@ -58,6 +60,8 @@ __all__ = [
     "partner_months",
     "peaks",
     "quarantined",
+    "reads",
+    "refit_inputs",
     "residuals",
     "run_against_run",
     "runs",

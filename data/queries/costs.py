@@ -16,8 +16,9 @@ import duckdb
 import pandas as pd
 
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
-from data.lake.query import EVERYTHING, Scope, Span, connection, files_within, query
+from data.lake.query import Scope, Span, connection, files_within, query
 from data.lake.tables import Pin
+from data.queries.reads import reads
 from data.queries.series import known_metrics
 from data.schema import METRIC, TELEMETRY
 from data.schema.errors import SettingError
@@ -30,9 +31,8 @@ MONTHS_KEPT = 120
 TABLES = ["telemetry", "telemetry_1d", "sites", "capacity"]
 
 
-def partner_months(
-    pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING
-) -> pd.DataFrame:
+@reads("telemetry", "telemetry_1d", "sites", "capacity")
+def partner_months(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, end: datetime) -> pd.DataFrame:
     """partner, month, metric, p95, apart, samples, completeness of every month (UTC) from that of `start` to that of
     `end`, by partner, month and metric.
 
@@ -57,7 +57,8 @@ def partner_months(
     )
 
 
-def hours_of_day(pin: Pin, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("telemetry_1h", "telemetry", "telemetry_1d", "sites", "capacity")
+def hours_of_day(pin: Pin, scope: Scope, metric: str, start: datetime, end: datetime) -> pd.DataFrame:
     """region_id, hour (0 to 23, UTC), value (mean over the days, in the metric's unit), days (that have the hour), by
     region and hour; start <= ts < end.
 

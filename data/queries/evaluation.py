@@ -13,6 +13,7 @@ import pandas as pd
 from data.lake.query import EVERYTHING, Scope, Span, query
 from data.lake.tables import Pin
 from data.queries.published import OF_SERIES, latest_run
+from data.queries.reads import reads
 from data.queries.series import known_metrics
 from data.schema import HORIZONS, PEAK_QUANTILES, Series
 
@@ -25,7 +26,8 @@ LICENCE = ("horizon", "model", "baseline", "licensed", "error", "baseline_error"
 BACKTEST = ("yhat", "prophet", "baseline", "q025", "q10", "q90", "q975")
 
 
-def licence(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("licences", latest_run)
+def licence(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     """horizon, model, baseline, licensed, error, baseline_error (MASE), noise, origins, reason of a series in the
     newest run, the nearest horizon first.
     """
@@ -33,13 +35,15 @@ def licence(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame
     return _query_newest(pin, sql, "licences", scope, series._asdict())
 
 
-def licences(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("licences", latest_run)
+def licences(pin: Pin, scope: Scope) -> pd.DataFrame:
     """level, key, metric and the columns of `licence`, of every series of the newest run."""
     sql = f"SELECT level, key, metric, {', '.join(LICENCE)} FROM licences WHERE run_id = $run ORDER BY level, key, metric, {in_order()}"
     return _query_newest(pin, sql, "licences", scope)
 
 
-def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("scores", latest_run)
+def scores(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     """model, horizon, score, value, origins of a series in the newest run: every model that was tried, and the weekly
     quantiles.
     """
@@ -47,7 +51,8 @@ def scores(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     return _query_newest(pin, sql, "scores", scope, series._asdict())
 
 
-def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("scores", latest_run)
+def calibration(pin: Pin, scope: Scope) -> pd.DataFrame:
     """level, key, metric, model (licensed, peaks, peaks-p95), horizon, nominal, observed (shares), origins, of every
     series of the newest run.
     """
@@ -58,7 +63,8 @@ def calibration(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     return _query_newest(pin, sql, "scores", scope)
 
 
-def coverage(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("backtests", "telemetry_1h", latest_run)
+def coverage(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     """origin, days (that it reaches), hours (with a value), coverage_80, coverage_95 (shares of these hours inside),
     wape, prophet_wape, baseline_wape: a row for each backtest.
     """
@@ -74,7 +80,8 @@ def coverage(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFram
     return _ask_tested(pin, series, sql, scope)
 
 
-def backtest(pin: Pin, series: Series, origin: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("backtests", "telemetry_1h", latest_run)
+def backtest(pin: Pin, scope: Scope, series: Series, origin: datetime) -> pd.DataFrame:
     """ts, value (what came; NaN where nothing did), yhat, prophet, baseline, q025, q10, q90, q975: what one past origin
     would have forecast.
     """
@@ -82,7 +89,8 @@ def backtest(pin: Pin, series: Series, origin: datetime, scope: Scope = EVERYTHI
     return _ask_tested(pin, series, sql, scope, {"origin": origin})
 
 
-def residuals(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("backtests", "telemetry_1h", latest_run)
+def residuals(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     """origin, ts, yhat, value, residual (value less yhat) of every hour with a value that a backtest of one week
     covers.
     """
@@ -91,7 +99,8 @@ def residuals(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
     return _ask_tested(pin, series, sql, scope)
 
 
-def peaks(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("peaks", latest_run)
+def peaks(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     """week (Monday 00:00 UTC), statistic (peak, p95), q05, q10, q50, q90, q95 of a series in the newest run."""
     sql = f"SELECT week, statistic, {', '.join(PEAK_QUANTILES)} FROM peaks WHERE {OF_SERIES} ORDER BY week, statistic"
     return _query_newest(pin, sql, "peaks", scope, series._asdict())
@@ -99,7 +108,7 @@ def peaks(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
 
 def newest(pin: Pin) -> str:
     """The identifier of the newest run; no run has the empty one."""
-    run = latest_run(pin)
+    run = latest_run(pin, EVERYTHING)
     return "" if run is None else run.run_id
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.published import latest_run
+from data.queries.reads import reads
 from data.schema import Level
 
 
@@ -24,11 +25,12 @@ class Futures(NamedTuple):
     draws: npt.NDArray[np.float64]
 
 
-def futures(pin: Pin, level: Level, metric: str, statistic: str, scope: Scope = EVERYTHING) -> Futures | None:
+@reads("paths", latest_run)
+def futures(pin: Pin, scope: Scope, level: Level, metric: str, statistic: str) -> Futures | None:
     """The futures of all places of a level; None where the newest run has none. Places that were refused are not in
     it.
     """
-    run = latest_run(pin)
+    run = latest_run(pin, EVERYTHING)
     if run is None:
         return None
     sql = (

@@ -9,6 +9,7 @@ import pandas as pd
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
+from data.queries.reads import reads
 from data.queries.series import history, members
 from data.schema import Level
 
@@ -21,19 +22,20 @@ SILENT_BELOW = 0.9
 COLUMNS = ["start", "end", "names", "sites"]
 
 
-def gaps(pin: Pin, level: Level, key: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("telemetry_1h", "telemetry_1d", "sites", extent, history)
+def gaps(pin: Pin, scope: Scope, level: Level, key: str, start: datetime, end: datetime) -> pd.DataFrame:
     """start, end, names (of the silent sites, at most three and a count), sites: stretches of an hour or more without a
     value.
 
     Read off hourly completeness, so an edge inside an hour is exact where the hour has one stretch. Of a region or the
     network, the stretches are those in which too few sites report for it to have a value.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     if held is None:
         return pd.DataFrame(columns=COLUMNS)
     until = min(pd.Timestamp(end), held.now)
     hours = history(
-        pin, level, key, (), max(pd.Timestamp(start), _first(pin, level, key, held.first, scope)), until, "1h", scope
+        pin, scope, level, key, (), max(pd.Timestamp(start), _first(pin, level, key, held.first, scope)), until, "1h"
     )
     found = silences(hours, until)
     return _named(pin, level, key, found, scope) if len(found) else pd.DataFrame(columns=COLUMNS)

@@ -11,6 +11,7 @@ import pandas as pd
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, Extent, extent, last_hour
+from data.queries.reads import reads
 from data.queries.series import history
 from data.queries.site_health import RUNOUT_LIMIT, SILENT_SECONDS
 from data.queries.sites import WEEK_HOURS, sites_now
@@ -39,17 +40,18 @@ class Counts:
     next_runout_late: pd.Timestamp | None
 
 
-def headline(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("telemetry_1h", "capacity", extent, history)
+def headline(pin: Pin, scope: Scope) -> pd.DataFrame:
     """metric (egress_gbps, ingest_gbps, viewers, utilisation), value (newest hour of the last 3), week_ago (168 h
     before), series (the last 168 hourly means, None for missing). Utilisation is the egress of the sites that declare a
     capacity over that capacity.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     if held is None:
         return pd.DataFrame(columns=["metric", "value", "week_ago", "series"])
     newest = last_hour(held.now)
     start = newest - 2 * WEEK_HOURS * HOUR
-    hours = history(pin, "global", "all", HEADLINE_METRICS, start, newest + HOUR, "1h", scope).set_index("ts")
+    hours = history(pin, scope, "global", "all", HEADLINE_METRICS, start, newest + HOUR, "1h").set_index("ts")
     hours = hours.join(_utilisation(pin, start, newest + HOUR, scope))
     columns = {**{m: f"{m}_mean" for m in HEADLINE_METRICS}, "utilisation": "utilisation"}
     return pd.DataFrame([_line(metric, hours[column], held) for metric, column in columns.items()])
@@ -81,9 +83,10 @@ def _utilisation(pin: Pin, start: pd.Timestamp, end: pd.Timestamp, scope: Scope)
     return found.set_index("ts")["utilisation"]
 
 
-def counts(pin: Pin, scope: Scope = EVERYTHING) -> Counts:
+@reads(extent, sites_now)
+def counts(pin: Pin, scope: Scope) -> Counts:
     """How many sites are in which state, from `sites_now`."""
-    return count(sites_now(pin, scope), extent(pin))
+    return count(sites_now(pin, scope), extent(pin, EVERYTHING))
 
 
 def count(sites: pd.DataFrame, held: Extent | None) -> Counts:

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, Span, day_span, query
+from data.lake.query import Scope, Span, day_span, query
 from data.lake.tables import Pin, files
+from data.queries.reads import reads
 from data.schema import METRICS
 
 HOUR = timedelta(hours=1)
@@ -33,7 +34,8 @@ class Extent:
     metrics: tuple[str, ...]
 
 
-def extent(pin: Pin, scope: Scope = EVERYTHING) -> Extent | None:
+@reads("telemetry", "telemetry_1d", "sites", "snapshots")
+def extent(pin: Pin, scope: Scope) -> Extent | None:
     """What the lake holds; None where it holds no telemetry. Times are those of the whole lake, `sites` those in
     scope.
     """

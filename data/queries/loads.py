@@ -7,9 +7,10 @@ from math import ceil
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, query
+from data.lake.query import Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
+from data.queries.reads import reads
 from data.queries.series import known_metrics
 from data.schema import Direction
 
@@ -17,14 +18,15 @@ from data.schema import Direction
 MOST_ROWS = 1_500_000
 
 
+@reads("telemetry", "capacity", "sites", extent)
 def loads(
     pin: Pin,
+    scope: Scope,
     region_id: str | None,
     direction: Direction,
     quality: str,
     start: datetime,
     end: datetime,
-    scope: Scope = EVERYTHING,
     most: int = MOST_ROWS,
 ) -> pd.DataFrame:
     """ts, site_id, utilisation (traffic over the capacity installed at ts), quality (the metric of that name), start <=

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, g
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from data.lake.query import query
+from data.lake.query import EVERYTHING, query
 from data.lake.tables import Lake, Pin
 from data.queries import extent, latest_run
 
@@ -56,7 +56,7 @@ def exposition(pin: Pin | None) -> bytes:
 
 
 def _telemetry(pin: Pin) -> Families:
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     if held is None:
         return
     yield _gauge("headroom_telemetry_end_timestamp_seconds", "End of the telemetry", held.now.timestamp())
@@ -100,7 +100,7 @@ def _ingest(pin: Pin) -> Families:
 
 def _refresh(pin: Pin) -> Families:
     """From the newest published run."""
-    run = latest_run(pin)
+    run = latest_run(pin, EVERYTHING)
     if run is None:
         return
     series = pd.DataFrame([(status, getattr(run, status)) for status in ("fitted", "refused", "failed")])

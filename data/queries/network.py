@@ -13,6 +13,7 @@ from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, extent, hour_of
 from data.queries.published import latest_run
+from data.queries.reads import reads
 from data.queries.site_health import Signs, judge
 
 # More arcs than this hide the map.
@@ -20,12 +21,14 @@ FLOWS_SHOWN = 200
 WEEK = pd.Timedelta(days=7)
 
 
-def catalogue(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("sites")
+def catalogue(pin: Pin, scope: Scope) -> pd.DataFrame:
     """Every site, in the columns of the table `sites`, ordered by site_id."""
     return query(pin, "SELECT * FROM sites ORDER BY site_id", ["sites"], scope=scope)
 
 
-def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("sites")
+def search_index(pin: Pin, scope: Scope) -> pd.DataFrame:
     """kind (site, region, city, partner), key, label, detail of everything that a viewer may look for. A city's or
     partner's key is its name.
     """
@@ -40,6 +43,7 @@ def search_index(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     return found
 
 
+@reads("telemetry_1h", "forecasts", "capacity", extent, latest_run, catalogue)
 def map_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
     """site_id, egress_gbps, ingest_gbps, utilisation, state, expected, low, high of every site at the hour that holds
     `ts`.
@@ -47,7 +51,7 @@ def map_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
     Past hours are hourly means. From now on the forecast's median stands in, `expected` is true, and low and high bound
     the 80 % interval of egress.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     hour = hour_of(ts)
     ahead = held is not None and hour >= held.now
     found = _forecast_at(pin, hour, scope) if ahead else _measured_at(pin, hour, scope)
@@ -75,7 +79,7 @@ def _measured_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
 
 
 def _forecast_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
-    run = latest_run(pin)
+    run = latest_run(pin, EVERYTHING)
     sql = """
         SELECT key AS site_id, max(q50) FILTER (metric = 'egress_gbps') AS egress_gbps, max(q50) FILTER (metric = 'ingest_gbps') AS ingest_gbps,
                max(q10) FILTER (metric = 'egress_gbps') AS low, max(q90) FILTER (metric = 'egress_gbps') AS high
@@ -90,7 +94,7 @@ def _capacity_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
     """By site: capacity in force at an hour; a planned step counts once the end of the telemetry has not yet passed
     it.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) FILTER (direction = 'egress') AS egress_capacity,
                     arg_max(capacity_gbps, effective_from) FILTER (direction = 'ingest') AS ingest_capacity
              FROM capacity WHERE effective_from <= $hour AND (status IS DISTINCT FROM 'planned' OR effective_from > $now) GROUP BY site_id"""
@@ -108,13 +112,14 @@ def _state(row: dict[Any, Any]) -> str:
     return judge(Signs(**known, age_seconds=None if silent else 0.0)).state
 
 
+@reads("flows_1h", extent)
 def flows_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
     """source_site_id, target_site_id, gbps, expected: the largest 200 flows of the hour that holds `ts`.
 
     Where that hour has none (it lies ahead, or was lost), the same hour of the newest week that has it stands in, and
     `expected` is true.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     hour = hour_of(ts)
     weeks = 0 if held is None else max(0, -((held.now - HOUR - hour) // WEEK))
     for back in (0, weeks, weeks + 1):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
+from data.queries.reads import reads
 from data.schema import QUANTILES, Series
 
 
@@ -41,7 +42,8 @@ class Fit:
     seconds: float
 
 
-def latest_run(pin: Pin, scope: Scope = EVERYTHING) -> Run | None:
+@reads("runs")
+def latest_run(pin: Pin, scope: Scope) -> Run | None:
     """The newest published run; None where there is none. A run describes the whole lake, so every scope sees it."""
     found = query(
         pin,
@@ -52,7 +54,8 @@ def latest_run(pin: Pin, scope: Scope = EVERYTHING) -> Run | None:
     return None if found.empty else Run(*found.itertuples(index=False, name=None).__next__())
 
 
-def runs(pin: Pin, limit: int = 20, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("runs")
+def runs(pin: Pin, scope: Scope, limit: int = 20) -> pd.DataFrame:
     """The newest runs, newest first, in the columns of the table `runs`."""
     return query(
         pin,
@@ -63,21 +66,24 @@ def runs(pin: Pin, limit: int = 20, scope: Scope = EVERYTHING) -> pd.DataFrame:
     )
 
 
-def forecast(pin: Pin, series: Series, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("forecasts", latest_run)
+def forecast(pin: Pin, scope: Scope, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
     """ts, yhat, the quantile columns, prophet and baseline (NaN where the run has no such curve), hourly, start <= ts <
     end; empty where the run has none.
     """
     return _published(pin, "forecasts", ("yhat", *QUANTILES, "prophet", "baseline"), series, start, end, scope)
 
 
-def bands(pin: Pin, series: Series, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("bands", latest_run)
+def bands(pin: Pin, scope: Scope, series: Series, start: datetime, end: datetime) -> pd.DataFrame:
     """ts, expected, lower_80, upper_80, lower_95, upper_95 of a series at the telemetry's grain, start <= ts < end."""
     return _published(
         pin, "bands", ("expected", "lower_80", "upper_80", "lower_95", "upper_95"), series, start, end, scope
     )
 
 
-def fit(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> Fit | None:
+@reads("fits", latest_run)
+def fit(pin: Pin, scope: Scope, series: Series) -> Fit | None:
     """What became of a series in the newest run; None where the run did not meet it."""
     sql = f"SELECT status, reason, model, observations, seconds FROM fits WHERE {OF_SERIES}"
     found = _of_newest_run(pin, "fits", sql, series, {}, scope)
@@ -106,7 +112,7 @@ def _published(
 def _of_newest_run(
     pin: Pin, table: str, sql: str, series: Series, more: dict[str, datetime], scope: Scope
 ) -> pd.DataFrame | None:
-    run = latest_run(pin)
+    run = latest_run(pin, EVERYTHING)
     if run is None:
         return None
     parameters = {"run": run.run_id, "level": series.level, "key": series.key, "metric": series.metric, **more}

@@ -11,6 +11,7 @@ import pandas as pd
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
+from data.queries.reads import reads
 
 # A whole week: every hour of the day and every day of the week counts once.
 WEEK = pd.Timedelta(days=7)
@@ -28,9 +29,10 @@ class ViewersPerGbps(NamedTuple):
     until: pd.Timestamp
 
 
-def viewers_per_gbps(pin: Pin, scope: Scope = EVERYTHING) -> ViewersPerGbps | None:
+@reads("sites", "telemetry_1h", extent)
+def viewers_per_gbps(pin: Pin, scope: Scope) -> ViewersPerGbps | None:
     """Over the last 7 days of telemetry, from the hours that have both; None where there are none."""
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     if held is None:
         return None
     since = held.now - WEEK
@@ -55,13 +57,14 @@ def viewers_per_gbps(pin: Pin, scope: Scope = EVERYTHING) -> ViewersPerGbps | No
     return ViewersPerGbps({str(key): float(value) for key, value in ratio.items()}, since, held.now)
 
 
-def ingest_paths(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("flows_1h", extent)
+def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
     """source_site_id, target_site_id, gbps, inflow_gbps of the last 7 days, largest first: the mean of the flow, and of
     all flows that leave at its target.
 
     Flows within a site count as inflow and are no path. At most PATHS_LISTED rows; none where the lake has no flows.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     since = pd.Timestamp("1970-01-01", tz="UTC") if held is None else held.now - WEEK
     until = since + WEEK
     sql = f"""

@@ -10,6 +10,7 @@ from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.evaluation import DRAWN, hours_of, in_order
 from data.queries.lake_extent import extent
+from data.queries.reads import reads
 from data.schema import Series
 
 # How many days after each run are held against what came: the same lead for all, so that an old run is not judged by
@@ -18,7 +19,8 @@ LEAD_DAYS = 7
 ONE_SERIES = "level = $level AND key = $key AND metric = $metric"
 
 
-def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("scores", "runs")
+def drift(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     """number, started, horizon, value, origins: the backtest error (MASE) of the drawn model in every run that is kept,
     the oldest first.
     """
@@ -28,14 +30,15 @@ def drift(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
     return query(pin, sql, ["scores", "runs"], scope=scope, parameters=series._asdict())
 
 
-def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("forecasts", "runs", "telemetry_1h", extent)
+def hindsight(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     """number, started, hours, wape, coverage_80, coverage_95: what each kept run published for the week after it,
     against what came in it.
 
     Where the week is not over, what there is of it; `hours` counts those that came. A run without an hour to its name
     yet is left out.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     until = pd.Timestamp(0, tz="UTC") if held is None else held.now
     first = query(pin, "SELECT min(telemetry_until) AS ts FROM runs", ["runs"])["ts"][0]
     sql = f"""
@@ -55,7 +58,8 @@ def hindsight(pin: Pin, series: Series, scope: Scope = EVERYTHING) -> pd.DataFra
     )
 
 
-def run_against_run(pin: Pin, run: int, against: int, series: Series, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("scores", "runs")
+def run_against_run(pin: Pin, scope: Scope, run: int, against: int, series: Series) -> pd.DataFrame:
     """model, horizon, score, value, other_value of a series in two runs, by their numbers; mean, other_mean over the
     series that both scored, `series` of them.
 

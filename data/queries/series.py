@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 import duckdb
 import pandas as pd
@@ -13,24 +13,28 @@ from data.lake.query import EVERYTHING, Scope, connection, query, quoted
 from data.lake.rollups import HOUR_SECONDS, expand_coarse_samples
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
-from data.schema import METRIC, Direction, Level
+from data.queries.reads import reads
+from data.schema import METRIC, Direction, Level, Series
 from data.schema.errors import SettingError
 from data.schema.validation import excerpt
 
 Grain = Literal["5min", "1h", "1d"]
 SECONDS: dict[Grain, int] = {"5min": 300, "1h": 3600, "1d": 86_400}
 STATISTICS = ("mean", "p95", "max")
+# Days whose middle stands for what is usual.
+USUAL_DAYS = 28
 
 
+@reads("telemetry", "telemetry_1h", "telemetry_1d", "sites", "capacity", extent)
 def history(
     pin: Pin,
+    scope: Scope,
     level: Level,
     key: str,
     metrics: tuple[str, ...],
     start: datetime,
     end: datetime,
     grain: Grain,
-    scope: Scope = EVERYTHING,
 ) -> pd.DataFrame:
     """ts on a complete regular axis, start <= ts < end; {metric}_mean, _p95, _max for each metric; completeness.
     Missing is NaN.
@@ -65,7 +69,7 @@ def known_metrics(metrics: tuple[str, ...]) -> None:
 
 def _step(pin: Pin, grain: Grain) -> int:
     """Seconds between rows: the grain, or the telemetry's own where that is coarser than five minutes."""
-    held = extent(pin) if grain == "5min" else None
+    held = extent(pin, EVERYTHING) if grain == "5min" else None
     return SECONDS[grain] if held is None else max(SECONDS[grain], held.grain_seconds)
 
 
@@ -162,7 +166,8 @@ def members(level: Level, key: str) -> str:
     return f"site_id IN (SELECT site_id FROM sites WHERE region_id = {quoted(key)})" if level == "region" else "true"
 
 
-def capacity_steps(pin: Pin, level: Level, key: str, direction: Direction, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("capacity", "sites")
+def capacity_steps(pin: Pin, scope: Scope, level: Level, key: str, direction: Direction) -> pd.DataFrame:
     """effective_from, capacity_gbps, status: the capacity of a site, or the sum over the sites of a region or the
     network, as steps in time.
 
@@ -179,7 +184,8 @@ def capacity_steps(pin: Pin, level: Level, key: str, direction: Direction, scope
     return query(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction})
 
 
-def events(pin: Pin, level: Level, key: str, start: datetime, end: datetime, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("events", "sites")
+def events(pin: Pin, scope: Scope, level: Level, key: str, start: datetime, end: datetime) -> pd.DataFrame:
     """event_id, kind, title, start, end, scope, treatment of what touches a series between two moments: of the network,
     its region or its sites.
     """
@@ -196,3 +202,43 @@ def events(pin: Pin, level: Level, key: str, start: datetime, end: datetime, sco
 def _kin(level: Level) -> str:
     """A site is touched by what touches its region, a region by what touches its sites."""
     return "region_id" if level == "site" else "site_id"
+
+
+@reads("sites", "telemetry_1d")
+def usual(pin: Pin, scope: Scope, metric: str) -> pd.DataFrame:
+    """site_id, region_id, timezone, usual (median of the daily means of the last 28 days that have one; null where none
+    has) of every site.
+    """
+    known_metrics((metric,))
+    sql = f"""
+        WITH days AS (SELECT key, {metric}_mean AS value, row_number() OVER (PARTITION BY key ORDER BY ts DESC) AS back FROM telemetry_1d
+                      WHERE level = 'site' AND {metric}_mean IS NOT NULL)
+        SELECT s.site_id, any_value(s.region_id) AS region_id, any_value(s.timezone) AS timezone, median(d.value) FILTER (d.back <= {USUAL_DAYS}) AS usual
+        FROM sites s LEFT JOIN days d ON d.key = s.site_id GROUP BY s.site_id ORDER BY s.site_id"""
+    return query(pin, sql, ["sites", "telemetry_1d"], scope=scope)
+
+
+class RefitInputs(NamedTuple):
+    """What a series is fitted anew from: hours (ts on a complete axis, value, completeness), its events until the end of
+    the horizon, `usual` of every site, and now.
+    """
+
+    hours: pd.DataFrame
+    events: pd.DataFrame
+    sites: pd.DataFrame
+    now: pd.Timestamp
+
+
+@reads(extent, history, events, usual)
+def refit_inputs(pin: Pin, scope: Scope, series: Series, horizon: timedelta) -> RefitInputs | None:
+    """The whole history of a series with what is known to have touched it, or will within the horizon; None where there
+    is no telemetry.
+    """
+    reach = extent(pin, scope)
+    if reach is None:
+        return None
+    level, key, metric = series
+    hours = history(pin, scope, level, key, (metric,), reach.first, reach.now, "1h")
+    values = hours.rename(columns={f"{metric}_mean": "value"})[["ts", "value", "completeness"]]
+    touching = events(pin, scope, level, key, reach.first, reach.now + horizon)
+    return RefitInputs(values, touching, usual(pin, scope, metric), reach.now)

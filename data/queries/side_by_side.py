@@ -8,15 +8,17 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, query
+from data.lake.query import Scope, query
 from data.lake.tables import Pin
 from data.queries.grid import ROWS, Matrix, spread, unrolled
+from data.queries.reads import reads
 from data.queries.series import known_metrics
 from data.schema import DIRECTION_OF
 
 
+@reads("sites", "capacity", "telemetry_1h")
 def site_series(
-    pin: Pin, region_id: str | None, metric: str, start: datetime, end: datetime, scope: Scope = EVERYTHING
+    pin: Pin, scope: Scope, region_id: str | None, metric: str, start: datetime, end: datetime
 ) -> pd.DataFrame:
     """site_id, name, ts (each hour, missing ones too), value (hourly mean), capacity_gbps in force then; the sites of a
     region, or all.

@@ -12,6 +12,7 @@ from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, Extent, extent, last_hour
 from data.queries.network import catalogue
 from data.queries.published import latest_run
+from data.queries.reads import reads
 from data.queries.site_health import RUNOUT_LIMIT, SILENT_SECONDS, Signs, judge, runout
 from data.queries.state_of_data import freshness
 
@@ -32,7 +33,8 @@ NOW_METRICS = (
 )
 
 
-def sites_now(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("telemetry_1h", "capacity", "forecasts", extent, catalogue, latest_run, freshness)
+def sites_now(pin: Pin, scope: Scope) -> pd.DataFrame:
     """One row a site; empty where the lake holds no telemetry. All null where not known.
 
     The catalogue's columns; the newest hourly mean, of the last 3 hours, of egress_gbps, ingest_gbps (Gbps), viewers
@@ -43,7 +45,7 @@ def sites_now(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     whose q90, q50, q10 passes 80 % of the capacity then in force) and runout; state and reason
     (data/queries/site_health.py).
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     if held is None:
         return catalogue(pin, scope).head(0)
     sites = catalogue(pin, scope).set_index("site_id", drop=False)
@@ -107,7 +109,7 @@ def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
     """By site, of the newest run: the highest hours of the next 28 days, and when each quantile passes the limit of the
     capacity then in force.
     """
-    run = latest_run(pin)
+    run = latest_run(pin, EVERYTHING)
     passed = ", ".join(
         f"min(ts) FILTER ({q} > {RUNOUT_LIMIT} * capacity_gbps) AS runout_{word}"
         for word, q in RUNOUT_QUANTILES.items()

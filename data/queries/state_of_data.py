@@ -13,15 +13,18 @@ from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Lake, Pin
 from data.queries.grid import ROWS, Matrix, spread, unrolled
 from data.queries.lake_extent import extent
+from data.queries.reads import reads
+from data.schema import TABLES
 
 
-def completeness(pin: Pin, days: int, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("sites", "telemetry_1d", extent)
+def completeness(pin: Pin, scope: Scope, days: int) -> pd.DataFrame:
     """site_id, name, region_name, date, completeness (0 to 1; 0 where nothing arrived) for the last `days` UTC days,
     every site of the catalogue.
 
     Days before a site was first seen are null. The last day counts only up to now.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     if held is None:
         return pd.DataFrame(columns=["site_id", "name", "region_name", "date", "completeness"])
     axis = pd.date_range(end=held.last.floor("D"), periods=days, freq="D", unit="us")
@@ -50,11 +53,12 @@ def _completeness(pin: Pin, sites: pd.Series, axis: pd.DatetimeIndex, scope: Sco
     return np.where(np.isnan(matrix) & begun, 0.0, matrix)
 
 
-def freshness(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("sites", "telemetry", "telemetry_1d", extent)
+def freshness(pin: Pin, scope: Scope) -> pd.DataFrame:
     """site_id, name, last_ts, received_at (of that sample), age_seconds (now less the end of its interval) of every
     site; null where none ever came.
     """
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     days = query(
         pin,
         "SELECT key AS site_id, max(ts)::DATE AS date FROM telemetry_1d WHERE level = 'site' GROUP BY key",
@@ -76,7 +80,8 @@ def freshness(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
     )
 
 
-def quarantined(pin: Pin, limit: int = 500, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("quarantine")
+def quarantined(pin: Pin, scope: Scope, limit: int = 500) -> pd.DataFrame:
     """The newest refusals with their reasons, in the columns of the table `quarantine`. They name whole snapshots, so a
     narrower scope sees none.
     """
@@ -90,7 +95,8 @@ def quarantined(pin: Pin, limit: int = 500, scope: Scope = EVERYTHING) -> pd.Dat
     )
 
 
-def snapshots(pin: Pin, limit: int = 200, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads("snapshots")
+def snapshots(pin: Pin, scope: Scope, limit: int = 200) -> pd.DataFrame:
     """The newest snapshots seen, in the columns of the table `snapshots`. They name whole snapshots, so a narrower
     scope sees none.
     """
@@ -104,7 +110,8 @@ def snapshots(pin: Pin, limit: int = 200, scope: Scope = EVERYTHING) -> pd.DataF
     )
 
 
-def table_versions(pin: Pin, scope: Scope = EVERYTHING) -> pd.DataFrame:
+@reads(*TABLES)
+def table_versions(pin: Pin, scope: Scope) -> pd.DataFrame:
     """table, version, committed, rows, bytes, files, operation of every table of the pin. It tells nothing of single
     sites: every scope sees it.
     """

@@ -11,8 +11,9 @@ import duckdb
 import pandas as pd
 
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
-from data.lake.query import EVERYTHING, Scope, Span, connection, query
+from data.lake.query import Scope, Span, connection, query
 from data.lake.tables import Pin
+from data.queries.reads import reads
 from data.queries.series import known_metrics
 from data.schema import METRIC
 
@@ -22,9 +23,8 @@ PIECE_SITE_DAYS = 20_000
 COLUMNS = ("level", "key", "metric", "week", "peak", "p95", "samples", "completeness")
 
 
-def weekly(
-    pin: Pin, metrics: tuple[str, ...], start: datetime, end: datetime, scope: Scope = EVERYTHING
-) -> pd.DataFrame:
+@reads("telemetry", "telemetry_1d", "sites", "capacity")
+def weekly(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, end: datetime) -> pd.DataFrame:
     """level, key, metric, week, peak, p95, samples, completeness of all sites, regions and the network, start <= ts <
     end, by series and week.
 

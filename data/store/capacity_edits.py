@@ -328,7 +328,7 @@ def _warnings(lake: Lake, rows: pd.DataFrame, changes: pd.DataFrame) -> Iterator
         "a typing error, or a site to come",
         "add it to sites",
     )
-    held = extent(lake.pin())
+    held = extent(lake.pin(), EVERYTHING)
     if held is not None:
         yield from _out_of_time(rows[touched], held.now.to_pydatetime())
 

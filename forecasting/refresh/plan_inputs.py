@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin
 from data.queries import Futures, Run, catalogue, futures, latest_run, weekly
 from data.queries import forecast_inputs as training
@@ -46,14 +47,17 @@ def plan_inputs(url: str, statistic: Statistic) -> PlanInputs:
     """
     lake = Lake(url)
     pin = lake.pin()
-    run = latest_run(pin)
+    run = latest_run(pin, EVERYTHING)
     if run is None:
         raise LakeError(
             f"The lake {lake.url} has no published run to plan from.",
             cause="nothing was forecast yet, or --lake names another folder",
             remedy="publish one with `python -m forecasting refresh`",
         )
-    drawn = {metric: {level: futures(pin, level, metric, statistic) for level in LEVELS} for metric in DIRECTION_OF}
+    drawn = {
+        metric: {level: futures(pin, EVERYTHING, level, metric, statistic) for level in LEVELS}
+        for metric in DIRECTION_OF
+    }
     if run.engine != LicensedEngine.name and not any(
         found for of_level in drawn.values() for found in of_level.values()
     ):
@@ -64,7 +68,7 @@ def plan_inputs(url: str, statistic: Statistic) -> PlanInputs:
         )
     steps, sites, fits = (
         lake.read("capacity", pin.version("capacity")).to_pandas(),
-        catalogue(pin),
+        catalogue(pin, EVERYTHING),
         training.run_rows(pin, "fits", run.run_id),
     )
     measured = _last_week(pin, run, statistic)
@@ -135,7 +139,7 @@ def _last_week(pin: Pin, run: Run, statistic: Statistic) -> dict[str, dict[Level
     where enough of it was measured.
     """
     end = _monday(run.telemetry_until)
-    rows = weekly(pin, tuple(DIRECTION_OF), end - WEEK, end)
+    rows = weekly(pin, EVERYTHING, tuple(DIRECTION_OF), end - WEEK, end)
     found: dict[str, dict[Level, dict[str, float]]] = {}
     for row in rows[rows["completeness"] >= COMPLETE_AT_LEAST].itertuples(index=False):
         found.setdefault(row.metric, {}).setdefault(row.level, {})[row.key] = float(getattr(row, statistic))

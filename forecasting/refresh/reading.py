@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin
 from data.queries import Extent, extent, weekly
 from data.queries import forecast_inputs as training
@@ -21,7 +22,7 @@ ROLLUPS_BEHIND_AT_MOST = pd.Timedelta(days=1)
 
 def measured(pin: Pin) -> Extent:
     """The telemetry that there is; raises LakeError where there is none."""
-    held = extent(pin)
+    held = extent(pin, EVERYTHING)
     if held is None:
         raise LakeError(
             f"The lake {pin.url} holds no telemetry to forecast from.",
@@ -54,7 +55,7 @@ def panel_of(pin: Pin, held: Extent) -> Panel:
     regions, zones, countries = (
         sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone", "country")
     )
-    weeks = weekly(pin, tuple(metrics), held.now - WEEKS, held.now)
+    weeks = weekly(pin, EVERYTHING, tuple(metrics), held.now - WEEKS, held.now)
     return build(
         Sources(
             hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks, countries

@@ -14,8 +14,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from app import cached
-from app.cached import stores
+from app.cached import pins, stores
 from tests.judged_runs import judged_lake
 from tests.planned_lake import planned_lake
 from tests.small_lake import make_lake
@@ -83,8 +82,8 @@ def open_page(lakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Opener
     def opened(page: str, lake: str | Path = "full", **asked: str) -> AppTest:
         monkeypatch.setenv("HEADROOM_LAKE", str(lakes[lake] if isinstance(lake, str) else lake))
         # Answers hold for a version of a lake, and stay; what the newest version is, is asked anew.
-        cached._pin.clear()
-        cached._progress.clear()
+        pins.invalidate_pin()
+        pins._refresh_note.clear()
         stores._store.clear()
         test = AppTest.from_file(MAIN, default_timeout=60)
         test.context["timezone"] = "Asia/Tokyo"

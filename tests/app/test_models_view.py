@@ -13,12 +13,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from app.cached import Series, Wish
+from app.cached import Series, refits
+from app.cached.refits import Wish
 from app.components import export, run_history
 from app.components.header import Frame
 from app.components.trust import choice, misses
 from app.state import CHOICES, NONE, State
 from app.theme import change
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from tests.app.conftest import Opener
 from tests.judged_runs import FAR_DAYS
@@ -63,7 +65,7 @@ def test_the_network_comes_first_and_its_numbers_are_the_licences(open_page: Ope
     near = licences[licences["horizon"] == "0-24 h"]
     assert tiles["Licensed, 0-24 h"][1] == f"{near['licensed'].sum()} of {len(near)} series"
     assert tiles["Licensed, 29-90 d"] == ("not tested", "history is too short")
-    off = misses(cached.calibration(Lake(lakes["judged"]).pin()))
+    off = misses(cached.calibration(Lake(lakes["judged"]).pin(), EVERYTHING))
     assert tiles["Least covered"][0] == f"{100 * off['observed'].min():.0f} %"
 
 
@@ -86,9 +88,9 @@ def test_a_row_of_the_table_stands_for_its_series(
     series: tuple[str, str, str], changes: dict[str, str | None], lakes: dict[str, Path]
 ) -> None:
     pin = Lake(lakes["judged"]).pin()
-    extent = cached.extent(pin)
+    extent = cached.extent(pin, EVERYTHING)
     assert extent is not None
-    assert choice(Frame(pin, extent, cached.catalogue(pin), State(), "UTC", "light"), *series) == changes
+    assert choice(Frame(pin, extent, cached.catalogue(pin, EVERYTHING), State(), "UTC", "light"), *series) == changes
 
 
 def test_a_run_that_judged_nothing_says_which_command_judges(open_page: Opener) -> None:
@@ -190,7 +192,9 @@ def test_a_refit_is_held_against_the_same_model_at_its_usual_settings(
     assert "refit with the usual settings, unpublished" not in traces(usual)
     page = open_page("models", "judged", part="components", site="nrt-01", history="28")
     pin, now = Lake(lakes["judged"]).pin(), pd.Timestamp("2026-03-20", tz="UTC")
-    one, other = (cached.refit(pin, Series("site", "nrt-01", "egress_gbps"), wish) for wish in (Wish(), Wish(days=28)))
+    one, other = (
+        refits.refit(pin, EVERYTHING, Series("site", "nrt-01", "egress_gbps"), wish) for wish in (Wish(), Wish(days=28))
+    )
     assert one is not None
     assert other is not None
     expected, other_way = (

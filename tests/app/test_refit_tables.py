@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.cached import Refit, Wish
+from app.cached.refits import Refit, Wish
 from app.components.refit_tables import curves, effects, trends
 
 FIRST = pd.Timestamp("2026-03-02", tz="UTC")

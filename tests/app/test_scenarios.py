@@ -347,9 +347,9 @@ def test_costs_are_known_where_capacity_declares_them(lake: Path, tmp_path: Path
 
 def test_two_servers_on_one_store_lose_nothing(lake: Path, store: Scenarios) -> None:
     made, pin = kept(store, lake), Lake(lake).pin()
-    cached.save(pin, made.id, 1, GROWTH, "Ada")
+    cached.save(pin, Scope(), made.id, 1, GROWTH, "Ada")
     with pytest.raises(ConflictError, match=r"Ada changed it"):
-        cached.save(pin, made.id, 1, GROWTH, "Linus")
+        cached.save(pin, Scope(), made.id, 1, GROWTH, "Linus")
     assert [one.author for one in store.history(made.id)] == ["Ada", "Grace"]
 
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from data import queries
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from tests.browser.conftest import OpenPage, settle
 from tests.judged_runs import judged_lake
@@ -62,7 +63,7 @@ def test_from_the_network_to_a_refit_and_back_by_its_link(open_page: OpenPage, j
 def test_a_selected_row_shows_its_series_and_another_place_can_be_chosen_after_it(
     open_page: OpenPage, judged: Path
 ) -> None:
-    rows = queries.calibration(Lake(judged).pin())
+    rows = queries.calibration(Lake(judged).pin(), EVERYTHING)
     inside = (
         rows[(rows["model"] == "licensed") & (rows["nominal"] == 0.95)]
         .groupby(["level", "key", "metric"])["observed"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data import queries
 from data.ingest.upsert import upsert
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake, conform
 from data.schema import TABLES
 from data.schema.errors import ConflictError, ContractError, LakeError
@@ -118,10 +118,12 @@ def test_a_draft_shows_what_differs_and_keeps_nothing(lake: Lake) -> None:
 def test_a_kept_edit_is_a_version_that_pages_read(lake: Lake) -> None:
     before = lake.pin()
     version = commit(lake, edited(lake, PLANNED, gbps=250.0), author="Ada", note="Order 17")
-    steps = queries.capacity_steps(lake.pin(), "site", "fra-01", "egress")
+    steps = queries.capacity_steps(lake.pin(), EVERYTHING, "site", "fra-01", "egress")
     assert steps[["capacity_gbps", "status"]].to_numpy().tolist() == [[100.0, "installed"], [150.0, "planned"]]
-    assert queries.capacity_steps(lake.pin(), "site", "ams-01", "egress")["capacity_gbps"].tolist() == [250.0]
-    assert queries.capacity_steps(before, "site", "ams-01", "egress")["capacity_gbps"].tolist() == [200.0]
+    assert queries.capacity_steps(lake.pin(), EVERYTHING, "site", "ams-01", "egress")["capacity_gbps"].tolist() == [
+        250.0
+    ]
+    assert queries.capacity_steps(before, EVERYTHING, "site", "ams-01", "egress")["capacity_gbps"].tolist() == [200.0]
     newest = capacity_edits.history(lake).iloc[0]
     assert newest[["version", "kind", "author", "note", "added", "changed", "removed"]].tolist() == [
         version,

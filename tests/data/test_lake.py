@@ -17,7 +17,7 @@ from deltalake.exceptions import DeltaError
 
 from data import queries
 from data.lake.object_store import store_at
-from data.lake.query import query
+from data.lake.query import EVERYTHING, query
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Change, Lake, sibling, stored
 from data.schema import TABLES
@@ -270,14 +270,19 @@ def test_rollups_and_questions_work_wherever_the_lake_lies(lake: Lake) -> None:
     lake.append("telemetry", samples(0, 24))
     assert refresh_rollups(lake) == 2
     pin = lake.pin()
-    held = queries.extent(pin)
+    held = queries.extent(pin, EVERYTHING)
     assert held is not None
     assert (held.last, held.grain_seconds, held.sites) == (START + timedelta(minutes=115), 300, 1)
-    assert queries.sites_now(pin)["egress_gbps"].tolist() == [1.0]
+    assert queries.sites_now(pin, EVERYTHING)["egress_gbps"].tolist() == [1.0]
     for grain, rows in (("5min", 24), ("1h", 2)):
-        frame = queries.history(pin, "global", "all", ("egress_gbps",), held.first, held.now, grain)  # type: ignore[arg-type]
+        frame = queries.history(pin, EVERYTHING, "global", "all", ("egress_gbps",), held.first, held.now, grain)  # type: ignore[arg-type]
         assert frame["egress_gbps_mean"].tolist() == [1.0] * rows
-    assert set(queries.table_versions(pin)["table"]) == {"sites", "telemetry", "telemetry_1h", "telemetry_1d"}
+    assert set(queries.table_versions(pin, EVERYTHING)["table"]) == {
+        "sites",
+        "telemetry",
+        "telemetry_1h",
+        "telemetry_1d",
+    }
 
 
 def test_notes_are_written_and_read(lake: Lake) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from data.__main__ import main
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import capacity_steps, catalogue, events, extent, history, quarantined, sites_now, snapshots
 from data.store import Plans, Scenarios, open_store
@@ -39,7 +40,7 @@ def copied(unpacked: Path, tmp_path: Path) -> Path:
 
 
 def test_its_extent_is_read(unpacked: Path) -> None:
-    found = extent(Lake(unpacked / "lake").pin())
+    found = extent(Lake(unpacked / "lake").pin(), EVERYTHING)
     assert found is not None
     assert (found.first, found.now) == (pd.Timestamp(START), pd.Timestamp(END))
     assert (found.sites, found.grain_seconds, found.simulated) == (3, 3600, False)
@@ -48,14 +49,14 @@ def test_its_extent_is_read(unpacked: Path) -> None:
 
 def test_its_sites_are_read_also_one_whose_time_zone_does_not_exist(unpacked: Path) -> None:
     pin = Lake(unpacked / "lake").pin()
-    zones = dict(catalogue(pin)[["site_id", "timezone"]].to_numpy().tolist())
+    zones = dict(catalogue(pin, EVERYTHING)[["site_id", "timezone"]].to_numpy().tolist())
     assert zones == {"fra": "Europe/Berlin", "par": "Europe/Paris", "iad": "America/New_Yrok"}
-    assert dict(sites_now(pin)[["site_id", "egress_gbps"]].to_numpy().tolist())["fra"] == 62.0
+    assert dict(sites_now(pin, EVERYTHING)[["site_id", "egress_gbps"]].to_numpy().tolist())["fra"] == 62.0
 
 
 def test_its_capacity_and_the_edits_of_it_are_read(unpacked: Path) -> None:
     lake = Lake(unpacked / "lake")
-    steps = capacity_steps(lake.pin(), "region", "eu", "egress")
+    steps = capacity_steps(lake.pin(), EVERYTHING, "region", "eu", "egress")
     assert steps["capacity_gbps"].tolist() == [230.0, 320.0]
     assert steps["status"].tolist() == ["installed", "planned"]
     newest = capacity_history(lake).iloc[0]
@@ -64,19 +65,19 @@ def test_its_capacity_and_the_edits_of_it_are_read(unpacked: Path) -> None:
 
 def test_a_regions_history_is_read(unpacked: Path) -> None:
     pin = Lake(unpacked / "lake").pin()
-    hours = history(pin, "region", "eu", ("egress_gbps", "viewers"), START, END, "1h")
+    hours = history(pin, EVERYTHING, "region", "eu", ("egress_gbps", "viewers"), START, END, "1h")
     assert len(hours) == 840
     assert hours["egress_gbps_mean"].sum() == pytest.approx(95_995.0)
     assert hours["viewers_mean"].sum() == pytest.approx(23_998_750.0)
-    days = history(pin, "region", "eu", ("egress_gbps",), START + 18 * DAY, START + 21 * DAY, "1d")
+    days = history(pin, EVERYTHING, "region", "eu", ("egress_gbps",), START + 18 * DAY, START + 21 * DAY, "1d")
     assert days["egress_gbps_p95"].tolist() == pytest.approx([143.075, 140.725, 143.02])
 
 
 def test_its_events_and_its_ledger_are_read(unpacked: Path) -> None:
     pin = Lake(unpacked / "lake").pin()
-    assert events(pin, "site", "par", START, END + 10 * DAY)["event_id"].tolist() == ["outage", "cup"]
-    assert set(quarantined(pin)["column"]) == {"site_id", "ingest_gbps"}
-    assert snapshots(pin, 20)["rows_accepted"].sum() == 3 + 5 + 1 + 2 + 1440 + 2 + 1152
+    assert events(pin, EVERYTHING, "site", "par", START, END + 10 * DAY)["event_id"].tolist() == ["outage", "cup"]
+    assert set(quarantined(pin, EVERYTHING)["column"]) == {"site_id", "ingest_gbps"}
+    assert snapshots(pin, EVERYTHING, 20)["rows_accepted"].sum() == 3 + 5 + 1 + 2 + 1440 + 2 + 1152
 
 
 def test_its_scenario_and_its_plan_are_read(copied: Path) -> None:
@@ -112,15 +113,15 @@ def test_another_ingest_goes_on_top(copied: Path) -> None:
         main(["ingest", "--lake", lake.url, "--quiet", str(fresh), str(copied / "snapshots/telemetry-1.parquet")]) == 0
     )
     assert lake.read("telemetry").num_rows == before + 24
-    hours = history(lake.pin(), "site", "par", ("egress_gbps",), END - DAY, END + DAY, "1h")
+    hours = history(lake.pin(), EVERYTHING, "site", "par", ("egress_gbps",), END - DAY, END + DAY, "1h")
     assert hours["egress_gbps_mean"].tolist() == [50.0] * 48
-    region = history(lake.pin(), "region", "eu", ("egress_gbps",), START, END - DAY, "1h")
+    region = history(lake.pin(), EVERYTHING, "region", "eu", ("egress_gbps",), START, END - DAY, "1h")
     assert region["egress_gbps_mean"].notna().all()
 
 
 def test_its_hourly_and_daily_figures_can_be_made_anew(copied: Path) -> None:
     lake = Lake(copied / "lake")
-    before = history(lake.pin(), "region", "eu", ("egress_gbps",), START, END, "1h")
+    before = history(lake.pin(), EVERYTHING, "region", "eu", ("egress_gbps",), START, END, "1h")
     assert main(["rollup", "--lake", lake.url, "--quiet"]) == 0
-    after = history(lake.pin(), "region", "eu", ("egress_gbps",), START, END, "1h")
+    after = history(lake.pin(), EVERYTHING, "region", "eu", ("egress_gbps",), START, END, "1h")
     pd.testing.assert_frame_equal(before, after)

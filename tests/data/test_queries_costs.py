@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data import queries
 from data.lake import query as duck
-from data.lake.query import Scope, Span
+from data.lake.query import EVERYTHING, Scope, Span
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake, Pin
 from data.queries.costs import MONTHLY
@@ -64,13 +64,13 @@ def naive(lake: Lake, sites: set[str] | None = None) -> pd.DataFrame:
 
 @pytest.mark.parametrize("sites", [None, {"fra-01", "par-01", "lon-01", "mad-01"}])
 def test_a_partner_is_billed_by_the_samples_of_its_sum(full: Lake, sites: set[str] | None) -> None:
-    found = queries.partner_months(full.pin(), METRICS, START, NOW, Scope(None if sites is None else frozenset(sites)))
+    found = queries.partner_months(full.pin(), Scope(None if sites is None else frozenset(sites)), METRICS, START, NOW)
     pd.testing.assert_frame_equal(found, naive(full, sites), check_dtype=False, rtol=1e-9)
     assert str(found["month"].dtype) == "datetime64[us, UTC]"
 
 
 def test_a_p95_of_a_sum_is_no_sum_of_p95s_and_a_silence_is_not_less_traffic(full: Lake) -> None:
-    found = queries.partner_months(full.pin(), ("egress_gbps",), START, NOW).set_index("partner")
+    found = queries.partner_months(full.pin(), EVERYTHING, ("egress_gbps",), START, NOW).set_index("partner")
     assert (found["p95"] < found["apart"] + 1e-9).all()
     assert found.loc["Northwind", "p95"] < 0.99 * found.loc["Northwind", "apart"]  # sites on two continents
     assert found.loc["Fjord", "samples"] == found.loc["Northwind", "samples"] - 36  # Madrid is silent for three hours
@@ -78,11 +78,11 @@ def test_a_p95_of_a_sum_is_no_sum_of_p95s_and_a_silence_is_not_less_traffic(full
 
 def test_every_month_that_is_touched_has_its_rows(full: Lake) -> None:
     found = queries.partner_months(
-        full.pin(), ("egress_gbps",), START - pd.Timedelta(days=70), NOW + pd.Timedelta(days=70)
+        full.pin(), EVERYTHING, ("egress_gbps",), START - pd.Timedelta(days=70), NOW + pd.Timedelta(days=70)
     )
     assert set(found["month"]) == {pd.Timestamp("2026-03-01", tz="UTC")}
     assert queries.partner_months(
-        full.pin(), ("viewers",), START - pd.Timedelta(days=70), START - pd.Timedelta(days=40)
+        full.pin(), EVERYTHING, ("viewers",), START - pd.Timedelta(days=70), START - pd.Timedelta(days=40)
     ).empty
 
 
@@ -101,7 +101,7 @@ def test_the_busiest_twentieth_is_free_in_whole_samples(
     lake.append("telemetry", pa.Table.from_pandas(rows, preserve_index=False))
     lake.replace("sites", pa.Table.from_pandas(pd.DataFrame([site]), preserve_index=False))
     refresh_rollups(lake)
-    found = queries.partner_months(lake.pin(), METRICS, stamps[0], stamps[-1])
+    found = queries.partner_months(lake.pin(), EVERYTHING, METRICS, stamps[0], stamps[-1])
     assert found["metric"].tolist() == ["egress_gbps"]
     assert (values > found["p95"].iloc[0]).sum() == count // 20
 
@@ -131,7 +131,11 @@ def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(
         """The months that were read, and the bill of each."""
         read.clear()
         found = queries.partner_months(
-            lake.pin(), ("egress_gbps",), pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-03-31", tz="UTC")
+            lake.pin(),
+            EVERYTHING,
+            ("egress_gbps",),
+            pd.Timestamp("2026-01-01", tz="UTC"),
+            pd.Timestamp("2026-03-31", tz="UTC"),
         )
         return dict(zip(found["month"].dt.month, found["p95"], strict=True))
 
@@ -168,8 +172,8 @@ def test_hours_are_means_over_the_days_of_the_sum_of_a_region(full: Lake) -> Non
     stamps = rows.groupby(["region_id", "ts"])["egress_gbps"].agg(["sum", "count"]).reset_index()
     whole = stamps[stamps["count"] == 6].assign(hour=lambda frame: frame["ts"].dt.hour)
     wanted = whole.groupby(["region_id", "hour"])["sum"].mean()
-    everything = queries.hours_of_day(full.pin(), "egress_gbps", start, end)
-    narrow = queries.hours_of_day(full.pin(), "egress_gbps", start, end, Scope(frozenset(rows["site_id"])))
+    everything = queries.hours_of_day(full.pin(), EVERYTHING, "egress_gbps", start, end)
+    narrow = queries.hours_of_day(full.pin(), Scope(frozenset(rows["site_id"])), "egress_gbps", start, end)
     for found in (everything, narrow):
         assert found["hour"].tolist() == [*range(24)] * 2
         np.testing.assert_allclose(
@@ -177,13 +181,13 @@ def test_hours_are_means_over_the_days_of_the_sum_of_a_region(full: Lake) -> Non
         )  # in a silent hour the rollup has the mean of fewer stamps
         assert found["days"].max() == 7
     np.testing.assert_allclose(narrow.set_index(["region_id", "hour"])["value"], wanted, rtol=1e-9)
-    alone = queries.hours_of_day(full.pin(), "egress_gbps", start, end, Scope(frozenset({"fra-01"})))
+    alone = queries.hours_of_day(full.pin(), Scope(frozenset({"fra-01"})), "egress_gbps", start, end)
     assert set(alone["region_id"]) == {"eu-west"}
     assert alone["value"].max() < 0.5 * everything["value"].max()
 
 
 def test_a_ratio_is_neither_billed_nor_summed(full: Lake) -> None:
     with pytest.raises(SettingError, match="startup_seconds of several sites is a mean"):
-        queries.partner_months(full.pin(), ("startup_seconds",), START, NOW)
+        queries.partner_months(full.pin(), EVERYTHING, ("startup_seconds",), START, NOW)
     with pytest.raises(SettingError, match="There is no metric"):
-        queries.hours_of_day(full.pin(), "1; DROP", START, NOW)
+        queries.hours_of_day(full.pin(), EVERYTHING, "1; DROP", START, NOW)

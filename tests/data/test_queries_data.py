@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from data import queries
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
 from tests.lakes import Plan, full_lake
 
@@ -17,7 +17,7 @@ NOW = pd.Timestamp(Plan().end)
 
 
 def test_completeness_by_site_and_day(full: Lake) -> None:
-    found = queries.completeness(full.pin(), 5)
+    found = queries.completeness(full.pin(), EVERYTHING, 5)
     assert list(found.columns) == ["site_id", "name", "region_name", "date", "completeness"]
     table = found.pivot_table(index="site_id", columns="date", values="completeness")
     assert table.shape == (12, 5)
@@ -29,36 +29,36 @@ def test_completeness_by_site_and_day(full: Lake) -> None:
 
 def test_days_before_a_site_began_are_not_missing_and_silent_days_are(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=3, flows=False, forecasts=False, gap=("par-01", 60, 5)))
-    found = queries.completeness(lake.pin(), 6).set_index(["site_id", "date"])["completeness"]
+    found = queries.completeness(lake.pin(), EVERYTHING, 6).set_index(["site_id", "date"])["completeness"]
     assert found.loc["fra-01"].isna().tolist() == [True, True, False, False, False, False]
     assert found.loc["par-01"].tolist()[3:5] == [0.0, 0.0]
 
 
 def test_freshness_is_the_age_of_the_newest_sample(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=3, flows=False, forecasts=False, gap=("par-01", 40, 0)))
-    found = queries.freshness(lake.pin()).set_index("site_id")
+    found = queries.freshness(lake.pin(), EVERYTHING).set_index("site_id")
     assert found["age_seconds"].to_dict() == {"fra-01": 0.0, "par-01": 40 * 3600.0}
     assert found.loc["par-01", "last_ts"] == NOW - pd.Timedelta(hours=40, minutes=5)
     assert found.loc["par-01", "received_at"] == found.loc["par-01", "last_ts"] + pd.Timedelta(seconds=40)
 
 
 def test_refusals_keep_their_reasons(full: Lake) -> None:
-    row = queries.quarantined(full.pin()).iloc[0]
+    row = queries.quarantined(full.pin(), EVERYTHING).iloc[0]
     assert row[["column", "value", "bound", "count"]].tolist() == ["egress_gbps", "-3", "at least 0 Gbps", 2]
     assert row["remedy"]
-    assert queries.snapshots(full.pin())["state"].tolist() == ["partial", "accepted"]
-    assert queries.snapshots(full.pin(), 1)["state"].tolist() == ["partial"]
+    assert queries.snapshots(full.pin(), EVERYTHING)["state"].tolist() == ["partial", "accepted"]
+    assert queries.snapshots(full.pin(), EVERYTHING, 1)["state"].tolist() == ["partial"]
 
 
 def test_snapshots_are_for_those_who_see_everything(full: Lake) -> None:
     narrow = Scope(frozenset({"fra-01"}))
-    assert queries.snapshots(full.pin(), scope=narrow).empty
-    assert queries.quarantined(full.pin(), scope=narrow).empty
+    assert queries.snapshots(full.pin(), narrow).empty
+    assert queries.quarantined(full.pin(), narrow).empty
 
 
 def test_versions_of_all_tables(full: Lake) -> None:
     pin = full.pin()
-    found = queries.table_versions(pin).set_index("table")
+    found = queries.table_versions(pin, EVERYTHING).set_index("table")
     assert set(found.index) == {name for name, _ in pin.versions}
     assert found.loc["telemetry", "rows"] == full.read("telemetry").num_rows == 12 * 16 * 288 - 36
     assert found.loc["telemetry", "files"] == 17
@@ -71,17 +71,17 @@ def test_versions_of_an_older_pin_are_its_own(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=1, days=1, flows=False, forecasts=False, gap=None))
     old = lake.pin()
     lake.replace_dates("telemetry", lake.read("telemetry").slice(0, 0), [date(2026, 3, 16)])
-    assert queries.table_versions(old).set_index("table").loc["telemetry", "rows"] == 288
-    assert queries.table_versions(lake.pin()).set_index("table").loc["telemetry", "rows"] == 113
+    assert queries.table_versions(old, EVERYTHING).set_index("table").loc["telemetry", "rows"] == 288
+    assert queries.table_versions(lake.pin(), EVERYTHING).set_index("table").loc["telemetry", "rows"] == 113
 
 
 def test_an_empty_lake_has_nothing_to_show(empty: Lake) -> None:
     pin = empty.pin()
     for found in (
-        queries.completeness(pin, 7),
-        queries.freshness(pin),
-        queries.quarantined(pin),
-        queries.snapshots(pin),
-        queries.table_versions(pin),
+        queries.completeness(pin, EVERYTHING, 7),
+        queries.freshness(pin, EVERYTHING),
+        queries.quarantined(pin, EVERYTHING),
+        queries.snapshots(pin, EVERYTHING),
+        queries.table_versions(pin, EVERYTHING),
     ):
         assert found.empty

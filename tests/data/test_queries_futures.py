@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
 from data.schema import TABLES
 from tests.lakes import RUN
@@ -52,7 +52,7 @@ def published(lake: Lake, run: str = RUN, keys: tuple[str, ...] = ("ams-01", "fr
 
 def test_draws_come_back_by_place_week_and_path(lake: Lake) -> None:
     published(lake)
-    found = queries.futures(lake.pin(), "site", "egress_gbps", "p95")
+    found = queries.futures(lake.pin(), EVERYTHING, "site", "egress_gbps", "p95")
     assert found is not None
     assert (found.keys, list(found.weeks)) == (("ams-01", "fra-01"), list(WEEKS))
     assert np.array_equal(found.draws, (DRAWS / 2.0).astype(np.float64))
@@ -60,17 +60,17 @@ def test_draws_come_back_by_place_week_and_path(lake: Lake) -> None:
 
 def test_only_the_newest_run_is_read(lake: Lake) -> None:
     published(lake, run="an-older-run")
-    assert queries.futures(lake.pin(), "site", "egress_gbps", "peak") is None
+    assert queries.futures(lake.pin(), EVERYTHING, "site", "egress_gbps", "peak") is None
 
 
 def test_a_viewer_sees_the_sites_in_scope(lake: Lake) -> None:
     published(lake)
-    found = queries.futures(lake.pin(), "site", "egress_gbps", "peak", Scope(frozenset({"fra-01"})))
+    found = queries.futures(lake.pin(), Scope(frozenset({"fra-01"})), "site", "egress_gbps", "peak")
     assert found is not None
     assert found.keys == ("fra-01",)
     assert np.array_equal(found.draws, DRAWS[1:].astype(np.float64))
 
 
 def test_a_lake_without_runs_or_futures_has_none(lake: Lake, tmp_path: Path) -> None:
-    assert queries.futures(lake.pin(), "region", "egress_gbps", "peak") is None
-    assert queries.futures(Lake(tmp_path / "none").pin(), "site", "egress_gbps", "peak") is None
+    assert queries.futures(lake.pin(), EVERYTHING, "region", "egress_gbps", "peak") is None
+    assert queries.futures(Lake(tmp_path / "none").pin(), EVERYTHING, "site", "egress_gbps", "peak") is None

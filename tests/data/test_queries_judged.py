@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from data import queries
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
 from data.schema import HORIZONS, Series
 from data.schema.errors import HeadroomError
@@ -42,7 +42,7 @@ def with_what_came(lake: Lake, series: Series) -> pd.DataFrame:
 
 
 def test_a_licence_names_every_horizon_from_the_nearest_on(judged: Lake) -> None:
-    found = queries.licence(judged.pin(), TOKYO)
+    found = queries.licence(judged.pin(), EVERYTHING, TOKYO)
     assert found["horizon"].tolist() == list(HORIZONS)
     stored = (
         rows(judged, "licences", TOKYO).set_index("horizon").loc[list(HORIZONS), list(found.columns[1:])].reset_index()
@@ -51,7 +51,7 @@ def test_a_licence_names_every_horizon_from_the_nearest_on(judged: Lake) -> None
 
 
 def test_the_licences_of_all_series_are_of_the_newest_run_alone(judged: Lake) -> None:
-    found = queries.licences(judged.pin())
+    found = queries.licences(judged.pin(), EVERYTHING)
     assert len(found) == len(rows(judged, "licences"))
     assert not found.duplicated(["level", "key", "metric", "horizon"]).any()
 
@@ -60,13 +60,13 @@ def test_the_licences_of_all_series_are_of_the_newest_run_alone(judged: Lake) ->
 def test_scores_are_those_of_the_newest_run(judged: Lake, series: Series) -> None:
     found, stored = (
         f.set_index(["model", "horizon", "score"])["value"].sort_index()
-        for f in (queries.scores(judged.pin(), series), rows(judged, "scores", series))
+        for f in (queries.scores(judged.pin(), EVERYTHING, series), rows(judged, "scores", series))
     )
     pd.testing.assert_series_equal(found, stored, check_dtype=False, check_index_type=False)
 
 
 def test_calibration_reads_the_nominal_share_off_the_score(judged: Lake) -> None:
-    found = queries.calibration(judged.pin())
+    found = queries.calibration(judged.pin(), EVERYTHING)
     assert set(found["model"]) == {"licensed", "peaks", "peaks-p95"}
     assert set(found.loc[found["model"] == "peaks", "nominal"]) == {0.9, 0.95}
     assert set(found.loc[found["model"] == "licensed", "nominal"]) == {0.5, 0.8, 0.95}
@@ -87,7 +87,7 @@ def test_calibration_reads_the_nominal_share_off_the_score(judged: Lake) -> None
 
 @pytest.mark.parametrize("series", SERIES)
 def test_coverage_counts_the_hours_inside_each_interval(judged: Lake, series: Series) -> None:
-    found = queries.coverage(judged.pin(), series).set_index("origin")
+    found = queries.coverage(judged.pin(), EVERYTHING, series).set_index("origin")
     assert found["days"].tolist() == [FAR_DAYS, *[7] * 8]
     for origin, hours in with_what_came(judged, series).groupby("origin"):
         known = hours.dropna(subset="value")
@@ -109,56 +109,56 @@ def test_hours_in_which_nothing_came_count_for_nothing(judged: Lake, tmp_path_fa
     for name in ("telemetry", "telemetry_1d", "sites", "runs", "backtests"):
         lake.replace(name, judged.read(name))
     hours = judged.read("telemetry_1h").to_pandas()
-    origin = queries.coverage(judged.pin(), TOKYO)["origin"].iloc[0]
+    origin = queries.coverage(judged.pin(), EVERYTHING, TOKYO)["origin"].iloc[0]
     low = (hours["key"] == "nrt-01") & (hours["ts"] >= origin) & (hours["ts"] < origin + 5 * HOUR)
     hours.loc[low, "completeness"] = 0.4
     lake.replace("telemetry_1h", judged.read("telemetry_1h").from_pandas(hours, preserve_index=False))
-    found = queries.coverage(lake.pin(), TOKYO)
+    found = queries.coverage(lake.pin(), EVERYTHING, TOKYO)
     assert found["hours"].iloc[0] == 24 * FAR_DAYS - 5
-    assert queries.backtest(lake.pin(), TOKYO, origin)["value"].isna().sum() == 5
+    assert queries.backtest(lake.pin(), EVERYTHING, TOKYO, origin)["value"].isna().sum() == 5
 
 
 @pytest.mark.parametrize("series", SERIES)
 def test_a_backtest_is_a_week_beside_what_came(judged: Lake, series: Series) -> None:
-    origin = queries.coverage(judged.pin(), series)["origin"].iloc[3]
-    found = queries.backtest(judged.pin(), series, origin).set_index("ts")
+    origin = queries.coverage(judged.pin(), EVERYTHING, series)["origin"].iloc[3]
+    found = queries.backtest(judged.pin(), EVERYTHING, series, origin).set_index("ts")
     stored = with_what_came(judged, series).query("origin == @origin").set_index("ts")[list(found.columns)]
     pd.testing.assert_frame_equal(found, stored, check_dtype=False, check_freq=False)
     assert len(found) == 168
-    assert queries.backtest(judged.pin(), series, origin + HOUR / 2).empty
+    assert queries.backtest(judged.pin(), EVERYTHING, series, origin + HOUR / 2).empty
 
 
 @pytest.mark.parametrize("series", SERIES)
 def test_one_backtest_sees_further_than_a_week(judged: Lake, series: Series) -> None:
-    origin = queries.coverage(judged.pin(), series)["origin"].iloc[0]
-    found = queries.backtest(judged.pin(), series, origin)
+    origin = queries.coverage(judged.pin(), EVERYTHING, series)["origin"].iloc[0]
+    found = queries.backtest(judged.pin(), EVERYTHING, series, origin)
     assert len(found) == 24 * FAR_DAYS
     assert found["value"].tolist() == measured(judged, series)[origin:].tolist()
 
 
 def test_residuals_are_what_came_less_what_was_expected_in_the_week_after_an_origin(judged: Lake) -> None:
-    found = queries.residuals(judged.pin(), TOKYO)
+    found = queries.residuals(judged.pin(), EVERYTHING, TOKYO)
     stored = with_what_came(judged, TOKYO).sort_values(["origin", "ts"])
     stored = stored[stored["origin"] != stored["origin"].min()]
     np.testing.assert_allclose(found["residual"], stored["value"] - stored["yhat"])
 
 
 def test_peaks_keep_their_quantiles_in_order(judged: Lake) -> None:
-    found = queries.peaks(judged.pin(), TOKYO)
+    found = queries.peaks(judged.pin(), EVERYTHING, TOKYO)
     assert set(found["statistic"]) == {"peak", "p95"}
     assert (found["week"].dt.day_of_week == 0).all()
     assert (found[["q05", "q10", "q50", "q90", "q95"]].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
 
 
 def test_drift_follows_the_drawn_model_from_run_to_run(judged: Lake) -> None:
-    found = queries.drift(judged.pin(), TOKYO)
+    found = queries.drift(judged.pin(), EVERYTHING, TOKYO)
     stored = rows(judged, "scores", TOKYO, None).query("model == 'licensed' and score == 'mase'")
     assert found["number"].tolist() == [1, 1, 2, 2]
     assert found["value"].tolist() == pytest.approx(stored.sort_values(["run_id", "horizon"])["value"].tolist())
 
 
 def test_hindsight_holds_what_was_published_against_what_has_come_since(judged: Lake) -> None:
-    found = queries.hindsight(judged.pin(), TOKYO)
+    found = queries.hindsight(judged.pin(), EVERYTHING, TOKYO)
     assert found["number"].tolist() == [1]  # no hour has passed since the newest run
     until = judged.read("runs").to_pandas().set_index("run_id").loc[BEFORE, "telemetry_until"]
     told = rows(judged, "forecasts", TOKYO, BEFORE).set_index("ts")
@@ -182,7 +182,7 @@ def test_every_run_is_held_against_the_same_week_after_it(
     told["ts"] -= pd.to_timedelta(np.where(told["run_id"] == BEFORE, 19 * 24, 5), unit="h").as_unit("us")
     lake.replace("runs", judged.read("runs").from_pandas(runs, preserve_index=False))
     lake.replace("forecasts", judged.read("forecasts").from_pandas(told, preserve_index=False))
-    found = queries.hindsight(lake.pin(), TOKYO)
+    found = queries.hindsight(lake.pin(), EVERYTHING, TOKYO)
     assert found["number"].tolist() == [1, 2]
     assert found["hours"].tolist() == [7 * 24, 5]
     since = told[(told["run_id"] == BEFORE) & (told["key"] == "nrt-01") & (told["metric"] == "egress_gbps")].set_index(
@@ -193,7 +193,7 @@ def test_every_run_is_held_against_the_same_week_after_it(
 
 
 def test_two_runs_stand_side_by_side(judged: Lake) -> None:
-    found = queries.run_against_run(judged.pin(), 2, 1, TOKYO).set_index(["model", "horizon", "score"])
+    found = queries.run_against_run(judged.pin(), EVERYTHING, 2, 1, TOKYO).set_index(["model", "horizon", "score"])
     new, old = (
         rows(judged, "scores", TOKYO, run).set_index(["model", "horizon", "score"])["value"] for run in (NEWEST, BEFORE)
     )
@@ -210,7 +210,7 @@ def test_two_runs_stand_side_by_side(judged: Lake) -> None:
 
 
 def test_a_run_that_is_gone_leaves_its_side_empty(judged: Lake) -> None:
-    found = queries.run_against_run(judged.pin(), 2, 77, TOKYO)
+    found = queries.run_against_run(judged.pin(), EVERYTHING, 2, 77, TOKYO)
     assert found["value"].notna().all()
     assert found["other_value"].isna().all()
     assert (found["series"] == 0).all()
@@ -227,20 +227,20 @@ def test_a_lake_whose_run_judged_nothing_answers_with_empty_frames(full: Lake) -
             queries.hindsight,
         ):
             assert ask(pin, TOKYO).empty, ask.__name__
-        assert queries.licences(pin).empty
-        assert queries.calibration(pin).empty
-        assert queries.run_against_run(pin, 2, 1, TOKYO).empty
-        assert queries.backtest(pin, TOKYO, pd.Timestamp("2026-03-13", tz="UTC")).empty
+        assert queries.licences(pin, EVERYTHING).empty
+        assert queries.calibration(pin, EVERYTHING).empty
+        assert queries.run_against_run(pin, EVERYTHING, 2, 1, TOKYO).empty
+        assert queries.backtest(pin, EVERYTHING, TOKYO, pd.Timestamp("2026-03-13", tz="UTC")).empty
 
 
 def test_a_narrow_scope_judges_its_own_sites(judged: Lake) -> None:
     scope = Scope(frozenset({"nrt-01"}))
     assert set(queries.licences(judged.pin(), scope)["key"]) == {"nrt-01"}
-    assert not queries.scores(judged.pin(), TOKYO, scope).empty
-    assert queries.scores(judged.pin(), NETWORK, scope).empty
-    assert queries.run_against_run(judged.pin(), 2, 1, TOKYO, scope)["series"].max() == 2
+    assert not queries.scores(judged.pin(), scope, TOKYO).empty
+    assert queries.scores(judged.pin(), scope, NETWORK).empty
+    assert queries.run_against_run(judged.pin(), scope, 2, 1, TOKYO)["series"].max() == 2
 
 
 def test_a_metric_from_an_address_never_becomes_sql(judged: Lake) -> None:
     with pytest.raises(HeadroomError, match="There is no metric 'x; DROP'"):
-        queries.coverage(judged.pin(), Series("site", "nrt-01", "x; DROP"))
+        queries.coverage(judged.pin(), EVERYTHING, Series("site", "nrt-01", "x; DROP"))

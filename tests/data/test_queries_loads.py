@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
 from data.queries.loads import stride
 from data.schema.errors import SettingError
@@ -21,7 +21,7 @@ START = NOW - pd.Timedelta(days=2)
 
 
 def test_each_sample_stands_against_the_capacity_installed_then(full: Lake) -> None:
-    found = queries.loads(full.pin(), None, "egress", "rebuffer_ratio", START, NOW)
+    found = queries.loads(full.pin(), EVERYTHING, None, "egress", "rebuffer_ratio", START, NOW)
     rows = full.read("telemetry").to_pandas()
     rows = rows[(rows["ts"] >= START) & (rows["ts"] < NOW)]
     steps = (
@@ -45,7 +45,7 @@ def test_a_step_of_capacity_counts_from_its_date_on(full: Lake) -> None:
     try:
         full.replace("capacity", _table(grown))
         found = (
-            queries.loads(full.pin(), "eu-west", "egress", "rebuffer_ratio", START, NOW)
+            queries.loads(full.pin(), EVERYTHING, "eu-west", "egress", "rebuffer_ratio", START, NOW)
             .query("site_id == 'fra-01'")
             .set_index("ts")
         )
@@ -58,8 +58,8 @@ def test_a_step_of_capacity_counts_from_its_date_on(full: Lake) -> None:
 
 
 def test_of_too_many_samples_every_other_stamp_is_taken_at_all_sites(full: Lake) -> None:
-    whole = queries.loads(full.pin(), None, "egress", "rebuffer_ratio", START, NOW)
-    thin = queries.loads(full.pin(), None, "egress", "rebuffer_ratio", START, NOW, most=2500)
+    whole = queries.loads(full.pin(), EVERYTHING, None, "egress", "rebuffer_ratio", START, NOW)
+    thin = queries.loads(full.pin(), EVERYTHING, None, "egress", "rebuffer_ratio", START, NOW, most=2500)
     assert stride(12, 2 * 86_400, 300, 2500) == 3
     assert len(whole) / 3 == pytest.approx(len(thin), rel=0.02)
     assert (thin["ts"].map(pd.Timestamp.timestamp) % 900 == 0).all()
@@ -76,7 +76,7 @@ def test_a_region_and_a_scope_narrow_it_and_a_lake_without_quality_has_none(
     assert ask(partial_lake.pin(), None).empty
     assert ask(empty.pin(), None).empty
     with pytest.raises(SettingError, match="There is no metric"):
-        queries.loads(full.pin(), None, "egress", "smoothness", START, NOW)
+        queries.loads(full.pin(), EVERYTHING, None, "egress", "smoothness", START, NOW)
 
 
 def _table(rows: pd.DataFrame) -> pa.Table:

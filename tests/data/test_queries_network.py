@@ -40,7 +40,7 @@ def hourly(site: str, hour: pd.Timestamp, *, samples: int = 12) -> float:
 
 
 def test_the_extent_of_a_full_lake(full: Lake) -> None:
-    held = queries.extent(full.pin())
+    held = queries.extent(full.pin(), EVERYTHING)
     assert held is not None
     assert (held.first, held.last, held.now) == (NOW - pd.Timedelta(days=16), NOW - pd.Timedelta(minutes=5), NOW)
     assert (held.grain_seconds, held.sites, held.simulated, held.telemetry_version) == (
@@ -54,14 +54,14 @@ def test_the_extent_of_a_full_lake(full: Lake) -> None:
 
 
 def test_now_is_the_end_of_the_telemetry_however_old(stale: Lake) -> None:
-    held = queries.extent(stale.pin())
+    held = queries.extent(stale.pin(), EVERYTHING)
     assert held is not None
     assert (held.now.year, held.simulated) == (2004, False)
-    assert queries.sites_now(stale.pin())["egress_gbps"].notna().all()
+    assert queries.sites_now(stale.pin(), EVERYTHING)["egress_gbps"].notna().all()
 
 
 def test_a_lake_of_the_required_columns_says_what_it_has(partial: Lake) -> None:
-    held = queries.extent(partial.pin())
+    held = queries.extent(partial.pin(), EVERYTHING)
     assert held is not None
     assert held.metrics == ("ingest_gbps", "egress_gbps")
 
@@ -78,13 +78,13 @@ def test_other_grains_have_their_own_now(tmp_path: Path, minutes: int) -> None:
         end=datetime(2026, 3, 3, tzinfo=UTC),
     )
     pin = full_lake(tmp_path / "lake", plan).pin()
-    held = queries.extent(pin)
+    held = queries.extent(pin, EVERYTHING)
     assert held is not None
     assert (held.grain_seconds, held.now) == (minutes * 60, pd.Timestamp(plan.end))
-    sites = queries.sites_now(pin)
+    sites = queries.sites_now(pin, EVERYTHING)
     assert sites["completeness_24h"].tolist() == [1.0, 1.0]
     assert sites["age_seconds"].tolist() == [0.0, 0.0]
-    fine = queries.history(pin, "region", "eu-west", ("egress_gbps",), held.first, held.now, "5min")
+    fine = queries.history(pin, EVERYTHING, "region", "eu-west", ("egress_gbps",), held.first, held.now, "5min")
     assert fine["egress_gbps_mean"].notna().all()
     assert len(fine) == 2 * 86_400 // max(300, minutes * 60)
     assert fine["completeness"].tolist() == [1.0] * len(fine)
@@ -108,7 +108,7 @@ def test_the_map_of_a_coarse_grain_shows_every_hour(tmp_path: Path, hours: int) 
 
 
 def test_an_empty_lake_has_no_now(empty: Lake) -> None:
-    assert queries.extent(empty.pin()) is None
+    assert queries.extent(empty.pin(), EVERYTHING) is None
 
 
 # Sites
@@ -117,12 +117,12 @@ def test_an_empty_lake_has_no_now(empty: Lake) -> None:
 
 @pytest.fixture(scope="module")
 def sites(full: Lake) -> pd.DataFrame:
-    return queries.sites_now(full.pin()).set_index("site_id")
+    return queries.sites_now(full.pin(), EVERYTHING).set_index("site_id")
 
 
 def test_every_site_has_one_row(sites: pd.DataFrame, full: Lake) -> None:
     assert list(sites.index) == sorted(SITE)
-    assert list(queries.catalogue(full.pin())["site_id"]) == sorted(SITE)
+    assert list(queries.catalogue(full.pin(), EVERYTHING)["site_id"]) == sorted(SITE)
 
 
 def test_values_are_the_newest_hour_and_the_week_before(sites: pd.DataFrame) -> None:
@@ -197,7 +197,7 @@ def test_planned_capacity_counts_from_its_date(full: Lake, tmp_path: Path) -> No
         "status": "planned",
     }
     lake.replace("capacity", pa.Table.from_pylist([*steps, {**steps[0], **augment}], full.read("capacity").schema))
-    assert queries.sites_now(lake.pin()).set_index("site_id").loc["par-01", "runout"] == "beyond"
+    assert queries.sites_now(lake.pin(), EVERYTHING).set_index("site_id").loc["par-01", "runout"] == "beyond"
 
 
 def test_states_have_reasons(sites: pd.DataFrame) -> None:
@@ -208,14 +208,14 @@ def test_states_have_reasons(sites: pd.DataFrame) -> None:
 
 def test_a_silent_site_is_unknown_and_has_no_value(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=3, days=9, flows=False, forecasts=False, gap=("fra-01", 5, 0)))
-    sites = queries.sites_now(lake.pin()).set_index("site_id")
+    sites = queries.sites_now(lake.pin(), EVERYTHING).set_index("site_id")
     assert pd.isna(sites.loc["fra-01", "egress_gbps"])
     assert sites.loc["fra-01", ["state", "reason", "age_seconds"]].tolist() == ["unknown", "Silent for 5 h.", 5 * 3600]
     assert sites.loc["par-01", "runout"] == "no forecast"
 
 
 def test_a_lake_without_the_optional_tables_still_has_sites(partial: Lake) -> None:
-    sites = queries.sites_now(partial.pin())
+    sites = queries.sites_now(partial.pin(), EVERYTHING)
     assert sites["egress_gbps"].notna().all()
     assert (
         sites[["viewers", "utilisation", "egress_capacity_gbps", "rebuffer_ratio", "peak_28d_mid"]]
@@ -228,9 +228,9 @@ def test_a_lake_without_the_optional_tables_still_has_sites(partial: Lake) -> No
 
 def test_an_empty_lake_has_no_sites(empty: Lake) -> None:
     pin = empty.pin()
-    assert queries.sites_now(pin).empty
-    assert queries.headline(pin).empty
-    assert queries.counts(pin).sites == 0
+    assert queries.sites_now(pin, EVERYTHING).empty
+    assert queries.headline(pin, EVERYTHING).empty
+    assert queries.counts(pin, EVERYTHING).sites == 0
     assert queries.map_at(pin, EVERYTHING, NOW).empty
     assert queries.flows_at(pin, EVERYTHING, NOW).empty
 
@@ -243,7 +243,7 @@ def test_sites_without_telemetry_are_unknown(tmp_path: Path) -> None:
         pa.Table.from_pylist([*rows, {**rows[0], "site_id": "new-01", "name": "New"}], lake.read("sites").schema),
     )
     refresh_rollups(lake)
-    new = queries.sites_now(lake.pin()).set_index("site_id").loc["new-01"]
+    new = queries.sites_now(lake.pin(), EVERYTHING).set_index("site_id").loc["new-01"]
     assert (new["state"], new["reason"]) == ("unknown", "No telemetry has arrived.")
     assert pd.isna(new["age_seconds"])
     assert (len(new["week"]), np.isnan(new["week"]).all()) == (168, True)
@@ -254,7 +254,7 @@ def test_sites_without_telemetry_are_unknown(tmp_path: Path) -> None:
 
 
 def test_the_headline_is_the_network_now_and_a_week_ago(full: Lake) -> None:
-    lines = queries.headline(full.pin()).set_index("metric")
+    lines = queries.headline(full.pin(), EVERYTHING).set_index("metric")
     hour = NOW.floor("h")
     assert list(lines.index) == ["egress_gbps", "ingest_gbps", "viewers", "utilisation"]
     assert lines.loc["egress_gbps", "value"] == pytest.approx(sum(hourly(site, hour, samples=5) for site in SITE))
@@ -269,12 +269,12 @@ def test_the_headline_is_the_network_now_and_a_week_ago(full: Lake) -> None:
 
 
 def test_the_headline_of_a_bare_lake_leaves_out_what_it_lacks(partial: Lake) -> None:
-    lines = queries.headline(partial.pin()).set_index("metric")["value"]
+    lines = queries.headline(partial.pin(), EVERYTHING).set_index("metric")["value"]
     assert lines.isna().to_dict() == {"egress_gbps": False, "ingest_gbps": False, "viewers": True, "utilisation": True}
 
 
 def test_counts(full: Lake) -> None:
-    found = queries.counts(full.pin())
+    found = queries.counts(full.pin(), EVERYTHING)
     assert (found.sites, found.over_80_now, found.over_80_within_30d, found.act, found.watch) == (12, 1, 1, 1, 1)
     assert (found.busiest_site_id, found.busiest_name) == ("fra-01", "Frankfurt")
     assert (found.next_runout_site_id, found.next_runout_name) == ("par-01", "Paris")
@@ -330,7 +330,7 @@ def test_flows_ahead_are_those_of_the_last_week(full: Lake) -> None:
 
 
 def test_search_finds_sites_regions_cities_and_partners(full: Lake) -> None:
-    found = queries.search_index(full.pin()).set_index(["kind", "key"])
+    found = queries.search_index(full.pin(), EVERYTHING).set_index(["kind", "key"])
     assert found.loc[("site", "fra-01"), ["label", "detail"]].tolist() == ["Frankfurt", "Frankfurt, DE, Northwind"]
     assert found.loc[("region", "eu-west"), ["label", "detail"]].tolist() == ["Europe West", "6 sites"]
     assert found.loc[("city", "Paris"), "detail"] == "FR, 1 site"

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.queries.rerouting import ingest_paths, viewers_per_gbps
@@ -28,7 +28,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def test_a_gbps_serves_what_was_measured_of_each_site(full: Lake) -> None:
-    found = viewers_per_gbps(full.pin())
+    found = viewers_per_gbps(full.pin(), EVERYTHING)
     assert found is not None
     assert found.ratio == pytest.approx(dict.fromkeys(SIZE, 250.0))
     assert (found.since, found.until) == (NOW - pd.Timedelta(days=7), NOW)
@@ -43,7 +43,7 @@ def test_a_site_without_viewers_has_its_region_s_ratio_and_a_region_without_any_
         "telemetry", pa.Table.from_pandas(rows[list(lake.read("telemetry").column_names)], preserve_index=False)
     )
     refresh_rollups(lake)
-    found = viewers_per_gbps(lake.pin())
+    found = viewers_per_gbps(lake.pin(), EVERYTHING)
     assert found is not None
     assert found.ratio["par-01"] == pytest.approx(500.0)
     assert found.ratio["lon-01"] == pytest.approx(250.0)
@@ -57,14 +57,14 @@ def test_a_site_without_viewers_has_its_region_s_ratio_and_a_region_without_any_
 
 def test_without_viewers_there_is_no_ratio(tmp_path: Path) -> None:
     bare = full_lake(tmp_path / "bare", Plan(sites=2, days=1, viewers=False, flows=False, forecasts=False, gap=None))
-    assert viewers_per_gbps(bare.pin()) is None
-    assert viewers_per_gbps(Lake(tmp_path / "empty").pin()) is None
-    assert ingest_paths(bare.pin()).empty
-    assert ingest_paths(Lake(tmp_path / "empty").pin()).empty
+    assert viewers_per_gbps(bare.pin(), EVERYTHING) is None
+    assert viewers_per_gbps(Lake(tmp_path / "empty").pin(), EVERYTHING) is None
+    assert ingest_paths(bare.pin(), EVERYTHING).empty
+    assert ingest_paths(Lake(tmp_path / "empty").pin(), EVERYTHING).empty
 
 
 def test_paths_come_largest_first_with_all_that_comes_in_beside_them(full: Lake) -> None:
-    found = ingest_paths(full.pin())
+    found = ingest_paths(full.pin(), EVERYTHING)
     assert len(found) == len(INGEST) * (len(SITES) - 1)
     assert found["gbps"].is_monotonic_decreasing
     rows = found.set_index(["source_site_id", "target_site_id"])

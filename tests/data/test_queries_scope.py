@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data import queries
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
 from data.schema import Level, Series
 from tests.lakes import SITES
@@ -87,7 +87,7 @@ def test_every_question_takes_a_pin_and_a_scope(name: str) -> None:
 @given(sites=st.frozensets(st.sampled_from(sorted(NAMES)), max_size=11))
 def test_no_question_tells_of_a_site_outside_the_scope(full: Lake, sites: frozenset[str]) -> None:
     pin = full.pin()
-    held = queries.extent(pin)
+    held = queries.extent(pin, EVERYTHING)
     assert held is not None
     outside = {word for site, words in NAMES.items() if site not in sites for word in words} | partners_outside(sites)
     for name, question in QUESTIONS.items():
@@ -98,12 +98,12 @@ def test_no_question_tells_of_a_site_outside_the_scope(full: Lake, sites: frozen
 
 def test_a_site_outside_the_scope_has_no_series(full: Lake) -> None:
     pin, scope = full.pin(), Scope(frozenset({"fra-01"}))
-    held = queries.extent(pin)
+    held = queries.extent(pin, EVERYTHING)
     assert held is not None
     start = held.now - pd.Timedelta(days=1)
     for grain in ("5min", "1h"):
         assert (
-            queries.history(pin, "site", "par-01", ("egress_gbps",), start, held.now, grain, scope)["egress_gbps_mean"]
+            queries.history(pin, scope, "site", "par-01", ("egress_gbps",), start, held.now, grain)["egress_gbps_mean"]
             .isna()
             .all()
         )
@@ -112,7 +112,7 @@ def test_a_site_outside_the_scope_has_no_series(full: Lake) -> None:
         Series("region", "eu-west", "egress_gbps"),
         Series("global", "all", "egress_gbps"),
     ):
-        assert queries.forecast(pin, series, held.now, held.now + pd.Timedelta(days=1), scope).empty
+        assert queries.forecast(pin, scope, series, held.now, held.now + pd.Timedelta(days=1)).empty
 
 
 def test_a_narrow_network_is_the_sum_of_its_sites(full: Lake) -> None:
@@ -122,11 +122,11 @@ def test_a_narrow_network_is_the_sum_of_its_sites(full: Lake) -> None:
     assert held.sites == 2
     start = held.now.floor("h") - pd.Timedelta(hours=5)
     ask: dict[str, Any] = {"metrics": ("egress_gbps",), "start": start, "end": held.now.floor("h"), "grain": "1h"}
-    network = queries.history(pin, "global", "all", scope=scope, **ask)
-    parts = [queries.history(pin, "site", key, **ask)["egress_gbps_mean"] for key in ("fra-01", "par-01")]
+    network = queries.history(pin, scope, "global", "all", **ask)
+    parts = [queries.history(pin, EVERYTHING, "site", key, **ask)["egress_gbps_mean"] for key in ("fra-01", "par-01")]
     pd.testing.assert_series_equal(network["egress_gbps_mean"], sum(parts[1:], parts[0]))
     assert (network["egress_gbps_p95"] > network["egress_gbps_mean"]).all()
     assert (
         queries.headline(pin, scope).set_index("metric").loc["egress_gbps", "value"]
-        < queries.headline(pin).set_index("metric").loc["egress_gbps", "value"]
+        < queries.headline(pin, EVERYTHING).set_index("metric").loc["egress_gbps", "value"]
     )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.lake.query import Scope, query
+from data.lake.query import EVERYTHING, Scope, query
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.queries.gaps import shortened, silences
@@ -29,7 +29,7 @@ GAP = pd.Timestamp("2026-03-15 07:25", tz="UTC"), pd.Timestamp("2026-03-15 10:25
 def history(
     lake: Lake, level: str, key: str, start: Any, end: Any, grain: str, metrics: tuple[str, ...] = ("egress_gbps",)
 ) -> pd.DataFrame:
-    return queries.history(lake.pin(), level, key, metrics, start, end, grain)  # type: ignore[arg-type]
+    return queries.history(lake.pin(), EVERYTHING, level, key, metrics, start, end, grain)  # type: ignore[arg-type]
 
 
 # History
@@ -130,7 +130,7 @@ def test_a_metric_that_is_not_of_the_contract_is_refused(full: Lake) -> None:
     ):
         history(full, "site", "fra-01", NOW - DAY, NOW, "1h", ("egress; DROP",))
     with pytest.raises(SettingError, match=r"There is no metric"):
-        queries.site_series(full.pin(), None, "bandwidth", NOW - DAY, NOW)
+        queries.site_series(full.pin(), EVERYTHING, None, "bandwidth", NOW - DAY, NOW)
 
 
 # Capacity and events
@@ -138,20 +138,20 @@ def test_a_metric_that_is_not_of_the_contract_is_refused(full: Lake) -> None:
 
 
 def test_capacity_of_a_site_is_its_steps(full: Lake) -> None:
-    steps = queries.capacity_steps(full.pin(), "site", "fra-01", "egress")
+    steps = queries.capacity_steps(full.pin(), EVERYTHING, "site", "fra-01", "egress")
     assert steps["capacity_gbps"].tolist() == [90.0, 240.0]
     assert steps["status"].tolist() == ["installed", "planned"]
     assert steps["effective_from"].iloc[1] == NOW + 20 * DAY
 
 
 def test_capacity_of_a_region_sums_the_steps_in_force(full: Lake) -> None:
-    region = queries.capacity_steps(full.pin(), "region", "eu-west", "egress")
+    region = queries.capacity_steps(full.pin(), EVERYTHING, "region", "eu-west", "egress")
     before = 90.0 + 157.0 + 3 * (80 + 90 + 100 + 60)
     assert region["capacity_gbps"].tolist() == [before, before + 150.0]
     assert region["status"].tolist() == ["installed", "planned"]
-    network = queries.capacity_steps(full.pin(), "global", "all", "ingest")
+    network = queries.capacity_steps(full.pin(), EVERYTHING, "global", "all", "ingest")
     assert network["capacity_gbps"].tolist() == [60.0 + 70 + 80 + 70 + 80]
-    assert queries.capacity_steps(full.pin(), "site", "dfw-01", "egress").empty
+    assert queries.capacity_steps(full.pin(), EVERYTHING, "site", "dfw-01", "egress").empty
 
 
 @pytest.mark.parametrize(
@@ -165,13 +165,13 @@ def test_capacity_of_a_region_sums_the_steps_in_force(full: Lake) -> None:
     ],
 )
 def test_events_are_those_that_touch_the_series(full: Lake, level: Any, key: str, titles: list[str]) -> None:
-    assert queries.events(full.pin(), level, key, NOW - 30 * DAY, NOW)["title"].tolist() == titles
+    assert queries.events(full.pin(), EVERYTHING, level, key, NOW - 30 * DAY, NOW)["title"].tolist() == titles
 
 
 def test_events_must_overlap_the_range(full: Lake) -> None:
     start = NOW - 6 * DAY
-    assert queries.events(full.pin(), "global", "all", start + 5 * HOUR, start + DAY).empty
-    assert queries.events(full.pin(), "global", "all", start + 4 * HOUR, start + DAY)["title"].tolist() == [
+    assert queries.events(full.pin(), EVERYTHING, "global", "all", start + 5 * HOUR, start + DAY).empty
+    assert queries.events(full.pin(), EVERYTHING, "global", "all", start + 4 * HOUR, start + DAY)["title"].tolist() == [
         "Spring Cup"
     ]
 
@@ -182,20 +182,20 @@ def test_events_must_overlap_the_range(full: Lake) -> None:
 
 @pytest.mark.parametrize(("level", "key"), [("site", "mad-01"), ("region", "eu-west")])
 def test_gaps_have_their_edges_and_names(full: Lake, level: Any, key: str) -> None:
-    found = queries.gaps(full.pin(), level, key, NOW - 7 * DAY, NOW + DAY)
+    found = queries.gaps(full.pin(), EVERYTHING, level, key, NOW - 7 * DAY, NOW + DAY)
     assert found.to_dict("records") == [{"start": GAP[0], "end": GAP[1], "names": "Madrid", "sites": 1}]
 
 
 @pytest.mark.parametrize(("level", "key"), [("site", "fra-01"), ("region", "us-east"), ("global", "all")])
 def test_where_nothing_is_missing_there_is_no_gap(full: Lake, level: Any, key: str) -> None:
-    assert queries.gaps(full.pin(), level, key, NOW - 30 * DAY, NOW + 30 * DAY).empty
+    assert queries.gaps(full.pin(), EVERYTHING, level, key, NOW - 30 * DAY, NOW + 30 * DAY).empty
 
 
 def test_a_silence_that_lasts_is_a_gap_until_now(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=3, flows=False, forecasts=False, gap=("par-01", 5, 0)))
-    found = queries.gaps(lake.pin(), "site", "par-01", NOW - 2 * DAY, NOW + DAY)
+    found = queries.gaps(lake.pin(), EVERYTHING, "site", "par-01", NOW - 2 * DAY, NOW + DAY)
     assert found[["start", "end"]].to_numpy().tolist() == [[NOW - 5 * HOUR, NOW]]
-    assert queries.gaps(lake.pin(), "region", "eu-west", NOW - 2 * DAY, NOW)["names"].tolist() == ["Paris"]
+    assert queries.gaps(lake.pin(), EVERYTHING, "region", "eu-west", NOW - 2 * DAY, NOW)["names"].tolist() == ["Paris"]
 
 
 def test_short_silences_are_no_gaps() -> None:
@@ -219,10 +219,10 @@ def test_coarse_telemetry_has_no_gaps_between_its_samples(tmp_path: Path) -> Non
         gap=None,
     )
     pin, end = full_lake(tmp_path / "whole", whole).pin(), pd.Timestamp(whole.end)
-    assert queries.gaps(pin, "site", "par-01", end - 3 * DAY, end).empty
+    assert queries.gaps(pin, EVERYTHING, "site", "par-01", end - 3 * DAY, end).empty
     pin = full_lake(tmp_path / "holed", replace(whole, gap=("par-01", 36, 30))).pin()
     for level, key in (("site", "par-01"), ("region", "eu-west")):
-        found = queries.gaps(pin, level, key, end - 3 * DAY, end)  # type: ignore[arg-type]
+        found = queries.gaps(pin, EVERYTHING, level, key, end - 3 * DAY, end)  # type: ignore[arg-type]
         assert found.to_numpy().tolist() == [[end - 36 * HOUR, end - 30 * HOUR, "Paris", 1]]
 
 
@@ -247,7 +247,7 @@ def test_a_coarse_sample_stands_for_each_of_its_hours_at_every_level_and_scope(t
     assert region["egress_gbps_mean"].to_numpy() == pytest.approx(wanted["fra-01"] + wanted["par-01"])
     assert (region["completeness"] == 1.0).all()
     seen = queries.history(
-        lake.pin(), "region", "eu-west", ("egress_gbps",), axis[0], end, "1h", Scope(frozenset({"par-01"}))
+        lake.pin(), Scope(frozenset({"par-01"})), "region", "eu-west", ("egress_gbps",), axis[0], end, "1h"
     )
     assert seen["egress_gbps_mean"].to_numpy() == pytest.approx(wanted["par-01"])
 
@@ -262,7 +262,7 @@ def test_many_names_become_a_count() -> None:
 
 
 def test_sites_side_by_side_share_one_axis(full: Lake) -> None:
-    found = queries.site_series(full.pin(), "eu-west", "egress_gbps", NOW - DAY, NOW + 2 * HOUR)
+    found = queries.site_series(full.pin(), EVERYTHING, "eu-west", "egress_gbps", NOW - DAY, NOW + 2 * HOUR)
     assert list(found.columns) == ["site_id", "name", "ts", "value", "capacity_gbps"]
     axes = {site: group["ts"].tolist() for site, group in found.groupby("site_id")}
     assert len(axes) == 6
@@ -273,13 +273,15 @@ def test_sites_side_by_side_share_one_axis(full: Lake) -> None:
     hours = history(full, "site", "fra-01", NOW - DAY, NOW + 2 * HOUR, "1h")
     pd.testing.assert_series_equal(one["value"], hours["egress_gbps_mean"], check_names=False)
     assert set(one["capacity_gbps"]) == {90.0}
-    assert len(queries.site_series(full.pin(), None, "viewers", NOW - HOUR, NOW)["site_id"].unique()) == 12
+    assert len(queries.site_series(full.pin(), EVERYTHING, None, "viewers", NOW - HOUR, NOW)["site_id"].unique()) == 12
 
 
 def test_capacity_beside_a_metric_without_one_is_missing(full: Lake) -> None:
-    assert queries.site_series(full.pin(), "eu-west", "viewers", NOW - HOUR, NOW)["capacity_gbps"].isna().all()
     assert (
-        queries.site_series(full.pin(), "eu-west", "ingest_gbps", NOW - HOUR, NOW)
+        queries.site_series(full.pin(), EVERYTHING, "eu-west", "viewers", NOW - HOUR, NOW)["capacity_gbps"].isna().all()
+    )
+    assert (
+        queries.site_series(full.pin(), EVERYTHING, "eu-west", "ingest_gbps", NOW - HOUR, NOW)
         .set_index("site_id")
         .loc["fra-01", "capacity_gbps"]
         .eq(60.0)
@@ -302,5 +304,5 @@ def test_a_corrected_day_shows_at_every_grain(tmp_path: Path) -> None:
     refresh_rollups(lake, [day.date()])
     for grain in ("5min", "1h", "1d"):
         assert history(lake, "global", "all", day, day + timedelta(days=1), grain)["egress_gbps_mean"].eq(2.0).all()
-        kept = queries.history(old, "global", "all", ("egress_gbps",), day, day + timedelta(days=1), grain)
+        kept = queries.history(old, EVERYTHING, "global", "all", ("egress_gbps",), day, day + timedelta(days=1), grain)
         assert kept["egress_gbps_mean"].gt(50.0).all()

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from data import queries
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.queries.weekly import COLUMNS
@@ -61,7 +61,7 @@ def naive(lake: Lake, start: pd.Timestamp, end: pd.Timestamp, sites: set[str] | 
     ],
 )
 def test_weeks_are_those_of_the_samples(full: Lake, start: pd.Timestamp, end: pd.Timestamp) -> None:
-    found = queries.weekly(full.pin(), METRICS, start, end)
+    found = queries.weekly(full.pin(), EVERYTHING, METRICS, start, end)
     wanted = naive(full, start, end)
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False, rtol=1e-9)
     assert str(found["week"].dtype) == "datetime64[us, UTC]"
@@ -70,14 +70,16 @@ def test_weeks_are_those_of_the_samples(full: Lake, start: pd.Timestamp, end: pd
 
 
 def test_weeks_read_in_pieces_are_the_same(full: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = queries.weekly(full.pin(), METRICS, START, NOW)
+    whole = queries.weekly(full.pin(), EVERYTHING, METRICS, START, NOW)
     monkeypatch.setattr(sys.modules["data.queries.weekly"], "PIECE_SITE_DAYS", 1)
-    pd.testing.assert_frame_equal(queries.weekly(full.pin(), METRICS, START, NOW), whole)
+    pd.testing.assert_frame_equal(queries.weekly(full.pin(), EVERYTHING, METRICS, START, NOW), whole)
 
 
 def test_a_silence_is_missing_and_not_less_traffic(full: Lake) -> None:
     week = pd.Timestamp("2026-03-09", tz="UTC")
-    found = queries.weekly(full.pin(), METRICS, week, week + pd.Timedelta(weeks=1)).set_index(["key", "metric"])
+    found = queries.weekly(full.pin(), EVERYTHING, METRICS, week, week + pd.Timedelta(weeks=1)).set_index(
+        ["key", "metric"]
+    )
     assert (
         found.loc[("mad-01", "egress_gbps"), "samples"] == found.loc[("eu-west", "egress_gbps"), "samples"] == 2016 - 36
     )
@@ -86,7 +88,7 @@ def test_a_silence_is_missing_and_not_less_traffic(full: Lake) -> None:
 
 
 def test_the_peak_of_a_sum_is_no_sum_of_peaks(full: Lake) -> None:
-    found = queries.weekly(full.pin(), METRICS, START, NOW).pivot_table(
+    found = queries.weekly(full.pin(), EVERYTHING, METRICS, START, NOW).pivot_table(
         "peak", ["metric", "week"], "level", aggfunc="sum"
     )
     assert (found["global"] <= found["region"] + 1e-9).all()
@@ -95,26 +97,26 @@ def test_the_peak_of_a_sum_is_no_sum_of_peaks(full: Lake) -> None:
 
 def test_a_scope_sees_its_sites_and_their_sums(full: Lake) -> None:
     scope = Scope(frozenset({"fra-01", "iad-01"}))
-    found = queries.weekly(full.pin(), METRICS, START, NOW, scope)
+    found = queries.weekly(full.pin(), scope, METRICS, START, NOW)
     assert set(found["key"]) == {"fra-01", "iad-01", "eu-west", "us-east", "all"}
     pd.testing.assert_frame_equal(found, naive(full, START, NOW, {"fra-01", "iad-01"}), check_dtype=False)
 
 
 def test_a_metric_that_a_lake_lacks_has_no_rows(partial: Lake) -> None:
-    assert set(queries.weekly(partial.pin(), METRICS, START, NOW)["metric"]) == {"egress_gbps"}
+    assert set(queries.weekly(partial.pin(), EVERYTHING, METRICS, START, NOW)["metric"]) == {"egress_gbps"}
 
 
 @pytest.mark.parametrize("days", [-1, 0, 30])
 def test_nothing_is_an_empty_frame(empty: Lake, full: Lake, days: int) -> None:
     for lake, start in ((empty, NOW), (full, NOW + pd.Timedelta(weeks=60))):
-        found = queries.weekly(lake.pin(), METRICS, start, start + pd.Timedelta(days=days))
+        found = queries.weekly(lake.pin(), EVERYTHING, METRICS, start, start + pd.Timedelta(days=days))
         assert list(found.columns) == list(COLUMNS)
         assert found.empty
 
 
 def test_an_unknown_metric_is_refused(full: Lake) -> None:
     with pytest.raises(SettingError, match=r"There is no metric 'egress; DROP'"):
-        queries.weekly(full.pin(), ("egress; DROP",), START, NOW)
+        queries.weekly(full.pin(), EVERYTHING, ("egress; DROP",), START, NOW)
 
 
 def test_completeness_is_of_time_whatever_the_grain(tmp_path: Path) -> None:
@@ -140,7 +142,9 @@ def test_completeness_is_of_time_whatever_the_grain(tmp_path: Path) -> None:
         )
         lake.append("telemetry", rows)
     refresh_rollups(lake)
-    found = queries.weekly(lake.pin(), ("egress_gbps",), monday, monday + pd.Timedelta(weeks=2)).set_index("key")
+    found = queries.weekly(lake.pin(), EVERYTHING, ("egress_gbps",), monday, monday + pd.Timedelta(weeks=2)).set_index(
+        "key"
+    )
     assert found.loc[["a", "b"], "samples"].tolist() == [168, 336]
     assert found["completeness"].to_dict() == pytest.approx({"a": 1.0, "b": 0.5, "all": 0.5, "r": 0.5}, abs=0.01)
     assert found.loc["a", ["peak", "p95"]].tolist() == [167.0, pytest.approx(0.95 * 167)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from data.lake.query import EVERYTHING
 from data.queries import bands, forecast
 from data.schema import Series
 from forecasting.models.panel_engine import PanelEngine
@@ -28,11 +29,11 @@ def test_coarse_telemetry_without_gaps_is_forecast(tmp_path: Path, hours: int) -
         lake.pin(),
         lake.read("telemetry").to_pandas().query("site_id == 'fra-01'").set_index("ts")["egress_gbps"].sort_index(),
     )
-    ahead = forecast(pin, FRA, NOW, NOW + 7 * DAY)
+    ahead = forecast(pin, EVERYTHING, FRA, NOW, NOW + 7 * DAY)
     assert len(ahead) == 7 * 24
     assert ahead["yhat"].mean() == pytest.approx(samples.loc[NOW - 7 * DAY :].mean(), rel=0.1)
     assert ahead["yhat"].between(samples.min() * 0.8, samples.max() * 1.2).all()
-    band = bands(pin, FRA, NOW - 7 * DAY, NOW).set_index("ts")
+    band = bands(pin, EVERYTHING, FRA, NOW - 7 * DAY, NOW).set_index("ts")
     assert (band.index == pd.date_range(NOW - 7 * DAY, NOW, freq=HOUR, inclusive="left")).all()
     held = samples.reindex(band.index.floor(f"{hours}h")).to_numpy()
     assert ((held >= band["lower_95"]) & (held <= band["upper_95"])).mean() > 0.9

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import forecast, latest_run, runs
 from data.schema import Series
@@ -46,15 +47,15 @@ def test_a_killed_refresh_leaves_the_last_run_and_the_next_one_publishes(served:
         process.kill()
     assert process.returncode == -signal.SIGKILL
     pin = served.pin()
-    last = latest_run(pin)
+    last = latest_run(pin, EVERYTHING)
     assert last is not None
     assert last.number == 1
-    assert len(forecast(pin, ALL, NOW, NOW + pd.Timedelta(days=91))) == 90 * 24
+    assert len(forecast(pin, EVERYTHING, ALL, NOW, NOW + pd.Timedelta(days=91))) == 90 * 24
     note = served.read_note("refresh")
     assert note is not None
     assert note["state"] == "running"
     assert refresh(served, engine=Steady(), executor=Here()).number == 2
-    assert runs(served.pin())["number"].tolist() == [2, 1]
+    assert runs(served.pin(), EVERYTHING)["number"].tolist() == [2, 1]
 
 
 def begin(lake: Lake) -> subprocess.Popen[str]:
@@ -105,7 +106,7 @@ def test_no_worker_outlives_a_refresh(served: Lake, ending: signal.Signals) -> N
     os.kill(process.pid, ending)
     out, err = process.communicate(timeout=120)
     wait_until(lambda: not any(alive(pid) for pid in workers))
-    assert len(runs(served.pin())) == 1
+    assert len(runs(served.pin(), EVERYTHING)) == 1
     if ending != signal.SIGKILL:
         assert (process.returncode, out, err) == (
             130,

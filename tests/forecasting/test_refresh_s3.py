@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import forecast, runs
 from data.schema import Series
@@ -20,9 +21,10 @@ def test_a_lake_in_an_object_store_is_refreshed_like_one_in_a_folder(
     lake = Lake(s3_server.upload(pristine, f"{tmp_path.name}/lake"))
     for number in (1, 2):
         assert refresh(lake, engine=Steady(), executor=Here()).number == number
-    assert len(runs(lake.pin())) == 2
+    assert len(runs(lake.pin(), EVERYTHING)) == 2
     assert (
-        len(forecast(lake.pin(), Series("global", "all", "egress_gbps"), NOW, NOW + pd.Timedelta(days=91))) == 90 * 24
+        len(forecast(lake.pin(), EVERYTHING, Series("global", "all", "egress_gbps"), NOW, NOW + pd.Timedelta(days=91)))
+        == 90 * 24
     )
     note = lake.read_note("refresh")
     assert note is not None

@@ -111,7 +111,7 @@ def _create(frame: Frame, asked: PlanQuery) -> None:
     name = st.session_state[_NAME]
     made = writing.carry_out(
         PLACE,
-        lambda: scenarios.create(frame.pin, name, scenarios.body_of(asked), author()),
+        lambda: scenarios.create(frame.pin, frame.scope, name, scenarios.body_of(asked), author()),
         lambda one: f"Kept {one.name} as a new scenario",
     )
     if made is not None:
@@ -122,7 +122,9 @@ def _create(frame: Frame, asked: PlanQuery) -> None:
 def _save(frame: Frame, asked: PlanQuery, scenario_id: str, revision: int) -> None:
     _now_open(
         writing.carry_out(
-            PLACE, lambda: scenarios.save(frame.pin, scenario_id, revision, scenarios.body_of(asked), author()), _saved
+            PLACE,
+            lambda: scenarios.save(frame.pin, frame.scope, scenario_id, revision, scenarios.body_of(asked), author()),
+            _saved,
         )
     )
 
@@ -186,7 +188,7 @@ def _in_words(frame: Frame, body: scenarios.Body) -> str:
 def _save_mine(frame: Frame, theirs: Scenario, mine: scenarios.Body) -> None:
     def act() -> Scenario:
         now = scenarios.restore(frame.pin, theirs.id, author()) if theirs.deleted else theirs
-        return scenarios.save(frame.pin, theirs.id, now.revision, mine, author())
+        return scenarios.save(frame.pin, frame.scope, theirs.id, now.revision, mine, author())
 
     _now_open(writing.carry_out(PLACE, act, _saved))
 
@@ -195,6 +197,8 @@ def _keep_both(frame: Frame, theirs: Scenario, mine: scenarios.Body) -> None:
     name = f"{theirs.name[: LETTERS - 7]} (mine)"
     _now_open(
         writing.carry_out(
-            PLACE, lambda: scenarios.create(frame.pin, name, mine, author()), lambda one: f"Kept yours as {one.name}"
+            PLACE,
+            lambda: scenarios.create(frame.pin, frame.scope, name, mine, author()),
+            lambda one: f"Kept yours as {one.name}",
         )
     )

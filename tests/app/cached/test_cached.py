@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import cached
 from data import queries
-from data.lake.query import Scope
+from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
 from data.queries.metrics import QUERY_SECONDS
 from data.schema import Series
@@ -23,8 +23,8 @@ FRANKFURT = Series("site", "fra-01", "egress_gbps")
 NOW = pd.Timestamp(Plan().end)
 RANGE = {"start": NOW - pd.Timedelta(days=1), "end": NOW}
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "map_at": {"ts": NOW - pd.Timedelta(hours=3), "scope": Scope()},
-    "flows_at": {"ts": NOW - pd.Timedelta(hours=3), "scope": Scope()},
+    "map_at": {"ts": NOW - pd.Timedelta(hours=3)},
+    "flows_at": {"ts": NOW - pd.Timedelta(hours=3)},
     "history": {"level": "site", "key": "fra-01", "metrics": ("egress_gbps",), "grain": "1h", **RANGE},
     "capacity_steps": {"level": "site", "key": "fra-01", "direction": "egress"},
     "events": {"level": "site", "key": "fra-01", **RANGE},
@@ -42,7 +42,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 # A million samples are not kept: what is learned from them is, in app.cached.limits. The Overview counts over sites
 # that are kept, with the plan's dates.
-NOT_KEPT = frozenset({"loads", "counts"})
+NOT_KEPT = frozenset({"loads", "counts", "reads", "refit_inputs"})
 # Questions about what a run says of its own models, which the lake of the others has not.
 JUDGED: dict[str, dict[str, Any]] = {
     "licences": {},
@@ -74,8 +74,9 @@ def nothing_kept() -> Iterator[None]:
     st.cache_resource.clear()
 
 
-def asked(question: str) -> float:
+def asked(name: str) -> float:
     """How often the lake was asked since the process began."""
+    question = getattr(queries, name).name
     return sum(
         s.value
         for m in QUERY_SECONDS.collect()
@@ -97,9 +98,9 @@ def test_a_kept_answer_about_the_models_is_the_lakes_own_and_is_asked_once(judge
 
 def _kept_and_own(lake: Lake, name: str, arguments: dict[str, Any]) -> Any:
     pin, before = lake.pin(), asked(name)
-    own = getattr(queries, name)(pin, **arguments)
+    own = getattr(queries, name)(pin, EVERYTHING, **arguments)
     for _ in range(3):
-        kept = getattr(cached, name)(pin, **arguments)
+        kept = getattr(cached, name)(pin, EVERYTHING, **arguments)
         pd.testing.assert_frame_equal(kept, own) if isinstance(own, pd.DataFrame) else _equal(kept, own)
     assert asked(name) - before == 1
     return own
@@ -111,23 +112,23 @@ def _equal(kept: object, own: object) -> None:
 
 def test_a_page_that_changes_its_copy_leaves_the_kept_frame_alone(lake: Lake) -> None:
     pin = lake.pin()
-    mine = cached.catalogue(pin)
+    mine = cached.catalogue(pin, EVERYTHING)
     mine["name"] = "changed"
     mine.loc[0, "city"] = "changed"
     del mine["lat"]
-    assert "changed" not in cached.catalogue(pin).to_csv()
-    assert "lat" in cached.catalogue(pin)
+    assert "changed" not in cached.catalogue(pin, EVERYTHING).to_csv()
+    assert "lat" in cached.catalogue(pin, EVERYTHING)
 
 
 def test_only_a_new_version_of_a_table_that_is_used_asks_again(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=1, forecasts=False, gap=None))
     before = asked("catalogue")
-    cached.catalogue(lake.pin())
+    cached.catalogue(lake.pin(), EVERYTHING)
     lake.append("events", lake.read("events"))
-    cached.catalogue(lake.pin())
+    cached.catalogue(lake.pin(), EVERYTHING)
     assert asked("catalogue") - before == 1
     lake.replace("sites", lake.read("sites").slice(0, 1))
-    assert len(cached.catalogue(lake.pin())) == 1
+    assert len(cached.catalogue(lake.pin(), EVERYTHING)) == 1
     assert asked("catalogue") - before == 2
 
 
@@ -168,19 +169,19 @@ def test_an_error_is_not_kept(lake: Lake) -> None:
     pin = lake.pin()
     for _ in range(2):
         with pytest.raises(cached.HeadroomError, match="There is no metric 'bandwidth'"):
-            cached.site_series(pin, None, "bandwidth", NOW, NOW)
+            cached.site_series(pin, EVERYTHING, None, "bandwidth", NOW, NOW)
 
 
 def test_metrics_carry_the_lake_and_the_questions(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HEADROOM_LAKE", lake.url)
-    cached.catalogue(cached.current_pin())
+    cached.catalogue(cached.current_pin(), EVERYTHING)
     cached.count_error("tests")
     with cached.timed_page("tests"):
         pass
     text = cached.metrics_text().decode()
     for line in (
         "headroom_lake_readable 1.0",
-        'headroom_query_seconds_count{question="catalogue"}',
+        'headroom_query_seconds_count{question="data.queries.network.catalogue"}',
         'headroom_errors_total{where="tests"}',
         'headroom_page_seconds_count{page="tests"}',
     ):
