@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from app.cached import MEASURED, Pin, Scope, _answer, catalogue, fit, futures, latest_run, weekly
+from app.cached import MEASURED, Pin, Scope, _answer, catalogue, futures, latest_run, site_fits, weekly
 from app.cached.failover_tables import Declared
 from data import queries
 from data.lake.query import query
-from data.schema import GLOBAL_KEY, Direction, Level, Series
+from data.schema import GLOBAL_KEY, Direction, Level
 from forecasting.cli.failover_file import failover_of
 from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
 from forecasting.planning.augment_problem import AugmentOptions
@@ -222,9 +222,9 @@ def _refused(pin: Pin, scope: Scope, demand: Demand, sites: pd.DataFrame, steps:
     and is left out.
     """
     declared = set(steps.loc[steps["direction"] == demand.direction, "site_id"])
-    found = {}
+    found, fits = {}, site_fits(pin, scope, f"{demand.direction}_gbps")
     for site in sorted(set(sites["site_id"]) - set(demand.keys)):
-        fate = fit(pin, scope, Series("site", site, f"{demand.direction}_gbps"))
+        fate = fits.get(site)
         if fate is not None:
             found[site] = unforeseen(fate)
         elif site in declared:
@@ -236,11 +236,7 @@ def _unplanned(pin: Pin, scope: Scope, direction: Direction) -> dict[str, str]:
     run = latest_run(pin, scope)
     if run is None or run.engine != LicensedEngine.name:
         return {}
-    fates = {
-        str(site): fit(pin, scope, Series("site", site, f"{direction}_gbps"))
-        for site in catalogue(pin, scope)["site_id"]
-    }
-    return {site: unforeseen(fate) for site, fate in fates.items() if fate is not None}
+    return {site: unforeseen(fate) for site, fate in site_fits(pin, scope, f"{direction}_gbps").items()}
 
 
 def _failover(pin: Pin, scope: Scope, table: Declared | None, keys: tuple[str, ...]) -> Failover:

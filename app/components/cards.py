@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
-from app.cached import Scope, Series
 from app.charts.site_rows import STATE_WORDS
 from app.charts.sparkline import sparkline
 from app.components.header import Frame
@@ -17,15 +16,17 @@ AHEAD = pd.Timedelta(days=7)
 LIMIT = 0.8
 
 
-def cards(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+def cards(frame: Frame, sites: pd.DataFrame) -> None:
     """Up to six cards. `sites`: a frame of sites_now, worst first."""
     st.markdown("##### Where to look first")
     urgent = sites[sites["state"] != "ok"].head(MOST)
     if urgent.empty:
         _all_well(sites)
+    now = frame.extent.now
+    ahead = cached.site_forecasts(frame.pin, frame.scope, "egress_gbps", tuple(urgent["site_id"]), now, now + AHEAD)
     with st.container(gap="xsmall"):
         for _, site in urgent.iterrows():
-            _card(frame, scope, site)
+            _card(frame, site, ahead[ahead["site_id"] == site["site_id"]])
 
 
 def _all_well(sites: pd.DataFrame) -> None:
@@ -46,7 +47,7 @@ def _all_well(sites: pd.DataFrame) -> None:
         st.code("python -m data ingest PATH --table capacity", language="bash", wrap_lines=True)
 
 
-def _card(frame: Frame, scope: Scope, site: pd.Series) -> None:
+def _card(frame: Frame, site: pd.Series, ahead: pd.DataFrame) -> None:
     of = STATE_WORDS[site["state"]]
     with st.container(border=True, gap=None, key=f"card-{site['site_id']}"):
         if st.button(
@@ -58,14 +59,11 @@ def _card(frame: Frame, scope: Scope, site: pd.Series) -> None:
             state.open_page("region", site=site["site_id"])
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.container().caption(plain(site["reason"]))
-            _picture(frame, scope, site)
+            _picture(frame, site, ahead)
 
 
-def _picture(frame: Frame, scope: Scope, site: pd.Series) -> None:
+def _picture(frame: Frame, site: pd.Series, ahead: pd.DataFrame) -> None:
     """The week so far, and the next one with its 80 % band where there is a forecast."""
-    ahead = cached.forecast(
-        frame.pin, scope, Series("site", site["site_id"], "egress_gbps"), frame.extent.now, frame.extent.now + AHEAD
-    )
     limit = None if theme.missing(site["egress_capacity_gbps"]) else LIMIT * float(site["egress_capacity_gbps"])
     parts = (
         "the last 7 days",

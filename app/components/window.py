@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app import cached, state
+from app import cached, state, theme
 from app.components.header import Frame
 from app.state import State
 
@@ -81,15 +81,38 @@ def window(frame: Frame) -> Window:
 
 
 def span(chosen: State, first: pd.Timestamp, now: pd.Timestamp) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """First and last moment (UTC) of a range. A custom range may end in the forecast; one without an end ends now."""
+    """First and last moment (UTC) of a range. A custom range may end in the forecast; one without an end ends now.
+
+    It is cut to where there is anything to show, from the first sample to the end of the forecast: a link that starts
+    in 1970 asked for 5.9 million empty steps, 16 to 29 s and 248 MB of them.
+    """
     if chosen.range == "custom" and chosen.start is not None:
-        end = now if chosen.end is None else pd.Timestamp(chosen.end)
-        start = pd.Timestamp(chosen.start)
-        # A range wholly in the forecast still shows the day before it, so that the join with what was can be seen.
+        start, end = asked_for(chosen, now)
+        start, end = max(start, first), min(end, now + AHEAD["all"])
+        # A range wholly before the telemetry shows its first day; one wholly in the forecast shows the day before it
+        # too, so that the join with what was can be seen.
+        end = max(end, first + timedelta(days=1))
         return min(start, now - timedelta(days=1)) if start >= now else start, end
     if chosen.range in BACK:
         return max(now - BACK[chosen.range], first), now + AHEAD[chosen.range]
     return first, now + AHEAD["all"]
+
+
+def asked_for(chosen: State, now: pd.Timestamp) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Start and end of a custom range as the link has them."""
+    return pd.Timestamp(chosen.start), now if chosen.end is None else pd.Timestamp(chosen.end)
+
+
+def cut_note(chosen: State, first: pd.Timestamp, now: pd.Timestamp, zone: str) -> str | None:
+    """What the page says where a custom range reaches beyond what there is to show; None where it does not."""
+    if chosen.range != "custom" or chosen.start is None:
+        return None
+    start, end = asked_for(chosen, now)
+    if start < first:
+        return f"Telemetry begins {theme.stamp(first, zone)}: the range starts there."
+    if end > now + AHEAD["all"]:
+        return f"Forecasts end {theme.stamp(now + AHEAD['all'], zone)}: the range ends there."
+    return None
 
 
 def grain_of(asked: str, past: timedelta) -> Grain:
@@ -108,6 +131,8 @@ def choose(frame: Frame) -> Window:
         "Grain", state.CHOICES["grain"], format_func=GRAIN_WORDS.__getitem__, width=110, **state.bound("grain")
     )
     _companions(frame)
+    if note := cut_note(state.current(), frame.extent.first, frame.extent.now, frame.zone):
+        st.caption(f":material/content_cut: {note}")
     return window(frame)
 
 

@@ -14,11 +14,11 @@ from data.queries.headline import Counts, counts, headline
 from data.queries.lake_extent import Extent, extent
 from data.queries.loads import loads
 from data.queries.network import catalogue, flows_at, map_at, search_index
-from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs
+from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs, site_fits, site_forecasts
 from data.queries.reads import Query, reads
 from data.queries.run_history import drift, hindsight, run_against_run
-from data.queries.series import RefitInputs, capacity_steps, events, history, refit_inputs, usual
-from data.queries.side_by_side import site_series
+from data.queries.series import RefitInputs, capacity_steps, events, history, refit_inputs, site_capacity_steps, usual
+from data.queries.side_by_side import site_hours, site_series
 from data.queries.sites import sites_now
 from data.queries.state_of_data import completeness, freshness, quarantined, snapshots, table_versions
 from data.queries.weekly import weekly
@@ -67,6 +67,10 @@ __all__ = [
     "runs",
     "scores",
     "search_index",
+    "site_capacity_steps",
+    "site_fits",
+    "site_forecasts",
+    "site_hours",
     "site_series",
     "sites_now",
     "snapshots",

@@ -12,6 +12,8 @@ from data.lake.tables import Pin
 from data.queries.reads import reads
 from data.schema import QUANTILES, Series
 
+FORECAST = ("yhat", *QUANTILES, "prophet", "baseline")
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -71,7 +73,7 @@ def forecast(pin: Pin, scope: Scope, series: Series, start: datetime, end: datet
     """ts, yhat, the quantile columns, prophet and baseline (NaN where the run has no such curve), hourly, start <= ts <
     end; empty where the run has none.
     """
-    return _published(pin, "forecasts", ("yhat", *QUANTILES, "prophet", "baseline"), series, start, end, scope)
+    return _published(pin, "forecasts", FORECAST, series, start, end, scope)
 
 
 @reads("bands", latest_run)
@@ -89,9 +91,45 @@ def fit(pin: Pin, scope: Scope, series: Series) -> Fit | None:
     found = _of_newest_run(pin, "fits", sql, series, {}, scope)
     if found is None or found.empty:
         return None
-    row = found.iloc[0]
+    return _fit(found.iloc[0])
+
+
+def _fit(row: pd.Series) -> Fit:
     text = {name: None if pd.isna(row[name]) else str(row[name]) for name in ("reason", "model")}
     return Fit(str(row["status"]), text["reason"], text["model"], int(row["observations"]), float(row["seconds"]))
+
+
+@reads("fits", latest_run)
+def site_fits(pin: Pin, scope: Scope, metric: str) -> dict[str, Fit]:
+    """What became of a metric of every site in the newest run, by site_id; sites that the run did not meet are left
+    out.
+    """
+    run = latest_run(pin, scope)
+    if run is None:
+        return {}
+    sql = """SELECT key, status, reason, model, observations, seconds FROM fits
+             WHERE run_id = $run AND level = 'site' AND metric = $metric ORDER BY key"""
+    rows = query(pin, sql, ["fits"], scope=scope, parameters={"run": run.run_id, "metric": metric})
+    return {str(row["key"]): _fit(row) for _, row in rows.iterrows()}
+
+
+@reads("forecasts", latest_run)
+def site_forecasts(
+    pin: Pin, scope: Scope, metric: str, sites: tuple[str, ...], start: datetime, end: datetime
+) -> pd.DataFrame:
+    """site_id and the columns of `forecast`, of these sites, by site and hour; sites without a forecast are left out."""
+    run = latest_run(pin, scope)
+    sql = f"""SELECT key AS site_id, ts, {", ".join(FORECAST)} FROM forecasts
+              WHERE run_id = $run AND level = 'site' AND metric = $metric AND list_contains($sites::VARCHAR[], key) AND ts >= $start AND ts < $end
+              ORDER BY site_id, ts"""
+    parameters = {
+        "run": "" if run is None else run.run_id,
+        "metric": metric,
+        "sites": list(sites),
+        "start": start,
+        "end": end,
+    }
+    return query(pin, sql, ["forecasts"], scope=scope, parameters=parameters)
 
 
 OF_SERIES = "run_id = $run AND level = $level AND key = $key AND metric = $metric"

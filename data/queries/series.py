@@ -184,6 +184,14 @@ def capacity_steps(pin: Pin, scope: Scope, level: Level, key: str, direction: Di
     return query(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction})
 
 
+@reads("capacity")
+def site_capacity_steps(pin: Pin, scope: Scope, direction: Direction, sites: tuple[str, ...]) -> pd.DataFrame:
+    """site_id and the columns of `capacity_steps`, of these sites, by site and step."""
+    sql = """SELECT site_id, effective_from, capacity_gbps, coalesce(status, 'installed') AS status FROM capacity
+             WHERE direction = $direction AND list_contains($sites::VARCHAR[], site_id) ORDER BY site_id, effective_from"""
+    return query(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction, "sites": list(sites)})
+
+
 @reads("events", "sites")
 def events(pin: Pin, scope: Scope, level: Level, key: str, start: datetime, end: datetime) -> pd.DataFrame:
     """event_id, kind, title, start, end, scope, treatment of what touches a series between two moments: of the network,

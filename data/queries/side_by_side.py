@@ -36,6 +36,17 @@ def site_series(
     )
 
 
+@reads("telemetry_1h")
+def site_hours(
+    pin: Pin, scope: Scope, metric: str, sites: tuple[str, ...], start: datetime, end: datetime
+) -> pd.DataFrame:
+    """site_id, ts (each hour, missing ones too), value (hourly mean) of these sites, in their order."""
+    known_metrics((metric,))
+    axis = pd.date_range(pd.Timestamp(start).floor("h"), end, freq="h", inclusive="left", unit="us")
+    keys = pd.DataFrame({"site_id": pd.Series(sites, dtype="str")})
+    return unrolled(keys, "ts", axis, value=_values(pin, keys["site_id"], metric, axis, scope))
+
+
 # A small answer that every span and metric of a page shares, and a pin never changes; it is read and not written to.
 @lru_cache(maxsize=64)
 def _steps(pin: Pin, region_id: str | None, metric: str, scope: Scope) -> pd.DataFrame:

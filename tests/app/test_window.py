@@ -50,6 +50,27 @@ def test_custom_range_in_the_forecast_shows_the_day_before_it() -> None:
     )
 
 
+def test_custom_range_is_cut_to_the_telemetry_and_the_forecast() -> None:
+    chosen = State(range="custom", start=datetime(1970, 1, 1, tzinfo=UTC), end=datetime(2200, 1, 1, tzinfo=UTC))
+    assert window.span(chosen, FIRST, NOW) == (FIRST, NOW + window.AHEAD["all"])
+    note = window.cut_note(chosen, FIRST, NOW, "UTC")
+    assert note == "Telemetry begins 5 May 2026 09:25: the range starts there."
+    late = State(range="custom", start=FIRST.to_pydatetime(), end=datetime(2200, 1, 1, tzinfo=UTC))
+    assert window.cut_note(late, FIRST, NOW, "UTC") == "Forecasts end 30 Jan 2027 09:25: the range ends there."
+
+
+def test_custom_range_before_the_telemetry_shows_its_first_day() -> None:
+    chosen = State(range="custom", start=datetime(1970, 1, 1, tzinfo=UTC), end=datetime(1980, 1, 1, tzinfo=UTC))
+    assert window.span(chosen, FIRST, NOW) == (FIRST, FIRST + timedelta(days=1))
+
+
+@pytest.mark.parametrize("name", ["24h", "7d", "28d", "90d", "all"])
+def test_other_ranges_and_custom_ones_within_the_telemetry_have_no_note(name: str) -> None:
+    assert window.cut_note(State(range=name), FIRST, NOW, "UTC") is None
+    within = State(range="custom", start=datetime(2026, 6, 1, tzinfo=UTC))
+    assert window.cut_note(within, FIRST, NOW, "UTC") is None
+
+
 @pytest.mark.parametrize(
     ("days", "grain"), [(1, "5min"), (7, "5min"), (28, "1h"), (90, "1h"), (365, "1h"), (800, "1d")]
 )
