@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from data.lake.query import EVERYTHING
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake, files
 from data.queries import bands, fit, forecast, latest_run, runs
@@ -61,9 +62,9 @@ def test_levels_agree_and_samples_stand_beside_the_hours(lake: Lake) -> None:
 def test_what_is_published_can_be_asked_for_and_keeps_the_contract(lake: Lake) -> None:
     go(lake)
     pin = lake.pin()
-    assert len(forecast(pin, FRA, NOW, LATER)) == 90 * 24
-    assert len(bands(pin, FRA, NOW - pd.Timedelta(days=14), NOW + pd.Timedelta(days=2))) == 16 * 96
-    found = fit(pin, FRA)
+    assert len(forecast(pin, EVERYTHING, FRA, NOW, LATER)) == 90 * 24
+    assert len(bands(pin, EVERYTHING, FRA, NOW - pd.Timedelta(days=14), NOW + pd.Timedelta(days=2))) == 16 * 96
+    found = fit(pin, EVERYTHING, FRA)
     assert found is not None
     assert (found.status, found.model) == ("fitted", "steady")
     for name in ("forecasts", "bands", "fits", "runs"):
@@ -73,15 +74,15 @@ def test_what_is_published_can_be_asked_for_and_keeps_the_contract(lake: Lake) -
 def test_the_panel_engine_is_chosen_by_its_name_and_keeps_the_contract(lake: Lake) -> None:
     summary = refresh(lake, engine="panel", executor=Here())
     pin = lake.pin()
-    assert (summary.count("fitted"), runs(pin).iloc[0]["engine"]) == (9, "panel")
-    assert len(forecast(pin, FRA, NOW, LATER)) == 90 * 24
+    assert (summary.count("fitted"), runs(pin, EVERYTHING).iloc[0]["engine"]) == (9, "panel")
+    assert len(forecast(pin, EVERYTHING, FRA, NOW, LATER)) == 90 * 24
     for name in ("forecasts", "bands", "fits", "runs"):
         assert validate(TABLES[name], lake.read(name), now=datetime.now(UTC)).faults == []
 
 
 def test_the_run_says_what_it_knew_and_how_it_was_made(lake: Lake) -> None:
     summary = go(lake)
-    row = runs(lake.pin()).iloc[0]
+    row = runs(lake.pin(), EVERYTHING).iloc[0]
     assert (row["number"], row["run_id"], row["engine"]) == (1, summary.run_id, "steady")
     assert (row["telemetry_version"], row["telemetry_until"]) == (lake.version("telemetry"), NOW)
     assert (row["fitted"], row["refused"], row["failed"]) == (9, 0, 0)
@@ -114,10 +115,10 @@ def test_a_series_that_fails_is_a_recorded_reason_and_the_run_goes_on(lake: Lake
     summary = go(lake, Mixed())
     assert [summary.count(status) for status in ("fitted", "refused", "failed")] == [6, 2, 1]
     pin = lake.pin()
-    found = fit(pin, FRA)
+    found = fit(pin, EVERYTHING, FRA)
     assert found is not None
     assert (found.status, found.reason) == ("failed", "RuntimeError: it broke")
-    assert forecast(pin, FRA, NOW, LATER).empty
+    assert forecast(pin, EVERYTHING, FRA, NOW, LATER).empty
     assert str(summary).startswith("Run 1 published in")
     assert "6 fitted, 2 refused, 1 failed" in str(summary)
 
@@ -138,7 +139,7 @@ def test_a_refresh_that_fails_leaves_the_last_run_and_says_why(lake: Lake) -> No
         HeadroomError, match=r"A worker process died. Likely cause: no memory left. Remedy: use fewer workers."
     ):
         go(lake, Breaking())
-    last = latest_run(lake.pin())
+    last = latest_run(lake.pin(), EVERYTHING)
     assert last is not None
     assert last.run_id == first.run_id
     note = lake.read_note("refresh")
@@ -197,7 +198,7 @@ def test_a_run_that_would_hold_a_key_twice_is_not_published(
         match=r"The table forecasts would hold rows of global/all/egress_gbps twice in one run; nothing was published",
     ):
         go(lake, Twice(at_once=at_once))
-    last = latest_run(lake.pin())
+    last = latest_run(lake.pin(), EVERYTHING)
     assert last is not None
     assert last.run_id == first.run_id
 
@@ -206,7 +207,7 @@ def test_two_refreshes_at_once_both_publish_under_numbers_of_their_own(lake: Lak
     with ThreadPoolExecutor(3) as threads:
         done = list(threads.map(lambda _: go(lake), range(3)))
     assert sorted(summary.number for summary in done) == [1, 2, 3]
-    assert sorted(runs(lake.pin())["number"]) == [1, 2, 3]
+    assert sorted(runs(lake.pin(), EVERYTHING)["number"]) == [1, 2, 3]
 
 
 def held_runs(lake: Lake, name: str) -> set[str | None]:
@@ -218,7 +219,7 @@ def test_rows_of_old_runs_are_deleted_and_their_history_is_kept(lake: Lake, monk
     ids = [go(lake).run_id for _ in range(4)]
     for name in ("forecasts", "bands", "fits"):
         assert held_runs(lake, name) == set(ids[1:])
-    assert len(runs(lake.pin())) == 4
+    assert len(runs(lake.pin(), EVERYTHING)) == 4
 
 
 def test_rows_of_dead_runs_are_deleted_and_those_of_a_run_in_the_making_are_not(lake: Lake) -> None:
