@@ -7,16 +7,20 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from tests.s3_server import S3Server, running
+if TYPE_CHECKING:
+    from tests.s3_server import S3Server
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS = Path(os.environ.get("HEADROOM_DATASETS", ROOT.parent / "shared" / "datasets"))
@@ -61,6 +65,9 @@ LASTS = 27
 RUN_FOLDER = "HEADROOM_TEST_RUN"
 # What the shared folder says of the server that the workers share: the server's own folder.
 POSTGRESQL = "postgresql"
+# Lakes that are built once for all workers, and notes with the process numbers of the servers that they share.
+LAKES, SERVERS = "lakes", "servers"
+SERVER_ENDS_SECONDS = 20.0
 
 _ran_in_browser: set[str] = set()
 
@@ -68,14 +75,19 @@ _ran_in_browser: set[str] = set()
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder that all workers share; they are started later and inherit its name."""
     if not hasattr(config, "workerinput"):
-        os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="headroom-tests-")
+        folder = Path(tempfile.mkdtemp(prefix="headroom-tests-"))
+        for name in (LAKES, SERVERS):
+            (folder / name).mkdir()
+        os.environ[RUN_FOLDER] = str(folder)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the server that the workers shared, and remove what they shared."""
+    """End the servers that the workers shared, and remove what they shared."""
     if hasattr(config, "workerinput") or RUN_FOLDER not in os.environ:
         return
     folder = Path(os.environ.pop(RUN_FOLDER))
+    for note in (folder / SERVERS).glob("*.pid"):
+        end(int(note.read_text(encoding="utf-8")))
     if (folder / POSTGRESQL).exists():
         from tests import postgresql
 
@@ -83,13 +95,51 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def end(pid: int) -> None:
+    """Ask a process that is no child of this one to end, and wait until it has."""
+    until = time.monotonic() + SERVER_ENDS_SECONDS
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        while is_running(pid) and time.monotonic() < until:
+            time.sleep(0.05)
+        os.kill(pid, signal.SIGKILL)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and that nobody has collected is none."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # no Linux
+        return True
+    return state != "Z"
+
+
 @contextmanager
 def alone(name: str) -> Iterator[Path]:
     """A path of this name in the folder that all workers share, while no other worker is at it."""
     path = Path(os.environ[RUN_FOLDER]) / name
-    with path.with_name(f"{name}.lock").open("w") as lock:
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield path
+
+
+@pytest.fixture(scope="session")
+def shared_lake() -> Callable[[str, Callable[[Path], object]], Path]:
+    """Build a lake under a name once for all workers of a run: its folder, which no test may write to."""
+
+    def built(name: str, build: Callable[[Path], object]) -> Path:
+        with alone(f"{LAKES}/{name}") as folder:
+            if not folder.exists():
+                unfinished = folder.with_name(f"{name}.unfinished")
+                shutil.rmtree(unfinished, ignore_errors=True)
+                build(unfinished / "lake")
+                unfinished.rename(folder)
+        return folder / "lake"
+
+    return built
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +169,8 @@ def in_ci() -> bool:
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
     """An S3 server with an empty bucket, shared by all tests of the session."""
+    from tests.s3_server import running
+
     with running() as server:
         yield server
 

@@ -17,9 +17,12 @@ from urllib.request import urlopen
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from tests.lakes import Plan, full_lake
+from tests.conftest import LAKES, RUN_FOLDER, SERVERS, alone, end, is_running
+from tests.futures import publish_futures
+from tests.lakes import RUN, SITES, Plan, full_lake
+from tests.small_lake import make_lake
 
 ROOT = Path(__file__).resolve().parents[2]
 # A slow machine that runs several tests at once takes this long to start a server, and to draw a page with a map.
@@ -40,6 +43,8 @@ MESA, OWN = (
 )
 DRAWS = "document.createElement('canvas').getContext('webgl2') !== null"
 BUSY = '[data-testid="stApp"][data-test-script-state="running"], [data-testid="stApp"][data-test-script-state="initial"], [data-testid="stSkeleton"]'
+WORLD = Plan(days=9)
+REGIONS = {site[0]: site[2] for site in SITES}
 expect.set_options(timeout=DRAWN)
 
 # Software WebGL shares two cores with the other tests: what fails once is tried again, what fails three times is a
@@ -47,6 +52,7 @@ expect.set_options(timeout=DRAWN)
 TRIES_MORE = 2
 
 Serve = Callable[[Path], str]
+SharedLake = Callable[[str, Callable[[Path], object]], Path]
 OpenPage = Callable[..., Page]
 
 
@@ -88,44 +94,69 @@ class Check:
 
 
 @pytest.fixture(scope="session")
-def serve() -> Iterator[Serve]:
-    """Serve a lake: its address. One server for each lake, all ended with the session."""
-    servers: dict[Path, tuple[str, subprocess.Popen[bytes]]] = {}
+def shared_servers() -> dict[Path, str]:
+    """Addresses of the servers of lakes that all workers share, as far as this worker knows them."""
+    return {}
+
+
+@pytest.fixture
+def serve(shared_servers: dict[Path, str]) -> Iterator[Serve]:
+    """Serve a lake: its address. A lake that all workers share has one server for all of them, which ends with the
+    run; any other has a server that ends with the test.
+    """
+    own: dict[Path, tuple[str, int]] = {}
 
     def served(lake: Path) -> str:
-        if lake not in servers:
-            servers[lake] = _start(lake)
-        return servers[lake][0]
+        if (Path(os.environ[RUN_FOLDER]) / LAKES) not in lake.parents:
+            if lake not in own:
+                own[lake] = start_server(lake)
+            return own[lake][0]
+        if lake not in shared_servers:
+            shared_servers[lake] = _shared_server(lake)
+        return shared_servers[lake]
 
     yield served
-    for _, process in servers.values():
-        process.terminate()
-        process.wait(timeout=20)
+    for _, pid in own.values():
+        end(pid)
 
 
-def _start(lake: Path) -> tuple[str, subprocess.Popen[bytes]]:
-    """A server on a free port, once it answers; a lake without telemetry is served too, so that readiness is not asked
-    for.
+def _shared_server(lake: Path) -> str:
+    """The address of the one server of a lake that all workers share; whoever needs it first starts it."""
+    with alone(f"{SERVERS}/{lake.parent.name}.pid") as note:
+        address = note.with_suffix(".address")
+        if not address.exists():
+            url, pid = start_server(lake)
+            note.write_text(str(pid), encoding="utf-8")
+            address.write_text(url, encoding="utf-8")
+        return address.read_text(encoding="utf-8")
+
+
+def start_server(lake: Path, script: Path = ROOT / "streamlit_app.py") -> tuple[str, int]:
+    """Address and process number of a server on a free port, once it answers; a lake without telemetry is served too,
+    so that readiness is not asked for.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    process = subprocess.Popen(
-        command,
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    # A shell starts it and goes: whoever ends it need not be the worker that asked for it.
+    started = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >/dev/null 2>&1 & echo $!', "sh", *command],
         cwd=ROOT,
-        env={**os.environ, "HEADROOM_LAKE": str(lake)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        env={**os.environ, "HEADROOM_LAKE": str(lake), "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
-    address = f"http://127.0.0.1:{port}"
+    address, pid = f"http://127.0.0.1:{port}", int(started.stdout)
     until = time.monotonic() + STARTED
     while not _answers(f"{address}/readyz"):
-        if process.poll() is not None or time.monotonic() > until:
-            process.kill()
+        if not is_running(pid) or time.monotonic() > until:
+            end(pid)
             pytest.fail(f"the server did not start on {address}: {' '.join(command)}")
         time.sleep(0.2)
-    return address, process
+    return address, pid
 
 
 def _answers(url: str) -> bool:
@@ -160,18 +191,47 @@ def _draws(browser: Browser) -> bool:
 
 
 @pytest.fixture(scope="session")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def context(chromium: Browser) -> BrowserContext:
+    """One profile for all pages: what one page has loaded and compiled, the next need not. Half of the processor time
+    of a page went into that. The viewer sits in Tokyo, and cares for no animation, each frame of which is drawn by the
+    processor.
+    """
+    profile = chromium.new_context(timezone_id="Asia/Tokyo", locale="en-GB", reduced_motion="reduce")
+    profile.set_default_timeout(DRAWN)
+    return profile
+
+
+@pytest.fixture(scope="session")
+def lake(shared_lake: SharedLake) -> Path:
     """Twelve sites, sixteen days until now, and one run of forecasts."""
-    where = tmp_path_factory.mktemp("served") / "lake"
-    full_lake(where, Plan(end=pd.Timestamp.now("UTC").floor("5min").to_pydatetime()))
-    return where
+    return shared_lake(
+        "until-now", lambda where: full_lake(where, Plan(end=pd.Timestamp.now("UTC").floor("5min").to_pydatetime()))
+    )
+
+
+@pytest.fixture(scope="session")
+def world(shared_lake: SharedLake) -> Path:
+    """Twelve sites on two continents, of which Paris passes 80 % of its 157 Gbps within the year and Dallas declares no
+    capacity; with flows, forecasts and simulated peaks.
+    """
+
+    def build(where: Path) -> None:
+        made = full_lake(where, WORLD)
+        lines = dict.fromkeys(REGIONS, (60.0, 62.0)) | {"par-01": (100.0, 220.0)}
+        publish_futures(made, RUN, pd.Timestamp(WORLD.end), lines, REGIONS)
+
+    return shared_lake("world", build)
+
+
+@pytest.fixture(scope="session")
+def hostile(shared_lake: SharedLake) -> Path:
+    """Six sites, one of them with a name that would be a script."""
+    return shared_lake("hostile", lambda where: make_lake(where, "2026-11-01", days=1))
 
 
 @pytest.fixture
-def open_page(chromium: Browser, serve: Serve, lake: Path) -> Iterator[OpenPage]:
-    """Open a path in a browser of its own and wait until it is drawn; any fault that the page ever shows fails the
-    test.
-    """
+def open_page(context: BrowserContext, serve: Serve, lake: Path) -> Iterator[OpenPage]:
+    """Open a path in a new tab and wait until it is drawn; any fault that the page ever shows fails the test."""
     opened: list[tuple[Check, Page]] = []
 
     def at(
@@ -181,15 +241,12 @@ def open_page(chromium: Browser, serve: Serve, lake: Path) -> Iterator[OpenPage]
         width: int = 1440,
         height: int = 900,
         scheme: Literal["light", "dark"] = "light",
-        zone: str = "Asia/Tokyo",
     ) -> Page:
         address = serve(on)
-        context = chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id=zone, locale="en-GB"
-        )
-        context.set_default_timeout(DRAWN)
         page, check = context.new_page(), Check(urlsplit(address).netloc)
         opened.append((check, page))
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
         check.watch(page)
         page.goto(address + path)
         settle(page)
@@ -197,7 +254,9 @@ def open_page(chromium: Browser, serve: Serve, lake: Path) -> Iterator[OpenPage]
 
     yield at
     for _, page in opened:
-        page.context.close()
+        page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        page.close()
+    context.clear_cookies()
     assert [fault for check, _ in opened for fault in dict.fromkeys(check.faults)] == []
 
 

@@ -12,29 +12,14 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from tests import lakes
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import REGIONS, OpenPage
 from tests.browser.pictures import reached, saved
-from tests.futures import publish_futures
 
 pytestmark = pytest.mark.browser
 
-NOW = pd.Timestamp(lakes.Plan().end)
-REGIONS = {site[0]: site[2] for site in lakes.SITES}
 
-
-@pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve sites, of which Paris passes 80 % of its 157 Gbps within the year and Dallas declares no capacity."""
-    where = tmp_path_factory.mktemp("planned") / "lake"
-    lake = lakes.full_lake(where, lakes.Plan(days=9))
-    lines = dict.fromkeys(REGIONS, (60.0, 62.0)) | {"par-01": (100.0, 220.0)}
-    publish_futures(lake, lakes.RUN, NOW, lines, REGIONS)
-    return where
-
-
-def test_a_link_opens_the_plan_and_a_choice_changes_chart_and_link(open_page: OpenPage, planned: Path) -> None:
-    page = open_page("/capacity?focus=site:par-01", on=planned)
+def test_a_link_opens_the_plan_and_a_choice_changes_chart_and_link(open_page: OpenPage, world: Path) -> None:
+    page = open_page("/capacity?focus=site:par-01", on=world)
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     expect(page.locator(".js-plotly-plot").nth(1)).to_contain_text("Egress of Paris against its limit")
     page.get_by_role("radio", name="Weekly P95", exact=True).click()
@@ -42,8 +27,8 @@ def test_a_link_opens_the_plan_and_a_choice_changes_chart_and_link(open_page: Op
     expect(page.locator(".js-plotly-plot").nth(1)).to_contain_text("P95 of each week")
 
 
-def test_the_plan_is_saved_as_table_calendar_and_file(open_page: OpenPage, planned: Path) -> None:
-    page = open_page("/capacity", on=planned)
+def test_the_plan_is_saved_as_table_calendar_and_file(open_page: OpenPage, world: Path) -> None:
+    page = open_page("/capacity", on=world)
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     downloads = page.get_by_test_id("stDownloadButton")
     name, csv = saved(page, downloads.get_by_role("button", name="CSV").first)
@@ -59,14 +44,14 @@ def test_the_plan_is_saved_as_table_calendar_and_file(open_page: OpenPage, plann
 
 
 def test_a_plan_of_purchases_is_counted_in_and_its_link_shows_the_same_to_others(
-    open_page: OpenPage, planned: Path
+    open_page: OpenPage, world: Path
 ) -> None:
-    page = open_page("/capacity?sheet=augments&steps=100:7000:0:0", on=planned)
+    page = open_page("/capacity?sheet=augments&steps=100:7000:0:0", on=world)
     page.get_by_role("button", name="Find the cheapest plan").click()
     page.get_by_role("button", name="Count it in").click()
     change = "of egress capacity more"
     expect(page.get_by_text(change)).to_be_visible()
     reached(page, sheet="runout")
-    other = open_page(page.url[page.url.index("/capacity") :], on=planned)
+    other = open_page(page.url[page.url.index("/capacity") :], on=world)
     expect(other.get_by_text(change)).to_have_text(page.get_by_text(change).inner_text())
     expect(other.get_by_test_id("stMetric").filter(has_text="Over in a year's time")).to_contain_text("1 without it")

@@ -16,26 +16,14 @@ from app.charts.map_layers import LAND
 from tests import lakes
 from tests.browser.conftest import OpenPage, settle
 from tests.browser.pictures import click_on_map, covered, painted, picture, reached, spot, until
-from tests.futures import publish_futures
 
 pytestmark = pytest.mark.browser
 
 # A window that holds the whole map: what is scrolled to lies between two pixels.
 TALL = 1600
-NOW = pd.Timestamp(lakes.Plan().end)
 SITES = pd.DataFrame(
     [row[:7] for row in lakes.SITES], columns=["site_id", "name", "region_id", "region_name", "country", "lat", "lon"]
 )
-REGIONS = {site[0]: site[2] for site in lakes.SITES}
-
-
-@pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve sites on two continents, of which Paris is asked for more than all of Europe has room for."""
-    where = tmp_path_factory.mktemp("failing") / "lake"
-    lake = lakes.full_lake(where, lakes.Plan(days=9))
-    publish_futures(lake, lakes.RUN, NOW, dict.fromkeys(REGIONS, (60.0, 62.0)) | {"par-01": (900.0, 902.0)}, REGIONS)
-    return where
 
 
 def week(page: Page) -> str:
@@ -43,16 +31,16 @@ def week(page: Page) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_failed_region_is_crossed_out(open_page: OpenPage, planned: Path, scheme: theme.Scheme) -> None:
-    page = open_page("/capacity?sheet=failures&fails=region:us-east", on=planned, height=TALL, scheme=scheme)
+def test_a_failed_region_is_crossed_out(open_page: OpenPage, world: Path, scheme: theme.Scheme) -> None:
+    page = open_page("/capacity?sheet=failures&fails=region:us-east", on=world, height=TALL, scheme=scheme)
     cross = theme.PALETTES[scheme].words["capacity"]
     seen = picture(page, lambda seen: painted(seen, cross) > 0)
     for site in ("mia-01", "dfw-01"):
         assert covered(page, seen, spot(page, site, SITES), LAND[scheme][0])
 
 
-def test_a_click_lets_another_site_fail_and_the_weeks_play(open_page: OpenPage, planned: Path) -> None:
-    page = open_page("/capacity?sheet=failures", on=planned, height=TALL)
+def test_a_click_lets_another_site_fail_and_the_weeks_play(open_page: OpenPage, world: Path) -> None:
+    page = open_page("/capacity?sheet=failures", on=world, height=TALL)
     picture(page)
     until(page, lambda: click_on_map(page, *spot(page, "mia-01", SITES)), lambda: "fails=site%3Amia-01" in page.url)
     reached(page, fails="site:mia-01")
@@ -68,7 +56,7 @@ def test_a_click_lets_another_site_fail_and_the_weeks_play(open_page: OpenPage, 
     assert week(page) == held != first
 
 
-def test_on_a_telephone_the_map_is_in_view(open_page: OpenPage, planned: Path) -> None:
-    page = open_page("/capacity?sheet=failures&fails=site:par-01", on=planned, width=390, height=2600)
+def test_on_a_telephone_the_map_is_in_view(open_page: OpenPage, world: Path) -> None:
+    page = open_page("/capacity?sheet=failures&fails=site:par-01", on=world, width=390, height=2600)
     seen = picture(page, lambda seen: bool(seen.shape[0] == map_view.NARROW.height))
     assert painted(seen, LAND["light"][0]) > 0.03

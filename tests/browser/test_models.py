@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from data import queries
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
-from tests.browser.conftest import OpenPage, settle
+from tests.browser.conftest import OpenPage, SharedLake, settle
 from tests.judged_runs import judged_lake
 
 pytestmark = pytest.mark.browser
@@ -21,11 +21,9 @@ OVERFLOW = "Math.max(...[document.documentElement, ...document.querySelectorAll(
 
 
 @pytest.fixture(scope="session")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six sites, forty-four days, and two judged runs."""
-    where = tmp_path_factory.mktemp("judged") / "lake"
-    judged_lake(where)
-    return where
+def judged(shared_lake: SharedLake) -> Path:
+    """Six sites, forty-four days, and two runs with licences, backtests and scores."""
+    return shared_lake("judged", judged_lake)
 
 
 def asked(page: Page, name: str) -> str:

@@ -42,22 +42,6 @@ SITES = pd.DataFrame(
 )
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve sites on two continents, with flows, capacity and forecasts."""
-    where = tmp_path_factory.mktemp("world") / "lake"
-    lakes.full_lake(where, lakes.Plan(days=9))
-    return where
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six sites, one of them with a name that would be a script."""
-    where = tmp_path_factory.mktemp("hostile") / "lake"
-    small_lake.make_lake(where, "2026-11-01", days=1)
-    return where
-
-
 def choose_us_east(page: Page) -> None:
     page.get_by_role("combobox", name="Region", exact=True).click()
     page.get_by_role("option", name="US East").click()

@@ -121,9 +121,8 @@ def test_a_hostile_link_runs_nothing(open_page: OpenPage) -> None:
     assert asked(page)["site"] == "all"
 
 
-def test_hostile_names_in_the_lake_run_nothing(open_page: OpenPage, tmp_path: Path) -> None:
-    make_lake(tmp_path / "lake", "2026-11-01", days=1)
-    page = open_page("/region?site=iad-01", on=tmp_path / "lake")
+def test_hostile_names_in_the_lake_run_nothing(open_page: OpenPage, hostile: Path) -> None:
+    page = open_page("/region?site=iad-01", on=hostile)
     dialogs: list[str] = []
 
     def told(dialog: Dialog) -> None:
