@@ -24,7 +24,7 @@ from data.queries.run_history import LEAD_DAYS
 from data.queries.series import Grain
 from data.schema import Direction, Level, Series
 from data.schema import dictionary as contract_in_words
-from data.schema.errors import ConflictError, HeadroomError
+from data.schema.errors import ConflictError, HeadroomError, ObjectStoreError
 
 # What the pages know of the lake beside the queries below.
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Grain",
     "HeadroomError",
     "Level",
+    "ObjectStoreError",
     "Pin",
     "Run",
     "Scope",
@@ -123,6 +124,8 @@ def metrics_text() -> bytes:
     """The text of /metrics: this server's figures and the lake's; a lake that cannot be read is a figure too."""
     try:
         return exposition(current_pin())
+    except ObjectStoreError:
+        return exposition(None, reachable=False)
     except HeadroomError:
         return exposition(None)
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from data.lake.tables import Lake, Pin
+from data.schema.errors import ObjectStoreError
 
 DEFAULT_LAKE = "var/lake"
 # A new version is seen within this many seconds; looking costs a few file probes.
@@ -20,8 +21,12 @@ def lake_url() -> str:
 
 
 def current_pin() -> Pin:
-    """The newest version of every table, looked up at most every few seconds."""
-    pin: Pin = _newest_pin(lake_url())
+    """The newest version of every table, looked up at most every few seconds. ObjectStoreError where its store cannot be
+    used.
+    """
+    pin: Pin | ObjectStoreError = _newest_pin(lake_url())
+    if isinstance(pin, ObjectStoreError):
+        raise pin.with_traceback(None)
     return pin
 
 
@@ -37,8 +42,12 @@ def progress() -> dict[str, Any] | None:
 
 
 @st.cache_resource(show_spinner=False, ttl=VERSIONS_SECONDS, max_entries=8)
-def _newest_pin(url: str) -> Pin:
-    return Lake(url).pin()
+def _newest_pin(url: str) -> Pin | ObjectStoreError:
+    """A fault of the store is kept too: sessions that wait for a store that hangs would else wait one after the other."""
+    try:
+        return Lake(url).pin()
+    except ObjectStoreError as fault:
+        return fault
 
 
 @st.cache_resource(show_spinner=False, ttl=VERSIONS_SECONDS, max_entries=8)

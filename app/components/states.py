@@ -6,7 +6,11 @@ import re
 
 import streamlit as st
 
-from app.cached import HeadroomError
+from app import cached
+from app.cached import HeadroomError, ObjectStoreError
+
+# The key of the button that asks an object store again.
+RETRY = "states.retry"
 
 # Everything that Markdown, Streamlit's directives or LaTeX give a meaning.
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+.!|~$:&-])")
@@ -58,14 +62,24 @@ def partial(what: str, columns: dict[str, str]) -> None:
 
 
 def failed(error: HeadroomError) -> None:
-    """An error that Headroom raised on purpose: the problem, its likely cause and the remedy."""
+    """An error that Headroom raised on purpose: the problem, its likely cause and the remedy; a store that may answer
+    later can be asked again.
+    """
+    is_store = isinstance(error, ObjectStoreError)
     with st.container(border=True):
-        st.markdown("#### :material/error: This page cannot be shown")
+        st.markdown(
+            "#### :material/cloud_off: The lake cannot be reached"
+            if is_store
+            else "#### :material/error: This page cannot be shown"
+        )
         st.markdown(plain(error.problem))
         if error.cause:
             st.markdown(f"**Likely cause:** {plain(error.cause)}")
         if error.remedy:
             st.markdown(f"**What mends it:** {plain(error.remedy)}")
+        if is_store:
+            st.caption("Nothing is lost: the page shows the newest data as soon as the store answers.")
+            st.button("Try again", icon=":material/refresh:", key=RETRY, on_click=cached.invalidate_pin)
 
 
 def crashed() -> None:

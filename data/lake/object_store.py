@@ -98,7 +98,9 @@ def store_at(url: str, answer_seconds: float = CARRYING_SECONDS) -> ObjectStore:
     if not is_remote(url):
         return LocalStore(url, mkdir=True)
     settings = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "GOOGLE_", "AZURE_"))}
-    return _remote_store(url, tuple(sorted(settings.items())), (CONNECT_SECONDS, answer_seconds, RETRY_SECONDS))
+    return _remote_store(
+        url, tuple(sorted(settings.items())), (CONNECT_SECONDS, answer_seconds, RETRY_SECONDS, RETRIES)
+    )
 
 
 def lake_store(url: str) -> ObjectStore:
@@ -107,9 +109,9 @@ def lake_store(url: str) -> ObjectStore:
 
 
 @lru_cache(maxsize=32)
-def _remote_store(url: str, _: tuple[tuple[str, str], ...], limits: tuple[float, float, float]) -> ObjectStore:
+def _remote_store(url: str, _: tuple[tuple[str, str], ...], limits: tuple[float, float, float, int]) -> ObjectStore:
     """One client for each URL, credentials and limits, so that its connections are kept."""
-    connect, answer, retry = limits
+    connect, answer, retry, retries = limits
     allow_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true", "yes"}
     return from_url(
         url,
@@ -119,7 +121,7 @@ def _remote_store(url: str, _: tuple[tuple[str, str], ...], limits: tuple[float,
             "allow_http": allow_http,
         },
         retry_config={
-            "max_retries": RETRIES,
+            "max_retries": retries,
             "retry_timeout": timedelta(seconds=retry),
             "backoff": {
                 "init_backoff": timedelta(seconds=FIRST_PAUSE),

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from data.lake.object_store import TRAFFIC
 from data.lake.query import EVERYTHING, query
 from data.lake.tables import Lake, Pin
 from data.queries import extent, latest_run
@@ -29,16 +30,25 @@ QUERY_SECONDS = Histogram(
 )
 ERRORS = Counter("headroom_errors", "Errors shown to a viewer or to a probe", ["where"])
 
-Families = Iterator[GaugeMetricFamily]
+Families = Iterator[GaugeMetricFamily | CounterMetricFamily]
 
 
 class LakeCollector(Collector):
-    """The gauges of one pinned lake; None is a lake that cannot be read."""
+    """The gauges of one pinned lake; None is a lake that cannot be read, `reachable` whether its store answers."""
 
-    def __init__(self, pin: Pin | None) -> None:
-        self._pin = pin
+    def __init__(self, pin: Pin | None, *, reachable: bool = True) -> None:
+        self._pin, self._reachable = pin, reachable
 
     def collect(self) -> Families:
+        yield _counter(
+            "headroom_store_requests", "Ranges fetched from the object store by this server", TRAFFIC.requests
+        )
+        yield _counter("headroom_store_bytes", "Bytes fetched from the object store by this server", TRAFFIC.bytes)
+        yield _gauge(
+            "headroom_lake_reachable",
+            "1 where the folder or object store of the lake answers, 0 where it refuses, denies, throttles or hangs",
+            float(self._reachable),
+        )
         yield _gauge(
             "headroom_lake_readable", "1 where the lake can be read, 0 where not", float(self._pin is not None)
         )
@@ -48,10 +58,10 @@ class LakeCollector(Collector):
             yield from _refresh(self._pin)
 
 
-def exposition(pin: Pin | None) -> bytes:
+def exposition(pin: Pin | None, *, reachable: bool = True) -> bytes:
     """All figures as text: those of this process, then those of the lake."""
     lake = CollectorRegistry()
-    lake.register(LakeCollector(pin))
+    lake.register(LakeCollector(pin, reachable=reachable))
     return generate_latest(REGISTRY) + generate_latest(lake)
 
 
@@ -108,6 +118,10 @@ def _refresh(pin: Pin) -> Families:
     yield _gauge("headroom_run_started_timestamp_seconds", "When the newest run started", run.started.timestamp())
     yield _gauge("headroom_refresh_seconds", "How long the newest run took", run.seconds)
     yield _by("headroom_refresh_series", "Series of the newest run, by what became of them", ["status"], series)
+
+
+def _counter(name: str, meaning: str, value: int) -> CounterMetricFamily:
+    return CounterMetricFamily(name, meaning, value=value)
 
 
 def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:
