@@ -17,7 +17,7 @@ from forecasting.planning.costs import billing, diversity, hour_strip, stranded
 from forecasting.planning.demand import WEEK
 from forecasting.planning.plan_case import PlanCase
 
-__all__ = ["Hours", "Idle", "bills", "hours", "idle", "sharing"]
+__all__ = ["HoursOfDay", "StrandedHeadroom", "bills", "diversity_factors", "hours", "stranded_headroom"]
 
 # Half a year of bills shows where they go; each month is read from its own samples, and a past one but once.
 BILL_MONTHS = 6
@@ -29,7 +29,7 @@ BEFORE_ALL = pd.Timestamp(0, tz="UTC")
 AHEAD_WEEKS, PLANNED_FOR = 52, 0.9
 
 
-class Idle(NamedTuple):
+class StrandedHeadroom(NamedTuple):
     """Stranded headroom by site, as costs.stranded; `expected`: whether peaks are of the coming year's futures, else of
     the measured quarter.
 
@@ -43,7 +43,7 @@ class Idle(NamedTuple):
     added_gbps: float = 0.0
 
 
-class Hours(NamedTuple):
+class HoursOfDay(NamedTuple):
     """The hours of the UTC day: `share` of each region's own busiest hour, as costs.hour_strip; the same hours in Gbps;
     and what each region could carry.
     """
@@ -58,23 +58,23 @@ def bills(pin: Pin, usd_a_mbps: float | None, scope: Scope) -> pd.DataFrame:
     return billing(_months(pin, scope), usd_a_mbps)
 
 
-def hours(pin: Pin, direction: Direction, scope: Scope) -> Hours:
+def hours(pin: Pin, direction: Direction, scope: Scope) -> HoursOfDay:
     """Which hours of the day each region is busy in, over the last four weeks."""
     return _answer(_hours, MEASURED, pin, scope, direction=direction)
 
 
-def sharing(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame:
+def diversity_factors(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame:
     """costs.diversity of the network, key "all", and of each region, over the measured weeks of the last quarter; the
     network first, then by factor.
     """
-    return _answer(_sharing, MEASURED, pin, scope, direction=direction)
+    return _answer(_diversity_factors, MEASURED, pin, scope, direction=direction)
 
 
-def idle(pin: Pin, question: PlanQuery, scope: Scope) -> Idle:
+def stranded_headroom(pin: Pin, question: PlanQuery, scope: Scope) -> StrandedHeadroom:
     """What is paid for and not needed, against the peak that is planned for, or the measured one where nothing is
     forecast.
     """
-    return _answer(_idle, TABLES, pin, scope, question=question)
+    return _answer(_stranded_headroom, TABLES, pin, scope, question=question)
 
 
 def _months(pin: Pin, scope: Scope) -> pd.DataFrame:
@@ -85,26 +85,26 @@ def _months(pin: Pin, scope: Scope) -> pd.DataFrame:
     return partner_months(pin, scope, tuple(DIRECTION_OF), max(first, held.first), held.now)
 
 
-def _hours(pin: Pin, scope: Scope, direction: Direction) -> Hours:
+def _hours(pin: Pin, scope: Scope, direction: Direction) -> HoursOfDay:
     held = queries.extent(pin, scope)
     end = BEFORE_ALL if held is None else held.now
     rows = hours_of_day(pin, scope, f"{direction}_gbps", end - HOURS_DAYS, end)
     gbps = rows.pivot_table(index="region_id", columns="hour", values="value").reindex(columns=range(24))
     share = hour_strip(rows)
     regions, capacity = _regions(pin, scope), _capacity(pin, scope, direction, end)
-    return Hours(
+    return HoursOfDay(
         share, gbps.loc[share.index], capacity["capacity_gbps"].groupby(capacity.index.map(regions)).sum().to_dict()
     )
 
 
-def _sharing(pin: Pin, scope: Scope, direction: Direction) -> pd.DataFrame:
+def _diversity_factors(pin: Pin, scope: Scope, direction: Direction) -> pd.DataFrame:
     weeks, regions = measured_weeks(pin, direction, scope), _regions(pin, scope)
     network = diversity(weeks, dict.fromkeys(regions, GLOBAL_KEY))
     by_region = diversity(weeks, regions).sort_values(["factor", "key"], ascending=[False, True])
     return pd.concat([network, by_region[by_region["sites"] > 1]], ignore_index=True)
 
 
-def _idle(pin: Pin, scope: Scope, question: PlanQuery) -> Idle:
+def _stranded_headroom(pin: Pin, scope: Scope, question: PlanQuery) -> StrandedHeadroom:
     scene, extent = scene_of(pin, scope, question), queries.extent(pin, scope)
     now = BEFORE_ALL if extent is None else extent.now
     if scene is not None:
@@ -121,7 +121,7 @@ def _idle(pin: Pin, scope: Scope, question: PlanQuery) -> Idle:
         capacity[name].astype(float).add(added[more])
         for name, more in (("capacity_gbps", "gbps"), ("cost_usd_month", "usd"))
     )
-    return Idle(
+    return StrandedHeadroom(
         stranded(peaks, held.to_dict(), costs.to_dict(), limits),
         scene is not None,
         frozenset(capacity.index),

@@ -29,13 +29,13 @@ from forecasting.planning.plan_case import FAILURE_WEEKS, PlanCase
 
 __all__ = [
     "ROUND_TRIP_MS",
+    "FailureRefusal",
     "FailureSpec",
     "FailureTimeline",
-    "Refused",
     "ViewersPerGbps",
     "ingest_paths",
-    "play",
     "reach_km",
+    "simulate",
 ]
 
 Kind = Literal["site", "region", "partner", "path"]
@@ -51,7 +51,7 @@ class FailureSpec(NamedTuple):
     source: str = ""
 
 
-class Refused(NamedTuple):
+class FailureRefusal(NamedTuple):
     """Why a failure cannot be played."""
 
     reason: str
@@ -75,9 +75,9 @@ class FailureTimeline(NamedTuple):
     viewers: ViewersPerGbps | None
 
 
-def play(
+def simulate(
     pin: Pin, question: PlanQuery, fails: FailureSpec, quantile: float, scope: Scope
-) -> FailureTimeline | Refused | None:
+) -> FailureTimeline | FailureRefusal | None:
     """A failure played over the half year, on the joint future at `quantile` of each week's total; None where the
     newest run has no futures of sites.
 
@@ -93,13 +93,13 @@ def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
 
 def _play(
     pin: Pin, scope: Scope, question: PlanQuery, fails: FailureSpec, quantile: float
-) -> FailureTimeline | Refused | None:
+) -> FailureTimeline | FailureRefusal | None:
     scene = scene_of(pin, scope, question)
     if scene is None:
         return None
     near = scene.demand.until(FAILURE_WEEKS)
     failure = _failure(pin, scope, scene, fails)
-    if isinstance(failure, Refused):
+    if isinstance(failure, FailureRefusal):
         return failure
     capacity, limits = scene.capacity(near), scene.policy.shares(near.keys)
     found = simulate_failure(failure, scene.failover, near, capacity, limits, quantile, scene.ceiling)
@@ -128,7 +128,7 @@ def _play(
     )
 
 
-def _failure(pin: Pin, scope: Scope, scene: PlanCase, fails: FailureSpec) -> Failure | Refused:
+def _failure(pin: Pin, scope: Scope, scene: PlanCase, fails: FailureSpec) -> Failure | FailureRefusal:
     """What is displaced, or why nothing is."""
     keys, sites = scene.demand.keys, scene.sites
     if fails.kind in COLUMN:
@@ -136,21 +136,23 @@ def _failure(pin: Pin, scope: Scope, scene: PlanCase, fails: FailureSpec) -> Fai
         return (
             group_failure(sites, COLUMN[fails.kind], fails.key, keys)
             if set(members) & set(keys)
-            else Refused("none of its sites has futures")
+            else FailureRefusal("none of its sites has futures")
         )
     if fails.key not in keys:
-        return Refused(f"it has no futures: {scene.refused.get(fails.key, 'no traffic this way was ever measured')}")
+        return FailureRefusal(
+            f"it has no futures: {scene.refused.get(fails.key, 'no traffic this way was ever measured')}"
+        )
     if fails.kind == "site":
         return site_failure(fails.key)
     if scene.demand.direction == "ingest":
-        return Refused("a path takes viewers along, not broadcasters: choose egress")
+        return FailureRefusal("a path takes viewers along, not broadcasters: choose egress")
     paths = _answer(_ingest_paths, FLOWS, pin, scope)
     row = paths[(paths["source_site_id"] == fails.source) & (paths["target_site_id"] == fails.key)]
     # A stream comes in once, however many watch it: the path's part of what comes in is its part of the viewers.
     return (
         path_failure(fails.source, fails.key, *row[["gbps", "inflow_gbps"]].iloc[0])
         if len(row)
-        else Refused("no flow came that way in the last 7 days")
+        else FailureRefusal("no flow came that way in the last 7 days")
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope, failing
-from app.cached.failing import FailureSpec, FailureTimeline, Refused
+from app.cached.failing import FailureRefusal, FailureSpec, FailureTimeline
 from app.cached.failover_tables import SETTING
 from app.cached.planning import PlanQuery
 from app.components import ticker
@@ -55,7 +55,7 @@ def lake(measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def played(lake: Path, fails: FailureSpec, quantile: float = 0.9) -> FailureTimeline:
-    found = failing.play(Lake(lake).pin(), ASKED, fails, quantile, Scope())
+    found = failing.simulate(Lake(lake).pin(), ASKED, fails, quantile, Scope())
     assert isinstance(found, FailureTimeline)
     return found
 
@@ -105,11 +105,11 @@ def test_a_path_takes_its_part_of_what_comes_in(lake: Path) -> None:
 def test_a_group_says_whom_it_leaves_out_and_what_cannot_fail_says_why(lake: Path) -> None:
     assert played(lake, FailureSpec("region", "eu-west")).left_out == ("waw-01",)
     pin = Lake(lake).pin()
-    refused = failing.play(pin, ASKED, FailureSpec("site", "waw-01"), 0.9, Scope())
-    assert isinstance(refused, Refused)
+    refused = failing.simulate(pin, ASKED, FailureSpec("site", "waw-01"), 0.9, Scope())
+    assert isinstance(refused, FailureRefusal)
     assert refused.reason.startswith("it has no futures: ")
-    nowhere = failing.play(pin, ASKED, FailureSpec("path", "par-01", "mil-01"), 0.9, Scope())
-    assert nowhere == Refused("no flow came that way in the last 7 days")
+    nowhere = failing.simulate(pin, ASKED, FailureSpec("path", "par-01", "mil-01"), 0.9, Scope())
+    assert nowhere == FailureRefusal("no flow came that way in the last 7 days")
 
 
 def test_a_higher_quantile_displaces_no_less(lake: Path) -> None:

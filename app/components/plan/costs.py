@@ -13,7 +13,7 @@ from streamlit.column_config import NumberColumn, ProgressColumn, TextColumn
 
 from app import theme
 from app.cached import costing
-from app.cached.costing import Idle
+from app.cached.costing import StrandedHeadroom
 from app.cached.planning import PlanQuery
 from app.charts.hour_strip import hour_strip_chart
 from app.components import export, states
@@ -49,12 +49,16 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     outlooks = what_if.outlooks(frame, asked)
     question = asked if outlooks is None else outlooks.question
     found, shared = (
-        costing.idle(frame.pin, question, frame.scope),
-        costing.sharing(frame.pin, question.direction, scope),
+        costing.stranded_headroom(frame.pin, question, frame.scope),
+        costing.diversity_factors(frame.pin, question.direction, scope),
     )
     mine = frozenset(frame.catalogue["site_id"]) if scope.sites is None else scope.sites
     kept = found._replace(rows=found.rows[found.rows["site_id"].isin(mine)], declared=found.declared & mine)
-    base = costing.idle(frame.pin, question._replace(changes=""), frame.scope).rows if question.changes else None
+    base = (
+        costing.stranded_headroom(frame.pin, question._replace(changes=""), frame.scope).rows
+        if question.changes
+        else None
+    )
     numbers(kept.rows, shared, None if base is None else base[base["site_id"].isin(mine)])
     stranded(frame, question, kept)
     left, right = st.columns([3, 2], gap="medium")
@@ -98,7 +102,7 @@ def _before(base: pd.DataFrame | None, name: str, said: Callable[[float], str]) 
     return "" if base is None else f"; {said(float(base[name].sum()))} without it"
 
 
-def stranded(frame: Frame, question: PlanQuery, found: Idle) -> None:
+def stranded(frame: Frame, question: PlanQuery, found: StrandedHeadroom) -> None:
     """Headroom that the limit does not ask for, most USD first."""
     if not found.declared:
         states.nothing(

@@ -11,7 +11,7 @@ from streamlit.column_config import NumberColumn, TextColumn
 
 from app import state, theme
 from app.cached import failing
-from app.cached.failing import FailureSpec, FailureTimeline, Refused
+from app.cached.failing import FailureRefusal, FailureSpec, FailureTimeline
 from app.cached.planning import PlanQuery
 from app.charts.failure_map import FailureMap, failure_deck, failure_legend, pickable_layers
 from app.charts.failure_rows import MOVE_UNITS, NAMED, SITE_UNITS, listed, move_rows, site_rows
@@ -50,10 +50,10 @@ def _panel(frame: Frame, question: PlanQuery, worst: str) -> None:
             **state.bound("quantile"),
         )
     chosen = state.current().quantile
-    found = failing.play(frame.pin, question, fails, QUANTILES[chosen], frame.scope)
+    found = failing.simulate(frame.pin, question, fails, QUANTILES[chosen], frame.scope)
     title = what_fails.described(frame, fails)
     if not isinstance(found, FailureTimeline):
-        reason = found.reason if isinstance(found, Refused) else "the newest run has no futures"
+        reason = found.reason if isinstance(found, FailureRefusal) else "the newest run has no futures"
         states.nothing(f"The failure of {title} cannot be played", reason, icon="query_stats")
         return
     st.caption(states.plain(assumptions(frame, found, fails, question)))

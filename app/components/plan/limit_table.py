@@ -56,7 +56,7 @@ def learn(frame: Frame, asked: PlanQuery, quality: str, regions: dict[str, str],
     """
     bar, rows = st.progress(0.0, "Learning from the samples"), []
     for done, (key, region) in enumerate(regions.items(), start=1):
-        found = limits.learned(frame.pin, asked.direction, quality, key, frame.scope)
+        found = limits.safe_limits(frame.pin, asked.direction, quality, key, frame.scope)
         rows += [(one.key, names[one.key], region, one) for one in found.sites if one.key in names]
         bar.progress(done / len(regions), f"Learning from the samples: {done} of {len(regions)} regions")
     bar.empty()

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import state, theme
 from app.cached import limits
-from app.cached.limits import Learned, SafeUtilisation
+from app.cached.limits import SafeLimits, SafeUtilisation
 from app.cached.planning import PlanQuery
 from app.charts.safe_limit import SafeChart, answer_words, safe_chart, usable
 from app.components import export, states
@@ -116,7 +116,7 @@ def place(frame: Frame, asked: PlanQuery, quality: str, focus: str, names: dict[
     level, _, key = focus.partition(":")
     region = key if level == "region" else str(frame.catalogue.set_index("site_id").loc[key, "region_id"])
     with st.spinner("Learning from the samples", show_time=True):
-        found = limits.learned(frame.pin, asked.direction, quality, region, frame.scope)
+        found = limits.safe_limits(frame.pin, asked.direction, quality, region, frame.scope)
     answer, name = answer_of(found, level, key), names[key] if level == "site" else f"{names[key]}, all sites"
     if answer is None:
         states.nothing(
@@ -149,7 +149,7 @@ def place(frame: Frame, asked: PlanQuery, quality: str, focus: str, names: dict[
     limit_offer.draw(frame, asked, level, key, name, answer)
 
 
-def answer_of(found: Learned, level: str, key: str) -> SafeUtilisation | None:
+def answer_of(found: SafeLimits, level: str, key: str) -> SafeUtilisation | None:
     """The answer of one place."""
     return found.region if level == "region" else next((one for one in found.sites if one.key == key), None)
 
