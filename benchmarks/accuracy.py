@@ -35,10 +35,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from forecasting.cli.backtest import score
-from forecasting.cli.model_comparison import LICENSED, PROPHET, default_models
-from forecasting.cli.panel_file import Part
-from forecasting.cli.scoreboard import Scoreboard
+from forecasting.cli.backtest import score_origin
+from forecasting.cli.model_comparison import LICENSED, PROPHET, Scoreboard, default_models
+from forecasting.cli.panel_file import PanelPart
 from forecasting.models.pool import baselines
 from forecasting.panel.history import History
 from forecasting.refresh.workers import pool
@@ -92,9 +91,9 @@ def measure(held: list[Held], models: list[str], executor: Executor | None) -> N
         for one in (one for one in held if one.part == part):
             values = one.hours.to_numpy(dtype=float)
             history = History(pd.DatetimeIndex(one.hours.index[: one.known]), values[: one.known], SEASONS)
-            score(
+            score_origin(
                 board,
-                Part(tuple(map(str, one.hours.columns)), history),
+                PanelPart(tuple(map(str, one.hours.columns)), history),
                 values[one.known : one.known + one.horizon],
                 models,
                 executor,

@@ -27,12 +27,9 @@ REPEATED_CLASSES = {
     "app": {"State"},
     "data": {"Step"},
     "forecasting": {
-        "Answer",
-        "Asked",
         "Fitted",
         "History",
         "Learned",
-        "Part",
         "Trials",
     },
 }

@@ -10,23 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from data.schema.errors import SettingError
-from forecasting.cli import model_comparison as contest
-from forecasting.cli import scoreboard
-from forecasting.cli.panel_file import PanelFile, Part, actuals, read
+from forecasting.cli import model_comparison
+from forecasting.cli.model_comparison import Scoreboard
+from forecasting.cli.panel_file import PanelFile, PanelPart, actuals, read
 from forecasting.cli.panel_options import (
     NAMED_AT_MOST,
-    Asked,
+    PanelOptions,
     add_models,
     add_panel,
-    asked,
     at_least_one,
-    first_of,
-    listed,
+    first_names,
+    listed_with_reasons,
     models_of,
-    usable,
-    workers,
+    panel_options,
+    usable_part,
+    worker_pool,
 )
-from forecasting.cli.scoreboard import Scoreboard
 from forecasting.evaluation.cold_start import refusals
 from forecasting.evaluation.model_selection import ORIGINS
 from forecasting.panel.history import History, Reals
@@ -42,11 +41,11 @@ def add_backtest(parser: argparse.ArgumentParser) -> None:
         "--origins",
         type=int,
         default=5,
-        help="past origins that are scored, a horizon apart; with --test there is one (default: %(default)s)",
+        help="past origins that are scored, a horizon apart; with --actuals there is one (default: %(default)s)",
     )
     add_models(parser, "panel, blend and the baselines")
     parser.add_argument(
-        "--test",
+        "--actuals",
         type=Path,
         metavar="FILE",
         help="what came after the end of the panel: only this is scored, and nothing is chosen on it",
@@ -58,45 +57,50 @@ def add_backtest(parser: argparse.ArgumentParser) -> None:
 
 def backtest(options: argparse.Namespace) -> int:
     """Score, print a table, and write JSON where that is asked for; raises SettingError for what cannot be used."""
-    given, board, count = asked(options), Scoreboard(), at_least_one(options.origins)
-    models = models_of(options, given.seasons, contest.default_models(given.seasons))
+    given, board, count = panel_options(options), Scoreboard(), at_least_one(options.origins)
+    models = models_of(options, given.seasons, model_comparison.default_models(given.seasons))
     board.refused, board.notes = dict(given.refused), list(given.notes)
-    with workers(options, models) as executor:
-        for part, actual in _tested(given, options.test, board) if options.test else _past(given, count):
-            score(board, part, actual, models, executor)
-    _account(board, given, 1 if options.test else count)
+    with worker_pool(options, models) as executor:
+        for part, actual in (
+            _actuals_of_file(given, options.actuals, board) if options.actuals else _past_origins(given, count)
+        ):
+            score_origin(board, part, actual, models, executor)
+    _note_unscored(board, given, 1 if options.actuals else count)
     about = {
         "horizon": given.horizon,
         "step": str(given.panel.step),
         "season": list(given.seasons),
-        "origins_asked": 1 if options.test else count,
+        "origins_asked": 1 if options.actuals else count,
     }
     report = board.report(models, about)
     if str(options.json) != "-":
-        scoreboard.show(report)
+        model_comparison.print_scores(report)
     if options.json:
-        scoreboard.write(report, options.json)
+        model_comparison.write_json(report, options.json)
     return 0
 
 
-def score(board: Scoreboard, part: Part, actual: Reals, models: list[str], executor: Executor | None) -> None:
+def score_origin(
+    board: Scoreboard, part: PanelPart, actual: Reals, models: list[str], executor: Executor | None
+) -> None:
     """Score one origin, the end of the part, by what came (H, N); a series of which nothing came is forecast with the
     others, and not scored.
     """
-    came = np.asarray(np.isfinite(actual).any(axis=0))
-    if not came.any():
+    has_actual = np.asarray(np.isfinite(actual).any(axis=0))
+    if not has_actual.any():
         return
-    told, drawn = contest.tell(part.history, len(actual), models, ORIGINS, executor)
-    names = [name for name, held in zip(part.names, came, strict=True) if held]
-    found = contest.scores(part.history, told, actual)
+    forecasts, drawn = model_comparison.forecast_models(part.history, len(actual), models, ORIGINS, executor)
+    names = [name for name, is_scored in zip(part.names, has_actual, strict=True) if is_scored]
+    scores = model_comparison.score_forecasts(part.history, forecasts, actual)
     board.add(
-        names, {model: {kind: values[came] for kind, values in by_score.items()} for model, by_score in found.items()}
+        names,
+        {model: {kind: values[has_actual] for kind, values in by_score.items()} for model, by_score in scores.items()},
     )
-    board.spend(names, {model: one.seconds for model, one in told.items()})
-    board.licences |= {name: drawn.licences(place) for place, name in enumerate(part.names) if came[place]}
+    board.spend(names, {model: forecast.seconds for model, forecast in forecasts.items()})
+    board.licences |= {name: drawn.licences(place) for place, name in enumerate(part.names) if has_actual[place]}
 
 
-def _account(board: Scoreboard, given: Asked, count: int) -> None:
+def _note_unscored(board: Scoreboard, given: PanelOptions, count: int) -> None:
     """Every series that was not scored gets its reason, and those that were scored less than was asked for get a note;
     raises SettingError where none was.
     """
@@ -105,7 +109,7 @@ def _account(board: Scoreboard, given: Asked, count: int) -> None:
         board.refused |= {name: _unscored(part, name, given.horizon, count) for name in missed}
     if not board.origins:
         raise SettingError(
-            f"No series could be scored over {given.horizon} steps of {given.panel.step} ({listed(board.refused)}).",
+            f"No series could be scored over {given.horizon} steps of {given.panel.step} ({listed_with_reasons(board.refused)}).",
             cause="the history is too short for this horizon",
             remedy="bring more history, or shorten --horizon",
         )
@@ -113,11 +117,11 @@ def _account(board: Scoreboard, given: Asked, count: int) -> None:
     if fewer:
         were = "was" if len(fewer) == 1 else "were"
         board.notes.append(
-            f"{len(fewer)} series {were} scored at fewer origins than the {count} asked for, for want of history or of values: {listed(fewer)}"
+            f"{len(fewer)} series {were} scored at fewer origins than the {count} asked for, for want of history or of values: {listed_with_reasons(fewer)}"
         )
 
 
-def _unscored(part: Part, name: str, horizon: int, count: int) -> str:
+def _unscored(part: PanelPart, name: str, horizon: int, count: int) -> str:
     """Why no past origin could score a series: what comes after the last one always has the series' last value."""
     places = list(origins(part.history, horizon, count))
     if not places:
@@ -127,27 +131,29 @@ def _unscored(part: Part, name: str, horizon: int, count: int) -> str:
     )
 
 
-def _tested(given: Asked, path: Path, board: Scoreboard) -> Iterator[tuple[Part, Reals]]:
+def _actuals_of_file(given: PanelOptions, path: Path, board: Scoreboard) -> Iterator[tuple[PanelPart, Reals]]:
     """The ends of the panel, and what the test file says came after; series without a usable value there are
     refused.
     """
     test = read(path, given.panel.step)
-    board.notes += [f"{path.name}: {note}" for note in [*test.notes, *_strangers(test, given.panel)]]
+    board.notes += [f"{path.name}: {note}" for note in [*test.notes, *_unknown_series_notes(test, given.panel)]]
     found = []
     for part in given.parts:
         sound = np.array([name not in test.refused for name in part.names])
         found.append((part, np.where(sound, actuals(test, part, given.horizon), np.nan)))
-        board.refused |= _untold(given, test, part, found[-1][1], path)
+        board.refused |= _unscored_reasons(given, test, part, found[-1][1], path)
     if not any(np.isfinite(actual).any() for _, actual in found):
         raise SettingError(
-            _nothing(given, test, path),
+            _no_actuals_message(given, test, path),
             cause="it holds other series, or its stamps begin anew",
             remedy="go on with the panel's own stamps or row numbers",
         )
     yield from found
 
 
-def _untold(given: Asked, test: PanelFile, part: Part, actual: Reals, path: Path) -> dict[str, str]:
+def _unscored_reasons(
+    given: PanelOptions, test: PanelFile, part: PanelPart, actual: Reals, path: Path
+) -> dict[str, str]:
     """Why those series of a part that a test file tells nothing of cannot be scored."""
     absent = f"{path.name} has no value of it within {given.horizon} steps from {given.panel.place(part.history.ahead(1)[0])} on"
     blank = np.asarray(~np.isfinite(actual).any(axis=0))
@@ -158,31 +164,31 @@ def _untold(given: Asked, test: PanelFile, part: Part, actual: Reals, path: Path
     }
 
 
-def _nothing(given: Asked, test: PanelFile, path: Path) -> str:
+def _no_actuals_message(given: PanelOptions, test: PanelFile, path: Path) -> str:
     """What to say of a test file by which nothing can be scored."""
     part = given.parts[0]
-    broken = f"; it is refused for {listed(test.refused)}" if test.refused else ""
+    broken = f"; it is refused for {listed_with_reasons(test.refused)}" if test.refused else ""
     first = given.panel.place(part.history.ahead(1)[0])
     return f"{path} has no value of {', '.join(part.names[:NAMED_AT_MOST])} within {given.horizon} steps from {first} on{broken}."
 
 
-def _strangers(test: PanelFile, panel: PanelFile) -> list[str]:
+def _unknown_series_notes(test: PanelFile, panel: PanelFile) -> list[str]:
     """A note where a test file holds series that the panel does not."""
     names = sorted(set(test.frame["series_id"]) - set(panel.frame["series_id"]))
     return (
         [
-            f"{len(names)} of its series {'is' if len(names) == 1 else 'are'} not in the panel, and not scored: {first_of(names)}"
+            f"{len(names)} of its series {'is' if len(names) == 1 else 'are'} not in the panel, and not scored: {first_names(names)}"
         ]
         if names
         else []
     )
 
 
-def _past(given: Asked, count: int) -> Iterator[tuple[Part, Reals]]:
+def _past_origins(given: PanelOptions, count: int) -> Iterator[tuple[PanelPart, Reals]]:
     """Earlier ends of the panel and what came after each."""
     for part in given.parts:
         for origin in origins(part.history, given.horizon, count):
-            known, _ = usable(Part(part.names, part.history.until(origin)))
+            known, _ = usable_part(PanelPart(part.names, part.history.until(origin)))
             columns = [part.names.index(name) for name in known.names]
             if columns:
                 yield known, part.history.measured[origin : origin + given.horizon, columns]

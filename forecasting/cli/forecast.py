@@ -16,19 +16,18 @@ from rich.console import Console
 
 from data.schema import QUANTILES
 from data.schema.errors import SettingError
-from forecasting.cli import model_comparison as contest
-from forecasting.cli import scoreboard
-from forecasting.cli.model_comparison import LICENSED, Told
-from forecasting.cli.panel_file import PanelFile, Part
+from forecasting.cli import model_comparison
+from forecasting.cli.model_comparison import LICENSED, ModelForecast
+from forecasting.cli.panel_file import PanelFile, PanelPart
 from forecasting.cli.panel_options import (
-    Asked,
+    PanelOptions,
     add_models,
     add_panel,
-    asked,
     at_least_one,
-    first_of,
+    first_names,
     models_of,
-    workers,
+    panel_options,
+    worker_pool,
 )
 from forecasting.evaluation.licence import Licence
 from forecasting.evaluation.model_selection import ORIGINS, Drawn
@@ -37,7 +36,7 @@ ENDINGS = (".parquet", ".csv", ".json")
 
 
 @dataclass
-class Answer:
+class FileForecasts:
     """Forecasts, a frame for each part and model; seconds by model; licences by series; and by what they say, the
     series that notes are about.
     """
@@ -55,7 +54,7 @@ class Answer:
     @property
     def notes(self) -> list[str]:
         """What to know of the forecasts, with the series that it holds for."""
-        return [f"{told}: {first_of(names)}" for told, names in self.about.items()]
+        return [f"{note}: {first_names(names)}" for note, names in self.about.items()]
 
 
 def add_forecast(parser: argparse.ArgumentParser) -> None:
@@ -87,45 +86,47 @@ def forecast(options: argparse.Namespace) -> int:
             cause="it is mistyped",
             remedy=f"end it with {', '.join(ENDINGS)}",
         )
-    given, answer, count = asked(options), Answer(), at_least_one(options.origins)
+    given, answer, count = panel_options(options), FileForecasts(), at_least_one(options.origins)
     models = models_of(options, given.seasons, [LICENSED])
-    with workers(options, models) as executor:
+    with worker_pool(options, models) as executor:
         for part in given.parts:
-            told, drawn = contest.tell(part.history, given.horizon, models, count, executor)
-            _add(answer, part, told, drawn, given.panel)
+            forecasts, drawn = model_comparison.forecast_models(part.history, given.horizon, models, count, executor)
+            _add(answer, part, forecasts, drawn, given.panel)
     report = _report(answer, given, models, count)
     if options.out or str(options.json) != "-":
         _write(answer.frame if len(models) > 1 else answer.frame.drop(columns="model"), options.out)
     if options.json:
-        scoreboard.write({**report, "forecasts": _records(answer.frame)}, options.json)
-    scoreboard.say(Console(stderr=True), report)
+        model_comparison.write_json({**report, "forecasts": _records(answer.frame)}, options.json)
+    model_comparison.print_notes(Console(stderr=True), report)
     return 0
 
 
-def _add(answer: Answer, part: Part, told: dict[str, Told], drawn: Drawn, panel: PanelFile) -> None:
+def _add(
+    answer: FileForecasts, part: PanelPart, forecasts: dict[str, ModelForecast], drawn: Drawn, panel: PanelFile
+) -> None:
     """The forecasts of one part, and what they rest on."""
     answer.licences |= {name: drawn.licences(place) for place, name in enumerate(part.names)}
     if untested := _untested(drawn):
         answer.about[untested] += part.names
     for place, name in enumerate(part.names):
-        for model, one in told.items():
-            answer.seconds[model] += one.seconds / len(part.names)
-            if np.isfinite(one.point[:, place]).all():
-                answer.frames.append(rows(part, place, model, one, panel))
+        for model, forecast_of_model in forecasts.items():
+            answer.seconds[model] += forecast_of_model.seconds / len(part.names)
+            if np.isfinite(forecast_of_model.point[:, place]).all():
+                answer.frames.append(rows(part, place, model, forecast_of_model, panel))
             else:
                 answer.about[f"no forecast by {model}, which needs more history or more series"].append(name)
 
 
-def rows(part: Part, place: int, model: str, told: Told, panel: PanelFile) -> pd.DataFrame:
+def rows(part: PanelPart, place: int, model: str, forecast_of_model: ModelForecast, panel: PanelFile) -> pd.DataFrame:
     """One model's forecast of one series, long: series_id, model, ts or t, yhat, quantiles."""
-    stamps = panel.written(part.history.ahead(len(told.point)))
-    columns = dict(zip(QUANTILES, told.quantiles[:, place].T, strict=True))
+    stamps = panel.written(part.history.ahead(len(forecast_of_model.point)))
+    columns = dict(zip(QUANTILES, forecast_of_model.quantiles[:, place].T, strict=True))
     return pd.DataFrame(
         {
             "series_id": part.names[place],
             "model": model,
             "t" if panel.numbered else "ts": stamps,
-            "yhat": told.point[:, place],
+            "yhat": forecast_of_model.point[:, place],
             **columns,
         }
     )
@@ -141,7 +142,7 @@ def _untested(drawn: Drawn) -> str:
     return f"untested {where} ({names}), where too few past origins reach, so that nothing is proven there"
 
 
-def _report(answer: Answer, given: Asked, models: Sequence[str], count: int) -> dict[str, Any]:
+def _report(answer: FileForecasts, given: PanelOptions, models: Sequence[str], count: int) -> dict[str, Any]:
     """What there is to say beside the forecasts, with the keys of `backtest`."""
     return {
         "horizon": given.horizon,
@@ -150,9 +151,10 @@ def _report(answer: Answer, given: Asked, models: Sequence[str], count: int) -> 
         "origins_asked": count,
         "models": [{"model": model, "seconds": round(answer.seconds[model], 3)} for model in models],
         "series": {
-            name: {"licences": scoreboard.plain_licences(found)} for name, found in sorted(answer.licences.items())
+            name: {"licences": model_comparison.licence_records(found)}
+            for name, found in sorted(answer.licences.items())
         },
-        "refused": scoreboard.refusals(given.refused),
+        "refused": model_comparison.refusal_records(given.refused),
         "notes": [*given.notes, *answer.notes],
     }
 
@@ -161,7 +163,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON has them, stamps as ISO 8601 in UTC without a zone, as in the table."""
     stamps = {"ts": frame["ts"].map(pd.Timestamp.isoformat)} if "ts" in frame else {}
     return [
-        {str(name): scoreboard.known(value) for name, value in row.items()}
+        {str(name): model_comparison.json_value(value) for name, value in row.items()}
         for row in frame.assign(**stamps).to_dict("records")
     ]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from data.schema.errors import SettingError
-from forecasting.cli import model_comparison as contest
-from forecasting.cli.panel_file import PanelFile, Part, parts, read, seasons_of, sparse, steps
+from forecasting.cli import model_comparison
+from forecasting.cli.panel_file import PanelFile, PanelPart, parts, read, seasons_of, sparse, steps
 from forecasting.evaluation.cold_start import refusals
 from forecasting.refresh.workers import pool
 
@@ -22,7 +22,7 @@ NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PanelOptions:
     """A panel, the steps to forecast, its seasons in steps, its parts that can be forecast, the reasons of those series
     that cannot, and what to know of it.
     """
@@ -30,7 +30,7 @@ class Asked:
     panel: PanelFile
     horizon: int
     seasons: tuple[int, ...]
-    parts: list[Part]
+    parts: list[PanelPart]
     refused: dict[str, str]
     notes: list[str]
 
@@ -67,13 +67,13 @@ def add_models(parser: argparse.ArgumentParser, default: str) -> None:
 def models_of(options: argparse.Namespace, seasons: Sequence[int], default: Sequence[str]) -> list[str]:
     """The models that the options name, the licensed one first; raises SettingError for a name that is none."""
     named = [name.strip() for name in options.models.split(",")] if options.models else default
-    return contest.checked([name for name in named if name], seasons)
+    return model_comparison.checked_models([name for name in named if name], seasons)
 
 
 @contextmanager
-def workers(options: argparse.Namespace, models: Sequence[str]) -> Iterator[Executor | None]:
+def worker_pool(options: argparse.Namespace, models: Sequence[str]) -> Iterator[Executor | None]:
     """Worker processes where a model needs them."""
-    if contest.PROPHET not in models:
+    if model_comparison.PROPHET not in models:
         yield None
         return
     with pool(options.workers) as executor:
@@ -87,14 +87,14 @@ def at_least_one(origins: int) -> int:
     return origins
 
 
-def asked(options: argparse.Namespace) -> Asked:
+def panel_options(options: argparse.Namespace) -> PanelOptions:
     """The panel that the options name; raises SettingError for what cannot be used."""
     panel = read(options.panel, options.freq)
     seasons = _seasons(options.season) if options.season else seasons_of(panel.step)
     refused = dict.fromkeys(_empty(panel), "no usable value: all are missing") | sparse(panel) | panel.refused
     found = []
     for part in parts(panel, seasons, refused):
-        fit, reasons = usable(part)
+        fit, reasons = usable_part(part)
         refused |= reasons
         found += [fit] if fit.names else []
     if not found:
@@ -104,12 +104,12 @@ def asked(options: argparse.Namespace) -> Asked:
             cause="the series are too short for their seasons, or broken",
             remedy="bring more history, name shorter seasons with --season, or mend what is named",
         )
-    return Asked(
+    return PanelOptions(
         panel, steps(options.horizon, panel.step), seasons, found, refused, [*panel.notes, *_early(panel, found)]
     )
 
 
-def _early(panel: PanelFile, found: Sequence[Part]) -> list[str]:
+def _early(panel: PanelFile, found: Sequence[PanelPart]) -> list[str]:
     """A note where series end before others do."""
     last = max(part.history.stamps[-1] for part in found)
     early = {name: panel.place(end) for part in found if (end := part.history.stamps[-1]) < last for name in part.names}
@@ -117,16 +117,16 @@ def _early(panel: PanelFile, found: Sequence[Part]) -> list[str]:
         return []
     ends = "ends" if len(early) == 1 else "end"
     return [
-        f"{len(early)} series {ends} before the panel does ({panel.place(last)}), and forecasts begin at each one's own end: {listed(early)}"
+        f"{len(early)} series {ends} before the panel does ({panel.place(last)}), and forecasts begin at each one's own end: {listed_with_reasons(early)}"
     ]
 
 
-def listed(found: Mapping[str, object]) -> str:
+def listed_with_reasons(found: Mapping[str, object]) -> str:
     """The first of these series, each with what is to be said of it, and how many more there are."""
-    return first_of([f"{name} ({what})" for name, what in found.items()])
+    return first_names([f"{name} ({what})" for name, what in found.items()])
 
 
-def first_of(words: Sequence[str]) -> str:
+def first_names(words: Sequence[str]) -> str:
     """The first of these, and how many more there are."""
     more = f" and {len(words) - NAMED_AT_MOST} more" if len(words) > NAMED_AT_MOST else ""
     return ", ".join(words[:NAMED_AT_MOST]) + more
@@ -137,11 +137,11 @@ def _empty(panel: PanelFile) -> list[str]:
     return [str(name) for name in held[held == 0].index]
 
 
-def usable(part: Part) -> tuple[Part, dict[str, str]]:
+def usable_part(part: PanelPart) -> tuple[PanelPart, dict[str, str]]:
     """The part without the series that have too little history, and why these have."""
     reasons = dict(zip(part.names, refusals(part.history), strict=True))
     kept = [place for place, name in enumerate(part.names) if reasons[name] is None]
-    fit = Part(tuple(part.names[place] for place in kept), part.history.of(np.array(kept, dtype=int)))
+    fit = PanelPart(tuple(part.names[place] for place in kept), part.history.of(np.array(kept, dtype=int)))
     return fit, {name: reason for name, reason in reasons.items() if reason is not None}
 
 

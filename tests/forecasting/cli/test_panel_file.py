@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.schema.errors import SettingError
-from forecasting.cli.panel_cells import MISSING
-from forecasting.cli.panel_file import PanelFile, parts, read, sparse
+from forecasting.cli.panel_file import MISSING, PanelFile, parts, read, sparse
 
 HOURS = pd.date_range("2026-01-05", periods=48, freq="h", unit="us")
 # What a person may call a series: no control characters, which no CSV carries, and something to see.

@@ -95,7 +95,8 @@ def test_the_test_file_is_what_is_scored_and_moves_nothing_else(write: Write, tm
     panel, honest = write(whole[known]), write(whole[~known])
     worse = write(whole[~known].assign(y=lambda rows: rows["y"] + 1000.0))
     first, second = (
-        backtested(tmp_path, "--panel", str(panel), "--test", str(test), "--horizon", "12") for test in (honest, worse)
+        backtested(tmp_path, "--panel", str(panel), "--actuals", str(test), "--horizon", "12")
+        for test in (honest, worse)
     )
     assert first["origins"] == 1
     assert second["models"][0]["mase"] > 10.0 * first["models"][0]["mase"]
@@ -115,7 +116,7 @@ def test_row_numbers_stand_for_times_and_ragged_series_end_where_they_end(write:
         {"series": ["a", "b"] * 6, "t": [value for step in range(6) for value in (160 + step, 130 + step)], "y": 20.0}
     )
     report = backtested(
-        tmp_path, "--panel", str(write(rows)), "--test", str(write(test)), "--horizon", "6", "--freq", "h"
+        tmp_path, "--panel", str(write(rows)), "--actuals", str(write(test)), "--horizon", "6", "--freq", "h"
     )
     assert set(report["series"]) == {"a", "b"}
     out = tmp_path / "told.csv"
@@ -283,7 +284,7 @@ def test_a_bad_option_gets_a_clear_error(
 def test_a_test_file_that_does_not_go_on_gets_a_clear_error(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     panel = str(write(long()))
     assert "has no value of s0, s1 within 48 steps from 2026-01-11 16:00:00 on" in refused(
-        capsys, "backtest", "--panel", panel, "--test", panel
+        capsys, "backtest", "--panel", panel, "--actuals", panel
     )
 
 
@@ -416,7 +417,7 @@ def test_a_test_file_without_one_series_refuses_that_one_alone(write: Write, tmp
         tmp_path,
         "--panel",
         str(write(whole[known])),
-        "--test",
+        "--actuals",
         str(test),
         "--horizon",
         "12",
