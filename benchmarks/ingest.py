@@ -29,9 +29,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.ingest.catch_up import catch_up
-from data.ingest.reading import reading
-from data.ingest.run import TakeIn, plan
-from data.ingest.sources import find
+from data.ingest.column_mapping import read_options
+from data.ingest.run import IngestRun, plan_tasks
+from data.ingest.sources import find_snapshots
 from data.lake.tables import Lake
 from data.schema import METRICS, STAMP
 
@@ -105,7 +105,7 @@ def read_sort_write(source: Path, target: Path) -> None:
 
 def take_in(lake: Lake, source: Path) -> None:
     """What the command does, without its words."""
-    outcomes = list(TakeIn(lake).run(plan(find([str(source)]), lambda _: [reading()])))
+    outcomes = list(IngestRun(lake).run(plan_tasks(find_snapshots([str(source)]), lambda _: [read_options()])))
     if any(outcome.state != "accepted" for outcome in outcomes):
         raise SystemExit(f"not everything was taken in: {outcomes}")
 

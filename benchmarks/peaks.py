@@ -44,7 +44,7 @@ import pandas as pd
 
 from benchmarks.holdout import SETS, measured
 from data.schema import DEMAND_METRICS
-from data.simulator.plan import TICKS_A_DAY, Plan
+from data.simulator.options import TICKS_A_DAY, SimulationOptions
 from data.simulator.simulation import simulate as simulation
 from forecasting.evaluation.agreement import bottom_up, reconciled
 from forecasting.peaks.calibration import LEVELS, MIDDLE, Trials, Whole, offsets
@@ -108,7 +108,7 @@ def say(benchmark: str, line: dict[str, object]) -> None:
 
 def networks(seed: int) -> Iterator[Case]:
     """The demand metrics of a simulated network, with its regions and itself."""
-    world = simulation(Plan(END, sites=SITES, days=DAYS, seed=seed))
+    world = simulation(SimulationOptions(END, sites=SITES, days=DAYS, seed=seed))
     place = {site: number for number, site in enumerate(world.network.world.site_ids)}
     first = np.datetime64(END.replace(tzinfo=None), "us") - np.timedelta64(DAYS, "D")
     stamps = first + np.arange(DAYS * TICKS_A_DAY) * np.timedelta64(5, "m")

@@ -44,7 +44,7 @@ import pandas as pd
 
 from benchmarks.peaks import history_of, levels_of
 from data.simulator.capacity import RUN_OUT_AT
-from data.simulator.plan import TICKS_A_DAY, Plan
+from data.simulator.options import TICKS_A_DAY, SimulationOptions
 from data.simulator.simulation import Simulation
 from forecasting.peaks.peak_forecast import forecast_peaks
 from forecasting.peaks.simulation import Draw, History
@@ -85,8 +85,8 @@ def cases(seed: int, sites: int, paths: int) -> pd.DataFrame:
     year.
     """
     end = ORIGIN + timedelta(weeks=AFTER_WEEKS)
-    known = Simulation(Plan(ORIGIN, sites=sites, days=KNOWN_DAYS, seed=seed))
-    whole = Simulation(Plan(end, sites=sites, days=KNOWN_DAYS + 7 * AFTER_WEEKS, seed=seed, anchor=ORIGIN))
+    known = Simulation(SimulationOptions(ORIGIN, sites=sites, days=KNOWN_DAYS, seed=seed))
+    whole = Simulation(SimulationOptions(end, sites=sites, days=KNOWN_DAYS + 7 * AFTER_WEEKS, seed=seed, anchor=ORIGIN))
     keys, steps = tuple(known.network.world.site_ids), known.capacity.to_pandas()
     stamps, egress = measured(whole, keys)
     cut = KNOWN_DAYS * TICKS_A_DAY

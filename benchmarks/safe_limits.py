@@ -29,9 +29,17 @@ import numpy as np
 import pandas as pd
 
 from data.simulator.capacity import capacity_on
-from data.simulator.network import Network, build_network, network_day
-from data.simulator.plan import DAY_MINUTES, TICKS_A_DAY, Plan, minutes
-from data.simulator.quality import delivered, failure_ratio, rebuffer_ratio, startup_seconds, strain
+from data.simulator.network import (
+    Network,
+    build_network,
+    delivered,
+    failure_ratio,
+    network_day,
+    rebuffer_ratio,
+    startup_seconds,
+    strain,
+)
+from data.simulator.options import DAY_MINUTES, TICKS_A_DAY, SimulationOptions, minutes
 from forecasting.peaks.weekly_statistics import Reals
 from forecasting.planning.safe_utilisation import NEAR, WORSE_BY, SafeUtilisation, safe_utilisation
 
@@ -78,7 +86,7 @@ def cases(seed: int, sites: int, days: int, metrics: Sequence[str], noise: float
     """metric, site_id, answer (SafeUtilisation), knee (the simulator's), worse (where quality is worse by a fifth),
     days_above (the knee), of one network.
     """
-    network = build_network(Plan(END, sites=sites, days=days, seed=seed))
+    network = build_network(SimulationOptions(END, sites=sites, days=days, seed=seed))
     samples = measured(network, days)
     above = samples["utilisation"] > samples["site_id"].map(
         dict(zip(network.world.site_ids, network.quality.knee, strict=True))

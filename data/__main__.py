@@ -42,7 +42,7 @@ def _add_samples(parser: argparse.ArgumentParser) -> None:
 
 
 def _samples(arguments: argparse.Namespace) -> int:
-    from data.simulator.samples import write_samples
+    from data.simulator.publish import write_samples
 
     command.print_lines(str(path) for path in write_samples(arguments.folder))
     return command.FINE
@@ -55,7 +55,7 @@ COMMANDS = {
     "status": Command(
         "what the lake holds, how fresh it is, what was refused", command.add_status, command.show_status
     ),
-    "maintain": Command("compact small files, delete what no version needs", command.add_maintain, command.maintain),
+    "vacuum": Command("compact small files, delete what no version needs", command.add_vacuum, command.vacuum),
     "rollup": Command("make the hourly and daily figures anew", command.add_rollup, command.rollup),
     "demo": Command("make a simulated lake", _add_demo, _demo),
     "samples": Command("write one small Parquet snapshot of each table", _add_samples, _samples),

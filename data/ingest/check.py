@@ -1,5 +1,6 @@
-"""What of a snapshot keeps the contract: the whole way from its bytes to rows that may go into the lake, and the
-reasons for those that may not.
+"""Check a snapshot: from its bytes to rows that may go into the lake, and the reasons for those that may not.
+
+The stages: read, map columns, the contract, known sites, one row for each key, zeros for rows that are not there.
 """
 
 from __future__ import annotations
@@ -9,19 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.ingest.deduplicate import unrepeated
-from data.ingest.detect_table import table_of
-from data.ingest.fill_zeros import with_zeros
-from data.ingest.parse_values import Hit
-from data.ingest.reading import Reading
-from data.ingest.snapshot import RefusedError, column_names, load
+from data.ingest.column_mapping import ReadOptions, map_rows, match_columns
+from data.ingest.file_reader import MaskedFault, RefusedError, column_names, read_columns
 from data.ingest.sources import Source
-from data.ingest.translate import sources_of, translate
 from data.lake.tables import Lake
-from data.schema import Column, Table
+from data.schema import METRIC, Column, Table
 from data.schema.validation import Fault, excerpt, validate
 
 SITES_OF = {
@@ -34,22 +32,22 @@ TIME_OF_INGEST = "the time of the ingest"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownPlaces:
     """The sites and regions that rows may name."""
 
     sites: frozenset[str]
     regions: frozenset[str]
 
     @classmethod
-    def of(cls, lake: Lake) -> Known:
+    def of(cls, lake: Lake) -> KnownPlaces:
         return cls.among(lake.read("sites"))
 
     @classmethod
-    def among(cls, sites: pa.Table) -> Known:
+    def among(cls, sites: pa.Table) -> KnownPlaces:
         return cls(frozenset(sites["site_id"].to_pylist()), frozenset(sites["region_id"].to_pylist()))
 
-    def __or__(self, other: Known) -> Known:
-        return Known(self.sites | other.sites, self.regions | other.regions)
+    def __or__(self, other: KnownPlaces) -> KnownPlaces:
+        return KnownPlaces(self.sites | other.sites, self.regions | other.regions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedSnapshot:
     """A snapshot after the check.
 
     `rows` were read; `good` are in the contract's columns and order, one for each key; `repeated` said the same once
@@ -88,85 +86,80 @@ class Checked:
         return [fault for refusal in self.refusals for fault in refusal.faults]
 
 
-def table_for(data: bytes, source: Source, reading: Reading) -> Table:
-    """The table that the bytes of a snapshot are for; raises RefusedError where it cannot be told."""
-    return table_of(source, column_names(io.BytesIO(data), source.name), reading)
+def check_snapshot(
+    data: bytes, source: Source, table: Table, options: ReadOptions, places: KnownPlaces | None, now: datetime
+) -> CheckedSnapshot:
+    """Check a snapshot for a table; sites are not looked for where `places` is None.
 
-
-def check(data: bytes, source: Source, table: Table, reading: Reading, known: Known | None, now: datetime) -> Checked:
-    """Check a snapshot for a table; raises RefusedError where nothing of it can be used.
-
-    The stages: types as the reading says, the contract, known sites (not looked for where `known` is None), one row for
-    each key.
+    Raises RefusedError where nothing of it can be used.
     """
     names = column_names(io.BytesIO(data), source.name)
-    sources = sources_of(table, names, reading)
-    taken = dict.fromkeys(rename.theirs for rename in sources.values())
-    frame = load(data, source.name, list(taken))
-    translated = translate(table, frame, sources, reading)
-    found = validate(table, translated.rows, now=now)
-    if found.refused:
-        raise RefusedError(found.faults)
-    rows, strange = _of_known(table, found.good, known)
-    single = unrepeated(table, rows)
-    complete = with_zeros(table, single.rows) if reading.absent == "zero" else single.rows
+    renames = match_columns(table, names, options)
+    used = dict.fromkeys(rename.theirs for rename in renames.values())
+    raw = read_columns(data, source.name, list(used))
+    mapped = map_rows(table, raw, renames, options)
+    findings = validate(table, mapped.rows, now=now)
+    if findings.refused:
+        raise RefusedError(findings.faults)
+    placed, unknown = _split_by_known_places(table, findings.good, places)
+    single = deduplicate(table, placed)
+    complete = fill_zeros(table, single.rows) if options.missing_rows == "zero" else single.rows
     refusals = [
-        Refusal("types", translated.bad, translated.faults),
-        Refusal("contract", found.bad, found.faults),
-        strange,
-        Refusal("repeated", single.contrary, _contradiction(table, single.contrary)),
+        Refusal("types", mapped.bad, mapped.faults),
+        Refusal("contract", findings.bad, findings.faults),
+        unknown,
+        Refusal("repeated", single.conflicting, _conflict_faults(table, single.conflicting)),
     ]
-    return Checked(
+    return CheckedSnapshot(
         table,
-        translated.rows.num_rows + translated.bad.num_rows,
-        filled(table, complete, now),
+        mapped.rows.num_rows + mapped.bad.num_rows,
+        fill_defaults(table, complete, now),
         [refusal for refusal in refusals if refusal.faults],
         single.repeated,
         complete.num_rows - single.rows.num_rows,
-        tuple(name for name in names if name not in taken),
-        frame.origin,
+        tuple(name for name in names if name not in used),
+        raw.origin,
     )
 
 
-def filled(table: Table, rows: pa.Table, now: datetime) -> pa.Table:
+def fill_defaults(table: Table, rows: pa.Table, now: datetime) -> pa.Table:
     """The rows with what ingest writes where a snapshot holds nothing."""
     for place, column in enumerate(table.columns):
         if column.filled and rows[column.name].null_count:
             rows = rows.set_column(
-                place, column.name, pc.coalesce(rows[column.name], _filling(table, column, rows, now))
+                place, column.name, pc.coalesce(rows[column.name], _default_values(table, column, rows, now))
             )
     return rows
 
 
-def _filling(table: Table, column: Column, rows: pa.Table, now: datetime) -> pa.ChunkedArray | pa.Scalar:
+def _default_values(table: Table, column: Column, rows: pa.Table, now: datetime) -> pa.ChunkedArray | pa.Scalar:
     if table.column(column.filled):
         return rows[column.filled]
     return pa.scalar(now if column.filled == TIME_OF_INGEST else column.filled, column.type)
 
 
-def _of_known(table: Table, rows: pa.Table, known: Known | None) -> tuple[pa.Table, Refusal]:
+def _split_by_known_places(table: Table, rows: pa.Table, places: KnownPlaces | None) -> tuple[pa.Table, Refusal]:
     """The rows whose sites and scopes the lake knows, and the others."""
-    hits = [] if known is None else list(_unknown(table, rows, known))
-    strange = pa.repeat(pa.scalar(False), rows.num_rows)
-    for mask, _ in hits:
-        strange = pc.or_(strange, mask)
-    return rows.filter(pc.invert(strange)) if hits else rows, Refusal(
-        "sites", rows.filter(strange), [fault for _, fault in hits]
-    )
+    faults = [] if places is None else list(_unknown_places(table, rows, places))
+    is_unknown = pa.repeat(pa.scalar(False), rows.num_rows)
+    for mask, _ in faults:
+        is_unknown = pc.or_(is_unknown, mask)
+    good = rows.filter(pc.invert(is_unknown)) if faults else rows
+    return good, Refusal("sites", rows.filter(is_unknown), [fault for _, fault in faults])
 
 
-def _unknown(table: Table, rows: pa.Table, known: Known) -> Iterator[Hit]:
-    sites = f"a site of the lake, which knows {len(known.sites):,}"
+def _unknown_places(table: Table, rows: pa.Table, places: KnownPlaces) -> Iterator[MaskedFault]:
+    sites = f"a site of the lake, which knows {len(places.sites):,}"
     for name in SITES_OF.get(table.name, ()):
-        yield from _outside(name, rows[name], known.sites, sites)
+        yield from _not_among(name, rows[name], places.sites, sites)
     if table.name == "events":
-        scopes = known.sites | known.regions | {"global"}
-        yield from _outside(
+        scopes = places.sites | places.regions | {"global"}
+        yield from _not_among(
             "scope", pc.fill_null(rows["scope"], "global"), scopes, "global, a region_id or a site_id of the lake"
         )
 
 
-def _outside(name: str, values: pa.ChunkedArray, allowed: frozenset[str], bound: str) -> Iterator[Hit]:
+def _not_among(name: str, values: pa.ChunkedArray, allowed: frozenset[str], bound: str) -> Iterator[MaskedFault]:
     hit = pc.invert(pc.is_in(values, value_set=pa.array(sorted(allowed), pa.string()))).combine_chunks()
     count = pc.sum(hit).as_py() or 0
     if count:
@@ -187,7 +180,7 @@ def _outside(name: str, values: pa.ChunkedArray, allowed: frozenset[str], bound:
         )
 
 
-def _contradiction(table: Table, rows: pa.Table) -> list[Fault]:
+def _conflict_faults(table: Table, rows: pa.Table) -> list[Fault]:
     """The fault of rows that contradict another row of the same snapshot."""
     if not rows.num_rows:
         return []
@@ -199,3 +192,154 @@ def _contradiction(table: Table, rows: pa.Table) -> list[Fault]:
         "send a row once, and a correction with a later received_at",
     )
     return [Fault("rows", ", ".join(table.key), value, bound, rows.num_rows, cause, remedy)]
+
+
+# Zeros for rows that the producer left out ---------------------------------------------------------------------------
+
+# A producer that leaves rows out has sums in mind: nothing flowed. A ratio of nothing stays unknown.
+SUMS = {name for name, metric in METRIC.items() if metric.aggregate == "sum"} | {"gbps"}
+
+
+def fill_zeros(table: Table, rows: pa.Table) -> pa.Table:
+    """The rows, and a row of zeros for each series and stamp of the snapshot that it holds no row for.
+
+    A stamp at which no series has a row stays missing: that the exporter was down is no measurement. Columns that the
+    snapshot does not have stay null. Tables without ts come back as they are.
+    """
+    if "ts" not in table.key or not rows.num_rows:
+        return rows
+    series = (
+        rows.select([name for name in table.key if name != "ts"])
+        .group_by([name for name in table.key if name != "ts"])
+        .aggregate([])
+    )
+    stamps = pc.unique(rows["ts"])
+    place = pc.index_in(rows["ts"], value_set=stamps).to_numpy()
+    held = _series_index(rows, series) * len(stamps) + place
+    absent = np.setdiff1d(np.arange(series.num_rows * len(stamps)), held, assume_unique=True)
+    which, when = pa.array(absent // len(stamps)), pa.array(absent % len(stamps))
+    made = {**{name: series[name].take(which) for name in series.column_names}, "ts": stamps.take(when)}
+    return pa.concat_tables(
+        [rows, pa.table([_column(rows, name, made, len(absent)) for name in rows.column_names], schema=rows.schema)]
+    )
+
+
+def _series_index(rows: pa.Table, series: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """For each row, the place of its series."""
+    keys = series.column_names
+    placed = rows.select(keys).append_column("_row", pa.array(np.arange(rows.num_rows)))
+    joined = placed.join(series.append_column("_series", pa.array(np.arange(series.num_rows))), keys).sort_by("_row")
+    return np.asarray(joined["_series"].to_numpy(), np.int64)
+
+
+def _column(rows: pa.Table, name: str, made: dict[str, pa.ChunkedArray], count: int) -> pa.ChunkedArray | pa.Array:
+    if name in made:
+        return made[name]
+    held = name in SUMS and rows[name].null_count < rows.num_rows
+    return pa.repeat(pa.scalar(0.0), count) if held else pa.nulls(count, rows.schema.field(name).type)
+
+
+# One row for each key, in the lake's order ---------------------------------------------------------------------------
+# Rows lie by UTC date, then by key. Of several rows with the same key the one received last stays; of those received at
+# the same moment, the one that comes last.
+
+Flags = npt.NDArray[np.bool_]
+Whole = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Deduplicated:
+    """Rows in order, one for each key; the rows that contradict them; and how many said the same once more."""
+
+    rows: pa.Table
+    conflicting: pa.Table
+    repeated: int
+
+
+def deduplicate(table: Table, rows: pa.Table) -> Deduplicated:
+    """One row for each key of a snapshot, and what became of the others."""
+    ordered, same = _sort_by_key(table, rows)
+    stays = _mask_of_newest(ordered, same)
+    if stays.all():
+        return Deduplicated(ordered, ordered.slice(0, 0), 0)
+    agrees = _mask_of_equal(table, ordered, same, stays)
+    conflicting = ordered.filter(pa.array(~stays & ~agrees))
+    return Deduplicated(ordered.filter(pa.array(stays)), conflicting, int((~stays & agrees).sum()))
+
+
+def merge_rows(table: Table, older: pa.Table, newer: pa.Table) -> pa.Table:
+    """Both in order, one row for each key; where all else is equal a row of `newer` replaces one of `older`."""
+    ordered, same = _sort_by_key(table, pa.concat_tables([older, newer]) if older.num_rows else newer)
+    stays = _mask_of_newest(ordered, same)
+    return ordered if stays.all() else ordered.filter(pa.array(stays))
+
+
+def _sort_by_key(table: Table, rows: pa.Table) -> tuple[pa.Table, Flags]:
+    """The rows by date and key, those of one key as they came; and for each row whether its key is that of the row
+    before.
+    """
+    if rows.num_rows < 2:
+        return rows, np.zeros(rows.num_rows, bool)
+    ranks = [_ranks(rows[name]) for name in table.key]
+    days = [_ranks(pc.floor_temporal(rows["ts"], unit="day"))] if table.partition == "date" else []
+    if not _is_sorted(days + ranks):
+        indices = np.lexsort([*reversed(ranks), *days])
+        rows, ranks = rows.take(pa.array(indices)), [rank[indices] for rank in ranks]
+    same = np.ones(rows.num_rows, bool)
+    same[0] = False
+    for rank in ranks:
+        same[1:] &= rank[1:] == rank[:-1]
+    return rows, same
+
+
+def _ranks(values: pa.ChunkedArray) -> Whole:
+    """Whole numbers in the order of the values; text by way of its few distinct values."""
+    if pa.types.is_timestamp(values.type):
+        return np.asarray(values.cast(pa.int64()).to_numpy())
+    coded = values.combine_chunks().dictionary_encode()
+    place = np.empty(len(coded.dictionary), np.int64)
+    place[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(coded.dictionary))
+    return np.asarray(place[coded.indices.to_numpy()])
+
+
+def _is_sorted(ranks: list[Whole]) -> bool:
+    """Whether the rows are in order already, as they are where the lake or a careful producer wrote them."""
+    undecided = np.ones(len(ranks[0]) - 1, bool)
+    for rank in ranks:
+        step = rank[1:] - rank[:-1]
+        if (step[undecided] < 0).any():
+            return False
+        undecided &= step == 0
+    return True
+
+
+def _mask_of_newest(ordered: pa.Table, same: Flags) -> Flags:
+    """Which row of each key stays."""
+    last = np.append(~same[1:], True) if len(same) else same
+    if last.all() or "received_at" not in ordered.column_names:
+        return last
+    shared = np.flatnonzero(same | ~last)
+    group = np.cumsum(~same)[shared]
+    received = pc.fill_null(ordered["received_at"].cast(pa.int64()), 0).to_numpy()[shared]
+    by_receipt = np.lexsort([received, group])  # stable: of those received together the last stays last
+    ends = np.append(np.diff(group) != 0, True)
+    stays = ~(same | ~last)
+    stays[shared[by_receipt[ends]]] = True
+    return stays
+
+
+def _mask_of_equal(table: Table, ordered: pa.Table, same: Flags, stays: Flags) -> Flags:
+    """Whether each row says the same as the one of its key that stays; when it was received does not matter."""
+    winner = pa.array(np.flatnonzero(stays)[np.cumsum(~same) - 1])
+    agrees = np.ones(len(same), bool)
+    for column in table.columns:
+        if column.name not in (*table.key, "received_at"):
+            mine = ordered[column.name].combine_chunks()
+            agrees &= _equal(mine, mine.take(winner))
+    return agrees
+
+
+def _equal(left: pa.Array, right: pa.Array) -> Flags:
+    """Equal values, or both null."""
+    equal = pc.fill_null(pc.equal(left, right), False)
+    return np.asarray(pc.or_(equal, pc.and_(pc.is_null(left), pc.is_null(right))).to_numpy(zero_copy_only=False))

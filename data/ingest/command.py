@@ -1,4 +1,4 @@
-"""The commands that take snapshots in and look after the lake: ingest, check, watch, status, maintain, rollup."""
+"""The commands that take snapshots in and look after the lake: ingest, check, watch, status, vacuum, rollup."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 
 from data.ingest.catch_up import catch_up, rebuild
-from data.ingest.dry_run import dry_run
-from data.ingest.outcome import Outcome
-from data.ingest.reading import Reading, reading
-from data.ingest.recipes import load, named
-from data.ingest.report import bars, console, report
-from data.ingest.run import TakeIn, plan
-from data.ingest.sources import Source, find
-from data.ingest.status import lines, status
+from data.ingest.column_mapping import ReadOptions, read_options
+from data.ingest.ledger import Outcome
+from data.ingest.recipes import load_recipe, recipe_names
+from data.ingest.report import console, progress_bars, report, status, status_lines
+from data.ingest.run import IngestRun, dry_run, plan_tasks
+from data.ingest.sources import Source, find_snapshots
 from data.ingest.watch import Inbox
 from data.lake.tables import SAFE_RETENTION, Lake
 from data.schema import INPUT_TABLES
@@ -48,9 +46,9 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
     """The options of `watch`."""
     parser.add_argument("inbox", nargs="?", default=INBOX, help="folder or URL to poll (default: %(default)s)")
     parser.add_argument(
-        "--every", type=float, default=5.0, metavar="SECONDS", help="pause between two looks (default: %(default)s)"
+        "--interval", type=float, default=5.0, metavar="SECONDS", help="pause between two polls (default: %(default)s)"
     )
-    parser.add_argument("--once", action="store_true", help="look once, and end")
+    parser.add_argument("--once", action="store_true", help="poll once, and end")
     _add_reading(parser)
     _add_shared(parser)
 
@@ -61,8 +59,8 @@ def add_status(parser: argparse.ArgumentParser) -> None:
     _add_shared(parser)
 
 
-def add_maintain(parser: argparse.ArgumentParser) -> None:
-    """The options of `maintain`."""
+def add_vacuum(parser: argparse.ArgumentParser) -> None:
+    """The options of `vacuum`."""
     parser.add_argument(
         "--keep-days",
         type=float,
@@ -93,7 +91,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="rename a column; THEIRS*0.001=OURS converts its unit too",
     )
     group.add_argument(
-        "--set",
+        "--constant",
         action="append",
         default=[],
         metavar="OURS=VALUE",
@@ -103,15 +101,15 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--timezone", metavar="ZONE", help="zone of stamps that name none, for instance UTC or Europe/Berlin"
     )
     group.add_argument(
-        "--absent",
-        choices=("missing", "zero"),
-        default="missing",
-        help="what a row means that is not there (default: %(default)s)",
+        "--missing-rows",
+        choices=("null", "zero"),
+        default="null",
+        help="what a row means that is not there: nothing is known, or zero was measured (default: %(default)s)",
     )
     group.add_argument(
         "--recipe",
         metavar="RECIPE",
-        help=f"read a whole data set as a recipe says: {', '.join(named())}, or the path of a TOML file",
+        help=f"read a whole data set as a recipe says: {', '.join(recipe_names())}, or the path of a TOML file",
     )
 
 
@@ -126,44 +124,45 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
 
 def ingest(arguments: argparse.Namespace) -> int:
     """Take snapshots in; 1 where something was quarantined."""
-    readings, sources = _read_as(arguments), _sources(arguments)
+    options_of, sources = _options_of(arguments), _sources(arguments)
     lake = Lake(arguments.lake)
-    with bars(quiet=arguments.quiet) as shown:
-        outcomes = list(TakeIn(lake).run(plan(sources, readings), shown.taking_in))
-        catch_up(lake, shown.rolling_up)
-    return _told(outcomes)
+    with progress_bars(quiet=arguments.quiet) as bars:
+        outcomes = list(IngestRun(lake).run(plan_tasks(sources, options_of), bars.taking_in))
+        catch_up(lake, bars.rolling_up)
+    return _print_outcomes(outcomes)
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Say what ingest would do, and write nothing; 1 where there are faults."""
-    readings, sources = _read_as(arguments), _sources(arguments)
-    with bars(quiet=arguments.quiet) as shown:
-        outcomes = list(dry_run(Lake(arguments.lake), plan(sources, readings), shown.taking_in))
-    return _told(outcomes, wet=False)
+    options_of, sources = _options_of(arguments), _sources(arguments)
+    with progress_bars(quiet=arguments.quiet) as bars:
+        outcomes = list(dry_run(Lake(arguments.lake), plan_tasks(sources, options_of), bars.taking_in))
+    return _print_outcomes(outcomes, dry_run=True)
 
 
 def watch(arguments: argparse.Namespace) -> int:
     """Poll an inbox until Ctrl-C; with --once, 1 where something was quarantined."""
-    if arguments.every <= 0:
+    if arguments.interval <= 0:
         raise SettingError(
-            f"--every {arguments.every:g}: not above 0.", remedy="name the pause in seconds, for instance --every 5"
+            f"--interval {arguments.interval:g}: not above 0.",
+            remedy="name the pause in seconds, for instance --interval 5",
         )
-    inbox, lake = Inbox(arguments.inbox, _read_as(arguments)), Lake(arguments.lake)
+    inbox, lake = Inbox(arguments.inbox, _options_of(arguments)), Lake(arguments.lake)
     if arguments.once:
-        return _told(inbox.poll(lake))
+        return _print_outcomes(inbox.poll(lake))
     while True:
-        _look(inbox, lake)
-        time.sleep(arguments.every)
+        _poll(inbox, lake)
+        time.sleep(arguments.interval)
 
 
 def show_status(arguments: argparse.Namespace) -> int:
     """Print the state of the lake."""
     state = status(Lake(arguments.lake))
-    print_lines([json.dumps(state)] if arguments.json else lines(state))
+    print_lines([json.dumps(state)] if arguments.json else status_lines(state))
     return FINE
 
 
-def maintain(arguments: argparse.Namespace) -> int:
+def vacuum(arguments: argparse.Namespace) -> int:
     """Compact small files and delete what no version needs that is younger than the retention."""
     lake = Lake(arguments.lake)
     catch_up(lake)
@@ -178,8 +177,8 @@ def maintain(arguments: argparse.Namespace) -> int:
 
 def rollup(arguments: argparse.Namespace) -> int:
     """Make the hourly and daily figures anew."""
-    with bars(quiet=arguments.quiet) as shown:
-        dates = rebuild(Lake(arguments.lake), shown.rolling_up)
+    with progress_bars(quiet=arguments.quiet) as bars:
+        dates = rebuild(Lake(arguments.lake), bars.rolling_up)
     print_lines([f"{dates} dates rolled up"])
     return FINE
 
@@ -191,8 +190,8 @@ def print_lines(texts: Iterable[str], *, errors: bool = False) -> None:
         screen.print(text)
 
 
-def _look(inbox: Inbox, lake: Lake) -> None:
-    """One look at the inbox; a store that does not answer now may answer later."""
+def _poll(inbox: Inbox, lake: Lake) -> None:
+    """One poll of the inbox; a store that does not answer now may answer later."""
     at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     try:
         outcomes = inbox.poll(lake)
@@ -208,27 +207,27 @@ def one_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _told(outcomes: Sequence[Outcome], *, wet: bool = True) -> int:
-    print_lines(report(outcomes, wet=wet))
+def _print_outcomes(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> int:
+    print_lines(report(outcomes, dry_run=dry_run))
     return FINE if all(outcome.clean for outcome in outcomes) else QUARANTINED
 
 
 def _sources(arguments: argparse.Namespace) -> list[Source]:
     """All snapshots that are meant, those beside a recipe included."""
-    also = [str(path) for path in load(arguments.recipe).also] if arguments.recipe else []
-    return find([*also, *arguments.paths])
+    also = [str(path) for path in load_recipe(arguments.recipe).also] if arguments.recipe else []
+    return find_snapshots([*also, *arguments.paths])
 
 
-def _read_as(arguments: argparse.Namespace) -> Callable[[Source], Sequence[Reading]]:
+def _options_of(arguments: argparse.Namespace) -> Callable[[Source], Sequence[ReadOptions]]:
     """How each file is to be read."""
-    own = (arguments.table, arguments.map, arguments.set, arguments.timezone, arguments.absent)
+    own = (arguments.table, arguments.map, arguments.constant, arguments.timezone, arguments.missing_rows)
     if arguments.recipe is None:
-        one = reading(*own)
-        return lambda _: [one]
-    if own != (None, [], [], None, "missing"):
+        options = read_options(*own)
+        return lambda _: [options]
+    if own != (None, [], [], None, "null"):
         raise SettingError(
             "--recipe stands beside other options of reading.",
             cause="a recipe says all of that itself",
             remedy="give one or the other",
         )
-    return load(arguments.recipe).readings
+    return load_recipe(arguments.recipe).options_of

@@ -54,7 +54,7 @@ class Source:
         return self.url, self.size, self.changed, self.tag
 
 
-def find(paths: Iterable[str], *, empty: bool = False) -> list[Source]:
+def find_snapshots(paths: Iterable[str], *, empty: bool = False) -> list[Source]:
     """All snapshots at the paths; folders and prefixes are searched to the bottom, in the order of names.
 
     Raises SettingError for a path that does not exist or that no store answers for; a prefix without objects does not
@@ -68,7 +68,7 @@ def find(paths: Iterable[str], *, empty: bool = False) -> list[Source]:
     return list({source.url: source for source in found}.values())
 
 
-def content(source: Source) -> bytes:
+def read_bytes(source: Source) -> bytes:
     """All bytes of the file; raises SnapshotError where it cannot be read."""
     try:
         if "://" not in source.url:
@@ -80,7 +80,7 @@ def content(source: Source) -> bytes:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[BinaryIO]:
+def open_source(source: Source) -> Iterator[BinaryIO]:
     """The file for reading parts of it; raises SnapshotError where it cannot be opened."""
     try:
         file = _open(source.url)
@@ -90,7 +90,7 @@ def opened(source: Source) -> Iterator[BinaryIO]:
         yield file
 
 
-def remove(source: Source) -> None:
+def delete_source(source: Source) -> None:
     """Delete the file; one that another process has deleted is no fault."""
     if "://" not in source.url:
         Path(source.url).unlink(missing_ok=True)

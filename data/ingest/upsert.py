@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from data.ingest.deduplicate import merged
+from data.ingest.check import merge_rows
 from data.lake.tables import Change, Lake, conform
 from data.schema import Table
 
@@ -30,7 +30,7 @@ def upsert(lake: Lake, contract: Table, snapshots: Mapping[str, pa.Table]) -> in
         rows = pa.concat_tables(fresh.values())
         dates = _dates(rows) if contract.partition == "date" else None
         # In one piece: the writer takes the pieces of a table in whatever order it likes.
-        whole = merged(contract, _held(table, contract, dates), rows).combine_chunks()
+        whole = merge_rows(contract, _held(table, contract, dates), rows).combine_chunks()
         return Change(whole, dates=dates, whole=dates is None, marks=list(fresh))
 
     return lake.commit(contract.name, make)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from data.ingest.catch_up import catch_up
-from data.ingest.outcome import Outcome
-from data.ingest.reading import Reading
-from data.ingest.run import TakeIn, plan
-from data.ingest.sources import Source, find
+from data.ingest.column_mapping import ReadOptions
+from data.ingest.ledger import Outcome
+from data.ingest.run import IngestRun, plan_tasks
+from data.ingest.sources import Source, find_snapshots
 from data.lake.tables import Lake
 
 # A file in a folder counts as whole once nobody has written to it for so long; objects in a store appear whole.
@@ -25,13 +25,13 @@ class Inbox:
     """
 
     url: str
-    readings: Callable[[Source], Sequence[Reading]]
+    options_of: Callable[[Source], Sequence[ReadOptions]]
     _seen: set[object] = field(default_factory=set)
 
     def poll(self, lake: Lake) -> list[Outcome]:
         """Take in what is new and whole, and bring the hourly and daily figures up to it."""
         fresh = [source for source in self._listed() if source.fingerprint not in self._seen and _is_whole(source)]
-        outcomes = list(TakeIn(lake, move=True).run(plan(fresh, self.readings))) if fresh else []
+        outcomes = list(IngestRun(lake, move=True).run(plan_tasks(fresh, self.options_of))) if fresh else []
         unread = {outcome.source.fingerprint for outcome in outcomes if outcome.state == "unreadable"}
         catch_up(lake)
         self._seen.update(source.fingerprint for source in fresh if source.fingerprint not in unread)
@@ -40,7 +40,7 @@ class Inbox:
     def _listed(self) -> list[Source]:
         if "://" not in self.url:
             Path(self.url).mkdir(parents=True, exist_ok=True)
-        return find([self.url], empty=True)
+        return find_snapshots([self.url], empty=True)
 
 
 def _is_whole(source: Source) -> bool:

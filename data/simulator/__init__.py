@@ -5,7 +5,7 @@ partners, the traffic and the incidents are invented, and every snapshot, ledger
 (`simulator`).
 """
 
-from data.simulator.plan import MARK, Plan
+from data.simulator.options import SIMULATOR_MARK, SimulationOptions
 from data.simulator.simulation import Day, Simulation, simulate
 
-__all__ = ["MARK", "Day", "Plan", "Simulation", "simulate"]
+__all__ = ["SIMULATOR_MARK", "Day", "Simulation", "SimulationOptions", "simulate"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from data.schema import TABLES, Direction
 from data.simulator.demand import YEAR_MINUTES, Demand
-from data.simulator.plan import DAY_MINUTES, draws, moment
+from data.simulator.options import DAY_MINUTES, moment, random_stream
 from data.simulator.world import Real, World
 
 # A site has run out where the peak of an ordinary week passes this share of its installed capacity.
@@ -69,7 +69,7 @@ INGEST_PRICE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CapacityStep:
     """The capacity of a site in one direction from a minute on (midnight UTC)."""
 
     site: int
@@ -81,7 +81,7 @@ class Step:
 
 def fates(world: World, seed: int) -> list[Fate]:
     """What becomes of each site's headroom."""
-    order = draws(seed, "fates").permutation(len(world))
+    order = random_stream(seed, "fates").permutation(len(world))
     dealt: list[Fate] = ["later"] * len(world)
     for turn, site in enumerate(order):
         dealt[int(site)] = FATES[turn % len(FATES)]
@@ -90,7 +90,7 @@ def fates(world: World, seed: int) -> list[Fate]:
 
 def growth_a_year(world: World, seed: int) -> Real:
     """Growth of each site's demand, of the logarithm a year."""
-    rng = draws(seed, "growth")
+    rng = random_stream(seed, "growth")
     grown = np.array([rng.uniform(*GROWTH[fate]) for fate in fates(world, seed)])
     months = [i for i, fate in enumerate(fates(world, seed)) if fate == "months"]
     for site in months[::STEEP_EVERY]:
@@ -98,27 +98,27 @@ def growth_a_year(world: World, seed: int) -> Real:
     return grown
 
 
-def egress_steps(demand: Demand, bitrate_mbps: Real) -> list[Step]:
+def egress_steps(demand: Demand, bitrate_mbps: Real) -> list[CapacityStep]:
     """Installed and planned egress capacity of all sites."""
-    rng = draws(demand.seed, "capacity")
+    rng = random_stream(demand.seed, "capacity")
     dealt = fates(demand.world, demand.seed)
-    steps: list[Step] = []
+    steps: list[CapacityStep] = []
     for site, fate in enumerate(dealt):
         steps += _site_steps(_Peak(demand, bitrate_mbps, site), fate, rng)
     return steps
 
 
-def ingest_steps(world: World, peak_gbps: Real, seed: int, anchor: int) -> list[Step]:
+def ingest_steps(world: World, peak_gbps: Real, seed: int, anchor: int) -> list[CapacityStep]:
     """Ingest capacity of the ingest sites; `peak_gbps` is the ordinary weekly peak of each at the anchor."""
-    rng = draws(seed, "ingest capacity")
+    rng = random_stream(seed, "ingest capacity")
     steps = []
     for turn, (site, peak) in enumerate(zip(world.ingest, peak_gbps, strict=True)):
         share = INGEST_TIGHT_UTILISATION if turn % INGEST_TIGHT_EVERY == 0 else rng.uniform(*INGEST_UTILISATION)
-        steps.append(Step(int(site), "ingest", anchor - OPENED_DAYS_AGO * DAY_MINUTES, _sold(peak / share)))
+        steps.append(CapacityStep(int(site), "ingest", anchor - OPENED_DAYS_AGO * DAY_MINUTES, _sold(peak / share)))
     return steps
 
 
-def capacity_on(steps: list[Step], world: World, direction: Direction, minute: int) -> Real:
+def capacity_on(steps: list[CapacityStep], world: World, direction: Direction, minute: int) -> Real:
     """Capacity of each site at a minute, Gbps; infinite where no step says."""
     found = np.full(len(world), np.inf)
     for step in sorted(steps, key=lambda step: step.start):
@@ -127,7 +127,7 @@ def capacity_on(steps: list[Step], world: World, direction: Direction, minute: i
     return found
 
 
-def capacity_table(steps: list[Step], world: World) -> pa.Table:
+def capacity_table(steps: list[CapacityStep], world: World) -> pa.Table:
     """The contract's `capacity`; a planned step is one that takes effect after the anchor."""
     rows = [
         {
@@ -159,7 +159,7 @@ class _Peak:
         return self.demand.anchor + round(days) * DAY_MINUTES
 
 
-def _site_steps(peak: _Peak, fate: Fate, rng: np.random.Generator) -> list[Step]:
+def _site_steps(peak: _Peak, fate: Fate, rng: np.random.Generator) -> list[CapacityStep]:
     """What was installed, when it was last augmented, and what is planned."""
     runs_out, augmented, ahead, planned, more = (
         rng.uniform(*RUN_OUT_DAYS[fate]),
@@ -169,16 +169,16 @@ def _site_steps(peak: _Peak, fate: Fate, rng: np.random.Generator) -> list[Step]
         rng.uniform(1.25, 1.6),
     )
     installed = _sold(peak.gbps(peak.after(runs_out)) / (RUN_OUT_AT if fate != "shrinks" else SHRINKING_UTILISATION))
-    opened = Step(peak.site, "egress", peak.after(-OPENED_DAYS_AGO), installed)
+    opened = CapacityStep(peak.site, "egress", peak.after(-OPENED_DAYS_AGO), installed)
     steps = [opened]
     earlier = _sold(peak.gbps(peak.after(-augmented)) / AUGMENTED_AT)
     if fate in ("weeks", "months") and earlier * LEAST_STEP <= installed:
         steps = [
-            Step(peak.site, "egress", opened.start, earlier),
-            Step(peak.site, "egress", peak.after(-augmented), installed),
+            CapacityStep(peak.site, "egress", opened.start, earlier),
+            CapacityStep(peak.site, "egress", peak.after(-augmented), installed),
         ]
     if fate in ("over", "weeks", "months") and planned < PLANNED_SHARE:
-        steps.append(Step(peak.site, "egress", peak.after(ahead), _sold(installed * more), planned=True))
+        steps.append(CapacityStep(peak.site, "egress", peak.after(ahead), _sold(installed * more), planned=True))
     return steps
 
 
@@ -188,7 +188,7 @@ def _sold(gbps: float) -> float:
     return round(float(np.ceil(gbps / size) * size), 1)
 
 
-def _cost(world: World, step: Step) -> float | None:
+def _cost(world: World, step: CapacityStep) -> float | None:
     site = world.sites[step.site]
     if site.partner == SILENT_PARTNER:
         return None
@@ -197,7 +197,7 @@ def _cost(world: World, step: Step) -> float | None:
     return float(round(share * world.regions[step.site].usd_a_gbps * step.gbps**0.92 / 10) * 10)
 
 
-def runs_out_on(demand: Demand, bitrate_mbps: Real, steps: list[Step], site: int) -> float | None:
+def runs_out_on(demand: Demand, bitrate_mbps: Real, steps: list[CapacityStep], site: int) -> float | None:
     """Days from the anchor until the trend passes `RUN_OUT_AT` of the installed egress capacity; None where it never
     does.
 

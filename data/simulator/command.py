@@ -14,11 +14,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from data.lake.tables import Lake
 from data.schema.errors import SettingError
-from data.simulator.live import FolderOutlet, LakeOutlet, Outlet, Pace, resumed, run_live
-from data.simulator.plan import Plan, floored
-from data.simulator.publish import Progress as Report
-from data.simulator.publish import write_folder, write_lake
-from data.simulator.samples import write_samples
+from data.simulator.options import SimulationOptions, floor_to_tick
+from data.simulator.publish import (
+    FolderOutlet,
+    LakeOutlet,
+    Outlet,
+    TickPace,
+    resume_simulation,
+    run_live,
+    write_folder,
+    write_lake,
+    write_samples,
+)
+from data.simulator.publish import ProgressReport as Report
 from data.simulator.simulation import Simulation, simulate
 
 
@@ -33,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--end", type=_end, help="end of the telemetry, like 2026-05-01T12:00Z (default: now, to five minutes)"
     )
     parser.add_argument(
-        "--trouble", type=float, default=1.0, help="how often incidents strike, times usual (default: %(default)s)"
+        "--incident-rate",
+        type=float,
+        default=1.0,
+        help="how often incidents strike, times usual (default: %(default)s)",
     )
     parser.add_argument("--lake", default="var/lake", help="a folder or an s3:// address (default: %(default)s)")
     parser.add_argument(
@@ -45,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ticks", type=int, help="with --live: stop after so many ticks")
     parser.add_argument(
-        "--every", type=float, metavar="SECONDS", help="with --live: tick so often, whatever the clock says"
+        "--interval", type=float, metavar="SECONDS", help="with --live: tick so often, whatever the clock says"
     )
     parser.add_argument(
         "--samples", type=Path, metavar="FOLDER", help="write one small snapshot of each table there, and nothing else"
@@ -57,18 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.samples is not None:
         _say(f"{len(write_samples(arguments.samples))} samples in {arguments.samples}")
     elif arguments.out is not None:
-        _go_on(arguments, _into_folder(_plan(arguments), arguments.out), FolderOutlet(arguments.out))
+        _go_on(arguments, _into_folder(_options(arguments), arguments.out), FolderOutlet(arguments.out))
     else:
         lake = Lake(arguments.lake)
         _go_on(arguments, _into_lake(arguments, lake), LakeOutlet(lake))
     return 0
 
 
-def _into_folder(plan: Plan, folder: Path) -> Simulation:
-    simulation = simulate(plan)
+def _into_folder(options: SimulationOptions, folder: Path) -> Simulation:
+    simulation = simulate(options)
     with _bars() as report:
         rows = write_folder(simulation, folder, report)
-    _say(f"{rows:,} rows of {plan.sites} simulated sites in {folder}")
+    _say(f"{rows:,} rows of {options.sites} simulated sites in {folder}")
     return simulation
 
 
@@ -76,9 +87,9 @@ def _into_lake(arguments: argparse.Namespace, lake: Lake) -> Simulation | None:
     """The simulation that the lake holds in the end: the one asked for or, to go on with or where it suffices, the one
     it held; else None.
     """
-    held, seen = resumed(lake), lake.read("snapshots").num_rows
+    held, seen = resume_simulation(lake), lake.read("snapshots").num_rows
     if held is not None and (arguments.live or arguments.if_empty):
-        _say(f"{lake.url} holds a simulated network up to {held.plan.end:%Y-%m-%d %H:%M} UTC")
+        _say(f"{lake.url} holds a simulated network up to {held.options.end:%Y-%m-%d %H:%M} UTC")
         return held
     if seen and arguments.if_empty and not arguments.live:
         _say(f"{lake.url} holds telemetry already")
@@ -89,7 +100,7 @@ def _into_lake(arguments: argparse.Namespace, lake: Lake) -> Simulation | None:
             cause="it was filled before, by a demo or by ingest",
             remedy="name another with --lake, remove the folder, or give --if-empty to leave it as it is",
         )
-    simulation = simulate(_plan(arguments))
+    simulation = simulate(_options(arguments))
     with _bars() as report:
         rows = write_lake(simulation, lake, report)
     _say(f"{rows:,} rows of {arguments.sites} simulated sites in {lake.url}")
@@ -104,15 +115,17 @@ def _go_on(arguments: argparse.Namespace, simulation: Simulation | None, outlet:
     ticks = run_live(
         simulation,
         outlet,
-        Pace(arguments.ticks, arguments.every),
+        TickPace(arguments.ticks, arguments.interval),
         lambda until, rows: _say(f"{until:%Y-%m-%d %H:%M} UTC: {rows} rows arrived"),
     )
     _say(f"{ticks} ticks written")
 
 
-def _plan(arguments: argparse.Namespace) -> Plan:
-    end = arguments.end or floored(datetime.now(UTC))
-    return Plan(end=end, sites=arguments.sites, days=arguments.days, seed=arguments.seed, trouble=arguments.trouble)
+def _options(arguments: argparse.Namespace) -> SimulationOptions:
+    end = arguments.end or floor_to_tick(datetime.now(UTC))
+    return SimulationOptions(
+        end=end, sites=arguments.sites, days=arguments.days, seed=arguments.seed, incident_rate=arguments.incident_rate
+    )
 
 
 def _end(text: str) -> datetime:

@@ -1,17 +1,157 @@
-"""What viewers ask of each site before anything goes wrong: local time of day and week, growth, and rough, skewed
+"""Viewers that each site would serve before anything goes wrong: local time of day and week, growth, and rough, skewed
 noise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from data.simulator.clock import WEEK_SLOTS, local_slots, ticks_of
-from data.simulator.noise import Field, Octave
-from data.simulator.plan import DAY_MINUTES, TICKS_A_DAY, draws
-from data.simulator.world import Real, World
+from data.simulator.options import DAY_MINUTES, TICK_MINUTES, TICKS_A_DAY, WEEK_MINUTES, moment, random_stream
+from data.simulator.world import Real, Whole, World
+
+# Local time at the sites ---------------------------------------------------------------------------------------------
+
+WEEK_SLOTS = 7 * TICKS_A_DAY
+# 1970-01-01 was a Thursday: days since then, plus three, count from a Monday.
+MONDAY_SHIFT = 3
+
+
+def ticks_of(day: int) -> Whole:
+    """Minutes since 1970 of the 288 ticks of a UTC day (days since 1970)."""
+    return day * DAY_MINUTES + TICK_MINUTES * np.arange(TICKS_A_DAY)
+
+
+def local_slots(zones: Sequence[str], day: int) -> Whole:
+    """For each zone and tick of the UTC day, the slot of the local week (0 is Monday 00:00, 2016 slots); follows
+    daylight saving.
+    """
+    utc = (day + MONDAY_SHIFT) % 7 * TICKS_A_DAY + np.arange(TICKS_A_DAY)
+    names = sorted(set(zones))
+    slots = np.stack([(utc + _offsets(name, day)) % WEEK_SLOTS for name in names])
+    return slots[[names.index(zone) for zone in zones]]
+
+
+def local_minute(zone: str, minute: int) -> int:
+    """The UTC minute at which the clock of `zone` shows what a UTC clock shows at `minute`."""
+    return minute - TICK_MINUTES * _offset(zone, minute)
+
+
+def monday_of(week: int) -> int:
+    """The first minute of a UTC week (weeks since the Monday before 1970)."""
+    return week * WEEK_MINUTES - MONDAY_SHIFT * DAY_MINUTES
+
+
+def week_of(minute: int) -> int:
+    """The UTC week that holds a minute."""
+    return (minute + MONDAY_SHIFT * DAY_MINUTES) // WEEK_MINUTES
+
+
+def ramp(minutes_from: Real, over: float) -> Real:
+    """A smooth step from 0 to 1 around zero, most of it within `over` minutes on either side."""
+    return 0.5 * (1.0 + np.tanh(minutes_from / over))
+
+
+# The library itself keeps only eight zones, and reads the others from disk again and again.
+_zone = lru_cache(maxsize=None)(ZoneInfo)
+
+
+@lru_cache(maxsize=4096)
+def _offset(zone: str, minute: int) -> int:
+    """Local time minus UTC, in ticks."""
+    offset = moment(minute).astimezone(_zone(zone)).utcoffset() or timedelta()
+    return int(offset / timedelta(minutes=TICK_MINUTES))
+
+
+def _offsets(zone: str, day: int) -> Whole:
+    first, last = _offset(zone, day * DAY_MINUTES), _offset(zone, (day + 1) * DAY_MINUTES)
+    if first == last:
+        return np.full(TICKS_A_DAY, first)
+    return np.array([_offset(zone, int(minute)) for minute in ticks_of(day)])
+
+
+# Autocorrelated noise that any day can be asked for by itself --------------------------------------------------------
+# An autoregressive process needs its whole past; a sum of octaves does not. Each octave draws one normal value per knot,
+# keyed by the knot's place in absolute time, and spreads it with a Gaussian kernel, so that neighbouring days join
+# without a seam.
+
+# A knot's kernel: its standard deviation, and how far it reaches, in knots.
+SPREAD = 0.7
+REACH = 3
+# Products this small stay on one thread: the same bits on any number of cores, and no contention between days made side
+# by side.
+ROWS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Octave:
+    """Noise of one time scale: minutes between knots, and the standard deviation of the logarithm."""
+
+    minutes: int
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Noise for a number of units (sites, regions or the network), as a sum of octaves."""
+
+    seed: int
+    name: str
+    units: int
+    octaves: tuple[Octave, ...]
+
+    def day(self, day: int) -> Real:
+        """Values of a UTC day, (units, 288), mean zero."""
+        knots, spreads = zip(*(self._octave(octave, day) for octave in self.octaves), strict=True)
+        left, right = np.concatenate(knots, axis=1), np.concatenate(spreads, axis=0)
+        total = np.empty((self.units, TICKS_A_DAY))
+        for row in range(0, self.units, ROWS_AT_ONCE):
+            np.matmul(left[row : row + ROWS_AT_ONCE], right, out=total[row : row + ROWS_AT_ONCE])
+        return total
+
+    def _octave(self, octave: Octave, day: int) -> tuple[Real, Real]:
+        """Knots (units, n) near the day, and the weights (n, 288) that spread them over it."""
+        a_chunk = max(1, DAY_MINUTES // octave.minutes)
+        first = day * DAY_MINUTES // octave.minutes
+        wanted = np.arange(first - REACH, first + a_chunk + REACH + 1)
+        chunks = [
+            self._knots(octave.minutes, a_chunk, int(chunk))
+            for chunk in range(int(wanted[0]) // a_chunk, int(wanted[-1]) // a_chunk + 1)
+        ]
+        offset = int(wanted[0]) // a_chunk * a_chunk
+        knots = np.concatenate(chunks, axis=1)[:, wanted - offset]
+        return knots, octave.deviation * _spread(
+            octave.minutes, int(wanted[0]) * octave.minutes - day * DAY_MINUTES, len(wanted)
+        )
+
+    def _knots(self, minutes: int, count: int, chunk: int) -> Real:
+        return _drawn(self.seed, f"{self.name}/{minutes}", self.units, count, chunk)
+
+
+@lru_cache(maxsize=512)
+def _drawn(seed: int, stream: str, units: int, count: int, chunk: int) -> Real:
+    values = random_stream(seed, stream, chunk).standard_normal((units, count))
+    values.setflags(write=False)
+    return values
+
+
+@lru_cache(maxsize=64)
+def _spread(minutes: int, first_minute: int, count: int) -> Real:
+    """Gaussian weights of `count` knots from `first_minute` of the day on; every tick's weights keep unit variance."""
+    at = first_minute + minutes * np.arange(count)[:, None]
+    ticks = np.arange(TICKS_A_DAY)[None, :] * (DAY_MINUTES / TICKS_A_DAY)
+    weights = np.exp(-0.5 * ((ticks - at) / (SPREAD * minutes)) ** 2)
+    scaled = weights / np.sqrt((weights**2).sum(axis=0, keepdims=True))
+    scaled.setflags(write=False)
+    return np.asarray(scaled)
+
+
+# Demand --------------------------------------------------------------------------------------------------------------
 
 YEAR_MINUTES = 365.25 * DAY_MINUTES
 # Mean viewers of the whole network at the anchor, whatever the number of sites. At about 3.5 Mbps each that is 7 Tbps,
@@ -123,14 +263,14 @@ class Demand:
         ).day(day)
         own = Field(self.seed, "site", count, SITE_NOISE).day(day)
         own += HUMP_SIZE * np.maximum(Field(self.seed, "humps", count, HUMPS).day(day) - HUMP_FROM, 0.0)
-        own += WHITE * draws(self.seed, "white", day).standard_normal((count, TICKS_A_DAY))
+        own += WHITE * random_stream(self.seed, "white", day).standard_normal((count, TICKS_A_DAY))
         return shared[region] + self.roughness[:, None] * own
 
 
 def build_demand(world: World, seed: int, anchor: int, growth_a_year: Real) -> Demand:
     """Levels, shapes and roughness of the sites of a world."""
     share = world.weight / world.weight.sum()
-    rng = draws(seed, "demand")
+    rng = random_stream(seed, "demand")
     late = rng.normal(0.0, 20.0, len(world)) + np.array([_hour_shift(site.country) for site in world.sites])
     depth = rng.uniform(0.84, 1.08, len(world))
     roughness = np.clip((np.median(world.weight) / world.weight) ** 0.5, *ROUGHNESS)

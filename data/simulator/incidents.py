@@ -1,5 +1,5 @@
-"""What nobody knows ahead: outages, surges, ingest starvation, telemetry gaps and late rows, each with its true
-label.
+"""What happens to the network: scheduled events, known ahead (tournaments, releases, maintenance), and incidents, which
+are not (outages, surges, ingest starvation, telemetry gaps, late rows), each with its true label.
 """
 
 from __future__ import annotations
@@ -14,10 +14,152 @@ import numpy as np
 import pyarrow as pa
 
 from data.schema import TABLES
-from data.simulator.clock import monday_of, ramp, week_of
-from data.simulator.metros import REGIONS
-from data.simulator.plan import TICK_MINUTES, WEEK_MINUTES, Plan, moment, struck
-from data.simulator.world import Mask, Real, Whole, World
+from data.simulator.demand import local_minute, monday_of, ramp, week_of
+from data.simulator.options import (
+    DAY_MINUTES,
+    TICK_MINUTES,
+    WEEK_MINUTES,
+    SimulationOptions,
+    moment,
+    random_stream,
+    random_strikes,
+)
+from data.simulator.world import CUPS, REGIONS, RELEASES, Mask, Real, Whole, World
+
+# Scheduled events ----------------------------------------------------------------------------------------------------
+
+# Announcements reach this far beyond the end of the telemetry; maintenance is planned less far ahead.
+ANNOUNCED_MINUTES = 90 * DAY_MINUTES
+MAINTENANCE_AHEAD_MINUTES = 28 * DAY_MINUTES
+# A cup every third week, more at random; a release every fifth.
+CUP_EVERY, CUP_EXTRA, RELEASE_EVERY = 3, 0.15, 5
+GLOBAL_CUP_SHARE = 0.4
+CUP_GLOBAL, CUP_REGION, RELEASE = (0.2, 0.36), (0.35, 0.7), (0.16, 0.3)
+RELEASE_HOURS, RELEASE_DECAY_MINUTES = 8, 240.0
+MAINTENANCE_A_SITE_WEEK = 1 / 40
+SHOULDER_MINUTES = 15.0
+# An event cannot be felt further than this outside its hours.
+REACH_MINUTES = 120
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledEvent:
+    """Something announced: the rows of `events`, and what it does to demand or to a site."""
+
+    event_id: str
+    kind: Literal["tournament", "release", "maintenance"]
+    title: str
+    start: int
+    end: int
+    scope: str
+    size: float  # tournament, release: extra demand over normal; maintenance: share of the site that stays in service
+
+    def touches(self, first: int, last: int) -> bool:
+        return self.start - REACH_MINUTES < last and self.end + REACH_MINUTES > first
+
+    def row(self) -> dict[str, object]:
+        treatment = "mask" if self.kind == "maintenance" else "regressor"
+        return {
+            "event_id": self.event_id,
+            "kind": self.kind,
+            "title": self.title,
+            "start": moment(self.start),
+            "end": moment(self.end),
+            "scope": self.scope,
+            "treatment": treatment,
+        }
+
+
+def event_lift(event: ScheduledEvent, ticks: Real) -> Real:
+    """Extra demand over normal at each tick (minutes since 1970), for an audience that is wide awake."""
+    into = ticks - event.start
+    edges = ramp(into, SHOULDER_MINUTES) * ramp(event.end - ticks, SHOULDER_MINUTES)
+    if event.kind == "release":
+        return np.asarray(event.size * edges * np.exp(-np.maximum(into, 0.0) / RELEASE_DECAY_MINUTES))
+    # The audience of a match day grows towards its last match.
+    progress = np.clip(into / (event.end - event.start), 0.0, 1.0)
+    return np.asarray(event.size * edges * (0.55 + 0.45 * progress))
+
+
+def scheduled_events(options: SimulationOptions, world: World, first: int, last: int) -> list[ScheduledEvent]:
+    """Everything announced that touches [first, last), in order of start."""
+    found = [
+        h
+        for week in range(week_of(first) - 1, week_of(last) + 1)
+        for h in _events_of_week(options, world, week)
+        if h.touches(first, last)
+    ]
+    return sorted(found, key=lambda h: (h.start, h.event_id))
+
+
+@lru_cache(maxsize=256)
+def _events_of_week(options: SimulationOptions, world: World, week: int) -> tuple[ScheduledEvent, ...]:
+    """Everything announced that begins in a week."""
+    return (*_cups(options.seed, world, week), *_releases(options.seed, week), *_maintenance(options, world, week))
+
+
+def _cups(seed: int, world: World, week: int) -> Iterator[ScheduledEvent]:
+    """Two to four match days up to a Sunday, each larger than the one before."""
+    rng = random_stream(seed, "cups", week)
+    if week % CUP_EVERY != seed % CUP_EVERY and rng.random() > CUP_EXTRA:
+        return
+    everywhere = rng.random() < GLOBAL_CUP_SHARE
+    region = REGIONS[int(rng.choice(np.unique(world.region)))]
+    scope = "global" if everywhere else region.region_id
+    title, final = str(rng.choice(CUPS)), rng.uniform(*(CUP_GLOBAL if everywhere else CUP_REGION))
+    hour, hours, days = int(rng.integers(15, 18)), int(rng.integers(5, 8)), int(rng.integers(2, 5))
+    for number in range(days):
+        begin = monday_of(week) + (7 - days + number) * DAY_MINUTES + hour * 60
+        start = begin if everywhere else local_minute(region.timezone, begin)
+        stage = "final" if number == days - 1 else f"day {number + 1}"
+        yield ScheduledEvent(
+            f"cup-{moment(begin):%Y%m%d}-{scope}",
+            "tournament",
+            f"{title}, {stage}",
+            start,
+            start + hours * 60,
+            scope,
+            final * (0.55 + 0.45 * (number + 1) / days),
+        )
+
+
+def _releases(seed: int, week: int) -> Iterator[ScheduledEvent]:
+    """A game comes out on a Tuesday to Thursday at 17:00 UTC, everywhere at once."""
+    if week % RELEASE_EVERY != (seed + 2) % RELEASE_EVERY:
+        return
+    rng = random_stream(seed, "releases", week)
+    start = monday_of(week) + int(rng.integers(1, 4)) * DAY_MINUTES + 17 * 60
+    yield ScheduledEvent(
+        f"release-{moment(start):%Y%m%d}",
+        "release",
+        f"{rng.choice(RELEASES)} release",
+        start,
+        start + RELEASE_HOURS * 60,
+        "global",
+        rng.uniform(*RELEASE),
+    )
+
+
+def _maintenance(options: SimulationOptions, world: World, week: int) -> Iterator[ScheduledEvent]:
+    """A site is drained for hours of a weekday night."""
+    for position, rng in random_strikes(
+        options.seed, "maintenance", week, len(world), MAINTENANCE_A_SITE_WEEK * options.incident_rate
+    ):
+        site = world.sites[position]
+        begin = monday_of(week) + int(rng.integers(1, 5)) * DAY_MINUTES + 60 * int(rng.integers(1, 4))
+        start = local_minute(site.timezone, begin)
+        yield ScheduledEvent(
+            f"maintenance-{moment(start):%Y%m%dT%H%M}-{site.site_id}",
+            "maintenance",
+            f"Maintenance in {site.city}",
+            start,
+            start + 60 * int(rng.integers(1, 4)),
+            site.site_id,
+            rng.uniform(0.15, 0.4),
+        )
+
+
+# Incidents -----------------------------------------------------------------------------------------------------------
 
 Kind = Literal["outage", "surge", "starvation", "gap", "late", "congestion", "failover"]
 METRIC_OF: dict[Kind, str | None] = {
@@ -29,7 +171,7 @@ METRIC_OF: dict[Kind, str | None] = {
     "gap": None,
     "late": None,
 }
-# How often, by unit and week, where trouble is 1.
+# How often, by unit and week, where the incident rate is 1.
 OUTAGE_RATE, SITE_SURGE_RATE, REGION_SURGE_RATE, STARVATION_RATE, GAP_RATE, LATE_RATE = (
     1 / 60,
     1 / 50,
@@ -71,18 +213,18 @@ class Incident:
         return (ticks >= self.start) & (ticks < self.end)
 
 
-def incidents(plan: Plan, world: World, first: int, last: int) -> list[Incident]:
+def incidents(options: SimulationOptions, world: World, first: int, last: int) -> list[Incident]:
     """All incidents that touch [first, last), in order of start."""
     found = [
         i
         for week in range(week_of(first) - 1, week_of(last) + 1)
-        for i in _of_week(plan, world, week)
+        for i in _incidents_of_week(options, world, week)
         if i.touches(first, last)
     ]
     return sorted(found, key=lambda i: (i.start, i.incident_id))
 
 
-def surge(incident: Incident, ticks: Real) -> Real:
+def surge_lift(incident: Incident, ticks: Real) -> Real:
     """Extra demand over normal: up within minutes, down a little slower."""
     return np.asarray(
         (incident.size - 1.0)
@@ -135,17 +277,17 @@ def joined(labels: Iterable[Incident]) -> list[Incident]:
     return list(whole.values())
 
 
-def name(kind: str, start: int, world: World, site: int) -> str:
+def incident_id(kind: str, start: int, world: World, site: int) -> str:
     """An identifier that says what struck where, and when."""
     return f"{kind}-{moment(start):%Y%m%dT%H%M}-{world.sites[site].site_id}"
 
 
 @lru_cache(maxsize=256)
-def _of_week(plan: Plan, world: World, week: int) -> tuple[Incident, ...]:
+def _incidents_of_week(options: SimulationOptions, world: World, week: int) -> tuple[Incident, ...]:
     """Incidents that begin in a week."""
     return tuple(
         chain.from_iterable(
-            make(plan, world, week) for make in (_outages, _site_surges, _region_surges, _starvations, _gaps, _lates)
+            make(options, world, week) for make in (_outages, _site_surges, _region_surges, _starvations, _gaps, _lates)
         )
     )
 
@@ -161,7 +303,7 @@ def _minutes(rng: np.random.Generator, median: float, low: int, high: int = LONG
 
 
 def _each(
-    plan: Plan,
+    options: SimulationOptions,
     world: World,
     week: int,
     kind: Kind,
@@ -169,11 +311,11 @@ def _each(
     detail: Callable[[np.random.Generator], tuple[int, float]],
 ) -> Iterator[Incident]:
     """Incidents of single sites; `detail` draws a duration and a size."""
-    for site, rng in struck(plan.seed, kind, week, len(world), rate * plan.trouble):
+    for site, rng in random_strikes(options.seed, kind, week, len(world), rate * options.incident_rate):
         start = _at(rng, week)
         length, size = detail(rng)
         yield Incident(
-            name(kind, start, world, site),
+            incident_id(kind, start, world, site),
             kind,
             site,
             start,
@@ -183,13 +325,15 @@ def _each(
         )
 
 
-def _outages(plan: Plan, world: World, week: int) -> Iterator[Incident]:
-    return _each(plan, world, week, "outage", OUTAGE_RATE, lambda rng: (_minutes(rng, 40, 10), rng.uniform(0.0, 0.03)))
-
-
-def _site_surges(plan: Plan, world: World, week: int) -> Iterator[Incident]:
+def _outages(options: SimulationOptions, world: World, week: int) -> Iterator[Incident]:
     return _each(
-        plan,
+        options, world, week, "outage", OUTAGE_RATE, lambda rng: (_minutes(rng, 40, 10), rng.uniform(0.0, 0.03))
+    )
+
+
+def _site_surges(options: SimulationOptions, world: World, week: int) -> Iterator[Incident]:
+    return _each(
+        options,
         world,
         week,
         "surge",
@@ -198,9 +342,9 @@ def _site_surges(plan: Plan, world: World, week: int) -> Iterator[Incident]:
     )
 
 
-def _starvations(plan: Plan, world: World, week: int) -> Iterator[Incident]:
+def _starvations(options: SimulationOptions, world: World, week: int) -> Iterator[Incident]:
     found = _each(
-        plan,
+        options,
         world,
         week,
         "starvation",
@@ -210,20 +354,22 @@ def _starvations(plan: Plan, world: World, week: int) -> Iterator[Incident]:
     return (incident for incident in found if world.sites[incident.site].ingest)
 
 
-def _gaps(plan: Plan, world: World, week: int) -> Iterator[Incident]:
-    return _each(plan, world, week, "gap", GAP_RATE, lambda rng: (_minutes(rng, 50, 10), 0.0))
+def _gaps(options: SimulationOptions, world: World, week: int) -> Iterator[Incident]:
+    return _each(options, world, week, "gap", GAP_RATE, lambda rng: (_minutes(rng, 50, 10), 0.0))
 
 
-def _lates(plan: Plan, world: World, week: int) -> Iterator[Incident]:
-    return _each(plan, world, week, "late", LATE_RATE, lambda rng: (_minutes(rng, 120, 60, LATEST_MINUTES), 1.0))
+def _lates(options: SimulationOptions, world: World, week: int) -> Iterator[Incident]:
+    return _each(options, world, week, "late", LATE_RATE, lambda rng: (_minutes(rng, 120, 60, LATEST_MINUTES), 1.0))
 
 
-def _region_surges(plan: Plan, world: World, week: int) -> Iterator[Incident]:
+def _region_surges(options: SimulationOptions, world: World, week: int) -> Iterator[Incident]:
     """A surge that all sites of a region feel, each in its own measure."""
-    for region, rng in struck(plan.seed, "region surge", week, len(REGIONS), REGION_SURGE_RATE * plan.trouble):
+    for region, rng in random_strikes(
+        options.seed, "region surge", week, len(REGIONS), REGION_SURGE_RATE * options.incident_rate
+    ):
         start, length, size = _at(rng, week), _minutes(rng, 80, 40, 240), rng.uniform(0.3, 0.8)
         for site in np.nonzero(world.region == region)[0]:
             mine = 1.0 + size * float(rng.uniform(0.8, 1.2))
             yield Incident(
-                name("region-surge", start, world, int(site)), "surge", int(site), start, start + length, mine
+                incident_id("region-surge", start, world, int(site)), "surge", int(site), start, start + length, mine
             )

@@ -13,12 +13,27 @@ import pyarrow as pa
 
 from data.schema import TABLES
 from data.simulator.capacity import capacity_table
-from data.simulator.flows import Routes, build_routes, flows_table, links_table
-from data.simulator.incidents import LATEST_MINUTES, Incident, incidents, truth_table
-from data.simulator.network import Network, State, build_network, network_day
-from data.simulator.plan import DAY_MINUTES, MARK, Plan, minutes, moment
-from data.simulator.scheduled_events import ANNOUNCED_MINUTES, MAINTENANCE_AHEAD_MINUTES, happenings
-from data.simulator.telemetry import CUT_SECONDS, Window, telemetry_table, window_of
+from data.simulator.incidents import (
+    ANNOUNCED_MINUTES,
+    LATEST_MINUTES,
+    MAINTENANCE_AHEAD_MINUTES,
+    Incident,
+    incidents,
+    scheduled_events,
+    truth_table,
+)
+from data.simulator.network import Network, NetworkState, build_network, network_day
+from data.simulator.options import DAY_MINUTES, SIMULATOR_MARK, SimulationOptions, minutes, moment
+from data.simulator.telemetry import (
+    CUT_SECONDS,
+    Routes,
+    RowWindow,
+    build_routes,
+    flows_table,
+    links_table,
+    telemetry_table,
+    window_of,
+)
 from data.simulator.world import sites_table
 
 # NumPy lets go of the interpreter in its loops, so threads help; more than four do not.
@@ -38,14 +53,14 @@ class Day:
 
 
 class Simulation:
-    """The tables of a plan. Days are made anew each time they are asked for, and are the same each time."""
+    """The tables of a simulation. Days are made anew each time they are asked for, and are the same each time."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.network: Network = build_network(plan)
-        self.first, self.last = minutes(plan.start), minutes(plan.end)
+    def __init__(self, options: SimulationOptions) -> None:
+        self.options = options
+        self.network: Network = build_network(options)
+        self.first, self.last = minutes(options.start), minutes(options.end)
         self._routes: Routes = build_routes(self.network.world)
-        self._kept: dict[int, State] = {}
+        self._kept: dict[int, NetworkState] = {}
 
     @property
     def sites(self) -> pa.Table:
@@ -57,13 +72,15 @@ class Simulation:
 
     @property
     def links(self) -> pa.Table:
-        return links_table(self.network.world, self.plan.seed)
+        return links_table(self.network.world, self.options.seed)
 
     @property
     def events(self) -> pa.Table:
         """What was announced up to 90 days ahead, and what operators wrote up afterwards."""
         rows = [*self._announced(), *self._outages_written_up(), *self._augments()]
-        ordered = sorted(({**row, "author": MARK} for row in rows), key=lambda row: (row["start"], row["event_id"]))
+        ordered = sorted(
+            ({**row, "author": SIMULATOR_MARK} for row in rows), key=lambda row: (row["start"], row["event_id"])
+        )
         return pa.Table.from_pylist(ordered, schema=TABLES["events"].schema)
 
     @property
@@ -98,7 +115,7 @@ class Simulation:
         them.
         """
         shown = list(labels) if labels is not None else [label for day in self.days() for label in day.labels]
-        known = incidents(self.plan, self.network.world, self.first, self.last)
+        known = incidents(self.options, self.network.world, self.first, self.last)
         return truth_table([*known, *shown], self.network.world, self.first, self.last)
 
     def until(self, last: int) -> Simulation:
@@ -113,7 +130,7 @@ class Simulation:
 
         The ticks of a live run and its batch together hold exactly the rows of a batch that ends later.
         """
-        window = Window(self.first, until, since * 60 + CUT_SECONDS, until * 60 + CUT_SECONDS)
+        window = RowWindow(self.first, until, since * 60 + CUT_SECONDS, until * 60 + CUT_SECONDS)
         days = range((since - LATEST_MINUTES - DAY_MINUTES // 24) // DAY_MINUTES, (until - 1) // DAY_MINUTES + 1)
         return pa.concat_tables(telemetry_table(self.network, self._state(day), window) for day in days)
 
@@ -125,7 +142,7 @@ class Simulation:
             flows_table(self.network.world, self._routes, self._state(day), first, until) for day in days
         )
 
-    def _state(self, day: int) -> State:
+    def _state(self, day: int) -> NetworkState:
         """The state of a day; a live run asks for the same one or two days over and over."""
         if day not in self._kept:
             if len(self._kept) > 1:
@@ -134,12 +151,12 @@ class Simulation:
         return self._kept[day]
 
     def _announced(self) -> Iterator[dict[str, object]]:
-        for happening in happenings(self.plan, self.network.world, self.first, self.last + ANNOUNCED_MINUTES):
+        for happening in scheduled_events(self.options, self.network.world, self.first, self.last + ANNOUNCED_MINUTES):
             if happening.kind != "maintenance" or happening.start < self.last + MAINTENANCE_AHEAD_MINUTES:
                 yield happening.row()
 
     def _outages_written_up(self) -> Iterator[dict[str, object]]:
-        for outage in incidents(self.plan, self.network.world, self.first, self.last):
+        for outage in incidents(self.options, self.network.world, self.first, self.last):
             if outage.written_up and outage.end <= self.last:
                 site = self.network.world.sites[outage.site]
                 yield {
@@ -168,6 +185,6 @@ class Simulation:
                 }
 
 
-def simulate(plan: Plan) -> Simulation:
-    """The simulation of a plan: pure, and reproducible to the last byte of what it writes."""
-    return Simulation(plan)
+def simulate(options: SimulationOptions) -> Simulation:
+    """The simulation of these options: pure, and reproducible to the last byte of what it writes."""
+    return Simulation(options)

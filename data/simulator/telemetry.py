@@ -1,4 +1,4 @@
-"""From what is true to what is reported: rounding, missing rows, late rows, and the contract's columns."""
+"""From what is true to what is reported: telemetry with lost and late rows, hourly flows, and the links between sites."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from data.schema import STAMP, TABLES
-from data.simulator.clock import ticks_of
-from data.simulator.network import Network, State
-from data.simulator.plan import TICK_MINUTES, TICKS_A_DAY, draws
-from data.simulator.world import Mask, Real, Whole
+from data.simulator.demand import ticks_of
+from data.simulator.network import Network, NetworkState
+from data.simulator.options import DAY_MINUTES, TICK_MINUTES, TICKS_A_DAY, random_stream
+from data.simulator.world import Mask, Real, Whole, World, distances_km
+
+# Telemetry -----------------------------------------------------------------------------------------------------------
 
 # Collectors cut a snapshot this long after the end of its last interval.
 CUT_SECONDS = 60
@@ -36,7 +38,7 @@ MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RowWindow:
     """Which rows are wanted: `ts` in [first, last) (minutes since 1970), received after one second and up to
     another.
     """
@@ -47,12 +49,12 @@ class Window:
     received_until: int
 
 
-def window_of(first: int, last: int) -> Window:
+def window_of(first: int, last: int) -> RowWindow:
     """All rows of the span that have arrived when its snapshot is cut."""
-    return Window(first, last, -(2**62), last * 60 + CUT_SECONDS)
+    return RowWindow(first, last, -(2**62), last * 60 + CUT_SECONDS)
 
 
-def telemetry_table(network: Network, state: State, window: Window) -> pa.Table:
+def telemetry_table(network: Network, state: NetworkState, window: RowWindow) -> pa.Table:
     """The contract's `telemetry` for one day, in order of site_id and ts."""
     stamps = ticks_of(state.day)
     received = _received(network, state, stamps)
@@ -71,7 +73,7 @@ def telemetry_table(network: Network, state: State, window: Window) -> pa.Table:
     return pa.table(columns, schema=TABLES["telemetry"].schema)
 
 
-def _measured(network: Network, state: State) -> dict[str, Real]:
+def _measured(network: Network, state: NetworkState) -> dict[str, Real]:
     """Every metric, (sites, 288); sites that take nothing in report no ingest at all."""
     of_ingest = {
         "ingest_gbps": state.ingest_gbps,
@@ -95,23 +97,93 @@ def _measured(network: Network, state: State) -> dict[str, Real]:
     }
 
 
-def _reported(network: Network, state: State) -> Mask:
+def _reported(network: Network, state: NetworkState) -> Mask:
     """Which rows are ever sent: not those of a gap, and not the few that are lost."""
-    sent = draws(network.plan.seed, "lost", state.day).random(state.viewers.shape, dtype=np.float32) >= LOST_ROW * min(
-        network.plan.trouble, 1.0
-    )
+    sent = random_stream(network.options.seed, "lost", state.day).random(
+        state.viewers.shape, dtype=np.float32
+    ) >= LOST_ROW * min(network.options.incident_rate, 1.0)
     for incident in state.incidents:
         if incident.kind == "gap":
             sent[incident.site] &= ~incident.lasts(ticks_of(state.day))
     return np.asarray(sent)
 
 
-def _received(network: Network, state: State, stamps: Whole) -> Whole:
+def _received(network: Network, state: NetworkState, stamps: Whole) -> Whole:
     """When each row arrives, in seconds since 1970; those of a late spell arrive together when it ends."""
-    delay = draws(network.plan.seed, "delay", state.day).integers(*DELAY_SECONDS, (len(network.world), TICKS_A_DAY))
+    delay = random_stream(network.options.seed, "delay", state.day).integers(
+        *DELAY_SECONDS, (len(network.world), TICKS_A_DAY)
+    )
     received = np.asarray((stamps + TICK_MINUTES)[None, :] * 60 + delay)
     for incident in state.incidents:
         if incident.kind == "late":
             held = incident.lasts(stamps)
             received[incident.site, held] = (incident.end + TICK_MINUTES) * 60 + delay[incident.site, held]
     return received
+
+
+# Flows and links -----------------------------------------------------------------------------------------------------
+
+# Each ingest site's streams are followed to this many other sites.
+TARGETS = 6
+# Interest in a site's streams falls with distance (language, time of day) over this scale.
+INTEREST_KM = 7000.0
+MOST_WATCHED, LEAST_WATCHED = 0.85, 0.05
+LINKS_A_SITE = 2
+LINK_GBPS = (200.0, 400.0, 800.0)
+HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Which flows are reported: row in `World.ingest`, position of the target, and the share of the streams that it
+    pulls.
+    """
+
+    source: Whole
+    target: Whole
+    pull: Real
+
+
+def build_routes(world: World) -> Routes:
+    """The sites that pull most from each ingest site: large ones, and near ones."""
+    km = distances_km(world.sites)[world.ingest]
+    pull = np.sqrt(world.weight / world.weight.max())[None, :] * np.exp(-km / INTEREST_KM) * MOST_WATCHED
+    pull[np.arange(len(world.ingest)), world.ingest] = -1.0
+    best = np.argsort(-pull, axis=1, kind="stable")[:, : min(TARGETS, len(world) - 1)]
+    source = np.repeat(np.arange(len(world.ingest)), best.shape[1])
+    return Routes(source, best.ravel(), np.maximum(pull[source, best.ravel()], LEAST_WATCHED))
+
+
+def flows_table(world: World, routes: Routes, state: NetworkState, first: int, last: int) -> pa.Table:
+    """The contract's `flows` of the whole hours of one day that lie in [first, last)."""
+    hours = state.day * DAY_MINUTES + 60 * np.arange(HOURS)
+    whole = (hours >= first) & (hours + 60 <= last)
+    carried = state.ingest_gbps[routes.source] * state.availability[routes.target] * routes.pull[:, None]
+    gbps = carried.reshape(len(routes.source), HOURS, TICKS_A_DAY // HOURS).mean(axis=2)[:, whole]
+    ids = np.array(world.site_ids, dtype=object)
+    columns = {
+        "ts": pa.array(np.tile(hours[whole], len(routes.source)) * 60 * MICROSECONDS).cast(STAMP),
+        "source_site_id": pa.array(np.repeat(ids[world.ingest[routes.source]], whole.sum()), pa.string()),
+        "target_site_id": pa.array(np.repeat(ids[routes.target], whole.sum()), pa.string()),
+        "gbps": pa.array(np.round(gbps.ravel(), 3)),
+    }
+    return pa.table(columns, schema=TABLES["flows"].schema)
+
+
+def links_table(world: World, seed: int) -> pa.Table:
+    """The contract's `links`: each ingest site with its nearest fellows."""
+    km = distances_km(world.sites)[np.ix_(world.ingest, world.ingest)]
+    nearest = np.argsort(km, axis=1, kind="stable")[:, 1 : 1 + LINKS_A_SITE]
+    pairs = sorted({(min(i, int(j)), max(i, int(j))) for i, row in enumerate(nearest) for j in row})
+    sizes = random_stream(seed, "links").choice(LINK_GBPS, len(pairs))
+    ids = [world.sites[i].site_id for i in world.ingest]
+    rows = [
+        {
+            "link_id": f"{ids[a]}--{ids[b]}",
+            "source_site_id": ids[a],
+            "target_site_id": ids[b],
+            "capacity_gbps": float(size),
+        }
+        for (a, b), size in zip(pairs, sizes, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=TABLES["links"].schema)

@@ -6,7 +6,7 @@ so it lives in a database.
 
 from __future__ import annotations
 
-from data.store.opening import Store, open_store, store_url
+from data.store.database import Store, open_store, store_url
 from data.store.plans import PLAN_PEAKS, PLAN_PURCHASES, PLAN_ROWS, PlanNote, Plans, SavedPlan
 from data.store.scenarios import Revision, Scenario, Scenarios
 

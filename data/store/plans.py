@@ -22,10 +22,17 @@ from data.schema.arrow import arrow_from_pandas
 from data.schema.errors import ContractError
 from data.schema.text_rules import clean_text
 from data.schema.validation import excerpt, validate
-from data.store.body import packed_policy
-from data.store.identity import absent, checked_id, new_id
-from data.store.opening import Store
-from data.store.tables import PLAN_PEAKS_TABLE, PLAN_PURCHASES_TABLE, PLAN_ROWS_TABLE, PLANS
+from data.store.database import (
+    PLAN_PEAKS_TABLE,
+    PLAN_PURCHASES_TABLE,
+    PLAN_ROWS_TABLE,
+    PLANS,
+    Store,
+    absent,
+    checked_id,
+    new_id,
+)
+from data.store.scenario_body import packed_policy
 
 _DIRECTION = Column("direction", TEXT, "Which way the traffic goes", choices=("ingest", "egress"))
 _SERIES = (

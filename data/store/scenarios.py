@@ -17,10 +17,8 @@ from data.schema import TEXT_LIMIT
 from data.schema.errors import ConflictError, ScenarioError
 from data.schema.text_rules import clean_text
 from data.schema.validation import excerpt
-from data.store.body import Body, packed, parsed
-from data.store.identity import absent, checked_id, new_id
-from data.store.opening import Store
-from data.store.tables import REVISIONS, SCENARIOS
+from data.store.database import REVISIONS, SCENARIOS, Store, absent, checked_id, new_id
+from data.store.scenario_body import Body, packed, parsed
 
 Action = Literal["created", "saved", "renamed", "duplicated", "imported", "deleted", "restored"]
 FORMAT, FORMAT_VERSION = "headroom-scenarios", 1

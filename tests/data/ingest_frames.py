@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.ingest.outcome import Outcome
-from data.ingest.reading import reading
-from data.ingest.run import TakeIn, plan
-from data.ingest.sources import find
+from data.ingest.column_mapping import read_options
+from data.ingest.ledger import Outcome
+from data.ingest.run import IngestRun, plan_tasks
+from data.ingest.sources import find_snapshots
 from data.lake.tables import Lake
 from data.schema import STAMP
 
@@ -94,8 +94,8 @@ def lake_of(folder: Path, *names: str) -> Lake:
 
 def take(lake: Lake, *paths: Path | str, now: datetime = NOW, move: bool = False, **how: Any) -> list[Outcome]:
     """Take snapshots in, without the hourly and daily figures."""
-    one = reading(**how)
-    return list(TakeIn(lake, now=now, move=move).run(plan(find(map(str, paths)), lambda _: [one])))
+    one = read_options(**how)
+    return list(IngestRun(lake, now=now, move=move).run(plan_tasks(find_snapshots(map(str, paths)), lambda _: [one])))
 
 
 def held(lake: Lake, columns: Sequence[str] = ("site_id", "ts", "egress_gbps")) -> list[tuple[Any, ...]]:

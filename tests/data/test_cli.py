@@ -17,7 +17,7 @@ from rich.console import Console
 
 from data.__main__ import COMMANDS, main
 from data.ingest import report as show
-from data.ingest.report import bars
+from data.ingest.report import progress_bars
 from data.lake.tables import Lake
 from tests.data.ingest_frames import held, sites, telemetry, with_column, write
 
@@ -96,7 +96,7 @@ def test_options_say_how_to_read(run: Run, tmp_path: Path) -> None:
         "t=ts",
         "--map",
         "out*0.001=egress_gbps",
-        "--set",
+        "--constant",
         "ingest_gbps=1",
         "--timezone",
         "Europe/Berlin",
@@ -134,16 +134,14 @@ def test_status_of_a_lake_that_is_not_there_makes_none(run: Run, tmp_path: Path)
 
 def test_maintain_and_rollup(run: Run, inbox: Path, tmp_path: Path) -> None:
     run("ingest", inbox)
-    code, said, _ = run("maintain")
+    code, said, _ = run("vacuum")
     assert code == 0
     assert "telemetry: 0 files compacted, 0 deleted\n" in said
     assert run("ingest", inbox)[1] == "2 snapshots: 2 known already\n"  # what was taken in is remembered through upkeep
     assert run("rollup")[1] == "1 dates rolled up\n"
-    code, _, complained = run("maintain", "--keep-days", "1")
+    code, _, complained = run("vacuum", "--keep-days", "1")
     assert code == 2
-    assert complained.startswith(
-        "python -m data maintain: A retention of 1 day, 0:00:00 is shorter than the safe 7 days"
-    )
+    assert complained.startswith("python -m data vacuum: A retention of 1 day, 0:00:00 is shorter than the safe 7 days")
     assert complained.endswith("Remedy: use 7 days or more.\n")
 
 
@@ -163,7 +161,7 @@ def test_maintain_and_rollup(run: Run, inbox: Path, tmp_path: Path) -> None:
             ("ingest", ".", "--recipe", "abilene", "--timezone", "UTC"),
             "python -m data ingest: --recipe stands beside other options of reading.",
         ),
-        (("watch", "--every", "0"), "python -m data watch: --every 0: not above 0."),
+        (("watch", "--interval", "0"), "python -m data watch: --interval 0: not above 0."),
     ],
 )
 def test_a_fault_of_usage_is_one_line(run: Run, arguments: tuple[str, ...], complaint: str) -> None:
@@ -214,7 +212,7 @@ def test_watch_once_takes_in_what_lies_there(run: Run, inbox: Path, tmp_path: Pa
 def test_watch_goes_on_until_it_is_told_to_end(inbox: Path, tmp_path: Path) -> None:
     for path in inbox.iterdir():
         os.utime(path, (0, time.time() - 60))
-    command = [sys.executable, "-m", "data", "watch", str(inbox), "--every", "0.1", "--lake", str(tmp_path / "lake")]
+    command = [sys.executable, "-m", "data", "watch", str(inbox), "--interval", "0.1", "--lake", str(tmp_path / "lake")]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -239,7 +237,7 @@ def test_bars_are_drawn_where_somebody_looks_and_not_where_not(
 ) -> None:
     monkeypatch.setattr(show, "console", lambda **_: Console(stderr=True, force_terminal=True, width=100))
     for quiet, drawn in ((False, True), (True, False)):
-        with bars(quiet=quiet) as shown:
+        with progress_bars(quiet=quiet) as shown:
             shown.taking_in(1, 2, "[red]x.parquet")
             shown.rolling_up(3, 3)
         said = capsys.readouterr().err

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.__main__ import main
-from data.ingest.recipes import load, named
+from data.ingest.recipes import load_recipe, recipe_names
 from data.lake.tables import Lake
 from data.schema.errors import SettingError
 from tests.data.ingest_frames import held, telemetry, write
@@ -106,7 +106,7 @@ def test_p2p_live_becomes_a_lake(
 
 
 def test_every_recipe_is_documented_both_ways() -> None:
-    assert sorted(name for name, _ in DOCUMENTED) == sorted(named() * 2)
+    assert sorted(name for name, _ in DOCUMENTED) == sorted(recipe_names() * 2)
 
 
 def recipe(folder: Path, text: str) -> Path:
@@ -123,7 +123,7 @@ def test_a_recipe_of_ones_own_reads_each_file_its_way(tmp_path: Path) -> None:
         [[step]]
         files = "pops.csv"
         table = "sites"
-        set = ["lat=1", "lon=2", "region_id=eu"]
+        constant = ["lat=1", "lon=2", "region_id=eu"]
         [[step]]
         files = "t-*.parquet"
         map = ["egress_gbps*10=egress_gbps"]
@@ -145,12 +145,12 @@ def test_a_recipe_of_ones_own_reads_each_file_its_way(tmp_path: Path) -> None:
         ("[[step]]\ntable = 'sites'", "a step names no files"),
         (
             "[[step]]\nfiles = 'a'\nmaps = []",
-            "a step knows no 'maps'.*Remedy: use absent, files, map, set, table, timezone",
+            "a step knows no 'maps'.*Remedy: use constant, files, map, missing-rows, table, timezone",
         ),
         ("[[step]]\nfiles = 'a'\ntable = 'soup'", "--table soup: not a table that snapshots feed"),
-        ("[[step]]\nfiles = 'a'\nabsent = 'gone'", "--absent gone: neither missing nor zero"),
+        ("[[step]]\nfiles = 'a'\nmissing-rows = 'gone'", "--missing-rows gone: neither null nor zero"),
     ],
 )
 def test_a_recipe_that_cannot_be_meant_is_an_error_at_once(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        load(str(recipe(tmp_path, text)))
+        load_recipe(str(recipe(tmp_path, text)))

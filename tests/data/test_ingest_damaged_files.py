@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.__main__ import main
-from data.ingest.check import Known, check, table_for
-from data.ingest.reading import reading
-from data.ingest.snapshot import RefusedError
+from data.ingest.check import KnownPlaces, check_snapshot
+from data.ingest.column_mapping import detect_table, read_options
+from data.ingest.file_reader import RefusedError, column_names
 from data.ingest.sources import Source
 from data.lake.tables import Lake
 from data.schema import STAMP
@@ -149,10 +149,10 @@ WHOLE: list[tuple[str, bytes]] = [
 ODD = [b"\r", b"\n", b'"', b",", b";", b"\x00", b"\xff", b"\xef\xbb\xbf", b"9" * 400, b"1e999", b"nan", b"-", b"T",
        b"2026-13-45T99:99Z", b"9999-12-31T23:59:59+99:99", b"\xed\xa0\x80", "é".encode() * 50, b"a" * 200_000]  # fmt: skip
 READINGS = [
-    reading(),
-    reading(zone="Europe/Berlin"),
-    reading(absent="zero"),
-    reading(renames=["egress_gbps*2=viewers"]),
+    read_options(),
+    read_options(timezone="Europe/Berlin"),
+    read_options(missing_rows="zero"),
+    read_options(renames=["egress_gbps*2=viewers"]),
 ]
 
 
@@ -170,9 +170,16 @@ def mutated(chance: random.Random, data: bytes) -> bytes:
 
 def read_and_check(name: str, data: bytes, chance: random.Random) -> str:
     source, how = Source(f"/in/{name}", (), len(data), NOW), chance.choice(READINGS)
-    known = Known(frozenset("ab"), frozenset(["eu"]))
+    known = KnownPlaces(frozenset("ab"), frozenset(["eu"]))
     try:
-        checked = check(data, source, table_for(data, source, how), how, known, datetime(2026, 3, 20, tzinfo=UTC))
+        checked = check_snapshot(
+            data,
+            source,
+            detect_table(source, column_names(io.BytesIO(data), name), how),
+            how,
+            known,
+            datetime(2026, 3, 20, tzinfo=UTC),
+        )
     except RefusedError as error:
         return "refused" if all(fault.bound and fault.cause and fault.remedy for fault in error.faults) else "untold"
     checked.good.to_pylist()  # nothing that Python cannot hold goes into the lake

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.ingest.quarantine import safe
+from data.ingest.ledger import safe_file_name
 from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, with_column, write
 
 HOSTILE = ['"><script>alert(1)</script>', "../x", "=cmd()", "n" * 10_000, "a\x1b[31mred", ""]
@@ -312,7 +312,7 @@ def test_hostile_file_names_are_only_names(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..", ".hidden", "", "x" * 500, "\x00", "a/b.parquet"])
 def test_a_safe_name_neither_hides_nor_climbs(name: str) -> None:
-    made = safe(name)
+    made = safe_file_name(name)
     assert made
     assert not made.startswith((".", "-"))
     assert "/" not in made

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.ingest.reading import reading
+from data.ingest.column_mapping import read_options
 from data.lake.tables import Lake
 from data.schema.errors import SettingError
 from tests.data.ingest_frames import held, lake_of, sites, take, telemetry, with_column, write
@@ -34,14 +34,14 @@ def test_labelled_stamps_are_converted_whatever_their_zone_and_unit(tmp_path: Pa
 
 
 def test_a_label_is_believed_before_the_option(tmp_path: Path) -> None:
-    assert stamps_of(tmp_path, pa.array([at("2026-03-02T05:00")], pa.timestamp("ns", "UTC")), zone="Asia/Tokyo") == [
-        at("2026-03-02T05:00")
-    ]
+    assert stamps_of(
+        tmp_path, pa.array([at("2026-03-02T05:00")], pa.timestamp("ns", "UTC")), timezone="Asia/Tokyo"
+    ) == [at("2026-03-02T05:00")]
 
 
 def test_local_stamps_are_read_in_the_zone_that_is_given(tmp_path: Path) -> None:
     naive = pa.array([datetime(2026, 3, 2, 9), datetime(2026, 3, 2, 10)], pa.timestamp("s"))  # noqa: DTZ001
-    assert stamps_of(tmp_path, naive, zone="Asia/Tokyo") == [at("2026-03-02T00:00"), at("2026-03-02T01:00")]
+    assert stamps_of(tmp_path, naive, timezone="Asia/Tokyo") == [at("2026-03-02T00:00"), at("2026-03-02T01:00")]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_time_that_summer_time_repeats_or_leaves_out_is_refused_and_not_guesse
 ) -> None:
     lake = lake_of(tmp_path, "a")
     table = with_column(telemetry(), "ts", pa.array([*fine, unclear], pa.timestamp("us")))
-    [outcome] = take(lake, write(tmp_path / "t.parquet", table), zone=zone)
+    [outcome] = take(lake, write(tmp_path / "t.parquet", table), timezone=zone)
     assert (outcome.state, outcome.accepted, outcome.quarantined) == ("partial", 2, 1)
     assert outcome.faults[0].bound == f"a time that came once in {zone}"
     assert outcome.faults[0].remedy == "export the stamps in UTC"
@@ -91,7 +91,7 @@ def test_text_without_a_zone_needs_one(tmp_path: Path) -> None:
 
 
 def test_text_without_a_zone_is_read_in_the_zone_that_is_given(tmp_path: Path) -> None:
-    assert text_outcome(tmp_path, "2026-03-02T05:00Z,a,1,2\n2026-03-02 08:00,a,1,2\n", zone="Europe/Berlin") == (
+    assert text_outcome(tmp_path, "2026-03-02T05:00Z,a,1,2\n2026-03-02 08:00,a,1,2\n", timezone="Europe/Berlin") == (
         [at("2026-03-02T05:00"), at("2026-03-02T07:00")],
         [],
     )
@@ -109,12 +109,12 @@ def test_text_that_is_no_stamp_refuses_its_row_alone(tmp_path: Path, text: str) 
 
 def test_a_zone_that_does_not_exist_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"--timezone CEST: no such zone.*Europe/Berlin"):
-        take(lake_of(tmp_path), tmp_path, zone="CEST")
+        take(lake_of(tmp_path), tmp_path, timezone="CEST")
 
 
 def test_a_misspelt_zone_of_the_command_is_told_with_its_nearest_names() -> None:
     with pytest.raises(SettingError, match=r"--timezone Europe/Berln: no such zone.*the nearest: Europe/Berlin"):
-        reading(zone="Europe/Berln")
+        read_options(timezone="Europe/Berln")
 
 
 def test_misspelt_zones_of_sites_are_refused_row_by_row_with_their_nearest_names(tmp_path: Path) -> None:

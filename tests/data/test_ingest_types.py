@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.ingest.check import Checked, Known, check
-from data.ingest.reading import Reading, reading
-from data.ingest.snapshot import RefusedError
+from data.ingest.check import CheckedSnapshot, KnownPlaces, check_snapshot
+from data.ingest.column_mapping import ReadOptions, read_options
+from data.ingest.file_reader import RefusedError
 from data.ingest.sources import Source
 from data.schema import TABLES
 from tests.data.ingest_frames import NOW, sites, telemetry, with_column
 
-KNOWN = Known.among(sites("a"))
+KNOWN = KnownPlaces.among(sites("a"))
 MOMENT = datetime(2026, 3, 2, 5)  # noqa: DTZ001 - local on purpose
 TYPES: list[tuple[pa.DataType, Any]] = [
     *((kind, 7) for kind in (pa.int8(), pa.uint8(), pa.int64(), pa.uint64())),
@@ -48,22 +48,25 @@ TYPES: list[tuple[pa.DataType, Any]] = [
     (pa.null(), None),
 ]
 READINGS = [
-    reading(table="telemetry"),
-    reading(
-        table="telemetry", zone="America/New_York", renames=["egress_gbps*0.5=egress_gbps", "ts=ts"], absent="zero"
+    read_options(table="telemetry"),
+    read_options(
+        table="telemetry",
+        timezone="America/New_York",
+        renames=["egress_gbps*0.5=egress_gbps", "ts=ts"],
+        missing_rows="zero",
     ),
 ]
 
 
-def attempt(data: bytes, name: str, how: Reading) -> Checked | RefusedError:
+def attempt(data: bytes, name: str, how: ReadOptions) -> CheckedSnapshot | RefusedError:
     """What comes of a snapshot; any other exception is a fault of ours."""
     try:
-        return check(data, Source(f"/in/{name}", (), 0, NOW), TABLES["telemetry"], how, KNOWN, NOW)
+        return check_snapshot(data, Source(f"/in/{name}", (), 0, NOW), TABLES["telemetry"], how, KNOWN, NOW)
     except RefusedError as refusal:
         return refusal
 
 
-def checked(table: pa.Table, how: Reading) -> int:
+def checked(table: pa.Table, how: ReadOptions) -> int:
     """Rows that are accounted for, or -1 where the file is refused."""
     sink = io.BytesIO()
     pq.write_table(table, sink)
@@ -80,7 +83,7 @@ def checked(table: pa.Table, how: Reading) -> int:
 @pytest.mark.parametrize("how", READINGS, ids=["plain", "converted"])
 @pytest.mark.parametrize("column", ["ts", "received_at", "site_id", "egress_gbps", "viewers"])
 @pytest.mark.parametrize(("kind", "value"), TYPES, ids=lambda part: str(part)[:40])
-def test_any_type_is_read_or_refused(column: str, kind: pa.DataType, value: Any, how: Reading) -> None:
+def test_any_type_is_read_or_refused(column: str, kind: pa.DataType, value: Any, how: ReadOptions) -> None:
     assert checked(with_column(telemetry(count=3), column, pa.array([None, value, value], kind)), how) in (-1, 3)
 
 
@@ -103,7 +106,7 @@ texts = st.lists(
 
 @settings(deadline=None, max_examples=150)
 @given(texts, st.sampled_from(["ts", "site_id", "egress_gbps", "received_at"]), st.sampled_from(READINGS))
-def test_any_text_is_read_or_refused(content: list[str | None], column: str, how: Reading) -> None:
+def test_any_text_is_read_or_refused(content: list[str | None], column: str, how: ReadOptions) -> None:
     count = len(content)
     assert checked(with_column(telemetry(count=count), column, pa.array(content, pa.string())), how) in (-1, count)
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest import ledger
-from data.ingest.deduplicate import merged, unrepeated
+from data.ingest.check import deduplicate, merge_rows
 from data.lake.tables import Change, Lake, conform, files
 from data.schema import STAMP, TABLES
 from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, with_column, write
@@ -63,25 +63,25 @@ def expected(snapshots: list[list[Row]]) -> list[Row]:
 def test_the_lake_holds_what_one_row_after_another_would(snapshots: list[list[Row]]) -> None:
     table = frame([])
     for content in snapshots:
-        table = merged(TELEMETRY, table, unrepeated(TELEMETRY, frame(content)).rows)
+        table = merge_rows(TELEMETRY, table, deduplicate(TELEMETRY, frame(content)).rows)
     assert told(table) == expected(snapshots)
 
 
 @unhurried
 @given(st.lists(some_rows, max_size=4))
 def test_many_snapshots_at_once_are_as_one_after_another(snapshots: list[list[Row]]) -> None:
-    together = pa.concat_tables([frame([]), *(unrepeated(TELEMETRY, frame(content)).rows for content in snapshots)])
-    assert told(merged(TELEMETRY, frame([]), together)) == expected(snapshots)
+    together = pa.concat_tables([frame([]), *(deduplicate(TELEMETRY, frame(content)).rows for content in snapshots)])
+    assert told(merge_rows(TELEMETRY, frame([]), together)) == expected(snapshots)
 
 
 @unhurried
 @given(some_rows)
 def test_every_row_of_a_snapshot_is_accounted_for(content: list[Row]) -> None:
-    found = unrepeated(TELEMETRY, frame(content))
-    assert found.rows.num_rows + found.contrary.num_rows + found.repeated == len(content)
+    found = deduplicate(TELEMETRY, frame(content))
+    assert found.rows.num_rows + found.conflicting.num_rows + found.repeated == len(content)
     assert told(found.rows) == expected([content])
     winners = {row[:2]: row[3] for row in told(found.rows)}
-    assert all(winners[row[:2]] != row[3] for row in told(found.contrary))
+    assert all(winners[row[:2]] != row[3] for row in told(found.conflicting))
 
 
 def test_a_correction_replaces_and_an_older_one_does_not(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from data.ingest.outcome import Outcome
-from data.ingest.reading import reading
-from data.ingest.sources import content, find
+from data.ingest.column_mapping import read_options
+from data.ingest.ledger import Outcome
+from data.ingest.sources import find_snapshots, read_bytes
 from data.ingest.watch import Inbox
 from data.lake.object_store import store_at
 from data.lake.tables import Lake
@@ -87,7 +87,7 @@ def test_an_object_is_taken_in_by_itself(bucket: str, tmp_path: Path) -> None:
 
 
 def test_an_inbox_in_a_store_is_polled(bucket: str, tmp_path: Path) -> None:
-    lake, inbox = lake_of(tmp_path, "a"), Inbox(f"{bucket}/inbox", lambda _: [reading()])
+    lake, inbox = lake_of(tmp_path, "a"), Inbox(f"{bucket}/inbox", lambda _: [read_options()])
     assert inbox.poll(lake) == []
     put("inbox/t.parquet", write(tmp_path / "t.parquet", telemetry()).read_bytes())
     put("inbox/bad.parquet", b"PAR1")
@@ -99,12 +99,12 @@ def test_an_inbox_in_a_store_is_polled(bucket: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["s3://snapshots/nothing/here", "s3://snapshots/nothing.parquet"])
 def test_nothing_at_an_address_is_an_error(bucket: str, where: str) -> None:
     with pytest.raises(SettingError, match=f"{where}: .*Remedy: check the address, and the credentials"):
-        find([where])
+        find_snapshots([where])
 
 
 def test_a_bucket_that_does_not_exist_is_an_error_in_one_line(bucket: str) -> None:
     with pytest.raises(SettingError, match="s3://elsewhere/x: ") as caught:
-        find(["s3://elsewhere/x"])
+        find_snapshots(["s3://elsewhere/x"])
     assert "\n" not in str(caught.value)
 
 
@@ -132,8 +132,8 @@ def fetched(lake: Lake, url: str) -> Outcome:
 def test_a_file_is_fetched_over_http_with_its_signature(web: str, tmp_path: Path) -> None:
     path = write(tmp_path / "www" / "t.parquet", telemetry())
     url = f"{web}/t.parquet?signature=a%2Fb&expires=9"
-    [source] = find([url])
-    assert (source.name, content(source)) == ("t.parquet", path.read_bytes())
+    [source] = find_snapshots([url])
+    assert (source.name, read_bytes(source)) == ("t.parquet", path.read_bytes())
     assert fetched(lake_of(tmp_path, "a"), url).state == "accepted"
 
 
@@ -147,14 +147,14 @@ def test_a_name_over_http_does_not_climb_out_of_the_quarantine(web: str, tmp_pat
 
 def test_a_page_that_is_not_there_is_an_error(web: str) -> None:
     with pytest.raises(SettingError, match=r"t\.parquet: .*not found"):
-        find([f"{web}/t.parquet"])
+        find_snapshots([f"{web}/t.parquet"])
 
 
 def test_parts_of_an_object_are_read_without_the_rest(bucket: str, tmp_path: Path) -> None:
-    from data.ingest.sources import opened
+    from data.ingest.sources import open_source
 
     put("big.parquet", write(tmp_path / "t.parquet", telemetry(count=50_000)).read_bytes())
-    [source] = find([f"{bucket}/big.parquet"])
-    with opened(source) as file:
+    [source] = find_snapshots([f"{bucket}/big.parquet"])
+    with open_source(source) as file:
         assert pq.ParquetFile(file).metadata.num_rows == 50_000
     assert store_at(bucket) is not None

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from data.ingest import watch
-from data.ingest.reading import reading
-from data.ingest.run import TakeIn
+from data.ingest.column_mapping import read_options
+from data.ingest.run import IngestRun
 from data.ingest.watch import Inbox
 from data.lake.tables import Lake
 from tests.data.ingest_frames import held, lake_of, sites, telemetry, write
@@ -18,7 +18,7 @@ from tests.data.ingest_frames import held, lake_of, sites, telemetry, write
 
 @pytest.fixture
 def inbox(tmp_path: Path) -> Inbox:
-    return Inbox(str(tmp_path / "inbox"), lambda _: [reading()])
+    return Inbox(str(tmp_path / "inbox"), lambda _: [read_options()])
 
 
 def aged(path: Path, seconds: float = 60) -> Path:
@@ -83,7 +83,7 @@ def test_another_process_knows_what_was_taken_in(tmp_path: Path, inbox: Inbox) -
     lake = lake_of(tmp_path, "a")
     aged(write(tmp_path / "inbox" / "t.parquet", telemetry()))
     inbox.poll(lake)
-    assert states(lake, Inbox(inbox.url, inbox.readings)) == [("t.parquet", "known")]
+    assert states(lake, Inbox(inbox.url, inbox.options_of)) == [("t.parquet", "known")]
 
 
 def test_a_file_that_cannot_be_read_is_tried_again(
@@ -106,12 +106,13 @@ def test_a_file_that_cannot_be_read_is_tried_again(
 def test_figures_left_undone_by_another_are_made_even_when_nothing_is_new(tmp_path: Path, inbox: Inbox) -> None:
     lake = lake_of(tmp_path, "a")
     path = write(tmp_path / "elsewhere.parquet", telemetry())
-    from data.ingest.run import plan
-    from data.ingest.sources import find
+    from data.ingest.run import plan_tasks
+    from data.ingest.sources import find_snapshots
 
-    assert [outcome.state for outcome in TakeIn(lake).run(plan(find([str(path)]), lambda _: [reading()]))] == [
-        "accepted"
-    ]
+    assert [
+        outcome.state
+        for outcome in IngestRun(lake).run(plan_tasks(find_snapshots([str(path)]), lambda _: [read_options()]))
+    ] == ["accepted"]
     assert lake.read("telemetry_1d").num_rows == 0
     assert inbox.poll(lake) == []
     assert lake.read("telemetry_1d").num_rows == 3

@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from data.schema import TABLES, validate
 from data.schema.errors import SettingError
 from data.schema.validation import EXCERPT
-from data.simulator import Plan, Simulation, simulate
+from data.simulator import Simulation, SimulationOptions, simulate
 from data.simulator.capacity import runs_out_on
-from data.simulator.clock import WEEK_SLOTS, local_slots
-from data.simulator.metros import INGEST, REGIONS
+from data.simulator.demand import WEEK_SLOTS, Field, Octave, local_slots
 from data.simulator.network import build_network
-from data.simulator.noise import Field, Octave
-from data.simulator.plan import DAY_MINUTES, MARK, TICK, minutes, moment, plan_of
+from data.simulator.options import DAY_MINUTES, SIMULATOR_MARK, TICK, minutes, moment, options_of_source
 from data.simulator.telemetry import CUT_SECONDS
-from data.simulator.world import build_world
+from data.simulator.world import INGEST, REGIONS, build_world
 
 END = datetime(2026, 5, 14, 12, 5, tzinfo=UTC)
 RATIOS = ("rebuffer_ratio", "playback_failure_ratio", "ingest_starved_ratio", "transcode_used_ratio")
@@ -32,12 +30,12 @@ OF_INGEST = ("ingest_gbps", "streams", "ingest_starved_ratio", "transcode_used_r
 
 ends = st.integers(0, 10 * 365 * 288).map(lambda tick: datetime(2016, 1, 1, tzinfo=UTC) + tick * TICK)
 plans = st.builds(
-    Plan,
+    SimulationOptions,
     end=ends,
     sites=st.integers(1, 16),
     days=st.integers(1, 2),
     seed=st.integers(0, 10**6),
-    trouble=st.floats(0, 6),
+    incident_rate=st.floats(0, 6),
 )
 
 
@@ -57,7 +55,7 @@ def tables_of(simulation: Simulation) -> dict[str, pa.Table]:
 
 @given(plans)
 @settings(max_examples=12, deadline=None)
-def test_every_table_of_every_plan_keeps_the_contract(plan: Plan) -> None:
+def test_every_table_of_every_plan_keeps_the_contract(plan: SimulationOptions) -> None:
     for name, table in tables_of(simulate(plan)).items():
         assert validate(TABLES[name], table, now=plan.end).faults == [], name
         keys = table.select(list(TABLES[name].key)).to_pandas()
@@ -66,7 +64,7 @@ def test_every_table_of_every_plan_keeps_the_contract(plan: Plan) -> None:
 
 @given(plans)
 @settings(max_examples=12, deadline=None)
-def test_what_a_site_reports_is_possible(plan: Plan) -> None:
+def test_what_a_site_reports_is_possible(plan: SimulationOptions) -> None:
     tables = tables_of(simulate(plan))
     rows = tables["telemetry"].to_pandas().merge(tables["sites"].to_pandas()[["site_id", "roles"]])
     ingests = rows["roles"].str.contains("ingest")
@@ -87,8 +85,8 @@ def test_what_a_site_reports_is_possible(plan: Plan) -> None:
 
 @given(plans)
 @settings(max_examples=12, deadline=None)
-def test_egress_is_12_to_20_times_ingest(plan: Plan) -> None:
-    quiet = Plan(end=plan.end, sites=plan.sites, days=plan.days, seed=plan.seed, trouble=0)
+def test_egress_is_12_to_20_times_ingest(plan: SimulationOptions) -> None:
+    quiet = SimulationOptions(end=plan.end, sites=plan.sites, days=plan.days, seed=plan.seed, incident_rate=0)
     rows = pa.concat_tables(simulate(quiet).telemetry_days()).to_pandas()
     assert 12 <= rows["egress_gbps"].sum() / rows["ingest_gbps"].sum() <= 20
     assert 20 <= rows["viewers"].sum() / rows["streams"].sum() <= 30
@@ -96,7 +94,7 @@ def test_egress_is_12_to_20_times_ingest(plan: Plan) -> None:
 
 @given(plans)
 @settings(max_examples=20, deadline=None)
-def test_true_labels_fall_inside_the_telemetry(plan: Plan) -> None:
+def test_true_labels_fall_inside_the_telemetry(plan: SimulationOptions) -> None:
     truth = simulate(plan).truth().to_pandas()
     assert (truth["start"] >= plan.start).all()
     assert (truth["end"] <= plan.end).all()
@@ -105,14 +103,14 @@ def test_true_labels_fall_inside_the_telemetry(plan: Plan) -> None:
 
 
 @given(plans)
-def test_a_plan_can_be_read_back_from_the_ledger(plan: Plan) -> None:
-    assert plan.source.startswith(f"{MARK}:")
-    assert plan_of(plan.source) == replace(plan, anchor=plan.anchored)
+def test_a_plan_can_be_read_back_from_the_ledger(plan: SimulationOptions) -> None:
+    assert plan.source.startswith(f"{SIMULATOR_MARK}:")
+    assert options_of_source(plan.source) == replace(plan, anchor=plan.anchored)
 
 
 def test_the_ledger_keeps_the_default_plan_whole() -> None:
     """Ingest shortens what is long for the ledger; a live run reads the plan back from there."""
-    assert len(Plan(end=END).source) <= EXCERPT
+    assert len(SimulationOptions(end=END).source) <= EXCERPT
 
 
 @pytest.mark.parametrize(
@@ -122,14 +120,14 @@ def test_the_ledger_keeps_the_default_plan_whole() -> None:
         ({"sites": 601}, r"sites is 601; it must be 1 to 600"),
         ({"days": 0}, r"days is 0; it must be 1 to"),
         ({"seed": -1}, r"seed is -1; it must be 0 to"),
-        ({"trouble": -0.5}, r"trouble is -0\.5; it must be 0 to"),
+        ({"incident_rate": -0.5}, r"incident-rate is -0\.5; it must be 0 to"),
         ({"end": END + timedelta(seconds=1)}, r"is not a 5-minute mark in a named time zone"),
         ({"end": END.replace(tzinfo=None)}, r"is not a 5-minute mark in a named time zone"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        Plan(**({"end": END} | wrong))  # type: ignore[arg-type]
+        SimulationOptions(**({"end": END} | wrong))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +135,8 @@ def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, object], message: str
     ["/tmp/x.parquet", "simulator:seed=7", "simulator:seed=x,sites=1,days=1,end=2026-01-01T00:00Z,anchor=2026-01-01"],
 )
 def test_another_source_is_no_plan(source: str) -> None:
-    with pytest.raises(SettingError, match=r"is no plan of the simulator"):
-        plan_of(source)
+    with pytest.raises(SettingError, match=r"was not written by this simulator"):
+        options_of_source(source)
 
 
 def test_the_default_network_is_global() -> None:
@@ -198,7 +196,7 @@ def test_regions_breathe_like_audiences() -> None:
     """Busy hour over average 1.5 to 1.75, peak over trough 2.5 to 4; the evening is the peak, and the weekend carries
     more.
     """
-    network = build_network(Plan(end=END, sites=48))
+    network = build_network(SimulationOptions(end=END, sites=48))
     first = minutes(datetime(2026, 3, 2, tzinfo=UTC)) // DAY_MINUTES
     viewers = np.stack([network.demand.day(day)[0] for day in range(first, first + 14)])
     for region in range(len(REGIONS)):
@@ -210,7 +208,9 @@ def test_regions_breathe_like_audiences() -> None:
 
 
 def test_the_network_carries_terabits() -> None:
-    rows = pa.concat_tables(simulate(Plan(end=END, sites=48, days=7, trouble=0)).telemetry_days()).to_pandas()
+    rows = pa.concat_tables(
+        simulate(SimulationOptions(end=END, sites=48, days=7, incident_rate=0)).telemetry_days()
+    ).to_pandas()
     total = rows.groupby("ts")["egress_gbps"].sum()
     assert 6_000 <= total.mean() <= 8_000
     assert 8_000 <= total.quantile(0.999) <= 11_000
@@ -218,7 +218,7 @@ def test_the_network_carries_terabits() -> None:
 
 
 def test_the_ordinary_peak_is_the_median_weekly_peak() -> None:
-    network = build_network(Plan(end=END, sites=48))
+    network = build_network(SimulationOptions(end=END, sites=48))
     last = minutes(END) // DAY_MINUTES
     weeks = range(last - 84, last, 7)
     peaks = np.array(
@@ -229,7 +229,7 @@ def test_the_ordinary_peak_is_the_median_weekly_peak() -> None:
 
 
 def test_some_sites_run_out_in_weeks_some_in_months_some_not_in_a_year() -> None:
-    network = build_network(Plan(end=END, sites=48))
+    network = build_network(SimulationOptions(end=END, sites=48))
     days = [runs_out_on(network.demand, network.quality.bitrate_mbps, network.steps, site) for site in range(48)]
     known = np.array([np.inf if day is None else day for day in days])
     assert (known <= 0).sum() >= 3
@@ -240,14 +240,14 @@ def test_some_sites_run_out_in_weeks_some_in_months_some_not_in_a_year() -> None
 
 
 def test_growth_differs_by_site() -> None:
-    growth = np.expm1(build_network(Plan(end=END, sites=48)).demand.growth_a_year)
+    growth = np.expm1(build_network(SimulationOptions(end=END, sites=48)).demand.growth_a_year)
     assert -0.08 < growth.min() < 0
     assert growth.max() > 0.9
     assert ((growth > 0.15) & (growth < 0.65)).sum() >= 15
 
 
 def test_planned_augments_lie_ahead_and_add_capacity() -> None:
-    capacity = simulate(Plan(end=END)).capacity.to_pandas()
+    capacity = simulate(SimulationOptions(end=END)).capacity.to_pandas()
     planned = capacity[capacity["status"] == "planned"]
     assert len(planned) >= 4
     assert (planned["effective_from"] > END).all()
@@ -263,7 +263,7 @@ def test_planned_augments_lie_ahead_and_add_capacity() -> None:
 
 @pytest.mark.parametrize("seed", [0, 7, 8])
 def test_tournaments_and_releases_are_known_ahead(seed: int) -> None:
-    events = simulate(Plan(end=END, seed=seed)).events.to_pandas()
+    events = simulate(SimulationOptions(end=END, seed=seed)).events.to_pandas()
     announced = events[events["kind"].isin(["tournament", "release"])]
     ahead = announced[announced["start"] >= END]
     assert len(ahead) >= 5
@@ -272,5 +272,5 @@ def test_tournaments_and_releases_are_known_ahead(seed: int) -> None:
     assert (announced["end"] < END).sum() >= 8
     assert {"global"} < set(announced["scope"])
     assert set(announced["treatment"]) == {"regressor"}
-    assert set(events["author"]) == {MARK}
+    assert set(events["author"]) == {SIMULATOR_MARK}
     assert not ((events["kind"] == "outage") & (events["end"] > END)).any(), "nobody knows an outage before it happens"

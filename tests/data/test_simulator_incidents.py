@@ -13,14 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.simulator import Plan, simulate
-from data.simulator.incidents import Incident, incidents, joined
-from data.simulator.network import congested_spans
-from data.simulator.plan import TICK, minutes
-from data.simulator.quality import (
+from data.simulator import SimulationOptions, simulate
+from data.simulator.incidents import REACH_MINUTES, Incident, ScheduledEvent, event_lift, incidents, joined
+from data.simulator.network import (
     CEILING,
     FULL,
     KNEE,
+    congested_spans,
     delivered,
     failure_ratio,
     knee_of,
@@ -28,10 +27,10 @@ from data.simulator.quality import (
     startup_seconds,
     strain,
 )
-from data.simulator.scheduled_events import REACH_MINUTES, Happening, lift
+from data.simulator.options import TICK, minutes
 
-PLAN = Plan(end=datetime(2026, 5, 14, tzinfo=UTC), sites=26, days=10, seed=5, trouble=12.0)
-QUIET = Plan(end=PLAN.end, sites=PLAN.sites, days=PLAN.days, seed=PLAN.seed, trouble=0.0)
+PLAN = SimulationOptions(end=datetime(2026, 5, 14, tzinfo=UTC), sites=26, days=10, seed=5, incident_rate=12.0)
+QUIET = SimulationOptions(end=PLAN.end, sites=PLAN.sites, days=PLAN.days, seed=PLAN.seed, incident_rate=0.0)
 loads = st.floats(0, 3)
 
 
@@ -113,10 +112,10 @@ def test_a_surge_lifts_demand_and_is_announced_to_nobody(world: World) -> None:
 
 
 def test_only_some_outages_are_written_up_and_all_of_those_are_true() -> None:
-    simulation = simulate(Plan(end=PLAN.end, sites=26, days=200, seed=5))
+    simulation = simulate(SimulationOptions(end=PLAN.end, sites=26, days=200, seed=5))
     outages = {
         i.incident_id: i
-        for i in incidents(simulation.plan, simulation.network.world, simulation.first, simulation.last)
+        for i in incidents(simulation.options, simulation.network.world, simulation.first, simulation.last)
         if i.kind == "outage"
     }
     written = [event for event in simulation.events.to_pylist() if event["kind"] == "outage"]
@@ -221,9 +220,9 @@ def test_a_label_cut_by_midnight_is_one_label() -> None:
 
 @given(st.sampled_from(["tournament", "release"]), st.integers(60, 600), st.floats(0.1, 1.0))
 def test_an_event_lifts_demand_in_its_hours_only(kind: str, length: int, size: float) -> None:
-    happening = Happening("x", kind, "x", 10_000, 10_000 + length, "global", size)  # type: ignore[arg-type]
+    happening = ScheduledEvent("x", kind, "x", 10_000, 10_000 + length, "global", size)  # type: ignore[arg-type]
     ticks = np.arange(10_000 - 300, 10_000 + length + 300, 5.0)
-    lifted = lift(happening, ticks)
+    lifted = event_lift(happening, ticks)
     inside = (ticks >= 10_030) & (ticks < 9_970 + length)
     assert (lifted >= 0).all()
     assert lifted.max() <= size

@@ -18,16 +18,24 @@ from hypothesis import strategies as st
 from data.lake.tables import Lake
 from data.schema import INPUT_TABLES, TABLES, validate
 from data.schema.errors import SettingError
-from data.simulator import Plan, Simulation, publish, simulate
+from data.simulator import Simulation, SimulationOptions, publish, simulate
 from data.simulator.command import add_arguments, run
-from data.simulator.live import LakeOutlet, Pace, resumed, run_live
-from data.simulator.plan import MARK, TICK, minutes
-from data.simulator.publish import write_folder, write_lake
-from data.simulator.samples import SAMPLE_PLAN, sample_tables, write_samples
+from data.simulator.options import SIMULATOR_MARK, TICK, minutes
+from data.simulator.publish import (
+    SAMPLE_OPTIONS,
+    LakeOutlet,
+    TickPace,
+    resume_simulation,
+    run_live,
+    sample_tables,
+    write_folder,
+    write_lake,
+    write_samples,
+)
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
 END = datetime(2026, 3, 29, 0, 10, tzinfo=UTC)  # minutes after midnight, and hours before clocks change in Europe
-PLAN = Plan(end=END, sites=5, days=1, seed=11, trouble=8.0)
+PLAN = SimulationOptions(end=END, sites=5, days=1, seed=11, incident_rate=8.0)
 ORDER = [("site_id", "ascending"), ("ts", "ascending")]
 
 
@@ -35,7 +43,7 @@ def silent(what: str, done: int, total: int) -> None:
     assert 0 < done <= total, what
 
 
-def telemetry(plan: Plan) -> pa.Table:
+def telemetry(plan: SimulationOptions) -> pa.Table:
     return arranged(simulate(plan))
 
 
@@ -81,14 +89,17 @@ def test_a_folder_holds_a_snapshot_a_day_and_each_says_that_it_is_simulated(tmp_
         "links",
         *(f"{table}-2026-03-{day}" for table in ("telemetry", "flows") for day in (28, 29)),
     }
-    assert all(pq.read_schema(path).metadata[b"source"].startswith(f"{MARK}:".encode()) for path in tmp_path.iterdir())
+    assert all(
+        pq.read_schema(path).metadata[b"source"].startswith(f"{SIMULATOR_MARK}:".encode())
+        for path in tmp_path.iterdir()
+    )
     assert rows == sum(pq.read_metadata(path).num_rows for path in tmp_path.glob("telemetry-*"))
 
 
 @given(st.integers(1, 600), st.integers(0, 4), st.integers(0, 1000))
 @settings(max_examples=10, deadline=None)
 def test_batches_agree_wherever_they_start_and_end(ticks: int, earlier_days: int, seed: int) -> None:
-    short = Plan(end=END, sites=3, days=1, seed=seed, trouble=5.0)
+    short = SimulationOptions(end=END, sites=3, days=1, seed=seed, incident_rate=5.0)
     long = replace(short, end=END + ticks * TICK, days=1 + earlier_days + 3, anchor=short.anchored)
     wanted = telemetry(long)
     span = pc.and_(
@@ -108,7 +119,7 @@ def test_live_ticks_and_their_batch_are_a_longer_batch(gaps: list[int], seed: in
         parts.append(batch.received(since, until))
         flows.append(batch.flows_between(since, until))
         since = until
-    longer = simulate(batch.plan).until(since)
+    longer = simulate(batch.options).until(since)
     assert pa.concat_tables(parts).sort_by(ORDER).equals(arranged(longer))
     keys = [(name, "ascending") for name in TABLES["flows"].key]
     assert pa.concat_tables(flows).sort_by(keys).equals(pa.concat_tables(longer.flows_days()).sort_by(keys))
@@ -157,7 +168,7 @@ def test_a_demo_that_was_killed_is_made_anew(lake: Lake, tmp_path: Path) -> None
             1,
             "--seed",
             11,
-            "--trouble",
+            "--incident-rate",
             8,
             "--end",
             "2026-03-29T00:10Z",
@@ -179,16 +190,16 @@ def test_a_live_run_goes_on_where_another_stopped(tmp_path: Path, capsys: pytest
         1,
         "--seed",
         11,
-        "--trouble",
+        "--incident-rate",
         8,
         "--end",
         "2026-03-29T00:10Z",
         "--live",
-        "--every",
+        "--interval",
         0,
     )
     assert command(*first, "--ticks", 2) == 0
-    assert command("--lake", lake.url, "--live", "--every", 0, "--ticks", 1) == 0
+    assert command("--lake", lake.url, "--live", "--interval", 0, "--ticks", 1) == 0
     assert "holds a simulated network up to 2026-03-29 00:20 UTC" in capsys.readouterr().err
     longer = simulate(PLAN).until(minutes(END) + 15)
     assert same(lake.read("telemetry").sort_by(ORDER), arranged(longer))
@@ -233,12 +244,12 @@ def test_live_snapshots_land_in_a_folder_whole(tmp_path: Path) -> None:
             1,
             "--seed",
             11,
-            "--trouble",
+            "--incident-rate",
             8,
             "--end",
             "2026-03-29T00:10Z",
             "--live",
-            "--every",
+            "--interval",
             0,
             "--ticks",
             2,
@@ -261,7 +272,7 @@ def test_a_live_run_that_was_away_catches_up_with_one_tick() -> None:
             return 0
 
     ended = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
-    assert run_live(simulate(replace(PLAN, end=ended)), Notebook(), Pace(ticks=1), lambda until, rows: None) == 1
+    assert run_live(simulate(replace(PLAN, end=ended)), Notebook(), TickPace(ticks=1), lambda until, rows: None) == 1
     ((since, until),) = told
     assert since == minutes(ended)
     assert 170 <= until - since <= 245
@@ -273,7 +284,7 @@ def test_ctrl_c_ends_a_live_run_in_peace() -> None:
         def put(self, simulation: Simulation, since: int, until: int) -> int:
             raise KeyboardInterrupt
 
-    assert run_live(simulate(PLAN), Interrupted(), Pace(pause_seconds=0), lambda until, rows: None) == 0
+    assert run_live(simulate(PLAN), Interrupted(), TickPace(pause_seconds=0), lambda until, rows: None) == 0
 
 
 def test_a_lake_that_holds_something_is_left_alone(
@@ -284,7 +295,7 @@ def test_a_lake_that_holds_something_is_left_alone(
     assert command("--lake", lake.url, "--if-empty") == 0
     foreign = Lake(tmp_path / "lake")
     foreign.append("snapshots", publish.ledger_row("inbox/real.parquet", 1, END, END))
-    assert resumed(foreign) is None
+    assert resume_simulation(foreign) is None
     with pytest.raises(SettingError, match=r"holds 1 snapshots already"):
         command("--lake", foreign.url, "--live", "--if-empty", "--sites", 3, "--days", 1)
     assert command("--lake", foreign.url, "--if-empty") == 0
@@ -304,14 +315,14 @@ def test_the_samples_are_what_the_simulator_makes(tmp_path: Path) -> None:
     for name, table in fresh.items():
         kept = pq.read_table(SAMPLES / f"{name}.parquet").replace_schema_metadata()
         assert kept.equals(table), f"data/samples/{name}.parquet is out of date: `make samples` writes it anew"
-        assert validate(TABLES[name], kept, now=SAMPLE_PLAN.end).faults == []
+        assert validate(TABLES[name], kept, now=SAMPLE_OPTIONS.end).faults == []
     assert command("--samples", tmp_path) == 0
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in SAMPLES.iterdir()}
 
 
 def test_the_samples_are_small_and_show_every_kind_of_incident(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in SAMPLES.iterdir()) < 200_000
-    assert set(simulate(SAMPLE_PLAN).truth()["kind"].to_pylist()) == {
+    assert set(simulate(SAMPLE_OPTIONS).truth()["kind"].to_pylist()) == {
         "outage",
         "failover",
         "surge",

@@ -15,9 +15,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from data.schema.errors import SettingError, StoreError
-from data.store import Scenarios, Store, open_store, opening, store_url
-from data.store.migrate import VERSION_TABLE
-from data.store.tables import METADATA
+from data.store import Scenarios, Store, database, open_store, store_url
+from data.store.database import METADATA, VERSION_TABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = {"changes": [{"kind": "growth", "metric": "egress_gbps", "factor": 1.2}], "policy": {"limit": 0.8}}
@@ -172,7 +171,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
 def test_a_store_that_somebody_holds_says_so_and_is_well_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "PATIENCE", 0.1)
+    monkeypatch.setattr(database, "PATIENCE", 0.1)
     scenarios = Scenarios(open_store(f"sqlite:///{tmp_path}/scenarios.db"))
     with closing(sqlite3.connect(tmp_path / "scenarios.db")) as other:
         other.execute("BEGIN IMMEDIATE")

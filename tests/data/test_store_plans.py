@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from data.schema.errors import ContractError, ScenarioError, StoreError
 from data.store import PLAN_PEAKS, PLAN_PURCHASES, PLAN_ROWS, Plans, Store, open_store
-from data.store.migrate import VERSION_TABLE
+from data.store.database import VERSION_TABLE
 
 NOW = pd.Timestamp("2026-03-16", tz="UTC")
 POLICY = {"statistic": "peak", "limit": 0.8, "lead": {"factor": 2.0, "days": 5}}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.safe_limits import BUSY_DAYS, RISES, cases, scores
-from data.simulator.quality import rebuffer_ratio, strain
+from data.simulator.network import rebuffer_ratio, strain
 from forecasting.planning.safe_utilisation import (
     NEAR,
     WORSE_BY,

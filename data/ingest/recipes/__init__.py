@@ -7,9 +7,9 @@ names would:
     files = "nodes.parquet"                    # a file name, or a pattern such as "traffic-*.parquet"
     table = "sites"
     map = ["node=site_id", "node=name"]
-    set = ["region_id=backbone"]
+    constant = ["region_id=backbone"]
     timezone = "UTC"
-    absent = "zero"
+    missing-rows = "zero"
 
 A file that several steps name is read by each; one that no step names is left alone. `also` names files beside the
 recipe that belong to the data set. The recipes in this folder are known by their names.
@@ -24,49 +24,49 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from data.ingest.reading import Reading, reading
+from data.ingest.column_mapping import ReadOptions, read_options
 from data.ingest.sources import Source
 from data.schema.errors import SettingError
 
 HERE = Path(__file__).parent
-OPTIONS = frozenset({"files", "table", "map", "set", "timezone", "absent"})
+OPTIONS = frozenset({"files", "table", "map", "constant", "timezone", "missing-rows"})
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RecipeStep:
     """Which files are read, and how."""
 
     files: str
-    reading: Reading
+    options: ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The steps of a data set, and the files beside the recipe that belong to it."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[RecipeStep, ...]
     also: tuple[Path, ...] = ()
 
-    def readings(self, source: Source) -> list[Reading]:
+    def options_of(self, source: Source) -> list[ReadOptions]:
         """Every way in which a file is to be read; none where no step names it."""
-        return [step.reading for step in self.steps if fnmatchcase(source.name, step.files)]
+        return [step.options for step in self.steps if fnmatchcase(source.name, step.files)]
 
 
-def named() -> list[str]:
+def recipe_names() -> list[str]:
     """The recipes that come with Headroom."""
     return sorted(path.stem for path in HERE.glob("*.toml"))
 
 
-def load(name: str) -> Recipe:
+def load_recipe(name: str) -> Recipe:
     """A recipe by its name or its path; raises SettingError where there is none, or where it cannot be meant."""
-    path = HERE / f"{name}.toml" if name in named() else Path(name)
+    path = HERE / f"{name}.toml" if name in recipe_names() else Path(name)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"--recipe {name}: cannot be read.",
             cause="no such recipe or file",
-            remedy=f"use {', '.join(named())}, or the path of a TOML file",
+            remedy=f"use {', '.join(recipe_names())}, or the path of a TOML file",
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingError(
@@ -82,14 +82,18 @@ def load(name: str) -> Recipe:
     )
 
 
-def _step(name: str, step: Mapping[str, Any]) -> Step:
+def _step(name: str, step: Mapping[str, Any]) -> RecipeStep:
     strange = sorted(set(step) - OPTIONS)
     if strange or "files" not in step:
         problem = f"a step knows no {strange[0]!r}" if strange else "a step names no files"
         raise SettingError(
             f"--recipe {name}: {problem}.", cause="a misspelling", remedy=f"use {', '.join(sorted(OPTIONS))}"
         )
-    how = reading(
-        step.get("table"), step.get("map", ()), step.get("set", ()), step.get("timezone"), step.get("absent", "missing")
+    options = read_options(
+        step.get("table"),
+        step.get("map", ()),
+        step.get("constant", ()),
+        step.get("timezone"),
+        step.get("missing-rows", "null"),
     )
-    return Step(str(step["files"]), how)
+    return RecipeStep(str(step["files"]), options)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from data.store.migrate import VERSION_TABLE
-from data.store.tables import METADATA
+from data.store.database import METADATA, VERSION_TABLE
 
 # SQLite changes tables within a transaction as well; Alembic assumes that it does not, because Python's driver used to
 # break them.
