@@ -19,7 +19,7 @@ import pytest
 
 from data.ingest import catch_up as catching
 from data.ingest import ledger
-from data.ingest import run as take_in
+from data.ingest import run as ingest_run
 from data.ingest.catch_up import catch_up
 from data.lake.tables import Lake
 from data.schema.errors import LakeError
@@ -34,8 +34,8 @@ DAYS = 12
 DRIVER = """
 import sys
 from data import __main__
-from data.ingest import take_in
-take_in.BATCH_ROWS = 700
+from data.ingest import run
+run.BATCH_ROWS = 700
 print("begun", flush=True)
 sys.exit(__main__.main(sys.argv[1:]))
 """
@@ -168,7 +168,8 @@ def patched(module: Any, name: str, by: Callable[..., Any]) -> Iterator[None]:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
-    ("module", "name"), [(take_in, "upsert"), (ledger, "_replace"), (ledger, "write"), (catching, "refresh_rollups")]
+    ("module", "name"),
+    [(ingest_run, "upsert"), (ledger, "_replace"), (ingest_run, "write_ledger"), (catching, "refresh_rollups")],
 )
 def test_a_run_that_ends_at_a_seam_is_completed_by_the_next(
     tmp_path: Path, inbox: Path, module: Any, name: str, after: bool
@@ -189,7 +190,7 @@ def test_a_run_that_ends_at_a_seam_is_completed_by_the_next(
 
 def test_a_ledger_that_was_not_written_is_written_by_the_next_run(tmp_path: Path, inbox: Path) -> None:
     lake = lake_of(tmp_path, "a")
-    with patched(ledger, "write", dies), pytest.raises(Killed):
+    with patched(ingest_run, "write_ledger", dies), pytest.raises(Killed):
         take(lake, inbox / "t.parquet")
     assert len(held(lake)) == 300
     assert lake.read("snapshots").num_rows == 0

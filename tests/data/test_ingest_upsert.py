@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.ingest import ledger
+from data.ingest import run as ingest_run
 from data.ingest.check import deduplicate, merge_rows
 from data.lake.tables import Change, Lake, conform, files
 from data.schema import STAMP, TABLES
@@ -163,7 +163,7 @@ def test_rows_go_to_the_writer_in_one_piece(tmp_path: Path, monkeypatch: pytest.
     lake = lake_of(tmp_path, "a", "b")
     take(lake, write(tmp_path / "a.parquet", telemetry("a")))
     monkeypatch.setattr(Lake, "commit", commit)
-    monkeypatch.setattr(ledger, "write", lambda *_: None)
+    monkeypatch.setattr(ingest_run, "write_ledger", lambda *_: None)
     take(lake, write(tmp_path / "b.parquet", telemetry("b")))
     assert pieces == [1]
 
