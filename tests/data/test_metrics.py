@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from data.ingest.catch_up import catch_up
 from data.lake.tables import Lake
 from data.queries.metrics import ERRORS, exposition
-from tests.data.ingest_frames import lake_of, take, telemetry, write
+from tests.data.ingest.ingest_frames import lake_of, take, telemetry, write
 
 Found = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -19,7 +19,19 @@ from data.ingest import run as ingest_run
 from data.ingest.check import deduplicate, merge_rows
 from data.lake.tables import Change, Lake, conform, files
 from data.schema import STAMP, TABLES
-from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, with_column, write
+from tests.data.ingest.ingest_frames import (
+    NOW,
+    START,
+    TICK,
+    held,
+    lake_of,
+    rows,
+    sites,
+    take,
+    telemetry,
+    with_column,
+    write,
+)
 
 TELEMETRY = TABLES["telemetry"]
 unhurried = settings(deadline=None, max_examples=60)

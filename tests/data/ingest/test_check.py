@@ -12,7 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.ingest.ledger import safe_file_name
-from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, with_column, write
+from tests.data.ingest.ingest_frames import (
+    NOW,
+    START,
+    TICK,
+    held,
+    lake_of,
+    rows,
+    sites,
+    take,
+    telemetry,
+    with_column,
+    write,
+)
 
 HOSTILE = ['"><script>alert(1)</script>', "../x", "=cmd()", "n" * 10_000, "a\x1b[31mred", ""]
 

@@ -14,10 +14,10 @@ from data.__main__ import main
 from data.ingest.recipes import load_recipe, recipe_names
 from data.lake.tables import Lake
 from data.schema.errors import SettingError
-from tests.data.ingest_frames import held, telemetry, write
+from tests.data.ingest.ingest_frames import held, telemetry, write
 
-ROOT = Path(__file__).resolve().parents[2]
-MARK = r"<!-- run by tests/data/test_importers\.py: (\w+) -->\n```sh\n(.*?)```"
+ROOT = Path(__file__).resolve().parents[3]
+MARK = r"<!-- run by tests/data/ingest/test_recipes\.py: (\w+) -->\n```sh\n(.*?)```"
 DOCUMENTED = [
     (name, block.strip().splitlines())
     for name, block in re.findall(MARK, (ROOT / "docs" / "import-recipes.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -13,7 +13,7 @@ from data.ingest.column_mapping import read_options
 from data.ingest.run import IngestRun
 from data.ingest.watch import Inbox
 from data.lake.tables import Lake
-from tests.data.ingest_frames import held, lake_of, sites, telemetry, write
+from tests.data.ingest.ingest_frames import held, lake_of, sites, telemetry, write
 
 
 @pytest.fixture

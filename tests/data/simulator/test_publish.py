@@ -33,7 +33,7 @@ from data.simulator.publish import (
     write_samples,
 )
 
-SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
+SAMPLES = Path(__file__).resolve().parents[3] / "data" / "samples"
 END = datetime(2026, 3, 29, 0, 10, tzinfo=UTC)  # minutes after midnight, and hours before clocks change in Europe
 PLAN = SimulationOptions(end=END, sites=5, days=1, seed=11, incident_rate=8.0)
 ORDER = [("site_id", "ascending"), ("ts", "ascending")]

@@ -13,7 +13,7 @@ import pytest
 from data.ingest.column_mapping import read_options
 from data.lake.tables import Lake
 from data.schema.errors import SettingError
-from tests.data.ingest_frames import held, lake_of, sites, take, telemetry, with_column, write
+from tests.data.ingest.ingest_frames import held, lake_of, sites, take, telemetry, with_column, write
 
 HEADER = "ts,site_id,ingest_gbps,egress_gbps\n"
 

@@ -18,7 +18,7 @@ from data.ingest.column_mapping import ReadOptions, read_options
 from data.ingest.file_reader import RefusedError
 from data.ingest.sources import Source
 from data.schema import TABLES
-from tests.data.ingest_frames import NOW, sites, telemetry, with_column
+from tests.data.ingest.ingest_frames import NOW, sites, telemetry, with_column
 
 KNOWN = KnownPlaces.among(sites("a"))
 MOMENT = datetime(2026, 3, 2, 5)  # noqa: DTZ001 - local on purpose

@@ -18,7 +18,7 @@ from data.schema.errors import SettingError, StoreError
 from data.store import Scenarios, Store, database, open_store, store_url
 from data.store.database import METADATA, VERSION_TABLE
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BODY = {"changes": [{"kind": "growth", "metric": "egress_gbps", "factor": 1.2}], "policy": {"limit": 0.8}}
 # Opens a store that may not exist yet, then adds its own changes one by one to a scenario that others write to as well.
 WRITER = """

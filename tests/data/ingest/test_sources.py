@@ -20,7 +20,7 @@ from data.ingest.watch import Inbox
 from data.lake.object_store import store_at
 from data.lake.tables import Lake
 from data.schema.errors import SettingError
-from tests.data.ingest_frames import held, lake_of, sites, take, telemetry, write
+from tests.data.ingest.ingest_frames import held, lake_of, sites, take, telemetry, write
 
 BUCKET = "snapshots"
 

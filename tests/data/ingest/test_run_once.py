@@ -23,9 +23,9 @@ from data.ingest import run as ingest_run
 from data.ingest.catch_up import catch_up
 from data.lake.tables import Lake
 from data.schema.errors import LakeError
-from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, write
+from tests.data.ingest.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, write
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DAYS = 12
 
 

@@ -19,9 +19,9 @@ from data.__main__ import COMMANDS, main
 from data.ingest import report as show
 from data.ingest.report import progress_bars
 from data.lake.tables import Lake
-from tests.data.ingest_frames import held, sites, telemetry, with_column, write
+from tests.data.ingest.ingest_frames import held, sites, telemetry, with_column, write
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 Said = tuple[int, str, str]
 Run = Callable[..., Said]
 TAKEN_IN = "sites: 1 row taken in\ntelemetry: 3 rows taken in, 2026-03-02 00:00 to 2026-03-02 00:10 UTC\n2 snapshots: 2 taken in\n"

@@ -21,7 +21,7 @@ from data.ingest.file_reader import RefusedError, column_names
 from data.ingest.sources import Source
 from data.lake.tables import Lake
 from data.schema import STAMP
-from tests.data.ingest_frames import NOW, held, lake_of, sites, take, telemetry, write
+from tests.data.ingest.ingest_frames import NOW, held, lake_of, sites, take, telemetry, write
 
 HEADER = "ts,site_id,ingest_gbps,egress_gbps"
 ROWS = ("2026-03-02T00:00Z,a,1,10", "2026-03-02T00:05Z,a,1,11")

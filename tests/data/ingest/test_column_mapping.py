@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from data.ingest.column_mapping import Rename, read_options
 from data.ingest.sources import find_snapshots
 from data.schema.errors import SettingError
-from tests.data.ingest_frames import NOW, START, TICK, held, lake_of, sites, take, telemetry, with_column, write
+from tests.data.ingest.ingest_frames import NOW, START, TICK, held, lake_of, sites, take, telemetry, with_column, write
 
 CSV = "ts,site_id,ingest_gbps,egress_gbps,viewers\n2026-03-02T00:00Z,a,1,2,\n2026-03-02T00:05Z,a,1.5e0, 3 ,NaN\n"
 
