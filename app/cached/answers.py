@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import wraps
+from types import FunctionType, MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 import pandas as pd
@@ -87,8 +88,30 @@ def size_of(value: object) -> int:
     copied.
     """
     buffers: list[pickle.PickleBuffer] = []
-    rest = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    return len(rest) + sum(buffer.raw().nbytes for buffer in buffers)
+    counter = _ByteCounter()
+    _SizePickler(counter, protocol=5, buffer_callback=buffers.append).dump(value)
+    return counter.count + sum(buffer.raw().nbytes for buffer in buffers)
+
+
+class _ByteCounter:
+    """A file that counts what is written to it, and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        size = memoryview(data).nbytes
+        self.count += size
+        return size
+
+
+class _SizePickler(pickle.Pickler):
+    """Also takes what pickle refuses and answers hold: read-only mappings, and functions, which weigh nothing."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, MappingProxyType):
+            return dict, (dict(obj),)
+        return (int, ()) if isinstance(obj, FunctionType) else NotImplemented
 
 
 def memoize(query: Query[P, R]) -> Query[P, R]:

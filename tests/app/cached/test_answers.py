@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -133,6 +134,8 @@ def test_the_size_counts_arrays_frames_and_text() -> None:
     assert 8_000 <= size_of(np.zeros(1000)) <= 9_000
     assert size_of(ONE_MB) >= 1_000_000
     assert size_of(pd.DataFrame({"name": ["a long name of a site"] * 10_000})) >= 210_000
+    assert size_of(MappingProxyType({"array": np.zeros(1000)})) >= 8_000
+    assert size_of({"function": lambda: 1, "array": np.zeros(1000)}) >= 8_000
     assert size_of({"frame": ONE_MB, "arrays": (np.zeros(1000), np.zeros(1000))}) >= 1_016_000
 
 
