@@ -27,9 +27,7 @@ REPEATED_CLASSES = {
     "app": {"State"},
     "data": set(),
     "forecasting": {
-        "Fitted",
         "History",
-        "Learned",
         "Trials",
     },
 }

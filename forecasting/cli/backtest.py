@@ -43,7 +43,7 @@ def add_backtest(parser: argparse.ArgumentParser) -> None:
         default=5,
         help="past origins that are scored, a horizon apart; with --actuals there is one (default: %(default)s)",
     )
-    add_models(parser, "panel, blend and the baselines")
+    add_models(parser, "prophet_map, blend and the baselines")
     parser.add_argument(
         "--actuals",
         type=Path,

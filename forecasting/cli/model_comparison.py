@@ -24,7 +24,7 @@ from forecasting.evaluation import metrics
 from forecasting.evaluation.licence import BLEND, Licence
 from forecasting.evaluation.model_selection import Drawn, Learned, draw, learn, lower_bound, model_quantiles
 from forecasting.evaluation.naive2 import naive2
-from forecasting.models.pool import PANEL, baselines, pool
+from forecasting.models.pool import PROPHET_MAP, baselines, pool
 from forecasting.models.variants import panel_quantiles
 from forecasting.panel.history import History, Reals
 
@@ -50,7 +50,7 @@ def default_models(seasons: Sequence[int]) -> list[str]:
     """What is scored where nothing is named: what is drawn, what it is made of, the panel's Prophet and the
     baselines.
     """
-    return [LICENSED, BLEND, PANEL, *baselines(seasons)]
+    return [LICENSED, BLEND, PROPHET_MAP, *baselines(seasons)]
 
 
 def checked_models(asked: Sequence[str], seasons: Sequence[int]) -> list[str]:
@@ -91,7 +91,7 @@ def _forecast_model(
         return _prophet(history, horizon, executor, began)
     fresh = history.until(len(history.stamps))
     pool(history.seasons)[name](fresh, horizon)
-    if name == PANEL:
+    if name == PROPHET_MAP:
         own = np.maximum(panel_quantiles(fresh, horizon, LEVELS), lower_bound(history)[:, None])
         return ModelForecast(
             learned.ahead[learned.backtest.models.index(name)].astype(float), own, time.perf_counter() - began

@@ -59,7 +59,7 @@ def add_panel(parser: argparse.ArgumentParser) -> None:
 def add_models(parser: argparse.ArgumentParser, default: str) -> None:
     """Which models both commands ask; `default` says which without being told."""
     parser.add_argument(
-        "--models", metavar="NAMES", help=f"joined by commas, such as prophet,panel,blend (default: {default})"
+        "--models", metavar="NAMES", help=f"joined by commas, such as prophet,prophet_map,blend (default: {default})"
     )
     parser.add_argument("--workers", type=int, help="worker processes for prophet (default: one for each processor)")
 

@@ -18,13 +18,13 @@ from forecasting.evaluation.backtest import Backtest, Band, Fold, Stored, backte
 from forecasting.evaluation.conformal import half_widths, quantiles
 from forecasting.evaluation.licence import Licence, Verdict, licences, verdicts
 from forecasting.evaluation.out_of_sample import Trials, forecast_of, left_out, of_model, of_weights, unseen, weights_of
-from forecasting.models.pool import PANEL, baselines, needs, pool
+from forecasting.models.pool import PROPHET_MAP, baselines, least_history_of, pool
 from forecasting.panel.history import History, Model, Reals
 
 # Origins for each band of horizons; eight let the best models decide (docs/methods.md).
 ORIGINS = 8
 # What is drawn until anything is proven: it was the best of the baselines on short histories.
-UNPROVEN = "levelled-median"
+UNPROVEN = "level_adjusted_median"
 # Origins, counted in steps from the start of the history, and how many steps each forecasts.
 Starts = Mapping[int, int]
 
@@ -99,7 +99,10 @@ def learn(
     chosen = pool(history.seasons) if models is None else models
     bands = horizon_bands(history.step, horizon)
     found = origins(history, bands, count) | dict.fromkeys(more, horizon) if starts is None else starts
-    past, ahead = backtest(history, chosen, found, needs(history.seasons)), forecasts(history, chosen, horizon)
+    past, ahead = (
+        backtest(history, chosen, found, least_history_of(history.seasons)),
+        forecasts(history, chosen, horizon),
+    )
     able = np.asarray(np.isfinite(ahead).any(axis=(1, 2)))
     if able.any() and not able.all():
         past, ahead = past.only(able), ahead[able]
@@ -192,7 +195,7 @@ def best_baseline(learned: Learned, drawn: Drawn, forecasts: Stored | None = Non
 
 def prophet_curve(learned: Learned) -> Reals:
     """Panel Prophet with its trend, (H, N), to be shown beside what is drawn."""
-    return np.asarray(learned.ahead[learned.backtest.models.index(PANEL)], dtype=float)
+    return np.asarray(learned.ahead[learned.backtest.models.index(PROPHET_MAP)], dtype=float)
 
 
 def stamps_ahead(learned: Learned) -> pd.DatetimeIndex:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.evaluation.backtest import Backtest, Band, Fold
-from forecasting.models.blend import blended, weights
+from forecasting.models.blend import weighted_mean, weights
 from forecasting.models.pool import STANDING
 from forecasting.panel.history import History, Reals
 
@@ -131,7 +131,7 @@ def of_weights(backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[Band
 
 def forecast_of(fold: Fold, share: Reals, bands: Sequence[Band], cycle: int) -> Reals:
     """The blend's forecast of one fold."""
-    return blended(fold.forecasts.astype(float), by_step(share, bands, cycle)[:, : fold.forecasts.shape[1]])
+    return weighted_mean(fold.forecasts.astype(float), by_step(share, bands, cycle)[:, : fold.forecasts.shape[1]])
 
 
 def by_step(share: Reals, bands: Sequence[Band], cycle: int) -> Reals:

@@ -17,7 +17,7 @@ from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
 from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.model_selection import Drawn, Learned, best_baseline, lower_bound
 from forecasting.evaluation.out_of_sample import OTHERS_AT_LEAST, Trials, of_model, padded
-from forecasting.models.pool import PANEL
+from forecasting.models.pool import PROPHET_MAP
 from forecasting.panel.history import History, Reals
 
 LICENSED = "licensed"
@@ -85,7 +85,7 @@ def scores(learned: Learned, drawn: Drawn, past: Past | None = None) -> pd.DataF
     scale = metrics.seasonal_scale(history.measured, history.short)
     for name, trials in _each(learned):
         rows += _points(name, trials, bands, scale)
-        rows += _bounds(name, held_out(trials, history), bands, scale) if name == PANEL else ()
+        rows += _bounds(name, held_out(trials, history), bands, scale) if name == PROPHET_MAP else ()
     rows += _of_baselines(drawn, _bounds("", held_out(_best(learned, drawn), history), bands, scale))
     for name, one in (
         (BLEND, held_out(drawn.blend_trials, history)),

@@ -32,21 +32,21 @@ def naive(history: History, steps: int) -> Reals:
 
 def seasonal_naive(season: int) -> Model:
     """The model that copies the last cycle of `season` steps; a hole is filled from the cycle before."""
-    return lambda history, steps: laid_ahead(_profile(history, season, _latest), steps)
+    return lambda history, steps: tile_ahead(_profile(history, season, _latest), steps)
 
 
 def seasonal_median(season: int) -> Model:
     """The model that takes the median of the last four cycles, phase by phase."""
-    return lambda history, steps: laid_ahead(_profile(history, season, nan_median), steps)
+    return lambda history, steps: tile_ahead(_profile(history, season, nan_median), steps)
 
 
-def short_median(history: History, steps: int) -> Reals:
+def daily_median(history: History, steps: int) -> Reals:
     """The median of the last seven short cycles, phase by phase."""
     profile = nan_median(cycles(history.measured, history.short, SHORT_CYCLES))
-    return laid_ahead(np.where(np.isnan(profile), naive(history, history.short), profile), steps)
+    return tile_ahead(np.where(np.isnan(profile), naive(history, history.short), profile), steps)
 
 
-def fading_mean(season: int) -> Model:
+def exponentially_weighted_mean(season: int) -> Model:
     """The model that takes the mean of the last cycles, phase by phase, each with half the weight of the next newer
     one.
     """
@@ -59,47 +59,47 @@ def fading_mean(season: int) -> Model:
             total > 0.0, (weights * np.where(held, blocks, 0.0)).sum(axis=0) / np.where(total > 0.0, total, 1.0), np.nan
         )
 
-    return lambda history, steps: laid_ahead(_profile(history, season, summary, REMEMBERED_CYCLES), steps)
+    return lambda history, steps: tile_ahead(_profile(history, season, summary, REMEMBERED_CYCLES), steps)
 
 
-def rescaled_median(season: int) -> Model:
+def rescaled_seasonal_median(season: int) -> Model:
     """The seasonal median times the share of it that the last short cycle carried."""
 
     def model(history: History, steps: int) -> Reals:
         profile = _profile(history, season, nan_median)
         recent = history.measured[-history.short :]
-        usual = np.where(np.isnan(recent), np.nan, laid_back(profile, len(recent)))
+        usual = np.where(np.isnan(recent), np.nan, tile_back(profile, len(recent)))
         carried, expected = nan_mean(recent), nan_mean(usual)
         share = np.where(expected > 0.0, carried / np.where(expected > 0.0, expected, 1.0), 1.0)
-        return np.asarray(laid_ahead(profile, steps) * np.clip(share, 1.0 / RESCALED_AT_MOST, RESCALED_AT_MOST))
+        return np.asarray(tile_ahead(profile, steps) * np.clip(share, 1.0 / RESCALED_AT_MOST, RESCALED_AT_MOST))
 
     return model
 
 
-def levelled_median(season: int) -> Model:
+def level_adjusted_median(season: int) -> Model:
     """The seasonal median, moved by how far the last short cycle lay from it; the move fades with the horizon."""
 
     def model(history: History, steps: int) -> Reals:
         profile = _profile(history, season, nan_median)
         move = nan_mean(
-            history.measured[-history.short :] - laid_back(profile, min(history.short, len(history.measured)))
+            history.measured[-history.short :] - tile_back(profile, min(history.short, len(history.measured)))
         )
-        return laid_ahead(profile, steps) + fading(steps, LEVEL_SPAN_CYCLES * history.short)[:, None] * move
+        return tile_ahead(profile, steps) + exponential_decay(steps, LEVEL_SPAN_CYCLES * history.short)[:, None] * move
 
     return model
 
 
-def fading(steps: int, span: float) -> Reals:
+def exponential_decay(steps: int, span: float) -> Reals:
     """exp(-h / span) for h = 1 to `steps`."""
     return np.exp(-np.arange(1, steps + 1) / span)
 
 
-def laid_ahead(profile: Reals, steps: int) -> Reals:
+def tile_ahead(profile: Reals, steps: int) -> Reals:
     """The cycle (season, N), whose first row is the first step ahead, over that many steps ahead."""
     return profile[np.arange(steps) % len(profile)]
 
 
-def laid_back(profile: Reals, steps: int) -> Reals:
+def tile_back(profile: Reals, steps: int) -> Reals:
     """The cycle (season, N), whose first row is the first step ahead, over that many last steps of the past."""
     return profile[np.arange(-steps, 0) % len(profile)]
 
@@ -122,7 +122,7 @@ def _profile(history: History, season: int, summary: Summary, count: int = CYCLE
     if not np.isnan(found).any():
         return found
     shorter = max((other for other in history.seasons if other < season), default=None)
-    rest = naive(history, season) if shorter is None else laid_ahead(_profile(history, shorter, summary, count), season)
+    rest = naive(history, season) if shorter is None else tile_ahead(_profile(history, shorter, summary, count), season)
     return np.where(np.isnan(found), rest, found)
 
 

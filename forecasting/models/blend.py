@@ -54,7 +54,7 @@ def _relative(errors: Reals, recency: Reals) -> Reals:
     return np.where(total > 0.0, np.exp(logs / np.where(total > 0.0, total, 1.0)), np.nan)
 
 
-def blended(forecasts: Reals, by_step: Reals) -> Reals:
+def weighted_mean(forecasts: Reals, by_step: Reals) -> Reals:
     """The weighted mean over the models, (M, H, N) with weights (M, H, N) to (H, N); a model that has no forecast
     passes its weight to the others.
 

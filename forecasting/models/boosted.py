@@ -49,7 +49,7 @@ SETTINGS = {
 SEED = 0
 
 
-class Asked(NamedTuple):
+class TargetRows(NamedTuple):
     """Which values are to be foretold, a row for each: the step, the origin that it is seen from, and the series."""
 
     step: Places
@@ -57,7 +57,7 @@ class Asked(NamedTuple):
     series: Places
 
 
-class Learned(NamedTuple):
+class BoostedFit(NamedTuple):
     """Trees, the columns of features that they know, and what a unit of each series is, (N)."""
 
     trees: HistGradientBoostingRegressor
@@ -65,43 +65,43 @@ class Learned(NamedTuple):
     unit: Reals
 
 
-def boosted(*, daily: bool) -> Model:
+def boosted_trees(*, daily: bool) -> Model:
     """The model that departs from yesterday, or from the median of the last four weeks; NaN where the panel is too
     small to learn from.
     """
 
     def model(history: History, steps: int) -> Reals:
         known = checkpoint(history)
-        learned = _shared(history.beginning(known), daily=daily) if known else None
+        learned = _shared_fit(history.beginning(known), daily=daily) if known else None
         if learned is None:
             return np.full((steps, history.measured.shape[1]), np.nan)
-        week = shared(history, ("boosted week", daily), lambda: _week(history, learned, daily=daily))
+        week = shared(history, ("boosted week", daily), lambda: _forecast_cycle(history, learned, daily=daily))
         return week[np.arange(steps) % len(week)]
 
     return model
 
 
-def _shared(history: History, *, daily: bool) -> Learned | None:
-    return shared(history, ("boosted", daily), lambda: _learned(history, daily=daily))
+def _shared_fit(history: History, *, daily: bool) -> BoostedFit | None:
+    return shared(history, ("boosted", daily), lambda: _fit_trees(history, daily=daily))
 
 
 def checkpoint(history: History) -> int:
     """How many steps of a history its trees have learned from: the latest of a row of lengths that grow by a quarter; 0
     where it is shorter than the first.
     """
-    first = _first(history)
+    first = _least_history(history)
     if len(history.stamps) < first:
         return 0
     times = int(np.log(len(history.stamps) / first) / np.log(GROWTH) + 1e-9)
     return int(first * GROWTH**times) // history.short * history.short
 
 
-def _first(history: History) -> int:
+def _least_history(history: History) -> int:
     """The shortest history that is learned from: a long cycle of lags, and the days that follow it."""
     return history.long + (1 + DAYS_AT_LEAST) * history.short
 
 
-def _learned(history: History, *, daily: bool) -> Learned | None:
+def _fit_trees(history: History, *, daily: bool) -> BoostedFit | None:
     """Trees from random steps, up to a long cycle ahead of random past origins; None where there are too few series or
     values.
     """
@@ -109,7 +109,7 @@ def _learned(history: History, *, daily: bool) -> Learned | None:
         return None
     unit = _unit(history)
     values = history.measured / unit
-    asked = _drawn(history)
+    asked = _sample_rows(history)
     features, reference = _features(values, asked, history, daily=daily)
     departure = values[asked.step, asked.series] - reference
     held = np.isfinite(departure)
@@ -122,7 +122,7 @@ def _learned(history: History, *, daily: bool) -> Learned | None:
         trees = HistGradientBoostingRegressor(**SETTINGS, random_state=SEED).fit(
             features[held][:, columns], departure[held]
         )
-    return Learned(trees, columns, unit)
+    return BoostedFit(trees, columns, unit)
 
 
 def _unit(history: History) -> Reals:
@@ -135,20 +135,20 @@ def _unit(history: History) -> Reals:
     return np.where(found > 0.0, found, 1.0)
 
 
-def _drawn(history: History) -> Asked:
+def _sample_rows(history: History) -> TargetRows:
     """Random rows: an origin whole short cycles before the end, and a step after it that is known."""
     draw, cycle, length = np.random.default_rng(SEED), history.short, len(history.stamps)
     back = draw.integers(1, min(ORIGINS, (length - history.long - cycle) // cycle) + 1, ROWS)
     ahead = draw.integers(0, np.minimum(back * cycle, history.long))
     origin = length - back * cycle
-    return Asked(origin + ahead, origin, draw.integers(0, history.measured.shape[1], ROWS))
+    return TargetRows(origin + ahead, origin, draw.integers(0, history.measured.shape[1], ROWS))
 
 
-def _week(history: History, learned: Learned, *, daily: bool) -> Reals:
+def _forecast_cycle(history: History, learned: BoostedFit, *, daily: bool) -> Reals:
     """The forecast of a long cycle, (long, N)."""
     length, series = len(history.stamps), history.measured.shape[1]
     step, column = np.divmod(np.arange(history.long * series), series)
-    asked = Asked(length + step, np.full(len(step), length), column)
+    asked = TargetRows(length + step, np.full(len(step), length), column)
     features, reference = _features(history.measured / learned.unit, asked, history, daily=daily)
     with one_tree_thread():
         departure = learned.trees.predict(features[:, learned.columns])
@@ -156,7 +156,7 @@ def _week(history: History, learned: Learned, *, daily: bool) -> Reals:
     return np.asarray(found * learned.unit)
 
 
-def _features(values: Reals, asked: Asked, history: History, *, daily: bool) -> tuple[Reals, Reals]:
+def _features(values: Reals, asked: TargetRows, history: History, *, daily: bool) -> tuple[Reals, Reals]:
     """Features (rows, p) and the reference (rows) in units, from what is known at each row's origin alone; NaN where it
     is missing.
     """
@@ -164,13 +164,13 @@ def _features(values: Reals, asked: Asked, history: History, *, daily: bool) -> 
     days = (asked.step - asked.origin) // cycle
     weeks = (asked.step - asked.origin) // long + 1
     short = np.stack(
-        [_at(values, asked, asked.step - (days + 1 + lag) * cycle) for lag in range(max(long // cycle, 1))]
+        [_values_at(values, asked, asked.step - (days + 1 + lag) * cycle) for lag in range(max(long // cycle, 1))]
     )
-    wide = np.stack([_at(values, asked, asked.step - (weeks + lag) * long) for lag in range(LONG_LAGS)])
+    wide = np.stack([_values_at(values, asked, asked.step - (weeks + lag) * long) for lag in range(LONG_LAGS)])
     middle, usual = nan_median(wide), nan_median(short)
     middle = np.where(np.isnan(middle), usual, middle)
     reference = np.where(np.isnan(short[0]), middle, short[0]) if daily else middle
-    near = [_at(values, asked, asked.step - weeks * long + lag) for lag in NEIGHBOURS]
+    near = [_values_at(values, asked, asked.step - weeks * long + lag) for lag in NEIGHBOURS]
     spread = [nan_mean(short), usual, nan_mean(wide), np.fmax.reduce(wide), np.fmin.reduce(wide), np.fmax.reduce(short)]
     levels = _levels(values, asked, cycle)
     clock = [asked.step % cycle, asked.step // cycle % max(long // cycle, 1), days]
@@ -178,13 +178,13 @@ def _features(values: Reals, asked: Asked, history: History, *, daily: bool) -> 
     return np.column_stack([reference, relative.T, *clock]), reference
 
 
-def _at(values: Reals, asked: Asked, step: Places) -> Reals:
+def _values_at(values: Reals, asked: TargetRows, step: Places) -> Reals:
     """The values of the rows' series at other steps; NaN before the first and from the origin on."""
     known = (step >= 0) & (step < asked.origin)
     return np.where(known, values[np.where(known, step, 0), asked.series], np.nan)
 
 
-def _levels(values: Reals, asked: Asked, cycle: int) -> list[Reals]:
+def _levels(values: Reals, asked: TargetRows, cycle: int) -> list[Reals]:
     """Mean values of the rows' series over spans before their origins."""
     held = np.isfinite(values)
     sums, counts = (

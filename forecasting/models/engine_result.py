@@ -11,9 +11,9 @@ import pandas as pd
 
 from data.schema import QUANTILES, Series
 from forecasting.models.engine import BAND_COLUMNS, FIT_COLUMNS, FORECAST_COLUMNS, EngineResult
-from forecasting.models.series_spec import Task
+from forecasting.models.series_spec import SeriesSpec
 from forecasting.panel.panel import HOUR
-from forecasting.panel.spread import LogScale, Reals, interpolate, measured_spread, widening
+from forecasting.panel.spread import LogScale, Reals, interpolate, relative_width, residual_quantile_offsets
 
 BAND_LEVELS = {"lower_95": 0.025, "lower_80": 0.1, "upper_80": 0.9, "upper_95": 0.975}
 
@@ -36,13 +36,13 @@ class Curve(NamedTuple):
     label: str
 
 
-def answer(job: Task, curve: Curve, seconds: float) -> EngineResult:
+def answer(job: SeriesSpec, curve: Curve, seconds: float) -> EngineResult:
     """All rows of one series that was fitted."""
     row = [*job.series, "fitted", None, curve.label, len(job.hours), seconds]
     return EngineResult(_forecasts(job, curve), _bands(job, curve), pd.DataFrame([row], columns=FIT_COLUMNS))
 
 
-def _forecasts(job: Task, curve: Curve) -> pd.DataFrame:
+def _forecasts(job: SeriesSpec, curve: Curve) -> pd.DataFrame:
     """Rows of `forecasts`. The expected value is a mean: the curve, scaled so that the fitted and the measured total of
     the last four weeks agree.
     """
@@ -51,13 +51,13 @@ def _forecasts(job: Task, curve: Curve) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(FORECAST_COLUMNS, [*job.series, job.ahead, yhat, *quantiles.T], strict=True)))
 
 
-def _bands(job: Task, curve: Curve) -> pd.DataFrame:
+def _bands(job: SeriesSpec, curve: Curve) -> pd.DataFrame:
     """Rows of `bands`: the hourly curve at each stamp, as wide as the samples' residuals about it; after the last
     sample it widens as the forecast does.
     """
     chosen = [list(QUANTILES.values()).index(level) for level in BAND_LEVELS.values()]
     since = np.asarray((job.band - job.ahead[0]) / HOUR)
-    factors = interpolate(widening(curve.spread[:, chosen]), np.arange(len(curve.spread), dtype=float), since)
+    factors = interpolate(relative_width(curve.spread[:, chosen]), np.arange(len(curve.spread), dtype=float), since)
     bounds = curve.scale.value(curve.band[:, None] + factors * _measured(job, curve, curve.spread[0, chosen]))
     columns = dict(zip(BAND_LEVELS, bounds.T, strict=True))
     identity = dict(zip(Series._fields, job.series, strict=True))
@@ -66,7 +66,7 @@ def _bands(job: Task, curve: Curve) -> pd.DataFrame:
     ]
 
 
-def _measured(job: Task, curve: Curve, otherwise: Reals) -> Reals:
+def _measured(job: SeriesSpec, curve: Curve, otherwise: Reals) -> Reals:
     """Offsets of the bounds from the curve, as the samples of the last four weeks lay about it; `otherwise` where there
     are too few.
     """
@@ -74,4 +74,4 @@ def _measured(job: Task, curve: Curve, otherwise: Reals) -> Reals:
     if np.isfinite(samples).sum() < 1.0 / min(BAND_LEVELS.values()):
         return otherwise
     residuals = curve.scale.log(samples) - curve.samples
-    return measured_spread(curve.widened * residuals, list(BAND_LEVELS.values()))
+    return residual_quantile_offsets(curve.widened * residuals, list(BAND_LEVELS.values()))

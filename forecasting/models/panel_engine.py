@@ -28,16 +28,16 @@ from forecasting.models.series_spec import (
     SLOPE_AFTER,
     TREND_PRIOR,
     YEARLY_AFTER,
-    Task,
+    SeriesSpec,
+    dof_inflation,
     learnable,
-    task,
+    series_spec,
     weekly_order,
-    widened,
 )
 from forecasting.panel.events import event_coverage, regressor_kinds
 from forecasting.panel.local_time import offset_fingerprint
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.panel.spread import LogScale, Reals, interpolate, wander
+from forecasting.panel.spread import LogScale, Reals, interpolate, level_variogram
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 DAY_HOURS, WEEK_HOURS, YEAR_HOURS = 24.0, 168.0, 24.0 * 365.25
@@ -71,13 +71,13 @@ class PanelEngine:
 
             yield from ProphetEngine().forecast(panel, plan, executor)
             return
-        kinds: dict[Kind, list[Task]] = {}
+        kinds: dict[Kind, list[SeriesSpec]] = {}
         clocks = _Clocks(panel, plan)
         for series in panel.series:
             if reason := refusal(panel.hourly[series], panel.now):
                 yield declined(series, reason)
             else:
-                job = task(panel, series, plan)
+                job = series_spec(panel, series, plan)
                 kinds.setdefault(Kind(spec_of(job.span), clocks.like(job.zone)), []).append(job)
         for kind, jobs in kinds.items():
             for at in range(0, len(jobs), TOGETHER):
@@ -109,7 +109,7 @@ def spec_of(span: pd.Timedelta) -> Spec:
     )
 
 
-def settled(jobs: Sequence[Task], kind: Kind) -> list[EngineResult]:
+def settled(jobs: Sequence[SeriesSpec], kind: Kind) -> list[EngineResult]:
     """What is expected of some series; where their algebra breaks down together, each is tried alone, so that one
     cannot spoil the others.
     """
@@ -121,7 +121,7 @@ def settled(jobs: Sequence[Task], kind: Kind) -> list[EngineResult]:
         return [result for job in jobs for result in settled([job], kind)]
 
 
-def together(jobs: Sequence[Task], kind: Kind) -> EngineResult:
+def together(jobs: Sequence[SeriesSpec], kind: Kind) -> EngineResult:
     """Fit series of one kind and say what is expected of each."""
     began = time.perf_counter()
     hours = pd.concat({number: job.hours for number, job in enumerate(jobs)}, axis=1, sort=True)
@@ -138,14 +138,14 @@ class Fitted:
     in the order of `known`.
     """
 
-    jobs: Sequence[Task]
+    jobs: Sequence[SeriesSpec]
     kind: Kind
     curves: Curves
     events: list[pd.DataFrame]
     known: list[str]
 
     @classmethod
-    def of(cls, jobs: Sequence[Task], kind: Kind, hours: pd.DataFrame) -> Fitted:
+    def of(cls, jobs: Sequence[SeriesSpec], kind: Kind, hours: pd.DataFrame) -> Fitted:
         """Fit the hours, a column for each series."""
         stamps = pd.DatetimeIndex(hours.index)
         events = [learnable(job.events, pd.DatetimeIndex(job.hours.index)) for job in jobs]
@@ -201,7 +201,7 @@ class Fitted:
     def widening(self, number: int) -> float:
         """How much wider the errors of one series are than its residuals."""
         coefficients = self.curves.seasons.shape[1] + len(self.kinds_of(number)) + 2
-        return widened(len(self.jobs[number].hours), coefficients)
+        return dof_inflation(len(self.jobs[number].hours), coefficients)
 
     def spread(self, residuals: pd.DataFrame, wide: Reals, hours: pd.DatetimeIndex) -> Reals:
         """(hours, N, quantiles): offsets from the curve by Prophet's law of trend and noise, and by how far each level
@@ -212,7 +212,7 @@ class Fitted:
             column.loc[job.hours.index[0] :].resample("D").mean().to_numpy()
             for job, (_, column) in zip(self.jobs, residuals.items(), strict=True)
         ]
-        strays = np.column_stack([wander(held, len(every) - 1) for held in days])
+        strays = np.column_stack([level_variogram(held, len(every) - 1) for held in days])
         found = self.curves.offsets(
             _local(every, self.kind.zone), list(QUANTILES.values()), np.hypot(self.curves.sigma * wide, strays)
         )
@@ -236,5 +236,5 @@ def _local(stamps: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
     return stamps.tz_convert(zone).tz_localize(None)
 
 
-def _samples(job: Task) -> pd.DatetimeIndex:
+def _samples(job: SeriesSpec) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(job.samples.index)

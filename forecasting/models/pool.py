@@ -7,40 +7,43 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from forecasting.models.baselines import (
-    fading_mean,
-    levelled_median,
+    daily_median,
+    exponentially_weighted_mean,
+    level_adjusted_median,
     naive,
-    rescaled_median,
+    rescaled_seasonal_median,
     seasonal_median,
     seasonal_naive,
-    short_median,
 )
-from forecasting.models.boosted import boosted
-from forecasting.models.smoothing import QUICK, SLOW, smoothed
+from forecasting.models.boosted import boosted_trees
+from forecasting.models.smoothing import QUICK, SLOW, double_seasonal_smoothing
 from forecasting.models.variants import Variant, panel_prophet
 from forecasting.panel.history import Model, Reals, shared
 from forecasting.panel.local_time import in_local_time
 
-PANEL = "panel"
+PROPHET_MAP = "prophet_map"
 VARIANTS: dict[str, Variant] = {
-    PANEL: Variant(),
-    "panel-frozen": Variant(trend="frozen"),
-    "panel-damped": Variant(trend="damped"),
-    "panel-frozen-residuals": Variant(trend="frozen", residuals=True),
-    "panel-log-frozen": Variant(log=True, trend="frozen"),
-    "panel-log-frozen-residuals": Variant(log=True, trend="frozen", residuals=True),
+    PROPHET_MAP: Variant(),
+    "prophet_flat_trend": Variant(trend="frozen"),
+    "prophet_damped_trend": Variant(trend="damped"),
+    "prophet_flat_trend_residuals": Variant(trend="frozen", residuals=True),
+    "prophet_log_flat_trend": Variant(log=True, trend="frozen"),
+    "prophet_log_flat_trend_residuals": Variant(log=True, trend="frozen", residuals=True),
     # A sharp daily shape on a stiff trend; its residuals carry the rest.
-    "panel-log-sharp-residuals": Variant(log=True, trend="frozen", residuals=True, order=11, prior=0.005),
+    "prophet_log_sharp_residuals": Variant(log=True, trend="frozen", residuals=True, order=11, prior=0.005),
 }
 
 SMOOTHED: dict[str, Model] = {
-    "smoothed-slow": smoothed(SLOW, log=False),
-    "smoothed-quick": smoothed(QUICK, log=False),
-    "smoothed-log-slow": smoothed(SLOW, log=True),
-    "smoothed-log-quick": smoothed(QUICK, log=True),
+    "double_seasonal_smoothing_slow": double_seasonal_smoothing(SLOW, log=False),
+    "double_seasonal_smoothing_quick": double_seasonal_smoothing(QUICK, log=False),
+    "double_seasonal_smoothing_log_slow": double_seasonal_smoothing(SLOW, log=True),
+    "double_seasonal_smoothing_log_quick": double_seasonal_smoothing(QUICK, log=True),
 }
 
-BOOSTED: dict[str, Model] = {"boosted-weekly": boosted(daily=False), "boosted-daily": boosted(daily=True)}
+BOOSTED: dict[str, Model] = {
+    "boosted_trees_weekly": boosted_trees(daily=False),
+    "boosted_trees_daily": boosted_trees(daily=True),
+}
 # Most of the pool are variants of a few ideas whose errors go together, and outvote one that stands alone: trees count
 # as this many models (docs/methods.md).
 STANDING = dict.fromkeys(BOOSTED, 2.5)
@@ -50,56 +53,61 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
     """The copies and medians that a forecast must beat to be drawn."""
     if not seasons:
         return {"naive": naive}
-    copies = {f"seasonal-naive-{season}": seasonal_naive(season) for season in seasons}
-    return {**copies, "seasonal-median": seasonal_median(seasons[-1]), "levelled-median": levelled_median(seasons[-1])}
+    copies = {f"seasonal_naive_{season}": seasonal_naive(season) for season in seasons}
+    return {
+        **copies,
+        "seasonal_median": seasonal_median(seasons[-1]),
+        "level_adjusted_median": level_adjusted_median(seasons[-1]),
+    }
 
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
     """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three
     ensembles of both, two of trees.
     """
-    return in_local_time(_counting(seasons))
+    return in_local_time(_pool_of_steps(seasons))
 
 
-def _counting(seasons: Sequence[int]) -> dict[str, Model]:
+def _pool_of_steps(seasons: Sequence[int]) -> dict[str, Model]:
     """The same, counting steps as they pass."""
     fitted = {name: panel_prophet(one) for name, one in VARIANTS.items()}
     if not seasons:
         return fitted | baselines(seasons)
     others = {
-        "short-median": short_median,
-        "fading-mean": fading_mean(seasons[-1]),
-        "rescaled-median": rescaled_median(seasons[-1]),
+        "daily_median": daily_median,
+        "exponentially_weighted_mean": exponentially_weighted_mean(seasons[-1]),
+        "rescaled_seasonal_median": rescaled_seasonal_median(seasons[-1]),
     }
     single = {
-        name: remembered(name, model)
+        name: memoized(name, model)
         for name, model in (fitted | baselines(seasons) | others | SMOOTHED | BOOSTED).items()
     }
     three = [
-        single[name] for name in ("panel-log-frozen-residuals", f"seasonal-naive-{seasons[-1]}", "seasonal-median")
+        single[name]
+        for name in ("prophet_log_flat_trend_residuals", f"seasonal_naive_{seasons[-1]}", "seasonal_median")
     ]
-    five = [*three, single["panel-frozen-residuals"], single["levelled-median"]]
+    five = [*three, single["prophet_flat_trend_residuals"], single["level_adjusted_median"]]
     return {
         **single,
-        "median-of-five": ensemble(five, lambda stacked: np.asarray(np.median(stacked, axis=0))),
-        "median-of-three": ensemble(three, lambda stacked: np.asarray(np.median(stacked, axis=0))),
-        "mean-of-three": ensemble(three, lambda stacked: np.asarray(stacked.mean(axis=0))),
+        "median_of_five": ensemble(five, lambda stacked: np.asarray(np.median(stacked, axis=0))),
+        "median_of_three": ensemble(three, lambda stacked: np.asarray(np.median(stacked, axis=0))),
+        "mean_of_three": ensemble(three, lambda stacked: np.asarray(stacked.mean(axis=0))),
     }
 
 
-def needs(seasons: Sequence[int]) -> dict[str, int]:
+def least_history_of(seasons: Sequence[int]) -> dict[str, int]:
     """Steps of history below which a model is not yet itself: a copy of last week, before there was one, copies
     yesterday.
     """
     weekly = (
-        f"seasonal-naive-{max(seasons, default=1)}",
-        "seasonal-median",
-        "levelled-median",
-        "fading-mean",
-        "rescaled-median",
+        f"seasonal_naive_{max(seasons, default=1)}",
+        "seasonal_median",
+        "level_adjusted_median",
+        "exponentially_weighted_mean",
+        "rescaled_seasonal_median",
     )
     return dict.fromkeys(
-        (*weekly, *SMOOTHED, "median-of-five", "median-of-three", "mean-of-three"), max(seasons, default=1)
+        (*weekly, *SMOOTHED, "median_of_five", "median_of_three", "mean_of_three"), max(seasons, default=1)
     )
 
 
@@ -108,6 +116,6 @@ def ensemble(members: Sequence[Model], combine: Callable[[Reals], Reals]) -> Mod
     return lambda history, steps: combine(np.stack([member(history, steps) for member in members]))
 
 
-def remembered(name: str, model: Model) -> Model:
+def memoized(name: str, model: Model) -> Model:
     """The same model; asked twice about one history, as ensembles do, it computes once."""
     return lambda history, steps: shared(history, (name, steps), lambda: model(history, steps))

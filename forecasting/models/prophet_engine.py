@@ -37,15 +37,15 @@ from forecasting.models.series_spec import (
     SLOPE_AFTER,
     TREND_PRIOR,
     YEARLY_AFTER,
-    Task,
+    SeriesSpec,
+    dof_inflation,
     learnable,
-    task,
+    series_spec,
     weekly_order,
-    widened,
 )
 from forecasting.panel.events import event_regressors
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.panel.spread import LOG_FLOOR, LogScale, Reals, interpolate, normal_spread, wander
+from forecasting.panel.spread import LOG_FLOOR, LogScale, Reals, interpolate, level_variogram, mixture_quantiles
 
 # Paths that the trend may take, sampled.
 PATHS = 200
@@ -54,7 +54,7 @@ FIT_TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedProphet:
     """A fitted series: Prophet's model on the log scale, the scale, the shift to the recent level, each day's mean
     residual, the widening of the noise.
     """
@@ -84,8 +84,8 @@ class Fitted:
         """
         every = hours[:: int(PATH_STEP / HOUR)]
         drawn = self._paths(every)
-        sigmas = np.hypot(self.sigma, wander(self.days, len(every) - 1))
-        offsets = normal_spread(drawn - np.median(drawn, axis=1, keepdims=True), sigmas, list(QUANTILES.values()))
+        sigmas = np.hypot(self.sigma, level_variogram(self.days, len(every) - 1))
+        offsets = mixture_quantiles(drawn - np.median(drawn, axis=1, keepdims=True), sigmas, list(QUANTILES.values()))
         return interpolate(offsets, np.asarray((every - hours[0]) / HOUR), np.asarray((hours - hours[0]) / HOUR))
 
     @property
@@ -117,12 +117,12 @@ class ProphetEngine:
             if reason := refusal(panel.hourly[series], panel.now):
                 yield declined(series, reason)
             else:
-                waiting[executor.submit(fit_series, task(panel, series, plan))] = series
+                waiting[executor.submit(fit_series, series_spec(panel, series, plan))] = series
         for future in as_completed(list(waiting)):
-            yield _outcome(future, waiting.pop(future))
+            yield _result_of(future, waiting.pop(future))
 
 
-def _outcome(future: Future[EngineResult], series: Series) -> EngineResult:
+def _result_of(future: Future[EngineResult], series: Series) -> EngineResult:
     """The result, or the reason why there is none; raises HeadroomError where the worker itself died."""
     error = future.exception()
     if isinstance(error, BrokenExecutor):
@@ -137,7 +137,7 @@ def _outcome(future: Future[EngineResult], series: Series) -> EngineResult:
     return future.result()
 
 
-def fit_series(job: Task) -> EngineResult:
+def fit_series(job: SeriesSpec) -> EngineResult:
     """Fit one series and say what is expected; runs in a worker."""
     began = time.perf_counter()
     with _quiet(), _seeded(job):
@@ -149,7 +149,7 @@ def fit_series(job: Task) -> EngineResult:
     return answer(job, curve, time.perf_counter() - began)
 
 
-def fit(job: Task) -> Fitted:
+def fit(job: SeriesSpec) -> FittedProphet:
     """Prophet on the logarithm of the hours."""
     stamps, scale = pd.DatetimeIndex(job.hours.index), LogScale.of(job.hours.to_numpy())
     logs = scale.log(job.hours.to_numpy())
@@ -158,16 +158,16 @@ def fit(job: Task) -> Fitted:
     model = _model(job, list(columns))
     model.fit(_frame(stamps, columns, job.zone, scale).assign(y=logs), seed=job.seed, timeout=FIT_TIMEOUT_SECONDS)
     cast("Any", model.stan_backend).cleanup()
-    bare = Fitted(model, scale, events, job.zone, 0.0, np.empty(0), 1.0, "")
+    bare = FittedProphet(model, scale, events, job.zone, 0.0, np.empty(0), 1.0, "")
     residuals = pd.Series(logs - bare.curve(stamps, HOUR), index=stamps)
     shift = float(residuals.loc[stamps[-1] - LEVEL_SPAN :].median())
     days, label = residuals.resample("D").mean().to_numpy(), _label(model, list(columns), job.zone)
     return replace(
-        bare, shift=shift, days=days, widened=widened(len(logs), model.params["beta"].shape[1] + 2), label=label
+        bare, shift=shift, days=days, widened=dof_inflation(len(logs), model.params["beta"].shape[1] + 2), label=label
     )
 
 
-def _model(job: Task, columns: list[str]) -> Prophet:
+def _model(job: SeriesSpec, columns: list[str]) -> Prophet:
     """An unfitted Prophet for a history of this length."""
     span, by_history = job.span, "linear" if job.span >= SLOPE_AFTER else "flat"
     model = Prophet(
@@ -194,7 +194,7 @@ def _frame(stamps: pd.DatetimeIndex, columns: pd.DataFrame, zone: str, scale: Lo
     which only a logistic trend reads.
     """
     return columns.reset_index(drop=True).assign(
-        ds=stamps.tz_convert(zone).tz_localize(None), cap=scale.ceiling, floor=LOG_FLOOR
+        ds=stamps.tz_convert(zone).tz_localize(None), cap=float(scale.ceiling), floor=LOG_FLOOR
     )
 
 
@@ -211,7 +211,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _seeded(job: Task) -> Iterator[None]:
+def _seeded(job: SeriesSpec) -> Iterator[None]:
     """Prophet draws from NumPy's global generator: seed it by the series, and leave it as it was."""
     before = np.random.get_state()  # noqa: NPY002 - Prophet knows no other generator
     np.random.seed(zlib.crc32(f"{job.seed}/{job.series}".encode()))  # noqa: NPY002

@@ -43,7 +43,7 @@ PATH_STEP = pd.Timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SeriesSpec:
     """All that a forecast needs of one series: hourly values and samples (index UTC, NaN missing), its events, the
     stamps wanted, and the zone it lives in.
     """
@@ -70,14 +70,14 @@ class Task:
         return self.hours.loc[self.hours.index[-1] - RESIDUAL_SPAN :]
 
 
-def task(panel: Panel, series: Series, plan: Plan) -> Task:
+def series_spec(panel: Panel, series: Series, plan: Plan) -> SeriesSpec:
     """What a forecast needs of the panel."""
     values = panel.hourly[series].dropna()
     span = panel.start - values.index[0]
     since = panel.start - (YEARLY_HISTORY if span >= YEARLY_AFTER else HISTORY)
     samples = panel.samples[series].loc[panel.now - RESIDUAL_SPAN :]
     ahead, band, zone = plan.hours(panel), plan.band(panel), panel.clock(series)
-    return Task(
+    return SeriesSpec(
         series,
         values.loc[since:],
         samples,
@@ -104,7 +104,7 @@ def learnable(events: pd.DataFrame, stamps: pd.DatetimeIndex) -> pd.DataFrame:
     return events[~events["kind"].isin(rare)] if rare else events
 
 
-def widened(observations: int, coefficients: int) -> float:
+def dof_inflation(observations: int, coefficients: int) -> float:
     """Residuals are smaller than errors, because each coefficient took its share: the usual correction for degrees of
     freedom.
     """

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from forecasting.models.variants import LogScales
 from forecasting.panel.history import History, Model, Reals, nan_mean, shared
+from forecasting.panel.spread import LogScale
 
 # Shares of an error that move the level at each step and the day's shape once a day: the best of 16 on the parts kept
 # for choosing (docs/methods.md).
@@ -22,15 +22,13 @@ SLOW, QUICK = 0.1, 0.3
 LONG_CYCLES = 16
 
 
-def smoothed(gain: float, *, log: bool) -> Model:
+def double_seasonal_smoothing(gain: float, *, log: bool) -> Model:
     """The model whose long shape takes the share `gain` of each error, on the raw or the log scale."""
 
     def model(history: History, steps: int) -> Reals:
         values = history.measured[-LONG_CYCLES * history.long :]
-        scale = shared(history, "log scales", lambda: LogScales.of(history.measured)) if log else None
-        level, short, long = _followed(
-            values if scale is None else scale.log(values), history.short, history.long, gain
-        )
+        scale = shared(history, "log scales", lambda: LogScale.of(history.measured)) if log else None
+        level, short, long = _filter(values if scale is None else scale.log(values), history.short, history.long, gain)
         rows = len(values) + np.arange(steps)
         found = level + short[rows % len(short)] + long[rows % len(long)]
         return found if scale is None else scale.value(found)
@@ -38,18 +36,18 @@ def smoothed(gain: float, *, log: bool) -> Model:
     return model
 
 
-def _followed(values: Reals, cycle: int, longer: int, gain: float) -> tuple[Reals, Reals, Reals]:
+def _filter(values: Reals, cycle: int, longer: int, gain: float) -> tuple[Reals, Reals, Reals]:
     """Level (N) and the shapes of the short and the long cycle, (cycle, N) and (longer, N), after all values (T, N); a
     missing value moves nothing.
     """
     first = longer if len(values) >= longer else cycle
-    level, short, long = _opening(values[:first], cycle, longer)
-    memory = _memory(cycle)
+    level, short, long = _initial_states(values[:first], cycle, longer)
+    memory = _error_matrix(cycle)
     for start in range(first, len(values), cycle):
         block = values[start : start + cycle]
         rows = start + np.arange(len(block))
         at, along = rows % cycle, rows % longer
-        missed = _missed(block - short[at] - long[along], level, memory)
+        missed = _one_step_errors(block - short[at] - long[along], level, memory)
         level = level + LEVEL_GAIN * missed.sum(axis=0)
         short[at] += SHORT_GAIN * missed
         if longer > cycle:
@@ -57,7 +55,7 @@ def _followed(values: Reals, cycle: int, longer: int, gain: float) -> tuple[Real
     return level, short, long
 
 
-def _opening(values: Reals, cycle: int, longer: int) -> tuple[Reals, Reals, Reals]:
+def _initial_states(values: Reals, cycle: int, longer: int) -> tuple[Reals, Reals, Reals]:
     """Level and shapes of the first values alone: their mean, the mean by phase of the short cycle, and what is left
     where a whole long one is there.
     """
@@ -70,7 +68,7 @@ def _opening(values: Reals, cycle: int, longer: int) -> tuple[Reals, Reals, Real
     return level, short, long
 
 
-def _missed(left: Reals, level: Reals, memory: Reals) -> Reals:
+def _one_step_errors(left: Reals, level: Reals, memory: Reals) -> Reals:
     """One-step errors (n, N) of a level that follows `left` (n, N), step by step; zero where nothing was measured.
 
     Without a gap they are linear in what is left and in the level that it starts from, so that a whole cycle is one
@@ -85,7 +83,7 @@ def _missed(left: Reals, level: Reals, memory: Reals) -> Reals:
     return found
 
 
-def _memory(count: int) -> Reals:
+def _error_matrix(count: int) -> Reals:
     """The matrix (count, count) that takes departures from the first level to errors: each less what the level has
     learned of those before it.
     """

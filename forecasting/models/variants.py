@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from forecasting.models.baselines import fading
-from forecasting.panel.history import History, Model, Reals, nan_median, shared
+from forecasting.models.baselines import exponential_decay
+from forecasting.panel.history import History, Model, Reals, shared
+from forecasting.panel.spread import LogScale
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 # Prophet's own orders, for its shortest and its other seasonalities.
@@ -26,9 +27,6 @@ SEEN_AT_LEAST = 2
 DAMPING_CYCLES, RESIDUAL_CYCLES = 2.0, 3.0
 # How much of a past residual is expected again.
 CARRIED = 0.5
-# Zeros are finite on the log scale as a fiftieth of the usual value, and no forecast exceeds ten times the highest
-# value that was measured.
-FLOOR_SHARE, CEILING = 0.02, 10.0
 
 Trend = Literal["free", "frozen", "damped"]
 
@@ -49,13 +47,13 @@ def panel_prophet(variant: Variant) -> Model:
     """The model of a variant."""
 
     def model(history: History, steps: int) -> Reals:
-        scale = shared(history, "log scales", lambda: LogScales.of(history.measured)) if variant.log else None
+        scale = shared(history, "log scales", lambda: LogScale.of(history.measured)) if variant.log else None
         curves = _curves(history, variant, scale)
-        found = extended(curves, history, steps, variant.trend)
+        found = extrapolate(curves, history, steps, variant.trend)
         if variant.residuals:
             recent = history.clock(history.stamps[-history.long :])
             values = history.measured[-history.long :]
-            found = found + carried(
+            found = found + residual_correction(
                 (values if scale is None else scale.log(values)) - curves.predict(recent), history, steps
             )
         return found if scale is None else scale.value(found)
@@ -70,7 +68,7 @@ def panel_quantiles(history: History, steps: int, levels: Sequence[float]) -> Re
     return _curves(history, Variant(), None).quantiles(history.clock(history.ahead(steps)), levels)
 
 
-def _curves(history: History, variant: Variant, scale: LogScales | None) -> Curves:
+def _curves(history: History, variant: Variant, scale: LogScale | None) -> Curves:
     """The fit that a variant shares with others."""
     key = ("curves", variant.log, variant.order, variant.prior)
     stamps = history.clock(history.stamps)
@@ -83,7 +81,7 @@ def _curves(history: History, variant: Variant, scale: LogScales | None) -> Curv
     )
 
 
-def extended(curves: Curves, history: History, steps: int, trend: Trend) -> Reals:
+def extrapolate(curves: Curves, history: History, steps: int, trend: Trend) -> Reals:
     """The fitted curve over the steps ahead, (steps, N), its trend as asked for."""
     parts = shared(
         history, ("ahead", id(curves), steps), lambda: curves.components(history.clock(history.ahead(steps)))
@@ -103,10 +101,10 @@ def extended(curves: Curves, history: History, steps: int, trend: Trend) -> Real
 def _damped(rise: Reals, cycle: int) -> Reals:
     """A straight rise since the last step, (steps, N), whose slope fades exponentially."""
     span = DAMPING_CYCLES * cycle
-    return rise[:1] * span * (1.0 - fading(len(rise), span))[:, None]
+    return rise[:1] * span * (1.0 - exponential_decay(len(rise), span))[:, None]
 
 
-def carried(missed: Reals, history: History, steps: int) -> Reals:
+def residual_correction(missed: Reals, history: History, steps: int) -> Reals:
     """What the last residuals (rows, N) add: half of those of the last short cycle, fading, and half of those of the
     last long one.
     """
@@ -115,7 +113,7 @@ def carried(missed: Reals, history: History, steps: int) -> Reals:
     found = (
         CARRIED
         * _last(held, history.short)[rows % history.short]
-        * fading(steps, RESIDUAL_CYCLES * history.short)[:, None]
+        * exponential_decay(steps, RESIDUAL_CYCLES * history.short)[:, None]
     )
     if history.long > history.short:
         found = found + CARRIED * _last(held, history.long)[rows % history.long]
@@ -136,26 +134,3 @@ def _spec(history: History, variant: Variant) -> Spec:
         for season, order in zip(known, orders, strict=True)
     ]
     return Spec(seasons=tuple(seasons), changepoint_prior=variant.prior)
-
-
-class LogScales(NamedTuple):
-    """Values as logarithms of their ratio to the usual value of their series: `usual` and `highest` are (N)."""
-
-    usual: Reals
-    highest: Reals
-
-    @classmethod
-    def of(cls, values: Reals) -> LogScales:
-        """The scales of a panel (T, N): the median of the values above zero; 1 for a series that has none."""
-        usual = nan_median(np.where(values > 0.0, values, np.nan))
-        return cls(np.where(np.isnan(usual), 1.0, usual), np.fmax.reduce(values, axis=0, initial=0.0))
-
-    def log(self, values: Reals) -> Reals:
-        """To the log scale; NaN stays NaN."""
-        return np.log(np.maximum(values, FLOOR_SHARE * self.usual) / self.usual)
-
-    def value(self, logs: Reals) -> Reals:
-        """Back to the unit of the series; zero where the floor stands for zero."""
-        highest = np.log(CEILING * np.maximum(self.highest, self.usual) / self.usual)
-        found = self.usual * np.exp(np.minimum(logs, highest))
-        return np.where(found > FLOOR_SHARE * self.usual, found, 0.0)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-Reals = npt.NDArray[np.float64]
+from forecasting.panel.history import Reals, nan_median
 
 # Zeros are finite on the log scale as a fiftieth of the usual value: low enough for any night, high enough that one
 # zero does not bend a fit.
@@ -25,23 +24,26 @@ STRATA = 99
 LEVEL_DAYS = 14
 
 
-@dataclass(frozen=True, slots=True)
-class LogScale:
-    """Values as logarithms of their ratio to the usual value, so that a fit does not depend on units."""
+class LogScale(NamedTuple):
+    """Values as logarithms of their ratio to the usual value of their series, so that a fit does not depend on units.
 
-    usual: float
-    highest: float
+    usual: the median of the values above zero, 1 for a series that has none; highest: the largest value. A number each
+    for one series, (N,) for a panel.
+    """
+
+    usual: Reals
+    highest: Reals
 
     @classmethod
     def of(cls, values: Reals) -> LogScale:
-        """The scale of a series: the median of its values above zero."""
-        held = values[np.isfinite(values)]
-        return cls(float(np.median(held[held > 0.0])), float(held.max()))
+        """The scale of one series (T,) or of each series of a panel (T, N); NaN where missing."""
+        usual = nan_median(np.where(values > 0.0, values, np.nan))
+        return cls(np.where(np.isnan(usual), 1.0, usual), np.fmax.reduce(values, axis=0, initial=0.0))
 
     @property
-    def ceiling(self) -> float:
+    def ceiling(self) -> Reals:
         """The most that is believed, as a logarithm."""
-        return float(np.log(CEILING * self.highest / self.usual))
+        return np.log(CEILING * np.maximum(self.highest, self.usual) / self.usual)
 
     def log(self, values: Reals) -> Reals:
         """To the log scale; NaN stays NaN."""
@@ -51,11 +53,11 @@ class LogScale:
         """Back to the unit of the series: zero where the floor stands for zero, and at most ten times the highest value
         that was measured.
         """
-        found = self.usual * np.exp(np.minimum(logs, self.ceiling))
-        return np.where(found > FLOOR_SHARE * self.usual, found, 0.0)
+        values = self.usual * np.exp(np.minimum(logs, self.ceiling))
+        return np.where(values > FLOOR_SHARE * self.usual, values, 0.0)
 
 
-def normal_spread(paths: Reals, sigmas: Reals, levels: Sequence[float]) -> Reals:
+def mixture_quantiles(paths: Reals, sigmas: Reals, levels: Sequence[float]) -> Reals:
     """Quantiles of path + noise at each step: paths (steps, paths) about their centre, noise normal with `sigmas`
     (steps); the result is (steps, levels).
 
@@ -67,7 +69,7 @@ def normal_spread(paths: Reals, sigmas: Reals, levels: Sequence[float]) -> Reals
     return np.ascontiguousarray(np.quantile(mixed, levels, axis=1, method="hazen").T)
 
 
-def wander(days: Reals, ahead: int) -> Reals:
+def level_variogram(days: Reals, ahead: int) -> Reals:
     """How far the level strays: standard deviations after 0 to `ahead` days, from daily means of residuals (NaN where a
     day is missing).
 
@@ -104,7 +106,7 @@ def interpolate(rows: Reals, at: Reals, wanted: Reals) -> Reals:
     return np.column_stack([np.interp(wanted, at, column) for column in rows.T])
 
 
-def measured_spread(residuals: Reals, levels: Sequence[float]) -> Reals:
+def residual_quantile_offsets(residuals: Reals, levels: Sequence[float]) -> Reals:
     """Quantiles of measured residuals (NaN left out), pulled apart where both lie on one side, so that the curve itself
     is always inside.
     """
@@ -113,7 +115,7 @@ def measured_spread(residuals: Reals, levels: Sequence[float]) -> Reals:
     return np.where(below, np.minimum(found, 0.0), np.maximum(found, 0.0))
 
 
-def widening(spread: Reals) -> Reals:
+def relative_width(spread: Reals) -> Reals:
     """How much wider each quantile is than at the first step, at least 1: (steps, levels), offsets from the curve in,
     factors out.
     """

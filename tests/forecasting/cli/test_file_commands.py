@@ -71,17 +71,17 @@ def test_backtest_scores_every_model_over_all_series_and_for_each(
         "--origins",
         "2",
         "--models",
-        "panel,blend,seasonal-naive-42",
+        "prophet_map,blend,seasonal_naive_42",
     )
-    assert [row["model"] for row in report["models"]] == ["licensed", "panel", "blend", "seasonal-naive-42"]
+    assert [row["model"] for row in report["models"]] == ["licensed", "prophet_map", "blend", "seasonal_naive_42"]
     assert all(set(row) == ROW for row in report["models"])
     assert all(np.isfinite([value for name, value in row.items() if name != "model"]).all() for row in report["models"])
     assert set(report["series"]) == {"s0", "s1"}
     assert [row["model"] for row in report["series"]["s0"]["models"]] == [
         "licensed",
-        "panel",
+        "prophet_map",
         "blend",
-        "seasonal-naive-42",
+        "seasonal_naive_42",
     ]
     assert all(one["sentence"] for one in report["series"]["s0"]["licences"])
     mean = np.mean([report["series"][name]["models"][0]["mase"] for name in ("s0", "s1")])
@@ -155,12 +155,20 @@ def test_trees_that_have_too_few_series_to_learn_from_have_no_scores_rather_than
     write: Write, tmp_path: Path
 ) -> None:
     report = backtested(
-        tmp_path, "--panel", str(write(long())), "--horizon", "6", "--origins", "1", "--models", "boosted-daily"
+        tmp_path, "--panel", str(write(long())), "--horizon", "6", "--origins", "1", "--models", "boosted_trees_daily"
     )
     row = report["models"][1]
     assert {name: row[name] for name in ROW - {"model", "seconds"}} == dict.fromkeys(ROW - {"model", "seconds"})
     many = backtested(
-        tmp_path, "--panel", str(write(long(series=9))), "--horizon", "6", "--origins", "1", "--models", "boosted-daily"
+        tmp_path,
+        "--panel",
+        str(write(long(series=9))),
+        "--horizon",
+        "6",
+        "--origins",
+        "1",
+        "--models",
+        "boosted_trees_daily",
     )
     assert all(many["models"][1][name] is not None for name in ROW)
 
@@ -307,7 +315,7 @@ def test_a_series_keeps_its_name_from_csv_to_report_and_back(
         path, index=False
     )
     report = backtested(
-        tmp_path, "--panel", str(path), "--horizon", "6", "--origins", "1", "--models", "seasonal-naive-6"
+        tmp_path, "--panel", str(path), "--horizon", "6", "--origins", "1", "--models", "seasonal_naive_6"
     )
     assert list(report["series"]) == [name]
     assert f"refused {name}1: 3 usable values" in capsys.readouterr().out
@@ -331,7 +339,7 @@ def test_what_is_broken_in_one_series_refuses_that_one_with_its_reason(write: Wr
         "--origins",
         "1",
         "--models",
-        "seasonal-naive-6",
+        "seasonal_naive_6",
     )
     reasons = {one["series_id"]: one["reason"] for one in report["refused"]}
     assert set(reasons) == {"broken", "stray"}
@@ -356,7 +364,7 @@ def test_origins_are_those_that_were_scored_and_what_was_not_has_its_reason(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = backtested(
-        tmp_path, "--panel", str(write(ragged())), "--horizon", "20", "--origins", "4", "--models", "seasonal-naive-6"
+        tmp_path, "--panel", str(write(ragged())), "--horizon", "20", "--origins", "4", "--models", "seasonal_naive_6"
     )
     assert (report["origins"], report["origins_asked"]) == (4, 4)
     assert {name: one["origins"] for name, one in report["series"].items()} == {
@@ -379,7 +387,7 @@ def test_a_short_history_says_that_it_was_scored_less_than_was_asked(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = backtested(
-        tmp_path, "--panel", str(write(long(40))), "--horizon", "12", "--origins", "5", "--models", "seasonal-naive-6"
+        tmp_path, "--panel", str(write(long(40))), "--horizon", "12", "--origins", "5", "--models", "seasonal_naive_6"
     )
     assert (report["origins"], report["origins_asked"]) == (3, 5)
     assert {name: one["origins"] for name, one in report["series"].items()} == {"s0": 3, "s1": 3}
@@ -388,7 +396,7 @@ def test_a_short_history_says_that_it_was_scored_less_than_was_asked(
 
 def test_a_series_that_is_too_young_at_every_origin_is_refused_with_its_reason(write: Write, tmp_path: Path) -> None:
     panel = str(write(pd.concat([long(series=1), long(series=1).tail(35).assign(series_id="young")])))
-    report = backtested(tmp_path, "--panel", panel, "--horizon", "30", "--origins", "1", "--models", "seasonal-naive-6")
+    report = backtested(tmp_path, "--panel", panel, "--horizon", "30", "--origins", "1", "--models", "seasonal_naive_6")
     assert report["refused"] == [
         {"series_id": "young", "reason": "before the last origin: 5 usable values; at least 12 are needed"}
     ]
@@ -397,7 +405,7 @@ def test_a_series_that_is_too_young_at_every_origin_is_refused_with_its_reason(w
 
 def test_seconds_of_the_series_add_up_to_those_of_all(write: Write, tmp_path: Path) -> None:
     report = backtested(
-        tmp_path, "--panel", str(write(long(series=3))), "--horizon", "12", "--origins", "1", "--models", "panel"
+        tmp_path, "--panel", str(write(long(series=3))), "--horizon", "12", "--origins", "1", "--models", "prophet_map"
     )
     for place, row in enumerate(report["models"]):
         shares = [one["models"][place]["seconds"] for one in report["series"].values()]
@@ -422,7 +430,7 @@ def test_a_test_file_without_one_series_refuses_that_one_alone(write: Write, tmp
         "--horizon",
         "12",
         "--models",
-        "seasonal-naive-6",
+        "seasonal_naive_6",
     )
     assert set(report["series"]) == {"s0", "s3"}
     assert {one["series_id"]: one["reason"] for one in report["refused"]} == {
@@ -443,7 +451,7 @@ def told(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 def test_forecast_writes_the_models_that_are_asked_for_beside_the_licensed_one(write: Write, tmp_path: Path) -> None:
     panel, table = str(write(long())), tmp_path / "told.csv"
     report = told(
-        tmp_path, "--panel", panel, "--horizon", "4", "--models", "blend, seasonal-naive-6", "--out", str(table)
+        tmp_path, "--panel", panel, "--horizon", "4", "--models", "blend, seasonal_naive_6", "--out", str(table)
     )
     rows = pd.read_csv(table)
     assert rows.columns.tolist() == [
@@ -460,9 +468,9 @@ def test_forecast_writes_the_models_that_are_asked_for_beside_the_licensed_one(w
         "q975",
     ]
     assert rows["model"].tolist() == [
-        name for _ in range(2) for name in ("licensed", "blend", "seasonal-naive-6") for _ in range(4)
+        name for _ in range(2) for name in ("licensed", "blend", "seasonal_naive_6") for _ in range(4)
     ]
-    assert [one["model"] for one in report["models"]] == ["licensed", "blend", "seasonal-naive-6"]
+    assert [one["model"] for one in report["models"]] == ["licensed", "blend", "seasonal_naive_6"]
     assert (report["horizon"], report["step"], report["season"], report["origins_asked"], report["refused"]) == (
         4,
         "0 days 01:00:00",
@@ -473,7 +481,7 @@ def test_forecast_writes_the_models_that_are_asked_for_beside_the_licensed_one(w
     assert all(licence["sentence"] for one in report["series"].values() for licence in one["licences"])
     again = pd.DataFrame(report["forecasts"])
     pd.testing.assert_frame_equal(again.assign(ts=again["ts"].str.replace("T", " ")), rows, check_dtype=False)
-    naive = rows[(rows["model"] == "seasonal-naive-6") & (rows["series_id"] == "s0")]
+    naive = rows[(rows["model"] == "seasonal_naive_6") & (rows["series_id"] == "s0")]
     np.testing.assert_allclose(naive["yhat"], long()["y"].to_numpy()[154:158], rtol=1e-6)
     alone = told(tmp_path, "--panel", panel, "--horizon", "4", "--out", str(table))
     assert "model" not in pd.read_csv(table)
@@ -500,7 +508,13 @@ def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast
 ) -> None:
     early = long(100, series=1).assign(series_id="early")
     report = told(
-        tmp_path, "--panel", str(write(pd.concat([long(), early]))), "--horizon", "96", "--models", "boosted-daily"
+        tmp_path,
+        "--panel",
+        str(write(pd.concat([long(), early]))),
+        "--horizon",
+        "96",
+        "--models",
+        "boosted_trees_daily",
     )
     assert report["notes"][0] == (
         "1 series ends before the panel does (2026-01-11 15:00:00), and forecasts begin at each one's own end: early (2026-01-09 03:00:00)"
@@ -509,7 +523,7 @@ def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast
         "untested beyond 24 steps (1-7 d), where too few past origins reach, so that nothing is proven there: early"
     )
     assert untested in report["notes"]
-    assert "no forecast by boosted-daily, which needs more history or more series: early, s0, s1" in [
+    assert "no forecast by boosted_trees_daily, which needs more history or more series: early, s0, s1" in [
         ": ".join([note.split(": ")[0], ", ".join(sorted(note.split(": ")[1].split(", ")))]) for note in report["notes"]
     ]
     assert {row["model"] for row in report["forecasts"]} == {"licensed"}
@@ -546,9 +560,9 @@ def test_every_model_may_be_named() -> None:
         "licensed",
         "blend",
         "prophet",
-        "panel",
-        "seasonal-naive-24",
-        "seasonal-naive-168",
-        "seasonal-median",
+        "prophet_map",
+        "seasonal_naive_24",
+        "seasonal_naive_168",
+        "seasonal_median",
     } <= set(names)
     assert len(names) == len(set(names))

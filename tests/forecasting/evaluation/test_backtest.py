@@ -10,7 +10,7 @@ from forecasting.evaluation.backtest import Backtest, backtest, forecasts, horiz
 from forecasting.evaluation.model_selection import draw, learn
 from forecasting.evaluation.out_of_sample import by_step, left_out, of_weights, weights_of
 from forecasting.models.baselines import seasonal_naive
-from forecasting.models.pool import baselines, needs, pool
+from forecasting.models.pool import baselines, least_history_of, pool
 from forecasting.panel.history import History
 from tests.forecasting.panels import SEASONS, demand, history
 
@@ -80,17 +80,17 @@ def test_a_fold_holds_forecasts_and_what_came() -> None:
 
 def test_a_model_that_is_not_yet_itself_is_not_scored() -> None:
     values = demand(100, 1)
-    found = backtest(history(values), baselines(SEASONS), {20: 12, 60: 12}, needs(SEASONS))
+    found = backtest(history(values), baselines(SEASONS), {20: 12, 60: 12}, least_history_of(SEASONS))
     errors = found.errors(horizon_bands(HOUR, 12))[:, :, 0, 0]
     names = list(baselines(SEASONS))
-    assert np.isnan(errors[0]).tolist() == [name != f"seasonal-naive-{SHORT}" for name in names]
+    assert np.isnan(errors[0]).tolist() == [name != f"seasonal_naive_{SHORT}" for name in names]
     assert np.isfinite(errors[1]).all()
 
 
 def test_no_model_of_the_pool_sees_what_came_after_its_origin() -> None:
     values, models = demand(220, 2), pool(SEASONS)
-    honest = backtest(history(values), models, {100: 30, 150: 30}, needs(SEASONS))
-    blinded = backtest(history(corrupted(values, 150)), models, {100: 30, 150: 30}, needs(SEASONS))
+    honest = backtest(history(values), models, {100: 30, 150: 30}, least_history_of(SEASONS))
+    blinded = backtest(history(corrupted(values, 150)), models, {100: 30, 150: 30}, least_history_of(SEASONS))
     for one, other in zip(honest.folds, blinded.folds, strict=True):
         np.testing.assert_array_equal(one.forecasts, other.forecasts)
 
@@ -195,14 +195,14 @@ def test_a_model_is_not_scored_on_a_series_before_it_is_itself_nor_any_before_th
         history(values),
         baselines(SEASONS),
         dict.fromkeys([190, 200 + short - 1, 200 + short, 200 + long], 6),
-        needs(SEASONS),
+        least_history_of(SEASONS),
     )
     held = {
         name: np.isfinite(found.errors(horizon_bands(HOUR, 6))[:, place, 0, 1]).tolist()
         for place, name in enumerate(found.models)
     }
-    assert held[f"seasonal-naive-{short}"] == [False, False, True, True]
-    assert held[f"seasonal-naive-{long}"] == [False, False, False, True]
+    assert held[f"seasonal_naive_{short}"] == [False, False, True, True]
+    assert held[f"seasonal_naive_{long}"] == [False, False, False, True]
     assert np.isfinite(found.errors(horizon_bands(HOUR, 6))[:, :, 0, 0]).all(), (
         "the series beside it is as old as the panel"
     )

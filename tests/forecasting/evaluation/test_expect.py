@@ -127,7 +127,7 @@ def test_a_short_history_is_forecast_by_the_unproven_default_with_bands(steps: i
     found = draw(learn(history(demand(steps, 2)), 24))
     assert np.isfinite(found.quantiles).all()
     assert (found.quantiles[:, :, 6] > found.quantiles[:, :, 0]).all()
-    assert steps > 40 or found.licences(0)[0].drawn == "levelled-median"
+    assert steps > 40 or found.licences(0)[0].drawn == "level_adjusted_median"
 
 
 @pytest.mark.parametrize("seasons", [(), (7,)])
@@ -151,12 +151,12 @@ def test_the_best_baseline_and_prophet_stand_beside_what_is_drawn() -> None:
     for band, licence in zip(found.bands, found.licences(1), strict=True):
         expected = learned.ahead[learned.backtest.models.index(licence.baseline), band.first : band.last, 1]
         np.testing.assert_array_equal(beside[band.first : band.last, 1], expected)
-    np.testing.assert_array_equal(prophet_curve(learned), learned.ahead[learned.backtest.models.index("panel")])
+    np.testing.assert_array_equal(prophet_curve(learned), learned.ahead[learned.backtest.models.index("prophet_map")])
 
 
 def test_any_model_has_bands_of_its_own_trials() -> None:
     learned = learn(history(demand(STEPS, 2)), 24)
-    point, bounds = model_quantiles(learned, "seasonal-median")
+    point, bounds = model_quantiles(learned, "seasonal_median")
     np.testing.assert_array_equal(bounds[:, :, 3], point)
     assert (bounds[:, :, 6] > bounds[:, :, 0]).all()
     assert len(stamps_ahead(learned)) == 24
@@ -168,7 +168,7 @@ def test_a_past_origin_is_drawn_without_its_own_evidence_of_the_licence_too() ->
     place = len(learned.backtest.folds) // 2
     fold = learned.backtest.folds[place]
     names = learned.backtest.models
-    copy = names.index(f"seasonal-naive-{SEASONS[0]}")
+    copy = names.index(f"seasonal_naive_{SEASONS[0]}")
     exact = fold._replace(
         actual=fold.forecasts[copy].astype(float)
     )  # had it come so, this baseline would have been perfect there

@@ -44,8 +44,8 @@ def told(series: Series, level: float) -> pd.DataFrame:
 def evidence(series: Series) -> dict[str, pd.DataFrame]:
     licence = series._asdict() | {
         "horizon": "0-24 h",
-        "model": "levelled-median",
-        "baseline": "levelled-median",
+        "model": "level_adjusted_median",
+        "baseline": "level_adjusted_median",
         "licensed": True,
         "error": 0.5,
     }
@@ -83,7 +83,7 @@ def test_a_young_site_borrows_of_all_grown_sites_of_its_region_and_its_licence_t
         "fra-01": ["blend"],
     }
     assert found.backtests["key"].tolist() == ["ams-01"]
-    assert found.licences.set_index("key").loc["ams-01", "model"] == "levelled-median"
+    assert found.licences.set_index("key").loc["ams-01", "model"] == "level_adjusted_median"
 
 
 def test_a_sum_agrees_only_where_all_of_its_sites_are_forecast() -> None:

@@ -18,7 +18,7 @@ from forecasting.evaluation.model_selection import UNPROVEN, draw, learn
 from forecasting.evaluation.reconciliation import BORROWED
 from forecasting.evaluation.scores import held_out
 from forecasting.models.engine import IDENTITY, EngineResult, Plan
-from forecasting.models.pool import PANEL, baselines, pool
+from forecasting.models.pool import PROPHET_MAP, baselines, pool
 from forecasting.panel.panel import Panel, Sources, build
 from forecasting.peaks.calibration import offsets
 from forecasting.peaks.peak_forecast import TRIAL_PATHS, trials
@@ -293,7 +293,9 @@ def test_the_past_weeks_of_a_short_history_spread_over_what_there_is() -> None:
 def test_one_origin_is_shown_as_far_as_it_saw_and_as_the_scores_judge_it() -> None:
     past = history(demand(84 * 24, 2, seasons=(24, 168)), (24, 168))
     quick = {
-        name: model for name, model in pool(past.seasons).items() if name in {PANEL, UNPROVEN, *baselines(past.seasons)}
+        name: model
+        for name, model in pool(past.seasons).items()
+        if name in {PROPHET_MAP, UNPROVEN, *baselines(past.seasons)}
     }
     learned = learn(past, 672, models=quick)
     drawn = draw(learned)
@@ -305,7 +307,7 @@ def test_one_origin_is_shown_as_far_as_it_saw_and_as_the_scores_judge_it() -> No
     assert np.array_equal(far.quantiles, judged.bounds[at])
     assert np.array_equal(
         far.beside["prophet"],
-        np.maximum(learned.backtest.folds[at].forecasts[learned.backtest.models.index(PANEL)], 0.0),
+        np.maximum(learned.backtest.folds[at].forecasts[learned.backtest.models.index(PROPHET_MAP)], 0.0),
     )
     assert [len(week.point) for week in weeks] == [168] * len(weeks)
     assert far.origin not in {week.origin for week in weeks}

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.accuracy import SEASONS, SETS
 from forecasting.evaluation import metrics
 from forecasting.evaluation.model_selection import draw, learn
-from forecasting.models.pool import PANEL, baselines
+from forecasting.models.pool import PROPHET_MAP, baselines
 from forecasting.panel.history import History
 
 pytestmark = pytest.mark.real
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.real
 def test_the_licensed_forecast_beats_prophet_and_the_best_baseline_and_its_bands_hold(
     datasets: Path, data: str, below_prophet: float
 ) -> None:
-    errors: dict[str, list[float]] = {name: [] for name in ("licensed", PANEL, *baselines(SEASONS))}
+    errors: dict[str, list[float]] = {name: [] for name in ("licensed", PROPHET_MAP, *baselines(SEASONS))}
     covered = []
     for held in SETS[data](datasets):
         values = held.hours.to_numpy(dtype=float)
@@ -37,6 +37,6 @@ def test_the_licensed_forecast_beats_prophet_and_the_best_baseline_and_its_bands
             found.append(float(np.nanmean(metrics.mase(actual, told, scale))))
         covered.append(float(np.nanmean(metrics.coverage(actual, drawn.quantiles[:, :, 0], drawn.quantiles[:, :, 6]))))
     usual = {name: float(np.mean(found)) for name, found in errors.items()}
-    assert usual["licensed"] < below_prophet * usual[PANEL]
+    assert usual["licensed"] < below_prophet * usual[PROPHET_MAP]
     assert usual["licensed"] < min(usual[name] for name in baselines(SEASONS))
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)

@@ -53,7 +53,7 @@ def test_the_bands_of_the_blend_prophet_the_best_baseline_and_what_is_drawn_are_
     }
     for (series, horizon), rows in bounds.groupby(["series", "horizon"]):
         assert rows.groupby("model")["score"].agg(set).to_dict() == {
-            name: set(BOUNDS) for name in ("blend", "panel", "licensed", best[series, horizon])
+            name: set(BOUNDS) for name in ("blend", "prophet_map", "licensed", best[series, horizon])
         }
 
 
@@ -61,18 +61,18 @@ def test_the_bands_of_a_model_are_those_that_its_own_other_origins_give(
     both: tuple[Learned, Drawn, pd.DataFrame],
 ) -> None:
     learned, drawn, found = both
-    alone = held_out(of_model(learned.backtest, learned.backtest.models.index("panel"), 48), learned.history)
+    alone = held_out(of_model(learned.backtest, learned.backtest.models.index("prophet_map"), 48), learned.history)
     scale = metrics.seasonal_scale(learned.history.measured, SEASONS[0])
-    expected = leaderboard("panel", alone, drawn.bands, scale)
+    expected = leaderboard("prophet_map", alone, drawn.bands, scale)
     pd.testing.assert_frame_equal(
-        *(one.sort_values(COLUMNS[:4], ignore_index=True) for one in (found[found["model"] == "panel"], expected))
+        *(one.sort_values(COLUMNS[:4], ignore_index=True) for one in (found[found["model"] == "prophet_map"], expected))
     )
 
 
 def test_a_models_error_is_the_mean_over_its_origins(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
     learned, _, found = both
     place, scale = (
-        learned.backtest.models.index("seasonal-median"),
+        learned.backtest.models.index("seasonal_median"),
         metrics.seasonal_scale(learned.history.measured, SEASONS[0])[1],
     )
     each = [
@@ -82,7 +82,7 @@ def test_a_models_error_is_the_mean_over_its_origins(both: tuple[Learned, Drawn,
     ]
     row = found[
         (found["series"] == 1)
-        & (found["model"] == "seasonal-median")
+        & (found["model"] == "seasonal_median")
         & (found["horizon"] == "0-24 h")
         & (found["score"] == "mase")
     ]

@@ -7,15 +7,15 @@ import pytest
 
 from forecasting.models.baselines import (
     cycles,
-    fading_mean,
-    levelled_median,
+    daily_median,
+    exponentially_weighted_mean,
+    level_adjusted_median,
     naive,
-    rescaled_median,
+    rescaled_seasonal_median,
     seasonal_median,
     seasonal_naive,
-    short_median,
 )
-from forecasting.models.pool import BOOSTED, baselines, needs, pool
+from forecasting.models.pool import BOOSTED, baselines, least_history_of, pool
 from forecasting.panel.history import nan_median
 from tests.forecasting.panels import SEASONS, demand, history
 
@@ -48,7 +48,7 @@ def test_seasonal_median_is_the_median_of_four_cycles() -> None:
 def test_a_levelled_median_starts_at_the_level_of_the_last_cycle_and_returns() -> None:
     values = np.tile(np.arange(1.0, LONG + 1.0), 5)[:, None]
     values[-SHORT:] += 10.0
-    plain, levelled = (model(LONG)(history(values), 20 * SHORT) for model in (seasonal_median, levelled_median))
+    plain, levelled = (model(LONG)(history(values), 20 * SHORT) for model in (seasonal_median, level_adjusted_median))
     moved = (levelled - plain)[:, 0]
     assert 9.0 < moved[0] < 10.0
     assert (np.diff(moved) < 0.0).all()
@@ -59,22 +59,24 @@ def test_a_rescaled_median_keeps_the_share_that_the_last_cycle_carried_within_li
     values = np.tile(np.arange(1.0, LONG + 1.0), 5)[:, None]
     values[-SHORT:] *= 2.0
     np.testing.assert_allclose(
-        rescaled_median(LONG)(history(values), LONG), 2.0 * seasonal_median(LONG)(history(values), LONG)
+        rescaled_seasonal_median(LONG)(history(values), LONG), 2.0 * seasonal_median(LONG)(history(values), LONG)
     )
     values[-SHORT:] *= 100.0
     np.testing.assert_allclose(
-        rescaled_median(LONG)(history(values), LONG), 3.0 * seasonal_median(LONG)(history(values), LONG)
+        rescaled_seasonal_median(LONG)(history(values), LONG), 3.0 * seasonal_median(LONG)(history(values), LONG)
     )
 
 
 def test_a_fading_mean_halves_the_weight_of_each_older_cycle() -> None:
     values = np.repeat([1.0, 2.0, 4.0], LONG)[:, None]
-    assert fading_mean(LONG)(history(values), 1)[0, 0] == pytest.approx((4.0 + 2.0 / 2 + 1.0 / 4) / 1.75)
+    assert exponentially_weighted_mean(LONG)(history(values), 1)[0, 0] == pytest.approx(
+        (4.0 + 2.0 / 2 + 1.0 / 4) / 1.75
+    )
 
 
 def test_a_short_median_knows_the_last_seven_short_cycles() -> None:
     values = np.repeat(np.arange(10.0), SHORT)[:, None]
-    np.testing.assert_array_equal(short_median(history(values), SHORT), np.full((SHORT, 1), 6.0))
+    np.testing.assert_array_equal(daily_median(history(values), SHORT), np.full((SHORT, 1), 6.0))
 
 
 def test_the_naive_forecast_is_the_newest_value_that_is_there() -> None:
@@ -103,4 +105,4 @@ def test_every_model_of_a_pool_has_a_name_of_its_own_and_forecasts(seasons: tupl
         assert found.shape == (9, 2), name
         assert np.isnan(found).all() if name in BOOSTED else np.isfinite(found).all(), name
     assert set(baselines(seasons)) <= set(pool(seasons))
-    assert not seasons or set(needs(seasons)) <= set(pool(seasons))
+    assert not seasons or set(least_history_of(seasons)) <= set(pool(seasons))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.models.blend import blended, weights
+from forecasting.models.blend import weighted_mean, weights
 
 ERRORS = arrays(float, (4, 3, 2, 2), elements=st.one_of(st.integers(0, 1000).map(float), st.just(np.nan)))
 AGES = np.array([4.0, 3.0, 2.0, 1.0])
@@ -56,8 +56,8 @@ def test_without_any_evidence_all_weigh_the_same() -> None:
 
 def test_a_model_without_a_forecast_passes_its_weight_on() -> None:
     told = np.array([[[1.0]], [[np.nan]], [[4.0]]])
-    assert blended(told, np.array([[[0.5]], [[0.4]], [[0.1]]]))[0, 0] == pytest.approx((0.5 + 0.4) / 0.6)
-    assert np.isnan(blended(np.full((2, 1, 1), np.nan), np.full((2, 1, 1), 0.5))[0, 0])
+    assert weighted_mean(told, np.array([[[0.5]], [[0.4]], [[0.1]]]))[0, 0] == pytest.approx((0.5 + 0.4) / 0.6)
+    assert np.isnan(weighted_mean(np.full((2, 1, 1), np.nan), np.full((2, 1, 1), 0.5))[0, 0])
 
 
 def test_a_model_that_stands_for_several_weighs_as_much_as_they_together() -> None:

@@ -16,9 +16,9 @@ from forecasting.models.boosted import (
     LONG_LAGS,
     NEIGHBOURS,
     SERIES_AT_LEAST,
-    Asked,
+    TargetRows,
     _features,
-    boosted,
+    boosted_trees,
     checkpoint,
 )
 from forecasting.models.event_effects import with_event_effects
@@ -46,7 +46,7 @@ def reverting(days: int, series: int) -> Reals:
 @pytest.mark.parametrize("daily", [False, True])
 def test_they_learn_how_levels_come_back_which_no_copy_knows(daily: bool) -> None:
     values, reference = reverting(120, 12), seasonal_naive(SHORT) if daily else seasonal_median(LONG)
-    trees, copy = (missed(model, values) for model in (boosted(daily=daily), reference))
+    trees, copy = (missed(model, values) for model in (boosted_trees(daily=daily), reference))
     assert trees < 0.96 * copy, "0.87 is what knowing the half would give"
 
 
@@ -61,7 +61,7 @@ def missed(model: Model, values: Reals) -> float:
 def test_features_are_what_they_are_called() -> None:
     values = demand(8 * LONG, 3)
     values[5 * LONG : 5 * LONG + 4, 1] = np.nan
-    asked = Asked(
+    asked = TargetRows(
         np.array([6 * LONG + 13, 6 * LONG + 3, 7 * LONG]), np.array([6 * LONG, 6 * LONG, 7 * LONG]), np.array([0, 1, 2])
     )
     for daily in (False, True):
@@ -104,10 +104,10 @@ def plainly(known: Reals, step: int, *, daily: bool) -> Reals:
 
 
 def test_they_keep_silent_where_little_is_shared() -> None:
-    assert np.isnan(boosted(daily=True)(history(demand(10 * LONG, SERIES_AT_LEAST - 1)), 3)).all()
-    assert np.isnan(boosted(daily=True)(history(demand(FIRST - 1, 20)), 3)).all()
-    assert np.isnan(boosted(daily=True)(history(np.full((10 * LONG, 20), np.nan)), 3)).all()
-    found = boosted(daily=True)(history(demand(FIRST, 20)), 2 * LONG + 5)
+    assert np.isnan(boosted_trees(daily=True)(history(demand(10 * LONG, SERIES_AT_LEAST - 1)), 3)).all()
+    assert np.isnan(boosted_trees(daily=True)(history(demand(FIRST - 1, 20)), 3)).all()
+    assert np.isnan(boosted_trees(daily=True)(history(np.full((10 * LONG, 20), np.nan)), 3)).all()
+    found = boosted_trees(daily=True)(history(demand(FIRST, 20)), 2 * LONG + 5)
     assert found.shape == (2 * LONG + 5, 20)
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[LONG:], found[: LONG + 5], err_msg="beyond a week the week is repeated")
@@ -123,7 +123,7 @@ def test_checkpoints_are_whole_days_that_lie_at_most_a_quarter_back(length: int)
 
 
 def test_what_comes_after_an_origin_changes_nothing_and_the_order_of_questions_neither() -> None:
-    values, model = demand(12 * LONG, 9), boosted(daily=False)
+    values, model = demand(12 * LONG, 9), boosted_trees(daily=False)
     corrupted = np.concatenate([values[: 8 * LONG], values[8 * LONG :] * 1e6])
     first = [model(history(given).until(8 * LONG), LONG) for given in (values, corrupted)]
     np.testing.assert_array_equal(first[0], first[1])
@@ -135,7 +135,7 @@ def test_what_comes_after_an_origin_changes_nothing_and_the_order_of_questions_n
 def test_units_do_not_matter_and_a_series_without_values_is_alone_without_a_forecast() -> None:
     values, factors = demand(10 * LONG, 9), 10.0 ** np.arange(-4, 5)
     values[:, 3] = np.nan
-    plain, scaled = (boosted(daily=False)(history(given), LONG) for given in (values, values * factors))
+    plain, scaled = (boosted_trees(daily=False)(history(given), LONG) for given in (values, values * factors))
     np.testing.assert_allclose(scaled, plain * factors, rtol=1e-6)
     assert np.isnan(plain).all(axis=0).tolist() == [place == 3 for place in range(9)]
 

@@ -20,7 +20,7 @@ from forecasting.models import panel_engine, prophet_engine
 from forecasting.models.engine import Engine, EngineResult, Plan
 from forecasting.models.panel_engine import PanelEngine
 from forecasting.models.prophet_engine import ProphetEngine
-from forecasting.models.series_spec import Task
+from forecasting.models.series_spec import SeriesSpec
 from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, Here, daily, event, no_events, panel_of, rows, stamps_of
 
@@ -248,7 +248,7 @@ def test_a_series_whose_algebra_breaks_down_is_a_recorded_reason_and_spoils_no_o
 ) -> None:
     sound = panel_engine.together
 
-    def brittle(jobs: Sequence[Task], kind: panel_engine.Kind) -> EngineResult:
+    def brittle(jobs: Sequence[SeriesSpec], kind: panel_engine.Kind) -> EngineResult:
         if any(job.series.key == "odd" for job in jobs):
             raise np.linalg.LinAlgError("Singular matrix")
         return sound(jobs, kind)

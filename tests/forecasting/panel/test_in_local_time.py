@@ -80,7 +80,7 @@ def test_last_residuals_return_at_their_local_hour() -> None:
     history = before(AUTUMN - 60 * HOUR, 7, "Europe/Berlin", 3)
     carried, bare = (
         missed(pool(SEASONS)[name](history, 168), history)
-        for name in ("panel-log-frozen-residuals", "panel-log-frozen")
+        for name in ("prophet_log_flat_trend_residuals", "prophet_log_flat_trend")
     )
     assert carried < 0.7 * bare
 
