@@ -214,13 +214,16 @@ def fill_zeros(table: Table, rows: pa.Table) -> pa.Table:
         .aggregate([])
     )
     stamps = pc.unique(rows["ts"])
-    place = pc.index_in(rows["ts"], value_set=stamps).to_numpy()
-    held = _series_index(rows, series) * len(stamps) + place
-    absent = np.setdiff1d(np.arange(series.num_rows * len(stamps)), held, assume_unique=True)
-    which, when = pa.array(absent // len(stamps)), pa.array(absent % len(stamps))
-    made = {**{name: series[name].take(which) for name in series.column_names}, "ts": stamps.take(when)}
+    stamp_index = pc.index_in(rows["ts"], value_set=stamps).to_numpy()
+    present = _series_index(rows, series) * len(stamps) + stamp_index
+    missing = np.setdiff1d(np.arange(series.num_rows * len(stamps)), present, assume_unique=True)
+    missing_series, missing_stamps = pa.array(missing // len(stamps)), pa.array(missing % len(stamps))
+    keys = {
+        **{name: series[name].take(missing_series) for name in series.column_names},
+        "ts": stamps.take(missing_stamps),
+    }
     return pa.concat_tables(
-        [rows, pa.table([_column(rows, name, made, len(absent)) for name in rows.column_names], schema=rows.schema)]
+        [rows, pa.table([_column(rows, name, keys, len(missing)) for name in rows.column_names], schema=rows.schema)]
     )
 
 
@@ -232,11 +235,11 @@ def _series_index(rows: pa.Table, series: pa.Table) -> np.ndarray[tuple[int], np
     return np.asarray(joined["_series"].to_numpy(), np.int64)
 
 
-def _column(rows: pa.Table, name: str, made: dict[str, pa.ChunkedArray], count: int) -> pa.ChunkedArray | pa.Array:
-    if name in made:
-        return made[name]
-    held = name in SUMS and rows[name].null_count < rows.num_rows
-    return pa.repeat(pa.scalar(0.0), count) if held else pa.nulls(count, rows.schema.field(name).type)
+def _column(rows: pa.Table, name: str, keys: dict[str, pa.ChunkedArray], count: int) -> pa.ChunkedArray | pa.Array:
+    if name in keys:
+        return keys[name]
+    is_measured = name in SUMS and rows[name].null_count < rows.num_rows
+    return pa.repeat(pa.scalar(0.0), count) if is_measured else pa.nulls(count, rows.schema.field(name).type)
 
 
 # One row for each key, in the lake's order ---------------------------------------------------------------------------
@@ -334,8 +337,8 @@ def _mask_of_equal(table: Table, ordered: pa.Table, same: Flags, stays: Flags) -
     agrees = np.ones(len(same), bool)
     for column in table.columns:
         if column.name not in (*table.key, "received_at"):
-            mine = ordered[column.name].combine_chunks()
-            agrees &= _equal(mine, mine.take(winner))
+            values = ordered[column.name].combine_chunks()
+            agrees &= _equal(values, values.take(winner))
     return agrees
 
 

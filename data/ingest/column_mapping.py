@@ -101,14 +101,14 @@ def read_options(
 
 
 def _rename(text: str, table: str | None) -> Rename:
-    found = RENAME.match(text)
-    if not found:
+    match = RENAME.match(text)
+    if not match:
         raise SettingError(
             f"--map {text}: not of the form theirs=ours.",
             remedy="write for instance --map region=site_id, or --map mbps*0.001=gbps",
         )
     return Rename(
-        found["theirs"], _contract_column(found["ours"], f"--map {text}", table), _factor(found["factor"], text)
+        match["theirs"], _contract_column(match["ours"], f"--map {text}", table), _factor(match["factor"], text)
     )
 
 
@@ -126,7 +126,7 @@ def _factor(written: str | None, text: str) -> float:
 
 
 def _constants(texts: Iterable[str], table: str | None) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    constants: dict[str, tuple[str, ...]] = {}
     for text in texts:
         ours, equals, value = text.partition("=")
         if not equals or not value:
@@ -135,19 +135,19 @@ def _constants(texts: Iterable[str], table: str | None) -> dict[str, tuple[str, 
                 remedy="write for instance --constant region_id=europe",
             )
         ours = _contract_column(ours, f"--constant {text}", table)
-        found[ours] = (*found.get(ours, ()), value)
-    return found
+        constants[ours] = (*constants.get(ours, ()), value)
+    return constants
 
 
 def _contract_column(name: str, option: str, table: str | None) -> str:
     """The name, where the contract has such a column."""
-    known = set(CONTRACT_COLUMNS) if table is None else {column.name for column in TABLES[table].columns}
-    if name not in known:
+    columns = set(CONTRACT_COLUMNS) if table is None else {column.name for column in TABLES[table].columns}
+    if name not in columns:
         where = f"table {table}" if table else "table that snapshots feed"
         raise SettingError(
             f"{option}: no {where} has a column {name!r}.",
             cause="a misspelling",
-            remedy=f"use one of {', '.join(sorted(known))}",
+            remedy=f"use one of {', '.join(sorted(columns))}",
         )
     return name
 
@@ -197,9 +197,9 @@ def _table_by_name(source: Source, candidates: Sequence[str]) -> str | None:
     """The candidate that the file's name holds as a word, or else the nearest folder's."""
     for part in (source.name, *reversed(source.folders)):
         words = set(re.split(r"[^a-z0-9]+", part.casefold()))
-        found = [name for name in candidates if name in words]
-        if len(found) == 1:
-            return found[0]
+        named = [name for name in candidates if name in words]
+        if len(named) == 1:
+            return named[0]
     return None
 
 
@@ -244,16 +244,16 @@ def match_columns(table: Table, names: Sequence[str], options: ReadOptions) -> d
     A rename comes before a column that has the contract's name already, and the exact name before one that differs in
     case.
     """
-    found: dict[str, Rename] = {}
+    renames: dict[str, Rename] = {}
     for rename in options.renames:
         theirs = _column_named(rename.theirs, names)
         if theirs is not None and table.column(rename.ours):
-            found[rename.ours] = Rename(theirs, rename.ours, rename.factor)
+            renames[rename.ours] = Rename(theirs, rename.ours, rename.factor)
     for column in table.columns:
-        theirs = None if column.name in found else _column_named(column.name, names)
+        theirs = None if column.name in renames else _column_named(column.name, names)
         if theirs is not None:
-            found[column.name] = Rename(theirs, column.name)
-    return {ours: rename for ours, rename in found.items() if ours not in options.constants}
+            renames[column.name] = Rename(theirs, column.name)
+    return {ours: rename for ours, rename in renames.items() if ours not in options.constants}
 
 
 def map_rows(table: Table, raw: RawTable, renames: dict[str, Rename], options: ReadOptions) -> MappedRows:
@@ -322,10 +322,10 @@ def _scaled(values: pa.ChunkedArray, factor: float) -> pa.ChunkedArray:
 
 
 def _union(masks: Sequence[pa.BooleanArray], count: int) -> pa.BooleanArray:
-    found = pa.repeat(pa.scalar(False), count)
+    union = pa.repeat(pa.scalar(False), count)
     for mask in masks:
-        found = pc.or_(found, mask)
-    return found
+        union = pc.or_(union, mask)
+    return union
 
 
 def _with_constants(table: Table, rows: pa.Table, options: ReadOptions) -> pa.Table:

@@ -81,10 +81,10 @@ def read_columns(data: bytes, name: str, columns: Sequence[str]) -> RawTable:
     file = io.BytesIO(data)
     try:
         if _is_parquet(file, name):
-            found = pq.ParquetFile(pa.BufferReader(data))
-            table = found.read(columns=list(columns)).replace_schema_metadata()
+            parquet = pq.ParquetFile(pa.BufferReader(data))
+            table = parquet.read(columns=list(columns)).replace_schema_metadata()
             table.validate(full=True)  # text that is not UTF-8 is found here, and not when a message quotes it
-            return RawTable(table, textual=False, origin=_origin(found.schema_arrow.metadata))
+            return RawTable(table, textual=False, origin=_origin(parquet.schema_arrow.metadata))
         return RawTable(_read_text(data, *_header(file), columns), textual=True)
     except READ_FAULTS as error:
         raise _damaged_refusal(error) from error
@@ -92,8 +92,8 @@ def read_columns(data: bytes, name: str, columns: Sequence[str]) -> RawTable:
 
 def _origin(metadata: dict[bytes, bytes] | None) -> str:
     """The simulator's own mark, where a snapshot bears it: what is simulated stays so wherever it is carried."""
-    found = (metadata or {}).get(b"source", b"").decode(errors="replace")
-    return found[:TEXT_LIMIT] if found.startswith(SIMULATED) and found.isprintable() else ""
+    mark = (metadata or {}).get(b"source", b"").decode(errors="replace")
+    return mark[:TEXT_LIMIT] if mark.startswith(SIMULATED) and mark.isprintable() else ""
 
 
 def _is_parquet(file: BinaryIO, name: str) -> bool:
@@ -124,9 +124,9 @@ def _is_parquet(file: BinaryIO, name: str) -> bool:
 
 def _four_bytes(file: BinaryIO, offset: int) -> bytes:
     file.seek(offset)
-    found = file.read(4)
+    data = file.read(4)
     file.seek(0)
-    return found
+    return data
 
 
 def _header(file: BinaryIO) -> tuple[list[str], str]:
@@ -223,8 +223,8 @@ MaskedFault = tuple[pa.BooleanArray, Fault]
 def parse_numbers(column: Column, values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[MaskedFault]]:
     """Text as float64, null where missing; and the rows whose text is no number."""
     try:
-        found = values.cast(REAL)
-        return pc.if_else(pc.is_nan(found), None, found), []
+        numbers = values.cast(REAL)
+        return pc.if_else(pc.is_nan(numbers), None, numbers), []
     except pa.ArrowInvalid:
         text = values.to_pandas().str.strip()
     parsed = pd.to_numeric(text, errors="coerce")
@@ -255,7 +255,7 @@ def parse_stamps(
     if zone is None and local.null_count < len(local):
         raise unzoned_refusal(column, excerpt(local.drop_null()[0].as_py()), pc.sum(pc.is_valid(local)).as_py())
     moved, hits = localize_stamps(column, local, zone or "UTC")
-    found = pc.coalesce(utc, moved)
+    parsed = pc.coalesce(utc, moved)
     unread = pc.and_(pc.is_valid(text), pc.and_(pc.is_null(utc), pc.is_null(local)))
     hits += _masked_faults(
         column,
@@ -265,7 +265,7 @@ def parse_stamps(
         "another format, or no such day",
         "write stamps in ISO 8601, with their zone",
     )
-    return found, hits
+    return parsed, hits
 
 
 def localize_stamps(column: Column, values: pa.ChunkedArray, zone: str) -> tuple[pa.ChunkedArray, list[MaskedFault]]:
@@ -317,8 +317,8 @@ def _parse_iso(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Stamps as pandas reads ISO 8601, in UTC but not labelled; null for all that is not of that form."""
     plain = pc.replace_substring_regex(pc.replace_substring_regex(text, r" ?UTC$", "Z"), r" ([Z+-])", r"\1")
     shaped = pc.if_else(pc.match_substring_regex(text, STAMP_SHAPE), plain, None)
-    found = pd.to_datetime(shaped.to_pandas(), format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
-    return pa.chunked_array([pa.array(found, STAMP, from_pandas=True)]).cast(NAIVE)
+    parsed = pd.to_datetime(shaped.to_pandas(), format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
+    return pa.chunked_array([pa.array(parsed, STAMP, from_pandas=True)]).cast(NAIVE)
 
 
 def _masked_faults(

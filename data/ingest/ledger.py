@@ -36,7 +36,7 @@ OutcomeState = Literal["accepted", "partial", "refused", "known", "unreadable"]
 class Outcome:
     """What became of a snapshot, with the contract's words for it and two more.
 
-    `known` was taken in before; `unreadable` could not be read at all, `trouble` says why. Of the `rows` read, some
+    `known` was taken in before; `unreadable` could not be read at all, `error` says why. Of the `rows` read, some
     were `accepted`, some `quarantined`, some only `repeated` others; `zeros` were added; `unused` are columns that
     nothing asked for.
     """
@@ -56,7 +56,7 @@ class Outcome:
     origin: str = ""
     faults: list[Fault] = field(default_factory=list)
     kept_at: tuple[str, ...] = ()
-    trouble: str = ""
+    error: str = ""
 
     @property
     def clean(self) -> bool:
@@ -134,8 +134,8 @@ class Ledger:
         return state != "refused" and (not accepted or self._marked(table, mark))
 
     def _marked(self, table: str, mark: str) -> bool:
-        held = self._tables[table]
-        return held is not None and held.transaction_version(mark) is not None
+        delta = self._tables[table]
+        return delta is not None and delta.transaction_version(mark) is not None
 
 
 def write_ledger(
@@ -165,10 +165,10 @@ def _replace(
     marks = sorted(f"{sha}:{table}" for sha, table in keys)
 
     def make(table: DeltaTable) -> Change | None:
-        held = conform(TABLES[name], pa.table(table.to_pyarrow_table()))
-        stale = _mask_of_replaced(held, keys, places)
+        rows_now = conform(TABLES[name], pa.table(table.to_pyarrow_table()))
+        stale = _mask_of_replaced(rows_now, keys, places)
         if stale.any():
-            return Change(pa.concat_tables([held.filter(pa.array(~stale)), fresh]), whole=True, marks=marks)
+            return Change(pa.concat_tables([rows_now.filter(pa.array(~stale)), fresh]), whole=True, marks=marks)
         return Change(fresh, marks=marks) if fresh.num_rows else None
 
     if rows or lake.version(name) is not None:
@@ -176,14 +176,14 @@ def _replace(
 
 
 def _mask_of_replaced(
-    held: pa.Table, keys: set[Key], places: frozenset[str]
+    rows: pa.Table, keys: set[Key], places: frozenset[str]
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which rows the new ones replace."""
-    mine = [key in keys for key in zip(held["sha256"].to_pylist(), held["table"].to_pylist(), strict=True)]
-    if "kept_at" not in held.column_names or not places:
-        return np.array(mine, bool)
-    kept = pc.is_in(held["kept_at"], value_set=pa.array(sorted(places), pa.string()))
-    return np.asarray(np.array(mine, bool) | kept.to_numpy())
+    same_snapshot = [key in keys for key in zip(rows["sha256"].to_pylist(), rows["table"].to_pylist(), strict=True)]
+    if "kept_at" not in rows.column_names or not places:
+        return np.array(same_snapshot, bool)
+    kept = pc.is_in(rows["kept_at"], value_set=pa.array(sorted(places), pa.string()))
+    return np.asarray(np.array(same_snapshot, bool) | kept.to_numpy())
 
 
 # The files of the quarantine, each beside a <kept>.reason.json -------------------------------------------------------

@@ -71,11 +71,11 @@ def progress_bars(*, quiet: bool) -> Iterator[ProgressBars]:
 
 def report(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> Iterator[str]:
     """Lines that tell what became of snapshots, the problems first."""
-    troubled = [outcome for outcome in outcomes if not outcome.clean]
-    for outcome in troubled[:MOST_PROBLEMS]:
+    faulty = [outcome for outcome in outcomes if not outcome.clean]
+    for outcome in faulty[:MOST_PROBLEMS]:
         yield from _problem(outcome)
-    if len(troubled) > MOST_PROBLEMS:
-        yield f"... and {len(troubled) - MOST_PROBLEMS} more snapshots with faults"
+    if len(faulty) > MOST_PROBLEMS:
+        yield f"... and {len(faulty) - MOST_PROBLEMS} more snapshots with faults"
     for table in dict.fromkeys(outcome.table for outcome in outcomes if outcome.accepted):
         yield _of_table(
             table, [outcome for outcome in outcomes if outcome.table == table and outcome.accepted], dry_run=dry_run
@@ -91,8 +91,8 @@ def report(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> Iterator[st
 
 def _problem(outcome: Outcome) -> Iterator[str]:
     yield f"{shortened(outcome.source.url)}: {outcome.table}, {STATES[outcome.state]}"
-    if outcome.trouble:
-        yield f"  {outcome.trouble}"
+    if outcome.error:
+        yield f"  {outcome.error}"
     for fault in outcome.faults:
         yield f"  {fault}"
     for place in outcome.kept_at:
@@ -131,20 +131,20 @@ LAST_INGESTS = 5
 def status(lake: Lake, now: datetime | None = None) -> dict[str, Any]:
     """The state of a lake in plain values, ready for JSON; stamps are ISO 8601."""
     pin = lake.pin()
-    held = extent(pin, EVERYTHING)
+    telemetry = extent(pin, EVERYTHING)
     refused = lake.read("quarantine")
     return {
         "lake": lake.url,
         "tables": _plain(table_versions(pin, EVERYTHING).to_dict("records")),
         "telemetry": None
-        if held is None
+        if telemetry is None
         else {
-            "first": held.first.isoformat(),
-            "newest": held.last.isoformat(),
-            "received_at": None if held.received_at is None else held.received_at.isoformat(),
-            "age_seconds": ((now or datetime.now(UTC)) - held.now).total_seconds(),
-            "sites": held.sites,
-            "simulated": held.simulated,
+            "first": telemetry.first.isoformat(),
+            "newest": telemetry.last.isoformat(),
+            "received_at": None if telemetry.received_at is None else telemetry.received_at.isoformat(),
+            "age_seconds": ((now or datetime.now(UTC)) - telemetry.now).total_seconds(),
+            "sites": telemetry.sites,
+            "simulated": telemetry.simulated,
         },
         "ingests": _plain(snapshots(pin, EVERYTHING, LAST_INGESTS).to_dict("records")),
         "quarantine": {

@@ -122,7 +122,7 @@ class IngestRun:
         try:
             data = read_bytes(source)
         except SnapshotError as error:
-            return PendingSnapshot(Outcome(source, task.table, "unreadable", trouble=str(error)))
+            return PendingSnapshot(Outcome(source, task.table, "unreadable", error=str(error)))
         content = Content(source.url, source.name, hashlib.sha256(data).hexdigest(), task.table)
         try:
             table = detect_table(source, column_names(io.BytesIO(data), source.name), options)
@@ -210,7 +210,7 @@ def _check_only(task: IngestTask, places: KnownPlaces | None, now: datetime) -> 
     try:
         data = read_bytes(source)
     except SnapshotError as error:
-        return Outcome(source, task.table, "unreadable", trouble=str(error)), None
+        return Outcome(source, task.table, "unreadable", error=str(error)), None
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         table = detect_table(source, column_names(io.BytesIO(data), source.name), task.options)

@@ -60,12 +60,12 @@ def find_snapshots(paths: Iterable[str], *, empty: bool = False) -> list[Source]
     Raises SettingError for a path that does not exist or that no store answers for; a prefix without objects does not
     exist, unless it may be `empty`.
     """
-    found = [
+    sources = [
         source
         for path in paths
         for source in (_at_url(path, empty=empty) if "://" in path else _at_path(Path(path).expanduser()))
     ]
-    return list({source.url: source for source in found}.values())
+    return list({source.url: source for source in sources}.values())
 
 
 def read_bytes(source: Source) -> bytes:
@@ -170,13 +170,13 @@ def _at_url(url: str, *, empty: bool) -> Iterator[Source]:
 
 def _below(url: str, *, empty: bool) -> Iterator[Source]:
     """Everything below a prefix that is meant as a snapshot."""
-    objects = sorted((found for part in obstore.list(store_at(url)) for found in part), key=lambda found: found["path"])
+    objects = sorted((entry for part in obstore.list(store_at(url)) for entry in part), key=lambda entry: entry["path"])
     if not objects and not empty:
         raise FileNotFoundError("nothing lies there")
-    for found in objects:
-        *folders, name = found["path"].split("/")
+    for entry in objects:
+        *folders, name = entry["path"].split("/")
         if is_snapshot(name) and not any(folder.startswith((".", "_")) for folder in folders):
-            yield _source(f"{url}/{found['path']}", (Path(url).name, *folders), found)
+            yield _source(f"{url}/{entry['path']}", (Path(url).name, *folders), entry)
 
 
 def _source(url: str, folders: tuple[str, ...], facts: Any) -> Source:

@@ -120,11 +120,11 @@ def ingest_steps(world: World, peak_gbps: Real, seed: int, anchor: int) -> list[
 
 def capacity_on(steps: list[CapacityStep], world: World, direction: Direction, minute: int) -> Real:
     """Capacity of each site at a minute, Gbps; infinite where no step says."""
-    found = np.full(len(world), np.inf)
+    capacity = np.full(len(world), np.inf)
     for step in sorted(steps, key=lambda step: step.start):
         if step.direction == direction and step.start <= minute:
-            found[step.site] = step.gbps
-    return found
+            capacity[step.site] = step.gbps
+    return capacity
 
 
 def capacity_table(steps: list[CapacityStep], world: World) -> pa.Table:

@@ -87,16 +87,16 @@ def _into_lake(arguments: argparse.Namespace, lake: Lake) -> Simulation | None:
     """The simulation that the lake holds in the end: the one asked for or, to go on with or where it suffices, the one
     it held; else None.
     """
-    held, seen = resume_simulation(lake), lake.read("snapshots").num_rows
-    if held is not None and (arguments.live or arguments.if_empty):
-        _say(f"{lake.url} holds a simulated network up to {held.options.end:%Y-%m-%d %H:%M} UTC")
-        return held
-    if seen and arguments.if_empty and not arguments.live:
+    simulated, count = resume_simulation(lake), lake.read("snapshots").num_rows
+    if simulated is not None and (arguments.live or arguments.if_empty):
+        _say(f"{lake.url} holds a simulated network up to {simulated.options.end:%Y-%m-%d %H:%M} UTC")
+        return simulated
+    if count and arguments.if_empty and not arguments.live:
         _say(f"{lake.url} holds telemetry already")
         return None
-    if seen:
+    if count:
         raise SettingError(
-            f"The lake {lake.url} holds {seen} snapshots already.",
+            f"The lake {lake.url} holds {count} snapshots already.",
             cause="it was filled before, by a demo or by ingest",
             remedy="name another with --lake, remove the folder, or give --if-empty to leave it as it is",
         )
@@ -131,23 +131,23 @@ def _options(arguments: argparse.Namespace) -> SimulationOptions:
 def _end(text: str) -> datetime:
     """An ISO date or time; without a zone it is UTC."""
     try:
-        found = datetime.fromisoformat(text)
+        end = datetime.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no ISO time, like 2026-05-01T12:00Z") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return end if end.tzinfo else end.replace(tzinfo=UTC)
 
 
 @contextmanager
 def _bars() -> Iterator[Report]:
     """Progress bars, one for each kind of step, on standard error."""
     columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as shown:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         tasks: dict[str, TaskID] = {}
 
         def report(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = shown.add_task(what, total=total)
-            shown.update(tasks[what], completed=done)
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done)
 
         yield report
 

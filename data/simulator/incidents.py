@@ -83,13 +83,13 @@ def event_lift(event: ScheduledEvent, ticks: Real) -> Real:
 
 def scheduled_events(options: SimulationOptions, world: World, first: int, last: int) -> list[ScheduledEvent]:
     """Everything announced that touches [first, last), in order of start."""
-    found = [
-        h
+    events = [
+        event
         for week in range(week_of(first) - 1, week_of(last) + 1)
-        for h in _events_of_week(options, world, week)
-        if h.touches(first, last)
+        for event in _events_of_week(options, world, week)
+        if event.touches(first, last)
     ]
-    return sorted(found, key=lambda h: (h.start, h.event_id))
+    return sorted(events, key=lambda event: (event.start, event.event_id))
 
 
 @lru_cache(maxsize=256)
@@ -215,13 +215,13 @@ class Incident:
 
 def incidents(options: SimulationOptions, world: World, first: int, last: int) -> list[Incident]:
     """All incidents that touch [first, last), in order of start."""
-    found = [
-        i
+    struck = [
+        incident
         for week in range(week_of(first) - 1, week_of(last) + 1)
-        for i in _incidents_of_week(options, world, week)
-        if i.touches(first, last)
+        for incident in _incidents_of_week(options, world, week)
+        if incident.touches(first, last)
     ]
-    return sorted(found, key=lambda i: (i.start, i.incident_id))
+    return sorted(struck, key=lambda incident: (incident.start, incident.incident_id))
 
 
 def surge_lift(incident: Incident, ticks: Real) -> Real:
@@ -263,15 +263,15 @@ def joined(labels: Iterable[Incident]) -> list[Incident]:
             before = whole.get(open_congestion.get(label.site, ""))
             key = before.incident_id if before is not None and before.end == label.start else key
             open_congestion[label.site] = key
-        known = whole.get(key)
+        before = whole.get(key)
         whole[key] = (
             label
-            if known is None
+            if before is None
             else replace(
-                known,
-                start=min(known.start, label.start),
-                end=max(known.end, label.end),
-                size=max(known.size, label.size),
+                before,
+                start=min(before.start, label.start),
+                end=max(before.end, label.end),
+                size=max(before.size, label.size),
             )
         )
     return list(whole.values())

@@ -263,43 +263,43 @@ def network_day(network: Network, day: int) -> NetworkState:
     """
     ticks, world = ticks_of(day).astype(float), network.world
     first, last = day * DAY_MINUTES, (day + 1) * DAY_MINUTES
-    struck, known = (
+    strikes, events = (
         incidents(network.options, world, first, last),
         scheduled_events(network.options, world, first, last),
     )
     organic, awake = network.demand.day(day)
-    lifted = _lift(network, known, awake, ticks)
-    wanted = organic * lifted * _surges(struck, ticks, organic.shape)
-    availability, outage = _availability(network, struck, known, ticks)
-    asked, gained = _moved(wanted, availability, world.takeover)
+    lifted = _lift(network, events, awake, ticks)
+    wanted = organic * lifted * _surges(strikes, ticks, organic.shape)
+    availability, outage = _availability(network, strikes, events, ticks)
+    demanded, gained = _moved(wanted, availability, world.takeover)
     capacity = capacity_on(network.steps, world, "egress", first)[:, None]
-    load = asked * network.quality.bitrate_mbps[:, None] / 1000.0 / capacity
+    load = demanded * network.quality.bitrate_mbps[:, None] / 1000.0 / capacity
     strained = strain(load, network.quality.knee[:, None])
     rebuffer, startup, failure = network.quality.day(day, strained, outage)
-    sent = broadcast_day(network.broadcast, world, network.steps, organic * np.sqrt(lifted), availability, struck, day)
-    labels = _failovers(network, struck, wanted, gained, ticks) + _congestion(network, load, rebuffer, day)
+    sent = broadcast_day(network.broadcast, world, network.steps, organic * np.sqrt(lifted), availability, strikes, day)
+    labels = _failovers(network, strikes, wanted, gained, ticks) + _congestion(network, load, rebuffer, day)
     return NetworkState(
         day,
         delivered(load) * capacity,
-        asked * share_staying(strained),
+        demanded * share_staying(strained),
         rebuffer,
         startup,
         failure,
         availability,
         *sent,
-        struck,
+        strikes,
         labels,
     )
 
 
-def _lift(network: Network, known: list[ScheduledEvent], awake: Real, ticks: Real) -> Real:
+def _lift(network: Network, events: list[ScheduledEvent], awake: Real, ticks: Real) -> Real:
     """Demand over normal that announced events cause."""
     total, following = np.ones_like(awake), network.response[:, None] * awake * np.sqrt(awake)
-    for happening in known:
-        if happening.kind == "maintenance":
+    for event in events:
+        if event.kind == "maintenance":
             continue
-        here = np.array([happening.scope in ("global", region.region_id) for region in network.world.regions])
-        total[here] += event_lift(happening, ticks)[None, :] * following[here]
+        in_scope = np.array([event.scope in ("global", region.region_id) for region in network.world.regions])
+        total[in_scope] += event_lift(event, ticks)[None, :] * following[in_scope]
     return total
 
 
@@ -312,18 +312,18 @@ def _surges(struck: list[Incident], ticks: Real, shape: tuple[int, ...]) -> Real
 
 
 def _availability(
-    network: Network, struck: list[Incident], known: list[ScheduledEvent], ticks: Real
+    network: Network, strikes: list[Incident], events: list[ScheduledEvent], ticks: Real
 ) -> tuple[Real, Real]:
     """Share of each site in service, by maintenance and outage; and by outage alone, which viewers feel."""
     in_service = np.ones((len(network.world), TICKS_A_DAY))
     outage = np.ones_like(in_service)
-    for incident in struck:
+    for incident in strikes:
         if incident.kind == "outage":
             outage[incident.site] *= 1.0 - (1.0 - incident.size) * incident.lasts(ticks)
-    for happening in known:
-        if happening.kind == "maintenance":
-            lasts = (ticks >= happening.start) & (ticks < happening.end)
-            in_service[network.world.site_ids.index(happening.scope)] *= np.where(lasts, happening.size, 1.0)
+    for event in events:
+        if event.kind == "maintenance":
+            lasts = (ticks >= event.start) & (ticks < event.end)
+            in_service[network.world.site_ids.index(event.scope)] *= np.where(lasts, event.size, 1.0)
     return in_service * outage, outage
 
 

@@ -114,9 +114,9 @@ class Simulation:
         """The contract's `simulated_incidents`; `labels` are those of all days, where the caller has been through
         them.
         """
-        shown = list(labels) if labels is not None else [label for day in self.days() for label in day.labels]
-        known = incidents(self.options, self.network.world, self.first, self.last)
-        return truth_table([*known, *shown], self.network.world, self.first, self.last)
+        labels = list(labels) if labels is not None else [label for day in self.days() for label in day.labels]
+        strikes = incidents(self.options, self.network.world, self.first, self.last)
+        return truth_table([*strikes, *labels], self.network.world, self.first, self.last)
 
     def until(self, last: int) -> Simulation:
         """The same simulation, ended later (minutes since 1970): what a live run shows."""

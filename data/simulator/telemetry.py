@@ -116,8 +116,8 @@ def _received(network: Network, state: NetworkState, stamps: Whole) -> Whole:
     received = np.asarray((stamps + TICK_MINUTES)[None, :] * 60 + delay)
     for incident in state.incidents:
         if incident.kind == "late":
-            held = incident.lasts(stamps)
-            received[incident.site, held] = (incident.end + TICK_MINUTES) * 60 + delay[incident.site, held]
+            is_late = incident.lasts(stamps)
+            received[incident.site, is_late] = (incident.end + TICK_MINUTES) * 60 + delay[incident.site, is_late]
     return received
 
 

@@ -84,14 +84,20 @@ def draft(lake: Lake, base: int | None, edited: pd.DataFrame, scope: Scope = EVE
 
     Rows without any value are left out, as an editor's empty last line is. An empty status is "installed".
     """
-    held = _frame(_held(lake, base))
+    before = _frame(_held(lake, base))
     findings = validate(CAPACITY, arrow_from_pandas(edited.dropna(how="all")))
     rows = _frame(_filled(findings.good))
     faults = [*findings.faults, *_unseen(rows, scope), *_repeated(rows)]
-    hidden = held if findings.refused else held.head(0) if scope.all else held[~held["site_id"].isin(scope.sites or ())]
-    whole = pd.concat([hidden, rows]).sort_values(KEY, ignore_index=True)
-    changes = difference(held, whole) if not faults else difference(held, held)
-    return Draft(base, _table(whole), changes, faults, [] if faults else list(_warnings(lake, whole, changes)))
+    hidden = (
+        before
+        if findings.refused
+        else before.head(0)
+        if scope.all
+        else before[~before["site_id"].isin(scope.sites or ())]
+    )
+    after = pd.concat([hidden, rows]).sort_values(KEY, ignore_index=True)
+    changes = difference(before, after) if not faults else difference(before, before)
+    return Draft(base, _table(after), changes, faults, [] if faults else list(_warnings(lake, after, changes)))
 
 
 def faults_by_row(edited: pd.DataFrame) -> list[RowFault]:
@@ -169,10 +175,10 @@ def onto_newest(lake: Lake, edit: Draft, scope: Scope = EVERYTHING) -> Draft:
     """
     base = lake.version("capacity")
     newest = _frame(_held(lake, base))
-    mine = edit.difference.set_index(KEY).index
+    edited_keys = edit.difference.set_index(KEY).index
     wanted = _frame(edit.rows).set_index(KEY)
     merged = pd.concat(
-        [newest.set_index(KEY).drop(mine, errors="ignore"), wanted[wanted.index.isin(mine)]]
+        [newest.set_index(KEY).drop(edited_keys, errors="ignore"), wanted[wanted.index.isin(edited_keys)]]
     ).reset_index()
     whole = draft(lake, base, merged)
     faults = [*edit.faults, *whole.faults, *_unseen(edit.difference, scope)]
@@ -319,18 +325,18 @@ def _warnings(lake: Lake, rows: pd.DataFrame, changes: pd.DataFrame) -> Iterator
         "the site is to be closed",
         "nothing if it is; else give its capacity",
     )
-    known = set(lake.read("sites")["site_id"].to_pylist())
-    strange = rows[touched & ~rows["site_id"].isin(known)]
+    site_ids = set(lake.read("sites")["site_id"].to_pylist())
+    unknown = rows[touched & ~rows["site_id"].isin(site_ids)]
     yield from _fault(
-        strange if known else strange.head(0),
+        unknown if site_ids else unknown.head(0),
         "site_id",
         "a site of the table sites",
         "a typing error, or a site to come",
         "add it to sites",
     )
-    held = extent(lake.pin(), EVERYTHING)
-    if held is not None:
-        yield from _out_of_time(rows[touched], held.now.to_pydatetime())
+    telemetry = extent(lake.pin(), EVERYTHING)
+    if telemetry is not None:
+        yield from _out_of_time(rows[touched], telemetry.now.to_pydatetime())
 
 
 def _out_of_time(rows: pd.DataFrame, now: datetime) -> Iterator[Fault]:

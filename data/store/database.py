@@ -355,15 +355,15 @@ def upgrade(store: Store) -> None:
 
 def _behind(connection: Connection, scripts: ScriptDirectory, url: str) -> bool:
     """Whether the store is older than the newest migration."""
-    held = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    known = [script.revision for script in scripts.walk_revisions()]
-    if held is not None and held not in known:
+    revision = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    revisions = [script.revision for script in scripts.walk_revisions()]
+    if revision is not None and revision not in revisions:
         raise StoreError(
-            f"The store {url} has the form {held!r}; this program knows forms up to {known[0]!r}.",
+            f"The store {url} has the form {revision!r}; this program knows forms up to {revisions[0]!r}.",
             cause="a newer version of Headroom has used the store",
             remedy="run that version, or use another store",
         )
-    return held != known[0]
+    return revision != revisions[0]
 
 
 def _config(connection: Connection) -> Config:

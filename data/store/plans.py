@@ -215,9 +215,9 @@ def _checked(contract: Table, frame: pd.DataFrame) -> pa.Table:
         raise ContractError(f"{contract.name}: {findings.faults[0]}")
     twice = frame[frame.duplicated(list(contract.key))]
     if not twice.empty:
-        found = "/".join(str(twice[name].iloc[0]) for name in contract.key)
+        key = "/".join(str(twice[name].iloc[0]) for name in contract.key)
         raise ContractError(
-            f"{contract.name} names {excerpt(found)} twice.",
+            f"{contract.name} names {excerpt(key)} twice.",
             cause="two frames were joined",
             remedy="send each row once",
         )

@@ -83,9 +83,9 @@ def _refuse_constant(name: str) -> Any:
 def _check_shape(body: object) -> None:
     """Changes with their kinds, and a policy."""
     if not isinstance(body, dict) or set(body) != KEYS:
-        found = excerpt(", ".join(map(str, body)) if isinstance(body, dict) else type(body).__name__)
+        keys = excerpt(", ".join(map(str, body)) if isinstance(body, dict) else type(body).__name__)
         raise _bad(
-            f"it holds {found or 'nothing'}, not changes and policy",
+            f"it holds {keys or 'nothing'}, not changes and policy",
             "another version, or another file",
             'send {"changes": [...], "policy": {...}}',
         )

@@ -124,9 +124,11 @@ class Scenarios:
 
     def duplicate(self, scenario_id: str, *, name: str | None = None, author: str = "") -> Scenario:
         """A new scenario with the same body."""
-        held = self.get(scenario_id)
-        called = f"{held.name[: TEXT_LIMIT - 7]} (copy)" if name is None else name
-        return self._added("duplicated", [_fresh(called, packed(held.body), held.lake, author, held.run_id)])[0]
+        scenario = self.get(scenario_id)
+        called = f"{scenario.name[: TEXT_LIMIT - 7]} (copy)" if name is None else name
+        return self._added(
+            "duplicated", [_fresh(called, packed(scenario.body), scenario.lake, author, scenario.run_id)]
+        )[0]
 
     def delete(self, scenario_id: str, *, author: str = "") -> Scenario:
         """Take out of the list; it can be restored. Deleting what is deleted changes nothing."""
@@ -141,7 +143,7 @@ class Scenarios:
 
     def exported(self, scenario_ids: Sequence[str]) -> str:
         """Scenarios as a JSON file."""
-        held = [self.get(scenario_id) for scenario_id in scenario_ids]
+        scenarios = [self.get(scenario_id) for scenario_id in scenario_ids]
         listed = [
             {
                 "name": s.name,
@@ -151,7 +153,7 @@ class Scenarios:
                 "run_id": s.run_id,
                 "body": s.body,
             }
-            for s in held
+            for s in scenarios
         ]
         return json.dumps({"format": FORMAT, "version": FORMAT_VERSION, "scenarios": listed}, indent=2, allow_nan=False)
 
@@ -164,8 +166,8 @@ class Scenarios:
         `check` reads each body first, and raises where the program that asks cannot.
         """
         rows = [
-            _fresh(one.get("name"), packed(one.get("body")), lake, author, one.get("run_id"))
-            for one in _in_file(parsed(text))
+            _fresh(entry.get("name"), packed(entry.get("body")), lake, author, entry.get("run_id"))
+            for entry in _in_file(parsed(text))
         ]
         for row in rows:
             if check is not None:
@@ -185,8 +187,10 @@ class Scenarios:
         self, scenario_id: str, action: Action, author: str, revision: int, values: Mapping[str, Any]
     ) -> Scenario:
         """Change the scenario if it lives and is at this revision."""
-        mine = (SCENARIOS.c.id == _id(scenario_id)) & (SCENARIOS.c.revision == revision) & SCENARIOS.c.deleted.is_(None)
-        statement = update(SCENARIOS).where(mine).values(**values, **_step(author))
+        is_current = (
+            (SCENARIOS.c.id == _id(scenario_id)) & (SCENARIOS.c.revision == revision) & SCENARIOS.c.deleted.is_(None)
+        )
+        statement = update(SCENARIOS).where(is_current).values(**values, **_step(author))
         with self.store.writing() as connection:
             if connection.execute(statement).rowcount:
                 return _noted(connection, scenario_id, action)
@@ -278,7 +282,7 @@ def _conflict(now: Scenario, revision: int, values: Mapping[str, Any]) -> Confli
 def _in_file(content: Any) -> list[dict[str, Any]]:
     """The scenarios of a parsed file."""
     listed = content.get("scenarios") if isinstance(content, dict) and content.get("format") == FORMAT else None
-    if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
+    if not isinstance(listed, list) or not listed or not all(isinstance(entry, dict) for entry in listed):
         raise ScenarioError(
             "The file holds no scenarios.",
             cause="it is another file",

@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_read_is_tried_again(
         patch.setattr(Path, "read_bytes", refuse)
         [outcome] = inbox.poll(lake)
     assert outcome.state == "unreadable"
-    assert "t.parquet cannot be read: [Errno 13] Permission denied" in outcome.trouble
+    assert "t.parquet cannot be read: [Errno 13] Permission denied" in outcome.error
     assert states(lake, inbox) == [("t.parquet", "accepted")]
 
 
