@@ -45,7 +45,8 @@ from forecasting.planning.failures import (
     single_failures,
     site_failure,
 )
-from forecasting.planning.plan_case import FAILURE_WEEKS, PlanCase, outcome, single_step_cost
+from forecasting.planning.plan_case import PlanCase
+from forecasting.planning.scenarios import FAILURE_WEEKS, evaluate_scenario, single_step_cost
 from forecasting.planning.whatif import Event, Growth, applied
 
 FAILURE_BAR, GROUP_BAR, WHATIF_BAR, PLAN_BAR = 5.0, 0.25, 0.5, 30.0
@@ -272,9 +273,9 @@ def whatif(scene: PlanCase, options: argparse.Namespace) -> dict[str, object]:
     paths and weeks.
     """
     changes = (Growth(10.0), Event(800.0, "2027-06-05", 48.0, "r0"))
-    ours = timed(lambda: outcome(applied(scene, changes)).all(), options.runs)
+    ours = timed(lambda: evaluate_scenario(applied(scene, changes)).run_outs(), options.runs)
     changed = applied(scene, changes)
-    days = np.array([answer.days.sum() for answer in outcome(changed).sites])
+    days = np.array([answer.days.sum() for answer in evaluate_scenario(changed).plan.at("site")])
     begun = time.perf_counter()
     plain_days = plain_outcome(changed, PLAIN_PATHS)
     seconds = (time.perf_counter() - begun) * options.paths / PLAIN_PATHS
@@ -285,9 +286,9 @@ def whatif(scene: PlanCase, options: argparse.Namespace) -> dict[str, object]:
         changed.policy,
         changed.failover,
     )
-    equal = bool(np.allclose(plain_days, np.array([answer.days for answer in outcome(some).sites]))) and bool(
-        np.isfinite(days).any()
-    )
+    equal = bool(
+        np.allclose(plain_days, np.array([answer.days for answer in evaluate_scenario(some).plan.at("site")]))
+    ) and bool(np.isfinite(days).any())
     return {
         "question": "a what-if",
         "weeks": HORIZON_WEEKS,

@@ -51,9 +51,8 @@ from forecasting.peaks.simulation import Draw, History
 from forecasting.peaks.weekly_peaks import WEEKS_PLANNED
 from forecasting.peaks.weekly_statistics import Reals, weekly
 from forecasting.planning.capacity import Policy
-from forecasting.planning.crossing import EARLY, LATE, MEDIAN, first_crossings, utilisation
 from forecasting.planning.demand import WEEK_DAYS, Demand
-from forecasting.planning.runout import run_outs
+from forecasting.planning.runout import EARLY, LATE, MEDIAN, first_crossings, run_outs, utilisation
 
 # Mondays, so that the first week ahead is a whole one.
 ORIGIN = datetime(2026, 11, 2, tzinfo=UTC)

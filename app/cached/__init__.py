@@ -17,8 +17,7 @@ from app.cached.pins import current_pin, invalidate_pin, lake_url, progress
 from data import queries
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Pin
-from data.queries import Counts, Extent, Fit, Futures, Query, Run
-from data.queries.headline import count
+from data.queries import Extent, Fit, Futures, Query, Run
 from data.queries.metrics import ERRORS, PAGE_SECONDS, exposition
 from data.queries.run_history import LEAD_DAYS
 from data.queries.series import Grain
@@ -31,7 +30,6 @@ __all__ = [
     "EVERYTHING",
     "LEAD_DAYS",
     "ConflictError",
-    "Counts",
     "Direction",
     "Extent",
     "Fit",
@@ -44,7 +42,6 @@ __all__ = [
     "Run",
     "Scope",
     "Series",
-    "count",
     "current_pin",
     "invalidate_pin",
     "lake_url",

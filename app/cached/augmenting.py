@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from app.cached import Pin, Scope, _answer, catalogue
-from app.cached.planning import TABLES, PlanQuery, scene_of
+from app.cached.planning import TABLES, PlanQuery, case_of
 from data import queries
 from data.lake.query import query
 from data.schema import Direction
@@ -103,7 +103,7 @@ def risk_curve(pin: Pin, question: PlanQuery, wish: AugmentRequest, scope: Scope
 def capacity_rows(pin: Pin, question: PlanQuery, plan: AugmentPlan, scope: Scope) -> pd.DataFrame:
     """The rows of the table of capacity that make a plan known to the lake, and what the what-if adds with it."""
     with_it, without = (
-        scene_of(pin, scope, question._replace(changes=text))
+        case_of(pin, scope, question._replace(changes=text))
         for text in (question.changes, _without_additions(question))
     )
     if with_it is None or without is None:
@@ -147,7 +147,7 @@ def _offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
 
 
 def _augment_plan(pin: Pin, scope: Scope, question: PlanQuery, wish: AugmentRequest) -> AugmentPlan | None:
-    scene = scene_of(pin, scope, question)
+    scene = case_of(pin, scope, question)
     if scene is None:
         return None
     if not wish.steps:

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from app.cached import MEASURED, Direction, Pin, Scope, _answer, catalogue, hours_of_day, partner_months
-from app.cached.planning import TABLES, PlanQuery, measured_weeks, scene_of
+from app.cached.planning import TABLES, PlanQuery, case_of, measured_weeks
 from data import queries
-from data.lake.query import query
 from data.schema import DIRECTION_OF, GLOBAL_KEY
 from forecasting.planning.augments import additions_frame
 from forecasting.planning.costs import billing, diversity, hour_strip, stranded
@@ -105,7 +104,7 @@ def _diversity_factors(pin: Pin, scope: Scope, direction: Direction) -> pd.DataF
 
 
 def _stranded_headroom(pin: Pin, scope: Scope, question: PlanQuery) -> StrandedHeadroom:
-    scene, extent = scene_of(pin, scope, question), queries.extent(pin, scope)
+    scene, extent = case_of(pin, scope, question), queries.extent(pin, scope)
     now = BEFORE_ALL if extent is None else extent.now
     if scene is not None:
         near = scene.demand.until(AHEAD_WEEKS)
@@ -148,12 +147,8 @@ def _capacity(pin: Pin, scope: Scope, direction: Direction, now: pd.Timestamp) -
     """capacity_gbps and cost_usd_month of what is installed now, by site_id; sites that are closed or declare none are
     left out.
     """
-    sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) AS capacity_gbps, arg_max_null(cost_usd_month, effective_from) AS cost_usd_month
-             FROM capacity WHERE direction = $direction AND effective_from <= $now AND status IS DISTINCT FROM 'planned'
-             GROUP BY site_id HAVING arg_max(capacity_gbps, effective_from) > 0 ORDER BY site_id"""
-    return query(
-        pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction, "now": now}
-    ).set_index("site_id")
+    found = queries.capacity_now(pin, scope, direction, now)
+    return found[found["capacity_gbps"] > 0].set_index("site_id")
 
 
 def _regions(pin: Pin, scope: Scope) -> dict[str, str]:

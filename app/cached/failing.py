@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue
-from app.cached.planning import TABLES, PlanQuery, scene_of
+from app.cached.planning import TABLES, PlanQuery, case_of
 from data.queries.rerouting import ViewersPerGbps
 from data.queries.rerouting import ingest_paths as _ingest_paths
 from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
@@ -25,7 +25,8 @@ from forecasting.planning.failures import (
     simulate_failure,
     site_failure,
 )
-from forecasting.planning.plan_case import FAILURE_WEEKS, PlanCase
+from forecasting.planning.plan_case import PlanCase
+from forecasting.planning.scenarios import FAILURE_WEEKS
 
 __all__ = [
     "ROUND_TRIP_MS",
@@ -94,7 +95,7 @@ def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
 def _play(
     pin: Pin, scope: Scope, question: PlanQuery, fails: FailureSpec, quantile: float
 ) -> FailureTimeline | FailureRefusal | None:
-    scene = scene_of(pin, scope, question)
+    scene = case_of(pin, scope, question)
     if scene is None:
         return None
     near = scene.demand.until(FAILURE_WEEKS)

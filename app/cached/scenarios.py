@@ -15,14 +15,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from app.cached import Pin, Scope, latest_run
-from app.cached.planning import Outcome, PlanQuery, RunOut, cost, plan_result
+from app.cached.planning import PlanQuery, RunOut, ScenarioResult, cost, plan_result
 from app.cached.stores import store_of
 from data.schema import Direction
 from data.schema.errors import HeadroomError
 from data.store import Scenario, Scenarios
 from data.store.scenario_body import Body
 from forecasting.planning.capacity import Policy
-from forecasting.planning.plan_case import compared
+from forecasting.planning.scenarios import compare_scenarios
 from forecasting.planning.whatif import Limit, from_body, from_text, to_body, to_text
 
 __all__ = [
@@ -71,7 +71,7 @@ def question_of(body: Body, direction: Direction, least: float) -> PlanQuery:
 
 
 class Sides(NamedTuple):
-    """Questions side by side: scene.compared of them, when each stops being N-1 safe, and why those that cannot be
+    """Questions side by side: scenarios.compare_scenarios of them, when each stops being N-1 safe, and why those that cannot be
     answered cannot.
     """
 
@@ -82,7 +82,7 @@ class Sides(NamedTuple):
 
 def side_by_side(pin: Pin, asked: Mapping[str, PlanQuery], scope: Scope) -> Sides | None:
     """The answers to questions by name, the first of them the base; None where there are no futures of sites."""
-    found, refused = dict[str, Outcome](), dict[str, str]()
+    found, refused = dict[str, ScenarioResult](), dict[str, str]()
     for name, question in asked.items():
         try:
             outcome = plan_result(pin, question, scope)
@@ -92,7 +92,7 @@ def side_by_side(pin: Pin, asked: Mapping[str, PlanQuery], scope: Scope) -> Side
         if outcome is None:
             return None
         found[name] = replace(outcome, cost_usd=cost(pin, question, scope))
-    return Sides(compared(found), {name: one.safe_until for name, one in found.items()}, refused)
+    return Sides(compare_scenarios(found), {name: one.safe_until for name, one in found.items()}, refused)
 
 
 # Reading

@@ -16,14 +16,13 @@ from app.cached.augmenting import PLAN_SECONDS, AugmentRequest
 from app.cached.planning import PlanQuery, _monday
 from app.cached.stores import store_of
 from data.lake.query import query
-from data.schema import DIRECTION_OF, Direction
+from data.schema import DIRECTION_OF, UTILISATION_LIMIT, Direction
 from data.store import PlanNote, Plans, SavedPlan
 from forecasting.cli.plan import augment_plans
 from forecasting.cli.policy_file import PlanPolicy, parsed
-from forecasting.planning.capacity import LIMIT
+from forecasting.planning import solve
 from forecasting.planning.catalogue import STEP_COLUMNS, at_every_site
 from forecasting.planning.demand import WEEK, Statistic
-from forecasting.planning.network_plan import network_plan
 from forecasting.planning.scorecard import calibration, measured_values, peak_hits, score_plan, usable_by_week
 from forecasting.refresh.plan_inputs import keep_plan, plan_inputs
 
@@ -86,12 +85,10 @@ def save(
     that cannot be.
     """
     under = parsed({"statistic": question.statistic, "limit": question.limit, "planned": question.planned}, Path())
-    inputs = plan_inputs(pin.url, under.policy.statistic)
+    inputs = plan_inputs(pin.url, under.policy, under.ordering)
     if wishes:
         under = _with_wishes(under, wishes, inputs.sites)
-    found = network_plan(
-        list(inputs.directions.values()), inputs.steps, inputs.sites, under.policy, under.ordering, inputs.today
-    )
+    found = solve(*inputs.cases.values())
     augments = augment_plans(inputs, under)
     refused = {direction: one.refused for direction, one in augments.items() if one.refused}
     return Kept(
@@ -170,5 +167,10 @@ def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end
 def _rooms(pin: Pin, scope: Scope, saved: SavedPlan, rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:
     steps, policy = query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), saved.note.policy
     return usable_by_week(
-        steps, catalogue(pin, scope), rows, weeks, float(policy.get("limit", LIMIT)), policy.get("limits") or {}
+        steps,
+        catalogue(pin, scope),
+        rows,
+        weeks,
+        float(policy.get("limit", UTILISATION_LIMIT)),
+        policy.get("limits") or {},
     )

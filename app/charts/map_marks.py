@@ -31,7 +31,7 @@ OVERSHOOT = 1.5
 THICKEST_PX, THINNEST_PX = 7.0, 0.8
 LONGEST_TEXT = 120
 # The columns that the colour of a site follows from.
-COLOURING = ["state", "utilisation", "runout", "runout_mid"]
+COLOURING = ["state", "utilisation", "runout", "run_out_p50"]
 OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 225, 110
 
 
@@ -50,13 +50,7 @@ class RunoutScale(NamedTuple):
     words: tuple[str, str, str, str, str]
 
 
-# The hourly forecast reaches 90 days, the futures that a plan is made of 18 months.
-FORECAST_RUNOUT = RunoutScale(
-    "Passes 80 % of capacity",
-    "traffic by the hour passes 80 % of capacity",
-    (90.0, 60.0, 30.0),
-    ("not in 90 days", "in 60 to 90 days", "in 30 to 60 days", "within 30 days", "already over 80 %"),
-)
+# The futures that a plan is made of reach 18 months.
 PLAN_RUNOUT = RunoutScale(
     "Median run-out date of the plan",
     "the peak of a week passes 80 % of capacity",
@@ -89,7 +83,7 @@ class Look:
     size: Scale
     now: pd.Timestamp
     present: bool
-    runout: RunoutScale = FORECAST_RUNOUT
+    runout: RunoutScale = PLAN_RUNOUT
 
 
 def scale(sites: pd.DataFrame, *, small: bool = False) -> Scale:
@@ -135,7 +129,7 @@ def runout_step(site: Site, now: pd.Timestamp, scale: RunoutScale) -> int | None
     if kind != "within":
         return None
     # Only the early bound may lie within the horizon: then the expected date lies beyond it.
-    days = (site["runout_mid"] - now) / pd.Timedelta(days=1) if not theme.missing(site["runout_mid"]) else math.inf
+    days = (site["run_out_p50"] - now) / pd.Timedelta(days=1) if not theme.missing(site["run_out_p50"]) else math.inf
     return sum(bool(days < limit) for limit in scale.days)
 
 
@@ -243,10 +237,10 @@ def traffic(site: Site) -> str:
     return f"Egress expected {value} (80 %: {theme.gbps(site['low'])} to {theme.gbps(site['high'])})"
 
 
-def runout_words(site: Site, now: pd.Timestamp, scale: RunoutScale = FORECAST_RUNOUT) -> str:
+def runout_words(site: Site, now: pd.Timestamp, scale: RunoutScale = PLAN_RUNOUT) -> str:
     """When a site passes its limit, as an interval or as the reason why that is not known."""
     if site["runout"] == "within":
-        return theme.ahead(site["runout_early"], site["runout_late"], now)
+        return theme.ahead(site["run_out_p10"], site["run_out_p90"], now)
     return {"over": scale.words[-1], "beyond": scale.words[0], "no capacity": "no capacity declared"}.get(
         site["runout"], "no forecast"
     )

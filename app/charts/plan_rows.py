@@ -11,35 +11,21 @@ from typing import Any
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import records
+from app.charts.map_marks import STATES, records
 from app.theme import ACT, OK, UNKNOWN, WATCH, State
 
 # Overdue is for now; due is for the calendar; no order is well; and nothing can be said.
 ORDER_STATES: dict[str, State] = {"overdue": ACT, "due": WATCH, "none": OK, "unknown": UNKNOWN}
 NO_ORDER = {"none": "no order yet", "unknown": "not known"}
-PLACES = {"over": 0, "within": 1, "possible": 1, "beyond": 2, "refused": 3}
 _DAY, _MONTH_DAYS = pd.Timedelta(days=1), 30.4
 Row = Mapping[Any, Any]
-
-
-def worst_first(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of an outlook: what is over, then by the median date, then what does not run out in sight, then what is
-    refused; a tie by how likely it is soon.
-    """
-    keys = {
-        "_place": rows["answer"].map(PLACES),
-        "_mid": rows["p50"].where(rows["answer"] == "within"),
-        "_soon": -rows["within_90"].astype(float),
-    }
-    ordered = rows.assign(**keys).sort_values([*keys, "p10", "key"], na_position="last", kind="stable")
-    return ordered.drop(columns=list(keys)).reset_index(drop=True)
 
 
 def answer_words(row: Row, now: pd.Timestamp) -> str:
     """'3 to 19 Dec', 'now to 3 Dec', '3 Dec or later', 'already over', 'not within 18 months', or why nothing can be
     said.
     """
-    answer, first, last = row["answer"], row["p10"], row["p90"]
+    answer, first, last = row["answer"], row["run_out_p10"], row["run_out_p90"]
     if answer == "refused":
         return f"not known: {row['reason']}"
     if answer == "over":
@@ -57,11 +43,11 @@ def months_ahead(row: Row, now: pd.Timestamp) -> int:
 
 def order_words(row: Row, now: pd.Timestamp) -> str:
     """The order-by date with its state: a shape, a word, the date."""
-    state, last = str(row["state"]), row["order_by"]
-    glyph = ORDER_STATES[state].glyph
-    if not isinstance(last, pd.Timestamp) or state in NO_ORDER:
-        return f"{glyph} {NO_ORDER.get(state, NO_ORDER['unknown'])}"
-    return f"{glyph} {'overdue since' if state == 'overdue' else 'by'} {theme.day(last, year=last.year != now.year)}"
+    order, last = str(row["order"]), row["order_by"]
+    glyph = ORDER_STATES[order].glyph
+    if not isinstance(last, pd.Timestamp) or order in NO_ORDER:
+        return f"{glyph} {NO_ORDER.get(order, NO_ORDER['unknown'])}"
+    return f"{glyph} {'overdue since' if order == 'overdue' else 'by'} {theme.day(last, year=last.year != now.year)}"
 
 
 def soon_words(share: float) -> str:
@@ -75,7 +61,7 @@ def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None 
     """What the table shows, in the order of `rows` (an outlook with name, region and partner); beside it `base`, the
     same without the what-if.
 
-    key, Site, Run-out, (Without the what-if, Later by: days), Order by, Within 90 days (percent), Probability (list),
+    key, Site, Health, Run-out, (Without the what-if, Later by: days), Order by, Within 90 days (percent), Probability (list),
     Lead time (days), Region, Partner.
     """
     told = records(rows)
@@ -92,6 +78,7 @@ def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None 
         {
             "key": rows["key"],
             "Site": rows["name"],
+            "Health": [f"{STATES[state].glyph} {STATES[state].word}" for state in rows["state"]],
             "Run-out": [answer_words(row, now) for row in told],
             **before,
             "Order by": [order_words(row, now) for row in told],
@@ -106,5 +93,5 @@ def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None 
 
 def moved(before: Row | None, after: Row) -> float:
     """Days by which the median run-out comes later; not a number where either has none."""
-    early, late = (None if before is None else before["p50"]), after["p50"]
+    early, late = (None if before is None else before["run_out_p50"]), after["run_out_p50"]
     return (late - early) / _DAY if isinstance(early, pd.Timestamp) and isinstance(late, pd.Timestamp) else math.nan

@@ -79,7 +79,9 @@ def latest(shown: pd.DataFrame, now: pd.Timestamp) -> pd.Timestamp:
     """As far as the latest date that is known, and a little on, so that an open end shows as one; never beyond the
     horizon by more than that.
     """
-    last = max([now + LEAST, *shown["p90"].dropna(), *shown["p50"].dropna(), *shown["p10"].dropna()])
+    last = max(
+        [now + LEAST, *shown["run_out_p90"].dropna(), *shown["run_out_p50"].dropna(), *shown["run_out_p10"].dropna()]
+    )
     return min(last, shown["horizon"].iloc[0]) + BACK / 3
 
 
@@ -88,7 +90,7 @@ def bars(shown: pd.DataFrame, now: pd.Timestamp, end: pd.Timestamp, colour: str,
     dates in words; the index: the place.
     """
     spans = shown[shown["answer"] != "over"]
-    first, last = spans["p10"].clip(lower=now), spans["p90"].fillna(end)
+    first, last = spans["run_out_p10"].clip(lower=now), spans["run_out_p90"].fillna(end)
     yield {
         "type": "bar",
         "name": "80 % interval",
@@ -96,7 +98,7 @@ def bars(shown: pd.DataFrame, now: pd.Timestamp, end: pd.Timestamp, colour: str,
         "y": spans.index.to_numpy(),
         "base": written(first, zone),
         "x": lengths(first, last, zone),
-        "marker": {"color": [fade(colour, 0.45 if pd.isna(one) else 0.8) for one in spans["p90"]]},
+        "marker": {"color": [fade(colour, 0.45 if pd.isna(one) else 0.8) for one in spans["run_out_p90"]]},
         "customdata": [[label(name), said] for name, said in zip(spans["name"], spans["said"], strict=True)],
         "hovertemplate": "<b>%{customdata[0]}</b><br>80 % interval: %{customdata[1]}<extra></extra>",
     }
@@ -107,7 +109,7 @@ def medians(shown: pd.DataFrame, now: pd.Timestamp, zone: str, palette: Palette)
     mids = shown[(shown["answer"] == "within")]
     yield _marks(
         mids,
-        mids["p50"].clip(lower=now),
+        mids["run_out_p50"].clip(lower=now),
         zone,
         "median",
         {"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": palette.ink}},
@@ -121,8 +123,8 @@ def _orders(shown: pd.DataFrame, start: pd.Timestamp, zone: str, palette: Palett
     """The last day to order: a triangle, filled where it has passed, that points out of the chart where that was before
     it begins.
     """
-    for state, fill in (("overdue", palette.hues["capacity"]), ("due", palette.ground)):
-        due = shown[(shown["state"] == state) & shown["order_by"].notna()]
+    for order, fill in (("overdue", palette.hues["capacity"]), ("due", palette.ground)):
+        due = shown[(shown["order"] == order) & shown["order_by"].notna()]
         symbols = ["triangle-left" if last < start else "triangle-down" for last in due["order_by"]]
         marker = {
             "symbol": symbols,
@@ -134,7 +136,7 @@ def _orders(shown: pd.DataFrame, start: pd.Timestamp, zone: str, palette: Palett
             due,
             due["order_by"].clip(lower=start),
             zone,
-            "order overdue since" if state == "overdue" else "order by",
+            "order overdue since" if order == "overdue" else "order by",
             marker,
         )
         yield trace | {

@@ -8,11 +8,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import Trace, instant
-from app.charts.plan_rows import PLACES
 from app.charts.runout_bars import BACK, BELOW, LEFT, ROW, bars, latest, medians, now_mark
 from app.theme import PALETTES, TIME_TICKS, Palette, Scheme, hue, label, template
 
 YEAR = pd.Timedelta(days=365)
+# The first to run out is over already, else has the earliest median.
+PLACES = {"over": 0, "within": 1, "possible": 1, "beyond": 2, "refused": 3}
 # What is compared, in the order in which it is drawn.
 MEASURES = {"first": "First site over its limit", "global": "The network over its limit", "n-1": "No longer N-1 safe"}
 HEADER = 62
@@ -21,17 +22,17 @@ FLUSH = {"x": 0, "xanchor": "left", "xshift": 8 - LEFT, "showarrow": False, "ali
 
 
 def measured(found: pd.DataFrame) -> pd.DataFrame:
-    """The rows of scene.compared that are compared: scenario, measure and its columns. The first site may be another
+    """The rows of planning.scenarios.compare_scenarios that are compared: scenario, measure and its columns. The first site may be another
     one in each scenario.
     """
     sites, scenarios = found[found["level"] == "site"], list(found["scenario"].unique())
     order = sites.assign(place=sites["answer"].map(PLACES)).sort_values(
-        ["place", "p50", "p10", "key"], na_position="last", kind="stable"
+        ["place", "run_out_p50", "run_out_p10", "key"], na_position="last", kind="stable"
     )
     first = (
         order.drop_duplicates("scenario").drop(columns="place").set_index("scenario").reindex(scenarios).reset_index()
     )
-    moved = (first["p50"] - first["p50"].iloc[0]) / pd.Timedelta(days=1)
+    moved = (first["run_out_p50"] - first["run_out_p50"].iloc[0]) / pd.Timedelta(days=1)
     whole = [found[found["level"] == level].assign(measure=level) for level in ("global", "n-1")]
     return pd.concat([first.assign(measure="first", later_days=moved), *whole], ignore_index=True)
 
@@ -39,7 +40,7 @@ def measured(found: pd.DataFrame) -> pd.DataFrame:
 def over_within_a_year(found: pd.DataFrame, now: pd.Timestamp) -> dict[str, int]:
     """How many sites of each scenario are over by then, in half of the futures."""
     sites = found[found["level"] == "site"]
-    soon = sites["answer"].isin(("over", "within")) & (sites["p50"] <= now + YEAR)
+    soon = sites["answer"].isin(("over", "within")) & (sites["run_out_p50"] <= now + YEAR)
     return {str(name): int(count) for name, count in soon.groupby(sites["scenario"], sort=False).sum().items()}
 
 

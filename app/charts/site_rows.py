@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import FORECAST_RUNOUT, RunoutScale, records, runout_words
+from app.charts.map_marks import PLAN_RUNOUT, STATES, RunoutScale, records, runout_words
 
 # A sparkline in a cell is some 100 pixels wide: the highest of every few hours draws the same line in a fraction of the
 # bytes.
 HOURS_A_POINT = 3
-KINDS = {"over": 0, "within": 1}
-ORDER = {"act": 0, "watch": 1, "unknown": 2, "ok": 3}
-STATE_WORDS = {"ok": theme.OK, "watch": theme.WATCH, "act": theme.ACT, "unknown": theme.UNKNOWN}
+# Soon enough to be counted beside what is over already.
+COUNTED_SOON = pd.Timedelta(days=30)
 _DAY = pd.Timedelta(days=1)
 
 
-def worst_first(sites: pd.DataFrame) -> pd.DataFrame:
-    """Sites that need a look first: by state, then those that have run out, then by how soon they do, then by how full
-    they are.
+@dataclass(frozen=True, slots=True)
+class SiteCounts:
+    """How many sites are over their limit, now or soon, which is the busiest, and which runs out next (None or NaT
+    where there is none).
     """
-    within = sites["runout"] == "within"
-    keys = {
-        "_state": sites["state"].map(ORDER).fillna(ORDER["unknown"]),
-        "_kind": sites["runout"].map(KINDS).fillna(len(KINDS)),
-        "_early": sites["runout_early"].where(within),
-        "_full": -sites["utilisation"].astype(float),
-    }
-    ordered = sites.assign(**keys).sort_values([*keys, "site_id"], na_position="last")
-    return ordered.drop(columns=list(keys)).reset_index(drop=True)
+
+    sites: int
+    over_now: int
+    over_soon: int
+    busiest_site_id: str | None
+    busiest_name: str | None
+    busiest_utilisation: float | None
+    next_site_id: str | None
+    next_name: str | None
+    next_p10: pd.Timestamp | None
+    next_p90: pd.Timestamp | None
 
 
-def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = FORECAST_RUNOUT) -> pd.DataFrame:
+def count_sites(sites: pd.DataFrame, now: pd.Timestamp) -> SiteCounts:
+    """Counts over sites with their plan. The next run-out is that of the earliest median, else of the earliest possible
+    date, among those that are not over yet.
+    """
+    over = sites["runout"] == "over"
+    soon = over | (sites["run_out_p50"] <= now + COUNTED_SOON)
+    busiest = sites.sort_values("utilisation", ascending=False, na_position="last", kind="stable").head(1)
+    busiest = busiest[busiest["utilisation"].notna()]
+    ahead = sites[sites["runout"] == "within"].sort_values(
+        ["run_out_p50", "run_out_p10"], na_position="last", kind="stable"
+    )
+    names = ["site_id", "name", "utilisation"]
+    full = (None,) * 3 if busiest.empty else tuple(busiest.iloc[0][names])
+    nearest = (None,) * 4 if ahead.empty else tuple(ahead.iloc[0][["site_id", "name", "run_out_p10", "run_out_p90"]])
+    return SiteCounts(len(sites), int(over.sum()), int(soon.sum()), *full, *nearest)
+
+
+def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = PLAN_RUNOUT) -> pd.DataFrame:
     """What the table of all sites shows, in the order of `sites` (a frame of sites_now; `runout`: the scale of its
     run-out).
 
@@ -47,7 +67,7 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = FOR
         {
             "site_id": sites["site_id"],
             "Site": sites["name"],
-            "Health": [f"{STATE_WORDS[state].glyph} {STATE_WORDS[state].word}" for state in sites["state"]],
+            "Health": [f"{STATES[state].glyph} {STATES[state].word}" for state in sites["state"]],
             "Region": sites["region_name"].fillna(sites["region_id"]),
             "Partner": sites["partner"],
             "Egress": sites["egress_gbps"],
@@ -60,7 +80,7 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = FOR
             * sites["peak_28d_mid"]
             / sites["egress_capacity_gbps"].where(sites["egress_capacity_gbps"] > 0),
             "Run-out": [
-                runout_words(site, now, runout) for site in records(sites[["runout", "runout_early", "runout_late"]])
+                runout_words(site, now, runout) for site in records(sites[["runout", "run_out_p10", "run_out_p90"]])
             ],
             "Days left": days_left(sites, now),
             "Complete": 100 * sites["completeness_24h"],
@@ -100,5 +120,5 @@ def peak(low: float, high: float) -> str:
 
 def days_left(sites: pd.DataFrame, now: pd.Timestamp) -> pd.Series:
     """Days until a site may first pass 80 % of its capacity; null where that is not in sight or not known."""
-    days = ((sites["runout_early"] - now) / _DAY).where(sites["runout"] == "within")
+    days = ((sites["run_out_p10"] - now) / _DAY).where(sites["runout"] == "within")
     return days.mask(sites["runout"] == "over", 0.0).clip(lower=0.0).round()

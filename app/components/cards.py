@@ -6,20 +6,23 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
-from app.charts.site_rows import STATE_WORDS
+from app.charts.map_marks import STATES
 from app.charts.sparkline import sparkline
 from app.components.header import Frame
 from app.components.states import plain
+from data.schema import UTILISATION_LIMIT
 
 MOST, PICTURE_PX = 6, 104
 AHEAD = pd.Timedelta(days=7)
-LIMIT = 0.8
 
 
 def cards(frame: Frame, sites: pd.DataFrame) -> None:
-    """Up to six cards. `sites`: a frame of sites_now, worst first."""
+    """Up to six cards. `sites`: planning.site_states, most urgent first. One without a declared capacity is no card of
+    its own: one sentence tells of them all.
+    """
     st.markdown("##### Where to look first")
-    urgent = sites[sites["state"] != "ok"].head(MOST)
+    bare = (sites["state"] == "unknown") & (sites["runout"] == "no capacity") & sites["silence"].isna()
+    urgent = sites[(sites["state"] != "ok") & ~bare].head(MOST)
     if urgent.empty:
         _all_well(sites)
     now = frame.extent.now
@@ -48,7 +51,7 @@ def _all_well(sites: pd.DataFrame) -> None:
 
 
 def _card(frame: Frame, site: pd.Series, ahead: pd.DataFrame) -> None:
-    of = STATE_WORDS[site["state"]]
+    of = STATES[site["state"]]
     with st.container(border=True, gap=None, key=f"card-{site['site_id']}"):
         if st.button(
             f"{of.glyph} **{plain(site['name'])}**: {of.word}",
@@ -64,11 +67,12 @@ def _card(frame: Frame, site: pd.Series, ahead: pd.DataFrame) -> None:
 
 def _picture(frame: Frame, site: pd.Series, ahead: pd.DataFrame) -> None:
     """The week so far, and the next one with its 80 % band where there is a forecast."""
-    limit = None if theme.missing(site["egress_capacity_gbps"]) else LIMIT * float(site["egress_capacity_gbps"])
+    capacity = site["egress_capacity_gbps"]
+    limit = None if theme.missing(capacity) else UTILISATION_LIMIT * float(capacity)
     parts = (
         "the last 7 days",
         "the next 7 with their 80 % interval" if len(ahead) else "",
-        "80 % of capacity" if limit else "",
+        f"{UTILISATION_LIMIT:.0%} of capacity" if limit else "",
     )
     alt = f"Egress of {site['name']}: {', '.join(part for part in parts if part)}"
     st.image(sparkline(site["week"], ahead, limit, frame.scheme), width=PICTURE_PX, alt=alt)

@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, theme
-from app.cached import Counts, Scope
-from app.charts.map_marks import RunoutScale
+from app.cached import Scope
+from app.charts.map_marks import PLAN_RUNOUT
+from app.charts.site_rows import SiteCounts, count_sites
 from app.components.header import Frame
 from app.components.states import plain
 from app.components.tile import has_values, tile
@@ -16,21 +17,19 @@ LABELS = {"egress_gbps": "Egress", "ingest_gbps": "Ingest", "viewers": "Viewers"
 HELP = {
     "busiest": "Traffic over capacity in the newest hour, egress or ingest, whichever is fuller. The line is its egress of the week.",
     "undeclared": "How full a site runs, and when it runs out, needs a declared capacity: `python -m data ingest PATH --table capacity`.",
-    "over": "Sites of which {what} within 30 days, more likely than not; now: sites above that in the newest hour.",
+    "over": "Sites of which {what} within 30 days, more likely than not; now: sites above that already.",
     "runout": "From the earliest to the latest date on which {what} then in force (80 % interval).",
     "unpublished": "No forecast has been published yet: `python -m forecasting refresh` fits and publishes one.",
 }
 
-# What the run-out of a site reads where a forecast, or its own peaks, tell.
-FORETOLD = ("over", "within", "beyond")
+# The run-out of a site of which a plan could be made.
+FORETOLD = ("over", "within", "possible", "beyond")
 
 
-def headline(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale) -> None:
-    """Traffic, audience, how full and how soon, and how fresh. `sites`: a frame of sites_now in `scope`, and the scale
-    of its run-out.
-    """
+def headline(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+    """Traffic, audience, how full and how soon, and how fresh. `sites`: planning.site_states."""
     rows = cached.headline(frame.pin, scope).set_index("metric")
-    counts = cached.count(sites, frame.extent)
+    counts = count_sites(sites, frame.extent.now)
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
             _traffic(metric, rows)
@@ -39,11 +38,11 @@ def headline(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScal
             _freshness(frame)
             return
         # A run that holds none of these sites tells as little as no run.
-        foretold = cached.latest_run(frame.pin, frame.scope) is not None and bool(sites["runout"].isin(FORETOLD).any())
+        foretold = cached.latest_run(frame.pin, frame.scope) is not None and bool(sites["answer"].isin(FORETOLD).any())
         _busiest(counts, sites)
-        _over(counts, runout, foretold)
+        _over(counts, foretold)
         _freshness(frame)
-        _next(counts, frame.extent.now, runout, foretold)
+        _next(counts, frame.extent.now, foretold)
 
 
 def _traffic(metric: str, rows: pd.DataFrame) -> None:
@@ -67,7 +66,7 @@ def absent(metric: str) -> str:
     return f"No snapshot of the last week holds `{metric}`. {supply}"
 
 
-def _busiest(counts: Counts, sites: pd.DataFrame) -> None:
+def _busiest(counts: SiteCounts, sites: pd.DataFrame) -> None:
     if counts.busiest_site_id is None:
         tile("Busiest site", theme.NO_DATA, help_=HELP["undeclared"])
         return
@@ -75,7 +74,7 @@ def _busiest(counts: Counts, sites: pd.DataFrame) -> None:
     tile("Busiest site", theme.percent(counts.busiest_utilisation), plain(counts.busiest_name), week, HELP["busiest"])
 
 
-def declared(counts: Counts, sites: pd.DataFrame) -> bool:
+def declared(counts: SiteCounts, sites: pd.DataFrame) -> bool:
     """Whether any site has a capacity that it could run out of."""
     return counts.busiest_site_id is not None or bool(sites["egress_capacity_gbps"].notna().any())
 
@@ -89,37 +88,37 @@ def _undeclared(sites: pd.DataFrame) -> None:
     tile("Run-out", "unknown", "no capacity declared", help_=HELP["undeclared"])
 
 
-def _over(counts: Counts, runout: RunoutScale, foretold: bool) -> None:
+def _over(counts: SiteCounts, foretold: bool) -> None:
     """How many sites are over, now or soon."""
     if foretold:
         tile(
             "Over 80 % in 30 d",
-            str(counts.over_80_within_30d),
-            f"{counts.over_80_now} now, of {sites_of(counts)}",
-            help_=HELP["over"].format(what=runout.what),
+            str(counts.over_soon),
+            f"{counts.over_now} now, of {sites_of(counts)}",
+            help_=HELP["over"].format(what=PLAN_RUNOUT.what),
         )
     else:
-        tile("Over 80 % now", str(counts.over_80_now), f"of {sites_of(counts)}")
+        tile("Over 80 % now", str(counts.over_now), f"of {sites_of(counts)}")
 
 
-def _next(counts: Counts, now: pd.Timestamp, runout: RunoutScale, foretold: bool) -> None:
+def _next(counts: SiteCounts, now: pd.Timestamp, foretold: bool) -> None:
     """Which site runs out first; the last tile of the row, for where the row breaks a wide one leaves no hole."""
     if not foretold:
         tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
-    elif counts.next_runout_name is None:
-        tile("Next run-out", "none in sight", runout.words[0], help_=HELP["runout"].format(what=runout.what))
+    elif counts.next_name is None:
+        tile("Next run-out", "none in sight", PLAN_RUNOUT.words[0], help_=HELP["runout"].format(what=PLAN_RUNOUT.what))
     else:
-        when = theme.ahead(counts.next_runout_early, counts.next_runout_late, now)
+        when = theme.ahead(counts.next_p10, counts.next_p90, now)
         tile(
             "Next run-out",
             when,
-            plain(counts.next_runout_name),
-            help_=HELP["runout"].format(what=runout.what),
+            plain(counts.next_name),
+            help_=HELP["runout"].format(what=PLAN_RUNOUT.what),
             wide=True,
         )
 
 
-def sites_of(counts: Counts) -> str:
+def sites_of(counts: SiteCounts) -> str:
     """'1 site', '48 sites'."""
     return f"{counts.sites} {'site' if counts.sites == 1 else 'sites'}"
 

@@ -14,13 +14,13 @@ from app import cached, state, theme
 from app.cached import Scope
 from app.charts import map_legend, map_marks, map_view
 from app.charts.map_legend import Entry
-from app.charts.map_marks import PLAN_RUNOUT, Colour, Look, RunoutScale
+from app.charts.map_marks import Colour, Look
 from app.charts.map_view import Projection
 from app.charts.network_map import Drawing, deck
 from app.components import player
 from app.components.header import Frame
-from app.components.planned_sites import LIMIT
 from app.components.viewport import is_narrow
+from data.schema import UTILISATION_LIMIT
 
 # Relative: it holds at every page and under any base path.
 OUTLINE = "app/static/countries-110m.geojson"
@@ -31,19 +31,19 @@ LAYERS = {"sites": "Sites", "flows": "Flows", "labels": "Labels"}
 PICKED = ("sites", "states")
 
 
-def network_map(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale) -> None:
-    """`sites`: a frame of sites_now in `scope`, and the scale of its run-out. Switches and the slider draw the map
+def network_map(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+    """`sites`: planning.site_states in `scope`. Switches and the slider draw the map
     alone anew, not the page.
     """
-    st.fragment(_panel, run_every=player.CLOCK.interval())(frame, scope, sites, runout)
+    st.fragment(_panel, run_every=player.CLOCK.interval())(frame, scope, sites)
 
 
-def _panel(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale) -> None:
+def _panel(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
     _switches(has_flows=frame.pin.version("flows_1h") is not None)
     picture = st.container(gap="xsmall", key="map-picture")
     hours = player.player(frame)
     with picture:
-        chosen = _picture(frame, scope, sites, runout, hours)
+        chosen = _picture(frame, scope, sites, hours)
     if chosen:
         player.CLOCK.stop()
         state.open_page("region", site=chosen)
@@ -78,7 +78,7 @@ def _switches(*, has_flows: bool) -> None:
         )
 
 
-def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScale, hours: int) -> str | None:
+def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, hours: int) -> str | None:
     """The map of one moment and its legend; the site that was clicked."""
     chosen, moment = state.current(), player.base(frame) + hours * player.HOUR
     shown = (
@@ -87,7 +87,7 @@ def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScal
     arcs = map_marks.flow_rows(cached.flows_at(frame.pin, scope, moment), shown) if "flows" in chosen.layers else []
     canvas = map_view.NARROW if is_narrow() else map_view.WIDE
     size = map_marks.scale(sites, small=canvas is map_view.NARROW)
-    look = Look(cast("Colour", chosen.color), frame.scheme, size, frame.extent.now, present=hours == 0, runout=runout)
+    look = Look(cast("Colour", chosen.color), frame.scheme, size, frame.extent.now, present=hours == 0)
     drawn = deck(
         shown,
         arcs,
@@ -99,9 +99,10 @@ def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, runout: RunoutScal
         drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt
     )
     st.markdown(legend_words(map_legend.legend(shown, arcs, look)))
-    if chosen.color == "runout" and runout is PLAN_RUNOUT:
+    if chosen.color == "runout" and bool(sites["answer"].notna().any()):
         st.caption(
-            f"Run-out: median date of the plan on which the peak of a week passes {theme.percent(LIMIT)} of egress or ingest capacity, whichever comes first."
+            f"Run-out: median date of the plan on which the peak of a week passes {theme.percent(UTILISATION_LIMIT)} "
+            "of egress or ingest capacity, whichever comes first."
         )
     if missing := map_legend.unplaced(sites):
         st.caption(

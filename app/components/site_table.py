@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.column_config import ButtonColumn, LineChartColumn, NumberColumn, ProgressColumn, TextColumn
 
 from app import state, theme
-from app.charts.map_marks import RunoutScale
+from app.charts.map_marks import PLAN_RUNOUT
 from app.charts.site_rows import site_table as rows_of
 from app.components import export
 
@@ -23,16 +23,16 @@ NONE = "-"
 _CLICK = "sites.click"
 
 
-def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale) -> None:
-    """`sites`: a frame of sites_now, worst first; and the scale of its run-out."""
-    rows = rows_of(sites, now, runout)
+def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> None:
+    """`sites`: planning.site_states, most urgent first."""
+    rows = rows_of(sites, now)
     unit = theme.unit("egress_gbps", float(rows["Egress"].fillna(0.0).max()))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### All sites")
         export.csv_button(rows.drop(columns=["Last 7 days"]), "sites", key="sites-csv", units=UNITS)
     event = st.dataframe(
         rows.assign(Egress=rows["Egress"] * unit.factor),
-        column_config=columns(unit.word, runout) | empty(rows),
+        column_config=columns(unit.word) | empty(rows),
         hide_index=True,
         placeholder=NONE,
         row_height=ROW_PX,
@@ -57,7 +57,7 @@ def opened(selection: Mapping[str, Any], click: Mapping[str, Any] | None) -> int
     return int(found[0]) if found else None
 
 
-def columns(unit: str, runout: RunoutScale) -> dict[str, Any]:
+def columns(unit: str) -> dict[str, Any]:
     """How each column of the table reads; egress is in one unit for all sites, so that it sorts."""
     return {
         "site_id": None,
@@ -83,7 +83,7 @@ def columns(unit: str, runout: RunoutScale) -> dict[str, Any]:
             "of capacity", width=80, format="%.0f %%", help="The expected peak over the egress capacity of now"
         ),
         "Run-out": TextColumn(
-            width=140, help=f"When {runout.what}: from the earliest to the latest date of the 80 % interval"
+            width=140, help=f"When {PLAN_RUNOUT.what}: from the earliest to the latest date of the 80 % interval"
         ),
         "Days left": NumberColumn(width=65, format="%d", help="Until the earliest of these dates"),
         "Complete": NumberColumn(

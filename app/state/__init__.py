@@ -38,7 +38,7 @@ from app.state.reading import (
     UnusableError,
     fits,
 )
-from data.schema import DEMAND_METRICS, TABLES
+from data.schema import DEMAND_METRICS, TABLES, UTILISATION_LIMIT
 
 __all__ = [
     "ALL",
@@ -185,7 +185,7 @@ class State:
     sheet: str = "runout"
     direction: str = "egress"
     statistic: str = "peak"
-    limit: float = 0.8
+    limit: float = UTILISATION_LIMIT
     planned: str = "counted"
     focus: str | None = None
     whatif: str | None = None

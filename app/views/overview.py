@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.charts.site_rows import worst_first
+from app.cached import planning
 from app.components.cards import cards
 from app.components.header import Frame
 from app.components.headline import headline
 from app.components.network_map import network_map
-from app.components.planned_sites import planned_sites
 from app.components.site_filter import no_site_passes, passing, site_filter
 from app.components.site_table import site_table
 
@@ -17,17 +16,16 @@ from app.components.site_table import site_table
 def show(frame: Frame) -> None:
     """The numbers, the map beside where to look first, and every site."""
     scope = passing(frame)
-    found, runout = planned_sites(frame, scope)
-    sites = worst_first(found)
+    sites = planning.site_states(frame.pin, scope, frame.scope)
     if sites.empty:
         site_filter(frame)
         no_site_passes()
         return
-    headline(frame, scope, sites, runout)
+    headline(frame, scope, sites)
     left, right = st.columns([2, 1], gap="medium")
     with left:
         site_filter(frame)
-        network_map(frame, scope, sites, runout)
+        network_map(frame, scope, sites)
     with right:
         cards(frame, scope, sites)
-    site_table(sites, frame.extent.now, runout)
+    site_table(sites, frame.extent.now)

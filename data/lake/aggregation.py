@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from data.lake.capacity import steps_in_force
 from data.schema import DIRECTION_OF, METRICS, Metric
 
 # Share of the expected sites that must report for a stamp to count: one silent site in ten still leaves a usable sum.
@@ -131,7 +132,7 @@ def _expected(metrics: tuple[Metric, ...]) -> str:
     return f"""WITH steps AS (
             SELECT site_id, direction, effective_from, capacity_gbps,
                    lead(effective_from) OVER (PARTITION BY site_id, direction ORDER BY effective_from) AS until
-            FROM capacity WHERE status IS DISTINCT FROM 'planned'),
+            FROM ({steps_in_force()})),
         declared AS (SELECT site_id, count(DISTINCT direction) AS directions FROM steps GROUP BY site_id),
         closures AS (
             SELECT d.date, s.site_id, bool_or(direction = 'egress') AS egress, bool_or(direction = 'ingest') AS ingest, count(DISTINCT direction) AS directions

@@ -6,14 +6,15 @@ null or NaN, never zero. A run is visible only once its row is in `runs`; everyt
 
 from __future__ import annotations
 
-from data.queries.costs import hours_of_day, partner_months
+from data.queries.costs import capacity_now, hours_of_day, partner_months
 from data.queries.evaluation import backtest, calibration, coverage, licence, licences, peaks, residuals, scores
 from data.queries.futures import Futures, futures
 from data.queries.gaps import gaps
-from data.queries.headline import Counts, counts, headline
+from data.queries.headline import headline
 from data.queries.lake_extent import Extent, extent
 from data.queries.loads import loads
 from data.queries.network import catalogue, flows_at, map_at, search_index
+from data.queries.plan_tables import PlanTables, plan_tables
 from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs, site_fits, site_forecasts
 from data.queries.reads import Query, reads
 from data.queries.run_history import drift, hindsight, run_against_run
@@ -24,20 +25,20 @@ from data.queries.state_of_data import completeness, freshness, quarantined, sna
 from data.queries.weekly import weekly
 
 __all__ = [
-    "Counts",
     "Extent",
     "Fit",
     "Futures",
+    "PlanTables",
     "Query",
     "RefitInputs",
     "Run",
     "backtest",
     "bands",
     "calibration",
+    "capacity_now",
     "capacity_steps",
     "catalogue",
     "completeness",
-    "counts",
     "coverage",
     "drift",
     "events",
@@ -59,6 +60,7 @@ __all__ = [
     "map_at",
     "partner_months",
     "peaks",
+    "plan_tables",
     "quarantined",
     "reads",
     "refit_inputs",

@@ -16,11 +16,12 @@ import duckdb
 import pandas as pd
 
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
+from data.lake.capacity import capacity_in_force
 from data.lake.query import Scope, Span, connection, files_within, query
 from data.lake.tables import Pin
 from data.queries.reads import reads
 from data.queries.series import known_metrics
-from data.schema import METRIC, TELEMETRY
+from data.schema import METRIC, TELEMETRY, Direction
 from data.schema.errors import SettingError
 
 MONTHLY = ("partner", "month", "metric", "p95", "apart", "samples", "completeness")
@@ -163,3 +164,11 @@ def _percentile(name: str) -> str:
 
 def _within(span: Span) -> str:
     return f"ts >= TIMESTAMPTZ '{span[0].isoformat()}' AND ts < TIMESTAMPTZ '{span[1].isoformat()}'"
+
+
+@reads("capacity")
+def capacity_now(pin: Pin, scope: Scope, direction: Direction, now: datetime) -> pd.DataFrame:
+    """site_id, capacity_gbps and cost_usd_month of what is in force now, of the sites that declare any."""
+    sql = f"""SELECT site_id, capacity_gbps, cost_usd_month FROM ({capacity_in_force(now)})
+              WHERE direction = $direction ORDER BY site_id"""
+    return query(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction})

@@ -1,43 +1,19 @@
-"""The network in a handful of numbers: how much it carries, how full it is, how many sites need a look, which runs out
-next.
-"""
+"""The network in a handful of numbers: how much it carries, how full it is, now and over the last week."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pandas as pd
 
+from data.lake.capacity import steps_in_force
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, Extent, extent, last_hour
 from data.queries.reads import reads
 from data.queries.series import history
-from data.queries.site_health import RUNOUT_LIMIT, SILENT_SECONDS
-from data.queries.sites import WEEK_HOURS, sites_now
+from data.queries.site_health import SILENT_SECONDS
+from data.queries.sites import WEEK_HOURS
 
 HEADLINE_METRICS = ("egress_gbps", "ingest_gbps", "viewers")
-SOON = pd.Timedelta(days=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many sites are in which state, which is the busiest, and which runs out next (None or NaT where there is
-    none).
-    """
-
-    sites: int
-    over_80_now: int
-    over_80_within_30d: int
-    act: int
-    watch: int
-    busiest_site_id: str | None
-    busiest_name: str | None
-    busiest_utilisation: float | None
-    next_runout_site_id: str | None
-    next_runout_name: str | None
-    next_runout_early: pd.Timestamp | None
-    next_runout_late: pd.Timestamp | None
 
 
 @reads("telemetry_1h", "capacity", extent, history)
@@ -71,8 +47,8 @@ def _line(metric: str, hours: pd.Series, held: Extent) -> dict[str, object]:
 
 def _utilisation(pin: Pin, start: pd.Timestamp, end: pd.Timestamp, scope: Scope) -> pd.Series:
     """Hourly egress over capacity, of the sites that report the one and declare the other."""
-    sql = """
-        WITH steps AS (SELECT site_id, effective_from, capacity_gbps FROM capacity WHERE direction = 'egress' AND status IS DISTINCT FROM 'planned')
+    sql = f"""
+        WITH steps AS (SELECT site_id, effective_from, capacity_gbps FROM ({steps_in_force()}) WHERE direction = 'egress')
         SELECT t.ts, sum(t.egress_gbps_mean) / nullif(sum(s.capacity_gbps), 0) AS utilisation
         FROM (SELECT key, ts, egress_gbps_mean FROM telemetry_1h WHERE level = 'site' AND ts >= $start AND ts < $end AND egress_gbps_mean IS NOT NULL) t
         ASOF JOIN steps s ON s.site_id = t.key AND s.effective_from <= t.ts
@@ -81,35 +57,3 @@ def _utilisation(pin: Pin, start: pd.Timestamp, end: pd.Timestamp, scope: Scope)
         pin, sql, ["telemetry_1h", "capacity"], scope=scope, span=(start, end), parameters={"start": start, "end": end}
     )
     return found.set_index("ts")["utilisation"]
-
-
-@reads(extent, sites_now)
-def counts(pin: Pin, scope: Scope) -> Counts:
-    """How many sites are in which state, from `sites_now`."""
-    return count(sites_now(pin, scope), extent(pin, EVERYTHING))
-
-
-def count(sites: pd.DataFrame, held: Extent | None) -> Counts:
-    """Counts over a frame of `sites_now`. The next run-out is the earliest expected one, else the earliest possible
-    one.
-    """
-    if held is None or sites.empty:
-        return Counts(len(sites), 0, 0, 0, 0, None, None, None, None, None, None, None)
-    over = sites["utilisation"] >= RUNOUT_LIMIT
-    soon = (sites["runout"] == "over") | (sites["runout_mid"] <= held.now + SOON)
-    busiest = sites.sort_values("utilisation", ascending=False, na_position="last").iloc[0]
-    known = pd.notna(busiest["utilisation"])
-    ahead = sites[sites["runout"] == "within"].sort_values(["runout_mid", "runout_early"], na_position="last")
-    nearest = None if ahead.empty else ahead.iloc[0]
-    states = sites["state"].value_counts()
-    return Counts(
-        len(sites),
-        int(over.sum()),
-        int(soon.sum()),
-        int(states.get("act", 0)),
-        int(states.get("watch", 0)),
-        busiest["site_id"] if known else None,
-        busiest["name"] if known else None,
-        float(busiest["utilisation"]) if known else None,
-        *((None,) * 4 if nearest is None else nearest[["site_id", "name", "runout_early", "runout_late"]]),
-    )

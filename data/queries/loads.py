@@ -7,6 +7,7 @@ from math import ceil
 
 import pandas as pd
 
+from data.lake.capacity import steps_in_force
 from data.lake.query import Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
@@ -41,7 +42,7 @@ def loads(
         return pd.DataFrame(columns=["ts", "site_id", "utilisation", "quality"])
     every = stride(held.sites, (pd.Timestamp(end) - pd.Timestamp(start)).total_seconds(), held.grain_seconds, most)
     sql = f"""
-        WITH steps AS (SELECT site_id, effective_from, capacity_gbps FROM capacity WHERE direction = $direction AND status IS DISTINCT FROM 'planned'),
+        WITH steps AS (SELECT site_id, effective_from, capacity_gbps FROM ({steps_in_force()}) WHERE direction = $direction),
         samples AS (SELECT ts, site_id, {direction}_gbps AS gbps, {quality} AS quality FROM telemetry
                     WHERE ts >= $start AND ts < $end AND {direction}_gbps IS NOT NULL AND {quality} IS NOT NULL
                       AND (epoch(ts)::BIGINT // {held.grain_seconds}) % {every} = 0

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from data.lake.capacity import capacity_in_force
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, extent, hour_of
 from data.queries.published import latest_run
 from data.queries.reads import reads
-from data.queries.site_health import Signs, judge
+from data.queries.site_health import SiteIndicators, assess
 
 # More arcs than this hide the map.
 FLOWS_SHOWN = 200
@@ -46,7 +47,7 @@ def search_index(pin: Pin, scope: Scope) -> pd.DataFrame:
 @reads("telemetry_1h", "forecasts", "capacity", extent, latest_run, catalogue)
 def map_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
     """site_id, egress_gbps, ingest_gbps, utilisation, state, expected, low, high of every site at the hour that holds
-    `ts`.
+    `ts`. The state is of that hour: whether it carried more than the limit, and how viewers fared.
 
     Past hours are hourly means. From now on the forecast's median stands in, `expected` is true, and low and high bound
     the 80 % interval of egress.
@@ -91,25 +92,20 @@ def _forecast_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
 
 
 def _capacity_at(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
-    """By site: capacity in force at an hour; a planned step counts once the end of the telemetry has not yet passed
-    it.
-    """
+    """By site: capacity in force at an hour."""
     held = extent(pin, EVERYTHING)
-    sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) FILTER (direction = 'egress') AS egress_capacity,
-                    arg_max(capacity_gbps, effective_from) FILTER (direction = 'ingest') AS ingest_capacity
-             FROM capacity WHERE effective_from <= $hour AND (status IS DISTINCT FROM 'planned' OR effective_from > $now) GROUP BY site_id"""
-    found = query(pin, sql, ["capacity"], scope=scope, parameters={"hour": hour, "now": held.now if held else hour})
+    sql = f"""SELECT site_id, max(capacity_gbps) FILTER (direction = 'egress') AS egress_capacity,
+                     max(capacity_gbps) FILTER (direction = 'ingest') AS ingest_capacity
+              FROM ({capacity_in_force(hour, held.now if held else None)}) GROUP BY site_id"""
+    found = query(pin, sql, ["capacity"], scope=scope)
     return found.astype({"egress_capacity": float, "ingest_capacity": float})
 
 
 def _state(row: dict[Any, Any]) -> str:
-    known: dict[str, Any] = {
-        name: float(row[name])
-        for name in ("egress_utilisation", "ingest_utilisation", *QUALITY)
-        if pd.notna(row.get(name))
-    }
+    known: dict[str, Any] = {name: float(row[name]) for name in QUALITY if pd.notna(row.get(name))}
+    full = None if pd.isna(row["utilisation"]) else float(row["utilisation"])
     silent = pd.isna(row["egress_gbps"]) and pd.isna(row["ingest_gbps"])
-    return judge(Signs(**known, age_seconds=None if silent else 0.0)).state
+    return assess(SiteIndicators(**known, peak_utilisation=full, age_seconds=None if silent else 0.0)).state
 
 
 @reads("flows_1h", extent)

@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen, measure_grain
+from data.lake.capacity import steps_in_force
 from data.lake.query import EVERYTHING, Scope, connection, query, quoted
 from data.lake.rollups import HOUR_SECONDS, expand_coarse_samples
 from data.lake.tables import Pin
@@ -166,16 +167,17 @@ def members(level: Level, key: str) -> str:
     return f"site_id IN (SELECT site_id FROM sites WHERE region_id = {quoted(key)})" if level == "region" else "true"
 
 
-@reads("capacity", "sites")
+@reads("capacity", "sites", extent)
 def capacity_steps(pin: Pin, scope: Scope, level: Level, key: str, direction: Direction) -> pd.DataFrame:
     """effective_from, capacity_gbps, status: the capacity of a site, or the sum over the sites of a region or the
-    network, as steps in time.
+    network, as steps in time; a planned step that is late is none.
 
     A step is "planned" where any part of the capacity then in force is.
     """
+    held = extent(pin, EVERYTHING)
     sql = f"""
-        WITH mine AS (SELECT site_id, effective_from, capacity_gbps, coalesce(status, 'installed') = 'planned' AS planned FROM capacity
-                      WHERE direction = $direction AND {members(level, key)}),
+        WITH mine AS (SELECT site_id, effective_from, capacity_gbps, coalesce(status, 'installed') = 'planned' AS planned
+                      FROM ({steps_in_force(held.now if held else None)}) WHERE direction = $direction AND {members(level, key)}),
         stamps AS (SELECT DISTINCT effective_from AS moment FROM mine),
         held AS (SELECT s.moment, m.site_id, arg_max(m.capacity_gbps, m.effective_from) AS gbps, arg_max(m.planned, m.effective_from) AS planned
                  FROM stamps s JOIN mine m ON m.effective_from <= s.moment GROUP BY ALL)
@@ -184,10 +186,12 @@ def capacity_steps(pin: Pin, scope: Scope, level: Level, key: str, direction: Di
     return query(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction})
 
 
-@reads("capacity")
+@reads("capacity", extent)
 def site_capacity_steps(pin: Pin, scope: Scope, direction: Direction, sites: tuple[str, ...]) -> pd.DataFrame:
     """site_id and the columns of `capacity_steps`, of these sites, by site and step."""
-    sql = """SELECT site_id, effective_from, capacity_gbps, coalesce(status, 'installed') AS status FROM capacity
+    held = extent(pin, EVERYTHING)
+    sql = f"""SELECT site_id, effective_from, capacity_gbps, coalesce(status, 'installed') AS status
+             FROM ({steps_in_force(held.now if held else None)})
              WHERE direction = $direction AND list_contains($sites::VARCHAR[], site_id) ORDER BY site_id, effective_from"""
     return query(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction, "sites": list(sites)})
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from data.lake.capacity import steps_in_force
 from data.lake.query import Scope, query
 from data.lake.tables import Pin
 from data.queries.grid import ROWS, Matrix, spread, unrolled
@@ -53,8 +54,8 @@ def _steps(pin: Pin, region_id: str | None, metric: str, scope: Scope) -> pd.Dat
     """site_id, name, effective_from, capacity_gbps: a row for each step of capacity installed; one of nulls for a site
     without any.
     """
-    sql = """SELECT s.site_id, s.name, c.effective_from, c.capacity_gbps
-             FROM sites s LEFT JOIN capacity c ON c.site_id = s.site_id AND c.direction = $direction AND c.status IS DISTINCT FROM 'planned'
+    sql = f"""SELECT s.site_id, s.name, c.effective_from, c.capacity_gbps
+             FROM sites s LEFT JOIN ({steps_in_force()}) c ON c.site_id = s.site_id AND c.direction = $direction
              WHERE $region IS NULL OR s.region_id = $region ORDER BY s.site_id, c.effective_from"""
     return query(
         pin,

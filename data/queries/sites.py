@@ -1,4 +1,4 @@
-"""Every site as it stands now: what it carries, how full it is, when it runs out, and whether that is well."""
+"""Every site as it is measured now: what it carries, how full it is, and how its viewers fare."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data.lake.capacity import capacity_in_force
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
 from data.queries.lake_extent import HOUR, Extent, extent, last_hour
 from data.queries.network import catalogue
 from data.queries.published import latest_run
 from data.queries.reads import reads
-from data.queries.site_health import RUNOUT_LIMIT, SILENT_SECONDS, Signs, judge, runout
+from data.queries.site_health import SILENT_SECONDS, SiteIndicators, assess, incident, silence
 from data.queries.state_of_data import freshness
 
 WEEK_HOURS = 168
 Week = np.ndarray[Any, np.dtype[np.float64]]
 PEAK_DAYS = 28
-# A site runs out early where its high quantile passes the limit, late where its low one does.
-RUNOUT_QUANTILES = {"early": "q90", "mid": "q50", "late": "q10"}
 PEAK_QUANTILES = {"low": "q10", "mid": "q50", "high": "q90"}
 NOW_METRICS = (
     "egress_gbps",
@@ -41,9 +40,9 @@ def sites_now(pin: Pin, scope: Scope) -> pd.DataFrame:
     and the quality metrics; egress_capacity_gbps, ingest_capacity_gbps installed now; egress_utilisation,
     ingest_utilisation and utilisation (the higher); peak_7d_utilisation (highest hourly P95 over the capacity of now);
     egress_week_ago; completeness_24h, completeness_7d; age_seconds; week (168 hourly means of egress, NaN for missing);
-    peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28 days); runout_early, _mid, _late (first hour
-    whose q90, q50, q10 passes 80 % of the capacity then in force) and runout; state and reason
-    (data/queries/site_health.py).
+    peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28 days); state and reason, as far as they are
+    measured, and of these incident and silence, sentences (data/queries/site_health.py). When a site runs out is not
+    measured: a plan says it.
     """
     held = extent(pin, EVERYTHING)
     if held is None:
@@ -58,9 +57,11 @@ def sites_now(pin: Pin, scope: Scope) -> pd.DataFrame:
     sites["week"] = [_week(hours) for hours in sites.pop("hours")]
     sites["age_seconds"] = freshness(pin, scope).set_index("site_id")["age_seconds"]
     sites = _with_utilisation(sites)
-    sites["runout"] = [_runout(row) for row in sites.to_dict("records")]
-    verdicts = [judge(signs(row, held.now)) for row in sites.to_dict("records")]
-    sites["state"], sites["reason"] = [v.state for v in verdicts], [v.reason for v in verdicts]
+    indicators = [_indicators(row) for row in sites.to_dict("records")]
+    states = [assess(site) for site in indicators]
+    sites["state"], sites["reason"] = [one.state for one in states], [one.reason for one in states]
+    sites["incident"] = pd.Series([incident(site) for site in indicators], sites.index, dtype=object)
+    sites["silence"] = pd.Series([silence(site) for site in indicators], sites.index, dtype=object)
     return sites.reset_index(drop=True)
 
 
@@ -98,42 +99,23 @@ def _week(hours: Any) -> Week:
 
 
 def _capacity(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
-    """By site: installed capacity of each direction, null where undeclared."""
-    sql = """SELECT site_id, arg_max(capacity_gbps, effective_from) FILTER (direction = 'egress') AS egress_capacity_gbps,
-                    arg_max(capacity_gbps, effective_from) FILTER (direction = 'ingest') AS ingest_capacity_gbps
-             FROM capacity WHERE status IS DISTINCT FROM 'planned' AND effective_from <= $now GROUP BY site_id"""
-    return query(pin, sql, ["capacity"], scope=scope, parameters={"now": now}).set_index("site_id").astype(float)
+    """By site: capacity of each direction in force now, null where undeclared."""
+    sql = f"""SELECT site_id, max(capacity_gbps) FILTER (direction = 'egress') AS egress_capacity_gbps,
+                     max(capacity_gbps) FILTER (direction = 'ingest') AS ingest_capacity_gbps
+              FROM ({capacity_in_force(now)}) GROUP BY site_id"""
+    return query(pin, sql, ["capacity"], scope=scope).set_index("site_id").astype(float)
 
 
 def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
-    """By site, of the newest run: the highest hours of the next 28 days, and when each quantile passes the limit of the
-    capacity then in force.
-    """
+    """By site, of the newest run: the highest hours of egress of the next 28 days."""
     run = latest_run(pin, EVERYTHING)
-    passed = ", ".join(
-        f"min(ts) FILTER ({q} > {RUNOUT_LIMIT} * capacity_gbps) AS runout_{word}"
-        for word, q in RUNOUT_QUANTILES.items()
-    )
     peaks = ", ".join(f"max({q}) AS peak_28d_{word}" for word, q in PEAK_QUANTILES.items())
-    sql = f"""
-        WITH f AS (
-            SELECT key AS site_id, CASE metric WHEN 'egress_gbps' THEN 'egress' ELSE 'ingest' END AS direction, ts, q10, q50, q90 FROM forecasts
-            WHERE run_id = $run AND level = 'site' AND metric IN ('egress_gbps', 'ingest_gbps') AND ts >= $now),
-        steps AS (
-            SELECT site_id, direction, capacity_gbps, effective_from,
-                   lead(effective_from, 1, TIMESTAMPTZ '9999-01-01') OVER (PARTITION BY site_id, direction ORDER BY effective_from) AS until
-            FROM capacity WHERE status IS DISTINCT FROM 'planned' OR effective_from > $now),
-        passed AS (
-            SELECT f.site_id, {passed}
-            FROM f JOIN steps s ON s.site_id = f.site_id AND s.direction = f.direction AND f.ts >= s.effective_from AND f.ts < s.until
-            WHERE capacity_gbps > 0 GROUP BY f.site_id),
-        peaks AS (
-            SELECT site_id, {peaks} FROM f WHERE direction = 'egress' AND ts < $now::TIMESTAMPTZ + INTERVAL {PEAK_DAYS} DAY GROUP BY site_id),
-        known AS (SELECT DISTINCT site_id, true AS forecast FROM f)
-        SELECT * FROM known LEFT JOIN peaks USING (site_id) LEFT JOIN passed USING (site_id)"""
+    sql = f"""SELECT key AS site_id, {peaks} FROM forecasts
+              WHERE run_id = $run AND level = 'site' AND metric = 'egress_gbps' AND ts >= $now
+                AND ts < $now::TIMESTAMPTZ + INTERVAL {PEAK_DAYS} DAY GROUP BY key"""
     parameters = {"run": run.run_id if run else "", "now": now}
-    tables, newest = ["forecasts", "capacity"], {"run_id": (parameters["run"],)}
-    return query(pin, sql, tables, scope=scope, partitions=newest, parameters=parameters).set_index("site_id")
+    newest = {"run_id": (parameters["run"],)}
+    return query(pin, sql, ["forecasts"], scope=scope, partitions=newest, parameters=parameters).set_index("site_id")
 
 
 def _with_utilisation(sites: pd.DataFrame) -> pd.DataFrame:
@@ -146,22 +128,13 @@ def _with_utilisation(sites: pd.DataFrame) -> pd.DataFrame:
     return sites.drop(columns=["_egress_peak", "_ingest_peak"])
 
 
-def _runout(row: dict[Any, Any]) -> str:
-    known = row.pop("forecast", None)
-    capacity = np.nansum([row["egress_capacity_gbps"], row["ingest_capacity_gbps"]]) > 0
-    early = None if pd.isna(row["runout_early"]) else 0.0
-    return runout(_number(row["peak_7d_utilisation"]), early, has_capacity=capacity, has_forecast=known is True)
-
-
-def signs(row: dict[Any, Any], now: pd.Timestamp) -> Signs:
-    """What the rules of data/queries/site_health.py look at, from a row of `sites_now` (or one with fewer columns)."""
-    days = {
-        f"runout_{w}_days": _number((row[f"runout_{w}"] - now) / pd.Timedelta(days=1)) if f"runout_{w}" in row else None
-        for w in ("early", "mid")
-    }
-    plain = set(Signs.__dataclass_fields__) - set(days) - {"runout"}
-    known = {name: _number(row[name]) for name in plain if name in row}
-    return Signs(**known, **days, runout=row.get("runout", "no forecast"))
+def _indicators(row: dict[Any, Any]) -> SiteIndicators:
+    """What the rules of data/queries/site_health.py look at, from a row of `sites_now`."""
+    names = set(SiteIndicators.__dataclass_fields__) - {"peak_utilisation"}
+    peaks = [row[name] for name in ("peak_7d_utilisation", "utilisation") if pd.notna(row[name])]
+    return SiteIndicators(
+        **{name: _number(row[name]) for name in names}, peak_utilisation=_number(max(peaks, default=None))
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -14,6 +14,9 @@ DRAWS = pa.list_(pa.float32())
 
 # An identifier becomes a file name, a URL parameter and a cache key, so it stays plain.
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+# The usual planning target of network operators: worry at 70 to 80 % of the busy hour; the rest is kept for failures and
+# surges. A site whose weekly peak passes this share of its capacity has run out.
+UTILISATION_LIMIT = 0.8
 # Longest display text; a longer one is a fault in the producer, not a name.
 TEXT_LIMIT = 200
 # One petabit a second: two orders above the largest public backbone, so a larger value is a unit error (bit/s for

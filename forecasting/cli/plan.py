@@ -20,9 +20,10 @@ from data.schema.errors import SettingError
 from forecasting.cli.failover_file import Declared, failover_of, read_file, rule
 from forecasting.cli.plan_file import CALENDAR, WRITERS
 from forecasting.cli.policy_file import PlanPolicy, read_policy
+from forecasting.planning import Plan, solve
 from forecasting.planning.augments import AugmentPlan, all_purchases, plan_augments
-from forecasting.planning.network_plan import network_plan
 from forecasting.planning.ordering import plan_calendar
+from forecasting.planning.plan import WORST_FIRST
 from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
 
 # A screenful; the file has them all.
@@ -41,21 +42,19 @@ def plan(options: argparse.Namespace) -> int:
             remedy=f"end it with {', '.join((*WRITERS, CALENDAR))}",
         )
     under = read_policy(options.policy)
-    inputs = plan_inputs(options.lake, under.policy.statistic)
+    inputs = plan_inputs(options.lake, under.policy, under.ordering)
     known = set(inputs.sites["site_id"])
     _known("limits", under.policy.limits, known)
     _known("the catalogue", () if under.catalogue is None else under.catalogue["site_id"], known)
     table = None if options.failover is None else read_file(options.failover, known)
-    found = network_plan(
-        list(inputs.directions.values()), inputs.steps, inputs.sites, under.policy, under.ordering, inputs.today
-    )
+    found = solve(*inputs.cases.values())
     augments = augment_plans(inputs, under, table)
-    write(found, options.out, inputs.today)
+    write(found.rows, options.out, inputs.now)
     console = Console(width=160, highlight=False, markup=False)
     show(console, found, inputs, under)
     console.print(f"written to {options.out}", soft_wrap=True)
     if augments:
-        show_augments(console, augments, options.out, inputs.today)
+        show_augments(console, augments, options.out, inputs.now)
         if under.request.n_minus_1:
             console.print(f"N-1: a failed site's demand goes to others {rule(table)}", soft_wrap=True)
     if options.save is not None:
@@ -79,17 +78,17 @@ def augment_plans(inputs: PlanInputs, under: PlanPolicy, table: Declared | None 
     failover of N-1, as in failover_of.
     """
     found: dict[Direction, AugmentPlan] = {}
-    for direction, held in inputs.directions.items():
+    for direction, case in inputs.cases.items():
         offered = (
             under.catalogue[under.catalogue["direction"] == direction]
             if under.catalogue is not None
             else pd.DataFrame()
         )
-        declared = set(inputs.steps.loc[inputs.steps["direction"] == direction, "site_id"])
-        if len(offered) and declared.intersection(held.sites.keys):
-            failover = failover_of(table, inputs.sites, held.sites.keys) if under.request.n_minus_1 else None
+        declared = set(case.steps.loc[case.steps["direction"] == direction, "site_id"])
+        if len(offered) and declared.intersection(case.demand.keys):
+            failover = failover_of(table, inputs.sites, case.demand.keys) if under.request.n_minus_1 else None
             found[direction] = plan_augments(
-                held.sites, inputs.steps, offered, failover, replace(under.request, today=inputs.today)
+                case.demand, case.steps, offered, failover, replace(under.request, today=inputs.now)
             )
     return found
 
@@ -114,15 +113,17 @@ def write(frame: pd.DataFrame, path: Path, today: pd.Timestamp) -> None:
         ) from error
 
 
-def show(console: Console, found: pd.DataFrame, inputs: PlanInputs, under: PlanPolicy) -> None:
-    """The most urgent rows in words."""
-    told = f"Plan as of {inputs.today:%Y-%m-%d %H:%M} UTC, from run {inputs.run.number}: the {under.policy.statistic} of each week at or below "
+def show(console: Console, plan: Plan, inputs: PlanInputs, under: PlanPolicy) -> None:
+    """The most urgent rows in words, and which planned augments are late."""
+    rows = plan.rows
+    told = f"Plan as of {inputs.now:%Y-%m-%d %H:%M} UTC, from run {inputs.run.number}: the {under.policy.statistic} of each week at or below "
     console.print(
         f"{told}{under.policy.limit:.0%} of capacity{', planned augments included' if under.policy.planned else ''}"
     )
     table = Table(
         "site or group",
         "way",
+        "state",
         "order by",
         "lead days",
         "runs out (P10, P50, P90)",
@@ -130,28 +131,39 @@ def show(console: Console, found: pd.DataFrame, inputs: PlanInputs, under: PlanP
         "answer",
         box=None,
     )
-    for row in found.head(LISTED).itertuples(index=False):
+    for row in rows.head(LISTED).itertuples(index=False):
         table.add_row(*cells(row))
     console.print(table)
-    if len(found) > LISTED:
-        console.print(f"and {len(found) - LISTED} more")
-    counts = found["state"].value_counts()
+    if len(rows) > LISTED:
+        console.print(f"and {len(rows) - LISTED} more")
+    states = rows["state"].value_counts()
+    console.print(", ".join(f"{states.get(state, 0)} {state}" for state in WORST_FIRST))
+    orders = rows["order"].value_counts()
     words = {"overdue": "overdue", "due": "to order in time", "none": "without need", "unknown": "not known"}
-    console.print(", ".join(f"{counts.get(state, 0)} {word}" for state, word in words.items()))
+    console.print(", ".join(f"{orders.get(order, 0)} {word}" for order, word in words.items()))
+    for step in plan.late.itertuples(index=False):
+        console.print(
+            f"late: {step.site_id} {step.direction}, {step.capacity_gbps:g} Gbps planned for "
+            f"{step.effective_from:%Y-%m-%d}, {step.days_late} days ago, is not installed and does not count",
+            soft_wrap=True,
+        )
 
 
 def cells(row: Any) -> tuple[str, ...]:
     """A row of the plan as text."""
     name = row.key if row.level == "site" else f"{row.level} {row.key}"
-    order = "-" if pd.isna(row.order_by) else f"{row.order_by:%Y-%m-%d}{' OVERDUE' if row.state == 'overdue' else ''}"
-    if row.state == "unknown":
-        return name, row.direction, order, f"{row.lead_days:g}", "not known", "-", row.reason
+    order = "-" if pd.isna(row.order_by) else f"{row.order_by:%Y-%m-%d}{' OVERDUE' if row.order == 'overdue' else ''}"
+    if row.answer == "refused":
+        return name, row.direction, row.state, order, f"{row.lead_days:g}", "not known", "-", row.reason
     dates = (
         "already over"
         if row.answer == "over"
-        else ", ".join("later" if pd.isna(day) else f"{day:%Y-%m-%d}" for day in (row.p10, row.p50, row.p90))
+        else ", ".join(
+            "later" if pd.isna(day) else f"{day:%Y-%m-%d}"
+            for day in (row.run_out_p10, row.run_out_p50, row.run_out_p90)
+        )
     )
-    return name, row.direction, order, f"{row.lead_days:g}", dates, f"{row.probability:.0%}", row.answer
+    return name, row.direction, row.state, order, f"{row.lead_days:g}", dates, f"{row.probability:.0%}", row.answer
 
 
 def show_augments(console: Console, augments: Mapping[Direction, AugmentPlan], out: Path, today: pd.Timestamp) -> None:

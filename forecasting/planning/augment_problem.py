@@ -123,7 +123,9 @@ def build_problem(
             "A plan that survives a failure needs to know who takes over for whom.", remedy="give a failover"
         )
     request.policy.check(demand)
-    capacity = weekly_capacity(steps, demand.keys, demand.direction, demand.weeks, planned=request.policy.planned)
+    capacity = weekly_capacity(
+        steps, demand.keys, demand.direction, demand.weeks, planned=request.policy.planned, now=request.today
+    )
     kept = [i for i, row in enumerate(capacity) if not np.isnan(row).all()]
     month, mondays = _months(demand.weeks, request.months)
     peaks = np.stack([demand.gbps[kept][:, month == m].max(axis=1) for m in range(len(mondays))], axis=1)

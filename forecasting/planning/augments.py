@@ -25,12 +25,11 @@ from forecasting.planning.augment_problem import (
     violations,
 )
 from forecasting.planning.augment_programme import GAP, solve_programme
-from forecasting.planning.capacity import apply_augments
+from forecasting.planning.capacity import DAY, apply_augments, counts
 from forecasting.planning.dates import stamp
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
 from forecasting.planning.failover_allocation import NOTHING_GBPS
-from forecasting.planning.ordering import DAY
 
 # From an even chance that each site keeps its limit to near certainty.
 CURVE: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -390,15 +389,15 @@ def additions_frame(added: Iterable[CapacityAddition]) -> pd.DataFrame:
 
 
 def with_additions(
-    steps: pd.DataFrame, added: Sequence[CapacityAddition], direction: Direction, *, planned: bool
+    steps: pd.DataFrame, added: Sequence[CapacityAddition], direction: Direction, now: pd.Timestamp, *, planned: bool
 ) -> pd.DataFrame:
     """The contract's `capacity` with additions, on top of what is in force, planned steps among it where they count;
-    what is added counts in any case.
+    what is added counts in any case, before `now` as installed.
 
     SettingError for a site that declares no such capacity.
     """
     bought = additions_frame(added)
-    counted = (steps["direction"] == direction) & (planned | (steps["status"] != "planned"))
+    counted = (steps["direction"] == direction) & counts(steps, now, planned=planned)
     held = steps[counted & steps["site_id"].isin(bought["site_id"])]
     if unknown := sorted(set(bought["site_id"]).difference(held["site_id"])):
         raise SettingError(
@@ -407,6 +406,7 @@ def with_additions(
             remedy="name sites of the table of capacity",
         )
     found, names = apply_augments(held, bought, "planned" if planned else "installed"), ["site_id", "effective_from"]
+    found = found.assign(status=found["status"].where(found["effective_from"] > now, "installed"))
     replaced = counted & pd.MultiIndex.from_frame(steps[names]).isin(pd.MultiIndex.from_frame(found[names]))
     return pd.concat([steps[~replaced], found], ignore_index=True)
 

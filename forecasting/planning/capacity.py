@@ -1,5 +1,10 @@
-"""Capacity steps of the contract as what is in force in each week, and the policy that says how much of it may be
-used.
+"""Capacity steps of the contract as what is in force in each week, and the policy that says how much of it may be used.
+
+`counts` is the rule in NumPy; `data.lake.capacity` has the same rule in
+SQL, and a test holds the two equal.
+
+In force at t is the newest installed step at or before t. A planned step counts from its date only where that date lies
+after "now": one whose date has passed is late, not built.
 """
 
 from __future__ import annotations
@@ -13,15 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.schema import Direction
+from data.schema import UTILISATION_LIMIT, Direction
 from data.schema.errors import SettingError
 from forecasting.planning.demand import WEEK, Demand, Reals, Statistic
 
 Whole = npt.NDArray[np.int64]
 MICROSECOND = pd.Timedelta(1, "us")
-
-# The usual target of network planners: worry at 70 to 80 % of the busy hour, panic above 90 %.
-LIMIT = 0.8
+DAY = pd.Timedelta(days=1)
+LATE_COLUMNS = ["site_id", "direction", "effective_from", "capacity_gbps", "days_late"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Policy:
     """
 
     statistic: Statistic = "peak"
-    limit: float = LIMIT
+    limit: float = UTILISATION_LIMIT
     limits: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     planned: bool = True
 
@@ -64,18 +68,58 @@ class Policy:
         return np.array([self.limits.get(key, self.limit) for key in keys])
 
 
+def is_planned(steps: pd.DataFrame) -> pd.Series:
+    """Which rows of the contract's `capacity` are planned; what has no status is installed."""
+    return (steps["status"] == "planned").fillna(False).astype(bool)
+
+
+def counts(steps: pd.DataFrame, now: pd.Timestamp, *, planned: bool = True) -> pd.Series:
+    """Which rows of the contract's `capacity` count: installed ones, and, where `planned`, those planned for after
+    `now`.
+    """
+    return ~is_planned(steps) | (planned & (steps["effective_from"] > now))
+
+
+def in_force(steps: pd.DataFrame, at: pd.Timestamp, now: pd.Timestamp) -> pd.Series:
+    """capacity_gbps in force at a moment, by (site_id, direction)."""
+    rows = steps[counts(steps, now) & (steps["effective_from"] <= at)].sort_values("effective_from", kind="stable")
+    return rows.drop_duplicates(["site_id", "direction"], keep="last").set_index(["site_id", "direction"])[
+        "capacity_gbps"
+    ]
+
+
+def late_augments(steps: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
+    """Planned augments whose date has passed and that nothing installed since stands for, most overdue first: site_id,
+    direction, effective_from, capacity_gbps, days_late.
+    """
+    planned = is_planned(steps)
+    passed = steps["effective_from"] <= now
+    names = ["site_id", "direction"]
+    newest = steps[~planned & passed].groupby(names)["effective_from"].max()
+    late = steps[planned & passed].merge(newest.rename("_installed").reset_index(), on=names, how="left")
+    late = late[~(late["_installed"] >= late["effective_from"])]
+    late = late.assign(days_late=(now.floor("D") - late["effective_from"].dt.floor("D")) // DAY)
+    return late.sort_values(["effective_from", *names], ignore_index=True)[LATE_COLUMNS]
+
+
 def weekly_capacity(
-    steps: pd.DataFrame, keys: Sequence[str], direction: Direction, weeks: pd.DatetimeIndex, *, planned: bool
+    steps: pd.DataFrame,
+    keys: Sequence[str],
+    direction: Direction,
+    weeks: pd.DatetimeIndex,
+    *,
+    planned: bool,
+    now: pd.Timestamp | None = None,
 ) -> Reals:
     """Capacity of each key and week, Gbps, (keys, weeks), from the contract's `capacity`; NaN before the first step of
     a key.
 
     A week has the least capacity in force at any time of it: its peak may fall before an augment, or after a closure.
-    Planned steps count from their date where `planned`, otherwise not at all.
+    Planned steps after `now` (the first week where it is not given) count from their date where `planned`, otherwise
+    not at all.
     """
-    held = steps[(steps["direction"] == direction) & (planned | (steps["status"] != "planned"))].sort_values(
-        ["site_id", "effective_from"], kind="stable"
-    )
+    counted = counts(steps, weeks[0] if now is None else now, planned=planned)
+    held = steps[(steps["direction"] == direction) & counted].sort_values(["site_id", "effective_from"], kind="stable")
     sites, starts = held["site_id"].to_numpy(str), pd.DatetimeIndex(held["effective_from"]).as_unit("us").asi8
     gbps, mondays = held["capacity_gbps"].to_numpy(float), weeks.as_unit("us").asi8
     first, last = (
@@ -131,13 +175,13 @@ def apply_augments(
     return found[(rows["gbps"] > 0.0) & (below["capacity_gbps"] > 0.0)]
 
 
-def usable_capacity(steps: pd.DataFrame, demand: Demand, policy: Policy) -> Reals:
+def usable_capacity(steps: pd.DataFrame, demand: Demand, policy: Policy, now: pd.Timestamp | None = None) -> Reals:
     """What the policy lets each key of a demand carry in each of its weeks, Gbps, (keys, weeks); NaN where no capacity
-    is declared.
+    is declared. `now` as in weekly_capacity.
 
     SettingError where the demand is of another statistic than the policy's.
     """
     policy.check(demand)
     return policy.shares(demand.keys)[:, None] * weekly_capacity(
-        steps, demand.keys, demand.direction, demand.weeks, planned=policy.planned
+        steps, demand.keys, demand.direction, demand.weeks, planned=policy.planned, now=now
     )

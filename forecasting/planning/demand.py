@@ -4,6 +4,7 @@ same future.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -142,11 +143,14 @@ def coincidence_factor(sites: Demand, whole: Demand, groups: Mapping[str, str]) 
     """The diversity of each group, (weeks, paths), where a run has futures of the groups as well: with it the sum of
     the sites is the group's own future.
 
+    A group of one site is that site, and has none.
+
     `whole` has the groups as keys, and the weeks and paths of `sites`. What a what-if then does to the sites, their sum
     follows.
     """
     sums = sites.summed(groups)
-    shared = [key for key in sums.keys if key in whole.keys]
+    members = Counter(groups[key] for key in sites.keys if key in groups)
+    shared = [key for key in sums.keys if key in whole.keys and members[key] > 1]
     above, below = sums.only(shared).gbps, whole.only(shared).gbps
     found = np.divide(above, below, out=np.ones_like(above), where=(above > 0.0) & (below > 0.0))
     return dict(zip(shared, found, strict=True))

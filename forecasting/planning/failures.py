@@ -22,10 +22,10 @@ import pandas as pd
 
 from data.schema import GLOBAL_KEY
 from data.schema.errors import SettingError
-from forecasting.planning.crossing import RunOut, answered, first_crossings, utilisation
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import Failover
 from forecasting.planning.failover_allocation import NOTHING_GBPS, allocate
+from forecasting.planning.runout import RunOut, first_crossings, run_out_of_paths, utilisation
 
 # A failed-over site may be filled to the brim: the limit leaves room for this very case. What passes the limit is
 # reported beside it.
@@ -201,13 +201,13 @@ class SingleFailures:
     def safe_until(self) -> RunOut:
         """When the network stops being N-1 safe: the first week in which some single failure sheds demand."""
         worst = self.used.max(axis=0, keepdims=True)
-        return answered("global", GLOBAL_KEY, self.demand.start, self.demand.horizon, first_crossings(worst)[0])
+        return run_out_of_paths("global", GLOBAL_KEY, self.demand.start, self.demand.horizon, first_crossings(worst)[0])
 
     def run_outs(self) -> list[RunOut]:
         """When the failure of each site can no longer be carried."""
         days = first_crossings(self.used)
         return [
-            answered("site", key, self.demand.start, self.demand.horizon, row)
+            run_out_of_paths("site", key, self.demand.start, self.demand.horizon, row)
             for key, row in zip(self.demand.keys, days, strict=True)
         ]
 

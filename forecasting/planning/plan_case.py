@@ -1,38 +1,57 @@
-"""A scene: everything that a plan is reckoned from, and the numbers that it comes to, quickly enough to turn a knob and
-watch.
-"""
+"""A plan case: all that a plan is computed from, in one direction, and how it is made of what a run published."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from data.schema import GLOBAL_KEY
-from forecasting.planning.augment_problem import AugmentOptions, build_problem
-from forecasting.planning.augments import CapacityAddition, added_cost_usd
+from data.schema import GLOBAL_KEY, Direction, Level
+from forecasting.peaks.peak_forecast import CHECKABLE
+from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
+from forecasting.planning.augments import CapacityAddition
 from forecasting.planning.capacity import Policy, weekly_capacity
-from forecasting.planning.crossing import RunOut
-from forecasting.planning.demand import Demand, Diversity, Reals
-from forecasting.planning.failover import Failover
-from forecasting.planning.failures import CEILING, single_failures
-from forecasting.planning.runout import group_run_outs, network_run_out, run_outs
+from forecasting.planning.demand import WEEK, Demand, Diversity, Reals, Statistic, coincidence_factor
+from forecasting.planning.failover import Failover, nearby
+from forecasting.planning.failures import CEILING
+from forecasting.planning.ordering import USUAL_LEAD_DAYS, OrderPolicy
 
-# Single failures are played over half a year: beyond it a failure policy is a matter of the augment plan.
-FAILURE_WEEKS = 26
+NO_TELEMETRY = "capacity is declared, but no traffic was ever measured"
+NO_GROUP_FUTURES = "too little history of the sum of its sites"
+# How far a run simulates, where none of its series has futures to say so.
+WEEKS_PLANNED = 78
+
+
+class PublishedFutures(Protocol):
+    """Simulated futures as a run published them: draws (keys, weeks, paths) of a weekly statistic."""
+
+    @property
+    def keys(self) -> tuple[str, ...]: ...
+    @property
+    def weeks(self) -> pd.DatetimeIndex: ...
+    @property
+    def draws(self) -> npt.NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanCase:
-    """Demand against capacity under a policy.
+    """Demand against capacity under a policy, in one direction.
 
-    steps: the contract's `capacity`; sites: the contract's `sites`; failover: with the demand's keys. refused: site_id
-    to reason, of sites without a forecast.
-    measured: as in run_outs. catalogue: as in augment_problem.build, or None where no step is on offer. diversity: by
-    region_id, and "all" for the network, as in Demand.summed. added: what a what-if has added to `steps`, for its cost.
+    steps: the contract's `capacity`; sites: the contract's `sites`; failover: with the demand's keys.
+    catalogue: as in augment_problem.build, or None where no step is on offer.
+    refused: reason by site_id, of sites without futures; `silent` are those of them that carry nothing, so that their
+    region and the network are answered without them. refused_groups: reason by key, of regions (and the network)
+    without futures of their own.
+    diversity: by region_id, and "all" for the network, as in Demand.summed. published: futures of regions and of the
+    network as the run has them. measured: by level and key, the statistic of the last whole week, Gbps.
+    incidents: by site_id, the sentence of what is open; unheard: the same of sites whose telemetry is silent.
+    now: the end of the telemetry, from which on augments are planned and orders can be placed; the first week of the
+    demand where it is not given. added: what a what-if has added to `steps`, for its cost.
     """
 
     demand: Demand
@@ -42,127 +61,151 @@ class PlanCase:
     failover: Failover
     catalogue: pd.DataFrame | None = None
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    silent: frozenset[str] = frozenset()
+    refused_groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     diversity: Diversity = field(default_factory=lambda: MappingProxyType({}))
-    measured: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    published: Mapping[Level, Demand] = field(default_factory=lambda: MappingProxyType({}))
+    measured: Mapping[Level, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}))
+    incidents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    unheard: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ordering: OrderPolicy = field(default_factory=OrderPolicy)
+    now: pd.Timestamp | None = None
     ceiling: float = CEILING
     added: tuple[CapacityAddition, ...] = ()
+
+    @property
+    def direction(self) -> Direction:
+        return self.demand.direction
+
+    @property
+    def moment(self) -> pd.Timestamp:
+        """`now`, or the first week of the demand."""
+        return self.demand.start if self.now is None else self.now
 
     @property
     def regions(self) -> dict[str, str]:
         """region_id by site_id."""
         return dict(zip(self.sites["site_id"].astype(str), self.sites["region_id"].astype(str), strict=True))
 
+    def groups(self, level: Level) -> dict[str, str]:
+        """The key of the series of a level that each site is part of, by site_id: the sites that carry traffic, with
+        futures or refused.
+        """
+        sites = [*self.demand.keys, *self.refused]
+        if level == "site":
+            return {site: site for site in sites}
+        if level == "global":
+            return dict.fromkeys(sites, GLOBAL_KEY)
+        regions = self.regions
+        return {site: regions[site] for site in sites if site in regions}
+
     def capacity(self, demand: Demand) -> Reals:
         """What is in force in the weeks of some demand, (keys, weeks)."""
-        return weekly_capacity(self.steps, demand.keys, demand.direction, demand.weeks, planned=self.policy.planned)
+        return weekly_capacity(
+            self.steps, demand.keys, demand.direction, demand.weeks, planned=self.policy.planned, now=self.moment
+        )
+
+    def lead_days(self, level: Level) -> dict[str, float]:
+        """Days from an order to capacity in service, by key; a site that declares none takes the usual time. A region,
+        and the network, waits for the slowest of its sites.
+        """
+        leads = self.sites["lead_time_days"] if "lead_time_days" in self.sites else pd.Series(np.nan, self.sites.index)
+        days = leads.astype(float).fillna(USUAL_LEAD_DAYS)
+        if level == "global":
+            return {GLOBAL_KEY: float(days.max())}
+        column = "site_id" if level == "site" else "region_id"
+        return {str(key): float(most) for key, most in days.groupby(self.sites[column].astype(str)).max().items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """What a scene comes to, small enough to keep many.
+def build_case(
+    direction: Direction,
+    statistic: Statistic,
+    *,
+    futures: Mapping[Level, PublishedFutures | None],
+    status: pd.DataFrame,
+    capacity: pd.DataFrame,
+    sites: pd.DataFrame,
+    weeks: pd.DataFrame,
+    now: pd.Timestamp,
+    incidents: Mapping[str, str],
+    unheard: Mapping[str, str],
+    narrow: bool = False,
+) -> PlanCase | None:
+    """The case of one direction as a run published it, under the usual policy; None where no site carries any of it.
 
-    safe_until: when the network stops being N-1 safe. cost_usd: what the cheapest single kind of step at each site
-    costs within the months of the request, and what a what-if adds; NaN without a catalogue.
+    futures: by level, None where there are none. narrow: whether a scope hides those of regions and the network, which
+    are then answered from the sum of their sites, an upper bound. status: key, status, reason, observations (hours) of the sites
+    in the run. weeks: rows of data.queries.weekly of the last whole week. incidents, unheard, now: as in PlanCase.
     """
-
-    sites: list[RunOut]
-    regions: list[RunOut]
-    network: RunOut
-    safe_until: RunOut
-    cost_usd: float
-
-    def all(self) -> dict[tuple[str, str], RunOut]:
-        """Every answer by (level, key), and that of N-1 as ("n-1", "all")."""
-        found: dict[tuple[str, str], RunOut] = {
-            (one.level, one.key): one for one in (*self.sites, *self.regions, self.network)
-        }
-        return {**found, ("n-1", GLOBAL_KEY): self.safe_until}
-
-
-def outcome(scene: PlanCase, request: AugmentOptions | None = None) -> Outcome:
-    """Run-out of every site, region and the network, N-1 safety and cost."""
-    demand, groups = scene.demand, scene.regions
-    near = demand.until(FAILURE_WEEKS)
-    failures = single_failures(
-        near, scene.capacity(near), scene.policy.shares(near.keys), scene.failover, ceiling=scene.ceiling, loads=False
+    demand = _demand(futures.get("site"), direction, statistic, now)
+    # A run may hold futures of a site that it refused, such as a silent one.
+    refused = {
+        str(row.key): refusal_reason(row)
+        for row in status.sort_values("key").itertuples(index=False)
+        if row.status == "refused" or row.key not in demand.keys
+    }
+    demand = demand.only([key for key in demand.keys if key not in refused])
+    if not demand.keys and not refused:
+        return None
+    declared = set(capacity.loc[capacity["direction"] == direction, "site_id"].astype(str))
+    unmeasured = sorted(declared.intersection(sites["site_id"]).difference(demand.keys, refused))
+    mine = weeks[weeks["metric"] == f"{direction}_gbps"]
+    heard = set(mine.loc[mine["level"] == "site", "key"])
+    silent = {site for site in refused if site in unheard and site not in heard}
+    case = PlanCase(
+        demand,
+        capacity,
+        sites,
+        Policy(statistic),
+        nearby(sites, demand.keys),
+        refused={**refused, **dict.fromkeys(unmeasured, NO_TELEMETRY)},
+        silent=frozenset({*silent, *unmeasured}),
+        measured=_measured(mine, statistic),
+        incidents=incidents,
+        unheard=unheard,
+        now=now,
     )
-    return Outcome(
-        run_outs(demand, scene.steps, scene.policy, refused=scene.refused, measured=scene.measured),
-        group_run_outs(demand, scene.steps, scene.policy, groups, refused=scene.refused, diversity=scene.diversity),
-        network_run_out(
-            demand, scene.steps, scene.policy, refused=scene.refused, diversity=scene.diversity.get(GLOBAL_KEY, 1.0)
-        ),
-        failures.safe_until(),
-        single_step_cost(scene, request or AugmentOptions()),
-    )
+    return case if narrow or not demand.keys else _with_groups(case, futures)
 
 
-def single_step_cost(scene: PlanCase, request: AugmentOptions) -> float:
-    """USD to keep the limits, buying at each site the one kind of step that comes cheapest there, as soon as it can be
-    there: an upper bound on a plan's cost. What a what-if has added is paid for as well.
+def refusal_reason(status: Any) -> str:
+    """Why a series has no futures; of what became of it in a run: status, reason, observations (hours)."""
+    if status.status != "fitted":
+        return str(status.reason)
+    return f"too little history: {status.observations / 24:.0f} days; {CHECKABLE} whole weeks are needed"
 
-    It leaves out what only mixing steps, a budget or N-1 would change: augments.plan_augments answers those, in seconds
-    rather than at once.
+
+def _demand(found: PublishedFutures | None, direction: Direction, statistic: Statistic, now: pd.Timestamp) -> Demand:
+    """Futures as demand; without any, of no key, over the weeks that a refresh would draw."""
+    if found is not None:
+        return Demand(found.keys, direction, statistic, found.weeks, np.maximum(found.draws, 0.0))
+    monday = now.floor("D") - pd.Timedelta(days=now.weekday())
+    weeks = pd.date_range(monday, periods=WEEKS_PLANNED, freq=WEEK, unit="us")
+    return Demand((), direction, statistic, weeks, np.empty((0, len(weeks), 1)))
+
+
+def _with_groups(case: PlanCase, futures: Mapping[Level, PublishedFutures | None]) -> PlanCase:
+    """The case with the futures of regions and the network: how much less they peak than the sum of their sites, and
+    which of them have none. A sum of peaks does not stand in for futures that are not there.
     """
-    if scene.catalogue is None:
-        return float("nan")
-    months = min(request.months, len(scene.demand.weeks.strftime("%Y-%m").unique()))
-    asked = replace(
-        request,
-        policy=scene.policy,
-        months=months,
-        n_minus_1=False,
-        budget_usd=None,
-        ceiling=max(scene.ceiling, request.ceiling),
-    )
-    problem = build_problem(scene.demand, scene.steps, scene.catalogue, None, asked)
-    short = np.where(problem.known, problem.need - problem.limits[:, None] * problem.capacity, 0.0)[problem.site]
-    served = np.arange(len(problem.months))[None, :] >= problem.first[:, None]
-    wanted = np.ceil(np.maximum(short, 0.0) / (problem.limits[problem.site] * problem.gbps)[:, None] - 1e-9)
-    units = np.maximum.accumulate(np.where(served, np.minimum(wanted, problem.most[:, None]), 0.0), axis=1)
-    costs = pd.Series(units[:, -1] * problem.usd_once + units.sum(axis=1) * problem.usd_month)
-    left = pd.Series(
-        (np.maximum(short, 0.0) - (problem.limits[problem.site] * problem.gbps)[:, None] * units)
-        .clip(min=0.0)
-        .sum(axis=1)
-        .round(6)
-    )
-    order = pd.DataFrame({"site": problem.site, "left": left, "cost": costs}).sort_values(["site", "left", "cost"])
-    return float(order.drop_duplicates("site")["cost"].sum()) + added_cost_usd(scene.added, problem.months)
+    demand = case.demand
+    published: dict[Level, Demand] = {}
+    diversity: dict[str, Reals | float] = {}
+    refused: dict[str, str] = {}
+    for level in ("region", "global"):
+        groups = {key: name for key, name in case.groups(level).items() if key in demand.keys}
+        whole = _demand(futures.get(level), demand.direction, demand.statistic, demand.start)
+        published[level] = whole
+        diversity |= coincidence_factor(demand, whole, groups)
+        members = pd.Series(groups, dtype=object).value_counts()
+        several = members.index[members > 1]
+        refused |= dict.fromkeys(sorted(set(several).difference(whole.keys)), NO_GROUP_FUTURES)
+    return replace(case, published=published, diversity=diversity, refused_groups=refused)
 
 
-def compared(outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
-    """Scenarios side by side, each difference against the first.
-
-    Columns: scenario, level, key, answer, reason, p10, p50, p90, horizon, later_days (by the medians; NaN where either
-    has none), and, on the row of the network, cost_usd and more_usd. N-1 is a level of its own, "n-1".
-    """
-    first = next(iter(outcomes.values()))
-    base = first.all()
-    rows = [
-        {
-            "scenario": name,
-            "level": level,
-            "key": key,
-            "answer": one.answer,
-            "reason": one.reason,
-            "p10": one.p10,
-            "p50": one.p50,
-            "p90": one.p90,
-            "horizon": one.horizon,
-            "later_days": _later(base.get((level, key)), one),
-            "cost_usd": found.cost_usd if level == "global" else np.nan,
-            "more_usd": found.cost_usd - first.cost_usd if level == "global" else np.nan,
-        }
-        for name, found in outcomes.items()
-        for (level, key), one in found.all().items()
-    ]
-    return pd.DataFrame(rows).astype(
-        dict.fromkeys(("p10", "p50", "p90", "horizon"), "datetime64[us, UTC]") | {"later_days": float}
-    )
-
-
-def _later(before: RunOut | None, after: RunOut) -> float:
-    if before is None or before.p50 is None or after.p50 is None:
-        return np.nan
-    return float((after.p50 - before.p50) / pd.Timedelta(days=1))
+def _measured(weeks: pd.DataFrame, statistic: Statistic) -> dict[Level, dict[str, float]]:
+    """By level and key: the statistic of the last whole week, where enough of it was measured."""
+    found: dict[Level, dict[str, float]] = {}
+    for row in weeks[weeks["completeness"] >= COMPLETE_AT_LEAST].itertuples(index=False):
+        found.setdefault(row.level, {})[str(row.key)] = float(getattr(row, statistic))
+    return found

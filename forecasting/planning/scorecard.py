@@ -13,8 +13,8 @@ import pandas as pd
 from data.schema import GLOBAL_KEY, Direction
 from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
 from forecasting.planning.capacity import weekly_capacity
-from forecasting.planning.crossing import first_crossings, utilisation
 from forecasting.planning.demand import WEEK, Reals, Statistic
+from forecasting.planning.runout import first_crossings, utilisation
 
 # inside: it ran out within the interval, or not by the horizon where none was expected. earlier, later: before or after
 # the interval. open: not known yet.

@@ -1,4 +1,4 @@
-"""What if? Changes to a scene that add up, and that travel as a short text in a URL."""
+"""What if? Changes to a plan case that add up, and that travel as a short text in a URL."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ P95_HOURS = 0.05 * 168.0
 
 
 class Change(Protocol):
-    """One change to a scene."""
+    """One change to a case."""
 
-    def apply(self, scene: PlanCase) -> PlanCase: ...
+    def apply(self, case: PlanCase) -> PlanCase: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,17 @@ class Growth:
     scope: str = GLOBAL_KEY
     direction: Direction | None = None
 
-    def apply(self, scene: PlanCase) -> PlanCase:
-        if self.direction not in (None, scene.demand.direction):
-            return scene
+    def apply(self, case: PlanCase) -> PlanCase:
+        if self.direction not in (None, case.demand.direction):
+            return case
         if self.percent <= -100.0:
             raise SettingError(
                 f"Growth of {self.percent:g} % a year leaves less than nothing.", remedy="give more than -100 %"
             )
         # A week's value is reached at its end, as run-out has it.
-        years = np.arange(1, len(scene.demand.weeks) + 1) / YEAR_WEEKS
-        factor = np.where(_inside(scene, self.scope)[:, None], (1.0 + self.percent / 100.0) ** years[None, :], 1.0)
-        return replace(scene, demand=scene.demand.scaled(factor[:, :, None]))
+        years = np.arange(1, len(case.demand.weeks) + 1) / YEAR_WEEKS
+        factor = np.where(_inside(case, self.scope)[:, None], (1.0 + self.percent / 100.0) ** years[None, :], 1.0)
+        return replace(case, demand=case.demand.scaled(factor[:, :, None]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Event:
     hours: float
     scope: str = GLOBAL_KEY
 
-    def apply(self, scene: PlanCase) -> PlanCase:
+    def apply(self, case: PlanCase) -> PlanCase:
         begin = stamp(self.start)
         end = begin + pd.Timedelta(hours=self.hours)
         if not (self.gbps >= 0.0 and self.hours > 0.0):
@@ -77,14 +77,14 @@ class Event:
                 f"An event of {self.gbps:g} Gbps and {self.hours:g} hours is none.",
                 remedy="give at least 0 Gbps and more than 0 hours",
             )
-        weeks, demand = scene.demand.weeks, scene.demand
+        weeks, demand = case.demand.weeks, case.demand
         within = (np.minimum(weeks + WEEK, end) - np.maximum(weeks, begin)) / pd.Timedelta(hours=1)
         touched = np.clip(np.asarray(within, dtype=float), 0.0, None)
         part = (touched > 0.0).astype(float) if demand.statistic == "peak" else np.minimum(touched / P95_HOURS, 1.0)
-        inside = np.where(_inside(scene, self.scope)[:, None, None], demand.gbps, 0.0)
+        inside = np.where(_inside(case, self.scope)[:, None, None], demand.gbps, 0.0)
         total = inside.sum(axis=0, keepdims=True)
         share = np.divide(inside, total, out=np.zeros_like(inside), where=total > 0.0)
-        return replace(scene, demand=demand.plus(self.gbps * part[None, :, None] * share))
+        return replace(case, demand=demand.plus(self.gbps * part[None, :, None] * share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +100,18 @@ class Bitrate:
     scope: str = GLOBAL_KEY
     weeks: float = 0.0
 
-    def apply(self, scene: PlanCase) -> PlanCase:
-        if scene.demand.direction != "egress":
-            return scene
+    def apply(self, case: PlanCase) -> PlanCase:
+        if case.demand.direction != "egress":
+            return case
         if not (self.factor > 0.0 and self.weeks >= 0.0):
             raise SettingError(
                 f"A bitrate of {self.factor:g} times as much within {self.weeks:g} weeks is not usable.",
                 remedy="give a factor above 0",
             )
-        since = np.asarray((scene.demand.weeks + WEEK - stamp(self.start)) / WEEK, dtype=float)
+        since = np.asarray((case.demand.weeks + WEEK - stamp(self.start)) / WEEK, dtype=float)
         done = np.clip(since / self.weeks, 0.0, 1.0) if self.weeks > 0.0 else (since > 0.0).astype(float)
-        factor = np.where(_inside(scene, self.scope)[:, None], 1.0 + (self.factor - 1.0) * done[None, :], 1.0)
-        return replace(scene, demand=scene.demand.scaled(factor[:, :, None]))
+        factor = np.where(_inside(case, self.scope)[:, None], 1.0 + (self.factor - 1.0) * done[None, :], 1.0)
+        return replace(case, demand=case.demand.scaled(factor[:, :, None]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +127,14 @@ class SiteAdded:
     relieves: tuple[str, ...] = ()
     share: float = 0.3
 
-    def apply(self, scene: PlanCase) -> PlanCase:
-        if self.site_id in scene.demand.keys or not 0.0 <= self.share <= 1.0 or self.gbps < 0.0:
+    def apply(self, case: PlanCase) -> PlanCase:
+        if self.site_id in case.demand.keys or not 0.0 <= self.share <= 1.0 or self.gbps < 0.0:
             raise SettingError(
                 f"{self.site_id} with {self.gbps:g} Gbps and {self.share:g} of its neighbours' demand cannot be added.",
                 cause="the name is taken, or a share beyond 1",
                 remedy="choose a new name, at least 0 Gbps, a share of 0 to 1",
             )
-        demand, start = scene.demand, stamp(self.start)
+        demand, start = case.demand, stamp(self.start)
         gbps, taken = demand.gbps.copy(), np.zeros((1, *demand.gbps.shape[1:]))
         open_ = np.asarray(demand.weeks >= start)
         for position in demand.positions(self.relieves):
@@ -148,7 +148,7 @@ class SiteAdded:
             "lon": self.lon,
         }
         added = replace(
-            scene,
+            case,
             demand=Demand(
                 (*demand.keys, self.site_id),
                 demand.direction,
@@ -156,17 +156,17 @@ class SiteAdded:
                 demand.weeks,
                 np.concatenate([gbps, taken]),
             ),
-            sites=pd.concat([scene.sites, pd.DataFrame([row])], ignore_index=True),
+            sites=pd.concat([case.sites, pd.DataFrame([row])], ignore_index=True),
             steps=_with_step(
-                scene.steps,
+                case.steps,
                 self.site_id,
                 demand.direction,
                 start,
                 self.gbps,
-                "planned" if scene.policy.planned else "installed",
+                "planned" if case.policy.planned and start > case.moment else "installed",
             ),
         )
-        return replace(added, failover=_grown(scene.failover, added.sites, self.site_id))
+        return replace(added, failover=_grown(case.failover, added.sites, self.site_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +178,12 @@ class SiteClosed:
     site_id: str
     start: str
 
-    def apply(self, scene: PlanCase) -> PlanCase:
-        demand, start = scene.demand, stamp(self.start)
+    def apply(self, case: PlanCase) -> PlanCase:
+        demand, start = case.demand, stamp(self.start)
         position = demand.positions([self.site_id])[0]
         shut = np.asarray(demand.weeks + WEEK > start)
-        capacity = np.nan_to_num(scene.capacity(demand)[:, shut])
-        weights = scene.failover.weights(position, np.arange(len(demand.keys)), np.maximum(capacity, 0.0))
+        capacity = np.nan_to_num(case.capacity(demand)[:, shut])
+        weights = case.failover.weights(position, np.arange(len(demand.keys)), np.maximum(capacity, 0.0))
         if not (weights.sum(axis=0) > 0.0).all():
             raise SettingError(
                 f"{self.site_id} cannot close: no site within reach takes over.",
@@ -192,9 +192,9 @@ class SiteClosed:
         gbps = demand.gbps.copy()
         gbps[:, shut] += (weights / weights.sum(axis=0))[:, :, None] * gbps[position, shut]
         gbps[position, shut] = 0.0
-        kept = scene.steps[(scene.steps["site_id"] != self.site_id) | (scene.steps["effective_from"] < start)]
+        kept = case.steps[(case.steps["site_id"] != self.site_id) | (case.steps["effective_from"] < start)]
         return replace(
-            scene,
+            case,
             demand=demand.with_gbps(gbps),
             steps=_with_step(kept, self.site_id, demand.direction, start, 0.0, "installed"),
         )
@@ -210,11 +210,11 @@ class CapacityAdded:
     adds: tuple[CapacityAddition, ...]
     direction: Direction
 
-    def apply(self, scene: PlanCase) -> PlanCase:
-        if self.direction != scene.demand.direction:
-            return scene
-        steps = with_additions(scene.steps, self.adds, self.direction, planned=scene.policy.planned)
-        return replace(scene, steps=steps, added=(*scene.added, *self.adds))
+    def apply(self, case: PlanCase) -> PlanCase:
+        if self.direction != case.demand.direction:
+            return case
+        steps = with_additions(case.steps, self.adds, self.direction, case.moment, planned=case.policy.planned)
+        return replace(case, steps=steps, added=(*case.added, *self.adds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +224,12 @@ class AugmentMoved:
     site_id: str
     days: float
 
-    def apply(self, scene: PlanCase) -> PlanCase:
-        steps = scene.steps
+    def apply(self, case: PlanCase) -> PlanCase:
+        steps = case.steps
         moved = (
             (steps["site_id"] == self.site_id)
             & (steps["status"] == "planned")
-            & (steps["direction"] == scene.demand.direction)
+            & (steps["direction"] == case.demand.direction)
         )
         if not moved.any():
             raise SettingError(
@@ -237,7 +237,15 @@ class AugmentMoved:
                 remedy="choose a site with a planned step in the table of capacity",
             )
         later = steps["effective_from"] + pd.Timedelta(days=self.days)
-        return replace(scene, steps=steps.assign(effective_from=steps["effective_from"].where(~moved, later)))
+        # One that is brought forward to before now is there; one that is late already stays late.
+        is_there = moved & (steps["effective_from"] > case.moment) & (later <= case.moment)
+        return replace(
+            case,
+            steps=steps.assign(
+                effective_from=steps["effective_from"].where(~moved, later),
+                status=steps["status"].mask(is_there, "installed"),
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +255,12 @@ class Limit:
     limit: float
     site_id: str | None = None
 
-    def apply(self, scene: PlanCase) -> PlanCase:
-        held: Policy = scene.policy
+    def apply(self, case: PlanCase) -> PlanCase:
+        held: Policy = case.policy
         if self.site_id is None:
-            return replace(scene, policy=replace(held, limit=self.limit))
-        scene.demand.positions([self.site_id])
-        return replace(scene, policy=replace(held, limits={**held.limits, self.site_id: self.limit}))
+            return replace(case, policy=replace(held, limit=self.limit))
+        case.demand.positions([self.site_id])
+        return replace(case, policy=replace(held, limits={**held.limits, self.site_id: self.limit}))
 
 
 KINDS: dict[str, type[Any]] = {
@@ -267,16 +275,16 @@ KINDS: dict[str, type[Any]] = {
 }
 
 
-def applied(scene: PlanCase, changes: Sequence[Change]) -> PlanCase:
-    """The scene after the changes, one after another. SettingError for one that cannot be applied."""
+def applied(case: PlanCase, changes: Sequence[Change]) -> PlanCase:
+    """The case after the changes, one after another. SettingError for one that cannot be applied."""
     for change in changes:
         try:
-            scene = change.apply(scene)
+            case = change.apply(case)
         except (OverflowError, pd.errors.OutOfBoundsDatetime, pd.errors.OutOfBoundsTimedelta) as error:
             raise SettingError(
                 f"{change!r} is out of reach ({error}).", remedy="give days, weeks and hours of this century"
             ) from error
-    return scene
+    return case
 
 
 def to_dicts(changes: Sequence[Any]) -> list[dict[str, object]]:
@@ -388,10 +396,10 @@ def _value(kind: type[Any], name: str, value: object) -> object:
     return None if value is None and "None" in wanted else str(value)
 
 
-def _inside(scene: PlanCase, scope: str) -> Reals:
+def _inside(case: PlanCase, scope: str) -> Reals:
     """Which keys a scope covers, (keys,); SettingError where it is none of the network."""
-    regions = scene.regions
-    found = np.array([scope in (GLOBAL_KEY, key, regions.get(key)) for key in scene.demand.keys])
+    regions = case.regions
+    found = np.array([scope in (GLOBAL_KEY, key, regions.get(key)) for key in case.demand.keys])
     if not found.any():
         raise SettingError(
             f"{scope} is neither a region nor a site with a forecast.",

@@ -233,7 +233,7 @@ def test_a_p95_runs_out_no_sooner_than_a_peak(lake: Path) -> None:
     )
     assert peak is not None
     assert p95 is not None
-    late, early = (rows[rows["key"] == "ams-01"]["p50"].iloc[0] for rows in (p95, peak))
+    late, early = (rows[rows["key"] == "ams-01"]["run_out_p50"].iloc[0] for rows in (p95, peak))
     assert early < late
 
 

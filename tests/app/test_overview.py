@@ -91,7 +91,7 @@ def test_a_full_lake_shows_numbers_map_cards_and_table(open_page: Opener, world:
     assert len(drawn(page)) == PLAN.sites
     assert layer(page, "flows") is not None
     assert table(page)["Site"].iloc[0] == "Frankfurt", "the one past 90 % comes first"
-    assert page.button(key="open-fra-01").label.startswith("\u25b2 **Frankfurt**: watch")
+    assert page.button(key="open-fra-01").label.startswith("\u25a0 **Frankfurt**: act")
 
 
 def test_the_map_is_described_and_its_outline_comes_from_the_server(open_page: Opener, world: Path) -> None:
@@ -211,7 +211,7 @@ def test_colour_layers_and_projection_stand_in_the_url(open_page: Opener, world:
     page.button_group(key="state.color").set_value("runout").run()
     assert page.query_params["color"] == "runout"
     assert layer(page, "sites") is not None
-    assert "within 30 days" in words(page)
+    assert "within 3 months" in words(page)
 
 
 def test_at_now_the_map_agrees_with_the_table(open_page: Opener, world: Path) -> None:

@@ -170,40 +170,11 @@ def test_peaks_ahead_are_those_of_the_forecasts_quantiles(sites: pd.DataFrame) -
     )
 
 
-def test_runout_is_when_each_quantile_passes_the_limit(sites: pd.DataFrame) -> None:
-    def passes(site: str, factor: float) -> pd.Timestamp:
-        hours = (NOW.ceil("h") + pd.Timedelta(hours=i) for i in range(90 * 24))
-        return next(hour for hour in hours if factor * egress(site, hour) > 0.8 * CAPACITY[site])
-
-    assert sites.loc["par-01", ["runout_early", "runout_mid", "runout_late"]].tolist() == [
-        passes("par-01", f) for f in (1.1, 1.0, 0.9)
-    ]
-    assert sites["runout"].to_dict() == {
-        **dict.fromkeys(SITE, "beyond"),
-        "fra-01": "over",
-        "par-01": "within",
-        "dfw-01": "no capacity",
-    }
-
-
-def test_planned_capacity_counts_from_its_date(full: Lake, tmp_path: Path) -> None:
-    lake = full_lake(tmp_path / "lake", Plan(sites=2, days=9, flows=False, ledger=False, gap=None))
-    steps = lake.read("capacity").to_pylist()
-    augment = {
-        "site_id": "par-01",
-        "direction": "egress",
-        "effective_from": NOW + pd.Timedelta(days=10),
-        "capacity_gbps": 900.0,
-        "status": "planned",
-    }
-    lake.replace("capacity", pa.Table.from_pylist([*steps, {**steps[0], **augment}], full.read("capacity").schema))
-    assert queries.sites_now(lake.pin(), EVERYTHING).set_index("site_id").loc["par-01", "runout"] == "beyond"
-
-
-def test_states_have_reasons(sites: pd.DataFrame) -> None:
-    assert sites["state"].to_dict() == {**dict.fromkeys(SITE, "ok"), "fra-01": "act", "par-01": "watch"}
-    assert sites.loc["fra-01", "reason"].startswith("Egress is at 91 % of capacity")
-    assert "80 % of capacity in 4" in sites.loc["par-01", "reason"]
+def test_what_is_measured_gives_states_with_reasons(sites: pd.DataFrame) -> None:
+    assert sites["state"].to_dict() == {**dict.fromkeys(SITE, "ok"), "fra-01": "act"}
+    assert sites.loc["fra-01", "reason"].endswith("% of capacity, above 80%.")
+    assert sites[["incident", "silence"]].isna().all(axis=None)
+    assert not {name for name in sites if name.startswith(("runout", "run_out"))}, "when it runs out, the plan says"
 
 
 def test_a_silent_site_is_unknown_and_has_no_value(tmp_path: Path) -> None:
@@ -211,7 +182,7 @@ def test_a_silent_site_is_unknown_and_has_no_value(tmp_path: Path) -> None:
     sites = queries.sites_now(lake.pin(), EVERYTHING).set_index("site_id")
     assert pd.isna(sites.loc["fra-01", "egress_gbps"])
     assert sites.loc["fra-01", ["state", "reason", "age_seconds"]].tolist() == ["unknown", "Silent for 5 h.", 5 * 3600]
-    assert sites.loc["par-01", "runout"] == "no forecast"
+    assert sites.loc["fra-01", "silence"] == "Silent for 5 h."
 
 
 def test_a_lake_without_the_optional_tables_still_has_sites(partial: Lake) -> None:
@@ -222,7 +193,6 @@ def test_a_lake_without_the_optional_tables_still_has_sites(partial: Lake) -> No
         .isna()
         .all(axis=None)
     )
-    assert set(sites["runout"]) == {"no capacity"}
     assert set(sites["state"]) == {"ok"}
 
 
@@ -230,7 +200,6 @@ def test_an_empty_lake_has_no_sites(empty: Lake) -> None:
     pin = empty.pin()
     assert queries.sites_now(pin, EVERYTHING).empty
     assert queries.headline(pin, EVERYTHING).empty
-    assert queries.counts(pin, EVERYTHING).sites == 0
     assert queries.map_at(pin, EVERYTHING, NOW).empty
     assert queries.flows_at(pin, EVERYTHING, NOW).empty
 
@@ -271,16 +240,6 @@ def test_the_headline_is_the_network_now_and_a_week_ago(full: Lake) -> None:
 def test_the_headline_of_a_bare_lake_leaves_out_what_it_lacks(partial: Lake) -> None:
     lines = queries.headline(partial.pin(), EVERYTHING).set_index("metric")["value"]
     assert lines.isna().to_dict() == {"egress_gbps": False, "ingest_gbps": False, "viewers": True, "utilisation": True}
-
-
-def test_counts(full: Lake) -> None:
-    found = queries.counts(full.pin(), EVERYTHING)
-    assert (found.sites, found.over_80_now, found.over_80_within_30d, found.act, found.watch) == (12, 1, 1, 1, 1)
-    assert (found.busiest_site_id, found.busiest_name) == ("fra-01", "Frankfurt")
-    assert (found.next_runout_site_id, found.next_runout_name) == ("par-01", "Paris")
-    assert found.next_runout_early is not None
-    assert found.next_runout_late is not None
-    assert found.next_runout_early < found.next_runout_late
 
 
 # Map

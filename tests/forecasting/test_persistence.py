@@ -11,7 +11,7 @@ from forecasting.peaks.calibration import LEVELS, Trials
 from forecasting.peaks.rank_reordering import lasting, persistence
 from forecasting.peaks.simulation import JointPaths
 from forecasting.peaks.weekly_statistics import WEEK, Reals
-from forecasting.planning.crossing import first_crossings
+from forecasting.planning.runout import first_crossings
 
 WEEKS, SERIES, PATHS = 20, 3, 400
 

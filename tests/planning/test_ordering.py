@@ -7,14 +7,12 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from icalendar import Calendar
 
 from data.schema.errors import SettingError
 from forecasting.planning.calendar import Entry, calendar
-from forecasting.planning.crossing import answered, refusal
-from forecasting.planning.ordering import OrderPolicy, order_by, plan_calendar, plan_frame
+from forecasting.planning.ordering import OrderPolicy, order_by
+from forecasting.planning.runout import run_out_of_paths
 from tests.planning.networks import START
 
 HORIZON = START + pd.Timedelta(weeks=78)
@@ -22,7 +20,7 @@ TODAY = pd.Timestamp("2027-01-05 09:30", tz="UTC")
 
 
 def test_order_by_is_the_early_quantile_less_twice_the_lead_time_and_five_days() -> None:
-    answer = answered("site", "a", START, HORIZON, np.linspace(200.0, 400.0, 101))
+    answer = run_out_of_paths("site", "a", START, HORIZON, np.linspace(200.0, 400.0, 101))
     assert answer.p10 == START + pd.Timedelta(days=220)
     assert order_by(answer, 60.0, OrderPolicy()) == START + pd.Timedelta(days=220 - 125)
     assert order_by(answer, 60.0, OrderPolicy(early=0.5, times=1.0, plus_days=0.0)) == START + pd.Timedelta(
@@ -30,29 +28,6 @@ def test_order_by_is_the_early_quantile_less_twice_the_lead_time_and_five_days()
     )
 
 
-def test_overdue_first_then_by_date_then_none_then_unknown() -> None:
-    answers = [
-        refusal("site", "dark", START, HORIZON, "no capacity is declared"),
-        answered("site", "never", START, HORIZON, np.full(10, np.inf)),
-        answered("site", "later", START, HORIZON, np.full(10, 300.0)),
-        answered("site", "over", START, HORIZON, np.zeros(10)),
-        answered("site", "soon", START, HORIZON, np.full(10, 200.0)),
-        answered("site", "late", START, HORIZON, np.full(10, 100.0)),
-    ]
-    plan = plan_frame(answers, {"soon": 30.0, "later": 30.0}, TODAY)
-    assert plan["key"].tolist() == ["over", "late", "soon", "later", "never", "dark"]
-    assert plan["state"].tolist() == ["overdue", "overdue", "due", "due", "none", "unknown"]
-    assert plan["padded_days"].tolist()[:3] == [185.0, 185.0, 65.0]
-    assert plan["days_left"].tolist()[2] == 200 - 65 - 1
-    text = plan_calendar(plan, TODAY)
-    assert text.count("BEGIN:VEVENT") == 4
-    assert text.count("DTSTART;VALUE=DATE:20270105") == 2
-    assert "SUMMARY:OVERDUE: order capacity for over" in text
-    unfolded = text.replace("\r\n ", "")
-    assert "may run out from 2027-07-23." in unfolded
-
-
-@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=400))
 def test_a_calendar_is_read_back_as_it_was_written(title: str) -> None:
     text = calendar([Entry("order-a@headroom", START, title, "first\r\nsecond; a, b\\c")], TODAY)
     (event,) = Calendar.from_ical(text).walk("VEVENT")

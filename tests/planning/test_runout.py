@@ -13,9 +13,16 @@ from hypothesis.extra.numpy import arrays
 
 from data.schema.errors import SettingError
 from forecasting.planning.capacity import Policy, weekly_capacity
-from forecasting.planning.crossing import first_crossings
 from forecasting.planning.demand import Demand, Reals, coincidence_factor
-from forecasting.planning.runout import answers, group_run_outs, network_run_out, over_share, run_outs, runout_frame
+from forecasting.planning.runout import (
+    RunOut,
+    first_crossings,
+    group_run_outs,
+    over_share,
+    refusal,
+    run_outs,
+    run_outs_against,
+)
 from tests.planning.networks import START, demand, growing, installed, names, steps, weeks
 
 gbps = arrays(float, (3, 6, 5), elements=st.floats(0.0, 200.0))
@@ -95,7 +102,10 @@ def test_each_kind_of_answer() -> None:
     capacity = installed([100.0] * 4)
     found = {
         answer.key: answer
-        for answer in run_outs(demand(values), capacity, Policy(), refused={"new": "14 days of history; 56 are needed"})
+        for answer in (
+            *run_outs(demand(values), capacity, Policy()),
+            refusal("site", "new", START, START + pd.Timedelta(weeks=10), "14 days of history; 56 are needed"),
+        )
     }
     assert [found[key].answer for key in (*names(5), "new")] == [
         "over",
@@ -115,9 +125,9 @@ def test_each_kind_of_answer() -> None:
     ]
     assert found["new"].p50 is None
     assert np.isnan(found["new"].probability_by(START))
-    frame = runout_frame(list(found.values()))
-    assert frame["within"].round(3).tolist()[:4] == [1.0, 0.0, 0.2, 0.65]
-    assert frame["p90"].isna().tolist() == [False, True, True, True, True, True]
+    shares = [found[key].probability_by(found[key].horizon) for key in names(4)]
+    assert shares == pytest.approx([1.0, 0.0, 0.2, 0.65])
+    assert [found[key].p90 is None for key in (*names(5), "new")] == [False, True, True, True, True, True]
 
 
 def test_a_site_measured_above_its_limit_is_over_whatever_the_paths_say() -> None:
@@ -161,31 +171,33 @@ def test_a_week_has_the_least_capacity_in_force_within_it() -> None:
     assert np.isnan(weekly_capacity(capacity, ["a"], "ingest", weeks(5), planned=True)).all()
 
 
+def network_run_out(held: Demand, capacity: pd.DataFrame, diversity: float = 1.0) -> RunOut:
+    everyone = dict.fromkeys(held.keys, "all")
+    return group_run_outs(held, capacity, Policy(), everyone, level="global", diversity={"all": diversity})[0]
+
+
 def test_the_sum_is_that_of_joint_paths_and_not_of_quantiles() -> None:
     """Two sites of which one is high whenever the other is low never run out together, although each alone does."""
     high = np.where(np.arange(40) % 2 == 0, 95.0, 20.0)
     held = demand(np.stack([np.tile(high, (4, 1)), np.tile(high[::-1], (4, 1))]))
     capacity = installed([100.0, 100.0])
     assert [answer.answer for answer in run_outs(held, capacity, Policy())] == ["over", "over"]
-    assert network_run_out(held, capacity, Policy()).answer == "beyond"
+    assert network_run_out(held, capacity).answer == "beyond"
 
 
 def test_regions_add_up_and_refuse_where_a_part_is_not_known() -> None:
     held = demand(growing(4, 30, 50))
     capacity = installed([float(row[0].max() * 1.5) for row in held.gbps[:3]])
-    groups = {"s000": "east", "s001": "east", "s002": "west", "s003": "west", "s009": "north"}
-    found = {
-        answer.key: answer for answer in group_run_outs(held, capacity, Policy(), groups, refused={"s009": "silent"})
-    }
-    assert [found[key].answer == "refused" for key in ("east", "north", "west")] == [False, True, True]
+    groups = {"s000": "east", "s001": "east", "s002": "west", "s003": "west"}
+    found = {answer.key: answer for answer in group_run_outs(held, capacity, Policy(), groups)}
+    assert [found[key].answer == "refused" for key in ("east", "west")] == [False, True]
     assert found["west"].reason == "no capacity declared for s003"
-    assert found["north"].reason == "no forecast for s009"
     alone = demand(held.gbps[:2].sum(axis=0, keepdims=True))
     total = installed([capacity["capacity_gbps"][:2].sum()])
     assert found["east"].days == pytest.approx(run_outs(alone, total, Policy())[0].days)
-    whole = network_run_out(held.only(names(3)), capacity, Policy(), diversity=1.2)
+    whole = network_run_out(held.only(names(3)), capacity, diversity=1.2)
     assert (whole.level, whole.key) == ("global", "all")
-    assert (whole.days >= network_run_out(held.only(names(3)), capacity, Policy()).days).all()
+    assert (whole.days >= network_run_out(held.only(names(3)), capacity).days).all()
 
 
 def test_a_region_with_futures_of_its_own_is_judged_by_them_and_follows_what_becomes_of_its_sites() -> None:
@@ -197,7 +209,7 @@ def test_a_region_with_futures_of_its_own_is_judged_by_them_and_follows_what_bec
     capacity = installed(list(held.gbps[:, 0].max(axis=1)))
     found = group_run_outs(held.scaled(1.1), capacity, Policy(), groups, diversity=shared)
     rooms = np.array([[0.8 * capacity["capacity_gbps"][i : i + 2].sum()] * 30 for i in (0, 2)])
-    for answer, expected in zip(found, answers("region", own.scaled(1.1), rooms), strict=True):
+    for answer, expected in zip(found, run_outs_against("region", own.scaled(1.1), rooms), strict=True):
         assert answer.days == pytest.approx(expected.days)
 
 

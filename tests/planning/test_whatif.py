@@ -21,7 +21,8 @@ from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Statistic
 from forecasting.planning.failover import declared, distances_km, nearby, reach_km
 from forecasting.planning.ordering import OrderPolicy
-from forecasting.planning.plan_case import PlanCase, compared, outcome, single_step_cost
+from forecasting.planning.plan_case import PlanCase
+from forecasting.planning.scenarios import compare_scenarios, evaluate_scenario, single_step_cost
 from forecasting.planning.whatif import (
     AugmentMoved,
     Bitrate,
@@ -64,12 +65,16 @@ def test_growth_bears_on_its_scope_and_direction_alone(scene: PlanCase) -> None:
 
 
 def test_growth_brings_every_date_nearer_and_costs_more(scene: PlanCase) -> None:
-    base, more, less = outcome(scene), outcome(Growth(20.0).apply(scene)), outcome(Growth(-20.0).apply(scene))
-    for key, answer in base.all().items():
-        assert (more.all()[key].days <= answer.days).all()
-        assert (less.all()[key].days >= answer.days).all()
+    base, more, less = (
+        evaluate_scenario(scene),
+        evaluate_scenario(Growth(20.0).apply(scene)),
+        evaluate_scenario(Growth(-20.0).apply(scene)),
+    )
+    for key, answer in base.run_outs().items():
+        assert (more.run_outs()[key].days <= answer.days).all()
+        assert (less.run_outs()[key].days >= answer.days).all()
     assert less.cost_usd < base.cost_usd < more.cost_usd
-    table = compared({"base": base, "more": more})
+    table = compare_scenarios({"base": base, "more": more})
     assert set(table["level"]) == {"site", "region", "global", "n-1"}
     assert (table.loc[table["scenario"] == "more", "later_days"].dropna() <= 0).all()
     assert table.loc[(table["scenario"] == "more") & (table["level"] == "global"), "more_usd"].item() == pytest.approx(
@@ -109,7 +114,9 @@ def test_a_site_added_relieves_others_and_one_closed_burdens_them_and_demand_is_
     assert closed.demand.gbps[1, 8:].sum() == 0.0
     assert (closed.demand.gbps[1, :8] == scene.demand.gbps[1, :8]).all()
     assert closed.capacity(closed.demand)[1, 9] == 0.0
-    assert (outcome(closed).network.days <= outcome(scene).network.days).all()
+    assert (
+        evaluate_scenario(closed).plan.at("global")[0].days <= evaluate_scenario(scene).plan.at("global")[0].days
+    ).all()
 
 
 def test_a_site_added_keeps_the_latency_bound_of_the_failover(scene: PlanCase) -> None:
@@ -165,7 +172,7 @@ def test_more_capacity_never_brings_a_date_nearer_and_adds_up(
     assert (np.isnan(held) == np.isnan(now)).all()
     assert not (now < held - 1e-9).any()
     assert (now[held == 0.0] == 0.0).all()
-    before, after = outcome(base).all(), outcome(more).all()
+    before, after = evaluate_scenario(base).run_outs(), evaluate_scenario(more).run_outs()
     assert all((after[key].days >= one.days).all() for key, one in before.items())
     at_once = CapacityAdded(first + second, "egress").apply(base)
     np.testing.assert_allclose(
@@ -213,12 +220,17 @@ def test_an_augment_moved_and_a_limit_changed_move_the_date_their_way(scene: Pla
         [installed([highest[12] / 0.8], ["s002"]), steps([("s002", "2027-04-01", highest.max() * 2.0, "planned")])]
     )
     alone = replace(scene, demand=scene.demand.only(["s002"]), steps=capacity, failover=nearby(scene.sites, ["s002"]))
-    days = [outcome(AugmentMoved("s002", later).apply(alone)).sites[0].days for later in (-60.0, 0.0, 60.0)]
+    days = [
+        evaluate_scenario(AugmentMoved("s002", later).apply(alone)).plan.at("site")[0].days
+        for later in (-60.0, 0.0, 60.0)
+    ]
     assert (days[0] >= days[1]).all()
     assert (days[1] >= days[2]).all()
     assert (days[0] > days[2]).any()
-    loose = outcome(Limit(0.95).apply(scene)).sites
-    assert all((now.days >= then.days).all() for now, then in zip(loose, outcome(scene).sites, strict=True))
+    loose = evaluate_scenario(Limit(0.95).apply(scene)).plan.at("site")
+    assert all(
+        (now.days >= then.days).all() for now, then in zip(loose, evaluate_scenario(scene).plan.at("site"), strict=True)
+    )
     one = applied(scene, [Limit(0.7), Limit(0.9, "s003")]).policy
     assert one.shares(["s000", "s003"]).tolist() == [0.7, 0.9]
 

@@ -10,7 +10,6 @@ import streamlit as st
 from app import cached, state
 from app.cached import Direction, planning
 from app.cached.planning import PlanQuery
-from app.charts.plan_rows import worst_first
 from app.components import export, states
 from app.components.header import Frame
 from app.components.plan import failover_choice
@@ -84,18 +83,16 @@ def limit_words(question: PlanQuery) -> str:
 
 
 def sites_of(frame: Frame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of an outlook that are sites which pass the filters, with name, region and partner; worst first."""
+    """The rows of an outlook that are sites which pass the filters, with name, region and partner, in their order."""
     kept, known = passing(frame).sites, frame.catalogue.set_index("site_id")
     mine = rows[(rows["level"] == "site") & (rows["key"].isin(kept) if kept is not None else True)].reset_index(
         drop=True
     )
     told = known.reindex(mine["key"]).reset_index(drop=True)
-    return worst_first(
-        mine.assign(
-            name=told["name"].fillna(mine["key"]),
-            region=told["region_name"].fillna(told["region_id"]),
-            partner=told["partner"],
-        )
+    return mine.assign(
+        name=told["name"].fillna(mine["key"]),
+        region=told["region_name"].fillna(told["region_id"]),
+        partner=told["partner"],
     )
 
 

@@ -24,6 +24,7 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     base = None if found.base is None else choices.sites_of(frame, found.base)
     safe = _safe(frame, found.question), _safe(frame, found.question._replace(changes=""))
     run_outs.numbers(frame, sites, base, *safe, failover_choice.rule(asked.failover))
+    run_outs.late_augments(frame, found.question)
     what_if.panel(frame, found.question)
     left, right = st.columns([3, 2], gap="medium")
     with left:

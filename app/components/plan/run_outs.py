@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.column_config import ButtonColumn, LineChartColumn, NumberColumn, TextColumn
 
-from app import state
+from app import state, theme
 from app.cached import planning
 from app.cached.planning import PlanQuery
 from app.charts.plan_rows import answer_words, order_words, plan_table, soon_words
@@ -19,29 +19,15 @@ from app.charts.runout_bars import dated, runout_bars
 from app.components import export, states
 from app.components.header import Frame
 from app.components.plan.choices import limit_words
+from app.components.site_filter import passing
 from app.components.site_table import HEADER_PX, ROW_PX, opened
 from app.components.tile import tile
 
-MOST_PX, SOON = 420, 0.5
+MOST_PX = 420
+# A site counts where it is more likely than not.
+MORE_LIKELY_THAN_NOT = 0.5
 _CLICK = "run-outs.click"
 UNITS = {"Within 90 days": "%", "Lead time": "days", "Later by": "days"}
-FILE_COLUMNS = (
-    "key",
-    "name",
-    "region",
-    "partner",
-    "answer",
-    "reason",
-    "p10",
-    "p50",
-    "p90",
-    "within_90",
-    "lead_days",
-    "padded_days",
-    "state",
-    "order_by",
-    "days_left",
-)
 
 
 class Counts(NamedTuple):
@@ -58,8 +44,11 @@ class Counts(NamedTuple):
 def counted(sites: pd.DataFrame) -> Counts:
     """The counts of some sites."""
     over = sites["answer"] == "over"
-    soon, year = ~over & (sites["within_90"].astype(float) >= SOON), sites["over_in_year"] >= SOON
-    return Counts(int(over.sum()), int(soon.sum()), int(year.sum()), int((sites["state"] == "overdue").sum()))
+    soon, year = (
+        ~over & (sites["within_90"].astype(float) >= MORE_LIKELY_THAN_NOT),
+        sites["over_in_year"] >= MORE_LIKELY_THAN_NOT,
+    )
+    return Counts(int(over.sum()), int(soon.sum()), int(year.sum()), int((sites["order"] == "overdue").sum()))
 
 
 def numbers(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None, safe: str, base_safe: str, rule: str) -> None:
@@ -68,7 +57,7 @@ def numbers(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None, safe: 
     """
     now, here = frame.extent.now, counted(sites)
     was = None if base is None else counted(base)
-    first = sites[sites["answer"].isin(("over", "within"))].head(1)
+    first = sites[sites["answer"].isin(("over", "within"))].sort_values("run_out_p50", kind="stable").head(1)
     with st.container(horizontal=True, gap="small", key="plan-numbers"):
         tile("Over the limit now", f"{here.over} of {len(sites)}", without("in half the futures", was and was.over))
         tile("Likely over within 90 days", str(here.soon), without("more, in half of them", was and was.soon))
@@ -160,6 +149,7 @@ def columns() -> dict[str, Any]:
         "Site": ButtonColumn(
             type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Opens the site below"
         ),
+        "Health": TextColumn(width=75, help="act, watch or ok, as on the Overview"),
         "Region": TextColumn(width=150),
         "Partner": TextColumn(width=150),
         "Run-out": TextColumn(width=175, help="When it passes the limit: 80 % interval over the simulated futures"),
@@ -183,7 +173,7 @@ def columns() -> dict[str, Any]:
 
 
 def _downloads(frame: Frame, sites: pd.DataFrame, rows: pd.DataFrame) -> None:
-    today, plan = frame.extent.now, sites[list(FILE_COLUMNS)]
+    today, plan = frame.extent.now, sites[[*planning.PLAN_COLUMNS, "name", "region", "partner"]]
     with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
         export.csv_button(rows.drop(columns=["Probability"]), "run-outs", key="run-outs-csv", units=UNITS)
         files = {
@@ -209,6 +199,27 @@ def _downloads(frame: Frame, sites: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 def _json(plan: pd.DataFrame) -> bytes:
     return str(plan.to_json(orient="records", date_format="iso", indent=1)).encode()
+
+
+def late_augments(frame: Frame, question: PlanQuery) -> None:
+    """The planned augments whose date has passed: none of them counts as capacity."""
+    found = planning.plan(frame.pin, question, frame.scope)
+    kept = passing(frame).sites
+    late = (
+        []
+        if found is None
+        else [row for row in found.late.to_dict("records") if kept is None or row["site_id"] in kept]
+    )
+    if not late:
+        return
+    names = frame.catalogue.set_index("site_id")["name"].to_dict()
+    told = [
+        f"{states.plain(names.get(row['site_id'], row['site_id']))}: {theme.gbps(row['capacity_gbps'])}, planned for "
+        f"{theme.day(row['effective_from'], year=row['effective_from'].year != frame.extent.now.year)}, "
+        f"{row['days_late']} days late"
+        for row in late
+    ]
+    st.warning("  \n".join(["Planned augments that are late, and do not count:", *told]), icon=":material/event_busy:")
 
 
 def sentence(name: str, row: dict[str, Any], frame: Frame) -> str:

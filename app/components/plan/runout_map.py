@@ -10,7 +10,6 @@ from app.charts import map_legend, map_marks, map_view
 from app.charts.map_marks import Look
 from app.charts.map_view import Canvas
 from app.charts.network_map import Drawing, deck
-from app.charts.planned_runout import with_plan
 from app.components.header import Frame
 from app.components.network_map import OUTLINE, legend_words, picked
 from app.components.plan.what_if import Outlooks
@@ -24,7 +23,7 @@ _CHOSEN = "runout-map.chosen"
 
 def draw(frame: Frame, found: Outlooks) -> None:
     """The map of the outlook's dates. A what-if may add sites, which have no place on it."""
-    sites = with_plan(cached.sites_now(frame.pin, passing(frame)), found.rows, planning.NO_CAPACITY)
+    sites = planning.with_plan(cached.sites_now(frame.pin, passing(frame)), found.rows)
     canvas = map_view.NARROW if is_narrow() else BESIDE
     shown = map_marks.at_present(sites)
     look = Look(
@@ -33,7 +32,6 @@ def draw(frame: Frame, found: Outlooks) -> None:
         map_marks.scale(sites, small=True),
         frame.extent.now,
         present=True,
-        runout=map_marks.PLAN_RUNOUT,
     )
     drawn = deck(shown, [], look, Drawing(("sites",), "flat", OUTLINE, map_view.fit(frame.catalogue, canvas), canvas))
     alt = map_legend.described(shown, look, theme.stamp(frame.extent.now, frame.zone))

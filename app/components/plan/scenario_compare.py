@@ -182,7 +182,20 @@ def _chart(frame: Frame, asked: PlanQuery, sides: Sides, names: dict[str, str]) 
     rows = told(frame, sides, names)
     figure = scenario_bars(rows, now=frame.extent.now, direction=asked.direction, zone=frame.zone, scheme=frame.scheme)
     words = [f"{row['name']}: {row['said']}" for row in rows[rows["measure"] == "global"].to_dict("records")]
-    data = rows[["name", "measure", "key", "answer", "reason", "p10", "p50", "p90", "later_days", "said"]]
+    data = rows[
+        [
+            "name",
+            "measure",
+            "key",
+            "answer",
+            "reason",
+            "run_out_p10",
+            "run_out_p50",
+            "run_out_p90",
+            "later_days",
+            "said",
+        ]
+    ]
     export.chart(
         figure,
         key="scenario-dates",

@@ -43,9 +43,9 @@ def site(number: int, **changes: Any) -> dict[str, Any]:
         "state": "ok",
         "reason": "Within all limits.",
         "runout": "beyond",
-        "runout_early": NAT,
-        "runout_mid": NAT,
-        "runout_late": NAT,
+        "run_out_p10": NAT,
+        "run_out_p50": NAT,
+        "run_out_p90": NAT,
         "week": [8.0 * number, None, 9.0 * number],
     }
     return usual | changes
@@ -275,7 +275,7 @@ def test_utilisation_is_one_of_five_colours(ratio: float, step: int, scheme: the
 )
 def test_the_nearer_the_run_out_the_further_the_step(kind: str, days: float | None, step: int) -> None:
     when = NAT if days is None else NOW + pd.Timedelta(days=days)
-    drawn = rows_of(network(site(1, runout=kind, runout_mid=when, runout_early=when)), colour="runout")["s-001"]
+    drawn = rows_of(network(site(1, runout=kind, run_out_p50=when, run_out_p10=when)), colour="runout")["s-001"]
     assert drawn["c"][:3] == list(theme.rgb(theme.PALETTES["light"].utilisation[step]))
 
 

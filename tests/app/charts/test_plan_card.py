@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from app.charts import map_marks
-from app.charts.map_marks import FORECAST_RUNOUT, PLAN_RUNOUT, Look, Scale
+from app.charts.map_marks import Look, Scale
 from app.charts.plan_card import calibration_chart, came_words, counted, expected_words, held_words, outcome_rows
-from app.charts.planned_runout import with_plan
 
 NOW = pd.Timestamp("2026-11-21", tz="UTC")
 
@@ -86,35 +85,11 @@ def test_the_chart_has_a_line_and_a_nominal_for_each_quantile_with_counts() -> N
     assert any("no week is over yet" in note["text"] for note in empty["layout"]["annotations"])
 
 
-def test_the_map_takes_the_direction_that_runs_out_first() -> None:
-    late, soon = pd.Timestamp("2027-10-01", tz="UTC"), pd.Timestamp("2027-01-01", tz="UTC")
-    columns = ["level", "key", "answer", "p10", "p50", "p90", "within_90", "reason"]
-    outlook = pd.DataFrame(
-        [
-            ("site", "fra", "within", soon, late, pd.NaT, 0.2, ""),
-            ("site", "fra", "within", NOW, soon, late, 0.9, ""),
-            ("site", "ams", "refused", pd.NaT, pd.NaT, pd.NaT, float("nan"), "no capacity is declared"),
-            ("site", "ams", "beyond", pd.NaT, pd.NaT, pd.NaT, 0.0, ""),
-            ("site", "gru", "refused", pd.NaT, pd.NaT, pd.NaT, float("nan"), "no capacity is declared"),
-            ("region", "eu", "over", NOW, NOW, NOW, 1.0, ""),
-        ],
-        columns=columns,
-    ).astype(dict.fromkeys(("p10", "p50", "p90"), "datetime64[us, UTC]"))
-    sites = pd.DataFrame({"site_id": ["fra", "ams", "gru", "new"], "runout": "over", "runout_mid": NOW})
-    found = with_plan(sites, outlook, "no capacity is declared").set_index("site_id")
-    assert found["runout"].to_dict() == {"fra": "within", "ams": "beyond", "gru": "no capacity", "new": "no forecast"}
-    assert found.loc["fra", "runout_mid"] == soon
-
-
-@pytest.mark.parametrize(
-    ("days", "forecast", "plan"),
-    [(10, 3, 3), (45, 2, 3), (80, 1, 3), (120, 0, 2), (200, 0, 1), (540, 0, 1), (None, 0, 0)],
-)
-def test_each_scale_has_its_own_steps(days: int | None, forecast: int, plan: int) -> None:
+@pytest.mark.parametrize(("days", "step"), [(10, 3), (80, 3), (120, 2), (200, 1), (540, 1), (None, 0)])
+def test_a_run_out_has_a_step_by_its_median(days: int | None, step: int) -> None:
     site: dict[Hashable, Any] = {
         "runout": "within",
-        "runout_mid": pd.NaT if days is None else NOW + pd.Timedelta(days=days),
+        "run_out_p50": pd.NaT if days is None else NOW + pd.Timedelta(days=days),
     }
-    for scale, step in ((FORECAST_RUNOUT, forecast), (PLAN_RUNOUT, plan)):
-        look = Look("runout", "light", Scale(1.0, 1.0), NOW, present=True, runout=scale)
-        assert map_marks.step_of(site, look) == step
+    look = Look("runout", "light", Scale(1.0, 1.0), NOW, present=True)
+    assert map_marks.step_of(site, look) == step

@@ -10,7 +10,7 @@ import pytest
 
 from app.charts.fan import FanChart, fan_panels, fan_table
 from app.charts.panels import linked_figure
-from app.charts.plan_rows import answer_words, order_words, plan_table, soon_words, worst_first
+from app.charts.plan_rows import answer_words, order_words, plan_table, soon_words
 from app.charts.runout_bars import runout_bars
 from app.theme import PALETTES
 
@@ -28,10 +28,16 @@ def row(
     p10: str | None,
     p50: str | None,
     p90: str | None,
-    state: str = "due",
+    order: str = "due",
     order_by: str | None = "2026-12-01",
 ) -> dict[str, Any]:
-    dates = {"p10": stamp(p10), "p50": stamp(p50), "p90": stamp(p90), "order_by": stamp(order_by), "horizon": HORIZON}
+    dates = {
+        "run_out_p10": stamp(p10),
+        "run_out_p50": stamp(p50),
+        "run_out_p90": stamp(p90),
+        "order_by": stamp(order_by),
+        "horizon": HORIZON,
+    }
     plain = {
         "key": key,
         "level": "site",
@@ -39,7 +45,8 @@ def row(
         "region": "R",
         "partner": "P",
         "answer": answer,
-        "state": state,
+        "state": {"overdue": "act", "due": "watch", "none": "ok"}.get(order, "unknown"),
+        "order": order,
         "lead_days": 40.0,
     }
     return {
@@ -60,7 +67,8 @@ ROWS = pd.DataFrame(
         row("over", "over", "2026-11-16", "2026-11-16", "2026-11-16", "overdue", "2026-08-23"),
         row("started", "within", "2026-11-16", "2026-11-29", "2027-01-04"),
     ]
-).astype(dict.fromkeys(("p10", "p50", "p90", "order_by", "horizon"), "datetime64[us, UTC]"))
+).astype(dict.fromkeys(("run_out_p10", "run_out_p50", "run_out_p90", "order_by", "horizon"), "datetime64[us, UTC]"))
+RANKED = ROWS.set_index("key").loc[["over", "started", "soon", "open", "beyond", "refused"]].reset_index()
 WORDS = {
     "over": "already over",
     "soon": "3 to 19 Dec",
@@ -69,10 +77,6 @@ WORDS = {
     "beyond": "not within 18 months",
     "refused": "not known: too little history",
 }
-
-
-def test_the_worst_stands_first_and_what_is_not_known_last() -> None:
-    assert worst_first(ROWS)["key"].tolist() == ["over", "started", "soon", "open", "beyond", "refused"]
 
 
 def test_each_answer_has_words_of_its_own() -> None:
@@ -95,7 +99,7 @@ def test_simulated_futures_never_say_none_or_all(share: float, told: str) -> Non
 
 
 def test_the_table_holds_the_base_beside_a_what_if() -> None:
-    later = ROWS.assign(p50=ROWS["p50"] + pd.Timedelta(days=7))
+    later = ROWS.assign(run_out_p50=ROWS["run_out_p50"] + pd.Timedelta(days=7))
     shown = plan_table(later, NOW, ROWS).set_index("key")
     assert shown.loc["soon", "Later by"] == 7
     assert np.isnan(shown.loc["beyond", "Later by"])
@@ -110,7 +114,7 @@ def traces(figure: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_bars_run_from_the_early_to_the_late_end_and_never_before_now(scheme: Any) -> None:
     figure = runout_bars(
-        worst_first(ROWS), now=NOW, direction="egress", zone="UTC", scheme=scheme, limit="80 % of egress capacity"
+        RANKED, now=NOW, direction="egress", zone="UTC", scheme=scheme, limit="80 % of egress capacity"
     )
     assert list(figure.layout.yaxis.ticktext) == ["OVER", "STARTED", "SOON", "OPEN"]
     bars = traces(figure)["80 % interval"]

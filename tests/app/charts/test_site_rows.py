@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as any_
 
-from app.charts.site_rows import HOURS_A_POINT, days_left, peak, site_table, thinned, worst_first
+from app.charts.site_rows import HOURS_A_POINT, count_sites, days_left, peak, site_table, thinned
 
 NOW = pd.Timestamp("2026-11-20T09:25Z")
 DAY = pd.Timedelta(days=1)
@@ -32,9 +32,9 @@ def site(site_id: str, **changes: Any) -> dict[str, Any]:
         "peak_28d_high": 30.0,
         "egress_capacity_gbps": 50.0,
         "runout": "beyond",
-        "runout_early": pd.NaT,
-        "runout_mid": pd.NaT,
-        "runout_late": pd.NaT,
+        "run_out_p10": pd.NaT,
+        "run_out_p50": pd.NaT,
+        "run_out_p90": pd.NaT,
         "completeness_24h": 0.995,
     }
     return usual | changes
@@ -44,37 +44,34 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
     """Rows in the types of sites_now."""
     found = pd.DataFrame(rows)
     return found.assign(
-        **{name: pd.to_datetime(found[name], utc=True) for name in ("runout_early", "runout_mid", "runout_late")}
+        **{name: pd.to_datetime(found[name], utc=True) for name in ("run_out_p10", "run_out_p50", "run_out_p90")}
     )
 
 
-def test_worst_first_means_state_then_run_out_then_how_soon_then_how_full() -> None:
+def test_counts_are_of_what_is_over_now_or_soon_and_what_is_next() -> None:
     sites = frame(
-        site("a-ok", utilisation=0.6),
-        site("b-ok", utilisation=0.7),
-        site("c-watch", state="watch", runout="within", runout_early=NOW + 40 * DAY),
-        site("d-watch", state="watch", runout="within", runout_early=NOW + 4 * DAY),
-        site("e-watch", state="watch", runout="over", runout_early=NOW - DAY, utilisation=0.85),
-        site("f-silent", state="unknown", utilisation=None),
-        site("g-act", state="act"),
+        site("over", runout="over", run_out_p50=NOW - DAY, utilisation=0.9),
+        site(
+            "next", runout="within", run_out_p10=NOW + 4 * DAY, run_out_p50=NOW + 29 * DAY, run_out_p90=NOW + 60 * DAY
+        ),
+        site("later", runout="within", run_out_p10=NOW + DAY, run_out_p50=NOW + 90 * DAY),
+        site("open", runout="within", run_out_p10=NOW + DAY),
+        site("well"),
     )
-    assert worst_first(sites)["site_id"].tolist() == [
-        "g-act",
-        "e-watch",
-        "d-watch",
-        "c-watch",
-        "f-silent",
-        "b-ok",
-        "a-ok",
-    ]
+    found = count_sites(sites, NOW)
+    assert (found.sites, found.over_now, found.over_soon) == (5, 1, 2)
+    assert (found.busiest_site_id, found.busiest_utilisation) == ("over", 0.9)
+    assert (found.next_site_id, found.next_p10, found.next_p90) == ("next", NOW + 4 * DAY, NOW + 60 * DAY)
+    nothing = count_sites(frame(site("a", utilisation=None)), NOW)
+    assert (nothing.busiest_site_id, nothing.next_site_id) == (None, None)
 
 
 def test_a_row_says_what_the_site_is_like() -> None:
     within = {
         "runout": "within",
-        "runout_early": NOW + 13 * DAY,
-        "runout_mid": NOW + 20 * DAY,
-        "runout_late": NOW + 29 * DAY,
+        "run_out_p10": NOW + 13 * DAY,
+        "run_out_p50": NOW + 20 * DAY,
+        "run_out_p90": NOW + 29 * DAY,
     }
     row = site_table(frame(site("fra-01", state="watch", **within)), NOW).iloc[0]
     assert row["Health"] == "\u25b2 watch"
@@ -112,7 +109,7 @@ def test_what_is_not_known_is_null_or_a_reason() -> None:
 def test_days_left_are_never_negative_and_zero_where_it_is_over() -> None:
     sites = frame(
         site("a", runout="over"),
-        site("b", runout="within", runout_early=NOW - DAY),
+        site("b", runout="within", run_out_p10=NOW - DAY),
         site("c"),
         site("d", runout="no capacity"),
     )

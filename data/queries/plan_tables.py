@@ -1,0 +1,64 @@
+"""What a plan is made of, of one direction and weekly statistic: futures of the newest run, capacity, sites, and what the
+last week carried.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from data.lake.query import EVERYTHING, Scope, query
+from data.lake.tables import Pin
+from data.queries.futures import Futures, futures
+from data.queries.lake_extent import extent
+from data.queries.network import catalogue
+from data.queries.published import Run, latest_run
+from data.queries.reads import reads
+from data.queries.weekly import weekly
+from data.schema import LEVELS, Direction, Level
+
+WEEK = pd.Timedelta(weeks=1)
+
+
+class PlanTables(NamedTuple):
+    """futures: by level, None where the run has none. status: key, status, reason, observations (hours) of the sites
+    that the run met. capacity, sites: the contract's. weeks: rows of `weekly` of the last whole week. now: the end of
+    the telemetry.
+    """
+
+    run: Run
+    now: pd.Timestamp
+    futures: dict[Level, Futures | None]
+    status: pd.DataFrame
+    capacity: pd.DataFrame
+    sites: pd.DataFrame
+    weeks: pd.DataFrame
+
+
+@reads("fits", "capacity", futures, latest_run, extent, catalogue, weekly)
+def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) -> PlanTables | None:
+    """Read them; None where the lake holds no telemetry or no published run."""
+    run, held = latest_run(pin, EVERYTHING), extent(pin, EVERYTHING)
+    if run is None or held is None:
+        return None
+    metric = f"{direction}_gbps"
+    sql = """SELECT key, status, reason, observations FROM fits
+             WHERE run_id = $run AND level = 'site' AND metric = $metric ORDER BY key"""
+    end = held.now.floor("D") - pd.Timedelta(days=held.now.weekday())
+    return PlanTables(
+        run,
+        held.now,
+        {level: futures(pin, scope, level, metric, statistic) for level in LEVELS},
+        query(
+            pin,
+            sql,
+            ["fits"],
+            scope=scope,
+            partitions={"run_id": (run.run_id,)},
+            parameters={"run": run.run_id, "metric": metric},
+        ),
+        query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope),
+        catalogue(pin, scope),
+        weekly(pin, scope, (metric,), end - WEEK, end),
+    )

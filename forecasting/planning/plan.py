@@ -1,0 +1,366 @@
+"""The plan: run-out, order-by date, state and urgency of every site, region and the network, and what of the planned
+capacity is late. `solve` is the only way to any of them: pages, commands, saved plans and exports read its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from data.schema import UTILISATION_LIMIT, Direction, Level
+from forecasting.planning.capacity import DAY, LATE_COLUMNS, late_augments, weekly_capacity
+from forecasting.planning.demand import WEEK, Diversity
+from forecasting.planning.ordering import USUAL_LEAD_DAYS, order_by
+from forecasting.planning.plan_case import PlanCase
+from forecasting.planning.runout import NO_CAPACITY, RunOut, group_run_outs, listed, over_share, refusal, run_outs
+
+# act: over its limit now, or the order-by date has passed and an order placed today comes too late for the median
+# run-out. watch: to be ordered within ORDER_SOON, or an incident is open. unknown: the reason says why.
+State = Literal["act", "watch", "ok", "unknown"]
+# overdue: the order-by date has passed. due: it has not. none: too few futures run out to order for. unknown: refused.
+Order = Literal["overdue", "due", "none", "unknown"]
+WORST_FIRST: tuple[State, ...] = ("act", "watch", "ok", "unknown")
+# A month is what it takes to get an order signed.
+ORDER_SOON = pd.Timedelta(days=30)
+RUN_OUT_SOON = pd.Timedelta(days=90)
+YEAR_WEEKS = 52
+# A probability every four weeks draws its curve in a table's cell.
+CURVE_STEP = 4 * WEEK
+LEVELS: tuple[Level, ...] = ("site", "region", "global")
+DATES = ["run_out_p10", "run_out_p50", "run_out_p90"]
+PLAN_COLUMNS = [
+    "level",
+    "key",
+    "direction",
+    "state",
+    "order",
+    "order_by",
+    "days_left",
+    "lead_days",
+    "padded_days",
+    *DATES,
+    "horizon",
+    "probability",
+    "over_share",
+    "answer",
+    "reason",
+    "state_reason",
+]
+# What a saved plan is scored by, beside its dates.
+PEAK_SHARES = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What some cases, one a direction, come to.
+
+    rows: PLAN_COLUMNS, most urgent first. A date is NaT after the horizon; probability: share of futures that run out
+    by it; over_share: what is carried over what the policy lets it carry, where it is over its limit now; reason: why
+    nothing can be said, or which silent sites a group is answered without; state_reason: the state in a sentence.
+    late: planned augments whose date has passed and that are not built (capacity.late_augments).
+    run_outs: the distributions by direction, level and key.
+    """
+
+    rows: pd.DataFrame
+    late: pd.DataFrame
+    run_outs: Mapping[tuple[Direction, Level, str], RunOut]
+
+    def at(self, level: Level) -> list[RunOut]:
+        """The run-outs of a level, in the order of the case."""
+        return [one for (_, of, _), one in self.run_outs.items() if of == level]
+
+
+def solve(*cases: PlanCase) -> Plan:
+    """The plan of one case, or of both directions together, ranked by one order of urgency. SettingError where the
+    demand is of another statistic than the policy's.
+    """
+    found: dict[tuple[Direction, Level, str], RunOut] = {}
+    frames, late = [pd.DataFrame(columns=PLAN_COLUMNS)], [pd.DataFrame(columns=LATE_COLUMNS)]
+    for case in cases:
+        answers = _run_outs(case)
+        found |= {(case.direction, one.level, one.key): one for one in answers}
+        frames.append(_rows(case, answers))
+        steps = case.steps[case.steps["direction"] == case.direction]
+        late.append(late_augments(steps, case.moment))
+    rows = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)[PLAN_COLUMNS]
+    stamps = dict.fromkeys(("order_by", *DATES, "horizon"), "datetime64[us, UTC]")
+    numbers = dict.fromkeys(("lead_days", "padded_days", "probability", "over_share"), float)
+    rows = by_urgency(rows.astype(stamps | numbers | {"days_left": "Int64"}))
+    return Plan(rows, pd.concat([frame for frame in late if len(frame)] or late, ignore_index=True), found)
+
+
+def by_urgency(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of plans in the one order of urgency: by state; within it what is over its limit, by how much; then what an
+    order can no longer save, by how soon it runs out; then by order-by date, and by the early run-out.
+    """
+    over = rows["over_share"].astype(float)
+    unmet = rows["run_out_p50"].where(rows["state"].eq("act") & over.isna())
+    keys = {
+        "_state": rows["state"].map({state: place for place, state in enumerate(WORST_FIRST)}),
+        "_over": -over,
+        "_unmet": unmet,
+    }
+    order = [*keys, "order_by", "run_out_p10", "key", "direction"]
+    ordered = rows.assign(**keys).sort_values(order, kind="stable", na_position="last")
+    return ordered.drop(columns=list(keys)).reset_index(drop=True)
+
+
+# Run-out
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _run_outs(case: PlanCase) -> list[RunOut]:
+    """Of every site, region and the network, refused ones among them."""
+    demand = case.demand
+    measured = case.measured
+    found = run_outs(demand, case.steps, case.policy, measured=measured.get("site"), now=case.moment)
+    found += [_refused(case, "site", site, reason) for site, reason in case.refused.items()]
+    for level in LEVELS[1:]:
+        found += _group_run_outs(case, level)
+    return found
+
+
+def _group_run_outs(case: PlanCase, level: Level) -> list[RunOut]:
+    """Of the regions, or the network. A group is answered where all of its sites that carry traffic are."""
+    groups = case.groups(level)
+    known = {site: name for site, name in groups.items() if site in case.demand.keys}
+    answers = group_run_outs(
+        case.demand,
+        case.steps,
+        case.policy,
+        known,
+        level=level,
+        diversity=case.diversity,
+        measured=case.measured.get(level),
+        now=case.moment,
+    )
+    found = {one.key: one for one in answers}
+    for name in sorted(set(groups.values())):
+        missing = [site for site in case.refused if groups.get(site) == name and site not in case.silent]
+        if missing:
+            parts = [f"no forecast for {listed(missing)}"]
+            if name in found and found[name].answer == "refused":
+                parts.append(found[name].reason)
+            found[name] = _refused(case, level, name, "; ".join(parts))
+        elif name not in found:
+            gone = [site for site in case.refused if groups.get(site) == name]
+            found[name] = _refused(case, level, name, f"no forecast for {listed(gone)}")
+        elif name in case.refused_groups and found[name].answer != "refused":
+            found[name] = _refused(case, level, name, case.refused_groups[name])
+    return [found[name] for name in sorted(found)]
+
+
+def _refused(case: PlanCase, level: Level, key: str, reason: str) -> RunOut:
+    return refusal(level, key, case.demand.start, case.demand.horizon, reason)
+
+
+# Orders and states
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _rows(case: PlanCase, answers: Sequence[RunOut]) -> pd.DataFrame:
+    leads = {level: case.lead_days(level) for level in LEVELS}
+    over, sites = _over_now(case), _single_sites(case)
+    rows = []
+    for one in answers:
+        place = one.level, one.key
+        rows.append(_row(case, one, leads[one.level].get(one.key), over.get(place), sites.get(place, "")))
+    return pd.DataFrame(rows, columns=PLAN_COLUMNS)
+
+
+def _single_sites(case: PlanCase) -> dict[tuple[Level, str], str]:
+    """The site that a series is: of a site itself, and of a group in which no other carries anything."""
+    found: dict[tuple[Level, str], str] = {}
+    for level in LEVELS:
+        groups = pd.Series(case.groups(level), dtype=object)
+        members = groups if level == "site" else groups[~groups.index.isin(case.silent)]
+        single = members[~members.duplicated(keep=False)]
+        found |= {(level, str(name)): str(site) for site, name in single.items()}
+    return found
+
+
+def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, used: float | None, site: str) -> dict[str, object]:
+    """used: what is carried now over what the policy allows; site: the site that the series is, if it is one."""
+    ordering, today = case.ordering, case.moment.floor("D")
+    days = USUAL_LEAD_DAYS if lead_days is None else lead_days
+    lead = ordering.lead(days)
+    last = order_by(run_out, days, ordering)
+    order: Order = (
+        "unknown" if run_out.answer == "refused" else "none" if last is None else "overdue" if last < today else "due"
+    )
+    over = run_out.answer == "over" or (used is not None and used > 1.0)
+    state, why = _state(case, run_out, last, lead, over=over, used=used, site=site)
+    return {
+        "level": run_out.level,
+        "key": run_out.key,
+        "direction": case.direction,
+        "state": state,
+        "order": order,
+        "order_by": last,
+        "days_left": None if last is None else (last - today) // DAY,
+        "lead_days": days,
+        "padded_days": ordering.padded(days),
+        "run_out_p10": run_out.p10,
+        "run_out_p50": run_out.p50,
+        "run_out_p90": run_out.p90,
+        "horizon": run_out.horizon,
+        "probability": run_out.probability_by(run_out.horizon),
+        "over_share": (1.0 if used is None else max(used, 1.0)) if over else np.nan,
+        "answer": run_out.answer,
+        "reason": run_out.reason or _without(case, run_out),
+        "state_reason": why,
+    }
+
+
+def _state(
+    case: PlanCase,
+    run_out: RunOut,
+    last: pd.Timestamp | None,
+    lead: pd.Timedelta,
+    *,
+    over: bool,
+    used: float | None,
+    site: str,
+) -> tuple[State, str]:
+    """The state of a row, and in one sentence why: the first that holds, worst first. last: the order-by date; used and
+    site: as in _row.
+    """
+    today, median = case.moment.floor("D"), run_out.p50
+    limit = f"{case.policy.limits.get(site, case.policy.limit):.0%} of capacity"
+    what = f"{case.direction.capitalize()} {'peaks' if case.policy.statistic == 'peak' else 'P95'}"
+    is_overdue = last is not None and last < today
+    state: State = "ok"
+    why = "Within all limits."
+    if over:
+        share = "" if used is None or not 1.0 < used < np.inf else f", by {used - 1.0:.0%} of it"
+        state, why = "act", f"{what} above {limit} now{share}."
+    elif is_overdue and median is not None and today + lead > median:
+        state, why = "act", f"{what} pass {limit} by {median:%Y-%m-%d}, before an order of today is there."
+    elif site in case.incidents:
+        state, why = "watch", case.incidents[site]
+    elif last is not None and last <= today + ORDER_SOON:
+        due = "was due on" if is_overdue else "is due by"
+        state, why = "watch", f"The order of {case.direction} capacity {due} {last:%Y-%m-%d}."
+    elif run_out.answer == "refused":
+        state, why = "unknown", f"When {case.direction} runs out is not known: {run_out.reason}."
+    elif site in case.unheard:
+        state, why = "unknown", case.unheard[site]
+    return state, why
+
+
+def _without(case: PlanCase, run_out: RunOut) -> str:
+    """Which silent sites a group is answered without."""
+    if run_out.level == "site":
+        return ""
+    groups = case.groups(run_out.level)
+    gone = sorted(site for site in case.silent if groups.get(site) == run_out.key)
+    return f"without {listed(gone)}, which carried nothing" if gone else ""
+
+
+def _over_now(case: PlanCase) -> dict[tuple[Level, str], float]:
+    """By level and key: what the last whole week carried over what the policy allows in the first week planned, and of
+    the futures of that week the median, whichever is higher; where either is known.
+    """
+    first = case.demand.until(1)
+    keys = tuple(dict.fromkeys((*first.keys, *(site for site in case.refused if site not in case.silent))))
+    gbps = weekly_capacity(case.steps, keys, case.direction, first.weeks, planned=case.policy.planned, now=case.moment)[
+        :, 0
+    ]
+    room = dict(zip(keys, case.policy.shares(keys) * gbps, strict=True))
+    found: dict[tuple[Level, str], float] = {}
+    for level in LEVELS:
+        groups = {site: name for site, name in case.groups(level).items() if site in keys}
+        demand = first if level == "site" else first.summed(groups, _first_week(case.diversity))
+        carried = dict(zip(demand.keys, np.median(demand.gbps[:, 0], axis=1), strict=True))
+        measured = case.measured.get(level, {})
+        for name in sorted(set(groups.values())):
+            rooms = [room[site] for site, group in groups.items() if group == name]
+            value = max(carried.get(name, 0.0), measured.get(name, 0.0))
+            if not np.isnan(rooms).any() and value > 0.0:
+                total = float(np.sum(rooms))
+                found[level, name] = value / total if total > 0.0 else np.inf
+    return found
+
+
+def _first_week(diversity: Diversity) -> Diversity:
+    """The diversity of the first week alone."""
+    return {name: factor[:1] if isinstance(factor, np.ndarray) else factor for name, factor in diversity.items()}
+
+
+# Beside the rows
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def details(case: PlanCase, plan: Plan) -> pd.DataFrame:
+    """For each row of the plan of one case: within_90 (share of futures that run out within 90 days), over_in_year (of
+    sites: share that stands above the limit in a year's time) and odds (list: those that have run out, every four weeks
+    to the horizon; None where refused).
+    """
+    demand = case.demand
+    year = demand.until(YEAR_WEEKS)
+    over = dict(zip(year.keys, over_share(year, case.steps, case.policy, case.moment)[:, -1], strict=True))
+    stamps = pd.date_range(demand.start, demand.horizon, freq=CURVE_STEP)
+    rows = plan.rows
+    found = [plan.run_outs[case.direction, level, key] for level, key in zip(rows["level"], rows["key"], strict=True)]
+    return pd.DataFrame(
+        {
+            "within_90": [one.probability_by(case.moment + RUN_OUT_SOON) for one in found],
+            "over_in_year": rows["key"].where(rows["level"] == "site").map(over).astype(float),
+            "odds": [one.probabilities(stamps).tolist() if one.answer != "refused" else None for one in found],
+        },
+        index=rows.index,
+    )
+
+
+def peak_quantiles(case: PlanCase) -> pd.DataFrame:
+    """level, key, direction, week and PEAK_SHARES of all futures of a case as the run published them, Gbps."""
+    frames = []
+    for level, demand in {"site": case.demand, **case.published}.items():
+        keys = np.repeat(np.array(demand.keys, dtype=object), len(demand.weeks))
+        quantiles = {
+            name: demand.quantile(q).ravel() if demand.keys else np.empty(0) for name, q in PEAK_SHARES.items()
+        }
+        weeks = pd.DatetimeIndex(np.tile(demand.weeks, len(demand.keys)))
+        rows = {"level": level, "key": keys, "direction": case.direction, "week": weeks, **quantiles}
+        frames.append(pd.DataFrame(rows))
+    return pd.concat(frames, ignore_index=True)
+
+
+# Sites as they are measured, with what a plan says of them
+# ----------------------------------------------------------------------------------------------------------------------
+
+CAPACITIES = ["egress_capacity_gbps", "ingest_capacity_gbps"]
+JOINED = ["direction", "order", "order_by", "lead_days", *DATES, "horizon", "over_share", "answer"]
+
+
+def with_plan(sites: pd.DataFrame, plan: pd.DataFrame | None) -> pd.DataFrame:
+    """Sites as they are measured (rows of data.queries.sites_now) with the most
+    urgent row that a plan has of each, of both directions, most urgent first.
+
+    state and reason become the plan's where it has the site. JOINED are of that row, null without one; runout is over,
+    within, beyond, no capacity or no forecast. Where no plan has a site, it is over its limit where it is measured to
+    be.
+    """
+    rows = pd.DataFrame(columns=PLAN_COLUMNS) if plan is None else plan[plan["level"] == "site"]
+    first = by_urgency(rows).drop_duplicates("key").set_index("key")
+    found = sites.drop(columns=[*JOINED, "runout"], errors="ignore")
+    mine = first.reindex(found["site_id"]).set_index(found.index)
+    known = mine["state"].notna()
+    peaks = found[["utilisation", "peak_7d_utilisation"]].astype(float).max(axis=1) / UTILISATION_LIMIT
+    measured = peaks.where(peaks.gt(1.0) & found["state"].eq("act") & ~known)
+    kinds = {"over": "over", "within": "within", "possible": "within", "beyond": "beyond"}
+    bare = mine["reason"].eq(NO_CAPACITY) | (~known & found[CAPACITIES].isna().all(axis=1))
+    runout = mine["answer"].map(kinds).where(mine["answer"].ne("refused")).mask(measured.notna(), "over")
+    found = found.assign(
+        state=mine["state"].where(known, found["state"]),
+        reason=mine["state_reason"].where(known, found["reason"]),
+        **{name: mine[name] for name in JOINED},
+        runout=runout.fillna(bare.map({True: "no capacity", False: "no forecast"})),
+    )
+    found["over_share"] = mine["over_share"].astype(float).fillna(measured)
+    found = found.astype(dict.fromkeys(("order_by", *DATES, "horizon"), "datetime64[us, UTC]"))
+    return by_urgency(found.assign(key=found["site_id"])).drop(columns="key")
