@@ -135,7 +135,7 @@ def questions(pin: Pin, held: Extent, days: int) -> Iterator[Question]:
             span_days,
             span_days == days,
         )
-        complete = partial(queries.completeness, pin, span_days + 1)
+        complete = partial(queries.completeness, pin, EVERYTHING, span_days + 1)
         yield Question(
             f"completeness by day, {span_days} days",
             complete,

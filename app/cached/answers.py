@@ -119,7 +119,7 @@ def memoize(query: Query[P, R]) -> Query[P, R]:
     signature = inspect.signature(query.function)
 
     @wraps(query.function)
-    def answer(pin: Pin, scope: Scope, *args: P.args, **kwargs: P.kwargs) -> R:
+    def answer(pin: Pin, scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(pin, scope, *args, **kwargs)
         bound.apply_defaults()
 

@@ -178,7 +178,7 @@ def sites_side_by_side(frame: Frame, place: Place, window: Window) -> None:
     st.markdown(f"##### {whose}, {what}")
     shown = {f"multiple-{one.site_id}": (one.figure, f"{one.name}, {what}: {one.reading}") for one in found}
     rows = partial(
-        cached.site_series, frame.pin, place.region_id, "egress_gbps", window.start, window.past_end, frame.scope
+        cached.site_series, frame.pin, frame.scope, place.region_id, "egress_gbps", window.start, window.past_end
     )
     units = {"value": "Gbps", "capacity_gbps": "Gbps"}
     export.charts(

@@ -27,5 +27,5 @@ def show(frame: Frame) -> None:
         site_filter(frame)
         network_map(frame, scope, sites)
     with right:
-        cards(frame, scope, sites)
+        cards(frame, sites)
     site_table(sites, frame.extent.now)

@@ -90,7 +90,10 @@ def test_a_row_of_the_table_stands_for_its_series(
     pin = Lake(lakes["judged"]).pin()
     extent = cached.extent(pin, EVERYTHING)
     assert extent is not None
-    assert choice(Frame(pin, extent, cached.catalogue(pin, EVERYTHING), State(), "UTC", "light"), *series) == changes
+    assert (
+        choice(Frame(pin, extent, cached.catalogue(pin, EVERYTHING), State(), "UTC", "light", EVERYTHING), *series)
+        == changes
+    )
 
 
 def test_a_run_that_judged_nothing_says_which_command_judges(open_page: Opener) -> None:

@@ -226,7 +226,7 @@ def test_a_lake_whose_run_judged_nothing_answers_with_empty_frames(full: Lake) -
             queries.drift,
             queries.hindsight,
         ):
-            assert ask(pin, TOKYO).empty, ask.__name__
+            assert ask(pin, EVERYTHING, TOKYO).empty, ask.name
         assert queries.licences(pin, EVERYTHING).empty
         assert queries.calibration(pin, EVERYTHING).empty
         assert queries.run_against_run(pin, EVERYTHING, 2, 1, TOKYO).empty

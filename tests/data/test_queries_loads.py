@@ -71,10 +71,10 @@ def test_a_region_and_a_scope_narrow_it_and_a_lake_without_quality_has_none(
 ) -> None:
     partial_lake: Lake = request.getfixturevalue("partial")
     ask = partial(queries.loads, direction="egress", quality="rebuffer_ratio", start=START, end=NOW)
-    assert set(ask(full.pin(), "us-east")["site_id"]) == {"iad-01", "cmh-01", "atl-01", "mia-01", "chi-01"}
-    assert set(ask(full.pin(), None, scope=Scope(frozenset({"iad-01"})))["site_id"]) == {"iad-01"}
-    assert ask(partial_lake.pin(), None).empty
-    assert ask(empty.pin(), None).empty
+    assert set(ask(full.pin(), EVERYTHING, "us-east")["site_id"]) == {"iad-01", "cmh-01", "atl-01", "mia-01", "chi-01"}
+    assert set(ask(full.pin(), Scope(frozenset({"iad-01"})), None)["site_id"]) == {"iad-01"}
+    assert ask(partial_lake.pin(), EVERYTHING, None).empty
+    assert ask(empty.pin(), EVERYTHING, None).empty
     with pytest.raises(SettingError, match="There is no metric"):
         queries.loads(full.pin(), EVERYTHING, None, "egress", "smoothness", START, NOW)
 
