@@ -25,14 +25,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from data.schema import DEMAND_METRICS, Series
-from forecasting.models.engine import EngineResult, Plan
+from forecasting.models.engine import EngineResult, ForecastOptions
 from forecasting.models.prophet_engine import ProphetEngine
 from forecasting.panel.panel import Panel, Sources, build
 from forecasting.refresh.workers import pool
 
 WEEK, DAY, GRAIN = pd.Timedelta(days=7), pd.Timedelta(days=1), pd.Timedelta(minutes=5)
 RECENT = pd.Timedelta(days=28)
-PLAN = Plan(horizon=WEEK)
+PLAN = ForecastOptions(horizon=WEEK)
 
 
 class Real(NamedTuple):

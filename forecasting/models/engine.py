@@ -28,7 +28,7 @@ FIT_COLUMNS = [*IDENTITY, "status", "reason", "model", "observations", "seconds"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ForecastOptions:
     """What to forecast: hours from the panel's start to `horizon` after it, bands from `band_back` before its end to
     `band_ahead` after it.
 
@@ -79,7 +79,7 @@ class Engine(Protocol):
 
     name: str
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         """Results in parts, as they are ready; the fit of each series is in exactly one.
 
         An engine gets the whole panel, so that it may fit all series at once; one that fits them one by one spreads

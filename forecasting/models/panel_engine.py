@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import QUANTILES
-from forecasting.models.engine import EngineResult, Plan, declined, refusal
+from forecasting.models.engine import EngineResult, ForecastOptions, declined, refusal
 from forecasting.models.engine_result import Curve, answer
 from forecasting.models.series_spec import (
     DAILY_ORDER,
@@ -60,7 +60,7 @@ class PanelEngine:
 
     name = "panel"
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         """As in `Engine`; parts are of up to 128 series. It needs no workers, and leaves the executor to models that it
         does not cover.
         """
@@ -87,7 +87,7 @@ class PanelEngine:
 class _Clocks:
     """The clocks of a panel, each told by the first that is turned at the same hours."""
 
-    def __init__(self, panel: Panel, plan: Plan) -> None:
+    def __init__(self, panel: Panel, plan: ForecastOptions) -> None:
         self._hours = pd.date_range(panel.hourly.index[0], max(plan.hours(panel)[-1], plan.band(panel)[-1]), freq=HOUR)
         self._first: dict[bytes, str] = {}
         self._known: dict[str, str] = {}

@@ -27,7 +27,7 @@ from prophet import Prophet
 
 from data.schema import QUANTILES, Series
 from data.schema.errors import HeadroomError
-from forecasting.models.engine import EngineResult, Plan, declined, refusal
+from forecasting.models.engine import EngineResult, ForecastOptions, declined, refusal
 from forecasting.models.engine_result import Curve, answer
 from forecasting.models.series_spec import (
     DAILY_ORDER,
@@ -110,7 +110,7 @@ class ProphetEngine:
 
     name = "prophet"
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         """As in `Engine`; one part for each series, in the order in which they are done."""
         waiting: dict[Future[EngineResult], Series] = {}
         for series in panel.series:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import Series
-from forecasting.models.engine import Plan
+from forecasting.models.engine import ForecastOptions
 from forecasting.panel.events import event_coverage, regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.panel.spread import LEVEL_DAYS
@@ -70,7 +70,7 @@ class SeriesSpec:
         return self.hours.loc[self.hours.index[-1] - RESIDUAL_SPAN :]
 
 
-def series_spec(panel: Panel, series: Series, plan: Plan) -> SeriesSpec:
+def series_spec(panel: Panel, series: Series, plan: ForecastOptions) -> SeriesSpec:
     """What a forecast needs of the panel."""
     values = panel.hourly[series].dropna()
     span = panel.start - values.index[0]

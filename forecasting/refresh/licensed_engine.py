@@ -14,7 +14,7 @@ import pandas as pd
 from data.schema import Series
 from forecasting.evaluation.backtest_batch import Judged, Subject, among, judge
 from forecasting.evaluation.reconciliation import Settled, joined, leaning, settle, sums_of
-from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, Plan, refusal
+from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, ForecastOptions, refusal
 from forecasting.models.panel_engine import PanelEngine
 from forecasting.models.series_spec import HISTORY
 from forecasting.panel.panel import HOUR, Panel
@@ -29,7 +29,7 @@ class LicensedEngine:
 
     name = "panel"
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         """As in `Engine`; bands come first, the evidence on grown sites as they are judged. Forecasts, which must add
         up, the evidence on sums and on young sites, which lean on other series, and the coming weeks come with the last
         part.

@@ -18,7 +18,7 @@ import pandas as pd
 
 from data.lake.tables import Lake
 from data.queries import Extent
-from forecasting.models.engine import IDENTITY, Engine, EngineResult, Plan
+from forecasting.models.engine import IDENTITY, Engine, EngineResult, ForecastOptions
 from forecasting.refresh.licensed_engine import LicensedEngine
 from forecasting.refresh.progress import Telling
 from forecasting.refresh.publishing import RunRow, new_run_id, publish, tidy, write
@@ -80,7 +80,7 @@ def refresh(
         panel = panel_of(pin, held)
         tidy(lake, started)
         telling.begin(len(panel.series))
-        made = _forecast(write(lake, run_id, maker.forecast(panel, Plan(), crew)), telling)
+        made = _forecast(write(lake, run_id, maker.forecast(panel, ForecastOptions(), crew)), telling)
         summary = _published(lake, run_id, maker.name, held, made, started, time.perf_counter() - clock)
         telling.end(str(summary))
     return summary

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from data.lake.tables import Lake
-from forecasting.models.engine import EngineResult, Plan
+from forecasting.models.engine import EngineResult, ForecastOptions
 from forecasting.panel.panel import Panel
 from forecasting.refresh import publishing, run
 from tests.forecasting.networks import Here, Steady
@@ -32,7 +32,7 @@ class Halting(Steady):
         super().__init__()
         self._after = MOMENTS.index(moment)
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         for done, result in enumerate(super().forecast(panel, plan, executor)):
             if done == self._after:
                 halt()

@@ -15,7 +15,7 @@ import pyarrow as pa
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.schema import QUANTILES, Series
-from forecasting.models.engine import BAND_COLUMNS, FIT_COLUMNS, FORECAST_COLUMNS, EngineResult, Plan
+from forecasting.models.engine import BAND_COLUMNS, FIT_COLUMNS, FORECAST_COLUMNS, EngineResult, ForecastOptions
 from forecasting.panel.panel import Panel, Sources, build
 
 NOW = pd.Timestamp("2026-03-20 12:00", tz="UTC")
@@ -45,7 +45,7 @@ class Steady:
     def __init__(self) -> None:
         self.met: list[Panel] = []
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         self.met.append(panel)
         for series in panel.series:
             yield steady(series, float(panel.hourly[series].mean()), plan.hours(panel), plan.band(panel))

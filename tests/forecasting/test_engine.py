@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.models.engine import HOURS_AT_LEAST, Plan, refusal
+from forecasting.models.engine import HOURS_AT_LEAST, ForecastOptions, refusal
 from tests.forecasting.networks import NOW, daily, panel_of, rows, stamps_of
 
 # A busy machine is no fault of the code.
@@ -61,6 +61,6 @@ def test_what_is_accepted_has_a_week_of_hours_and_half_of_its_life(present: npt.
 def test_a_plan_covers_ninety_days_by_the_hour_and_the_band_at_the_grain() -> None:
     late = NOW + pd.Timedelta(minutes=25)
     panel = panel_of(rows("fra-01", stamps_of(9), daily(stamps_of(9))), now=late, grain="5min")
-    ahead, band = Plan().hours(panel), Plan().band(panel)
+    ahead, band = ForecastOptions().hours(panel), ForecastOptions().band(panel)
     assert (ahead[0], len(ahead), str(ahead.tz)) == (NOW, 90 * 24, "UTC")
     assert (band[0], len(band), str(band.tz)) == (late - pd.Timedelta(days=14), 16 * 288, "UTC")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.models.engine import EngineResult, Plan
+from forecasting.models.engine import EngineResult, ForecastOptions
 from forecasting.models.prophet_engine import ProphetEngine
 from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, Here, daily, event, no_events, panel_of, rows, stamps_of
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.golden
 
 FILE = Path(__file__).resolve().parent.parent / "golden" / "forecasts.json"
 TOLERANCE = 0.02
-MONTH = Plan(horizon=pd.Timedelta(days=28), band_back=pd.Timedelta(days=7), band_ahead=pd.Timedelta(days=2))
+MONTH = ForecastOptions(horizon=pd.Timedelta(days=28), band_back=pd.Timedelta(days=7), band_ahead=pd.Timedelta(days=2))
 
 
 def months() -> Panel:

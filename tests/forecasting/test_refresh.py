@@ -20,7 +20,7 @@ from data.lake.tables import Lake, files
 from data.queries import bands, fit, forecast, latest_run, runs
 from data.schema import TABLES, Series, validate
 from data.schema.errors import HeadroomError, LakeError, SettingError
-from forecasting.models.engine import EngineResult, Plan, declined
+from forecasting.models.engine import EngineResult, ForecastOptions, declined
 from forecasting.panel.panel import Panel
 from forecasting.refresh import refresh
 from forecasting.refresh.publishing import new_run_id, write
@@ -100,7 +100,7 @@ def test_numbers_count_up_and_identifiers_sort_by_start(lake: Lake) -> None:
 class Mixed(Steady):
     """Refuses the network, fails at one site."""
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         for result in super().forecast(panel, plan, executor):
             series = Series(*result.fits.iloc[0, :3])
             if series.level == "global":
@@ -126,7 +126,7 @@ def test_a_series_that_fails_is_a_recorded_reason_and_the_run_goes_on(lake: Lake
 class Breaking(Steady):
     """Dies after two series."""
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         parts = super().forecast(panel, plan, executor)
         yield next(parts)
         yield next(parts)
@@ -180,7 +180,7 @@ class Twice(Steady):
         super().__init__()
         self._at_once = at_once
 
-    def forecast(self, panel: Panel, plan: Plan, executor: Executor) -> Iterator[EngineResult]:
+    def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         parts = list(super().forecast(panel, plan, executor))
         if self._at_once:
             parts[0] = parts[0]._replace(forecasts=pd.concat([parts[0].forecasts, parts[0].forecasts.tail(1)]))

@@ -17,7 +17,7 @@ from forecasting.evaluation.backtest_batch import furthest, past_weeks, shown, s
 from forecasting.evaluation.model_selection import UNPROVEN, draw, learn
 from forecasting.evaluation.reconciliation import BORROWED
 from forecasting.evaluation.scores import held_out
-from forecasting.models.engine import IDENTITY, EngineResult, Plan
+from forecasting.models.engine import IDENTITY, EngineResult, ForecastOptions
 from forecasting.models.pool import PROPHET_MAP, baselines, pool
 from forecasting.panel.panel import Panel, Sources, build
 from forecasting.peaks.calibration import offsets
@@ -29,7 +29,7 @@ from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_even
 from tests.forecasting.panels import START, demand, history
 
 WEEK = pd.Timedelta(days=7)
-SHORT = Plan(horizon=WEEK, band_back=pd.Timedelta(days=1), band_ahead=pd.Timedelta(days=1))
+SHORT = ForecastOptions(horizon=WEEK, band_back=pd.Timedelta(days=1), band_ahead=pd.Timedelta(days=1))
 CUPS = no_events(
     *(event(f"2026-0{month}-{day} 18:00", 5.0, scope="eu") for month, day in ((2, 14), (3, 1), (3, 14), (3, 22)))
 )

@@ -17,7 +17,7 @@ import pytest
 from data.schema import QUANTILES, TABLES, Series, validate
 from data.schema.errors import HeadroomError
 from forecasting.models import panel_engine, prophet_engine
-from forecasting.models.engine import Engine, EngineResult, Plan
+from forecasting.models.engine import Engine, EngineResult, ForecastOptions
 from forecasting.models.panel_engine import PanelEngine
 from forecasting.models.prophet_engine import ProphetEngine
 from forecasting.models.series_spec import SeriesSpec
@@ -25,7 +25,9 @@ from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, Here, daily, event, no_events, panel_of, rows, stamps_of
 
 # Three days ahead and two of band are enough to look at, and quick.
-SHORT = Plan(horizon=pd.Timedelta(days=3), band_back=pd.Timedelta(days=2), band_ahead=pd.Timedelta(days=1), seed=7)
+SHORT = ForecastOptions(
+    horizon=pd.Timedelta(days=3), band_back=pd.Timedelta(days=2), band_ahead=pd.Timedelta(days=1), seed=7
+)
 HOURS = stamps_of(10)
 SOUND = daily(HOURS)
 COUNT = len(HOURS)
@@ -49,7 +51,7 @@ REFUSED = {
 }
 
 
-def results(panel: Panel, plan: Plan = SHORT, engine: Engine | None = None) -> EngineResult:
+def results(panel: Panel, plan: ForecastOptions = SHORT, engine: Engine | None = None) -> EngineResult:
     """All parts of a forecast in one."""
     parts = list((engine or ProphetEngine()).forecast(panel, plan, Here()))
     whole = [[frame for part in parts if len(frame := getattr(part, name))] for name in EngineResult._fields]
@@ -163,14 +165,14 @@ def test_the_same_seed_gives_the_same_numbers(engine: Engine) -> None:
 
 def test_doubt_grows_with_the_horizon_where_growth_has_changed_before(engine: Engine) -> None:
     ahead = results(
-        wandering(), Plan(pd.Timedelta(days=40), SHORT.band_back, SHORT.band_ahead), engine=engine
+        wandering(), ForecastOptions(pd.Timedelta(days=40), SHORT.band_back, SHORT.band_ahead), engine=engine
     ).forecasts
     width = np.log(ahead["q975"] / ahead["q025"])
     assert width.iloc[-24:].mean() > 1.2 * width.iloc[:24].mean()
 
 
 def test_growth_is_carried_on(engine: Engine) -> None:
-    stamps, plan = stamps_of(90), Plan(pd.Timedelta(days=45), SHORT.band_back, SHORT.band_ahead)
+    stamps, plan = stamps_of(90), ForecastOptions(pd.Timedelta(days=45), SHORT.band_back, SHORT.band_ahead)
     doubling = np.log(2.0) / 90 / 24
     found = results(
         panel_of(rows("fra-01", stamps, daily(stamps) * np.exp(doubling * np.arange(len(stamps))))), plan, engine=engine
@@ -273,7 +275,7 @@ def test_a_worker_that_dies_ends_the_refresh_with_a_remedy() -> None:
 def test_a_logistic_trend_levels_off_below_its_ceiling_by_the_reference_engine(engine: Engine) -> None:
     stamps = stamps_of(90)
     growing = daily(stamps) * np.exp(np.log(4.0) / 90 / 24 * np.arange(len(stamps)))
-    plan = Plan(pd.Timedelta(days=90), SHORT.band_back, SHORT.band_ahead, growth="logistic")
+    plan = ForecastOptions(pd.Timedelta(days=90), SHORT.band_back, SHORT.band_ahead, growth="logistic")
     found = results(panel_of(rows("fra-01", stamps, growing)), plan, engine)
     assert found.fits["model"][0].startswith("prophet, log scale, logistic trend")
     ahead = found.forecasts["q50"].to_numpy()

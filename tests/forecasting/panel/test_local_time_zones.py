@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.schema import Series
-from forecasting.models.engine import Plan
+from forecasting.models.engine import ForecastOptions
 from forecasting.models.prophet_engine import fit_series
 from forecasting.models.series_spec import series_spec
 from forecasting.panel.local_time import series_zone, utc_offset_changes, valid_zone
@@ -88,7 +88,7 @@ def test_forecast_keeps_local_evenings_after_the_clocks_have_changed() -> None:
         {"nyc": "America/New_York"},
     )
     panel = build(sources, ["egress_gbps"])
-    found = fit_series(series_spec(panel, panel.series[0], Plan(horizon=pd.Timedelta(days=3)))).forecasts
+    found = fit_series(series_spec(panel, panel.series[0], ForecastOptions(horizon=pd.Timedelta(days=3)))).forecasts
     ahead = pd.DatetimeIndex(found["ts"]).tz_convert("America/New_York")
     expected = 100 * np.exp(np.sin(2 * np.pi * (ahead.hour - 14) / 24))
     assert np.abs(found["q50"] / expected - 1).max() < 0.06
