@@ -53,10 +53,12 @@ def exponentially_weighted_mean(season: int) -> Model:
     weights = FORGETTING ** np.arange(REMEMBERED_CYCLES)[::-1, None, None]
 
     def summary(blocks: Reals) -> Reals:
-        held = ~np.isnan(blocks)
-        total = (weights * held).sum(axis=0)
+        is_measured = ~np.isnan(blocks)
+        total = (weights * is_measured).sum(axis=0)
         return np.where(
-            total > 0.0, (weights * np.where(held, blocks, 0.0)).sum(axis=0) / np.where(total > 0.0, total, 1.0), np.nan
+            total > 0.0,
+            (weights * np.where(is_measured, blocks, 0.0)).sum(axis=0) / np.where(total > 0.0, total, 1.0),
+            np.nan,
         )
 
     return lambda history, steps: tile_ahead(_profile(history, season, summary, REMEMBERED_CYCLES), steps)
@@ -118,16 +120,16 @@ def _profile(history: History, season: int, summary: Summary, count: int = CYCLE
     """One cycle of `season` steps; what none of the last cycles holds is taken from the next shorter season, and at
     last from the newest value.
     """
-    found = summary(cycles(history.measured, season, count))
-    if not np.isnan(found).any():
-        return found
+    profile = summary(cycles(history.measured, season, count))
+    if not np.isnan(profile).any():
+        return profile
     shorter = max((other for other in history.seasons if other < season), default=None)
     rest = naive(history, season) if shorter is None else tile_ahead(_profile(history, shorter, summary, count), season)
-    return np.where(np.isnan(found), rest, found)
+    return np.where(np.isnan(profile), rest, profile)
 
 
 def _latest(blocks: Reals) -> Reals:
     """The newest value of each phase that is not missing, (count, season, N) to (season, N)."""
-    held = ~np.isnan(blocks)
-    newest = len(blocks) - 1 - held[::-1].argmax(axis=0)
+    is_measured = ~np.isnan(blocks)
+    newest = len(blocks) - 1 - is_measured[::-1].argmax(axis=0)
     return np.asarray(np.take_along_axis(blocks, newest[None], axis=0)[0])

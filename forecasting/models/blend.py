@@ -45,12 +45,14 @@ def _relative(errors: Reals, recency: Reals) -> Reals:
     """The weighted geometric mean over origins of each model's error relative to the mean of all, (models, bands, N);
     NaN without one.
     """
-    held = ~np.isnan(errors)
-    usual = np.where(held, errors, 0.0).sum(axis=1, keepdims=True) / np.maximum(held.sum(axis=1, keepdims=True), 1)
-    shares = np.where(held & (usual > 0.0), errors / np.where(usual > 0.0, usual, 1.0), 1.0)
-    counted = recency[:, None, None, None] * held
-    total = counted.sum(axis=0)
-    logs = (counted * np.log(np.maximum(shares, LEAST_RELATIVE_ERROR))).sum(axis=0)
+    is_scored = ~np.isnan(errors)
+    usual = np.where(is_scored, errors, 0.0).sum(axis=1, keepdims=True) / np.maximum(
+        is_scored.sum(axis=1, keepdims=True), 1
+    )
+    ratios = np.where(is_scored & (usual > 0.0), errors / np.where(usual > 0.0, usual, 1.0), 1.0)
+    weight = recency[:, None, None, None] * is_scored
+    total = weight.sum(axis=0)
+    logs = (weight * np.log(np.maximum(ratios, LEAST_RELATIVE_ERROR))).sum(axis=0)
     return np.where(total > 0.0, np.exp(logs / np.where(total > 0.0, total, 1.0)), np.nan)
 
 

@@ -109,18 +109,18 @@ def _fit_trees(history: History, *, daily: bool) -> BoostedFit | None:
         return None
     unit = _unit(history)
     values = history.measured / unit
-    asked = _sample_rows(history)
-    features, reference = _features(values, asked, history, daily=daily)
-    departure = values[asked.step, asked.series] - reference
-    held = np.isfinite(departure)
-    columns = np.flatnonzero(np.isfinite(features[held]).any(axis=0))
-    if np.count_nonzero(held) < ROWS // 4:
+    targets = _sample_rows(history)
+    features, reference = _features(values, targets, history, daily=daily)
+    departure = values[targets.step, targets.series] - reference
+    is_known = np.isfinite(departure)
+    columns = np.flatnonzero(np.isfinite(features[is_known]).any(axis=0))
+    if np.count_nonzero(is_known) < ROWS // 4:
         return None
     from sklearn.ensemble import HistGradientBoostingRegressor  # takes a second to import, which few commands need
 
     with one_tree_thread():
         trees = HistGradientBoostingRegressor(**SETTINGS, random_state=SEED).fit(
-            features[held][:, columns], departure[held]
+            features[is_known][:, columns], departure[is_known]
         )
     return BoostedFit(trees, columns, unit)
 
@@ -131,8 +131,8 @@ def _unit(history: History) -> Reals:
     """
     values, cycle = history.measured, history.short
     change, usual = nan_mean(np.abs(values[cycle:] - values[:-cycle])), nan_mean(np.abs(values))
-    found = np.where(change > 0.0, change, usual)
-    return np.where(found > 0.0, found, 1.0)
+    unit = np.where(change > 0.0, change, usual)
+    return np.where(unit > 0.0, unit, 1.0)
 
 
 def _sample_rows(history: History) -> TargetRows:
@@ -148,52 +148,52 @@ def _forecast_cycle(history: History, learned: BoostedFit, *, daily: bool) -> Re
     """The forecast of a long cycle, (long, N)."""
     length, series = len(history.stamps), history.measured.shape[1]
     step, column = np.divmod(np.arange(history.long * series), series)
-    asked = TargetRows(length + step, np.full(len(step), length), column)
-    features, reference = _features(history.measured / learned.unit, asked, history, daily=daily)
+    targets = TargetRows(length + step, np.full(len(step), length), column)
+    features, reference = _features(history.measured / learned.unit, targets, history, daily=daily)
     with one_tree_thread():
         departure = learned.trees.predict(features[:, learned.columns])
-    found = (reference + departure).reshape(history.long, series)
-    return np.asarray(found * learned.unit)
+    forecasts = (reference + departure).reshape(history.long, series)
+    return np.asarray(forecasts * learned.unit)
 
 
-def _features(values: Reals, asked: TargetRows, history: History, *, daily: bool) -> tuple[Reals, Reals]:
+def _features(values: Reals, targets: TargetRows, history: History, *, daily: bool) -> tuple[Reals, Reals]:
     """Features (rows, p) and the reference (rows) in units, from what is known at each row's origin alone; NaN where it
     is missing.
     """
     cycle, long = history.short, history.long
-    days = (asked.step - asked.origin) // cycle
-    weeks = (asked.step - asked.origin) // long + 1
+    days = (targets.step - targets.origin) // cycle
+    weeks = (targets.step - targets.origin) // long + 1
     short = np.stack(
-        [_values_at(values, asked, asked.step - (days + 1 + lag) * cycle) for lag in range(max(long // cycle, 1))]
+        [_values_at(values, targets, targets.step - (days + 1 + lag) * cycle) for lag in range(max(long // cycle, 1))]
     )
-    wide = np.stack([_values_at(values, asked, asked.step - (weeks + lag) * long) for lag in range(LONG_LAGS)])
+    wide = np.stack([_values_at(values, targets, targets.step - (weeks + lag) * long) for lag in range(LONG_LAGS)])
     middle, usual = nan_median(wide), nan_median(short)
     middle = np.where(np.isnan(middle), usual, middle)
     reference = np.where(np.isnan(short[0]), middle, short[0]) if daily else middle
-    near = [_values_at(values, asked, asked.step - weeks * long + lag) for lag in NEIGHBOURS]
+    near = [_values_at(values, targets, targets.step - weeks * long + lag) for lag in NEIGHBOURS]
     spread = [nan_mean(short), usual, nan_mean(wide), np.fmax.reduce(wide), np.fmin.reduce(wide), np.fmax.reduce(short)]
-    levels = _levels(values, asked, cycle)
-    clock = [asked.step % cycle, asked.step // cycle % max(long // cycle, 1), days]
+    levels = _levels(values, targets, cycle)
+    clock = [targets.step % cycle, targets.step // cycle % max(long // cycle, 1), days]
     relative = np.stack([middle, *short, *wide, *spread, *levels, *near]) - reference
     return np.column_stack([reference, relative.T, *clock]), reference
 
 
-def _values_at(values: Reals, asked: TargetRows, step: Places) -> Reals:
+def _values_at(values: Reals, targets: TargetRows, step: Places) -> Reals:
     """The values of the rows' series at other steps; NaN before the first and from the origin on."""
-    known = (step >= 0) & (step < asked.origin)
-    return np.where(known, values[np.where(known, step, 0), asked.series], np.nan)
+    is_known = (step >= 0) & (step < targets.origin)
+    return np.where(is_known, values[np.where(is_known, step, 0), targets.series], np.nan)
 
 
-def _levels(values: Reals, asked: TargetRows, cycle: int) -> list[Reals]:
+def _levels(values: Reals, targets: TargetRows, cycle: int) -> list[Reals]:
     """Mean values of the rows' series over spans before their origins."""
-    held = np.isfinite(values)
+    is_measured = np.isfinite(values)
     sums, counts = (
         np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(part, axis=0)])
-        for part in (np.where(held, values, 0.0), held)
+        for part in (np.where(is_measured, values, 0.0), is_measured)
     )
-    found = []
+    levels = []
     for first, last in LEVELS:
-        start, stop = (np.maximum(asked.origin - back * cycle, 0) for back in (first, last))
-        total, count = (part[stop, asked.series] - part[start, asked.series] for part in (sums, counts))
-        found.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-    return found
+        start, stop = (np.maximum(targets.origin - back * cycle, 0) for back in (first, last))
+        total, count = (part[stop, targets.series] - part[start, targets.series] for part in (sums, counts))
+        levels.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return levels

@@ -143,7 +143,7 @@ class HolidayEffect:
     @classmethod
     def learn(cls, stamps: pd.DatetimeIndex, measured: Reals, calendar: Sequence[Holidays]) -> HolidayEffect:
         """The effects in a history: `measured` (T, N) at `stamps`, and the holidays of each of its N series."""
-        logs = [np.zeros(len(held.dates)) for held in calendar]
+        logs = [np.zeros(len(holidays.dates)) for holidays in calendar]
         for zone, members in _by_zone(calendar).items():
             days, values = _daily_logs(_local_dates(stamps, zone), measured[:, members])
             is_holiday = np.stack([np.isin(days, calendar[member].dates) for member in members], axis=1)
@@ -158,10 +158,10 @@ class HolidayEffect:
         for zone, members in _by_zone(self.calendar).items():
             days, rows = np.unique(_local_dates(stamps, zone), return_inverse=True)
             for member in members:
-                held, logs = self.calendar[member], self.logs[member]
+                holidays, logs = self.calendar[member], self.logs[member]
                 if logs.any():
-                    place = np.minimum(np.searchsorted(days, held.dates), len(days) - 1)
-                    inside = days[place] == held.dates
+                    place = np.minimum(np.searchsorted(days, holidays.dates), len(days) - 1)
+                    inside = days[place] == holidays.dates
                     by_day = np.bincount(place[inside], logs[inside], minlength=len(days))
                     factors[:, member] = np.exp(np.clip(by_day, -LARGEST, LARGEST))[rows]
         return factors
@@ -170,9 +170,9 @@ class HolidayEffect:
 def _by_zone(calendar: Sequence[Holidays]) -> dict[str, list[int]]:
     """Positions of the series that have holidays, by the zone of their days."""
     members: dict[str, list[int]] = defaultdict(list)
-    for member, held in enumerate(calendar):
-        if len(held.dates):
-            members[held.zone].append(member)
+    for member, holidays in enumerate(calendar):
+        if len(holidays.dates):
+            members[holidays.zone].append(member)
     return members
 
 
@@ -190,10 +190,10 @@ def _daily_logs(dates: Dates, measured: Reals) -> tuple[Dates, Reals]:
     starts = np.searchsorted(dates, days)
     is_measured = np.isfinite(measured)
     # `reduceat` of an empty range gives the next row: a day without a stamp counts nothing.
-    held = np.diff(np.append(starts, len(dates))) > 0
+    has_stamp = np.diff(np.append(starts, len(dates))) > 0
     totals, counts = np.zeros((len(days), measured.shape[1])), np.zeros((len(days), measured.shape[1]))
-    totals[held] = np.add.reduceat(np.where(is_measured, measured, 0.0), starts[held], axis=0)
-    counts[held] = np.add.reduceat(is_measured.astype(float), starts[held], axis=0)
+    totals[has_stamp] = np.add.reduceat(np.where(is_measured, measured, 0.0), starts[has_stamp], axis=0)
+    counts[has_stamp] = np.add.reduceat(is_measured.astype(float), starts[has_stamp], axis=0)
     whole = max(np.median(np.diff(starts)), 1.0) if len(days) > 1 else 1.0
     means = np.where(counts >= COMPLETE_ENOUGH * whole, totals / np.maximum(counts, 1.0), np.nan)
     usual = nan_median(np.where(means > 0.0, means, np.nan))
@@ -210,15 +210,15 @@ def _weekday_residuals(values: Reals, is_holiday: npt.NDArray[np.bool_]) -> Real
     return np.asarray(values - nan_median(np.stack(around)))
 
 
-def _shrunk(days: Dates, residuals: Reals, is_holiday: npt.NDArray[np.bool_], held: Holidays) -> Reals:
+def _shrunk(days: Dates, residuals: Reals, is_holiday: npt.NDArray[np.bool_], holidays: Holidays) -> Reals:
     """The log effect of one series on each row of its holidays, from the residuals (D) of its days.
 
     Ridge regression of the holidays' residuals on the shares of each name: the noise is that of ordinary days, the
     prior variance what the holidays' residuals have beyond it, shrunk by one residual.
     """
-    known = np.isfinite(residuals)
-    ordinary, rows = residuals[known & ~is_holiday], np.flatnonzero(known & is_holiday)
-    blank = np.zeros(len(held.dates))
+    is_known = np.isfinite(residuals)
+    ordinary, rows = residuals[is_known & ~is_holiday], np.flatnonzero(is_known & is_holiday)
+    blank = np.zeros(len(holidays.dates))
     if len(ordinary) < ORDINARY_DAYS_AT_LEAST or not len(rows):
         return blank
     noise = max((NORMAL_MAD * float(np.median(np.abs(ordinary)))) ** 2, 1e-12)
@@ -226,11 +226,11 @@ def _shrunk(days: Dates, residuals: Reals, is_holiday: npt.NDArray[np.bool_], he
     prior = max(float((target**2).mean()) - noise, 0.0) * len(target) / (len(target) + 1.0)
     if prior == 0.0:
         return blank
-    names, columns = np.unique(held.names, return_inverse=True)
+    names, columns = np.unique(holidays.names, return_inverse=True)
     design = np.zeros((len(rows), len(names)))
-    place = np.searchsorted(days[rows], held.dates)
-    inside = np.flatnonzero(days[rows][np.minimum(place, len(rows) - 1)] == held.dates)
-    np.add.at(design, (place[inside], columns[inside]), held.shares[inside])
+    place = np.searchsorted(days[rows], holidays.dates)
+    inside = np.flatnonzero(days[rows][np.minimum(place, len(rows) - 1)] == holidays.dates)
+    np.add.at(design, (place[inside], columns[inside]), holidays.shares[inside])
     gram = design.T @ design / noise + np.eye(len(names)) / prior
     effects = np.linalg.solve(gram, design.T @ target / noise)
-    return np.asarray(effects[columns] * held.shares)
+    return np.asarray(effects[columns] * holidays.shares)

@@ -70,7 +70,7 @@ def pool(seasons: Sequence[int]) -> dict[str, Model]:
 
 def _pool_of_steps(seasons: Sequence[int]) -> dict[str, Model]:
     """The same, counting steps as they pass."""
-    fitted = {name: panel_prophet(one) for name, one in VARIANTS.items()}
+    fitted = {name: panel_prophet(variant) for name, variant in VARIANTS.items()}
     if not seasons:
         return fitted | baselines(seasons)
     others = {

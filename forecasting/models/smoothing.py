@@ -30,8 +30,8 @@ def double_seasonal_smoothing(gain: float, *, log: bool) -> Model:
         scale = shared(history, "log scales", lambda: LogScale.of(history.measured)) if log else None
         level, short, long = _filter(values if scale is None else scale.log(values), history.short, history.long, gain)
         rows = len(values) + np.arange(steps)
-        found = level + short[rows % len(short)] + long[rows % len(long)]
-        return found if scale is None else scale.value(found)
+        forecasts = level + short[rows % len(short)] + long[rows % len(long)]
+        return forecasts if scale is None else scale.value(forecasts)
 
     return model
 
@@ -76,11 +76,11 @@ def _one_step_errors(left: Reals, level: Reals, memory: Reals) -> Reals:
     """
     if not np.isnan(left).any():
         return np.asarray(memory[: len(left), : len(left)] @ (left - level))
-    found = np.zeros_like(left)
-    for row, one in enumerate(left):
-        found[row] = np.where(np.isnan(one), 0.0, one - level)
-        level = level + LEVEL_GAIN * found[row]
-    return found
+    errors = np.zeros_like(left)
+    for row, values in enumerate(left):
+        errors[row] = np.where(np.isnan(values), 0.0, values - level)
+        level = level + LEVEL_GAIN * errors[row]
+    return errors
 
 
 def _error_matrix(count: int) -> Reals:

@@ -49,14 +49,14 @@ def panel_prophet(variant: Variant) -> Model:
     def model(history: History, steps: int) -> Reals:
         scale = shared(history, "log scales", lambda: LogScale.of(history.measured)) if variant.log else None
         curves = _curves(history, variant, scale)
-        found = extrapolate(curves, history, steps, variant.trend)
+        forecasts = extrapolate(curves, history, steps, variant.trend)
         if variant.residuals:
             recent = history.clock(history.stamps[-history.long :])
             values = history.measured[-history.long :]
-            found = found + residual_correction(
+            forecasts = forecasts + residual_correction(
                 (values if scale is None else scale.log(values)) - curves.predict(recent), history, steps
             )
-        return found if scale is None else scale.value(found)
+        return forecasts if scale is None else scale.value(forecasts)
 
     return model
 
@@ -109,15 +109,15 @@ def residual_correction(missed: Reals, history: History, steps: int) -> Reals:
     last long one.
     """
     rows = np.arange(steps)
-    held = np.where(np.isnan(missed), 0.0, missed)
-    found = (
+    residuals = np.where(np.isnan(missed), 0.0, missed)
+    correction = (
         CARRIED
-        * _last(held, history.short)[rows % history.short]
+        * _last(residuals, history.short)[rows % history.short]
         * exponential_decay(steps, RESIDUAL_CYCLES * history.short)[:, None]
     )
     if history.long > history.short:
-        found = found + CARRIED * _last(held, history.long)[rows % history.long]
-    return found
+        correction = correction + CARRIED * _last(residuals, history.long)[rows % history.long]
+    return correction
 
 
 def _last(values: Reals, count: int) -> Reals:

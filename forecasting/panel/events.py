@@ -24,12 +24,12 @@ def scope_shares(
     Sites are weighed by `weights`, their usual value by (site_id, metric): what strikes a tenth of a region's traffic
     moves the region by a tenth.
     """
-    found = (
+    shares = (
         _site_and_region_shares(series, regions, weights)
         if series.level != "site"
         else {regions.get(series.key, EVERYWHERE): 1.0}
     )
-    return {**found, series.key: 1.0, EVERYWHERE: 1.0}
+    return {**shares, series.key: 1.0, EVERYWHERE: 1.0}
 
 
 def _site_and_region_shares(
@@ -38,11 +38,11 @@ def _site_and_region_shares(
     """The shares of the sites, and of their regions, in a region or the network."""
     sites = sites_of(series, regions, weights)
     total = sum(sites.values())
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for site, weight in sites.items():
         for scope in {site, regions.get(site, site)}:
-            found[scope] = found.get(scope, 0.0) + (weight / total if total > 0.0 else 0.0)
-    return {scope: share for scope, share in found.items() if share > 0.0}
+            shares[scope] = shares.get(scope, 0.0) + (weight / total if total > 0.0 else 0.0)
+    return {scope: share for scope, share in shares.items() if share > 0.0}
 
 
 def sites_of(series: Series, regions: Mapping[str, str], weights: Mapping[tuple[str, str], float]) -> dict[str, float]:
@@ -74,7 +74,7 @@ def event_regressors(events: pd.DataFrame, stamps: pd.DatetimeIndex, step: pd.Ti
 
 def regressor_kinds(events: Sequence[pd.DataFrame]) -> list[str]:
     """The kinds of event with the treatment "regressor" that touch one of some series, in order."""
-    both = (pair for held in events for pair in zip(held["kind"].tolist(), held["treatment"].tolist(), strict=True))
+    both = (pair for frame in events for pair in zip(frame["kind"].tolist(), frame["treatment"].tolist(), strict=True))
     return sorted({str(kind) for kind, treatment in both if treatment == "regressor"})
 
 
@@ -84,20 +84,23 @@ def event_coverage(
     """(H, K, N): how much of each interval, and of each series, events of each kind cover; `events` holds those of each
     series.
     """
-    found, column = np.zeros((len(stamps), len(kinds), len(events))), {kind: place for place, kind in enumerate(kinds)}
+    coverage, column = (
+        np.zeros((len(stamps), len(kinds), len(events))),
+        {kind: place for place, kind in enumerate(kinds)},
+    )
     # Counted in whole microseconds: an engine asks this of every series, and arithmetic on stamps is slow.
     begins, width = _microseconds(stamps), step // MICROSECOND
-    for series, held in enumerate(events):
-        starts, ends = (_microseconds(pd.DatetimeIndex(held[name])) for name in ("start", "end"))
+    for series, frame in enumerate(events):
+        starts, ends = (_microseconds(pd.DatetimeIndex(frame[name])) for name in ("start", "end"))
         firsts, lasts = np.searchsorted(begins, starts - width, side="right"), np.searchsorted(begins, ends)
         for at, (kind, treatment, share) in enumerate(
-            zip(*(held[name].tolist() for name in ("kind", "treatment", "share")), strict=True)
+            zip(*(frame[name].tolist() for name in ("kind", "treatment", "share")), strict=True)
         ):
             inside = begins[firsts[at] : lasts[at]]
             if treatment == "regressor" and kind in column and len(inside):
                 parts = (np.minimum(inside + width, ends[at]) - np.maximum(inside, starts[at])) / width
-                found[firsts[at] : lasts[at], column[kind], series] += share * np.clip(parts, 0.0, 1.0)
-    return found
+                coverage[firsts[at] : lasts[at], column[kind], series] += share * np.clip(parts, 0.0, 1.0)
+    return coverage
 
 
 def _microseconds(stamps: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
@@ -123,7 +126,7 @@ class EventRegressors:
         """(h, K, N) at hours of the grid, UTC; zero beyond it."""
         index = pd.DatetimeIndex(stamps)
         at = np.asarray(((index if index.tz else index.tz_localize("UTC")) - self.first) / HOUR).astype(np.int64)
-        held = (at >= 0) & (at < len(self.grid))
-        found = np.zeros((len(at), *self.grid.shape[1:]))
-        found[held] = self.grid[at[held]]
-        return found
+        is_inside = (at >= 0) & (at < len(self.grid))
+        regressors = np.zeros((len(at), *self.grid.shape[1:]))
+        regressors[is_inside] = self.grid[at[is_inside]]
+        return regressors

@@ -104,8 +104,8 @@ def shared(history: History, key: Hashable, make: Callable[[], Fit]) -> Fit:
     """What was fitted to this history under that key, or is now."""
     if key not in history.fits:
         history.fits[key] = make()
-    found: Fit = history.fits[key]
-    return found
+    fit: Fit = history.fits[key]
+    return fit
 
 
 def nan_median(blocks: Reals) -> Reals:
@@ -123,5 +123,5 @@ def nan_median(blocks: Reals) -> Reals:
 
 def nan_mean(blocks: Reals) -> Reals:
     """The mean along the first axis of what is not missing; zero where all is."""
-    held = ~np.isnan(blocks)
-    return np.asarray(np.where(held, blocks, 0.0).sum(axis=0) / np.maximum(held.sum(axis=0), 1))
+    is_measured = ~np.isnan(blocks)
+    return np.asarray(np.where(is_measured, blocks, 0.0).sum(axis=0) / np.maximum(is_measured.sum(axis=0), 1))

@@ -112,15 +112,15 @@ def local_steps(history: History, steps: int) -> Places:
     if not history.zone:
         return plain
     local = history.clock(history.stamps.append(history.ahead(steps)))
-    found = np.asarray((local - local[0]) / history.step)
-    return found.astype(np.intp) if np.array_equal(found, np.rint(found)) else plain
+    place = np.asarray((local - local[0]) / history.step)
+    return place.astype(np.intp) if np.array_equal(place, np.rint(place)) else plain
 
 
 def dst_steps(history: History, steps: int) -> Places | None:
     """The same where the clock changes, and leaves two steps to be seen before those ahead; else None."""
-    found = local_steps(history, steps) if steps else np.arange(0)
-    is_changing = not np.array_equal(found, np.arange(len(found)))
-    return found if is_changing and known_local_steps(found, steps) > 1 else None
+    place = local_steps(history, steps) if steps else np.arange(0)
+    is_changing = not np.array_equal(place, np.arange(len(place)))
+    return place if is_changing and known_local_steps(place, steps) > 1 else None
 
 
 def known_local_steps(local: Places, steps: int) -> int:

@@ -124,8 +124,8 @@ class Panel:
         share = np.array([inside.get(scope, 0.0) for scope in self.events["scope"].tolist()], dtype=float)
         # The metrics of a site are touched by the same events, and each is asked about several times.
         if (key := share.tobytes()) not in self.touched:
-            held = np.flatnonzero(share > 0.0)
-            self.touched[key] = self.events[_TOUCHING].take(held).assign(share=share[held]).reset_index(drop=True)
+            touches = np.flatnonzero(share > 0.0)
+            self.touched[key] = self.events[_TOUCHING].take(touches).assign(share=share[touches]).reset_index(drop=True)
         return self.touched[key]
 
 
@@ -165,16 +165,16 @@ def wide(rows: pd.DataFrame, metrics: Sequence[str], axis: pd.DatetimeIndex) -> 
     """
     step = axis[1] - axis[0] if len(axis) > 1 else HOUR
     at = ((rows["ts"] - axis[0]) // step).to_numpy() if len(axis) else np.full(len(rows), -1)
-    held = rows[(at >= 0) & (at < len(axis))]
+    inside = rows[(at >= 0) & (at < len(axis))]
     at = at[(at >= 0) & (at < len(axis))]
-    groups = held.groupby(["level", "key"], observed=True)
+    groups = inside.groupby(["level", "key"], observed=True)
     names, codes = groups.size().index, groups.ngroup().to_numpy()
-    frames = [_grid(held[metric].to_numpy(float), at, codes, (len(axis), len(names))) for metric in metrics]
+    frames = [_grid(inside[metric].to_numpy(float), at, codes, (len(axis), len(names))) for metric in metrics]
     columns = [Series(level, key, metric) for metric in metrics for level, key in names]
-    found = pd.DataFrame(
+    table = pd.DataFrame(
         np.hstack(frames), index=axis, columns=pd.MultiIndex.from_tuples(columns, names=Series._fields)
     )
-    return found.sort_index(axis="columns")
+    return table.sort_index(axis="columns")
 
 
 def _grid(
@@ -194,11 +194,11 @@ def _samples(sources: Sources, metrics: Sequence[str], hourly: pd.DataFrame, gra
     """
     first = sources.samples["ts"].min() if len(sources.samples) else sources.now
     axis = pd.date_range(first, sources.now, freq=grain, inclusive="left", unit="us", name="ts")
-    found = wide(sources.samples, metrics, axis).reindex(columns=hourly.columns)
+    samples = wide(sources.samples, metrics, axis).reindex(columns=hourly.columns)
     hours = axis.floor("h")
     within = hourly.reindex(hours).set_axis(axis)
-    sampled = found.notna().groupby(hours).transform("any")
-    return found.where(sampled, within).where(within.notna())
+    is_sampled = samples.notna().groupby(hours).transform("any")
+    return samples.where(is_sampled, within).where(within.notna())
 
 
 def _filled(events: pd.DataFrame) -> pd.DataFrame:

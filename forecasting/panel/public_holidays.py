@@ -74,4 +74,4 @@ def holidays_of(countries: Mapping[str, float], zone: str, first_year: int, last
 
 def any_holiday(calendar: Sequence[Holidays]) -> bool:
     """Whether one of the series has a holiday."""
-    return any(len(held.dates) for held in calendar)
+    return any(len(holidays_of_series.dates) for holidays_of_series in calendar)

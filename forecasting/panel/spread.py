@@ -95,8 +95,8 @@ def _typical(days: Reals) -> Reals:
 
 
 def _mean_square(values: Reals) -> float:
-    held = values[np.isfinite(values)]
-    return float((held**2).mean()) if len(held) else np.nan
+    measured = values[np.isfinite(values)]
+    return float((measured**2).mean()) if len(measured) else np.nan
 
 
 def interpolate(rows: Reals, at: Reals, wanted: Reals) -> Reals:
@@ -110,9 +110,9 @@ def residual_quantile_offsets(residuals: Reals, levels: Sequence[float]) -> Real
     """Quantiles of measured residuals (NaN left out), pulled apart where both lie on one side, so that the curve itself
     is always inside.
     """
-    found = np.nanquantile(residuals, levels)
-    below = np.asarray(levels) < 0.5
-    return np.where(below, np.minimum(found, 0.0), np.maximum(found, 0.0))
+    offsets = np.nanquantile(residuals, levels)
+    is_lower = np.asarray(levels) < 0.5
+    return np.where(is_lower, np.minimum(offsets, 0.0), np.maximum(offsets, 0.0))
 
 
 def relative_width(spread: Reals) -> Reals:

@@ -154,10 +154,10 @@ class Curves:
     def trend(self, stamps: pd.DatetimeIndex) -> Reals:
         """(H, N): the trend on the fitted scale."""
         days = days_of(stamps)
-        found = np.empty((len(days), len(self.offset)))
+        trend = np.empty((len(days), len(self.offset)))
         for group in self.groups:
-            found[:, group.members] = self._bent(group, group.axis.at(days))
-        return found * self.scale.size
+            trend[:, group.members] = self._bent(group, group.axis.at(days))
+        return trend * self.scale.size
 
     def _bent(self, group: Group, at: Reals) -> Reals:
         """(H, members): the trends of a group on its axis: between two changepoints a straight line, whose slope and
@@ -177,11 +177,11 @@ class Curves:
         """
         parts = self.components(stamps, regressors)
         curve, change = np.asarray(sum(parts.values())), np.broadcast_to(self.change, parts["trend"].shape)
-        found = np.moveaxis(predictive_offsets(self._ahead(stamps), change, self.bends, self.sigma, levels), 2, 0)
-        found += curve
-        for level in found:
+        quantiles = np.moveaxis(predictive_offsets(self._ahead(stamps), change, self.bends, self.sigma, levels), 2, 0)
+        quantiles += curve
+        for level in quantiles:
             level[:] = self.scale.value(level)
-        return np.moveaxis(found, 0, 2)
+        return np.moveaxis(quantiles, 0, 2)
 
     def offsets(self, stamps: pd.DatetimeIndex, levels: Sequence[float], sigma: Reals) -> Reals:
         """(H, N, Q): quantiles about the curve on the fitted scale, for noise of another size, (N,) or (H, N)."""
@@ -208,10 +208,10 @@ class Curves:
 
     def _each(self, of: Callable[[Axis], float]) -> Reals:
         """A number of each series' axis."""
-        found = np.empty(len(self.offset))
+        numbers = np.empty(len(self.offset))
         for group in self.groups:
-            found[group.members] = of(group.axis)
-        return found
+            numbers[group.members] = of(group.axis)
+        return numbers
 
     def _ahead(self, stamps: pd.DatetimeIndex) -> Reals:
         """(H, N): time after each series' own history, which lasts 1."""
@@ -236,12 +236,12 @@ class Curves:
 
 def checked_regressors(regressors: Reals | None, rows: int, columns: int) -> Reals:
     """The regressors, or an array without columns; raises ValueError where their shape is not the one fitted."""
-    found = np.empty((rows, 0)) if regressors is None else np.asarray(regressors, dtype=float)
-    if found.shape[:2] != (rows, columns):
+    columns_given = np.empty((rows, 0)) if regressors is None else np.asarray(regressors, dtype=float)
+    if columns_given.shape[:2] != (rows, columns):
         raise ValueError(
-            f"regressors have the shape {found.shape}; ({rows}, {columns}) or ({rows}, {columns}, series) is needed"
+            f"regressors have the shape {columns_given.shape}; ({rows}, {columns}) or ({rows}, {columns}, series) is needed"
         )
-    return found
+    return columns_given
 
 
 def _regressor_effect(regressors: Reals, coefficients: Reals) -> Reals:
