@@ -46,26 +46,26 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m forecasting", description="Forecast the series of a lake or of a file."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    making = commands.add_parser(
+    refresh_parser = commands.add_parser(
         "refresh",
         help="forecast and publish one run",
         description="Forecast every series of a lake and publish one run.",
     )
-    making.add_argument(
+    refresh_parser.add_argument(
         "--engine", choices=sorted(ENGINES), default="panel", help="what forecasts (default: %(default)s)"
     )
-    making.add_argument("--workers", type=int, help="worker processes (default: one for each processor)")
-    making.add_argument("--quiet", action="store_true", help="say nothing unless it fails")
-    telling = commands.add_parser(
+    refresh_parser.add_argument("--workers", type=int, help="worker processes (default: one for each processor)")
+    refresh_parser.add_argument("--quiet", action="store_true", help="say nothing unless it fails")
+    status_parser = commands.add_parser(
         "status", help="how the last refreshes went", description="How the last refreshes went."
     )
-    planning = commands.add_parser(
+    plan_parser = commands.add_parser(
         "plan",
         help="what to order by when",
         description="When each site, region and the network runs out; what to order by when.",
     )
-    add_plan(planning)
-    for command in (making, telling, planning):
+    add_plan(plan_parser)
+    for command in (refresh_parser, status_parser, plan_parser):
         command.add_argument(
             "--lake",
             default=os.environ.get("HEADROOM_LAKE", "var/lake"),
@@ -109,15 +109,15 @@ def _status(options: argparse.Namespace) -> int:
     note = lake.read_note(NOTE) if pin.versions else None
     if note and note.get("state") != "done":
         print(f"{note['state']} at {note['updated']}, {note['done']} of {note['total']} series: {note['message']}")
-    found = runs(pin, EVERYTHING, limit=LISTED)
-    for run in found.itertuples(index=False):
-        print(line(run))
-    if found.empty:
+    newest = runs(pin, EVERYTHING, limit=LISTED)
+    for run in newest.itertuples(index=False):
+        print(run_line(run))
+    if newest.empty:
         print(f"{lake.url} has no published run; `python -m forecasting refresh` makes one.")
     return FINE
 
 
-def line(run: Any) -> str:
+def run_line(run: Any) -> str:
     """A row of `runs` in words."""
     when = f"{run.started:%Y-%m-%d %H:%M} UTC, {run.seconds:.0f} s, {run.engine}, telemetry until {run.telemetry_until:%Y-%m-%d %H:%M} UTC"
     return f"run {run.number}: {when}: {run.fitted} fitted, {run.refused} refused, {run.failed} failed"
@@ -132,11 +132,11 @@ def _plan(options: argparse.Namespace) -> int:
 RUN = {"refresh": _refresh, "status": _status, "backtest": backtest, "forecast": forecast, "plan": _plan}
 
 
-def _end(*_: object) -> NoReturn:
+def _interrupt(*_: object) -> NoReturn:
     """End as Ctrl-C does: nothing is published, the last run serves."""
     raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main(sys.argv[1:]))

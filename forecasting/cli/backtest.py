@@ -57,19 +57,19 @@ def add_backtest(parser: argparse.ArgumentParser) -> None:
 
 def backtest(options: argparse.Namespace) -> int:
     """Score, print a table, and write JSON where that is asked for; raises SettingError for what cannot be used."""
-    given, board, count = panel_options(options), Scoreboard(), at_least_one(options.origins)
-    models = models_of(options, given.seasons, model_comparison.default_models(given.seasons))
-    board.refused, board.notes = dict(given.refused), list(given.notes)
+    request, board, count = panel_options(options), Scoreboard(), at_least_one(options.origins)
+    models = models_of(options, request.seasons, model_comparison.default_models(request.seasons))
+    board.refused, board.notes = dict(request.refused), list(request.notes)
     with worker_pool(options, models) as executor:
         for part, actual in (
-            _actuals_of_file(given, options.actuals, board) if options.actuals else _past_origins(given, count)
+            _actuals_of_file(request, options.actuals, board) if options.actuals else _past_origins(request, count)
         ):
             score_origin(board, part, actual, models, executor)
-    _note_unscored(board, given, 1 if options.actuals else count)
+    _note_unscored(board, request, 1 if options.actuals else count)
     about = {
-        "horizon": given.horizon,
-        "step": str(given.panel.step),
-        "season": list(given.seasons),
+        "horizon": request.horizon,
+        "step": str(request.panel.step),
+        "season": list(request.seasons),
         "origins_asked": 1 if options.actuals else count,
     }
     report = board.report(models, about)
@@ -100,16 +100,16 @@ def score_origin(
     board.licences |= {name: drawn.licences(place) for place, name in enumerate(part.names) if has_actual[place]}
 
 
-def _note_unscored(board: Scoreboard, given: PanelOptions, count: int) -> None:
+def _note_unscored(board: Scoreboard, request: PanelOptions, count: int) -> None:
     """Every series that was not scored gets its reason, and those that were scored less than was asked for get a note;
     raises SettingError where none was.
     """
-    for part in given.parts:
+    for part in request.parts:
         missed = [name for name in part.names if name not in board.origins and name not in board.refused]
-        board.refused |= {name: _unscored(part, name, given.horizon, count) for name in missed}
+        board.refused |= {name: _unscored(part, name, request.horizon, count) for name in missed}
     if not board.origins:
         raise SettingError(
-            f"No series could be scored over {given.horizon} steps of {given.panel.step} ({listed_with_reasons(board.refused)}).",
+            f"No series could be scored over {request.horizon} steps of {request.panel.step} ({listed_with_reasons(board.refused)}).",
             cause="the history is too short for this horizon",
             remedy="bring more history, or shorten --horizon",
         )
@@ -131,31 +131,33 @@ def _unscored(part: PanelPart, name: str, horizon: int, count: int) -> str:
     )
 
 
-def _actuals_of_file(given: PanelOptions, path: Path, board: Scoreboard) -> Iterator[tuple[PanelPart, Reals]]:
+def _actuals_of_file(request: PanelOptions, path: Path, board: Scoreboard) -> Iterator[tuple[PanelPart, Reals]]:
     """The ends of the panel, and what the test file says came after; series without a usable value there are
     refused.
     """
-    test = read(path, given.panel.step)
-    board.notes += [f"{path.name}: {note}" for note in [*test.notes, *_unknown_series_notes(test, given.panel)]]
-    found = []
-    for part in given.parts:
-        sound = np.array([name not in test.refused for name in part.names])
-        found.append((part, np.where(sound, actuals(test, part, given.horizon), np.nan)))
-        board.refused |= _unscored_reasons(given, test, part, found[-1][1], path)
-    if not any(np.isfinite(actual).any() for _, actual in found):
+    actuals_file = read(path, request.panel.step)
+    board.notes += [
+        f"{path.name}: {note}" for note in [*actuals_file.notes, *_unknown_series_notes(actuals_file, request.panel)]
+    ]
+    pairs = []
+    for part in request.parts:
+        sound = np.array([name not in actuals_file.refused for name in part.names])
+        pairs.append((part, np.where(sound, actuals(actuals_file, part, request.horizon), np.nan)))
+        board.refused |= _unscored_reasons(request, actuals_file, part, pairs[-1][1], path)
+    if not any(np.isfinite(actual).any() for _, actual in pairs):
         raise SettingError(
-            _no_actuals_message(given, test, path),
+            _no_actuals_message(request, actuals_file, path),
             cause="it holds other series, or its stamps begin anew",
             remedy="go on with the panel's own stamps or row numbers",
         )
-    yield from found
+    yield from pairs
 
 
 def _unscored_reasons(
-    given: PanelOptions, test: PanelFile, part: PanelPart, actual: Reals, path: Path
+    request: PanelOptions, test: PanelFile, part: PanelPart, actual: Reals, path: Path
 ) -> dict[str, str]:
     """Why those series of a part that a test file tells nothing of cannot be scored."""
-    absent = f"{path.name} has no value of it within {given.horizon} steps from {given.panel.place(part.history.ahead(1)[0])} on"
+    absent = f"{path.name} has no value of it within {request.horizon} steps from {request.panel.place(part.history.ahead(1)[0])} on"
     blank = np.asarray(~np.isfinite(actual).any(axis=0))
     return {
         name: f"{path.name}: {test.refused[name]}" if name in test.refused else absent
@@ -164,12 +166,12 @@ def _unscored_reasons(
     }
 
 
-def _no_actuals_message(given: PanelOptions, test: PanelFile, path: Path) -> str:
+def _no_actuals_message(request: PanelOptions, test: PanelFile, path: Path) -> str:
     """What to say of a test file by which nothing can be scored."""
-    part = given.parts[0]
+    part = request.parts[0]
     broken = f"; it is refused for {listed_with_reasons(test.refused)}" if test.refused else ""
-    first = given.panel.place(part.history.ahead(1)[0])
-    return f"{path} has no value of {', '.join(part.names[:NAMED_AT_MOST])} within {given.horizon} steps from {first} on{broken}."
+    first = request.panel.place(part.history.ahead(1)[0])
+    return f"{path} has no value of {', '.join(part.names[:NAMED_AT_MOST])} within {request.horizon} steps from {first} on{broken}."
 
 
 def _unknown_series_notes(test: PanelFile, panel: PanelFile) -> list[str]:
@@ -184,14 +186,14 @@ def _unknown_series_notes(test: PanelFile, panel: PanelFile) -> list[str]:
     )
 
 
-def _past_origins(given: PanelOptions, count: int) -> Iterator[tuple[PanelPart, Reals]]:
+def _past_origins(request: PanelOptions, count: int) -> Iterator[tuple[PanelPart, Reals]]:
     """Earlier ends of the panel and what came after each."""
-    for part in given.parts:
-        for origin in origins(part.history, given.horizon, count):
+    for part in request.parts:
+        for origin in origins(part.history, request.horizon, count):
             known, _ = usable_part(PanelPart(part.names, part.history.until(origin)))
             columns = [part.names.index(name) for name in known.names]
             if columns:
-                yield known, part.history.measured[origin : origin + given.horizon, columns]
+                yield known, part.history.measured[origin : origin + request.horizon, columns]
 
 
 def origins(history: History, horizon: int, count: int) -> Iterator[int]:

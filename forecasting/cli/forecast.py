@@ -86,13 +86,13 @@ def forecast(options: argparse.Namespace) -> int:
             cause="it is mistyped",
             remedy=f"end it with {', '.join(ENDINGS)}",
         )
-    given, answer, count = panel_options(options), FileForecasts(), at_least_one(options.origins)
-    models = models_of(options, given.seasons, [LICENSED])
+    request, answer, count = panel_options(options), FileForecasts(), at_least_one(options.origins)
+    models = models_of(options, request.seasons, [LICENSED])
     with worker_pool(options, models) as executor:
-        for part in given.parts:
-            forecasts, drawn = model_comparison.forecast_models(part.history, given.horizon, models, count, executor)
-            _add(answer, part, forecasts, drawn, given.panel)
-    report = _report(answer, given, models, count)
+        for part in request.parts:
+            forecasts, drawn = model_comparison.forecast_models(part.history, request.horizon, models, count, executor)
+            _add(answer, part, forecasts, drawn, request.panel)
+    report = _report(answer, request, models, count)
     if options.out or str(options.json) != "-":
         _write(answer.frame if len(models) > 1 else answer.frame.drop(columns="model"), options.out)
     if options.json:
@@ -142,20 +142,20 @@ def _untested(drawn: Drawn) -> str:
     return f"untested {where} ({names}), where too few past origins reach, so that nothing is proven there"
 
 
-def _report(answer: FileForecasts, given: PanelOptions, models: Sequence[str], count: int) -> dict[str, Any]:
+def _report(answer: FileForecasts, request: PanelOptions, models: Sequence[str], count: int) -> dict[str, Any]:
     """What there is to say beside the forecasts, with the keys of `backtest`."""
     return {
-        "horizon": given.horizon,
-        "step": str(given.panel.step),
-        "season": list(given.seasons),
+        "horizon": request.horizon,
+        "step": str(request.panel.step),
+        "season": list(request.seasons),
         "origins_asked": count,
         "models": [{"model": model, "seconds": round(answer.seconds[model], 3)} for model in models],
         "series": {
             name: {"licences": model_comparison.licence_records(found)}
             for name, found in sorted(answer.licences.items())
         },
-        "refused": model_comparison.refusal_records(given.refused),
-        "notes": [*given.notes, *answer.notes],
+        "refused": model_comparison.refusal_records(request.refused),
+        "notes": [*request.notes, *answer.notes],
     }
 
 

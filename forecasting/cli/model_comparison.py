@@ -73,11 +73,11 @@ def forecast_models(
     learned = learn(history, horizon, count=count)
     drawn = draw(learned)
     seconds = time.perf_counter() - began
-    found = {LICENSED: ModelForecast(drawn.point, drawn.quantiles, seconds)}
+    forecasts = {LICENSED: ModelForecast(drawn.point, drawn.quantiles, seconds)}
     for name in asked:
         if name != LICENSED:
-            found[name] = _forecast_model(name, learned, drawn, seconds, executor)
-    return found, drawn
+            forecasts[name] = _forecast_model(name, learned, drawn, seconds, executor)
+    return forecasts, drawn
 
 
 def _forecast_model(
@@ -112,11 +112,11 @@ def _prophet(history: History, horizon: int, executor: Executor | None, began: f
 
     ahead = history.ahead(horizon)
     if executor is None:
-        found = np.stack([by_default(history.stamps, column, ahead, LEVELS) for column in history.measured.T], axis=1)
+        columns = np.stack([by_default(history.stamps, column, ahead, LEVELS) for column in history.measured.T], axis=1)
     else:
         jobs = [executor.submit(by_default, history.stamps, column, ahead, LEVELS) for column in history.measured.T]
-        found = np.stack([job.result() for job in jobs], axis=1)
-    return ModelForecast(found[:, :, 0], found[:, :, 1:], time.perf_counter() - began)
+        columns = np.stack([job.result() for job in jobs], axis=1)
+    return ModelForecast(columns[:, :, 0], columns[:, :, 1:], time.perf_counter() - began)
 
 
 def score_forecasts(
@@ -158,7 +158,7 @@ class Scoreboard:
     of origins by series; the licences of each series at its last origin; reasons by series that is not scored.
     """
 
-    found: dict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    scores: dict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     seconds: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     origins: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     licences: dict[str, list[Licence]] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class Scoreboard:
         for model, by_score in scores.items():
             for score, values in by_score.items():
                 for name, value in zip(names, values, strict=True):
-                    self.found[model, name, score].append(float(value))
+                    self.scores[model, name, score].append(float(value))
         for name in names:
             self.origins[name] += 1
 
@@ -183,7 +183,7 @@ class Scoreboard:
     @property
     def series(self) -> list[str]:
         """The series that were scored."""
-        return sorted({name for _, name, _ in self.found})
+        return sorted({name for _, name, _ in self.scores})
 
     def row(self, model: str, series: Sequence[str]) -> dict[str, Any]:
         """The scores of a model over these series: the mean over series of each one's mean over origins."""
@@ -198,7 +198,7 @@ class Scoreboard:
         }
 
     def _each(self, model: str, score: str, series: Sequence[str]) -> Reals:
-        return np.array([float(metrics.mean(np.array(self.found[model, name, score]))) for name in series])
+        return np.array([float(metrics.mean(np.array(self.scores[model, name, score]))) for name in series])
 
     def report(self, models: Sequence[str], about: Mapping[str, Any]) -> dict[str, Any]:
         """All there is to say, as JSON has it; `origins` are those that were scored, by the series with the most of
@@ -224,9 +224,9 @@ def refusal_records(reasons: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"series_id": name, "reason": reason} for name, reason in reasons.items()]
 
 
-def licence_records(found: Sequence[Licence]) -> list[dict[str, Any]]:
+def licence_records(licences: Sequence[Licence]) -> list[dict[str, Any]]:
     """Licences as JSON has them."""
-    return [_licence_record(one) for one in found]
+    return [_licence_record(licence) for licence in licences]
 
 
 def _licence_record(one: Licence) -> dict[str, Any]:

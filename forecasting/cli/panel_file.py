@@ -332,9 +332,9 @@ def _raw(path: Path) -> pd.DataFrame:
 
 def _columns(raw: pd.DataFrame, path: Path) -> dict[str, str]:
     """The file's own names by ours."""
-    found = {ours: name for ours, names in ALIASES.items() for name in reversed(names) if name in raw.columns}
-    missing = [name for name in ("series_id", "y") if name not in found] + (
-        ["ts"] if not found.keys() & {"ts", "t"} else []
+    columns = {ours: name for ours, names in ALIASES.items() for name in reversed(names) if name in raw.columns}
+    missing = [name for name in ("series_id", "y") if name not in columns] + (
+        ["ts"] if not columns.keys() & {"ts", "t"} else []
     )
     if missing:
         raise SettingError(
@@ -342,7 +342,7 @@ def _columns(raw: pd.DataFrame, path: Path) -> dict[str, str]:
             cause="the table is wide, or its columns have other names",
             remedy="write it long: series_id, ts (or t, a row number), y",
         )
-    return found
+    return columns
 
 
 def _step_named(freq: str | pd.Timedelta | None) -> pd.Timedelta:
@@ -395,9 +395,9 @@ def parts(panel: PanelFile, seasons: Sequence[int], without: Collection[str] = (
     """The series by where they end, as histories, but for those `without`; a series begins with its first value, before
     which all is missing.
     """
-    held = panel.frame[~panel.frame["series_id"].isin(list(without))].dropna(subset="y")
-    last = held.groupby("series_id")["ts"].max()
-    return [_part(held, list(names), end, panel.step, seasons) for end, names in last.groupby(last).groups.items()]
+    rows = panel.frame[~panel.frame["series_id"].isin(list(without))].dropna(subset="y")
+    last = rows.groupby("series_id")["ts"].max()
+    return [_part(rows, list(names), end, panel.step, seasons) for end, names in last.groupby(last).groups.items()]
 
 
 def sparse(panel: PanelFile) -> dict[str, str]:
@@ -406,13 +406,13 @@ def sparse(panel: PanelFile) -> dict[str, str]:
 
     They are told before any history is laid out, which a stamp of the year 9999 would make as long as the calendar.
     """
-    found = {}
+    reasons = {}
     for name, stamps in panel.frame.dropna(subset="y").groupby("series_id")["ts"]:
         life = (stamps.iloc[-1] - stamps.iloc[0]) / panel.step + 1
         if len(stamps) < COMPLETE_AT_LEAST * life:
             share = f"{len(stamps) / life:.0%} of the values since its first one are usable; at least {COMPLETE_AT_LEAST:.0%} are needed"
-            found[str(name)] = f"{share}: {_furthest(panel, pd.DatetimeIndex(stamps))}"
-    return found
+            reasons[str(name)] = f"{share}: {_furthest(panel, pd.DatetimeIndex(stamps))}"
+    return reasons
 
 
 def _furthest(panel: PanelFile, stamps: pd.DatetimeIndex) -> str:
@@ -453,15 +453,15 @@ def actuals(panel: PanelFile, part: PanelPart, horizon: int) -> Reals:
 def steps(text: str, step: pd.Timedelta) -> int:
     """A horizon such as 48h, 14d or 48 (steps) in steps; raises SettingError for one below a step."""
     try:
-        found = int(text) if text.isdigit() else int(pd.Timedelta(text) / step)
+        count = int(text) if text.isdigit() else int(pd.Timedelta(text) / step)
     except ValueError as error:
         raise SettingError(
             f"{text!r} is no horizon.", cause="it is mistyped", remedy="write 48h, 14d or a number of steps"
         ) from error
-    if found < 1:
+    if count < 1:
         raise SettingError(
             f"A horizon of {text} is less than one step of {step}.",
             cause="a unit is missing",
             remedy="write 48h, 14d or a number of steps",
         )
-    return found
+    return count

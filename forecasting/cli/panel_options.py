@@ -92,27 +92,34 @@ def panel_options(options: argparse.Namespace) -> PanelOptions:
     panel = read(options.panel, options.freq)
     seasons = _seasons(options.season) if options.season else seasons_of(panel.step)
     refused = dict.fromkeys(_empty(panel), "no usable value: all are missing") | sparse(panel) | panel.refused
-    found = []
+    sound_parts = []
     for part in parts(panel, seasons, refused):
         fit, reasons = usable_part(part)
         refused |= reasons
-        found += [fit] if fit.names else []
-    if not found:
-        told = "; ".join(f"{name}: {reason}" for name, reason in list(refused.items())[:NAMED_AT_MOST])
+        sound_parts += [fit] if fit.names else []
+    if not sound_parts:
+        examples = "; ".join(f"{name}: {reason}" for name, reason in list(refused.items())[:NAMED_AT_MOST])
         raise SettingError(
-            f"No series of {options.panel} is sound and has enough history ({told}).",
+            f"No series of {options.panel} is sound and has enough history ({examples}).",
             cause="the series are too short for their seasons, or broken",
             remedy="bring more history, name shorter seasons with --season, or mend what is named",
         )
     return PanelOptions(
-        panel, steps(options.horizon, panel.step), seasons, found, refused, [*panel.notes, *_early(panel, found)]
+        panel,
+        steps(options.horizon, panel.step),
+        seasons,
+        sound_parts,
+        refused,
+        [*panel.notes, *_early(panel, sound_parts)],
     )
 
 
-def _early(panel: PanelFile, found: Sequence[PanelPart]) -> list[str]:
+def _early(panel: PanelFile, sound_parts: Sequence[PanelPart]) -> list[str]:
     """A note where series end before others do."""
-    last = max(part.history.stamps[-1] for part in found)
-    early = {name: panel.place(end) for part in found if (end := part.history.stamps[-1]) < last for name in part.names}
+    last = max(part.history.stamps[-1] for part in sound_parts)
+    early = {
+        name: panel.place(end) for part in sound_parts if (end := part.history.stamps[-1]) < last for name in part.names
+    }
     if not early:
         return []
     ends = "ends" if len(early) == 1 else "end"
@@ -121,9 +128,9 @@ def _early(panel: PanelFile, found: Sequence[PanelPart]) -> list[str]:
     ]
 
 
-def listed_with_reasons(found: Mapping[str, object]) -> str:
+def listed_with_reasons(reasons: Mapping[str, object]) -> str:
     """The first of these series, each with what is to be said of it, and how many more there are."""
-    return first_names([f"{name} ({what})" for name, what in found.items()])
+    return first_names([f"{name} ({what})" for name, what in reasons.items()])
 
 
 def first_names(words: Sequence[str]) -> str:
@@ -133,8 +140,8 @@ def first_names(words: Sequence[str]) -> str:
 
 
 def _empty(panel: PanelFile) -> list[str]:
-    held = panel.frame.groupby("series_id")["y"].count()
-    return [str(name) for name in held[held == 0].index]
+    counts = panel.frame.groupby("series_id")["y"].count()
+    return [str(name) for name in counts[counts == 0].index]
 
 
 def usable_part(part: PanelPart) -> tuple[PanelPart, dict[str, str]]:
@@ -148,11 +155,11 @@ def usable_part(part: PanelPart) -> tuple[PanelPart, dict[str, str]]:
 def _seasons(text: str) -> tuple[int, ...]:
     """Seasons of `--season`, shortest first; raises SettingError for what is none."""
     named = [part.strip() for part in text.split(",")]
-    found = sorted({int(part) for part in named if part.isdigit()} - {0})
-    if not all(part.isdigit() for part in named) or 1 in found:
+    seasons = sorted({int(part) for part in named if part.isdigit()} - {0})
+    if not all(part.isdigit() for part in named) or 1 in seasons:
         raise SettingError(
             f"--season {text} is no list of whole numbers from 2 up.",
             cause="it is mistyped",
             remedy="write cycles in steps, such as 24,168, or 0 for none",
         )
-    return tuple(found)
+    return tuple(seasons)
