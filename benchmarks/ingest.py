@@ -28,10 +28,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.ingest.catch_up import catch_up
 from data.ingest.column_mapping import read_options
 from data.ingest.run import IngestRun, plan_tasks
 from data.ingest.sources import find_snapshots
+from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.schema import METRICS, STAMP
 
@@ -85,7 +85,7 @@ def measure(folder: Path, sites: int, runs: int) -> dict[str, list[Cost]]:
         timed = {
             "duckdb": _timed(partial(read_sort_write, folder / "in", folder / f"duckdb-{run}")),
             "ingest": _timed(partial(take_in, lake, folder / "in")),
-            "rollups": _timed(partial(catch_up, lake)),
+            "rollups": _timed(partial(refresh_rollups, lake)),
         }
         if run:  # the first one warms the libraries and the files
             for name, value in timed.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from data.ingest import command
+from data.lake.object_store import disk_full
 
 INTERRUPTED = 130
 
@@ -78,7 +79,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return COMMANDS[chosen.command].run(chosen)
     except command.EXPECTED as error:
-        command.print_lines([f"python -m data {chosen.command}: {command.one_line(error)}"], errors=True)
+        told = disk_full(str(getattr(error, "filename", None) or "."), error) or error
+        command.print_lines([f"python -m data {chosen.command}: {command.one_line(told)}"], errors=True)
         return command.USAGE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -107,8 +107,9 @@ def _status(options: argparse.Namespace) -> int:
     lake = Lake(options.lake)
     pin = lake.pin()
     note = lake.read_note(NOTE) if pin.versions else None
-    if note and note.get("state") != "done":
-        print(f"{note['state']} at {note['updated']}, {note['done']} of {note['total']} series: {note['message']}")
+    if note and note.get("state") in ("running", "failed", "refused"):
+        at, done, total, message = (note.get(name, "?") for name in ("updated", "done", "total", "message"))
+        print(f"{note['state']} at {at}, {done} of {total} series: {message}")
     newest = runs(pin, EVERYTHING, limit=LISTED)
     for run in newest.itertuples(index=False):
         print(run_line(run))

@@ -62,8 +62,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # Where a library may be imported at all.
 HOMES: dict[str, tuple[str, ...]] = {
     "streamlit": ("app", "streamlit_app"),
-    "duckdb": ("data",),
-    "deltalake": ("data",),
+    "duckdb": ("data.lake",),
+    "deltalake": ("data.lake",),
     "prophet": ("forecasting.models.prophet_engine",),
 }
 # Parts that do without Streamlit although they are under app/.

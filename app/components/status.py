@@ -75,11 +75,10 @@ def _progress(refresh: Refresh) -> None:
 
 def refresh_of(note: dict[str, Any] | None, clock: pd.Timestamp) -> Refresh:
     """How the refresh stands by the note that it keeps writing (state, done, total, updated, message)."""
-    if note is None or note.get("state") not in {"running", "failed"}:
+    if note is None or note.get("state") not in ("running", "failed"):
         return Refresh("none")
-    told = Refresh(
-        str(note["state"]), int(note.get("done") or 0), int(note.get("total") or 0), str(note.get("message") or "")
-    )
+    done, total = (value if isinstance(value := note.get(name), int) else 0 for name in ("done", "total"))
+    told = Refresh(str(note["state"]), done, total, str(note.get("message") or ""))
     updated = _stamp(note.get("updated"))
     if told.state == "running" and (updated is None or clock - updated > SILENT):
         return told._replace(

@@ -9,10 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from deltalake.exceptions import DeltaError
-from obstore.exceptions import BaseError
-
-from data.ingest.catch_up import catch_up, rebuild
 from data.ingest.column_mapping import ReadOptions, read_options
 from data.ingest.ledger import Outcome
 from data.ingest.recipes import load_recipe, recipe_names
@@ -20,6 +16,9 @@ from data.ingest.report import console, progress_bars, report, status, status_li
 from data.ingest.run import IngestRun, dry_run, plan_tasks
 from data.ingest.sources import Source, find_snapshots
 from data.ingest.watch import Inbox
+from data.lake.maintenance import maintain as maintain_lake
+from data.lake.object_store import STORE_ERRORS
+from data.lake.rollups import refresh_rollups
 from data.lake.tables import SAFE_RETENTION, Lake
 from data.schema import INPUT_TABLES
 from data.schema.errors import HeadroomError, SettingError
@@ -27,7 +26,7 @@ from data.schema.errors import HeadroomError, SettingError
 FINE, QUARANTINED, USAGE = 0, 1, 2
 INBOX = "var/inbox"
 # What a command may meet through no fault of the program: each becomes one line.
-EXPECTED = (HeadroomError, DeltaError, BaseError, OSError)
+EXPECTED = (HeadroomError, *STORE_ERRORS)
 
 
 def add_ingest(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +127,7 @@ def ingest(arguments: argparse.Namespace) -> int:
     lake = Lake(arguments.lake)
     with progress_bars(quiet=arguments.quiet) as bars:
         outcomes = list(IngestRun(lake).run(plan_tasks(sources, options_of), bars.taking_in))
-        catch_up(lake, bars.rolling_up)
+        refresh_rollups(lake, progress=bars.rolling_up)
     return _print_outcomes(outcomes)
 
 
@@ -165,9 +164,9 @@ def show_status(arguments: argparse.Namespace) -> int:
 def vacuum(arguments: argparse.Namespace) -> int:
     """Compact small files and delete what no version needs that is younger than the retention."""
     lake = Lake(arguments.lake)
-    catch_up(lake)
-    done = lake.maintain(timedelta(days=arguments.keep_days))
-    catch_up(lake)
+    refresh_rollups(lake)
+    done = maintain_lake(lake, timedelta(days=arguments.keep_days))
+    refresh_rollups(lake)
     print_lines(
         f"{name}: {counts['files_compacted']} files compacted, {counts['files_vacuumed']} deleted"
         for name, counts in done.items()
@@ -178,7 +177,7 @@ def vacuum(arguments: argparse.Namespace) -> int:
 def rollup(arguments: argparse.Namespace) -> int:
     """Make the hourly and daily figures anew."""
     with progress_bars(quiet=arguments.quiet) as bars:
-        dates = rebuild(Lake(arguments.lake), bars.rolling_up)
+        dates = refresh_rollups(Lake(arguments.lake), anew=True, progress=bars.rolling_up)
     print_lines([f"{dates} dates rolled up"])
     return FINE
 

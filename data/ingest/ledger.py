@@ -20,12 +20,11 @@ import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from data.ingest.check import CheckedSnapshot
 from data.ingest.sources import Source
 from data.lake.object_store import store_at
-from data.lake.tables import Change, Lake, conform, sibling
+from data.lake.tables import Change, Lake, TableState, conform, sibling
 from data.schema import INPUT_TABLES, TABLES
 from data.schema.validation import Fault, excerpt
 
@@ -164,8 +163,8 @@ def _replace(
     # Two appends do not conflict by themselves; a mark for each snapshot makes the second one look again.
     marks = sorted(f"{sha}:{table}" for sha, table in keys)
 
-    def make(table: DeltaTable) -> Change | None:
-        rows_now = conform(TABLES[name], pa.table(table.to_pyarrow_table()))
+    def make(table: TableState) -> Change | None:
+        rows_now = table.rows()
         stale = _mask_of_replaced(rows_now, keys, places)
         if stale.any():
             return Change(pa.concat_tables([rows_now.filter(pa.array(~stale)), fresh]), whole=True, marks=marks)

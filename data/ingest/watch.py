@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from data.ingest.catch_up import catch_up
 from data.ingest.column_mapping import ReadOptions
 from data.ingest.ledger import Outcome
 from data.ingest.run import IngestRun, plan_tasks
 from data.ingest.sources import Source, find_snapshots
+from data.lake.maintenance import maintain_if_due
+from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 
 # A file in a folder counts as whole once nobody has written to it for so long; objects in a store appear whole.
@@ -29,11 +30,13 @@ class Inbox:
     _seen: set[object] = field(default_factory=set)
 
     def poll(self, lake: Lake) -> list[Outcome]:
-        """Take in what is new and whole, and bring the hourly and daily figures up to it."""
+        """Take in what is new and whole, bring the hourly and daily figures up to it, and keep the lake small."""
         fresh = [source for source in self._listed() if source.fingerprint not in self._seen and _is_whole(source)]
         outcomes = list(IngestRun(lake, move=True).run(plan_tasks(fresh, self.options_of))) if fresh else []
         unread = {outcome.source.fingerprint for outcome in outcomes if outcome.state == "unreadable"}
-        catch_up(lake)
+        refresh_rollups(lake)
+        if outcomes:
+            maintain_if_due(lake)
         self._seen.update(source.fingerprint for source in fresh if source.fingerprint not in unread)
         return outcomes
 

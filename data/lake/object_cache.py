@@ -7,10 +7,11 @@ changes, so each range is fetched once for the life of the process.
 
 from __future__ import annotations
 
+import atexit
 import bisect
 import os
 import re
-import tempfile
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from fsspec import AbstractFileSystem
 
 from data.lake.object_store import TRAFFIC, lake_store, store_faults
 from data.lake.tables import DataFile
+from data.lake.temporary import held_folder
 from data.schema.errors import LakeError
 
 # Under this name DuckDB knows the file system; the URL in the store follows.
@@ -154,11 +156,9 @@ def _fetched(url: str, path: str, gap: Range) -> bytes:
 @cache
 def _folder() -> Path:
     """A folder of this process alone, removed when it ends."""
-    _KEPT.append(tempfile.TemporaryDirectory(prefix="headroom-lake-"))
-    return Path(_KEPT[0].name)
-
-
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+    folder, _ = held_folder("lake")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _make_room() -> None:

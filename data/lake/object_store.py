@@ -6,12 +6,15 @@ one that refuses connections or throttles some 5 s of tries with growing pauses;
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import obstore
@@ -19,8 +22,10 @@ from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from data.schema.errors import ObjectStoreError
+from data.schema.errors import LakeError, ObjectStoreError
 
+# What the libraries that read and write a lake raise where its store does not do what they ask.
+STORE_ERRORS = (BaseError, DeltaError, OSError)
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 CARRYING_SECONDS = 30.0
@@ -68,6 +73,9 @@ FAULTS = (
         "check the network between this machine and the store, then try again",
     ),
 )
+# How a full disk, or a quota that is used up, shows: by number, or where a library passes on its text alone.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL_MARKS = ("No space left on device", "Disk quota exceeded")
 UNKNOWN_FAULT = ("the store refuses the request", "check the store's address and credentials, then try again")
 
 
@@ -152,23 +160,47 @@ def store_faults(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BaseError, DeltaError, OSError) as error:
+    except STORE_ERRORS as error:
         fault = store_fault(url, error)
         if fault is None:
             raise
         raise fault from error
 
 
-def store_fault(url: str, error: BaseException) -> ObjectStoreError | None:
+def store_fault(url: str, error: BaseException) -> LakeError | None:
     """The fault of a store behind an error: what went wrong, why, and what helps; None where the error is another."""
     if not is_remote(url):
-        return None
+        return disk_full(url, error)
     text = str(error)
     fault = next((fault for fault in FAULTS if any(mark in text for mark in fault[1])), None)
     if fault is None and not isinstance(error, BaseError):
         return None
     kind, _, cause, remedy = fault or (" ".join(text.partition("Debug source")[0].split())[:200], (), *UNKNOWN_FAULT)
     return ObjectStoreError(f"The object store of {url} cannot be used: {kind}.", cause=cause, remedy=remedy)
+
+
+def disk_full(place: str, error: BaseException | None = None, needed: int | None = None) -> LakeError | None:
+    """The error that says that the disk of a place is full; None where `error` says otherwise, or without an error where
+    so many bytes would fit.
+    """
+    text = str(error)
+    if error is not None and getattr(error, "errno", None) not in DISK_FULL and not any(m in text for m in FULL_MARKS):
+        return None
+    at = next((path for path in (Path(place), *Path(place).parents) if path.exists()), Path("/"))
+    free = shutil.disk_usage(at).free
+    if error is None and (needed is None or needed <= free):
+        return None
+    about = "" if needed is None else f", and about {_megabytes(needed)} are needed"
+    return LakeError(
+        f"The disk that holds {place} is full: {_megabytes(free)} are free{about}.",
+        cause="telemetry, its rollups, older versions or other programs' files fill it",
+        remedy="free some space or move the lake, then run the command again: all that was committed is kept, and what"
+        " was not is taken in then",
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def check_bucket(url: str) -> None:

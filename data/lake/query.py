@@ -21,8 +21,8 @@ import pandas as pd
 import pyarrow as pa
 
 from data.lake.object_cache import LakeFiles, cached_files, error_behind
-from data.lake.object_store import is_remote
-from data.lake.tables import DataFile, Pin, data_files
+from data.lake.object_store import disk_full, is_remote
+from data.lake.tables import DataFile, Pin, Span, data_files
 from data.schema import DRAWS, TABLES, Table
 from data.schema.errors import LakeError
 
@@ -46,7 +46,7 @@ class Scope:
 
 
 EVERYTHING = Scope()
-Span = tuple[datetime, datetime]
+Cursor = duckdb.DuckDBPyConnection
 # Values by partition column (run_id, date, month): files of other values are left out.
 Partitions = Mapping[str, Collection[str]]
 
@@ -122,6 +122,9 @@ def _cursor(pin: Pin, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
             raise behind from error
         if not isinstance(error, duckdb.IOException | duckdb.InvalidInputException):
             raise
+        full = disk_full(gettempdir(), error)
+        if full is not None:
+            raise full from error
         first_line = str(error).partition("\n")[0]
         raise LakeError(
             f"Files of the lake {pin.url} cannot be read: {first_line}.",

@@ -8,14 +8,12 @@ commit.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from data.lake.aggregation import (
     DAY_SECONDS,
@@ -26,9 +24,12 @@ from data.lake.aggregation import (
     aggregate_sites,
     first_seen,
 )
-from data.lake.query import Span, connection, day_span
-from data.lake.tables import Change, Lake, Pin, files, stored, stored_schema
-from data.schema import METRICS, TABLES
+from data.lake.query import connection, day_span, quoted
+from data.lake.staleness import Stale, is_as_new, stale_dates
+from data.lake.tables import Change, Lake, Pin, Span, TableState, consecutive, files, stored, stored_schema
+from data.lake.temporary import temporary_folder
+from data.schema import METRICS, TABLES, Table
+from data.schema.errors import LakeError
 
 Progress = Callable[[int, int], None]
 # Site-days that are rolled up at once: about six million samples at five minutes, a few hundred MB.
@@ -38,43 +39,79 @@ HOUR_SECONDS = 3600
 # midnight.
 SCARCE_BELOW = STEPS_FOR_A_GRAIN + 1
 SECONDS = {"telemetry_1h": HOUR_SECONDS, "telemetry_1d": DAY_SECONDS}
-NEEDED = ("telemetry", "telemetry_1d", "sites", "capacity")
+NEEDED = ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "capacity")
+# Figures that differ by less are the same sum, taken in another order.
+LAST_BITS = 1e-12
+# Every time a process starts over, another one has published; this many outlast any crowd.
+ATTEMPTS = 100
 
 
-def refresh_rollups(lake: Lake, dates: Iterable[date] | None = None, *, progress: Progress | None = None) -> int:
-    """Recompute telemetry_1h, telemetry_1d and flows_1h for the UTC dates touched (None: all); returns how many dates
-    were recomputed.
+class _SupersededError(Exception):
+    """Another process has written a rollup since its dates were reckoned."""
 
-    Where a site turns out to have begun earlier than known, the dates in between are recomputed too, because it was
-    expected on them; so are dates beside the touched ones that do not show their grain. A change of sites or capacity
-    (another region, a closed site) needs all dates. `progress` is told pieces done and in total.
+
+def refresh_rollups(lake: Lake, *, anew: bool = False, progress: Progress | None = None) -> int:
+    """Bring telemetry_1h, telemetry_1d and flows_1h up to the tables that they derive from; returns how many dates were
+    recomputed.
+
+    Only the dates that changed since the versions that the rollups are made of are recomputed (data/lake/staleness.py),
+    and only the hours whose figures differ are written; `anew` recomputes and writes all. Where a site turns out to
+    have begun earlier than known, the dates in between are recomputed too, because it was expected on them; so are
+    dates beside the touched ones that do not show their grain. `progress` is told pieces done and in total.
+
+    Any number of processes may do this at once: each rollup changes in one commit that carries the versions that it is
+    made of, and replaces only what the process had reckoned with. A process that comes second leaves a rollup that is
+    as new as its own, and else starts over from what it finds: every loss is another process's progress.
     """
-    pin = lake.pin()
+    recomputed = 0
+    for _ in range(ATTEMPTS):
+        stale = stale_dates(lake, anew=anew)
+        if stale.none:
+            return recomputed
+        try:
+            return recomputed + _recompute(lake, stale, progress)
+        except _SupersededError:
+            continue
+    raise LakeError(
+        f"The hourly and daily figures of {lake.url} were overtaken {ATTEMPTS} times.",
+        cause="many processes write to the lake at once",
+        remedy="run `python -m data rollup --lake LAKE` when fewer do",
+    )
+
+
+def _recompute(lake: Lake, stale: Stale, progress: Progress | None) -> int:
+    """Recompute and publish stale dates; returns how many. _SupersededError where another process published first."""
+    pin = stale.pin
     held = sorted(_dates(pin, "telemetry"))
-    touched = sorted(set(held) | _dates(pin, "flows") if dates is None else set(dates))
-    if not touched:
-        return 0
-    firsts, widened = _first_seen(pin, touched, held, everything=dates is None)
-    touched = sorted({*touched, *widened, *_beside(pin, touched, held)})
-    with tempfile.TemporaryDirectory(prefix="rollup-") as folder:
-        pieces = _pieces(touched, firsts.num_rows)
-        for done, piece in enumerate(pieces):
-            _roll_up(pin, piece, firsts, Path(folder))
-            if progress is not None:
-                progress(done + 1, len(pieces))
-        for name in SECONDS:
-            _publish(lake, name, Path(folder), touched, everything=dates is None)
-    _roll_up_flows(lake, pin, touched, everything=dates is None)
-    return len(touched)
+    everything = stale.telemetry is None
+    touched = held if stale.telemetry is None else sorted(stale.telemetry)
+    flows = sorted(_dates(pin, "flows") if stale.flows is None else stale.flows)
+    with temporary_folder("rollup") as folder:
+        changed: dict[str, set[datetime]] = {name: set() for name in SECONDS}
+        if touched:
+            firsts, widened = _first_seen(pin, touched, held, everything=everything)
+            touched = sorted({*touched, *widened, *_beside(pin, touched, held)})
+            pieces = _pieces(touched, firsts.num_rows)
+            for done, piece in enumerate(pieces):
+                for name, starts in _roll_up(pin, piece, firsts, folder, everything=everything).items():
+                    changed[name] |= starts
+                if progress is not None:
+                    progress(done + 1, len(pieces))
+        if touched or everything:
+            for name in SECONDS:  # days follow after hours: they say when a site began, which the next process compares
+                _publish(lake, stale, name, folder, None if everything else changed[name])
+        if flows or stale.flows is None:
+            starts = _roll_up_flows(pin, flows, folder, everything=stale.flows is None)
+            _publish(lake, stale, "flows_1h", folder, None if stale.flows is None else starts)
+    return len({*touched, *flows})
 
 
 def _dates(pin: Pin, table: str) -> set[date]:
+    """Dates on which a table has rows."""
     version = pin.version(table)
-    return (
-        set()
-        if version is None
-        else {date.fromisoformat(value) for _, value in files(pin.url, table, version) if value}
-    )
+    if version is None:
+        return set()
+    return {date.fromisoformat(value) for _, value in files(pin.url, table, version) if value}
 
 
 def _pieces(dates: Sequence[date], sites: int) -> list[list[date]]:
@@ -154,17 +191,42 @@ def _between(before: pa.Table, after: pa.Table, held: Sequence[date]) -> set[dat
 # ----------------------------------------------------------------------------------------------------------------
 
 
-def _roll_up(pin: Pin, dates: Sequence[date], firsts: pa.Table, folder: Path) -> None:
-    """Write the hourly and daily rows of some dates as Parquet files, {table}-{date}.parquet."""
+def _roll_up(
+    pin: Pin, dates: Sequence[date], firsts: pa.Table, folder: Path, *, everything: bool
+) -> dict[str, set[datetime]]:
+    """Write the hourly and daily rows of some dates as Parquet files, {table}-{date}.parquet: those of the intervals in
+    which any row differs from what the rollup holds. Returns the starts of these intervals by table.
+    """
+    changed = dict[str, set[datetime]]()
     with connection(pin, NEEDED, span=_span([dates[0] - timedelta(days=1), dates[-1] + timedelta(days=1)])) as cursor:
         cursor.register("_first", firsts)
         condition = f"date IN ({_listed(dates)})"
         aggregate_sites(cursor, SampleFilter(condition))
         expand_coarse_samples(cursor, condition)
         for name, seconds in SECONDS.items():
-            cursor.execute(
-                f"COPY ({rolled_up(seconds, condition)}) TO '{folder / f'{name}-{dates[0]}.parquet'}' (FORMAT parquet)"
-            )
+            cursor.execute(f"CREATE OR REPLACE TEMP TABLE _fresh AS {rolled_up(seconds, condition)}")
+            known = f"SELECT * FROM {name} WHERE {'false' if everything else f'ts::DATE IN ({_listed(dates)})'}"
+            changed[name] = _write_changed(cursor, TABLES[name], known, folder / f"{name}-{dates[0]}.parquet")
+    return changed
+
+
+def _write_changed(cursor: duckdb.DuckDBPyConnection, table: Table, known: str, path: Path) -> set[datetime]:
+    """Write the rows of `_fresh` that lie in intervals in which they differ from the `known` ones; returns the starts.
+
+    Sums of many threads differ in their last bits from one time to the next, which is no difference.
+    """
+    values = [c.name for c in table.columns if c.name not in table.key]
+    alike = " AND ".join(
+        f"(f.{name} IS NOT DISTINCT FROM k.{name} OR abs(f.{name} - k.{name}) <= {LAST_BITS} * greatest(abs(f.{name}), abs(k.{name})))"
+        for name in values
+    )
+    key = ", ".join(table.key)
+    cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _changed AS
+        SELECT DISTINCT ts FROM (SELECT *, true AS _in FROM _fresh) f FULL JOIN (SELECT *, true AS _in FROM ({known})) k USING ({key})
+        WHERE f._in IS NULL OR k._in IS NULL OR NOT coalesce({alike}, false)""")
+    cursor.execute(f"COPY (FROM _fresh SEMI JOIN _changed USING (ts)) TO {quoted(str(path))} (FORMAT parquet)")
+    starts = cursor.execute("SELECT epoch_us(ts) FROM _changed").fetchall()
+    return {datetime.fromtimestamp(start // 1_000_000, UTC) for (start,) in starts}
 
 
 def rolled_up(seconds: int, condition: str) -> str:
@@ -205,27 +267,35 @@ def _statistics() -> str:
     )
 
 
-def _publish(lake: Lake, name: str, folder: Path, dates: Sequence[date], *, everything: bool) -> None:
-    """Replace the dates of one rollup by the rows in the folder, in one commit."""
+def _publish(lake: Lake, stale: Stale, name: str, folder: Path, changed: Collection[datetime] | None) -> None:
+    """Replace the changed intervals of one rollup (None: all of it) by the rows in the folder, in one commit that says
+    what they are made of.
+    """
+    made_of_now = stale.sources(name)
 
-    def change(_: DeltaTable) -> Change:
-        months = sorted({f"{day:%Y-%m}" for day in dates})
+    def change(table: TableState) -> Change | None:
+        made_of_then = table.made_of()
+        if not stale.anew and made_of_then and is_as_new(made_of_then, made_of_now):
+            return None
+        if made_of_then != stale.made_of[name]:
+            raise _SupersededError
+        months = sorted({path.stem.removeprefix(f"{name}-")[:7] for path in folder.glob(f"{name}-*.parquet")})
         batches = (batch for month in months for batch in _month(name, folder, month))
-        return Change(
-            pa.RecordBatchReader.from_batches(stored_schema(TABLES[name]), batches),
-            whole=everything,
-            dates=None if everything else dates,
-        )
+        rows = pa.RecordBatchReader.from_batches(stored_schema(TABLES[name]), batches)
+        spans = None if not changed else consecutive(changed, timedelta(seconds=SECONDS.get(name, HOUR_SECONDS)))
+        return Change(rows, whole=changed is None, spans=spans, made_of=made_of_now)
 
     lake.commit(name, change)
 
 
 def _month(name: str, folder: Path, month: str) -> Iterator[pa.RecordBatch]:
     """The rows of one month as they lie in the lake, sorted by series and time so that a reader skips other series."""
-    written = ", ".join(f"'{path}'" for path in sorted(folder.glob(f"{name}-{month}-*.parquet")))
+    written = ", ".join(quoted(str(path)) for path in sorted(folder.glob(f"{name}-{month}-*.parquet")))
     with duckdb.connect() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
-        rows = cursor.sql(f"SELECT * FROM read_parquet([{written}]) ORDER BY level, key, ts").to_arrow_table()
+        rows = cursor.sql(
+            f"SELECT * FROM read_parquet([{written}]) ORDER BY {', '.join(TABLES[name].key)}"
+        ).to_arrow_table()
     yield from stored(TABLES[name], rows).to_batches()
 
 
@@ -286,18 +356,17 @@ def _by_hour(rows: str, held: str) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _roll_up_flows(lake: Lake, pin: Pin, touched: Sequence[date], *, everything: bool) -> None:
-    """Hourly means of the flows on the touched dates. A flow without a row in an hour carried nothing that was
-    measured: it has no row here either.
+def _roll_up_flows(pin: Pin, dates: Sequence[date], folder: Path, *, everything: bool) -> set[datetime]:
+    """Hourly means of the flows on some dates, written and told as in `_roll_up`. A flow without a row in an hour
+    carried nothing that was measured: it has no row here either.
     """
-    dates = sorted(_dates(pin, "flows") if everything else _dates(pin, "flows").intersection(touched))
-    if not dates:
-        return
-    sql = f"""SELECT source_site_id, target_site_id, {_bucket(3600)} AS ts, avg(gbps) AS gbps FROM flows WHERE date IN ({_listed(dates)})
-              GROUP BY ALL ORDER BY ts, source_site_id, target_site_id"""
-    with connection(pin, ["flows"], span=_span(dates)) as cursor:
-        rows = cursor.sql(sql).to_arrow_table()
-    if everything:
-        lake.replace("flows_1h", rows)
-    else:
-        lake.replace_dates("flows_1h", rows, dates)
+    changed = set[datetime]()
+    for piece in _pieces(dates, 1):
+        span = _span(piece)
+        with connection(pin, ["flows", "flows_1h"], span=span) as cursor:
+            cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _fresh AS
+                SELECT source_site_id, target_site_id, {_bucket(HOUR_SECONDS)} AS ts, avg(gbps) AS gbps
+                FROM flows WHERE date IN ({_listed(piece)}) GROUP BY ALL""")
+            known = f"SELECT * FROM flows_1h WHERE {'false' if everything else f'ts::DATE IN ({_listed(piece)})'}"
+            changed |= _write_changed(cursor, TABLES["flows_1h"], known, folder / f"flows_1h-{piece[0]}.parquet")
+    return changed

@@ -8,11 +8,12 @@ half-way.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -34,10 +35,19 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from obstore.store import ObjectStore
 
-from data.lake.object_store import check_bucket, delta_options, is_remote, lake_store, store_fault, store_faults
+from data.lake.object_store import (
+    check_bucket,
+    delta_options,
+    disk_full,
+    is_remote,
+    lake_store,
+    store_fault,
+    store_faults,
+)
 from data.schema import TABLES, Table
 from data.schema.errors import LakeError
 
+LOG = logging.getLogger(__name__)
 # Writers redo their work when another writer commits first; eight tries outlast a dozen writers at once.
 COMMIT_ATTEMPTS = 8
 # A reader may still be on an older version for as long as a browser tab stays open; a week covers that, and Delta's own
@@ -45,10 +55,21 @@ COMMIT_ATTEMPTS = 8
 SAFE_RETENTION = timedelta(days=7)
 # A site's day is 288 rows: groups of this size let a reader skip the sites that it does not want.
 ROW_GROUP = 20_000
+DAY = timedelta(days=1)
+# No telemetry takes less than an eighth of its bytes in memory.
+DENSEST = 8
+# For so long the log of a table that grows by ticks goes back.
+LIVE_LOG = "interval 6 hours"
+# Tables to which each tick adds.
+GROWN_BY_TICKS = ("telemetry", "flows", "telemetry_1h", "telemetry_1d", "flows_1h", "snapshots", "quarantine")
 # Tables of a remote lake that are probed for new versions at once.
 PROBES = 16
 # Under this name a commit keeps what its writer said about it.
 ABOUT = "headroom"
+# A commit that derives from other tables carries an application transaction of this name for each of them, with the
+# version: Delta keeps it through compaction, checkpoints and the clean-up of the log.
+MADE_OF = "made_of:"
+Span = tuple[datetime, datetime]
 # The newest version of a table that this process has seen, with the store's stamp on its log entry.
 _SEEN: dict[tuple[str, str], tuple[int, str]] = {}
 
@@ -95,15 +116,60 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a commit writes: rows, the dates they replace (None: append; empty: the whole table), its marks, and what
-    the history says of it.
+    """What a commit writes: rows, what they replace, its marks, and what the history says of it.
+
+    `dates` or `spans` (half-open) name what is replaced; neither appends, `whole` replaces the table. `made_of` are the
+    versions of the tables that the rows derive from: `Lake.made_of` reads them, and of two commits that carry them at
+    once the second is made anew.
     """
 
     rows: pa.Table | pa.RecordBatchReader
     dates: Sequence[date] | None = None
+    spans: Sequence[Span] | None = None
     whole: bool = False
     marks: Sequence[str] = ()
+    made_of: Mapping[str, int] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TableState:
+    """A table of the lake at one version, as a change finds it: its rows, and the marks of the commits that made it."""
+
+    def __init__(self, table: DeltaTable, contract: Table) -> None:
+        self._table, self._contract = table, contract
+        self.version = int(table.version())
+
+    def has_mark(self, mark: str) -> bool:
+        """Whether a commit with this mark is part of the table."""
+        return self._table.transaction_version(mark) is not None
+
+    def made_of(self) -> dict[str, int]:
+        """The versions of the tables that a derived table is made of; empty where no commit named them."""
+        versions = {name: self._table.transaction_version(f"{MADE_OF}{name}") for name in TABLES}
+        return {name: version for name, version in versions.items() if version is not None}
+
+    def rows(
+        self, *, columns: Sequence[str] = (), dates: Sequence[date] | None = None, spans: Sequence[Span] | None = None
+    ) -> pa.Table:
+        """Rows in the contract's columns (or these of them), of all dates and spans or of these.
+
+        Read by Delta's own engine and not through a Python file system: Arrow's threads would hold Python objects,
+        and one that lets go of its last when the interpreter ends aborts the process.
+        """
+        conditions = [_dates_predicate(self._contract, dates)] if dates is not None else []
+        conditions += [f"({_spans_predicate(self._contract, spans)})"] if spans is not None else []
+        listed = ", ".join(f'"{name}"' for name in columns or self._contract.schema.names if self._holds(name))
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        rows = pa.table(QueryBuilder().register("t", self._table).execute(f"SELECT {listed} FROM t{where}"))
+        return conform(self._contract, rows).select(list(columns or self._contract.schema.names))
+
+    def _holds(self, column: str) -> bool:
+        """Whether the table has the column: an older lake may lack a new one."""
+        return column in self._columns
+
+    @cached_property
+    def _columns(self) -> frozenset[str]:
+        return frozenset(field.name for field in self._table.schema().fields)
 
 
 class Lake:
@@ -175,12 +241,10 @@ class Lake:
     def read(self, name: str, version: int | None = None) -> pa.Table:
         """A whole table in the contract's schema; empty where the lake holds none. For small tables."""
         table = self.open(name, version)
-        schema = TABLES[name].schema
         if table is None:
-            return schema.empty_table()
+            return TABLES[name].schema.empty_table()
         with store_faults(self.url):
-            rows = pa.table(QueryBuilder().register("t", table).execute("SELECT * FROM t"))
-        return conform(TABLES[name], rows)
+            return TableState(table, TABLES[name]).rows()
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """Commits of a table, newest first: version, committed (UTC), operation, rows written, and what their writer
@@ -196,6 +260,29 @@ class Lake:
             entry = bytes(obstore.get(self.store(), f"{name}/_delta_log/{version:020}.json").bytes())
         info = next(action["commitInfo"] for action in map(json.loads, entry.splitlines()) if "commitInfo" in action)
         return _commit({**info, "version": version})
+
+    def made_of(self, name: str, version: int | None = None) -> dict[str, int]:
+        """The versions of the tables that a derived table is made of, as its newest commit that names them says."""
+        table = self.open(name, version)
+        return {} if table is None else TableState(table, TABLES[name]).made_of()
+
+    def changed_dates(self, name: str, after: int, until: int) -> set[date] | None:
+        """Dates of a table whose rows changed in the versions above `after`, up to `until`; compaction changes none.
+
+        None where the log no longer tells. For tables that are partitioned by date.
+        """
+        store, dates = self.store(), set[date]()
+        for version in range(after + 1, until + 1):
+            try:
+                with store_faults(self.url):
+                    entry = bytes(obstore.get(store, f"{name}/_delta_log/{version:020}.json").bytes())
+            except FileNotFoundError:
+                return None
+            for action in map(json.loads, entry.splitlines()):
+                file = action.get("add") or action.get("remove")
+                if file is not None and file.get("dataChange", True):
+                    dates.add(date.fromisoformat(file["partitionValues"]["date"]))
+        return dates
 
     def marked(self, name: str, mark: str) -> bool:
         """Whether a commit with this mark is part of the table."""
@@ -224,26 +311,22 @@ class Lake:
         if not run_ids:
             return
         listed = ", ".join(repr(run_id) for run_id in sorted(run_ids))
-        for attempt in stamina.retry_context(
-            on=CommitFailedError, attempts=COMMIT_ATTEMPTS, timeout=None, wait_initial=0.05, wait_max=2.0
-        ):
+        for attempt in commit_attempts():
             with attempt, store_faults(self.url):
                 table = self.open(name)
                 if table is not None:
                     table.delete(f"run_id IN ({listed})")
 
-    def commit(self, name: str, make: Callable[[DeltaTable], Change | None]) -> int:
+    def commit(self, name: str, make: Callable[[TableState], Change | None]) -> int:
         """Read, change and write one table atomically.
 
         `make` gets the table as it stands and returns the change, or None to leave it. Where another writer commits
         first, `make` is called again on the new state: nothing is lost and nothing is written twice.
         """
-        for attempt in stamina.retry_context(
-            on=CommitFailedError, attempts=COMMIT_ATTEMPTS, timeout=None, wait_initial=0.05, wait_max=2.0
-        ):
+        for attempt in commit_attempts():
             with attempt, store_faults(self.url):
                 table = self._created(name)
-                change = make(table)
+                change = make(TableState(table, TABLES[name]))
                 if change is not None:
                     self._write(table, TABLES[name], change)
         return self.version(name) or 0
@@ -262,33 +345,45 @@ class Lake:
             storage_options=delta_options(self.url),
             partition_by=folders,
             description=contract.meaning,
+            configuration=table_properties(contract),
         )
 
     def _write(self, table: DeltaTable, contract: Table, change: Change) -> None:
         rows = change.rows if isinstance(change.rows, pa.RecordBatchReader) else stored(contract, change.rows)
-        replacing = change.whole or change.dates is not None
+        if isinstance(rows, pa.Table) and not is_remote(self.url):
+            # The library leaves a page of panics where the disk fills up under it: what cannot fit is not begun.
+            full = disk_full(self.url, needed=rows.nbytes // DENSEST)
+            if full is not None:
+                raise full
+        replacing = change.whole or change.dates is not None or change.spans is not None
         # Without retries inside the library, a commit that lost the race surfaces here and the whole change is made
         # anew.
         properties = CommitProperties(
             custom_metadata={ABOUT: dict(change.about)} if change.about else None,
-            app_transactions=[Transaction(mark, 1) for mark in change.marks] or None,
+            app_transactions=[
+                *(Transaction(mark, 1) for mark in change.marks),
+                *(Transaction(f"{MADE_OF}{source}", version) for source, version in change.made_of.items()),
+            ]
+            or None,
             max_commit_retries=0 if replacing else 15,
         )
         how: dict[str, Any] = {"mode": "overwrite" if replacing else "append"}
         if change.dates is not None and not change.whole:
             how["predicate"] = _dates_predicate(contract, change.dates)
+        elif change.spans is not None and not change.whole:
+            how["predicate"] = _spans_predicate(contract, change.spans)
         hooks = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
         write_deltalake(
             table,
             rows,
             schema_mode="merge",
-            writer_properties=_layout(contract),
+            writer_properties=writer_properties(contract),
             commit_properties=properties,
             post_commithook_properties=hooks,
             **how,
         )
 
-    # Side files and upkeep
+    # Side files
     # ---------------------------------------------------------------------------------------------
 
     def store(self) -> ObjectStore:
@@ -301,37 +396,37 @@ class Lake:
             obstore.put(self.store(), f"_notes/{name}.json", json.dumps(content, default=str).encode())
 
     def read_note(self, name: str) -> dict[str, Any] | None:
-        """Read a side file; None where there is none or it is being written."""
+        """Read a side file; None where there is none, and where what lies there is no JSON object: it is being written,
+        or a disk that was full cut it off, which a warning says.
+        """
         try:
             with store_faults(self.url):
-                return dict(json.loads(bytes(obstore.get(self.store(), f"_notes/{name}.json").bytes())))
-        except (FileNotFoundError, json.JSONDecodeError):
+                note = json.loads(bytes(obstore.get(self.store(), f"_notes/{name}.json").bytes()))
+        except FileNotFoundError:
             return None
-
-    def maintain(self, retention: timedelta = SAFE_RETENTION) -> dict[str, dict[str, int]]:
-        """Compact small files, then delete files that no version younger than `retention` needs. Returns counts by
-        table.
-        """
-        if retention < SAFE_RETENTION:
-            raise LakeError(
-                f"A retention of {retention} is shorter than the safe {SAFE_RETENTION}.",
-                cause="a page or a refresh may still read an older version",
-                remedy=f"use {SAFE_RETENTION.days} days or more",
-            )
-        done = {}
-        for name in TABLES:
-            table = self.open(name)
-            if table is None:
-                continue
-            compacted = table.optimize.compact(writer_properties=_layout(TABLES[name]))
-            removed = table.vacuum(retention_hours=int(retention.total_seconds() // 3600), dry_run=False)
-            table.create_checkpoint()
-            table.cleanup_metadata()
-            done[name] = {"files_compacted": int(compacted["numFilesRemoved"]), "files_vacuumed": len(removed)}
-        return done
+        except ValueError as error:  # no JSON, or no UTF-8
+            note = error
+        if isinstance(note, dict):
+            return note
+        LOG.warning(
+            "The note _notes/%s.json of the lake %s is no JSON object and counts as none; the next %s writes it anew.",
+            name,
+            self.url,
+            name,
+        )
+        return None
 
 
-def _layout(contract: Table) -> WriterProperties:
+def commit_attempts() -> Iterator[stamina.Attempt]:
+    """Tries of a change that is made anew where another writer commits first."""
+    return iter(
+        stamina.retry_context(
+            on=CommitFailedError, attempts=COMMIT_ATTEMPTS, timeout=None, wait_initial=0.05, wait_max=2.0
+        )
+    )
+
+
+def writer_properties(contract: Table) -> WriterProperties:
     """How files lie on disk. Measurements hardly repeat, so a dictionary of them only costs time and space.
 
     Rollups are read for every page: a year of hours unpacks a third faster from LZ4, for a quarter more bytes than
@@ -344,6 +439,18 @@ def _layout(contract: Table) -> WriterProperties:
         {"compression": "LZ4_RAW"} if contract.owner == "rollup" else {"compression": "ZSTD", "compression_level": 1}
     )
     return WriterProperties(**codec, max_row_group_size=ROW_GROUP, column_properties=plain or None)
+
+
+def table_properties(contract: Table) -> dict[str, str]:
+    """What Delta is told of a table that grows by ticks: which statistics of a file its log entry holds, 0.7 kB of the
+    key for 4 kB of every column, and that an entry behind a checkpoint goes after `LIVE_LOG`.
+    """
+    if contract.name not in GROWN_BY_TICKS:
+        return {}
+    return {
+        "delta.dataSkippingStatsColumns": ",".join(contract.key),
+        "delta.logRetentionDuration": LIVE_LOG,
+    }
 
 
 def _stamp(store: ObjectStore, name: str, version: int) -> str | None:
@@ -397,26 +504,40 @@ def _dates_predicate(contract: Table, dates: Sequence[date]) -> str:
     """SQL that selects the rows of these UTC dates, naming the partition so that only its files are touched."""
     if contract.partition == "date":
         return f"date IN ({', '.join(repr(day.isoformat()) for day in dates)})"
-    ranges = " OR ".join(f"(ts >= {_literal(a)} AND ts < {_literal(b)})" for a, b in _runs(dates))
+    return _spans_predicate(contract, consecutive((datetime.combine(day, time.min, UTC) for day in dates), DAY))
+
+
+def _spans_predicate(contract: Table, spans: Sequence[Span]) -> str:
+    """SQL that selects the rows of these spans, naming the months so that only their files are looked at; of these
+    Delta rewrites those alone whose least and greatest ts overlap a span.
+    """
+    ranges = " OR ".join(f"(ts >= {_literal(start)} AND ts < {_literal(end)})" for start, end in spans)
     if contract.partition == "month":
-        months = sorted({f"{day:%Y-%m}" for day in dates})
-        return f"month IN ({', '.join(map(repr, months))}) AND ({ranges})"
+        return f"month IN ({', '.join(map(repr, _months(spans)))}) AND ({ranges})"
     return ranges
 
 
-def _runs(dates: Sequence[date]) -> list[tuple[date, date]]:
-    """Half-open spans of consecutive dates."""
-    spans: list[tuple[date, date]] = []
-    for day in sorted(set(dates)):
-        if spans and spans[-1][1] == day:
-            spans[-1] = (spans[-1][0], day + timedelta(days=1))
+def _months(spans: Sequence[Span]) -> list[str]:
+    """The months that the spans touch, like 2026-03."""
+    last = timedelta(microseconds=1)
+    days = (min(start + DAY * day, end - last) for start, end in spans for day in range((end - start) // DAY + 1))
+    return sorted({f"{day:%Y-%m}" for day in days} | {f"{end - last:%Y-%m}" for _, end in spans})
+
+
+def consecutive(starts: Iterable[datetime], step: timedelta) -> list[Span]:
+    """Half-open spans of intervals that follow one another, of `step` each."""
+    spans: list[Span] = []
+    for start in sorted(set(starts)):
+        if spans and spans[-1][1] == start:
+            spans[-1] = (spans[-1][0], start + step)
         else:
-            spans.append((day, day + timedelta(days=1)))
+            spans.append((start, start + step))
     return spans
 
 
-def _literal(day: date) -> str:
-    return f"arrow_cast('{day.isoformat()}T00:00:00Z', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+def _literal(moment: datetime) -> str:
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"arrow_cast('{text}Z', 'Timestamp(Microsecond, Some(\"UTC\"))')"
 
 
 def _commit(entry: dict[str, Any]) -> dict[str, Any]:

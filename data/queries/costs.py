@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-import duckdb
 import pandas as pd
 
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
 from data.lake.capacity import capacity_in_force
-from data.lake.query import Scope, Span, connection, files_within, query
-from data.lake.tables import Pin
+from data.lake.query import Cursor, Scope, connection, files_within, query
+from data.lake.tables import Pin, Span
 from data.queries.reads import reads
 from data.queries.series import known_metrics
 from data.schema import METRIC, TELEMETRY, Direction
@@ -139,7 +138,7 @@ def _of_month(asked: _Month) -> pd.DataFrame:
         )
 
 
-def _summed(cursor: duckdb.DuckDBPyConnection, within: str, metrics: tuple[str, ...]) -> None:
+def _summed(cursor: Cursor, within: str, metrics: tuple[str, ...]) -> None:
     cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
     aggregate_sites(cursor, SampleFilter(within, "level = 'region'", tuple(METRIC[name] for name in metrics)))
 

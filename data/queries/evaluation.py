@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, Span, query
-from data.lake.tables import Pin
+from data.lake.query import EVERYTHING, Scope, query
+from data.lake.tables import Pin, Span
 from data.queries.published import OF_SERIES, latest_run
 from data.queries.reads import reads
 from data.queries.series import known_metrics

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import pandas as pd
 
-from data.lake.query import Scope, Span, day_span, query
-from data.lake.tables import Pin, files
+from data.lake.query import Scope, day_span, query
+from data.lake.tables import Pin, Span, files
 from data.queries.reads import reads
 from data.schema import METRICS
 

@@ -104,8 +104,9 @@ def _ingest(pin: Pin) -> Families:
     refused = query(pin, "SELECT count(*) AS faults FROM quarantine", ["quarantine"])
     yield _gauge("headroom_quarantine_faults", "Faults of what lies in quarantine", refused["faults"][0])
     last = Lake(pin.url).read_note("ingest")
-    if last is not None:
-        yield _gauge("headroom_ingest_seconds", "How long the newest ingest took", last["seconds"])
+    seconds = None if last is None else last.get("seconds")
+    if isinstance(seconds, int | float):
+        yield _gauge("headroom_ingest_seconds", "How long the newest ingest took", seconds)
 
 
 def _refresh(pin: Pin) -> Families:

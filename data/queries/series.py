@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-import duckdb
 import pandas as pd
 
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen, measure_grain
 from data.lake.capacity import steps_in_force
-from data.lake.query import EVERYTHING, Scope, connection, query, quoted
+from data.lake.query import EVERYTHING, Cursor, Scope, connection, query, quoted
 from data.lake.rollups import HOUR_SECONDS, expand_coarse_samples
 from data.lake.tables import Pin
 from data.queries.lake_extent import extent
@@ -132,7 +131,7 @@ def _sampled(
 
 
 def _aggregate_span(
-    cursor: duckdb.DuckDBPyConnection, level: Level, key: str, within: str, metrics: tuple[str, ...], *, by_hour: bool
+    cursor: Cursor, level: Level, key: str, within: str, metrics: tuple[str, ...], *, by_hour: bool
 ) -> None:
     """The view `series`: its stamps with the metrics, sites present and expected, whether enough are, and the grain in
     seconds; coarser ones each hour too.

@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-import duckdb
 import pandas as pd
 
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
-from data.lake.query import Scope, Span, connection, query
-from data.lake.tables import Pin
+from data.lake.query import Cursor, Scope, connection, query
+from data.lake.tables import Pin, Span
 from data.queries.reads import reads
 from data.queries.series import known_metrics
 from data.schema import METRIC
@@ -61,7 +60,7 @@ def _piece(pin: Pin, metrics: tuple[str, ...], weeks: Span, asked: Span, scope: 
         return cursor.sql(" UNION ALL ".join(_of_metric(name) for name in metrics)).to_arrow_table().to_pandas()
 
 
-def _measure(cursor: duckdb.DuckDBPyConnection, metrics: tuple[str, ...], within: str) -> None:
+def _measure(cursor: Cursor, metrics: tuple[str, ...], within: str) -> None:
     """The table `_weeks`: a row for each series and week, with the statistics of every metric and the seconds that its
     samples cover.
     """

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data.lake.maintenance import maintain_if_due
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Change, Lake, stored, stored_schema
 from data.schema import TABLES
@@ -58,7 +59,7 @@ def write_lake(simulation: Simulation, lake: Lake, progress: ProgressReport) -> 
     lake.replace("flows", pa.concat_tables(harvest.flows.values()))
     lake.replace("simulated_incidents", simulation.truth(chain.from_iterable(harvest.labels.values())))
     lake.replace("snapshots", ledger_row(simulation.options.source, harvest.total, *harvest.span))
-    refresh_rollups(lake, None, progress=lambda done, total: progress("rollups", done, total))
+    refresh_rollups(lake, progress=lambda done, total: progress("rollups", done, total))
     return harvest.total
 
 
@@ -209,7 +210,7 @@ class Outlet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LakeOutlet:
-    """Appends to a lake, and brings its rollups up to date."""
+    """Appends to a lake, brings its rollups up to date, and keeps it small."""
 
     lake: Lake
 
@@ -222,7 +223,8 @@ class LakeOutlet:
                 self.lake.append(name, rows, marks=[source])
         self._announce(simulation.until(until).events)
         self.lake.append("snapshots", ledger_row(source, telemetry.num_rows, *span_of(telemetry)))
-        refresh_rollups(self.lake, pc.unique(telemetry["ts"].cast(pa.date32())).to_pylist())
+        refresh_rollups(self.lake)
+        maintain_if_due(self.lake)
         return int(telemetry.num_rows)
 
     def _announce(self, events: pa.Table) -> None:

@@ -2,8 +2,8 @@
 back by another one.
 
 An editor opens a version and sends back all rows that they saw. What others changed meanwhile is never overwritten: the
-second to save is shown both. Figures by hour and day follow with the next ingest, or at once by `catch_up`
-(data/ingest/catch_up.py): a site that is closed is expected no more.
+second to save is shown both. Figures by hour and day follow with the next ingest, or at once by
+`refresh_rollups` (data/lake/rollups.py): a site that is closed is expected no more.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
+from data.lake.object_store import STORE_ERRORS
 from data.lake.query import EVERYTHING, Scope
-from data.lake.tables import Change, Lake
+from data.lake.tables import Change, Lake, TableState
 from data.queries.lake_extent import extent
 from data.schema import TABLES, Column, Fault, validate
 from data.schema.arrow import arrow_from_pandas
@@ -225,14 +224,14 @@ def _kept(lake: Lake, edit: Draft, about: dict[str, Any]) -> int:
     counts = edit.difference["change"].value_counts()
     said = {**about, **{word: int(counts.get(word, 0)) for word in WORDS.values()}}
 
-    def make(table: DeltaTable) -> Change | None:
-        if table.version() != edit.base:
-            _refuse_overwriting(lake, edit, table.version())
+    def make(table: TableState) -> Change | None:
+        if table.version != edit.base:
+            _refuse_overwriting(lake, edit, table.version)
         return None if edit.difference.empty else Change(edit.rows, whole=True, about=said)
 
     try:
         return lake.commit("capacity", make)
-    except (DeltaError, OSError) as error:
+    except STORE_ERRORS as error:
         raise LakeError(
             f"The capacity table of the lake {lake.url} cannot be written: {error}.",
             cause="the lake is read-only, full, or refuses this program",

@@ -16,6 +16,7 @@ from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
 from data import queries
+from data.lake.maintenance import maintain
 from data.lake.object_store import store_at
 from data.lake.query import EVERYTHING, query
 from data.lake.rollups import refresh_rollups
@@ -233,7 +234,7 @@ def test_upkeep_compacts_and_keeps_older_versions_readable(lake: Lake) -> None:
     for i in range(5):
         lake.append("telemetry", samples(i))
     pin = lake.pin()
-    done = lake.maintain()
+    done = maintain(lake)
     assert done["telemetry"]["files_compacted"] == 5
     assert done["telemetry"]["files_vacuumed"] == 0
     assert len(pa.table(lake.open("telemetry").get_add_actions(flatten=True))) == 1  # type: ignore[union-attr]
@@ -249,7 +250,7 @@ def test_upkeep_refuses_a_retention_that_would_break_readers(lake: Lake, retenti
     with pytest.raises(
         LakeError, match=r"is shorter than the safe 7 days.*still read an older version.*use 7 days or more"
     ):
-        lake.maintain(retention)
+        maintain(lake, retention)
 
 
 def test_files_lie_sorted_and_pruned_by_date(lake: Lake) -> None:

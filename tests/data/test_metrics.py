@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 from prometheus_client.parser import text_string_to_metric_families
 
-from data.ingest.catch_up import catch_up
+from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.queries.metrics import ERRORS, exposition
 from tests.data.ingest.ingest_frames import lake_of, take, telemetry, write
@@ -32,7 +32,7 @@ def test_ingest_is_told_by_table_and_outcome(tmp_path: Path) -> None:
         write(tmp_path / "1.parquet", pa.concat_tables([telemetry(), telemetry("nowhere", 2)])),
         write(tmp_path / "2.parquet", telemetry("nowhere")),
     )
-    catch_up(lake)
+    refresh_rollups(lake)
     found = scraped(lake)
     assert found["headroom_lake_readable", ()] == 1
     assert found["headroom_ingest_snapshots", (("state", "partial"), ("table", "telemetry"))] == 1

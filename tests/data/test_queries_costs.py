@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from data import queries
 from data.lake import query as duck
-from data.lake.query import EVERYTHING, Scope, Span
+from data.lake.query import EVERYTHING, Scope
 from data.lake.rollups import refresh_rollups
-from data.lake.tables import Lake, Pin
+from data.lake.tables import Lake, Pin, Span
 from data.queries.costs import MONTHLY
 from data.schema.errors import SettingError
 from tests.lakes import Plan

@@ -301,7 +301,7 @@ def test_a_corrected_day_shows_at_every_grain(tmp_path: Path) -> None:
         egress_gbps=1.0
     )
     lake.replace_dates("telemetry", pa.Table.from_pandas(rows, preserve_index=False), [day.date()])
-    refresh_rollups(lake, [day.date()])
+    refresh_rollups(lake)
     for grain in ("5min", "1h", "1d"):
         assert history(lake, "global", "all", day, day + timedelta(days=1), grain)["egress_gbps_mean"].eq(2.0).all()
         kept = queries.history(old, EVERYTHING, "global", "all", ("egress_gbps",), day, day + timedelta(days=1), grain)

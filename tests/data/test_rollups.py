@@ -275,7 +275,7 @@ def test_only_the_dates_touched_are_recomputed_in_one_commit_a_table(tmp_path: P
         [date(2026, 1, 31)],
     )
     told: list[tuple[int, int]] = []
-    assert refresh_rollups(lake, [date(2026, 1, 31)], progress=lambda done, total: told.append((done, total))) == 1
+    assert refresh_rollups(lake, progress=lambda done, total: told.append((done, total))) == 1
     assert told == [(1, 1)]
     for table in ("telemetry_1h", "telemetry_1d"):
         assert lake.version(table) == (before.version(table) or 0) + 1
@@ -290,7 +290,7 @@ def test_a_site_that_began_earlier_than_known_is_expected_in_between(tmp_path: P
     refresh_rollups(lake)
     assert known(hour(lake, "region", "r", START + timedelta(days=2)))["egress_gbps_mean"] == 10.0
     measure(lake, "b", constant(10.0), start=START + timedelta(days=1), hours=24)
-    assert refresh_rollups(lake, [date(2026, 1, 31)]) == 2
+    assert refresh_rollups(lake) == 2
     assert known(hour(lake, "region", "r", START + timedelta(days=1)))["egress_gbps_mean"] == 20.0
     assert pd.isna(known(hour(lake, "region", "r", START + timedelta(days=2)))["egress_gbps_mean"])
 
@@ -307,7 +307,7 @@ def test_one_sample_is_a_daily_mean_only_where_the_days_beside_have_one_too(tmp_
     refresh_rollups(lake)
     assert [hours_of(lake, "a", day) for day in (0, 1)] == [24, 1]
     measure(lake, "daily", constant(10.0), hours=24, grain=24 * HOUR)
-    refresh_rollups(lake, [START.date()])
+    refresh_rollups(lake)
     assert hours_of(lake, "daily", 0) == 1
 
 
@@ -317,7 +317,7 @@ def test_a_day_that_is_known_to_be_a_mean_only_by_the_next_is_recomputed_with_it
     refresh_rollups(lake)
     assert hours_of(lake, "a", 0) == 1
     measure(lake, "a", constant(10.0), start=START + timedelta(days=1), hours=24, grain=24 * HOUR)
-    assert refresh_rollups(lake, [date(2026, 1, 31)]) == 2
+    assert refresh_rollups(lake) == 2
     assert [hours_of(lake, "a", day) for day in (0, 1)] == [24, 24]
 
 
@@ -372,7 +372,7 @@ def test_dates_touched_one_delivery_after_another_end_as_a_full_rebuild(
         measure(
             lake, site, values, start=START + timedelta(days=day), hours=max(hours, grain), grain=timedelta(hours=grain)
         )
-        refresh_rollups(lake, [(START + timedelta(days=day)).date()])
+        refresh_rollups(lake)
     stepwise = [_sorted(lake, table) for table in ("telemetry_1h", "telemetry_1d")]
     refresh_rollups(lake)
     for found, table in zip(stepwise, ("telemetry_1h", "telemetry_1d"), strict=True):

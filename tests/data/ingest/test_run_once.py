@@ -17,12 +17,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from data.ingest import catch_up as catching
 from data.ingest import ledger
 from data.ingest import run as ingest_run
-from data.ingest.catch_up import catch_up
+from data.lake import rollups
+from data.lake.maintenance import maintain
+from data.lake.rollups import refresh_rollups
+from data.lake.staleness import stale_dates
 from data.lake.tables import Lake
-from data.schema.errors import LakeError
 from tests.data.ingest.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -156,7 +157,7 @@ def dies_after(done: Callable[..., Any]) -> Callable[..., Any]:
 
 def run_through(lake: Lake, folder: Path) -> None:
     take(lake, folder)
-    catch_up(lake)
+    refresh_rollups(lake)
 
 
 @contextmanager
@@ -169,7 +170,7 @@ def patched(module: Any, name: str, by: Callable[..., Any]) -> Iterator[None]:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(ingest_run, "upsert"), (ledger, "_replace"), (ingest_run, "write_ledger"), (catching, "refresh_rollups")],
+    [(ingest_run, "upsert"), (ledger, "_replace"), (ingest_run, "write_ledger"), (rollups, "_publish")],
 )
 def test_a_run_that_ends_at_a_seam_is_completed_by_the_next(
     tmp_path: Path, inbox: Path, module: Any, name: str, after: bool
@@ -204,28 +205,19 @@ def test_a_ledger_that_was_not_written_is_written_by_the_next_run(tmp_path: Path
 def test_figures_that_were_not_made_are_made_by_the_next_run(tmp_path: Path, inbox: Path) -> None:
     lake = lake_of(tmp_path)
     take(lake, inbox)
-    with patched(catching, "refresh_rollups", dies), pytest.raises(Killed):
-        catch_up(lake)
+    with patched(rollups, "_publish", dies), pytest.raises(Killed):
+        refresh_rollups(lake)
     assert lake.read("telemetry_1d").num_rows == 0
-    assert catch_up(lake) == 2
+    assert refresh_rollups(lake) == 2
     assert set(lake.read("telemetry_1d")["key"].to_pylist()) == {"a", "eu", "all"}
-    assert catch_up(lake) == 0
+    assert refresh_rollups(lake) == 0
 
 
 def dates_recomputed(lake: Lake) -> list[str] | None:
-    """The dates that a catch-up asks for; None for all."""
-    asked: list[Any] = []
-
-    def note(_: Lake, dates: Any, progress: object) -> int:
-        del progress
-        asked.append(dates)
-        return 0
-
-    with patched(catching, "refresh_rollups", note):
-        catch_up(lake)
-    if not asked:
-        return []
-    return None if asked[0] is None else sorted(str(day) for day in asked[0])
+    """The dates that the rollups are behind, which are then made anew; None for all."""
+    stale = stale_dates(lake).telemetry
+    refresh_rollups(lake)
+    return None if stale is None else sorted(map(str, stale))
 
 
 def test_figures_are_made_anew_for_the_dates_touched_alone(tmp_path: Path, inbox: Path) -> None:
@@ -243,7 +235,7 @@ def test_a_compaction_touches_no_date(tmp_path: Path, inbox: Path) -> None:
     take(lake, inbox)
     lake.append("telemetry", telemetry(count=1, start=START + timedelta(hours=20)))
     dates_recomputed(lake)
-    assert lake.maintain()["telemetry"]["files_compacted"] == 2
+    assert maintain(lake)["telemetry"]["files_compacted"] == 2
     assert dates_recomputed(lake) == []
     take(lake, write(tmp_path / "late.parquet", rows(("a", START + timedelta(days=1), NOW, 3.0))))
     assert dates_recomputed(lake) == ["2026-03-03"]
@@ -252,7 +244,7 @@ def test_a_compaction_touches_no_date(tmp_path: Path, inbox: Path) -> None:
 def test_a_site_that_moves_or_closes_touches_its_dates(tmp_path: Path, inbox: Path) -> None:
     lake = lake_of(tmp_path)
     take(lake, inbox)
-    catch_up(lake)
+    refresh_rollups(lake)
     lake.replace(
         "sites", pa.concat_tables([lake.read("sites"), lake.read("sites").set_column(0, "site_id", pa.array(["new"]))])
     )
@@ -276,14 +268,15 @@ def test_a_site_that_moves_or_closes_touches_its_dates(tmp_path: Path, inbox: Pa
 def test_a_lake_whose_old_versions_are_gone_is_rolled_up_whole(tmp_path: Path, inbox: Path) -> None:
     lake = lake_of(tmp_path)
     take(lake, inbox)
-    catch_up(lake)
-
-    def gone(*_: object) -> None:
-        raise LakeError("vacuumed")
-
-    take(lake, write(tmp_path / "late.parquet", rows(("a", START, NOW, 3.0))))
-    with patched(catching, "files", gone):
-        assert dates_recomputed(lake) is None
+    refresh_rollups(lake)
+    for number in range(2):
+        take(lake, write(tmp_path / f"late-{number}.parquet", rows(("a", START, NOW, number + 3.0))))
+    telemetry_table, version = lake.open("telemetry"), lake.version("telemetry") or 0
+    assert telemetry_table is not None
+    telemetry_table.create_checkpoint()
+    Path(lake.url, "telemetry", "_delta_log", f"{version - 1:020}.json").unlink()
+    assert dates_recomputed(lake) is None
+    assert dates_recomputed(lake) == []
 
 
 def test_a_copy_under_another_name_is_the_same_snapshot(tmp_path: Path, inbox: Path) -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest import run as ingest_run
 from data.ingest.check import deduplicate, merge_rows
-from data.lake.tables import Change, Lake, conform, files
+from data.lake.tables import Change, Lake, TableState, conform, files
 from data.schema import STAMP, TABLES
 from tests.data.ingest.ingest_frames import (
     NOW,
@@ -167,9 +166,9 @@ def test_files_of_the_lake_are_sorted_by_site_and_stamp(tmp_path: Path) -> None:
 def test_rows_go_to_the_writer_in_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces: list[int] = []
 
-    def commit(lake: Lake, name: str, make: Callable[[DeltaTable], Change]) -> int:
+    def commit(lake: Lake, name: str, make: Callable[[TableState], Change]) -> int:
         # The writer may take several pieces in any order, which shows only now and then.
-        pieces.append(make(lake._created(name)).rows["ts"].num_chunks)
+        pieces.append(make(TableState(lake._created(name), TABLES[name])).rows["ts"].num_chunks)
         return 0
 
     lake = lake_of(tmp_path, "a", "b")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from data import queries
 from data.ingest.upsert import upsert
+from data.lake.maintenance import maintain
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake, conform
 from data.schema import TABLES
@@ -174,7 +175,7 @@ def test_a_version_that_is_gone_cannot_be_restored(lake: Lake) -> None:
 
 def test_the_history_names_ingests_and_leaves_upkeep_out(lake: Lake) -> None:
     upsert(lake, TABLES["capacity"], {"mark": conform(TABLES["capacity"], pa.Table.from_pylist([PLANNED]))})
-    lake.maintain()
+    maintain(lake)
     found = capacity_edits.history(lake)
     assert found["kind"].tolist() == ["other"] * 3
     assert found[["author", "note", "added"]].isna().all(axis=None)
