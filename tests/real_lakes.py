@@ -1,0 +1,72 @@
+"""Lakes of networks that nobody made up: two public data sets, taken in by their recipes, with a run of forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+import data.__main__
+import forecasting.__main__
+
+SharedLake = Callable[[str, Callable[[Path], object]], Path]
+
+
+class Network(NamedTuple):
+    """A data set: its folder and recipe, the site that is looked at, the year that it ends in, what its Overview and
+    Capacity pages must say, how many charts its Region page draws (one of the place and one for each of its sites), how
+    many more of coming weeks (a fortnight foretells none), and the sites that are taken in (none: all).
+    """
+
+    name: str
+    site: str
+    year: str
+    says: str
+    plan: str
+    charts: int
+    weeks: int
+    sites: tuple[str, ...] = ()
+
+
+NETWORKS = (
+    Network(
+        "abilene", "NYCMng", "2004", "All 12 sites are within their limits", "too little history to plan from", 13, 0
+    ),
+    Network(
+        "p2p_live",
+        "FR",
+        "2020",
+        "No capacity is declared for any site",
+        "No capacity is declared for these sites",
+        6,
+        3,
+        ("FR", "MO", "SP", "BE", "other"),
+    ),
+)
+for_each_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
+
+
+def real_lake(network: Network, datasets: Path, shared_lake: SharedLake) -> Path:
+    """The data set as a lake, by the documented commands, with a run of forecasts."""
+
+    def build(where: Path) -> None:
+        lake = ["--lake", str(where)]
+        source = datasets / network.name
+        if network.sites:
+            source = where.parent / network.name
+            _copy(datasets / network.name, source, network.sites)
+        assert data.__main__.main(["ingest", str(source), "--recipe", network.name, *lake]) == 0
+        assert forecasting.__main__.main(["refresh", "--quiet", "--workers", "1", *lake]) == 0
+
+    return shared_lake(network.name, build)
+
+
+def _copy(source: Path, target: Path, sites: tuple[str, ...]) -> None:
+    """The data set with some of its sites alone: a refresh takes a second for each series."""
+    target.mkdir(parents=True)
+    for path in source.glob("*.parquet"):
+        rows = pd.read_parquet(path)
+        rows[rows["region"].isin(sites)].to_parquet(target / path.name)
