@@ -19,7 +19,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --f
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run env dev test check lint types suite bench golden samples docs lock clean
+.PHONY: help run env dev test check lint types suite bench coverage mutants golden samples docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ suite: $(DEV_READY)
 	@scripts/browser.sh
 	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
+coverage: $(DEV_READY) ## Run all tests and count the lines and branches that they reach; fails under 92 %
+	@scripts/browser.sh
+	$(PY) -m coverage erase
+	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report term $(TESTS)
+
+mutants: $(DEV_READY) ## Change planning, evaluation and the contract a little: do tests notice? SAMPLE=40 SEED=1
+	nice -n 10 $(PY) -m scripts.mutants --sample $(or $(SAMPLE),40) --seed $(or $(SEED),1)
+
 bench: $(DEV_READY) ## Measure, one JSON line for each figure
 	$(PY) -m benchmarks
 
@@ -72,5 +80,5 @@ lock: $(DEV_READY) ## Compile the locks from *.in; UPGRADE=1 takes newer version
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 
 clean: ## Remove .venv and caches; var/ stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

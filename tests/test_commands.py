@@ -41,7 +41,22 @@ def planned(*goal: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "goal", ["run", "test", "check", "bench", "golden", "samples", "docs", "lock", "env", "dev", "clean"]
+    "goal",
+    [
+        "run",
+        "test",
+        "check",
+        "bench",
+        "coverage",
+        "mutants",
+        "golden",
+        "samples",
+        "docs",
+        "lock",
+        "env",
+        "dev",
+        "clean",
+    ],
 )
 def test_every_command_is_there_and_listed(goal: str) -> None:
     assert planned(goal)

@@ -20,7 +20,7 @@ INPUTS = ("requirements.in", "requirements-dev.in")
 ADDRESS = re.compile(r"https?://|file:|index-url|find-links|trusted-host|(?<![\w.])/\w+/", re.IGNORECASE)
 INSIDE = {"app", "benchmarks", "data", "forecasting", "scripts", "streamlit_app", "tests", "conftest"}
 # Used without an import: by Streamlit where it draws, as a server, or as a command.
-COMMANDS = {"pytest-xdist", "pytest-rerunfailures", "ruff", "mypy", "uv"}
+COMMANDS = {"pytest-xdist", "pytest-rerunfailures", "pytest-cov", "mutmut", "ruff", "mypy", "uv"}
 # Loaded by SQLAlchemy where an address names PostgreSQL.
 DRIVERS = {"psycopg"}
 

@@ -1,0 +1,77 @@
+"""Change the code of planning, evaluation and the contract a little, one place at a time, and count which changes a test
+notices.
+
+    python -m scripts.mutants --sample 40 --seed 1        (`make mutants`)
+
+mutmut makes the changes in a copy of the checkout, under mutants/, and runs for each the tests that reach it. All of
+them would take hours: a sample is drawn, the same one for the same seed. What survived is printed with its difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).absolute().parent.parent
+ROOMS = ("forecasting.planning", "forecasting.evaluation", "data.schema")
+# A test that fails, and one that no longer ends, have noticed; the type checker is not asked.
+NOTICED = ("killed", "timeout")
+AT_LEAST = 0.8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sample; 0 where at least four fifths were noticed in every room."""
+    parser = argparse.ArgumentParser(prog="scripts.mutants", description="Count the changes that tests notice.")
+    parser.add_argument("--sample", type=int, default=40, help="changes for each room (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="which sample (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    names = mutants()
+    draw = random.Random(options.seed)
+    by_room = {room: [name for name in names if name.startswith(f"{room}.")] for room in ROOMS}
+    chosen = {room: sorted(draw.sample(own, min(options.sample, len(own)))) for room, own in by_room.items()}
+    mutmut("run", "--max-children", "2", *(name for own in chosen.values() for name in own))
+    verdicts = results()
+    shares = {room: report(room, own, verdicts) for room, own in chosen.items() if own}
+    return 0 if min(shares.values(), default=0.0) >= AT_LEAST else 1
+
+
+def mutants() -> list[str]:
+    """Every change that a test reaches; collects first which test reaches what."""
+    lines = mutmut("print-time-estimates", quiet=True).splitlines()
+    return sorted(line.split()[-1] for line in lines if line.endswith(tuple("0123456789")) and "ms " in line)
+
+
+def results() -> dict[str, str]:
+    """What became of each change: killed, survived, timeout, ..."""
+    lines = mutmut("results", "--all", "true", quiet=True).splitlines()
+    return dict(line.strip().split(": ", 1) for line in lines if ": " in line)
+
+
+def report(room: str, names: Sequence[str], verdicts: dict[str, str]) -> float:
+    """Print a room's counts and what survived in it; returns the share that was noticed."""
+    counts = Counter(verdicts.get(name, "not checked") for name in names)
+    share = sum(counts[verdict] for verdict in NOTICED) / len(names)
+    print(f"\n{room}: {share:.0%} of {len(names)} noticed ({', '.join(f'{n} {what}' for what, n in counts.items())})")
+    for name in names:
+        if verdicts.get(name) not in NOTICED:
+            print(mutmut("show", name, quiet=True))
+    return share
+
+
+def mutmut(*words: str, quiet: bool = False) -> str:
+    """Run mutmut in the checkout; returns what it printed, where that is not shown."""
+    command = [str(Path(sys.executable).parent / "mutmut"), *words]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE if quiet else None, text=True, check=False)
+    if done.returncode:
+        print(done.stdout or "", file=sys.stderr)
+        raise SystemExit(f"mutmut {words[0]} ended with exit code {done.returncode}")
+    return done.stdout or ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
