@@ -21,7 +21,7 @@ WATCH_FAILURE = 0.005
 # Starved ingest is a broadcaster's fault as often as ours, so a few streams are usual; one in twenty points at the
 # site.
 WATCH_STARVED = 0.05
-# A day with more than a tenth missing no longer carries a sum (COMPLETE_ENOUGH of data/lake/aggregation.py).
+# A day with more than a tenth missing no longer carries a sum (MIN_REPORTING_SHARE of data/lake/aggregation.py).
 WATCH_COMPLETENESS = 0.9
 # Values older than this say nothing about now.
 SILENT_SECONDS = 3 * 3600.0
