@@ -200,13 +200,13 @@ def _usable(condition: str, metrics: tuple[Metric, ...]) -> str:
     names = [name for m in metrics for name in _parts(m)]
     network = "".join(f"sum({name}) AS {name}, " for name in names)
     values = "".join(
-        f"CASE WHEN p.{m.name}_n >= {COMPLETE_ENOUGH} * e.{m.name} AND e.{m.name} > 0 THEN {_value(m)} END AS {m.name}, "
+        f"CASE WHEN p.{m.name}_n >= {MIN_REPORTING_SHARE} * e.{m.name} AND e.{m.name} > 0 THEN {_value(m)} END AS {m.name}, "
         for m in metrics
     )
     return f"""WITH levels AS (
             SELECT 'region' AS level, region_id AS key, * EXCLUDE (region_id) FROM _partial WHERE region_id IS NOT NULL
             UNION ALL BY NAME
             SELECT 'global' AS level, 'all' AS key, date, ts, {network} sum(present)::BIGINT AS present FROM _partial GROUP BY date, ts)
-        SELECT level, key, p.date, p.ts, {values} p.present, e.any_metric AS expected, p.present >= {COMPLETE_ENOUGH} * e.any_metric AS usable
+        SELECT level, key, p.date, p.ts, {values} p.present, e.any_metric AS expected, p.present >= {MIN_REPORTING_SHARE} * e.any_metric AS usable
         FROM levels p JOIN _expected e ON e.date = p.date AND CASE WHEN level = 'region' THEN e.network = 0 AND e.region_id = p.key ELSE e.network = 1 END
         WHERE {condition}"""
