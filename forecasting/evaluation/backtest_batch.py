@@ -4,6 +4,7 @@ was, as the rows that a run publishes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,7 +28,9 @@ from forecasting.evaluation.model_selection import (
     prophet_curve,
     stamps_ahead,
 )
+from forecasting.evaluation.recent_bands import recent_forecasts
 from forecasting.evaluation.scores import Past, held_out, scores
+from forecasting.models.engine import NOTHING
 from forecasting.models.event_effects import with_event_effects
 from forecasting.models.pool import pool
 from forecasting.panel.events import EventRegressors
@@ -80,10 +83,14 @@ class Judged(NamedTuple):
     """Rows without run_id: forecasts (point and quantiles; Prophet and the baseline beside them), licences, scores,
     backtests.
 
+    recent: what would have been forecast for the last two weeks, out of sample (IDENTITY, ts, yhat, quantiles), a row
+    for each series and hour, NaN where nothing. seconds: what it took, for each series.
     parts: what the sites add to their sums at past origins; alone: what the sums among the series are measured by.
     """
 
     forecasts: pd.DataFrame
+    recent: pd.DataFrame
+    seconds: float
     licences: pd.DataFrame
     scores: pd.DataFrame
     backtests: pd.DataFrame
@@ -94,7 +101,7 @@ class Judged(NamedTuple):
         """What is settled of the series that lean on no other; and what is not yet: the rest, with every forecast."""
         both = [_parted(frame, leaning) for frame in (self.licences, self.scores, self.backtests)]
         (licences, scores, backtests), (later_licences, later_scores, later_backtests) = zip(*both, strict=True)
-        now = self._replace(forecasts=pd.DataFrame(), licences=licences, scores=scores, backtests=backtests)
+        now = self._replace(forecasts=NOTHING, recent=NOTHING, licences=licences, scores=scores, backtests=backtests)
         return now, self._replace(licences=later_licences, scores=later_scores, backtests=later_backtests)
 
 
@@ -113,6 +120,7 @@ def among(frame: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.boo
 
 def judge(subject: Subject, horizon: int) -> Judged:
     """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
+    began = time.perf_counter()
     history = subject.history(horizon)
     learned = learn(
         history,
@@ -125,8 +133,10 @@ def judge(subject: Subject, horizon: int) -> Judged:
     past = held_out(drawn.trials, history)
     backtests = shown(learned, drawn, past)
     sums = {place: series for place, series in enumerate(subject.series) if series.level != "site"}
+    rows = _forecasts(subject, learned, drawn), _recent(subject, past)
     return Judged(
-        _forecasts(subject, learned, drawn),
+        *rows,
+        (time.perf_counter() - began) / len(subject.series),
         _licences(subject, drawn, scale),
         _scores(subject, learned, drawn, past),
         _backtests(subject, backtests),
@@ -233,8 +243,10 @@ def _spread(folds: list[Fold]) -> list[Fold]:
     return folds[::-apart][:WEEKS_SHOWN][::-1]
 
 
-def _long(subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals]) -> pd.DataFrame:
-    """Arrays (H, N) as rows, one for each series and stamp; a series without a value has none."""
+def _long(
+    subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals], *, whole: bool = False
+) -> pd.DataFrame:
+    """Arrays (H, N) as rows, one for each series and stamp; those without a value only where the whole is asked for."""
     count = len(stamps)
     identity = {name: np.repeat([getattr(one, name) for one in subject.series], count) for name in Series._fields}
     rows = pd.DataFrame(
@@ -245,12 +257,21 @@ def _long(subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Real
         }
     )
     rows["ts"] = pd.DatetimeIndex(rows["ts"]).as_unit("us")
-    return rows[np.isfinite(rows[next(iter(columns))])]
+    return rows if whole else rows[np.isfinite(rows[next(iter(columns))])]
 
 
 def _forecasts(subject: Subject, learned: Learned, drawn: Drawn) -> pd.DataFrame:
     bounds = {name: drawn.quantiles[:, :, place] for name, place in AT.items()}
     return _long(subject, stamps_ahead(learned), {"yhat": drawn.point, **bounds, **_beside(learned, drawn)})
+
+
+def _recent(subject: Subject, past: Past) -> pd.DataFrame:
+    """The last hours as they would have been forecast, those without a forecast included."""
+    stamps = pd.DatetimeIndex(subject.hours.index)
+    point, bounds = recent_forecasts(past, len(stamps))
+    hours = pd.date_range(end=stamps[-1], periods=len(point), freq=HOUR)
+    columns = {"yhat": point} | {name: bounds[:, :, place] for name, place in AT.items()}
+    return _long(subject, hours, columns, whole=True)
 
 
 def _beside(learned: Learned, drawn: Drawn) -> dict[str, Reals]:

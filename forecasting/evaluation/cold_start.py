@@ -103,4 +103,4 @@ def _spread(centre: Reals, others: Reals, quantiles: Reals) -> Reals:
     held = ~np.isnan(relative)
     usual = np.where(held, relative, 0.0).sum(axis=1) / np.maximum(held.sum(axis=1), 1)
     found = centre[:, None] * (1.0 + WIDER * usual)
-    return np.asarray(np.maximum(found, 0.0) if (quantiles >= 0.0).all() else found)
+    return np.asarray(np.maximum(found, 0.0) if not (quantiles < 0.0).any() else found)

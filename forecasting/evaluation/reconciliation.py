@@ -24,14 +24,17 @@ from forecasting.panel.panel import HOUR, Panel
 # What a licence calls the forecast of a site that is too young for a shape of its own.
 BORROWED = "shape of its region"
 DRAWN = ["yhat", *QUANTILES]
+# The newest past origin before an hour lies a week back at most, and no site is forecast before it has lived for a day.
+KNOWN_AFTER = pd.Timedelta(days=8)
 
 
 class Settled(NamedTuple):
-    """Rows without run_id: all forecasts, and the evidence on series that lean on others. notes: what to know of a
-    series.
+    """Rows without run_id: all forecasts, those of the last two weeks as they would have been (recent: hourly, NaN
+    where nothing), and the evidence on series that lean on others. notes: what to know of a series.
     """
 
     forecasts: pd.DataFrame
+    recent: pd.DataFrame
     licences: pd.DataFrame
     scores: pd.DataFrame
     backtests: pd.DataFrame
@@ -64,10 +67,7 @@ def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series]) -> S
     """Forecasts that agree, and what leans on others, of which `fresh` are the young sites, with evidence that is about
     what is drawn.
     """
-    forecasts, licences, scores, backtests = (
-        joined([getattr(one, name) for one in held]) for name in Settled._fields[:-1]
-    )
-    found = Settled(forecasts, licences, scores, backtests, {})
+    found = Settled(*(joined([getattr(one, name) for one in held]) for name in Settled._fields[:-1]), notes={})
     if not len(found.forecasts):
         return found
     return summed(panel, lent(panel, found, fresh), held)
@@ -87,7 +87,7 @@ def lent(panel: Panel, found: Settled, fresh: Collection[Series]) -> Settled:
     """Young sites drawn after the grown sites of their region, where there is one; how their own model would have done
     is no evidence of that, and left out.
     """
-    forecasts, notes = found.forecasts, dict[Series, str]()
+    forecasts, recent, notes = found.forecasts, found.recent, dict[Series, str]()
     for region, metric in sorted({(panel.regions[one.key], one.metric) for one in fresh if one.key in panel.regions}):
         mates = [
             one
@@ -97,12 +97,29 @@ def lent(panel: Panel, found: Settled, fresh: Collection[Series]) -> Settled:
         rows, told = _lent(panel, forecasts[among(forecasts, mates)], mates, f"{region}, {metric}")
         notes |= told
         forecasts = joined([forecasts[~among(forecasts, told)], rows[among(rows, told)]])
+        if told:
+            before, _ = _lent(panel, recent[among(recent, mates)], mates, region)
+            before = _since_opened(panel, before[among(before, told)], told)
+            recent = joined([recent[~among(recent, told)], before])
     scores = (
         found.scores[~(among(found.scores, notes) & (found.scores.get("model") == LICENSED))] if notes else found.scores
     )
     return Settled(
-        forecasts, _unproven(found.licences, notes), scores, found.backtests[~among(found.backtests, notes)], notes
+        forecasts,
+        recent,
+        _unproven(found.licences, notes),
+        scores,
+        found.backtests[~among(found.backtests, notes)],
+        notes,
     )
+
+
+def _since_opened(panel: Panel, rows: pd.DataFrame, series: Collection[Series]) -> pd.DataFrame:
+    """Rows whose values are missing before the first hour that was measured of their series."""
+    opened = {one: panel.hourly[one].first_valid_index() for one in series}
+    first = pd.DatetimeIndex([opened[Series(*key)] for key in rows[IDENTITY].itertuples(index=False, name=None)])
+    values = np.where(np.asarray(rows["ts"] >= first)[:, None], rows[DRAWN].to_numpy(float), np.nan)
+    return rows.assign(**dict(zip(DRAWN, values.T, strict=True)))
 
 
 def _whole(forecasts: pd.DataFrame) -> list[Series]:
@@ -171,6 +188,7 @@ def summed(panel: Panel, found: Settled, held: Sequence[Judged]) -> Settled:
     )
     return found._replace(
         forecasts=_moved(found.forecasts, sites, forecasts_of(found.forecasts, sites), DRAWN),
+        recent=_moved(found.recent, sites, _recent_sums(panel, found.recent, sites), DRAWN),
         licences=joined([found.licences[~among(found.licences, sites)], evidence.licences]),
         scores=joined([found.scores[~direct], evidence.scores]),
         backtests=_moved(
@@ -201,6 +219,23 @@ def forecasts_of(forecasts: pd.DataFrame, sites: Mapping[Series, Sequence[Series
             for one, members in sites.items()
         ]
     )
+
+
+def _recent_sums(panel: Panel, recent: pd.DataFrame, sites: Mapping[Series, Sequence[Series]]) -> pd.DataFrame:
+    """The sums of what the sites would have been forecast at: IDENTITY, ts, sum; NaN where one has no forecast, but for
+    a site so young that no origin could have known it, which adds nothing.
+    """
+    point = recent.pivot(index="ts", columns=IDENTITY, values="yhat")  # noqa: PD010 - pivot_table drops what is NaN
+    sums = []
+    for one, members in sites.items():
+        forecasts = point[list(members)]
+        known = pd.DatetimeIndex([panel.hourly[site].first_valid_index() for site in members]) + KNOWN_AFTER
+        is_unknown = np.asarray(point.index)[:, None] < np.asarray(known)
+        total = forecasts.mask(forecasts.isna() & is_unknown, 0.0).sum(axis="columns", skipna=False)
+        sums.append(
+            total.where(forecasts.notna().any(axis="columns")).rename("sum").reset_index().assign(**one._asdict())
+        )
+    return joined(sums)
 
 
 def weeks_of(parts: Mapping[Series, Sequence[Part]]) -> pd.DataFrame:

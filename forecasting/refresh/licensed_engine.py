@@ -1,22 +1,23 @@
-"""The engine that a lake is refreshed with: the panel's bands, judged forecasts that add up across levels, and the
-coming weeks' peaks.
+"""The engine that a lake is refreshed with: judged forecasts that add up across levels, bands about now by the same
+models, and the coming weeks' peaks.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 
 import numpy as np
 import pandas as pd
 
 from data.schema import Series
-from forecasting.evaluation.backtest_batch import Judged, Subject, among, judge
+from forecasting.evaluation.backtest_batch import Judged, Subject, judge
+from forecasting.evaluation.recent_bands import bands_at_grain
 from forecasting.evaluation.reconciliation import Settled, joined, leaning, settle, sums_of
-from forecasting.models.engine import IDENTITY, NOTHING, EngineResult, ForecastOptions, refusal
-from forecasting.models.panel_engine import PanelEngine
-from forecasting.models.series_spec import HISTORY
+from forecasting.models.engine import FIT_COLUMNS, IDENTITY, NOTHING, EngineResult, ForecastOptions, declined, refusal
+from forecasting.models.series_spec import HISTORY, learnable
+from forecasting.panel.events import regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.weekly_peaks import Foreseen, coming, foresee
 
@@ -30,9 +31,9 @@ class LicensedEngine:
     name = "panel"
 
     def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
-        """As in `Engine`; bands come first, the evidence on grown sites as they are judged. Forecasts, which must add
-        up, the evidence on sums and on young sites, which lean on other series, and the coming weeks come with the last
-        part.
+        """As in `Engine`; refusals come first, then the evidence on grown sites as they are judged. Forecasts and
+        bands, which must add up, the evidence on sums and on young sites, which lean on other series, and the coming
+        weeks come with the last part.
         """
         unsettled = leaning(panel, able(panel))
         hours = int(plan.horizon / HOUR)
@@ -44,27 +45,20 @@ class LicensedEngine:
             for metric in metrics_of(panel)
             if (one := coming(panel, metric, plan.seed)) is not None
         ]
-        curves = _together(list(PanelEngine().forecast(panel, plan, executor)))
-        yield EngineResult(NOTHING, curves.bands, curves.fits[curves.fits["status"] != "fitted"])
-        fits, settled, held = (
-            curves.fits[curves.fits["status"] == "fitted"],
-            set(panel.series) - unsettled,
-            list[Judged](),
-        )
+        for series in panel.series:
+            if reason := refusal(panel.hourly[series], panel.now):
+                yield declined(series, reason)
+        held, seconds = list[Judged](), dict[Series, float]()
         for done in as_completed(list(waiting)):
             judged, subject = done.result(), waiting.pop(done)
             now, later = judged.apart(unsettled)
             held.append(later)
-            yield EngineResult(
-                NOTHING,
-                NOTHING,
-                _fits(fits, settled & set(subject.series), now.licences, {}),
-                now.licences,
-                now.scores,
-                now.backtests,
-            )
+            seconds |= dict.fromkeys(subject.series, judged.seconds)
+            fits = fits_of(panel, [one for one in subject.series if one not in unsettled], now.licences, seconds)
+            yield EngineResult(NOTHING, NOTHING, fits, now.licences, now.scores, now.backtests)
         found = settle(panel, held, [one for one in unsettled if one.level == "site"])
-        yield _last(found, _fits(fits, unsettled, found.licences, found.notes), [one.result() for one in weeks])
+        fits = fits_of(panel, sorted(unsettled), found.licences, seconds, found.notes)
+        yield _last(found, bands(panel, plan, found), fits, [one.result() for one in weeks])
 
 
 def metrics_of(panel: Panel) -> list[str]:
@@ -72,34 +66,39 @@ def metrics_of(panel: Panel) -> list[str]:
     return sorted({series.metric for series in panel.series})
 
 
-def _together(parts: Sequence[EngineResult]) -> EngineResult:
-    """Parts as one."""
-    return EngineResult(*(joined(frames) for frames in zip(*parts, strict=True)))
+def bands(panel: Panel, plan: ForecastOptions, found: Settled) -> pd.DataFrame:
+    """Rows of `bands`, on both sides of now by what is drawn."""
+    if not len(found.forecasts):
+        return NOTHING
+    # One hour more, because samples lie between the middles of two hours.
+    ahead = found.forecasts["ts"] <= plan.band(panel)[-1].ceil("h")
+    columns = list(found.recent.columns)
+    return bands_at_grain(panel, joined([found.recent, found.forecasts.loc[ahead, columns]]), plan.band(panel))
 
 
-def _fits(
-    fits: pd.DataFrame, series: Collection[Series], licences: pd.DataFrame, notes: Mapping[Series, str]
+def fits_of(
+    panel: Panel,
+    series: Sequence[Series],
+    licences: pd.DataFrame,
+    seconds: Mapping[Series, float],
+    notes: Mapping[Series, str] | None = None,
 ) -> pd.DataFrame:
-    """The rows of these series; what is drawn in the first day stands as the model, with what a young series
-    borrowed.
-    """
-    mine = fits[among(fits, series)].copy()
+    """Rows of `fits`; what is drawn in the first day stands as the model, with what a young series borrowed."""
     first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
-    keys = [Series(*key) for key in mine[IDENTITY].itertuples(index=False, name=None)]
-    told = [(first.get(tuple(key), ""), notes.get(key)) for key in keys]
-    return mine.assign(
-        model=[
-            f"{name}, {note}" if note else f"{name}; {model}"
-            for (name, note), model in zip(told, mine["model"], strict=True)
-        ]
-    )
+    rows = []
+    for one in series:
+        hours = panel.hourly[one].loc[panel.start - HISTORY :].dropna()
+        kinds = regressor_kinds([learnable(panel.touching(one), pd.DatetimeIndex(hours.index))])
+        note = (notes or {}).get(one) or ", ".join([f"clock of {panel.clock(one)}", *kinds])
+        rows.append([*one, "fitted", None, f"{first.get(tuple(one), '')}; {note}", len(hours), seconds[one]])
+    return pd.DataFrame(rows, columns=FIT_COLUMNS)
 
 
-def _last(found: Settled, fits: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
+def _last(found: Settled, bands: pd.DataFrame, fits: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
     """All forecasts and what leaned on others; the peaks and paths."""
     more = {name: joined([getattr(one, name) for one in weeks]) for name in ("peaks", "paths")}
     scores = joined([found.scores, *(one.scores for one in weeks)])
-    return EngineResult(found.forecasts, NOTHING, fits, found.licences, scores, found.backtests, **more)
+    return EngineResult(found.forecasts, bands, fits, found.licences, scores, found.backtests, **more)
 
 
 def able(panel: Panel) -> list[Series]:

@@ -10,7 +10,6 @@ import pytest
 from data.lake.query import EVERYTHING
 from data.queries import bands, forecast
 from data.schema import Series
-from forecasting.models.panel_engine import PanelEngine
 from forecasting.refresh import refresh
 from tests.forecasting.networks import Here, lake_of
 
@@ -22,7 +21,7 @@ NOW = pd.Timestamp("2026-03-20", tz="UTC")
 @pytest.mark.parametrize("hours", [3, 24])
 def test_coarse_telemetry_without_gaps_is_forecast(tmp_path: Path, hours: int) -> None:
     lake = lake_of(tmp_path / "lake", 22, step=f"{hours}h", now=NOW)
-    summary = refresh(lake, engine=PanelEngine(), executor=Here())
+    summary = refresh(lake, engine="panel", executor=Here())
     assert (summary.count("fitted"), summary.fits["reason"].notna().sum()) == (9, 0)
     assert summary.fits["observations"].eq(22 * 24).all()
     pin, samples = (

@@ -208,6 +208,37 @@ def test_a_young_site_borrows_and_says_so(made: EngineResult) -> None:
     assert alone["yhat"].mean() == pytest.approx(2.0 * np.exp(0.5**2 / 4), rel=0.25)
 
 
+def test_bands_after_now_are_the_published_forecast(made: EngineResult) -> None:
+    both = made.bands[made.bands["ts"] >= NOW].merge(made.forecasts, on=[*IDENTITY, "ts"])
+    assert len(both) == 24 * 7
+    for band, forecast in {"expected": "yhat", "upper_80": "q90", "upper_95": "q975", "lower_80": "q10"}.items():
+        assert both[band].to_numpy() == pytest.approx(both[forecast].to_numpy()), band
+
+
+def test_bands_of_a_region_are_about_the_sum_of_its_sites_on_both_sides_of_now(made: EngineResult) -> None:
+    wide = made.bands.pivot_table(index="ts", columns="key", values="expected")
+    assert (wide.index < NOW).sum() == (wide.index >= NOW).sum() == 24
+    assert wide["eu"].to_numpy() == pytest.approx(wide[["fra-01", "ams-01", "par-01"]].sum(axis="columns").to_numpy())
+    assert wide["asia"].to_numpy() == pytest.approx(wide["nrt-01"].to_numpy())
+
+
+def test_bands_before_now_are_of_the_model_that_is_drawn_after_it(made: EngineResult) -> None:
+    """A site of which only a baseline is licensed has that baseline's forecast on both sides of now."""
+    before = made.bands[made.bands["ts"] < NOW].set_index(["key", "ts"])
+    for key in REGIONS:
+        truth = daily(
+            pd.DatetimeIndex(before.loc[key].index), {"fra-01": 10.0, "ams-01": 20.0, "nrt-01": 30.0}[key], noise=0.0
+        )
+        assert (before.loc[key, "expected"] / truth).mean() == pytest.approx(1.0, abs=0.1)
+        width = made.bands[made.bands["key"] == key].assign(width=lambda one: one["upper_95"] - one["expected"])
+        left, right = (width.loc[side, "width"] for side in (width["ts"] < NOW, width["ts"] >= NOW))
+        assert 0.5 < left.iloc[-1] / right.iloc[0] < 2.5, key
+    fits = made.fits[made.fits["status"] == "fitted"].set_index("key")["model"]
+    licences = made.licences[made.licences["horizon"] == "0-24 h"].set_index("key")["model"]
+    for key in (*REGIONS, "eu", "asia"):
+        assert fits[key].startswith(f"{licences[key]}; clock of "), "no other engine's model is named, or fitted"
+
+
 def test_peaks_are_the_quantiles_of_the_paths(made: EngineResult) -> None:
     peaks = made.peaks.set_index([*IDENTITY, "week", "statistic"])
     draws = made.paths.set_index([*IDENTITY, "week", "statistic"])["draws"]

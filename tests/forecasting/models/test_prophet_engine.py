@@ -1,13 +1,13 @@
-"""The engines behind the interface, on short series, sound ones and spoiled ones."""
+"""The Prophet engine behind the interface, on short series, sound ones and spoiled ones."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,9 @@ import pytest
 
 from data.schema import QUANTILES, TABLES, Series, validate
 from data.schema.errors import HeadroomError
-from forecasting.models import panel_engine, prophet_engine
+from forecasting.models import prophet_engine
 from forecasting.models.engine import Engine, EngineResult, ForecastOptions
-from forecasting.models.panel_engine import PanelEngine
 from forecasting.models.prophet_engine import ProphetEngine
-from forecasting.models.series_spec import SeriesSpec
 from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, Here, daily, event, no_events, panel_of, rows, stamps_of
 
@@ -58,9 +56,9 @@ def results(panel: Panel, plan: ForecastOptions = SHORT, engine: Engine | None =
     return EngineResult(*(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame() for frames in whole))
 
 
-@pytest.fixture(scope="module", params=[ProphetEngine(), PanelEngine()], ids=["prophet", "panel"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return cast("Engine", request.param)
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return ProphetEngine()
 
 
 @pytest.fixture(scope="module")
@@ -243,22 +241,6 @@ def test_a_fit_that_breaks_is_a_recorded_reason(monkeypatch: pytest.MonkeyPatch)
         ["failed", "RuntimeError: Optimization terminated abnormally, error code 70"]
     ]
     assert found.forecasts.empty
-
-
-def test_a_series_whose_algebra_breaks_down_is_a_recorded_reason_and_spoils_no_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sound = panel_engine.together
-
-    def brittle(jobs: Sequence[SeriesSpec], kind: panel_engine.Kind) -> EngineResult:
-        if any(job.series.key == "odd" for job in jobs):
-            raise np.linalg.LinAlgError("Singular matrix")
-        return sound(jobs, kind)
-
-    monkeypatch.setattr(panel_engine, "together", brittle)
-    found = results(panel_of(rows("fra-01", HOURS, SOUND), rows("odd", HOURS, SOUND)), engine=PanelEngine())
-    told = dict(zip(found.fits["key"], zip(found.fits["status"], found.fits["reason"], strict=True), strict=True))
-    assert told == {"fra-01": ("fitted", None), "odd": ("failed", "LinAlgError: Singular matrix")}
 
 
 def test_a_worker_that_dies_ends_the_refresh_with_a_remedy() -> None:
