@@ -124,7 +124,7 @@ def scored(truth: dict[Series, pd.Series], now: pd.Timestamp, executor: Executor
     results = ProphetEngine().forecast(panel_until(truth, now), PLAN, executor)
     rows = []
     for result in results:
-        series = Series(*result.fits.iloc[0, :3])
+        series = Series(*result.series_status.iloc[0, :3])
         if len(result.forecasts):
             rows.append({"part": "total" if series.level == "global" else "each", **errors(truth[series], result, now)})
     return pd.DataFrame(rows)

@@ -125,7 +125,7 @@ def plain(hours: pd.Series) -> Sequence[pd.DataFrame]:
 
 def line(options: argparse.Namespace, summary: Summary, cpu: float, plain: float) -> dict[str, float | str]:
     """What is printed."""
-    series, fitted = len(summary.fits), summary.count("fitted")
+    series, fitted = len(summary.series_status), summary.count("fitted")
     figures = {
         "seconds": summary.seconds,
         "cpu_seconds": cpu,

@@ -22,7 +22,7 @@ from forecasting.refresh import ENGINES, Summary, refresh
 from forecasting.refresh.progress import NOTE
 
 FINE, UNUSABLE, INTERRUPTED = 0, 2, 130
-# Series that are named with their reason; the table `fits` and the Models page have them all.
+# Series that are named with their reason; the table `series_status` and the Models page have them all.
 NAMED_AT_MOST = 10
 LISTED = 10
 
@@ -96,7 +96,9 @@ def _refresh(options: argparse.Namespace) -> int:
 def report(summary: Summary) -> None:
     """Print what was published, and which series have no forecast and why."""
     print(summary)
-    missing = summary.fits[summary.fits["status"] != "fitted"].sort_values(["status", "level", "key", "metric"])
+    missing = summary.series_status[summary.series_status["status"] != "fitted"].sort_values(
+        ["status", "level", "key", "metric"]
+    )
     for fit in missing.head(NAMED_AT_MOST).itertuples(index=False):
         print(f"  {fit.status} {fit.level}/{fit.key}/{fit.metric}: {fit.reason}")
     if len(missing) > NAMED_AT_MOST:

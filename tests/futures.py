@@ -30,7 +30,7 @@ def publish_futures(
         *_rows(run, now, "region", _sums(draws, regions)),
         *_rows(run, now, "global", _sums(draws, dict.fromkeys(lines, "all"))),
     ]
-    lake.append("paths", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
+    lake.append("simulated_peaks", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
 
 
 def _sums(draws: Mapping[str, np.ndarray], groups: Mapping[str, str]) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ def _rows(run: str, now: pd.Timestamp, level: str, draws: Mapping[str, np.ndarra
     weeks = pd.date_range(monday, periods=WEEKS, freq="7D", unit="us")
     series = {"run_id": run, "level": level, "metric": "egress_gbps"}
     return [
-        {**series, "key": key, "week": week, "statistic": statistic, "draws": (own[at] * share).astype(np.float32)}
+        {**series, "key": key, "week": week, "statistic": statistic, "samples": (own[at] * share).astype(np.float32)}
         for key, own in draws.items()
         for at, week in enumerate(weeks)
         for statistic, share in (("peak", 1.0), ("p95", P95_SHARE))

@@ -208,7 +208,7 @@ def _tables(judged: Judged) -> dict[str, pd.DataFrame]:
         "forecasts": _forecasts(judged),
         "bands": _bands(judged),
         "peaks": pd.concat(_peaks(judged), ignore_index=True),
-        "fits": pd.DataFrame(
+        "series_status": pd.DataFrame(
             [
                 {
                     **dict(zip(KEYS, c, strict=True)),
@@ -264,7 +264,7 @@ def _licences(judged: Judged) -> Iterator[dict[str, Any]]:
             }
             more = {
                 "baseline_error": errors[base][n],
-                "noise": noise,
+                "margin": noise,
                 "origins": ORIGINS if tried else 0,
                 "reason": words,
             }

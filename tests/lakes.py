@@ -222,7 +222,7 @@ def _published(lake: Lake, plan: Plan) -> dict[str, str]:
     tables = {
         "forecasts": _forecasts(plan),
         "bands": _bands(plan),
-        "fits": """SELECT level, key, metric, CASE key WHEN 'dfw-01' THEN 'refused' ELSE 'fitted' END AS status,
+        "series_status": """SELECT level, key, metric, CASE key WHEN 'dfw-01' THEN 'refused' ELSE 'fitted' END AS status,
                           CASE key WHEN 'dfw-01' THEN 'too little to go on' END AS reason,
                           'prophet' AS model, 384 AS observations, 0.5 AS seconds FROM series""",
         "peaks": f"SELECT level, key, metric, date_trunc('week', {_at(plan.end)}) + INTERVAL 7 DAY AS week, 'peak' AS statistic, {peaks} FROM series",

@@ -40,5 +40,5 @@ def planned_lake(where: Path) -> Lake:
         "observations": 72,
         "seconds": 0.1,
     }
-    lake.append("fits", pa.Table.from_pandas(pd.DataFrame([fits]), preserve_index=False))
+    lake.append("series_status", pa.Table.from_pandas(pd.DataFrame([fits]), preserve_index=False))
     return lake

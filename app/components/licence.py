@@ -100,7 +100,7 @@ def lines(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
 def _numbers(row: Any) -> str:
     if row.origins == 0:
         return "not tested: history is too short for a backtest that far"
-    needed = f"noise {theme.significant(row.noise)}, {_tests([row])}"
+    needed = f"noise {theme.significant(row.margin)}, {_tests([row])}"
     if row.licensed:
         how = _below([row]) if lower(row) else "on its own no lower than"
         by = "licensed" if lower(row) else "licensed with its panel"

@@ -22,13 +22,13 @@ from data.schema import HORIZONS, PEAK_QUANTILES, Series
 DRAWN, PEAKS, WEEKS_P95 = "licensed", "peaks", "peaks-p95"
 # The mean of less than half of an hour's samples is not what came in that hour.
 COMPLETE_ENOUGH = 0.5
-LICENCE = ("horizon", "model", "baseline", "licensed", "error", "baseline_error", "noise", "origins", "reason")
+LICENCE = ("horizon", "model", "baseline", "licensed", "error", "baseline_error", "margin", "origins", "reason")
 BACKTEST = ("yhat", "prophet", "baseline", "q025", "q10", "q90", "q975")
 
 
 @reads("licences", latest_run)
 def licence(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
-    """horizon, model, baseline, licensed, error, baseline_error (MASE), noise, origins, reason of a series in the
+    """horizon, model, baseline, licensed, error, baseline_error (MASE), margin, origins, reason of a series in the
     newest run, the nearest horizon first.
     """
     sql = f"SELECT {', '.join(LICENCE)} FROM licences WHERE {OF_SERIES} ORDER BY {in_order()}"

@@ -25,7 +25,7 @@ class Futures(NamedTuple):
     draws: npt.NDArray[np.float64]
 
 
-@reads("paths", latest_run)
+@reads("simulated_peaks", latest_run)
 def futures(pin: Pin, scope: Scope, level: Level, metric: str, statistic: str) -> Futures | None:
     """The futures of all places of a level; None where the newest run has none. Places that were refused are not in
     it.
@@ -34,13 +34,13 @@ def futures(pin: Pin, scope: Scope, level: Level, metric: str, statistic: str) -
     if run is None:
         return None
     sql = (
-        "SELECT key, week, draws FROM paths WHERE run_id = $run AND level = $level AND metric = $metric AND statistic = $statistic"
-        " AND len(draws) > 0 ORDER BY key, week"
+        "SELECT key, week, samples FROM simulated_peaks WHERE run_id = $run AND level = $level AND metric = $metric AND statistic = $statistic"
+        " AND len(samples) > 0 ORDER BY key, week"
     )
     rows = query(
         pin,
         sql,
-        ["paths"],
+        ["simulated_peaks"],
         scope=scope,
         partitions={"run_id": (run.run_id,)},
         parameters={"run": run.run_id, "level": level, "metric": metric, "statistic": statistic},
@@ -48,5 +48,5 @@ def futures(pin: Pin, scope: Scope, level: Level, metric: str, statistic: str) -
     if rows.empty:
         return None
     keys, weeks = tuple(sorted(set(rows["key"]))), pd.DatetimeIndex(sorted(set(rows["week"])), name="week")
-    draws = np.stack([np.asarray(one, dtype=float) for one in rows["draws"]])
+    draws = np.stack([np.asarray(one, dtype=float) for one in rows["samples"]])
     return Futures(keys, weeks, draws.reshape(len(keys), len(weeks), -1))

@@ -36,14 +36,14 @@ class PlanTables(NamedTuple):
     weeks: pd.DataFrame
 
 
-@reads("fits", "capacity", futures, latest_run, extent, catalogue, weekly)
+@reads("series_status", "capacity", futures, latest_run, extent, catalogue, weekly)
 def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) -> PlanTables | None:
     """Read them; None where the lake holds no telemetry or no published run."""
     run, held = latest_run(pin, EVERYTHING), extent(pin, EVERYTHING)
     if run is None or held is None:
         return None
     metric = f"{direction}_gbps"
-    sql = """SELECT key, status, reason, observations FROM fits
+    sql = """SELECT key, status, reason, observations FROM series_status
              WHERE run_id = $run AND level = 'site' AND metric = $metric ORDER BY key"""
     end = held.now.floor("D") - pd.Timedelta(days=held.now.weekday())
     return PlanTables(
@@ -53,7 +53,7 @@ def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) ->
         query(
             pin,
             sql,
-            ["fits"],
+            ["series_status"],
             scope=scope,
             partitions={"run_id": (run.run_id,)},
             parameters={"run": run.run_id, "metric": metric},

@@ -84,11 +84,11 @@ def bands(pin: Pin, scope: Scope, series: Series, start: datetime, end: datetime
     )
 
 
-@reads("fits", latest_run)
+@reads("series_status", latest_run)
 def fit(pin: Pin, scope: Scope, series: Series) -> Fit | None:
     """What became of a series in the newest run; None where the run did not meet it."""
-    sql = f"SELECT status, reason, model, observations, seconds FROM fits WHERE {OF_SERIES}"
-    found = _of_newest_run(pin, "fits", sql, series, {}, scope)
+    sql = f"SELECT status, reason, model, observations, seconds FROM series_status WHERE {OF_SERIES}"
+    found = _of_newest_run(pin, "series_status", sql, series, {}, scope)
     if found is None or found.empty:
         return None
     return _fit(found.iloc[0])
@@ -99,7 +99,7 @@ def _fit(row: pd.Series) -> Fit:
     return Fit(str(row["status"]), text["reason"], text["model"], int(row["observations"]), float(row["seconds"]))
 
 
-@reads("fits", latest_run)
+@reads("series_status", latest_run)
 def site_fits(pin: Pin, scope: Scope, metric: str) -> dict[str, Fit]:
     """What became of a metric of every site in the newest run, by site_id; sites that the run did not meet are left
     out.
@@ -107,9 +107,9 @@ def site_fits(pin: Pin, scope: Scope, metric: str) -> dict[str, Fit]:
     run = latest_run(pin, scope)
     if run is None:
         return {}
-    sql = """SELECT key, status, reason, model, observations, seconds FROM fits
+    sql = """SELECT key, status, reason, model, observations, seconds FROM series_status
              WHERE run_id = $run AND level = 'site' AND metric = $metric ORDER BY key"""
-    rows = query(pin, sql, ["fits"], scope=scope, parameters={"run": run.run_id, "metric": metric})
+    rows = query(pin, sql, ["series_status"], scope=scope, parameters={"run": run.run_id, "metric": metric})
     return {str(row["key"]): _fit(row) for _, row in rows.iterrows()}
 
 

@@ -66,8 +66,8 @@ BANDS = Table(
     ("run_id", "level", "key", "metric", "ts"),
     partition="run_id",
 )
-FITS = Table(
-    "fits",
+SERIES_STATUS = Table(
+    "series_status",
     "What became of each series in a run",
     "refresh",
     (
@@ -99,8 +99,8 @@ PEAKS = Table(
     partition="run_id",
     optional=True,
 )
-PATHS = Table(
-    "paths",
+SIMULATED_PEAKS = Table(
+    "simulated_peaks",
     "Joint futures of each coming week, to 18 months ahead, that peaks and plans are read from",
     "refresh",
     (
@@ -109,7 +109,7 @@ PATHS = Table(
         stamp("week", "Monday 00:00 of the week"),
         Column("statistic", TEXT, "Which peak", choices=("peak", "p95")),
         Column(
-            "draws",
+            "samples",
             DRAWS,
             "The statistic in each future; the same place in every row is the same future",
             "of the metric",
@@ -167,7 +167,13 @@ LICENCES = Table(
             low=0.0,
         ),
         Column("baseline_error", REAL, "The same of the best baseline", required=False, low=0.0),
-        Column("noise", REAL, "What the difference of the two had to pass", required=False, low=0.0),
+        Column(
+            "margin",
+            REAL,
+            "What the difference of the two had to pass: a standard error of it",
+            required=False,
+            low=0.0,
+        ),
         Column("origins", WHOLE, "Backtest origins behind it; 0 where history allows none", "origins", low=0),
         Column("reason", TEXT, "The decision in one sentence"),
     ),

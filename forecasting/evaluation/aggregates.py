@@ -229,7 +229,7 @@ def _numbers(verdict: Verdict, place: int, scale: float) -> dict[str, object]:
         "licensed": licensed,
         "error": own,
         "baseline_error": other,
-        "noise": other * (1.0 - np.exp(-verdict.noise[place])),
+        "margin": other * (1.0 - np.exp(-verdict.noise[place])),
         "origins": origins,
     }
 

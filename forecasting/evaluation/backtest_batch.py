@@ -304,7 +304,7 @@ def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
             numbers = {
                 "error": own if blend else other,
                 "baseline_error": other,
-                "noise": other * (1.0 - np.exp(-licence.noise)),
+                "margin": other * (1.0 - np.exp(-licence.noise)),
             }
             told = {
                 "horizon": licence.horizon,

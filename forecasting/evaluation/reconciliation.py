@@ -159,7 +159,7 @@ def _unproven(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFra
                 licensed=False,
                 error=np.nan,
                 baseline_error=np.nan,
-                noise=np.nan,
+                margin=np.nan,
                 origins=0,
                 reason=reasons,
             ),

@@ -24,7 +24,7 @@ SILENT_AT_MOST = pd.Timedelta(days=7)
 IDENTITY = ["level", "key", "metric"]
 FORECAST_COLUMNS = [*IDENTITY, "ts", "yhat", *QUANTILES]
 BAND_COLUMNS = [*IDENTITY, "ts", "expected", "lower_80", "upper_80", "lower_95", "upper_95"]
-FIT_COLUMNS = [*IDENTITY, "status", "reason", "model", "observations", "seconds"]
+STATUS_COLUMNS = [*IDENTITY, "status", "reason", "model", "observations", "seconds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ NOTHING = pd.DataFrame()
 
 
 class EngineResult(NamedTuple):
-    """What became of some series, in the contract's columns without run_id: a row of `fits` for each, forecasts and
+    """What became of some series, in the contract's columns without run_id: a row of `series_status` for each, forecasts and
     bands of those that were fitted.
 
     Values are in the unit of the metric, finite, never negative; quantiles do not fall as the level rises, and lower <=
@@ -66,12 +66,12 @@ class EngineResult(NamedTuple):
 
     forecasts: pd.DataFrame
     bands: pd.DataFrame
-    fits: pd.DataFrame
+    series_status: pd.DataFrame
     licences: pd.DataFrame = NOTHING
     scores: pd.DataFrame = NOTHING
     backtests: pd.DataFrame = NOTHING
     peaks: pd.DataFrame = NOTHING
-    paths: pd.DataFrame = NOTHING
+    simulated_peaks: pd.DataFrame = NOTHING
 
 
 class Engine(Protocol):
@@ -83,7 +83,7 @@ class Engine(Protocol):
         """Results in parts, as they are ready; the fit of each series is in exactly one.
 
         An engine gets the whole panel, so that it may fit all series at once; one that fits them one by one spreads
-        them over the executor. A series that cannot be fitted is a row of `fits` with its reason, never an exception.
+        them over the executor. A series that cannot be fitted is a row of `series_status` with its reason, never an exception.
         """
         ...
 
@@ -106,5 +106,5 @@ def refusal(hours: pd.Series, now: pd.Timestamp) -> str | None:
 
 def declined(series: Series, reason: str, status: str = "refused", seconds: float = 0.0) -> EngineResult:
     """The result of a series that was not fitted."""
-    fit = pd.DataFrame([[*series, status, reason, None, 0, seconds]], columns=FIT_COLUMNS)
+    fit = pd.DataFrame([[*series, status, reason, None, 0, seconds]], columns=STATUS_COLUMNS)
     return EngineResult(pd.DataFrame(columns=FORECAST_COLUMNS), pd.DataFrame(columns=BAND_COLUMNS), fit)

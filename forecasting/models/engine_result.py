@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import QUANTILES, Series
-from forecasting.models.engine import BAND_COLUMNS, FIT_COLUMNS, FORECAST_COLUMNS, EngineResult
+from forecasting.models.engine import BAND_COLUMNS, FORECAST_COLUMNS, STATUS_COLUMNS, EngineResult
 from forecasting.models.series_spec import SeriesSpec
 from forecasting.panel.panel import HOUR
 from forecasting.panel.spread import LogScale, Reals, interpolate, relative_width, residual_quantile_offsets
@@ -39,7 +39,7 @@ class Curve(NamedTuple):
 def answer(job: SeriesSpec, curve: Curve, seconds: float) -> EngineResult:
     """All rows of one series that was fitted."""
     row = [*job.series, "fitted", None, curve.label, len(job.hours), seconds]
-    return EngineResult(_forecasts(job, curve), _bands(job, curve), pd.DataFrame([row], columns=FIT_COLUMNS))
+    return EngineResult(_forecasts(job, curve), _bands(job, curve), pd.DataFrame([row], columns=STATUS_COLUMNS))
 
 
 def _forecasts(job: SeriesSpec, curve: Curve) -> pd.DataFrame:

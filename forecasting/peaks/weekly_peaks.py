@@ -53,10 +53,10 @@ class Coming:
 
 
 class Foreseen(NamedTuple):
-    """Rows without run_id: `peaks` and `paths`, and the `scores` of past peaks."""
+    """Rows without run_id: `peaks` and `simulated_peaks`, and the `scores` of past peaks."""
 
     peaks: pd.DataFrame
-    paths: pd.DataFrame
+    simulated_peaks: pd.DataFrame
     scores: pd.DataFrame
 
 
@@ -134,7 +134,7 @@ def _peaks(subject: Coming, found: PeakForecast) -> pd.DataFrame:
 def _paths(subject: Coming, found: PeakForecast) -> pd.DataFrame:
     both = np.stack([found.paths.peak, found.paths.p95], axis=1)
     values = np.moveaxis(both, (2, 0, 1, 3), (0, 1, 2, 3)).reshape(-1, both.shape[3]).astype(np.float32)
-    return _identified(subject, found.weeks).assign(draws=list(values))[np.isfinite(values).all(axis=1)]
+    return _identified(subject, found.weeks).assign(samples=list(values))[np.isfinite(values).all(axis=1)]
 
 
 def _identified(subject: Coming, weeks: Stamps) -> pd.DataFrame:

@@ -15,7 +15,15 @@ from data.schema import Series
 from forecasting.evaluation.backtest_batch import Judged, Subject, judge
 from forecasting.evaluation.recent_bands import bands_at_grain
 from forecasting.evaluation.reconciliation import Settled, joined, leaning, settle, sums_of
-from forecasting.models.engine import FIT_COLUMNS, IDENTITY, NOTHING, EngineResult, ForecastOptions, declined, refusal
+from forecasting.models.engine import (
+    IDENTITY,
+    NOTHING,
+    STATUS_COLUMNS,
+    EngineResult,
+    ForecastOptions,
+    declined,
+    refusal,
+)
 from forecasting.models.series_spec import HISTORY, learnable
 from forecasting.panel.events import regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
@@ -83,7 +91,7 @@ def fits_of(
     seconds: Mapping[Series, float],
     notes: Mapping[Series, str] | None = None,
 ) -> pd.DataFrame:
-    """Rows of `fits`; what is drawn in the first day stands as the model, with what a young series borrowed."""
+    """Rows of `series_status`; what is drawn in the first day stands as the model, with what a young series borrowed."""
     first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
     rows = []
     for one in series:
@@ -91,12 +99,12 @@ def fits_of(
         kinds = regressor_kinds([learnable(panel.touching(one), pd.DatetimeIndex(hours.index))])
         note = (notes or {}).get(one) or ", ".join([f"clock of {panel.clock(one)}", *kinds])
         rows.append([*one, "fitted", None, f"{first.get(tuple(one), '')}; {note}", len(hours), seconds[one]])
-    return pd.DataFrame(rows, columns=FIT_COLUMNS)
+    return pd.DataFrame(rows, columns=STATUS_COLUMNS)
 
 
 def _last(found: Settled, bands: pd.DataFrame, fits: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
     """All forecasts and what leaned on others; the peaks and paths."""
-    more = {name: joined([getattr(one, name) for one in weeks]) for name in ("peaks", "paths")}
+    more = {name: joined([getattr(one, name) for one in weeks]) for name in ("peaks", "simulated_peaks")}
     scores = joined([found.scores, *(one.scores for one in weeks)])
     return EngineResult(found.forecasts, bands, fits, found.licences, scores, found.backtests, **more)
 

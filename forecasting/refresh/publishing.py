@@ -59,7 +59,7 @@ def write(lake: Lake, run_id: str, results: Iterable[EngineResult]) -> Iterator[
     for result in results:
         batch.append(result)
         yield result
-        if sum(len(one.fits) for one in batch) >= BATCH:
+        if sum(len(one.series_status) for one in batch) >= BATCH:
             _append(lake, run_id, batch, keys)
             batch = []
     _append(lake, run_id, batch, keys)

@@ -43,15 +43,15 @@ ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet, "panel": Licens
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a refresh published. `fits` has the contract's columns without run_id: what became of each series."""
+    """What a refresh published. `series_status` has the contract's columns without run_id: what became of each series."""
 
     run_id: str
     number: int
     seconds: float
-    fits: pd.DataFrame
+    series_status: pd.DataFrame
 
     def count(self, status: str) -> int:
-        return int((self.fits["status"] == status).sum())
+        return int((self.series_status["status"] == status).sum())
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.count(status)} {status}" for status in ("fitted", "refused", "failed"))
@@ -92,7 +92,7 @@ def _workers(executor: Executor | None, workers: int | None, *, early: bool) -> 
 
 @dataclass(slots=True)
 class RunAccumulator:
-    """What a run holds so far: rows of `fits`, and for each series and horizon that was tested whether its model is
+    """What a run holds so far: rows of `series_status`, and for each series and horizon that was tested whether its model is
     licensed.
     """
 
@@ -101,12 +101,12 @@ class RunAccumulator:
 
     def add(self, result: EngineResult) -> None:
         """Count in a part."""
-        if len(result.fits):
-            self.parts.append(result.fits)
+        if len(result.series_status):
+            self.parts.append(result.series_status)
         if len(result.licences):
             self.licensed += result.licences.loc[result.licences["origins"] > 0, "licensed"].tolist()
 
-    def fits(self) -> pd.DataFrame:
+    def series_status(self) -> pd.DataFrame:
         """What became of each series."""
         return pd.concat(self.parts, ignore_index=True) if self.parts else pd.DataFrame(columns=[*IDENTITY, "status"])
 
@@ -116,14 +116,14 @@ def _forecast(results: Iterable[EngineResult], telling: Telling) -> RunAccumulat
     made = RunAccumulator()
     for result in results:
         made.add(result)
-        telling.advance(len(result.fits))
+        telling.advance(len(result.series_status))
     return made
 
 
 def _published(
     lake: Lake, run_id: str, engine: str, held: Extent, made: RunAccumulator, started: datetime, seconds: float
 ) -> Summary:
-    fits, share = made.fits(), sum(made.licensed) / len(made.licensed) if made.licensed else None
+    fits, share = made.series_status(), sum(made.licensed) / len(made.licensed) if made.licensed else None
     counts = {status: int((fits["status"] == status).sum()) for status in ("fitted", "refused", "failed")}
     row = RunRow(
         run_id,

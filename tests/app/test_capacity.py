@@ -168,7 +168,7 @@ def test_a_lake_of_too_little_history_names_every_site_with_its_reason(open_page
         }
         for key in LINES
     ]
-    made.append("fits", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
+    made.append("series_status", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
     page = open_page("capacity", tmp_path / "lake")
     assert "No plan for egress: too little history to plan from" in words(page).replace("\\", "")
     told = page.dataframe[0].value.set_index("Site")["Reason"]

@@ -15,7 +15,7 @@ def row(horizon: str, model: str = "blend", error: float = 0.8, **other: Any) ->
         "baseline": "seasonal naive 168 h",
         "licensed": True,
         "baseline_error": 1.0,
-        "noise": 0.05,
+        "margin": 0.05,
         "origins": 8,
         "reason": "because",
     }

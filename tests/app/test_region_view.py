@@ -46,7 +46,7 @@ def forecast_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {**series, "status": "fitted", "model": "prophet"},
         {**series, "metric": "ingest_gbps", "status": "refused", "reason": "only 3 of 7 days *measured*"},
     ]
-    _add(lake, "fits", pd.DataFrame(fits).assign(observations=96, seconds=0.4))
+    _add(lake, "series_status", pd.DataFrame(fits).assign(observations=96, seconds=0.4))
     return where
 
 

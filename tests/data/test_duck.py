@@ -109,7 +109,7 @@ def test_stamps_come_back_in_utc(full: Lake) -> None:
         ("flows_1h", "target_site_id"),
         ("forecasts", "key"),
         ("bands", "key"),
-        ("fits", "key"),
+        ("series_status", "key"),
         ("peaks", "key"),
     ],
 )

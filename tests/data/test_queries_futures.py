@@ -41,13 +41,13 @@ def published(lake: Lake, run: str = RUN, keys: tuple[str, ...] = ("ams-01", "fr
             "metric": "egress_gbps",
             "week": week,
             "statistic": statistic,
-            "draws": DRAWS[i, w] / share,
+            "samples": DRAWS[i, w] / share,
         }
         for i, key in enumerate(keys)
         for w, week in enumerate(WEEKS)
         for statistic, share in (("peak", 1.0), ("p95", 2.0))
     ]
-    lake.append("paths", pa.Table.from_pandas(pd.DataFrame(rows[::-1]), preserve_index=False))
+    lake.append("simulated_peaks", pa.Table.from_pandas(pd.DataFrame(rows[::-1]), preserve_index=False))
 
 
 def test_draws_come_back_by_place_week_and_path(lake: Lake) -> None:

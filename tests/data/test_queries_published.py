@@ -73,7 +73,7 @@ def test_without_a_run_everything_is_empty_in_its_columns(partial: Lake) -> None
 def test_a_run_is_invisible_until_its_row_is_there(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=2, flows=False, gap=None))
     before = queries.forecast(lake.pin(), EVERYTHING, FRANKFURT, NOW, NOW + DAY)
-    for table in ("forecasts", "bands", "fits"):
+    for table in ("forecasts", "bands", "series_status"):
         lake.append(table, _as_run(lake.read(table), "run-0002", 3.0))
     pd.testing.assert_frame_equal(queries.forecast(lake.pin(), EVERYTHING, FRANKFURT, NOW, NOW + DAY), before)
     assert queries.sites_now(lake.pin(), EVERYTHING)["peak_28d_mid"].max() < 200

@@ -15,7 +15,7 @@ import pyarrow as pa
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.schema import QUANTILES, Series
-from forecasting.models.engine import BAND_COLUMNS, FIT_COLUMNS, FORECAST_COLUMNS, EngineResult, ForecastOptions
+from forecasting.models.engine import BAND_COLUMNS, FORECAST_COLUMNS, STATUS_COLUMNS, EngineResult, ForecastOptions
 from forecasting.panel.panel import Panel, Sources, build
 
 NOW = pd.Timestamp("2026-03-20 12:00", tz="UTC")
@@ -65,7 +65,7 @@ def steady(series: Series, value: float, hours: pd.DatetimeIndex, band: pd.Datet
     return EngineResult(
         pd.DataFrame({**identity, "ts": hours, "yhat": value, **spread})[FORECAST_COLUMNS],
         pd.DataFrame({**identity, "ts": band, **bounds})[BAND_COLUMNS],
-        pd.DataFrame([[*series, "fitted", None, "steady", 100, 0.01]], columns=FIT_COLUMNS),
+        pd.DataFrame([[*series, "fitted", None, "steady", 100, 0.01]], columns=STATUS_COLUMNS),
     )
 
 

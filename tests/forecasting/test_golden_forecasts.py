@@ -49,7 +49,9 @@ def months() -> Panel:
 
 def summaries() -> dict[str, dict[str, list[float]]]:
     """For each series, totals of each week ahead of the mean and of some quantiles, and of each week's bounds."""
-    return {str(part.fits["key"][0]): summary(part) for part in ProphetEngine().forecast(months(), MONTH, Here())}
+    return {
+        str(part.series_status["key"][0]): summary(part) for part in ProphetEngine().forecast(months(), MONTH, Here())
+    }
 
 
 def summary(part: EngineResult) -> dict[str, list[float]]:

@@ -30,7 +30,7 @@ def test_a_real_series_is_forecast_about_as_well_as_naive_or_better(
     now = next(iter(origins(truth, 1)))
     panel = panel_until({series: truth[series]}, now)
     (result,) = ProphetEngine().forecast(panel, PLAN, Here())
-    assert result.fits["status"].tolist() == ["fitted"]
+    assert result.series_status["status"].tolist() == ["fitted"]
     found = errors(truth[series], result, now)
     assert found["error"] < limit * found["naive_error"]
     assert found["mean_total"] == pytest.approx(found["total"], rel=0.25)

@@ -67,7 +67,7 @@ def test_what_is_published_can_be_asked_for_and_keeps_the_contract(lake: Lake) -
     found = fit(pin, EVERYTHING, FRA)
     assert found is not None
     assert (found.status, found.model) == ("fitted", "steady")
-    for name in ("forecasts", "bands", "fits", "runs"):
+    for name in ("forecasts", "bands", "series_status", "runs"):
         assert validate(TABLES[name], lake.read(name), now=datetime.now(UTC)).faults == []
 
 
@@ -76,7 +76,7 @@ def test_the_panel_engine_is_chosen_by_its_name_and_keeps_the_contract(lake: Lak
     pin = lake.pin()
     assert (summary.count("fitted"), runs(pin, EVERYTHING).iloc[0]["engine"]) == (9, "panel")
     assert len(forecast(pin, EVERYTHING, FRA, NOW, LATER)) == 90 * 24
-    for name in ("forecasts", "bands", "fits", "runs"):
+    for name in ("forecasts", "bands", "series_status", "runs"):
         assert validate(TABLES[name], lake.read(name), now=datetime.now(UTC)).faults == []
 
 
@@ -102,7 +102,7 @@ class Mixed(Steady):
 
     def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         for result in super().forecast(panel, plan, executor):
-            series = Series(*result.fits.iloc[0, :3])
+            series = Series(*result.series_status.iloc[0, :3])
             if series.level == "global":
                 yield declined(series, "too little")
             elif series == FRA:
@@ -217,7 +217,7 @@ def held_runs(lake: Lake, name: str) -> set[str | None]:
 def test_rows_of_old_runs_are_deleted_and_their_history_is_kept(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forecasting.refresh.publishing.KEEP_RUNS", 2)
     ids = [go(lake).run_id for _ in range(4)]
-    for name in ("forecasts", "bands", "fits"):
+    for name in ("forecasts", "bands", "series_status"):
         assert held_runs(lake, name) == set(ids[1:])
     assert len(runs(lake.pin(), EVERYTHING)) == 4
 
@@ -239,7 +239,7 @@ def test_rows_of_dead_runs_are_deleted_and_those_of_a_run_in_the_making_are_not(
         )
     summary = go(lake)
     assert held_runs(lake, "forecasts") == {making, summary.run_id}
-    assert held_runs(lake, "fits") == {making, summary.run_id}
+    assert held_runs(lake, "series_status") == {making, summary.run_id}
 
 
 def test_a_lake_without_telemetry_is_refused_and_not_made(tmp_path: Path) -> None:

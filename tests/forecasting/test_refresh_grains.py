@@ -22,8 +22,8 @@ NOW = pd.Timestamp("2026-03-20", tz="UTC")
 def test_coarse_telemetry_without_gaps_is_forecast(tmp_path: Path, hours: int) -> None:
     lake = lake_of(tmp_path / "lake", 22, step=f"{hours}h", now=NOW)
     summary = refresh(lake, engine="panel", executor=Here())
-    assert (summary.count("fitted"), summary.fits["reason"].notna().sum()) == (9, 0)
-    assert summary.fits["observations"].eq(22 * 24).all()
+    assert (summary.count("fitted"), summary.series_status["reason"].notna().sum()) == (9, 0)
+    assert summary.series_status["observations"].eq(22 * 24).all()
     pin, samples = (
         lake.pin(),
         lake.read("telemetry").to_pandas().query("site_id == 'fra-01'").set_index("ts")["egress_gbps"].sort_index(),

@@ -43,7 +43,7 @@ def futures(keys: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def rows(level: str, key: str, draws: np.ndarray[Any, np.dtype[np.float64]], statistic: str = "peak") -> pd.DataFrame:
     identity = {"run_id": RUN, "level": level, "key": key, "metric": "egress_gbps", "statistic": statistic}
-    return pd.DataFrame({**identity, "week": WEEKS, "draws": list(draws.astype(np.float32))})
+    return pd.DataFrame({**identity, "week": WEEKS, "samples": list(draws.astype(np.float32))})
 
 
 def published(lake: Lake, futures_of: Sequence[str] = tuple(GROWTH), engine: str = "panel", share: float = 0.9) -> Lake:
@@ -61,7 +61,7 @@ def published(lake: Lake, futures_of: Sequence[str] = tuple(GROWTH), engine: str
                     rows(level, key, part * (share if len(members) > 1 else 1.0) * futures(members), statistic)
                 )
     if frames:
-        lake.append("paths", pa.Table.from_pandas(pd.concat(frames), preserve_index=False))
+        lake.append("simulated_peaks", pa.Table.from_pandas(pd.concat(frames), preserve_index=False))
     fits = [
         {
             "run_id": RUN,
@@ -74,7 +74,7 @@ def published(lake: Lake, futures_of: Sequence[str] = tuple(GROWTH), engine: str
         }
         for key in GROWTH
     ]
-    lake.append("fits", pa.Table.from_pandas(pd.DataFrame(fits), preserve_index=False))
+    lake.append("series_status", pa.Table.from_pandas(pd.DataFrame(fits), preserve_index=False))
     run = {column.name: 1 for column in TABLES["runs"].columns} | {
         "run_id": RUN,
         "engine": engine,
@@ -305,12 +305,12 @@ def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_
 
 def test_a_site_that_the_run_refused_is_refused_whatever_was_drawn_for_it(planned: Lake, tmp_path: Path) -> None:
     fits, reason = (
-        planned.read("fits").to_pandas(),
+        planned.read("series_status").to_pandas(),
         "silent for 42 days, since 2026-02-06 11:00 UTC; at most 7 are bridged",
     )
     gone = fits["key"] == "ams-01"
     fits = fits.assign(status=fits["status"].mask(gone, "refused"), reason=fits["reason"].mask(gone, reason))
-    planned.replace("fits", pa.Table.from_pandas(fits, preserve_index=False))
+    planned.replace("series_status", pa.Table.from_pandas(fits, preserve_index=False))
     found = made(planned, tmp_path / "plan.parquet")
     assert (found.loc[("site", "ams-01")]["answer"], found.loc[("site", "ams-01")]["reason"]) == ("refused", reason)
     assert found.loc[("region", "eu")]["reason"] == "no forecast for ams-01"
@@ -332,8 +332,8 @@ def test_a_site_that_never_carried_anything_counts_in_no_sum(planned: Lake, tmp_
 
 def test_a_region_without_futures_of_its_own_is_not_answered_from_sums_of_peaks(lake: Lake, tmp_path: Path) -> None:
     declare(lake)
-    rest = published(lake).read("paths").to_pandas().query("key != 'eu'")
-    lake.replace("paths", pa.Table.from_pandas(rest, preserve_index=False))
+    rest = published(lake).read("simulated_peaks").to_pandas().query("key != 'eu'")
+    lake.replace("simulated_peaks", pa.Table.from_pandas(rest, preserve_index=False))
     found = made(lake, tmp_path / "plan.parquet")
     assert found.loc[("region", "eu")]["reason"] == "too little history of the sum of its sites"
     assert found.loc[("global", "all")]["answer"] == "within"

@@ -49,7 +49,7 @@ def evidence(series: Series) -> dict[str, pd.DataFrame]:
         "licensed": True,
         "error": 0.5,
     }
-    licence |= {"baseline_error": 0.6, "noise": 0.01, "origins": 2, "reason": "because."}
+    licence |= {"baseline_error": 0.6, "margin": 0.01, "origins": 2, "reason": "because."}
     scores = pd.DataFrame(
         [series._asdict() | {"model": model, "score": "mase", "value": 1.0} for model in ("licensed", "blend")]
     )
@@ -77,7 +77,7 @@ def test_a_young_site_borrows_of_all_grown_sites_of_its_region_and_its_licence_t
     assert mine["reason"] == (
         "The shape of its region is drawn: 9 cycles of its own; the shape is that of 1 series of eu, egress_gbps, with bands 1.5 times as wide."
     )
-    assert mine[["error", "baseline_error", "noise"]].isna().all()
+    assert mine[["error", "baseline_error", "margin"]].isna().all()
     assert found.scores.groupby("key")["model"].agg(list).to_dict() == {
         "ams-01": ["licensed", "blend"],
         "fra-01": ["blend"],

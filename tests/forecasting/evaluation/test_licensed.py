@@ -82,7 +82,7 @@ def test_every_table_keeps_the_contract(made: EngineResult) -> None:
 
 
 def test_each_series_has_one_fit_and_the_silent_one_a_reason(made: EngineResult) -> None:
-    fits = made.fits.set_index("key")
+    fits = made.series_status.set_index("key")
     assert fits.index.is_unique
     assert fits.loc["mad-01", "status"] == "refused"
     assert "silent" in fits.loc["mad-01", "reason"]
@@ -190,7 +190,7 @@ def test_past_weeks_are_hourly_and_hold_what_came(made: EngineResult) -> None:
 def test_a_young_site_borrows_and_says_so(made: EngineResult) -> None:
     assert (
         "9 cycles of its own; the shape is that of 2 series of eu, egress_gbps"
-        in made.fits.set_index("key").loc["par-01", "model"]
+        in made.series_status.set_index("key").loc["par-01", "model"]
     )
     licences = made.licences[made.licences["key"] == "par-01"]
     assert (
@@ -233,7 +233,7 @@ def test_bands_before_now_are_of_the_model_that_is_drawn_after_it(made: EngineRe
         width = made.bands[made.bands["key"] == key].assign(width=lambda one: one["upper_95"] - one["expected"])
         left, right = (width.loc[side, "width"] for side in (width["ts"] < NOW, width["ts"] >= NOW))
         assert 0.5 < left.iloc[-1] / right.iloc[0] < 2.5, key
-    fits = made.fits[made.fits["status"] == "fitted"].set_index("key")["model"]
+    fits = made.series_status[made.series_status["status"] == "fitted"].set_index("key")["model"]
     licences = made.licences[made.licences["horizon"] == "0-24 h"].set_index("key")["model"]
     for key in (*REGIONS, "eu", "asia"):
         assert fits[key].startswith(f"{licences[key]}; clock of "), "no other engine's model is named, or fitted"
@@ -241,8 +241,8 @@ def test_bands_before_now_are_of_the_model_that_is_drawn_after_it(made: EngineRe
 
 def test_peaks_are_the_quantiles_of_the_paths(made: EngineResult) -> None:
     peaks = made.peaks.set_index([*IDENTITY, "week", "statistic"])
-    draws = made.paths.set_index([*IDENTITY, "week", "statistic"])["draws"]
-    assert made.paths["week"].nunique() == WEEKS_PLANNED
+    draws = made.simulated_peaks.set_index([*IDENTITY, "week", "statistic"])["samples"]
+    assert made.simulated_peaks["week"].nunique() == WEEKS_PLANNED
     assert made.peaks["week"].nunique() == WEEKS_SHOWN
     for at in peaks.index[::17]:
         found = np.quantile(np.asarray(draws[at], dtype=float), list(PEAK_QUANTILES.values()), method="hazen")
@@ -285,7 +285,7 @@ def test_the_same_panel_gives_the_same_numbers(made: EngineResult) -> None:
     assert again.forecasts.sort_values([*IDENTITY, "ts"], ignore_index=True).equals(
         last.sort_values([*IDENTITY, "ts"], ignore_index=True)
     )
-    assert np.array_equal(np.stack(again.paths["draws"]), np.stack(made.paths["draws"]))
+    assert np.array_equal(np.stack(again.simulated_peaks["samples"]), np.stack(made.simulated_peaks["samples"]))
 
 
 def test_a_panel_in_which_all_is_refused_gives_reasons_alone() -> None:
@@ -302,7 +302,9 @@ def test_a_panel_in_which_all_is_refused_gives_reasons_alone() -> None:
         ["egress_gbps"],
     )
     parts = list(LicensedEngine().forecast(bare, SHORT, Here()))
-    assert pd.concat([part.fits for part in parts if len(part.fits)])["status"].tolist() == ["refused"]
+    assert pd.concat([part.series_status for part in parts if len(part.series_status)])["status"].tolist() == [
+        "refused"
+    ]
     assert all(len(part.forecasts) == 0 for part in parts)
 
 

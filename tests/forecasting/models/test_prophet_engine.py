@@ -76,7 +76,7 @@ def made(engine: Engine) -> EngineResult:
 
 @pytest.mark.parametrize("key", [*FITTED, "doubled"])
 def test_what_can_be_forecast_is_finite_ordered_and_never_negative(made: EngineResult, key: str) -> None:
-    fit = made.fits[made.fits["key"] == key].iloc[0]
+    fit = made.series_status[made.series_status["key"] == key].iloc[0]
     assert (fit["status"], fit["reason"]) == ("fitted", None)
     ahead, band = made.forecasts[made.forecasts["key"] == key], made.bands[made.bands["key"] == key]
     assert (len(ahead), len(band)) == (72, 72)
@@ -90,24 +90,24 @@ def test_what_can_be_forecast_is_finite_ordered_and_never_negative(made: EngineR
 
 @pytest.mark.parametrize("key", REFUSED)
 def test_what_cannot_be_forecast_is_refused_with_its_reason(made: EngineResult, key: str) -> None:
-    fit = made.fits[made.fits["key"] == key].iloc[0]
+    fit = made.series_status[made.series_status["key"] == key].iloc[0]
     assert fit["status"] == "refused"
     assert fit["reason"].startswith(REFUSED[key][1])
     assert key not in set(made.forecasts["key"])
 
 
 def test_a_series_that_is_masked_whole_is_refused(made: EngineResult) -> None:
-    fit = made.fits[made.fits["key"] == "nothing"].iloc[0]
+    fit = made.series_status[made.series_status["key"] == "nothing"].iloc[0]
     assert (fit["status"], fit["reason"]) == ("refused", "no usable value: all hours are missing or masked")
 
 
 def test_every_series_is_accounted_for_once(made: EngineResult) -> None:
-    assert sorted(made.fits["key"]) == sorted([*FITTED, *REFUSED, "doubled", "nothing"])
+    assert sorted(made.series_status["key"]) == sorted([*FITTED, *REFUSED, "doubled", "nothing"])
 
 
 def test_results_keep_the_contract(made: EngineResult) -> None:
     given = {name: frame for name, frame in made._asdict().items() if len(frame)}
-    assert set(given) == {"forecasts", "bands", "fits"}
+    assert set(given) == {"forecasts", "bands", "series_status"}
     for name, frame in given.items():
         found = validate(
             TABLES[name],
@@ -144,7 +144,7 @@ def test_two_rows_for_each_hour_change_nothing(made: EngineResult) -> None:
 
 
 def test_short_history_has_no_slope(made: EngineResult) -> None:
-    models = made.fits[made.fits["status"] == "fitted"]["model"]
+    models = made.series_status[made.series_status["status"] == "fitted"]["model"]
     assert models.str.contains("flat trend").all()
 
 
@@ -177,7 +177,7 @@ def test_growth_is_carried_on(engine: Engine) -> None:
     )
     ahead = found.forecasts.set_index("ts")
     truth = daily(pd.DatetimeIndex(ahead.index), noise=0.0) * np.exp(doubling * (len(stamps) + np.arange(len(ahead))))
-    assert "linear trend" in found.fits["model"][0]
+    assert "linear trend" in found.series_status["model"][0]
     assert np.abs(ahead["q50"] / truth - 1).mean() < 0.06
 
 
@@ -201,8 +201,8 @@ def test_an_announced_event_lifts_the_forecast_and_an_outage_does_not_sink_it(en
     truth = daily(pd.DatetimeIndex(ahead.index), noise=0.0)
     assert (ahead["q50"] / truth)[during].mean() == pytest.approx(1.8, rel=0.08)
     assert (ahead["q50"] / truth)[~during].mean() == pytest.approx(1.0, rel=0.05)
-    assert found.fits["observations"][0] == len(stamps) - 10
-    assert found.fits["model"][0].endswith(", tournament")
+    assert found.series_status["observations"][0] == len(stamps) - 10
+    assert found.series_status["model"][0].endswith(", tournament")
 
 
 def test_bands_hold_what_they_say_and_widen_ahead(engine: Engine) -> None:
@@ -237,7 +237,7 @@ def test_a_fit_that_breaks_is_a_recorded_reason(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(prophet_engine, "fit", broken)
     found = results(panel_of(rows("fra-01", HOURS, SOUND)))
-    assert found.fits[["status", "reason"]].to_numpy().tolist() == [
+    assert found.series_status[["status", "reason"]].to_numpy().tolist() == [
         ["failed", "RuntimeError: Optimization terminated abnormally, error code 70"]
     ]
     assert found.forecasts.empty
@@ -259,7 +259,7 @@ def test_a_logistic_trend_levels_off_below_its_ceiling_by_the_reference_engine(e
     growing = daily(stamps) * np.exp(np.log(4.0) / 90 / 24 * np.arange(len(stamps)))
     plan = ForecastOptions(pd.Timedelta(days=90), SHORT.band_back, SHORT.band_ahead, growth="logistic")
     found = results(panel_of(rows("fra-01", stamps, growing)), plan, engine)
-    assert found.fits["model"][0].startswith("prophet, log scale, logistic trend")
+    assert found.series_status["model"][0].startswith("prophet, log scale, logistic trend")
     ahead = found.forecasts["q50"].to_numpy()
     assert ahead.max() <= 10.0 * growing.max()
     assert ahead[-24:].mean() < 4.0 * ahead[:24].mean()
