@@ -7,6 +7,8 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from icalendar import Calendar
 
 from data.schema.errors import SettingError
@@ -28,6 +30,7 @@ def test_order_by_is_the_early_quantile_less_twice_the_lead_time_and_five_days()
     )
 
 
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=400))
 def test_a_calendar_is_read_back_as_it_was_written(title: str) -> None:
     text = calendar([Entry("order-a@headroom", START, title, "first\r\nsecond; a, b\\c")], TODAY)
     (event,) = Calendar.from_ical(text).walk("VEVENT")
