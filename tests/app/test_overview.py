@@ -81,7 +81,7 @@ def test_a_full_lake_shows_numbers_map_cards_and_table(open_page: Opener, world:
         "Ingest",
         "Viewers",
         "Busiest site",
-        "Over 80 % in 30 d",
+        "Over 80 % now",
         "Freshness",
         "Next run-out",
     ]
