@@ -18,8 +18,8 @@ from data import queries
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Pin
 from data.queries import Extent, Fit, Futures, Query, Run
+from data.queries.forecasts import LEAD_DAYS
 from data.queries.metrics import ERRORS, PAGE_SECONDS, exposition
-from data.queries.run_history import LEAD_DAYS
 from data.queries.series import Grain
 from data.schema import Direction, Level, Series
 from data.schema import dictionary as contract_in_words

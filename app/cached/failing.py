@@ -11,9 +11,9 @@ import pandas as pd
 
 from app.cached import MEASURED, Pin, Scope, _answer, catalogue
 from app.cached.planning import TABLES, PlanQuery, case_of
-from data.queries.rerouting import ViewersPerGbps
-from data.queries.rerouting import ingest_paths as _ingest_paths
-from data.queries.rerouting import viewers_per_gbps as _viewers_per_gbps
+from data.queries.network import ViewersPerGbps
+from data.queries.network import ingest_paths as _ingest_paths
+from data.queries.network import viewers_per_gbps as _viewers_per_gbps
 from forecasting.planning.demand import Demand
 from forecasting.planning.failover import ROUND_TRIP_MS, reach_km
 from forecasting.planning.failover_allocation import NOTHING_GBPS

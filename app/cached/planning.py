@@ -129,7 +129,7 @@ def failures(pin: Pin, question: PlanQuery, scope: Scope) -> Failures | None:
 
 
 def measured_weeks(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame:
-    """The measured weeks of the last quarter, whole ones only: as data.queries.weekly, ts (the week's end) beside
+    """The measured weeks of the last quarter, whole ones only: as data.queries.model_inputs, ts (the week's end) beside
     it.
     """
     extent = _answer(queries.extent, MEASURED, pin, scope)

@@ -7,22 +7,48 @@ null or NaN, never zero. A run is visible only once its row is in `runs`; everyt
 from __future__ import annotations
 
 from data.queries.costs import capacity_now, hours_of_day, partner_months
-from data.queries.evaluation import backtest, calibration, coverage, licence, licences, peaks, residuals, scores
-from data.queries.futures import Futures, futures
-from data.queries.gaps import gaps
+from data.queries.forecasts import (
+    Fit,
+    Futures,
+    Run,
+    backtest,
+    bands,
+    calibration,
+    coverage,
+    drift,
+    fit,
+    forecast,
+    futures,
+    hindsight,
+    latest_run,
+    licence,
+    licences,
+    peaks,
+    residuals,
+    run_against_run,
+    runs,
+    scores,
+    site_fits,
+    site_forecasts,
+)
 from data.queries.headline import headline
-from data.queries.lake_extent import Extent, extent
-from data.queries.loads import loads
+from data.queries.lake_state import Extent, extent, freshness, quarantined, snapshots, table_versions
+from data.queries.model_inputs import loads, weekly
 from data.queries.network import catalogue, flows_at, map_at, search_index
 from data.queries.plan_tables import PlanTables, plan_tables
-from data.queries.published import Fit, Run, bands, fit, forecast, latest_run, runs, site_fits, site_forecasts
 from data.queries.reads import Query, reads
-from data.queries.run_history import drift, hindsight, run_against_run
-from data.queries.series import RefitInputs, capacity_steps, events, history, refit_inputs, site_capacity_steps, usual
-from data.queries.side_by_side import site_hours, site_series
+from data.queries.series import (
+    RefitInputs,
+    capacity_steps,
+    events,
+    gaps,
+    history,
+    refit_inputs,
+    site_capacity_steps,
+    usual,
+)
+from data.queries.site_matrix import completeness, site_hours, site_series
 from data.queries.sites import sites_now
-from data.queries.state_of_data import completeness, freshness, quarantined, snapshots, table_versions
-from data.queries.weekly import weekly
 
 __all__ = [
     "Extent",

@@ -7,7 +7,7 @@ import pandas as pd
 from data.lake.capacity import steps_in_force
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
-from data.queries.lake_extent import HOUR, Extent, extent, last_hour
+from data.queries.lake_state import HOUR, Extent, extent, last_hour
 from data.queries.reads import reads
 from data.queries.series import history
 from data.queries.site_health import SILENT_SECONDS

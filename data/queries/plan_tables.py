@@ -10,12 +10,11 @@ import pandas as pd
 
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
-from data.queries.futures import Futures, futures
-from data.queries.lake_extent import extent
+from data.queries.forecasts import Futures, Run, futures, latest_run
+from data.queries.lake_state import extent
+from data.queries.model_inputs import weekly
 from data.queries.network import catalogue
-from data.queries.published import Run, latest_run
 from data.queries.reads import reads
-from data.queries.weekly import weekly
 from data.schema import LEVELS, Direction, Level
 
 WEEK = pd.Timedelta(weeks=1)

@@ -10,12 +10,11 @@ import pandas as pd
 from data.lake.capacity import capacity_in_force
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Pin
-from data.queries.lake_extent import HOUR, Extent, extent, last_hour
+from data.queries.forecasts import latest_run
+from data.queries.lake_state import HOUR, Extent, extent, freshness, last_hour
 from data.queries.network import catalogue
-from data.queries.published import latest_run
 from data.queries.reads import reads
 from data.queries.site_health import SILENT_SECONDS, SiteIndicators, assess, incident, silence
-from data.queries.state_of_data import freshness
 
 WEEK_HOURS = 168
 Week = np.ndarray[Any, np.dtype[np.float64]]

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from data.lake.object_store import STORE_ERRORS
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Change, Lake, TableState
-from data.queries.lake_extent import extent
+from data.queries.lake_state import extent
 from data.schema import TABLES, Column, Fault, validate
 from data.schema.arrow import arrow_from_pandas
 from data.schema.errors import ConflictError, ContractError, LakeError

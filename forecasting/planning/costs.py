@@ -77,7 +77,7 @@ def diversity(weeks: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
 
     It is 1 where all peak together, more where time zones share the load. Median, lowest and highest over weeks.
 
-    weeks: key, week, peak and completeness, as data.queries.weekly gives them for one metric; the group's own peak is
+    weeks: key, week, peak and completeness, as data.queries.model_inputs gives them for one metric; the group's own peak is
     that of its samples summed. A week counts where the group and every site that reported in any of them were seen
     whole. Columns: key, factor, low, high, sites, weeks, by key.
     """

@@ -135,7 +135,7 @@ def build_case(
 
     futures: by level, None where there are none. narrow: whether a scope hides those of regions and the network, which
     are then answered from the sum of their sites, an upper bound. status: key, status, reason, observations (hours) of the sites
-    in the run. weeks: rows of data.queries.weekly of the last whole week. incidents, unheard, now: as in PlanCase.
+    in the run. weeks: rows of data.queries.model_inputs of the last whole week. incidents, unheard, now: as in PlanCase.
     """
     demand = _demand(futures.get("site"), direction, statistic, now)
     # A run may hold futures of a site that it refused, such as a silent one.

@@ -28,7 +28,7 @@ DATES = ["run_out_p10", "run_out_p50", "run_out_p90", "order_by"]
 
 def measured_values(weeks: pd.DataFrame, statistic: Statistic, now: pd.Timestamp) -> pd.DataFrame:
     """level, key, direction, week, value and whole of the weeks that are over at `now`, from rows as
-    data.queries.weekly gives them (of Gbps metrics).
+    data.queries.model_inputs gives them (of Gbps metrics).
 
     `whole`: enough of the week was measured for its statistic to stand. The peak of a week with holes is still a bound
     from below, and stays; its P95 is nothing, and is left out.

@@ -7,7 +7,7 @@ import pandas as pd
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin
 from data.queries import Extent, extent, weekly
-from data.queries import forecast_inputs as training
+from data.queries import model_inputs as training
 from data.schema import DEMAND_METRICS
 from data.schema.errors import LakeError
 from forecasting.panel.panel import HOUR, Panel, Sources, build

@@ -51,5 +51,5 @@ def test_a_page_asks_as_often_for_many_sites_as_for_few(
 def test_the_plan_asks_once_what_became_of_all_sites(open_page: Opener, tmp_path: Path) -> None:
     planned_lake(tmp_path / "lake")
     counts = queries_of(open_page, "capacity", tmp_path / "lake")
-    assert "data.queries.published.fit" not in counts
-    assert counts["data.queries.published.site_fits"] <= 2
+    assert "data.queries.forecasts.fit" not in counts
+    assert counts["data.queries.forecasts.site_fits"] <= 2

@@ -1,17 +1,21 @@
-"""What the lake holds, and what "now" means: the end of the telemetry, never the wall clock."""
+"""The state of the lake: how far its telemetry reaches and what "now" means (the end of the telemetry, never the wall
+clock), how fresh it is, what was refused, and which versions there are.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
-from data.lake.query import Scope, day_span, query
-from data.lake.tables import Pin, Span, files
+from data.lake.query import EVERYTHING, Scope, day_span, query
+from data.lake.tables import Lake, Pin, Span, files
 from data.queries.reads import reads
-from data.schema import METRICS
+from data.schema import METRICS, TABLES
 
 HOUR = timedelta(hours=1)
 SIMULATOR = "simulator:"
@@ -113,3 +117,88 @@ def hour_of(ts: datetime) -> pd.Timestamp:
 def last_hour(now: pd.Timestamp) -> pd.Timestamp:
     """The start of the newest hour that has begun at the end of the telemetry."""
     return hour_of(now - pd.Timedelta(microseconds=1))
+
+
+@reads("sites", "telemetry", "telemetry_1d", extent)
+def freshness(pin: Pin, scope: Scope) -> pd.DataFrame:
+    """site_id, name, last_ts, received_at (of that sample), age_seconds (now less the end of its interval) of every
+    site; null where none ever came.
+    """
+    held = extent(pin, EVERYTHING)
+    days = query(
+        pin,
+        "SELECT key AS site_id, max(ts)::DATE AS date FROM telemetry_1d WHERE level = 'site' GROUP BY key",
+        ["telemetry_1d"],
+        scope=scope,
+    )
+    newest = sorted({str(day)[:10] for day in days["date"]})
+    sql = """
+        WITH newest AS (SELECT site_id, max(ts) AS last_ts, arg_max(received_at, ts) AS received_at FROM telemetry GROUP BY site_id)
+        SELECT s.site_id, s.name, n.last_ts, n.received_at, epoch($last::TIMESTAMPTZ - n.last_ts) AS age_seconds
+        FROM sites s LEFT JOIN newest n USING (site_id) ORDER BY s.site_id"""
+    return query(
+        pin,
+        sql,
+        ["sites", "telemetry"],
+        scope=scope,
+        partitions={"date": newest},
+        parameters={"last": held.last if held else None},
+    )
+
+
+@reads("quarantine")
+def quarantined(pin: Pin, scope: Scope, limit: int = 500) -> pd.DataFrame:
+    """The newest refusals with their reasons, in the columns of the table `quarantine`. They name whole snapshots, so a
+    narrower scope sees none.
+    """
+    rows = limit if scope.all else 0
+    return query(
+        pin,
+        "SELECT * FROM quarantine ORDER BY refused_at DESC, source LIMIT $n",
+        ["quarantine"],
+        scope=scope,
+        parameters={"n": rows},
+    )
+
+
+@reads("snapshots")
+def snapshots(pin: Pin, scope: Scope, limit: int = 200) -> pd.DataFrame:
+    """The newest snapshots seen, in the columns of the table `snapshots`. They name whole snapshots, so a narrower
+    scope sees none.
+    """
+    rows = limit if scope.all else 0
+    return query(
+        pin,
+        "SELECT * FROM snapshots ORDER BY ingested_at DESC, source LIMIT $n",
+        ["snapshots"],
+        scope=scope,
+        parameters={"n": rows},
+    )
+
+
+@reads(*TABLES)
+def table_versions(pin: Pin, scope: Scope) -> pd.DataFrame:
+    """table, version, committed, rows, bytes, files, operation of every table of the pin. It tells nothing of single
+    sites: every scope sees it.
+    """
+    found = [_as_committed(pin, name) for name, _ in pin.versions]
+    return pd.DataFrame(found, columns=["table", "version", "committed", "rows", "bytes", "files", "operation"])
+
+
+def _as_committed(pin: Pin, name: str) -> dict[str, Any]:
+    lake, version = Lake(pin.url), pin.version(name)
+    table = lake.open(name, version)
+    if table is None or version is None:
+        return {"table": name}
+    files = pa.table(table.get_add_actions(flatten=True)).select(["num_records", "size_bytes"]).to_pylist()
+    rows, size = (sum(file[column] or 0 for file in files) for column in ("num_records", "size_bytes"))
+    commit = lake.committed(name, version)
+    return {
+        "table": name,
+        "version": version,
+        "committed": commit["committed"],
+        "rows": rows,
+        "bytes": size,
+        "files": len(files),
+        "operation": commit["operation"],
+    }

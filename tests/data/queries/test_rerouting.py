@@ -13,7 +13,7 @@ import pytest
 from data.lake.query import EVERYTHING, Scope
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
-from data.queries.rerouting import ingest_paths, viewers_per_gbps
+from data.queries.network import ingest_paths, viewers_per_gbps
 from tests.lakes import SITES, Plan, full_lake
 
 PLAN = Plan(days=9)

@@ -16,7 +16,7 @@ from data import queries
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
-from data.queries.gaps import shortened, silences
+from data.queries.series import shortened, silences
 from data.schema.errors import SettingError
 from tests.lakes import Plan, full_lake
 

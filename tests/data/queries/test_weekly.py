@@ -15,7 +15,7 @@ from data import queries
 from data.lake.query import EVERYTHING, Scope
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
-from data.queries.weekly import COLUMNS
+from data.queries.model_inputs import WEEKLY_COLUMNS
 from data.schema.errors import SettingError
 from tests.lakes import Plan
 
@@ -48,7 +48,7 @@ def naive(lake: Lake, start: pd.Timestamp, end: pd.Timestamp, sites: set[str] | 
                 .reset_index()
             )
             parts.append(found.assign(level=level, metric=metric, completeness=found["samples"] * 300 / 604_800))
-    return pd.concat(parts).sort_values(KEYS, ignore_index=True)[list(COLUMNS)]
+    return pd.concat(parts).sort_values(KEYS, ignore_index=True)[list(WEEKLY_COLUMNS)]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_weeks_are_those_of_the_samples(full: Lake, start: pd.Timestamp, end: pd
 
 def test_weeks_read_in_pieces_are_the_same(full: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = queries.weekly(full.pin(), EVERYTHING, METRICS, START, NOW)
-    monkeypatch.setattr(sys.modules["data.queries.weekly"], "PIECE_SITE_DAYS", 1)
+    monkeypatch.setattr(sys.modules["data.queries.model_inputs"], "PIECE_SITE_DAYS", 1)
     pd.testing.assert_frame_equal(queries.weekly(full.pin(), EVERYTHING, METRICS, START, NOW), whole)
 
 
@@ -110,7 +110,7 @@ def test_a_metric_that_a_lake_lacks_has_no_rows(partial: Lake) -> None:
 def test_nothing_is_an_empty_frame(empty: Lake, full: Lake, days: int) -> None:
     for lake, start in ((empty, NOW), (full, NOW + pd.Timedelta(weeks=60))):
         found = queries.weekly(lake.pin(), EVERYTHING, METRICS, start, start + pd.Timedelta(days=days))
-        assert list(found.columns) == list(COLUMNS)
+        assert list(found.columns) == list(WEEKLY_COLUMNS)
         assert found.empty
 
 
