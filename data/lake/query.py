@@ -56,7 +56,7 @@ def query(
     sql: str,
     tables: Sequence[str],
     *,
-    scope: Scope = EVERYTHING,
+    scope: Scope,
     span: Span | None = None,
     partitions: Partitions | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -76,7 +76,7 @@ def query(
 
 @contextmanager
 def connection(
-    pin: Pin, tables: Sequence[str], *, scope: Scope = EVERYTHING, span: Span | None = None
+    pin: Pin, tables: Sequence[str], *, scope: Scope, span: Span | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A cursor with a view for each of `tables`; for statements that stream or write. LakeError where a file cannot be
     read.

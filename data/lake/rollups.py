@@ -24,7 +24,7 @@ from data.lake.aggregation import (
     aggregate_sites,
     first_seen,
 )
-from data.lake.query import connection, day_span, quoted
+from data.lake.query import EVERYTHING, connection, day_span, quoted
 from data.lake.staleness import Stale, is_as_new, stale_dates
 from data.lake.tables import Change, Lake, Pin, Span, TableState, consecutive, files, stored, stored_schema
 from data.lake.temporary import temporary_folder
@@ -145,7 +145,7 @@ def _beside(pin: Pin, touched: Sequence[date], held: Sequence[date]) -> set[date
     if not near:
         return set()
     sql = f"SELECT DISTINCT ts::DATE FROM telemetry_1d WHERE level = 'site' AND samples < {SCARCE_BELOW} AND ts::DATE IN ({_listed(sorted(near))})"
-    with connection(pin, ["telemetry_1d"], span=_span(sorted(near))) as cursor:
+    with connection(pin, ["telemetry_1d"], scope=EVERYTHING, span=_span(sorted(near))) as cursor:
         return {day for (day,) in cursor.execute(sql).fetchall()}
 
 
@@ -155,7 +155,7 @@ def _first_seen(
     """First dates of each site and metric with the touched dates taken in, and the other dates on which that changes
     who is expected.
     """
-    with connection(pin, NEEDED, span=_span(touched)) as cursor:
+    with connection(pin, NEEDED, scope=EVERYTHING, span=_span(touched)) as cursor:
         flags = ", ".join(f"min(date) FILTER ({name} IS NOT NULL) AS {name}" for name in NAMES)
         fresh = f"SELECT site_id, {flags}, min(date) AS any_metric FROM telemetry WHERE date IN ({_listed(touched)}) AND {MEASURED} GROUP BY site_id"
         before = cursor.sql(
@@ -198,7 +198,9 @@ def _roll_up(
     which any row differs from what the rollup holds. Returns the starts of these intervals by table.
     """
     changed = dict[str, set[datetime]]()
-    with connection(pin, NEEDED, span=_span([dates[0] - timedelta(days=1), dates[-1] + timedelta(days=1)])) as cursor:
+    with connection(
+        pin, NEEDED, scope=EVERYTHING, span=_span([dates[0] - timedelta(days=1), dates[-1] + timedelta(days=1)])
+    ) as cursor:
         cursor.register("_first", firsts)
         condition = f"date IN ({_listed(dates)})"
         aggregate_sites(cursor, SampleFilter(condition))
@@ -363,7 +365,7 @@ def _roll_up_flows(pin: Pin, dates: Sequence[date], folder: Path, *, everything:
     changed = set[datetime]()
     for piece in _pieces(dates, 1):
         span = _span(piece)
-        with connection(pin, ["flows", "flows_1h"], span=span) as cursor:
+        with connection(pin, ["flows", "flows_1h"], scope=EVERYTHING, span=span) as cursor:
             cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _fresh AS
                 SELECT source_site_id, target_site_id, {_bucket(HOUR_SECONDS)} AS ts, avg(gbps) AS gbps
                 FROM flows WHERE date IN ({_listed(piece)}) GROUP BY ALL""")

@@ -70,7 +70,7 @@ def hours_of_day(pin: Pin, scope: Scope, metric: str, start: datetime, end: date
     if scope.all:
         sql = f"""SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric}_mean AS value FROM telemetry_1h WHERE level = 'region' AND {within})
                   WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL"""
-        return query(pin, sql, ["telemetry_1h"], span=(start, end))
+        return query(pin, sql, ["telemetry_1h"], scope=scope, span=(start, end))
     with connection(pin, TABLES, scope=scope, span=(start, end)) as cursor:
         _summed(cursor, within, (metric,))
         return (

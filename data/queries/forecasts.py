@@ -373,7 +373,7 @@ def hindsight(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     """
     held = extent(pin, EVERYTHING)
     until = pd.Timestamp(0, tz="UTC") if held is None else held.now
-    first = query(pin, "SELECT min(telemetry_until) AS ts FROM runs", ["runs"])["ts"][0]
+    first = query(pin, "SELECT min(telemetry_until) AS ts FROM runs", ["runs"], scope=EVERYTHING)["ts"][0]
     sql = f"""
         SELECT r.number, r.started, count(*) AS hours, sum(abs(h.value - f.yhat)) / nullif(sum(h.value), 0) AS wape,
                avg((h.value BETWEEN f.q10 AND f.q90)::INT) AS coverage_80, avg((h.value BETWEEN f.q025 AND f.q975)::INT) AS coverage_95
@@ -410,7 +410,9 @@ def run_against_run(pin: Pin, scope: Scope, run: int, against: int, series: Seri
               FROM {both} USING (level, key, metric, model, horizon, score))
         GROUP BY model, horizon, score HAVING bool_or({mine}) ORDER BY {in_order()}, horizon, score, value, model"""
     numbers = {"run": run, "against": against}
-    named = query(pin, "SELECT run_id FROM runs WHERE number IN ($run, $against)", ["runs"], parameters=numbers)
+    named = query(
+        pin, "SELECT run_id FROM runs WHERE number IN ($run, $against)", ["runs"], scope=EVERYTHING, parameters=numbers
+    )
     return query(
         pin,
         sql,

@@ -56,7 +56,10 @@ def _extent(pin: Pin, scope: Scope) -> Extent | None:
     first, last, grain, received = ends
     sites = int(query(pin, "SELECT count(*) AS n FROM sites", ["sites"], scope=scope)["n"][0])
     simulated = query(
-        pin, f"SELECT coalesce(bool_or(starts_with(source, '{SIMULATOR}')), false) AS it FROM snapshots", ["snapshots"]
+        pin,
+        f"SELECT coalesce(bool_or(starts_with(source, '{SIMULATOR}')), false) AS it FROM snapshots",
+        ["snapshots"],
+        scope=EVERYTHING,
     )["it"][0]
     return Extent(
         first,
@@ -80,11 +83,19 @@ def _ends(pin: Pin) -> tuple[pd.Timestamp, pd.Timestamp, int, pd.Timestamp] | No
     if not days:
         return None
     first = query(
-        pin, "SELECT min(ts) AS ts FROM telemetry", ["telemetry"], span=day_span(date.fromisoformat(days[0]))
+        pin,
+        "SELECT min(ts) AS ts FROM telemetry",
+        ["telemetry"],
+        scope=EVERYTHING,
+        span=day_span(date.fromisoformat(days[0])),
     )["ts"][0]
     newest = day_span(date.fromisoformat(days[-1]))
     row = query(
-        pin, "SELECT max(ts) AS ts, max(received_at) AS received FROM telemetry", ["telemetry"], span=newest
+        pin,
+        "SELECT max(ts) AS ts, max(received_at) AS received FROM telemetry",
+        ["telemetry"],
+        scope=EVERYTHING,
+        span=newest,
     ).iloc[0]
     return first, row["ts"], _grain(pin, newest), row["received"]
 
@@ -96,7 +107,7 @@ def _grain(pin: Pin, day: Span) -> int:
     for start in (day[0], day[0] - timedelta(days=1)):
         sql = """SELECT step FROM (SELECT date_diff('second', lag(ts) OVER (PARTITION BY site_id ORDER BY ts), ts) AS step FROM telemetry)
                  WHERE step > 0 GROUP BY step ORDER BY count(*) DESC, step LIMIT 1"""
-        steps = query(pin, sql, ["telemetry"], span=(start, day[1]))
+        steps = query(pin, sql, ["telemetry"], scope=EVERYTHING, span=(start, day[1]))
         if len(steps):
             return int(steps["step"][0])
     return 300

@@ -85,6 +85,7 @@ def _ingest(pin: Pin) -> Families:
         pin,
         f'SELECT "table", state, {counts} FROM snapshots GROUP BY "table", state ORDER BY "table", state',
         ["snapshots"],
+        scope=EVERYTHING,
     )
     if ledger.empty:
         return
@@ -101,7 +102,7 @@ def _ingest(pin: Pin) -> Families:
         "When the newest snapshot was taken in",
         ledger["newest"].max().timestamp(),
     )
-    refused = query(pin, "SELECT count(*) AS faults FROM quarantine", ["quarantine"])
+    refused = query(pin, "SELECT count(*) AS faults FROM quarantine", ["quarantine"], scope=EVERYTHING)
     yield _gauge("headroom_quarantine_faults", "Faults of what lies in quarantine", refused["faults"][0])
     last = Lake(pin.url).read_note("ingest")
     seconds = None if last is None else last.get("seconds")

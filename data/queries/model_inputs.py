@@ -12,7 +12,7 @@ import pandas as pd
 
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen
 from data.lake.capacity import steps_in_force
-from data.lake.query import Cursor, Scope, connection, query
+from data.lake.query import EVERYTHING, Cursor, Scope, connection, query
 from data.lake.tables import Pin, Span
 from data.queries.lake_state import extent
 from data.queries.reads import reads
@@ -26,14 +26,18 @@ def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> 
     """
     means = ", ".join(f"{name}_mean AS {name}" for name in metrics)
     sql = f"SELECT level, key, ts, completeness, {means} FROM telemetry_1h WHERE ts >= $start AND ts < $end"
-    with connection(pin, ["telemetry_1h"], span=(start, end)) as cursor:
+    with connection(pin, ["telemetry_1h"], scope=EVERYTHING, span=(start, end)) as cursor:
         return cursor.sql(sql, params={"start": start, "end": end}).to_arrow_table().to_pandas()
 
 
 def measured_since(pin: Pin, start: datetime, end: datetime) -> bool:
     """Whether a site measured anything, start <= ts < end: rows without any value are in no rollup."""
     sql = f"SELECT count(*) AS n FROM telemetry WHERE ts >= $start AND ts < $end AND {MEASURED}"
-    return bool(query(pin, sql, ["telemetry"], span=(start, end), parameters={"start": start, "end": end})["n"].iloc[0])
+    return bool(
+        query(pin, sql, ["telemetry"], scope=EVERYTHING, span=(start, end), parameters={"start": start, "end": end})[
+            "n"
+        ].iloc[0]
+    )
 
 
 def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
@@ -46,7 +50,9 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
     bounds = (
         f"ts >= TIMESTAMPTZ '{pd.Timestamp(start).isoformat()}' AND ts < TIMESTAMPTZ '{pd.Timestamp(end).isoformat()}'"
     )
-    with connection(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], span=(start, end)) as cursor:
+    with connection(
+        pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=EVERYTHING, span=(start, end)
+    ) as cursor:
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
         aggregate_sites(cursor, SampleFilter(bounds, metrics=tuple(METRIC[name] for name in metrics)))
         sites = f"SELECT 'site' AS level, site_id AS key, ts, {columns} FROM telemetry WHERE {bounds}"
@@ -60,7 +66,7 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
 def run_rows(pin: Pin, table: str, run_id: str) -> pd.DataFrame:
     """The rows that a run wrote to one of the tables by series, without run_id."""
     sql = f"SELECT * EXCLUDE (run_id) FROM {table} WHERE run_id = $run"
-    return query(pin, sql, [table], partitions={"run_id": (run_id,)}, parameters={"run": run_id})
+    return query(pin, sql, [table], scope=EVERYTHING, partitions={"run_id": (run_id,)}, parameters={"run": run_id})
 
 
 WEEK = pd.Timedelta(weeks=1)
@@ -87,7 +93,7 @@ def weekly(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, en
 
 def _week_spans(pin: Pin, start: datetime, end: datetime) -> Iterator[Span]:
     """Whole weeks that cover start to end, as many together as fit in memory; one where there are none."""
-    sites = int(query(pin, "SELECT count(*) AS n FROM sites", ["sites"])["n"].iloc[0])
+    sites = int(query(pin, "SELECT count(*) AS n FROM sites", ["sites"], scope=EVERYTHING)["n"].iloc[0])
     size = max(1, PIECE_SITE_DAYS // (7 * max(1, sites))) * WEEK
     monday = pd.Timestamp(start).floor("D") - pd.Timedelta(days=pd.Timestamp(start).weekday())
     yield monday, monday + size

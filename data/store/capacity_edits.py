@@ -70,14 +70,14 @@ class RowFault(NamedTuple):
     fault: Fault
 
 
-def opened(lake: Lake, scope: Scope = EVERYTHING) -> Opened:
+def opened(lake: Lake, scope: Scope) -> Opened:
     """The newest capacity, to be edited."""
     version = lake.version("capacity")
     rows = _frame(_held(lake, version))
     return Opened(version, rows if scope.all else rows[rows["site_id"].isin(scope.sites or ())].reset_index(drop=True))
 
 
-def draft(lake: Lake, base: int | None, edited: pd.DataFrame, scope: Scope = EVERYTHING) -> Draft:
+def draft(lake: Lake, base: int | None, edited: pd.DataFrame, scope: Scope) -> Draft:
     """What it means to put `edited` in the place of the rows of version `base` that the scope sees; rows that it does
     not see stay.
 
@@ -159,7 +159,7 @@ def restore(lake: Lake, version: int, base: int | None, *, author: str, note: st
 
 def undoing(lake: Lake, version: int, base: int | None) -> Draft:
     """What `restore` would change."""
-    return draft(lake, base, _frame(_held(lake, version)))
+    return draft(lake, base, _frame(_held(lake, version)), EVERYTHING)
 
 
 def met(lake: Lake, edit: Draft, version: int | None) -> pd.DataFrame:
@@ -168,7 +168,7 @@ def met(lake: Lake, edit: Draft, version: int | None) -> pd.DataFrame:
     return theirs[theirs.set_index(KEY).index.isin(edit.difference.set_index(KEY).index)]
 
 
-def onto_newest(lake: Lake, edit: Draft, scope: Scope = EVERYTHING) -> Draft:
+def onto_newest(lake: Lake, edit: Draft, scope: Scope) -> Draft:
     """The same edit made to the newest version. Steps that others changed too become faults, which name them: somebody
     must decide.
     """
@@ -179,7 +179,7 @@ def onto_newest(lake: Lake, edit: Draft, scope: Scope = EVERYTHING) -> Draft:
     merged = pd.concat(
         [newest.set_index(KEY).drop(edited_keys, errors="ignore"), wanted[wanted.index.isin(edited_keys)]]
     ).reset_index()
-    whole = draft(lake, base, merged)
+    whole = draft(lake, base, merged, EVERYTHING)
     faults = [*edit.faults, *whole.faults, *_unseen(edit.difference, scope)]
     faults += _fault(
         met(lake, edit, base),

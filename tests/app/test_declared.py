@@ -19,6 +19,7 @@ from app.components import export
 from app.components.plan.working_copy import with_theirs
 from data.__main__ import main
 from data.lake import tables as lakes_module
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.store import capacity_edits
 from tests.app.conftest import Opener
@@ -89,16 +90,16 @@ def table(page: AppTest, column: str) -> pd.DataFrame:
 
 
 def steps(lake: Path) -> dict[tuple[str, str], list[float]]:
-    rows = capacity_edits.opened(Lake(lake)).rows
+    rows = capacity_edits.opened(Lake(lake), EVERYTHING).rows
     return {key: part["capacity_gbps"].tolist() for key, part in rows.groupby(["site_id", "direction"])}
 
 
 def colleague(lake: Path, site: str, gbps: float) -> None:
     """Grace saves another capacity of a site's egress."""
-    base, rows = capacity_edits.opened(Lake(lake))
+    base, rows = capacity_edits.opened(Lake(lake), EVERYTHING)
     rows.loc[(rows["site_id"] == site) & (rows["direction"] == "egress"), "capacity_gbps"] = gbps
     capacity_edits.commit(
-        Lake(lake), capacity_edits.draft(Lake(lake), base, rows), author="Grace", note="from the port list"
+        Lake(lake), capacity_edits.draft(Lake(lake), base, rows, EVERYTHING), author="Grace", note="from the port list"
     )
 
 
@@ -266,13 +267,13 @@ def test_a_lake_without_capacity_gets_its_first(open_page: Opener, lake: Path) -
 def test_the_file_that_is_saved_is_one_that_ingest_takes(
     lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = capacity_edits.opened(Lake(lake)).rows
+    before = capacity_edits.opened(Lake(lake), EVERYTHING).rows
     (tmp_path / "capacity.csv").write_bytes(export.csv(before.assign(capacity_gbps=before["capacity_gbps"] * 2)))
     assert main(["ingest", str(tmp_path / "capacity.csv"), "--table", "capacity", "--lake", str(lake)]) == 0, (
         capsys.readouterr()
     )
     pd.testing.assert_frame_equal(
-        capacity_edits.opened(Lake(lake)).rows, before.assign(capacity_gbps=before["capacity_gbps"] * 2)
+        capacity_edits.opened(Lake(lake), EVERYTHING).rows, before.assign(capacity_gbps=before["capacity_gbps"] * 2)
     )
 
 

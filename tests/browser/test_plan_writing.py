@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
+from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.store import Scenarios, open_store, store_url
 from data.store.capacity_edits import history, opened
@@ -68,11 +69,11 @@ def test_a_scenario_is_kept_and_a_capacity_edited(open_page: OpenPage, lake: Pat
 
     page.get_by_role("radio", name="Declared", exact=True).click()
     settle(page)
-    before = opened(Lake(lake)).rows.iloc[0]
+    before = opened(Lake(lake), EVERYTHING).rows.iloc[0]
     retype(page, CAPACITY, "777")
     expect(page.get_by_text("To be saved: 1 changed")).to_be_visible()
     page.get_by_role("button", name="Save as a new version").click()
     expect(page.get_by_text("To be saved: 1 changed")).to_have_count(0)
-    after = opened(Lake(lake)).rows.iloc[0]
+    after = opened(Lake(lake), EVERYTHING).rows.iloc[0]
     assert (after["site_id"], after["capacity_gbps"]) == (before["site_id"], 777.0)
     assert history(Lake(lake))[["kind", "author"]].iloc[0].tolist() == ["edit", "Ada"]

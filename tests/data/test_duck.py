@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from data.lake.query import INTERRUPTED, Scope, connection, day_span, query
+from data.lake.query import EVERYTHING, INTERRUPTED, Scope, connection, day_span, query
 from data.lake.tables import Lake, Pin
 from data.schema import TABLES
 from tests.lakes import SITES
@@ -26,20 +26,28 @@ def test_eight_threads_are_all_answered(full: Lake) -> None:
     sql = "SELECT count(*) AS n, max(egress_gbps) AS peak FROM telemetry WHERE site_id = $site"
     sites = [site for site, *_ in SITES] * 10
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda site: query(pin, sql, ["telemetry"], parameters={"site": site})["n"][0], sites))
-    assert answers == [query(pin, sql, ["telemetry"], parameters={"site": site})["n"][0] for site in sites[:12]] * 10
+        answers = list(
+            pool.map(
+                lambda site: query(pin, sql, ["telemetry"], scope=EVERYTHING, parameters={"site": site})["n"][0], sites
+            )
+        )
+    assert (
+        answers
+        == [query(pin, sql, ["telemetry"], scope=EVERYTHING, parameters={"site": site})["n"][0] for site in sites[:12]]
+        * 10
+    )
 
 
 def test_what_a_signal_does_to_a_question_is_what_it_does_to_anything_else(empty: Lake) -> None:
-    with pytest.raises(KeyboardInterrupt), connection(empty.pin(), ["sites"]):
+    with pytest.raises(KeyboardInterrupt), connection(empty.pin(), ["sites"], scope=EVERYTHING):
         raise RuntimeError(INTERRUPTED)
-    with pytest.raises(RuntimeError, match="anything else"), connection(empty.pin(), ["sites"]):
+    with pytest.raises(RuntimeError, match="anything else"), connection(empty.pin(), ["sites"], scope=EVERYTHING):
         raise RuntimeError("anything else")
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_a_table_that_the_lake_lacks_is_empty_in_the_contracts_columns(empty: Lake, name: str) -> None:
-    found = query(empty.pin(), f"SELECT * FROM {name}", [name])
+    found = query(empty.pin(), f"SELECT * FROM {name}", [name], scope=EVERYTHING)
     assert found.empty
     assert [c for c in found.columns if c not in ("date", "month")] == [c.name for c in TABLES[name].columns]
 
@@ -48,7 +56,7 @@ def test_a_column_that_an_older_lake_lacks_is_null(tmp_path: Path) -> None:
     ts = pa.array([datetime(2026, 1, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
     rows = pa.table({"ts": ts, "site_id": ["a"], "egress_gbps": [1.0], "date": ts.cast(pa.date32())})
     write_deltalake(str(tmp_path / "lake" / "telemetry"), rows, partition_by=["date"])
-    found = query(Lake(tmp_path / "lake").pin(), "SELECT * FROM telemetry", ["telemetry"])
+    found = query(Lake(tmp_path / "lake").pin(), "SELECT * FROM telemetry", ["telemetry"], scope=EVERYTHING)
     assert found["egress_gbps"].tolist() == [1.0]
     assert found["viewers"].isna().all()
     assert set(TABLES["telemetry"].schema.names) < set(found.columns)
@@ -61,27 +69,34 @@ def test_a_column_that_came_later_is_null_before(tmp_path: Path) -> None:
         rows = pa.table({"ts": ts, "site_id": ["a"], column: [1.0], "date": ts.cast(pa.date32())})
         write_deltalake(place, rows, partition_by=["date"], mode="append", schema_mode="merge")
     pin, sql = Lake(tmp_path / "lake").pin(), "SELECT egress_gbps, viewers FROM telemetry ORDER BY ts"
-    assert query(pin, sql, ["telemetry"]).isna().to_numpy().tolist() == [[False, True], [True, False]]
+    assert query(pin, sql, ["telemetry"], scope=EVERYTHING).isna().to_numpy().tolist() == [[False, True], [True, False]]
     for day, gaps in ((1, [False, True]), (2, [True, False])):
-        assert query(pin, sql, ["telemetry"], span=day_span(date(2026, 1, day))).isna().to_numpy().tolist() == [gaps]
+        assert query(
+            pin, sql, ["telemetry"], scope=EVERYTHING, span=day_span(date(2026, 1, day))
+        ).isna().to_numpy().tolist() == [gaps]
 
 
 def test_a_question_may_bring_common_table_expressions_of_its_own(full: Lake) -> None:
     sql = "\n  with busy AS (SELECT site_id FROM telemetry GROUP BY ALL) SELECT count(*) AS n FROM busy JOIN sites USING (site_id)"
-    assert query(full.pin(), sql, ["telemetry", "sites"])["n"].tolist() == [len(SITES)]
+    assert query(full.pin(), sql, ["telemetry", "sites"], scope=EVERYTHING)["n"].tolist() == [len(SITES)]
 
 
 def test_a_span_leaves_out_the_files_of_other_days(full: Lake) -> None:
     pin = full.pin()
     day = datetime(2026, 3, 10, tzinfo=UTC)
     within = query(
-        pin, "SELECT min(ts) AS first, max(ts) AS last FROM telemetry", ["telemetry"], span=day_span(day.date())
+        pin,
+        "SELECT min(ts) AS first, max(ts) AS last FROM telemetry",
+        ["telemetry"],
+        scope=EVERYTHING,
+        span=day_span(day.date()),
     )
     assert within.iloc[0].tolist() == [day, day + timedelta(hours=23, minutes=55)]
     months = query(
         pin,
         "SELECT DISTINCT month FROM telemetry_1h",
         ["telemetry_1h"],
+        scope=EVERYTHING,
         span=(day - timedelta(days=60), day - timedelta(days=30)),
     )
     assert months.empty
@@ -92,6 +107,7 @@ def test_stamps_come_back_in_utc(full: Lake) -> None:
         full.pin(),
         "SELECT ts, ts::DATE AS day, date_trunc('day', ts) AS midnight FROM telemetry ORDER BY ts LIMIT 1",
         ["telemetry"],
+        scope=EVERYTHING,
     )
     assert str(found["ts"].dtype) == str(found["midnight"].dtype) == "datetime64[us, UTC]"
     assert found["midnight"][0] == pd.Timestamp("2026-03-01", tz="UTC")
@@ -135,17 +151,19 @@ def test_an_empty_scope_sees_nothing(full: Lake) -> None:
 
 def test_hostile_text_stays_text(full: Lake, tmp_path: Path) -> None:
     hostile = "x' OR '1'='1"
-    assert query(full.pin(), "SELECT * FROM sites WHERE site_id = $it", ["sites"], parameters={"it": hostile}).empty
+    assert query(
+        full.pin(), "SELECT * FROM sites WHERE site_id = $it", ["sites"], scope=EVERYTHING, parameters={"it": hostile}
+    ).empty
     assert query(full.pin(), "SELECT * FROM sites", ["sites"], scope=Scope(frozenset({hostile}))).empty
     lake = Lake(tmp_path / "it's a 'lake'")
     lake.replace("sites", pa.table({"site_id": ["a"], "name": ["A"], "region_id": ["r"], "lat": [1.0], "lon": [1.0]}))
-    assert len(query(lake.pin(), "SELECT * FROM sites", ["sites"])) == 1
+    assert len(query(lake.pin(), "SELECT * FROM sites", ["sites"], scope=EVERYTHING)) == 1
 
 
 def test_a_question_leaves_nothing_behind(full: Lake) -> None:
-    with connection(full.pin(), ["sites"]) as cursor:
+    with connection(full.pin(), ["sites"], scope=EVERYTHING) as cursor:
         cursor.execute("CREATE TEMP TABLE kept AS SELECT 1")
-    with connection(full.pin(), ["sites"]) as cursor:
+    with connection(full.pin(), ["sites"], scope=EVERYTHING) as cursor:
         assert cursor.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'kept'").fetchall() == [(0,)]
 
 

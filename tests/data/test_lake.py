@@ -54,7 +54,7 @@ def one_site() -> pa.Table:
 
 
 def count(lake: Lake, **older: int) -> int:
-    return int(query(lake.pin(**older), "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0])
+    return int(query(lake.pin(**older), "SELECT count(*) AS n FROM telemetry", ["telemetry"], scope=EVERYTHING)["n"][0])
 
 
 # Versions
@@ -75,7 +75,7 @@ def test_a_pin_does_not_move_when_the_lake_does(lake: Lake) -> None:
     lake.append("telemetry", samples(0, 3))
     pin = lake.pin()
     lake.append("telemetry", samples(3, 3))
-    assert query(pin, "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0] == 3
+    assert query(pin, "SELECT count(*) AS n FROM telemetry", ["telemetry"], scope=EVERYTHING)["n"][0] == 3
     assert lake.pin() != pin
     assert count(lake) == 6
 
@@ -238,7 +238,7 @@ def test_upkeep_compacts_and_keeps_older_versions_readable(lake: Lake) -> None:
     assert done["telemetry"]["files_compacted"] == 5
     assert done["telemetry"]["files_vacuumed"] == 0
     assert len(pa.table(lake.open("telemetry").get_add_actions(flatten=True))) == 1  # type: ignore[union-attr]
-    assert query(pin, "SELECT count(*) AS n FROM telemetry", ["telemetry"])["n"][0] == 5
+    assert query(pin, "SELECT count(*) AS n FROM telemetry", ["telemetry"], scope=EVERYTHING)["n"][0] == 5
     assert count(lake) == 5
     lake.append("telemetry", samples(5))
     assert count(lake) == 6

@@ -297,9 +297,9 @@ def test_a_corrected_day_shows_at_every_grain(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=2, days=3, flows=False, forecasts=False, gap=None))
     old = lake.pin()
     day = datetime(2026, 3, 15, tzinfo=UTC)
-    rows = query(old, "SELECT * EXCLUDE (date) FROM telemetry WHERE date = DATE '2026-03-15'", ["telemetry"]).assign(
-        egress_gbps=1.0
-    )
+    rows = query(
+        old, "SELECT * EXCLUDE (date) FROM telemetry WHERE date = DATE '2026-03-15'", ["telemetry"], scope=EVERYTHING
+    ).assign(egress_gbps=1.0)
     lake.replace_dates("telemetry", pa.Table.from_pandas(rows, preserve_index=False), [day.date()])
     refresh_rollups(lake)
     for grain in ("5min", "1h", "1d"):

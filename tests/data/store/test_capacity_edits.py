@@ -85,11 +85,11 @@ def lake(tmp_path: Path) -> Lake:
 
 def edited(lake: Lake, *added: dict[str, Any], gbps: float | None = None, without: int | None = None) -> Draft:
     """A draft on the newest version: steps added, the first step's capacity changed, one step removed."""
-    base, rows = opened(lake)
+    base, rows = opened(lake, EVERYTHING)
     rows = rows.drop(index=[without] if without is not None else [])
     if gbps is not None:
         rows.loc[0, "capacity_gbps"] = gbps
-    return draft(lake, base, pd.concat([rows, pd.DataFrame(added)]) if added else rows)
+    return draft(lake, base, pd.concat([rows, pd.DataFrame(added)]) if added else rows, EVERYTHING)
 
 
 def warned(made: Draft) -> list[tuple[str, str, int]]:
@@ -155,12 +155,12 @@ def test_an_editors_empty_line_and_empty_status_are_no_faults(lake: Lake) -> Non
 
 def test_an_edit_can_be_undone_and_the_undo_too(lake: Lake) -> None:
     first = lake.version("capacity")
-    rows = opened(lake).rows
+    rows = opened(lake, EVERYTHING).rows
     second = commit(lake, edited(lake, PLANNED, gbps=250.0), author="Ada")
     third = restore(lake, first or 0, second, author="Grace", note="Wrong site")
-    pd.testing.assert_frame_equal(opened(lake).rows, rows)
+    pd.testing.assert_frame_equal(opened(lake, EVERYTHING).rows, rows)
     fourth = restore(lake, second, third, author="Ada")
-    assert len(opened(lake).rows) == 4
+    assert len(opened(lake, EVERYTHING).rows) == 4
     found = capacity_edits.history(lake).head(3)
     assert found["version"].tolist() == [fourth, third, second]
     assert found["kind"].tolist() == ["undo", "undo", "edit"]
@@ -184,18 +184,18 @@ def test_the_history_names_ingests_and_leaves_upkeep_out(lake: Lake) -> None:
 
 def test_a_lake_without_capacity_gets_its_first(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "new")
-    base, rows = opened(lake)
+    base, rows = opened(lake, EVERYTHING)
     assert (base, len(rows)) == (None, 0)
-    made = draft(lake, base, pd.DataFrame([PLANNED]))
+    made = draft(lake, base, pd.DataFrame([PLANNED]), EVERYTHING)
     assert made.difference["change"].tolist() == ["added"]
     commit(lake, made, author="Ada")
-    assert opened(lake).rows["capacity_gbps"].tolist() == [150.0]
+    assert opened(lake, EVERYTHING).rows["capacity_gbps"].tolist() == [150.0]
 
 
 def test_all_rows_can_be_removed(lake: Lake) -> None:
-    base, rows = opened(lake)
-    commit(lake, draft(lake, base, rows.head(0)), author="Ada")
-    assert len(opened(lake).rows) == 0
+    base, rows = opened(lake, EVERYTHING)
+    commit(lake, draft(lake, base, rows.head(0), EVERYTHING), author="Ada")
+    assert len(opened(lake, EVERYTHING).rows) == 0
 
 
 # Faults and warnings
@@ -222,7 +222,7 @@ def test_rows_that_cannot_be_kept_are_named(lake: Lake, added: dict[str, Any], c
     with pytest.raises(ContractError, match=r"The edit has 1 faults; the first: column"):
         commit(lake, made, author="Ada")
     assert lake.version("capacity") == version
-    assert onto_newest(lake, made).faults == made.faults
+    assert onto_newest(lake, made, EVERYTHING).faults == made.faults
 
 
 def test_what_is_seldom_meant_is_a_warning(lake: Lake) -> None:
@@ -264,8 +264,8 @@ def test_an_editor_changes_only_the_sites_in_scope(lake: Lake) -> None:
     made = draft(lake, base, rows.head(1), scope)
     assert made.difference[["change", "site_id", "direction"]].to_numpy().tolist() == [["removed", "fra-01", "ingest"]]
     commit(lake, made, author="Ada")
-    assert opened(lake).rows["site_id"].tolist() == ["ams-01", "fra-01"]
-    strange = draft(lake, *opened(lake), scope)
+    assert opened(lake, EVERYTHING).rows["site_id"].tolist() == ["ams-01", "fra-01"]
+    strange = draft(lake, *opened(lake, EVERYTHING), scope)
     assert [(f.column, f.bound) for f in strange.faults] == [("site_id", "a site that you may edit")]
 
 
@@ -286,16 +286,16 @@ def test_the_second_editor_is_shown_what_changed(lake: Lake) -> None:
         ["changed", "ams-01", 250.0]
     ]
     assert lake.version("capacity") == version
-    again = onto_newest(lake, mine)
+    again = onto_newest(lake, mine, EVERYTHING)
     pd.testing.assert_frame_equal(again.difference, mine.difference)
     commit(lake, again, author="Ada")
-    assert opened(lake).rows["capacity_gbps"].tolist() == [250.0, 100.0, 150.0, 10.0]
+    assert opened(lake, EVERYTHING).rows["capacity_gbps"].tolist() == [250.0, 100.0, 150.0, 10.0]
 
 
 def test_two_who_change_the_same_step_must_decide(lake: Lake) -> None:
     mine, theirs = edited(lake, gbps=300.0), edited(lake, gbps=250.0)
     commit(lake, theirs, author="Grace")
-    again = onto_newest(lake, mine)
+    again = onto_newest(lake, mine, EVERYTHING)
     assert [(f.value, f.bound) for f in again.faults] == [
         ("ams-01 egress from 2026-01-01 00:00", "a step that nobody else has changed")
     ]
@@ -314,7 +314,7 @@ def test_an_ingest_meanwhile_is_a_conflict_and_upkeep_is_none(lake: Lake) -> Non
     mine = edited(lake, gbps=300.0)
     lake.replace("capacity", lake.read("capacity"))
     commit(lake, mine, author="Ada")
-    assert opened(lake).rows["capacity_gbps"].tolist() == [300.0, 100.0, 150.0, 10.0]
+    assert opened(lake, EVERYTHING).rows["capacity_gbps"].tolist() == [300.0, 100.0, 150.0, 10.0]
 
 
 def test_editors_in_threads_lose_nothing(lake: Lake) -> None:
@@ -327,11 +327,11 @@ def test_editors_in_threads_lose_nothing(lake: Lake) -> None:
                 commit(lake, made, author=f"Editor {number}")
                 break
             except ConflictError:
-                made = onto_newest(lake, made)
+                made = onto_newest(lake, made, EVERYTHING)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(4)))
-    planned = opened(lake).rows.query("status == 'planned'")
+    planned = opened(lake, EVERYTHING).rows.query("status == 'planned'")
     assert planned["capacity_gbps"].tolist() == [150.0 + number for number in range(4)]
     assert set(capacity_edits.history(lake).query("kind == 'edit'")["author"]) == {
         f"Editor {number}" for number in range(4)
