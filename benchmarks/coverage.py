@@ -26,8 +26,8 @@ import pandas as pd
 
 from benchmarks.accuracy import SEASONS, SETS, say
 from forecasting.evaluation import metrics
-from forecasting.evaluation.backtest import Backtest, least_known
-from forecasting.evaluation.model_selection import ORIGINS, Learned, draw, learn
+from forecasting.evaluation.backtest import Backtest, min_train_size
+from forecasting.evaluation.model_selection import ORIGINS, PoolBacktest, backtest_pool, select_and_calibrate
 from forecasting.models.pool import baselines
 from forecasting.panel.history import History, Reals
 
@@ -69,22 +69,22 @@ def every_day(hours: pd.DataFrame, horizon: int) -> Iterator[Told]:
     history = History(pd.DatetimeIndex(hours.index), values, SEASONS)
     first = KNOWN if len(values) >= 2 * KNOWN else KNOWN_OF_LITTLE
     days = range(len(values) % DAY + 2 * DAY, len(values) - horizon + 1, DAY)
-    learned = learn(history, horizon, starts=dict.fromkeys(days, horizon))
+    learned = backtest_pool(history, horizon, starts=dict.fromkeys(days, horizon))
     for fold in learned.backtest.folds:
         if fold.origin >= first:
             yield told(recent(learned.at(fold)), fold.actual)
 
 
-def recent(learned: Learned) -> Learned:
+def recent(learned: PoolBacktest) -> PoolBacktest:
     """With the origins that a forecast looks back on: those of eight weeks that know enough themselves."""
-    oldest = max(least_known(learned.history), len(learned.history.stamps) - ORIGINS * WEEK)
+    oldest = max(min_train_size(learned.history), len(learned.history.stamps) - ORIGINS * WEEK)
     folds = [fold for fold in learned.backtest.folds if fold.origin >= oldest]
-    return Learned(learned.history, learned.bands, Backtest(learned.backtest.models, tuple(folds)), learned.ahead)
+    return PoolBacktest(learned.history, learned.bands, Backtest(learned.backtest.models, tuple(folds)), learned.ahead)
 
 
-def told(learned: Learned, actual: Reals) -> Told:
+def told(learned: PoolBacktest, actual: Reals) -> Told:
     """One origin's forecast against what came."""
-    drawn = draw(learned)
+    drawn = select_and_calibrate(learned)
     scale = metrics.seasonal_scale(learned.history.measured, DAY)
     others = [learned.ahead[learned.backtest.models.index(name)] for name in baselines(SEASONS)]
     bounds = drawn.quantiles

@@ -46,10 +46,10 @@ from benchmarks.holdout import SETS, measured
 from data.schema import DEMAND_METRICS
 from data.simulator.options import TICKS_A_DAY, SimulationOptions
 from data.simulator.simulation import simulate as simulation
-from forecasting.evaluation.agreement import bottom_up, reconciled
-from forecasting.peaks.calibration import LEVELS, MIDDLE, Trials, Whole, offsets
-from forecasting.peaks.peak_forecast import CHECKABLE, trials
-from forecasting.peaks.simulation import HOUR, SEASONS, STATISTICS, STIFF, History
+from forecasting.evaluation.agreement import bottom_up, mint_diagonal
+from forecasting.peaks.calibration import LEVELS, MIDDLE, WeeklyBacktest, Whole, offsets
+from forecasting.peaks.peak_forecast import CHECKABLE, weekly_backtest
+from forecasting.peaks.simulation import HOUR, SEASONS, STATISTICS, STIFF, SimulationHistory
 from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, grain, weekly
 from forecasting.prophet_map.fit import Spec, fit
 
@@ -66,7 +66,7 @@ class Case(NamedTuple):
 
     data: str
     metric: str
-    history: History
+    history: SimulationHistory
     groups: Whole
     first: int
 
@@ -149,11 +149,11 @@ def zabbix(datasets: Path) -> Case:
         rows[["avg_mbps"]].to_numpy(float),
         rows[["max_mbps"]].to_numpy(float),
     )
-    history = History(stamps, mean, (), weekly(stamps, mean)._replace(peak=weekly(stamps, highest).peak))
+    history = SimulationHistory(stamps, mean, (), weekly(stamps, mean)._replace(peak=weekly(stamps, highest).peak))
     return Case("zabbix", "avg_mbps", history, np.zeros(1, dtype=np.int64), FIRST)
 
 
-def history_of(stamps: Stamps, samples: Reals, groups: list[Whole]) -> History:
+def history_of(stamps: Stamps, samples: Reals, groups: list[Whole]) -> SimulationHistory:
     """A history from samples of sites; a group's sample is the sum of the sites that were measured."""
     sums = np.column_stack([np.nansum(samples[:, members], axis=1) for members in groups])
     every = int(HOUR / grain(stamps))
@@ -161,10 +161,10 @@ def history_of(stamps: Stamps, samples: Reals, groups: list[Whole]) -> History:
         # An hour without any sample is NaN, and stays so.
         warnings.simplefilter("ignore", RuntimeWarning)
         hourly = np.nanmean(samples.reshape(-1, every, samples.shape[1]), axis=1)
-    return History(stamps[::every], hourly, tuple(groups), weekly(stamps, np.hstack([samples, sums])))
+    return SimulationHistory(stamps[::every], hourly, tuple(groups), weekly(stamps, np.hstack([samples, sums])))
 
 
-def levels_of(history: History) -> Whole:
+def levels_of(history: SimulationHistory) -> Whole:
     """Sites calibrate sites, sums calibrate sums."""
     return np.asarray(np.arange(history.series) >= history.hourly.shape[1], dtype=np.int64)
 
@@ -175,7 +175,7 @@ def levels_of(history: History) -> Whole:
 
 def answers(case: Case) -> pd.DataFrame:
     """One row for each weekly answer: what came, last week's value, and the quantiles before and after calibration."""
-    past = trials(case.history, recent=case.history.whole_weeks, ahead=AHEAD)
+    past = weekly_backtest(case.history, recent=case.history.whole_weeks, ahead=AHEAD)
     moves = offsets(past, case.groups, case.history.whole_weeks)[:-1]
     kept = past.origins >= case.first
     return rows_of(
@@ -185,7 +185,7 @@ def answers(case: Case) -> pd.DataFrame:
     )
 
 
-def rows_of(past: Trials, moves: Reals, history: History) -> pd.DataFrame:
+def rows_of(past: WeeklyBacktest, moves: Reals, history: SimulationHistory) -> pd.DataFrame:
     """The answers of some origins."""
     calibrated = np.sort(past.predicted * np.exp(moves), axis=3)
     before = np.stack([history.weekly.peak, history.weekly.p95], axis=1)[past.origins - 1]
@@ -264,7 +264,7 @@ def agreement(stamps: Stamps, sites: Reals, groups: list[Whole], held: int) -> d
     found = {
         "direct": direct,
         "bottom_up": bottom_up(direct[:, : sites.shape[1]], groups),
-        "reconciled": reconciled(direct, groups, variances),
+        "reconciled": mint_diagonal(direct, groups, variances),
     }
     parts = {"network": slice(-1, None), "groups": slice(sites.shape[1], None), "sites": slice(0, sites.shape[1])}
     return {

@@ -40,7 +40,7 @@ from data.queries import extent
 from forecasting.evaluation.backtest_batch import FAR, WEEKS_SHOWN
 from forecasting.panel.panel import Panel
 from forecasting.refresh import Summary, refresh
-from forecasting.refresh.reading import panel_of
+from forecasting.refresh.reading import read_panel
 
 # What a refresh does for each series, but for its baselines: fits of Prophet's model at each origin, and how many
 # origins lie in the past.
@@ -96,7 +96,7 @@ def panel(lake: Lake) -> Panel:
     held = extent(pin, EVERYTHING)
     if held is None:
         raise SystemExit("the simulated lake holds no telemetry")
-    return panel_of(pin, held)
+    return read_panel(pin, held)
 
 
 def plain_seconds(panel: Panel, sample: int) -> float:

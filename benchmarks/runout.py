@@ -45,9 +45,9 @@ import pandas as pd
 from benchmarks.peaks import history_of, levels_of
 from data.simulator.capacity import RUN_OUT_AT
 from data.simulator.options import TICKS_A_DAY, SimulationOptions
-from data.simulator.simulation import Simulation
+from data.simulator.simulation import Simulation as SimulatedNetwork
 from forecasting.peaks.peak_forecast import forecast_peaks
-from forecasting.peaks.simulation import Draw, History
+from forecasting.peaks.simulation import Simulation, SimulationHistory
 from forecasting.peaks.weekly_peaks import WEEKS_PLANNED
 from forecasting.peaks.weekly_statistics import Reals, weekly
 from forecasting.planning.capacity import Policy
@@ -84,8 +84,10 @@ def cases(seed: int, sites: int, paths: int) -> pd.DataFrame:
     year.
     """
     end = ORIGIN + timedelta(weeks=AFTER_WEEKS)
-    known = Simulation(SimulationOptions(ORIGIN, sites=sites, days=KNOWN_DAYS, seed=seed))
-    whole = Simulation(SimulationOptions(end, sites=sites, days=KNOWN_DAYS + 7 * AFTER_WEEKS, seed=seed, anchor=ORIGIN))
+    known = SimulatedNetwork(SimulationOptions(ORIGIN, sites=sites, days=KNOWN_DAYS, seed=seed))
+    whole = SimulatedNetwork(
+        SimulationOptions(end, sites=sites, days=KNOWN_DAYS + 7 * AFTER_WEEKS, seed=seed, anchor=ORIGIN)
+    )
     keys, steps = tuple(known.network.world.site_ids), known.capacity.to_pandas()
     stamps, egress = measured(whole, keys)
     cut = KNOWN_DAYS * TICKS_A_DAY
@@ -98,7 +100,9 @@ def cases(seed: int, sites: int, paths: int) -> pd.DataFrame:
     return found[(history.weekly.peak[-1, :sites] <= limit) & (truth < WEEK_DAYS * AFTER_WEEKS)]
 
 
-def measured(world: Simulation, keys: Sequence[str]) -> tuple[np.ndarray[tuple[int], np.dtype[np.datetime64]], Reals]:
+def measured(
+    world: SimulatedNetwork, keys: Sequence[str]
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.datetime64]], Reals]:
     """Stamps (T,) and egress (T, N) in Gbps, NaN where no sample came."""
     place = {site: number for number, site in enumerate(keys)}
     first = np.datetime64(world.plan.start.replace(tzinfo=None), "us")
@@ -116,9 +120,9 @@ def installed(steps: pd.DataFrame, keys: Sequence[str]) -> Reals:
     return np.asarray(held.groupby("site_id")["capacity_gbps"].last().reindex(list(keys)), dtype=float)
 
 
-def forecast(history: History, keys: Sequence[str], steps: pd.DataFrame, paths: int) -> dict[str, Reals]:
+def forecast(history: SimulationHistory, keys: Sequence[str], steps: pd.DataFrame, paths: int) -> dict[str, Reals]:
     """The dates of the product's own answer, in days from the origin, by quantile."""
-    found = forecast_peaks(history, levels_of(history), WEEKS_PLANNED, Draw(paths))
+    found = forecast_peaks(history, levels_of(history), WEEKS_PLANNED, Simulation(paths))
     weeks = pd.DatetimeIndex(found.weeks).tz_localize("UTC")
     demand = Demand(tuple(keys), "egress", "peak", weeks, np.moveaxis(found.paths.peak[:, : len(keys)], 0, 1))
     answers = run_outs(demand, steps, Policy(limit=RUN_OUT_AT, planned=False))
@@ -129,7 +133,7 @@ def forecast(history: History, keys: Sequence[str], steps: pd.DataFrame, paths: 
     }
 
 
-def line(history: History, sites: int, limit: Reals) -> Reals:
+def line(history: SimulationHistory, sites: int, limit: Reals) -> Reals:
     """Days to where a straight line through the weekly peaks passes the limit."""
     count = history.whole_weeks
     peaks, ahead = history.weekly.peak[:count, :sites], np.arange(count, count + WEEKS_PLANNED)

@@ -26,10 +26,7 @@ PACKAGES = ("app", "data", "forecasting")
 REPEATED_CLASSES = {
     "app": {"State"},
     "data": set(),
-    "forecasting": {
-        "History",
-        "Trials",
-    },
+    "forecasting": set(),
 }
 PRIVATE_IMPORTS = {
     "app.cached.augmenting: app.cached._answer",

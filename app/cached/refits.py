@@ -10,10 +10,10 @@ from data.queries import reads
 from data.schema import Series
 from forecasting.models import refit as refitting
 from forecasting.models.engine import HORIZON
-from forecasting.models.refit import Refit, Wish
+from forecasting.models.refit import Refit, RefitOptions
 from forecasting.panel.panel import Panel
 
-__all__ = ["Refit", "Wish", "refit"]
+__all__ = ["Refit", "RefitOptions", "refit"]
 
 
 @memoize
@@ -28,7 +28,7 @@ def _panel(pin: Pin, scope: Scope, series: Series) -> Panel | None:
 
 @memoize
 @reads(queries.refit_inputs)
-def refit(pin: Pin, scope: Scope, series: Series, wish: Wish) -> Refit | None:
+def refit(pin: Pin, scope: Scope, series: Series, wish: RefitOptions) -> Refit | None:
     """A series fitted anew with other settings, unpublished; None where there is no telemetry."""
     panel = _panel(pin, scope, series)
     return None if panel is None else refitting.refit(panel, series, wish)

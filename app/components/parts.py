@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import cached, state, theme
 from app.cached import Grain, Series, refits
-from app.cached.refits import Refit, Wish
+from app.cached.refits import Refit, RefitOptions
 from app.charts.effects import day_chart, events_chart, week_chart
 from app.charts.panels import linked_figure
 from app.charts.tables import column_units
@@ -31,7 +31,7 @@ WINDOW_WORDS = {
     ALL: "all history",
 }
 # What a refit is made of where nothing else is asked for.
-USUAL = Wish()
+USUAL = RefitOptions()
 # What is offered for an event, by how a run treats it: what counts may be left out, what is merely noted may be tried.
 OTHERWISE = {"regressor": "without", "mask": "without", "note": "as a regressor:"}
 # What may follow the metric's name in the columns of the files.
@@ -51,7 +51,7 @@ class Tried:
     for, or cannot be fitted.
     """
 
-    wish: Wish
+    wish: RefitOptions
     made: Refit
     usual: Refit | None
 
@@ -72,7 +72,7 @@ def draw(frame: Frame, series: Series, name: str) -> None:
     effects(frame, series, name, tried)
 
 
-def choose(frame: Frame, series: Series) -> Wish:
+def choose(frame: Frame, series: Series) -> RefitOptions:
     """The window, the prior, and an event to take otherwise."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="refit-choices"):
         st.selectbox(
@@ -89,7 +89,7 @@ def choose(frame: Frame, series: Series) -> Wish:
         )
     now = state.current()
     days = None if now.history == ALL else int(now.history)
-    return Wish(days, float(now.prior), "" if now.without == NONE else now.without)
+    return RefitOptions(days, float(now.prior), "" if now.without == NONE else now.without)
 
 
 def event_names(frame: Frame, series: Series) -> dict[str, str]:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from app.cached.refits import Refit, Wish
+from app.cached.refits import Refit, RefitOptions
 from app.state import ALL
 
 # Columns of the forecast that stand beside a refit, by what they are called after the metric's name.
 PUBLISHED = {"yhat": "published", **{level: f"published_{level}" for level in ("q025", "q10", "q90", "q975")}}
 
 
-def marked(table: pd.DataFrame, wish: Wish) -> pd.DataFrame:
+def marked(table: pd.DataFrame, wish: RefitOptions) -> pd.DataFrame:
     """With columns that say what was asked for: `events` is empty where all are as marked, "all" where none is known,
     or the event that is taken otherwise.
     """
@@ -24,7 +24,7 @@ def marked(table: pd.DataFrame, wish: Wish) -> pd.DataFrame:
 
 
 def curves(
-    metric: str, past: pd.DataFrame, published: pd.DataFrame, made: Refit, usual: Refit | None, wish: Wish
+    metric: str, past: pd.DataFrame, published: pd.DataFrame, made: Refit, usual: Refit | None, wish: RefitOptions
 ) -> pd.DataFrame:
     """A row an hour: what was measured (`past`: ts, value), what the run published, the refit, and that with the usual
     settings; null where none is.
@@ -40,7 +40,7 @@ def curves(
     return marked(_together(parts), wish)
 
 
-def trends(metric: str, days: pd.DataFrame, made: Refit, wish: Wish) -> pd.DataFrame:
+def trends(metric: str, days: pd.DataFrame, made: Refit, wish: RefitOptions) -> pd.DataFrame:
     """The daily means that were measured (`days`: ts, value; UTC days), and the trend at its own stamps."""
     named = (
         days.rename(columns={"value": f"{metric}_daily_mean"}),
@@ -49,7 +49,7 @@ def trends(metric: str, days: pd.DataFrame, made: Refit, wish: Wish) -> pd.DataF
     return marked(_together([*named]), wish)
 
 
-def effects(made: Refit, wish: Wish) -> pd.DataFrame:
+def effects(made: Refit, wish: RefitOptions) -> pd.DataFrame:
     """part, of (hour or kind of event), effect: everything that the charts of the parts show."""
     parts = [
         made.day.assign(part="day").rename(columns={"hour": "of"}),

@@ -30,7 +30,7 @@ from forecasting.cli.panel_options import (
     worker_pool,
 )
 from forecasting.evaluation.licence import Licence
-from forecasting.evaluation.model_selection import ORIGINS, Drawn
+from forecasting.evaluation.model_selection import ORIGINS, SelectedForecast
 
 ENDINGS = (".parquet", ".csv", ".json")
 
@@ -102,7 +102,11 @@ def forecast(options: argparse.Namespace) -> int:
 
 
 def _add(
-    answer: FileForecasts, part: PanelPart, forecasts: dict[str, ModelForecast], drawn: Drawn, panel: PanelFile
+    answer: FileForecasts,
+    part: PanelPart,
+    forecasts: dict[str, ModelForecast],
+    drawn: SelectedForecast,
+    panel: PanelFile,
 ) -> None:
     """The forecasts of one part, and what they rest on."""
     answer.licences |= {name: drawn.licences(place) for place, name in enumerate(part.names)}
@@ -132,7 +136,7 @@ def rows(part: PanelPart, place: int, model: str, forecast_of_model: ModelForeca
     )
 
 
-def _untested(drawn: Drawn) -> str:
+def _untested(drawn: SelectedForecast) -> str:
     """From where on no past origin, or too few, could tell what is best; empty where all was tested."""
     blank = [band for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True) if not verdict.origins.any()]
     if not blank:

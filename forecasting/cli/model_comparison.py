@@ -22,7 +22,14 @@ from data.schema import QUANTILES
 from data.schema.errors import SettingError
 from forecasting.evaluation import metrics
 from forecasting.evaluation.licence import BLEND, Licence
-from forecasting.evaluation.model_selection import Drawn, Learned, draw, learn, lower_bound, model_quantiles
+from forecasting.evaluation.model_selection import (
+    PoolBacktest,
+    SelectedForecast,
+    backtest_pool,
+    lower_bound,
+    model_quantiles,
+    select_and_calibrate,
+)
 from forecasting.evaluation.naive2 import naive2
 from forecasting.models.pool import PROPHET_MAP, baselines, pool
 from forecasting.models.variants import panel_quantiles
@@ -67,11 +74,11 @@ def checked_models(asked: Sequence[str], seasons: Sequence[int]) -> list[str]:
 
 def forecast_models(
     history: History, horizon: int, asked: Sequence[str], count: int, executor: Executor | None
-) -> tuple[dict[str, ModelForecast], Drawn]:
+) -> tuple[dict[str, ModelForecast], SelectedForecast]:
     """The forecasts of the models asked for from the end of a history, and how the licensed one came about."""
     began = time.perf_counter()
-    learned = learn(history, horizon, count=count)
-    drawn = draw(learned)
+    learned = backtest_pool(history, horizon, count=count)
+    drawn = select_and_calibrate(learned)
     seconds = time.perf_counter() - began
     forecasts = {LICENSED: ModelForecast(drawn.point, drawn.quantiles, seconds)}
     for name in asked:
@@ -81,7 +88,7 @@ def forecast_models(
 
 
 def _forecast_model(
-    name: str, learned: Learned, drawn: Drawn, seconds: float, executor: Executor | None
+    name: str, learned: PoolBacktest, drawn: SelectedForecast, seconds: float, executor: Executor | None
 ) -> ModelForecast:
     history, horizon = learned.history, learned.ahead.shape[1]
     if name == BLEND:

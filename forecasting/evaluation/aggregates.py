@@ -17,31 +17,31 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.schema import Series
-from forecasting.evaluation.agreement import added
-from forecasting.evaluation.backtest import Band
-from forecasting.evaluation.licence import Verdict, sentence_of_sum, verdicts
-from forecasting.evaluation.model_selection import Drawn, Learned
-from forecasting.evaluation.out_of_sample import Trials
-from forecasting.evaluation.scores import LICENSED, Past, leaderboard
+from forecasting.evaluation.agreement import nansum
+from forecasting.evaluation.backtest import HorizonBand
+from forecasting.evaluation.licence import Verdict, reason_of_sum, verdicts
+from forecasting.evaluation.model_selection import PoolBacktest, SelectedForecast
+from forecasting.evaluation.out_of_sample import OutOfSample
+from forecasting.evaluation.scores import LICENSED, PastIntervals, leaderboard
 from forecasting.panel.history import History, Reals
 
 # What a licence and the leaderboard call the forecast of a region or the network.
 SUM = "sum of sites"
-At = Mapping[pd.Timestamp, Reals]
+ByOrigin = Mapping[pd.Timestamp, Reals]
 
 
-class Part(NamedTuple):
+class SiteContribution(NamedTuple):
     """What some sites add to a sum of theirs: the first stamp at which one of them was measured, and by past origin
     what would have been drawn for them together, (h): `trials` as far as was forecast there, `weeks` over a week and by
     what was known then.
     """
 
     first: pd.Timestamp
-    trials: At
-    weeks: At
+    trials: ByOrigin
+    weeks: ByOrigin
 
 
-class Alone(NamedTuple):
+class AggregateBacktest(NamedTuple):
     """Series that are sums, G of them, as they were judged themselves, at K origins and in bands B.
 
     past: the trials of what would have been drawn for each and its bounds; rivals: errors (K, M, B, G) of the baselines
@@ -51,9 +51,9 @@ class Alone(NamedTuple):
 
     series: tuple[Series, ...]
     origins: tuple[pd.Timestamp, ...]
-    bands: tuple[Band, ...]
+    bands: tuple[HorizonBand, ...]
     baselines: tuple[str, ...]
-    past: Past
+    past: PastIntervals
     rivals: Reals
     best: npt.NDArray[np.intp]
     looks: Reals
@@ -71,7 +71,9 @@ class Evidence(NamedTuple):
 # -----------------------------------------------------------------------------------------------------------------
 
 
-def parts(history: History, groups: Sequence[Sequence[Series]], trials: Trials, weeks: At) -> dict[Series, Part]:
+def site_contributions(
+    history: History, groups: Sequence[Sequence[Series]], trials: OutOfSample, weeks: ByOrigin
+) -> dict[Series, SiteContribution]:
     """What the series of a history add to each sum; `groups` names those that each is part of, and weeks are (168, N)
     by origin.
     """
@@ -85,8 +87,10 @@ def parts(history: History, groups: Sequence[Sequence[Series]], trials: Trials, 
         for origin, forecast in zip(trials.origins, trials.forecasts, strict=True)
     }
     return {
-        group: Part(
-            history.stamps[int(held[:, places].any(axis=1).argmax())], _together(told, places), _together(weeks, places)
+        group: SiteContribution(
+            history.stamps[int(held[:, places].any(axis=1).argmax())],
+            _sums_by_origin(told, places),
+            _sums_by_origin(weeks, places),
         )
         for group, places in members.items()
     }
@@ -97,11 +101,13 @@ def _reach(forecast: Reals) -> int:
     return int(np.flatnonzero(np.isfinite(forecast).any(axis=1))[-1:].sum()) + int(np.isfinite(forecast).any())
 
 
-def _together(told: At, places: list[int]) -> dict[pd.Timestamp, Reals]:
-    return {origin: added(forecast[:, places].T) for origin, forecast in told.items()}
+def _sums_by_origin(told: ByOrigin, places: list[int]) -> dict[pd.Timestamp, Reals]:
+    return {origin: nansum(forecast[:, places].T) for origin, forecast in told.items()}
 
 
-def alone(learned: Learned, drawn: Drawn, past: Past, scale: Reals, named: Mapping[int, Series]) -> Alone:
+def aggregate_backtest(
+    learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals, scale: Reals, named: Mapping[int, Series]
+) -> AggregateBacktest:
     """The series of a panel that are sums, by their places, with what their leaderboard was told of what is drawn."""
     columns, known, bands = list(named), learned.backtest, learned.bands
     baselines = [known.models.index(name) for name in drawn.baselines]
@@ -112,7 +118,7 @@ def alone(learned: Learned, drawn: Drawn, past: Past, scale: Reals, named: Mappi
     )
     best = np.stack([verdict.baseline[columns] for verdict in drawn.verdicts])
     origins = tuple(learned.history.stamps[fold.origin] for fold in known.folds)
-    return Alone(
+    return AggregateBacktest(
         tuple(named.values()),
         origins,
         bands,
@@ -129,7 +135,7 @@ def alone(learned: Learned, drawn: Drawn, past: Past, scale: Reals, named: Mappi
 # -------------------------------------------------------------------------------------------------
 
 
-def total(found: Sequence[At], firsts: Sequence[pd.Timestamp], origin: pd.Timestamp) -> Reals | None:
+def sum_contributions(found: Sequence[ByOrigin], firsts: Sequence[pd.Timestamp], origin: pd.Timestamp) -> Reals | None:
     """What the parts of a sum would have been told at an origin, (h), as far as all of them were; None where one that
     knew something was not asked then.
     """
@@ -138,26 +144,28 @@ def total(found: Sequence[At], firsts: Sequence[pd.Timestamp], origin: pd.Timest
     if not told or len(told) < len(known):
         return None
     reach = min(map(len, told))
-    return added([one[:reach] for one in told])
+    return nansum([one[:reach] for one in told])
 
 
-def judged(held: Sequence[Alone], lent: Mapping[Series, Sequence[Part]], sites: Mapping[Series, int]) -> Evidence:
+def score_aggregates(
+    held: Sequence[AggregateBacktest], lent: Mapping[Series, Sequence[SiteContribution]], sites: Mapping[Series, int]
+) -> Evidence:
     """Licences and scores of the sums in `lent`, from all their parts; `sites` says of how many each is made up."""
-    alike: dict[tuple[object, ...], list[Alone]] = defaultdict(list)
+    alike: dict[tuple[object, ...], list[AggregateBacktest]] = defaultdict(list)
     for one, metric in product(held, sorted({series.metric for series in lent})):
         columns = [place for place, series in enumerate(one.series) if series in lent and series.metric == metric]
-        alike[metric, one.origins, one.bands, one.baselines].append(_only(one, columns))
+        alike[metric, one.origins, one.bands, one.baselines].append(_select(one, columns))
     licences, scores = list[dict[str, object]](), list[pd.DataFrame]()
     for group in alike.values():
-        together = _joined([one for one in group if one.series]) if any(one.series for one in group) else None
+        together = _concatenate([one for one in group if one.series]) if any(one.series for one in group) else None
         if together is not None:
-            summed = _summed(together, lent)
+            summed = _backtest_of_sums(together, lent)
             licences += _licences(together, summed, sites)
             scores += _scores(together, summed)
     return Evidence(pd.DataFrame(licences), pd.concat(scores, ignore_index=True) if scores else pd.DataFrame())
 
 
-def _only(one: Alone, columns: list[int]) -> Alone:
+def _select(one: AggregateBacktest, columns: list[int]) -> AggregateBacktest:
     """Some of the sums."""
     series = tuple(one.series[place] for place in columns)
     return one._replace(
@@ -169,41 +177,43 @@ def _only(one: Alone, columns: list[int]) -> Alone:
     )
 
 
-def _joined(group: Sequence[Alone]) -> Alone:
+def _concatenate(group: Sequence[AggregateBacktest]) -> AggregateBacktest:
     """Sums of one metric and the same origins side by side, so that they lean on each other as any panel does."""
     first = group[0]
     return first._replace(
         series=tuple(series for one in group for series in one.series),
-        past=Past.joined([one.past for one in group]),
+        past=PastIntervals.joined([one.past for one in group]),
         rivals=np.concatenate([one.rivals for one in group], axis=3),
         best=np.concatenate([one.best for one in group], axis=1),
         scale=np.concatenate([one.scale for one in group]),
     )
 
 
-def _summed(one: Alone, lent: Mapping[Series, Sequence[Part]]) -> Past:
+def _backtest_of_sums(one: AggregateBacktest, lent: Mapping[Series, Sequence[SiteContribution]]) -> PastIntervals:
     """The trials of the sums, their bounds moved as those that are served are."""
     trials = one.past.trials
     sums: Reals = np.full_like(trials.forecasts, np.nan)
     for column, series in enumerate(one.series):
         found, firsts = [part.trials for part in lent[series]], [part.first for part in lent[series]]
         for place, origin in enumerate(one.origins):
-            told = total(found, firsts, origin)
+            told = sum_contributions(found, firsts, origin)
             if told is not None:
                 sums[place, : len(told), column] = told[: len(sums[place])]
     move = sums - trials.forecasts
-    return Past(
+    return PastIntervals(
         trials._replace(forecasts=sums),
-        [moved(bounds, move[place, : len(bounds)]) for place, bounds in enumerate(one.past.bounds)],
+        [shift(bounds, move[place, : len(bounds)]) for place, bounds in enumerate(one.past.bounds)],
     )
 
 
-def moved(bounds: Reals, by: Reals) -> Reals:
+def shift(bounds: Reals, by: Reals) -> Reals:
     """Bounds (h, G, Q) moved by (h, G), none below zero; what is NaN stays so."""
     return np.asarray(np.maximum(bounds + by[:, :, None], 0.0))
 
 
-def _licences(one: Alone, summed: Past, sites: Mapping[Series, int]) -> Iterator[dict[str, object]]:
+def _licences(
+    one: AggregateBacktest, summed: PastIntervals, sites: Mapping[Series, int]
+) -> Iterator[dict[str, object]]:
     """The rows of each sum: what it is, whether it beat the best baseline of the sum's own series, and that it is drawn
     in any case.
     """
@@ -215,7 +225,7 @@ def _licences(one: Alone, summed: Past, sites: Mapping[Series, int]) -> Iterator
                 "horizon": band.name,
                 "model": SUM,
                 "baseline": baseline,
-                "reason": sentence_of_sum(verdict, baseline, sites[series], place),
+                "reason": reason_of_sum(verdict, baseline, sites[series], place),
             }
             yield series._asdict() | told | _numbers(verdict, place, one.scale[place])
 
@@ -234,7 +244,7 @@ def _numbers(verdict: Verdict, place: int, scale: float) -> dict[str, object]:
     }
 
 
-def _scores(one: Alone, summed: Past) -> Iterator[pd.DataFrame]:
+def _scores(one: AggregateBacktest, summed: PastIntervals) -> Iterator[pd.DataFrame]:
     """The leaderboard's rows of each sum, under its own name and as what is drawn."""
     rows = leaderboard(SUM, summed, one.bands, one.scale)
     places = rows.pop("series").to_numpy(dtype=int)

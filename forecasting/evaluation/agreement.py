@@ -22,16 +22,16 @@ def bottom_up(sites: Reals, groups: Sequence[Whole]) -> Reals:
 
     A site without a forecast (NaN) is left out of the sums; a group without any is NaN.
     """
-    return np.column_stack([sites, *(added(sites[:, members].T) for members in groups)])
+    return np.column_stack([sites, *(nansum(sites[:, members].T) for members in groups)])
 
 
-def added(rows: Sequence[Reals] | Reals) -> Reals:
+def nansum(rows: Sequence[Reals] | Reals) -> Reals:
     """The sum of forecasts (n, h) at each step, (h), of those that are there; NaN where none is."""
     stacked = np.asarray(rows, dtype=float)
     return np.where(np.isfinite(stacked).any(axis=0), np.nansum(stacked, axis=0), np.nan)
 
 
-def reconciled(forecasts: Reals, groups: Sequence[Whole], variances: Reals) -> Reals:
+def mint_diagonal(forecasts: Reals, groups: Sequence[Whole], variances: Reals) -> Reals:
     """(H, N + G): the forecasts of sites and groups, (H, N + G), moved as little as makes them add up, those with a
     large error variance, (N + G,), the most.
 

@@ -26,7 +26,7 @@ WEEKLY_CYCLES = 7
 Stored = npt.NDArray[np.float32]
 
 
-class Band(NamedTuple):
+class HorizonBand(NamedTuple):
     """A range of horizons: steps `first` to `last`, counted from 0 for the first step ahead, `last` not included."""
 
     name: str
@@ -62,14 +62,14 @@ class Backtest(NamedTuple):
         names = tuple(name for name, one in zip(self.models, held, strict=True) if one)
         return Backtest(names, tuple(fold._replace(forecasts=fold.forecasts[held]) for fold in self.folds))
 
-    def errors(self, bands: Sequence[Band]) -> Reals:
+    def errors(self, bands: Sequence[HorizonBand]) -> Reals:
         """Mean absolute errors, (origins, models, bands, series); NaN where an origin does not reach half of a band or
         nothing was measured.
         """
         blank = np.full((len(self.models), self.folds[0].actual.shape[1] if self.folds else 0), np.nan)
         return np.array([[_band_error(fold, band, blank) for band in bands] for fold in self.folds]).swapaxes(1, 2)
 
-    def looks(self, bands: Sequence[Band], counted: npt.NDArray[np.bool_] | None = None) -> Reals:
+    def looks(self, bands: Sequence[HorizonBand], counted: npt.NDArray[np.bool_] | None = None) -> Reals:
         """How often each band was seen, had no two origins seen the same step; of the folds that count there (folds,
         bands), where not all do.
         """
@@ -87,7 +87,7 @@ class Backtest(NamedTuple):
         return found
 
 
-def _band_error(fold: Fold, band: Band, blank: Reals) -> Reals:
+def _band_error(fold: Fold, band: HorizonBand, blank: Reals) -> Reals:
     """Mean absolute error of each model and series, (M, N)."""
     actual = fold.actual[band.first : band.last]
     if 2 * len(actual) < band.last - band.first or not len(actual):
@@ -99,17 +99,17 @@ def _band_error(fold: Fold, band: Band, blank: Reals) -> Reals:
     return np.where(2 * count >= len(actual), total / np.maximum(count, 1), np.nan)
 
 
-def horizon_bands(step: pd.Timedelta, horizon: int) -> tuple[Band, ...]:
+def horizon_bands(step: pd.Timedelta, horizon: int) -> tuple[HorizonBand, ...]:
     """The bands that `horizon` steps reach into; what lies beyond the last edge belongs to the last band."""
     found = []
     for first, last, name in EDGES:
         start, stop = int(np.ceil(first * DAY / step)), min(int(np.ceil(last * DAY / step)), horizon)
         if start < stop:
-            found.append(Band(name, start, stop))
+            found.append(HorizonBand(name, start, stop))
     return (*found[:-1], found[-1]._replace(last=horizon))
 
 
-def origins(history: History, bands: Sequence[Band], count: int) -> dict[int, int]:
+def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[int, int]:
     """The origins that leave each band to be seen whole, or half of it where the history is too short; with the steps
     to forecast from each.
 
@@ -117,7 +117,7 @@ def origins(history: History, bands: Sequence[Band], count: int) -> dict[int, in
     for better weights (docs/methods.md). For a band further ahead there are half of `count`, a long cycle apart where
     the history allows. Each forecasts to the end of the band that asked for it, and a week at least.
     """
-    length, day, least = len(history.stamps), history.short, least_known(history)
+    length, day, least = len(history.stamps), history.short, min_train_size(history)
     found: dict[int, int] = {}
     for band in bands:
         reach = min(max(band.last, WEEKLY_CYCLES * day), bands[-1].last)
@@ -135,7 +135,7 @@ def origins(history: History, bands: Sequence[Band], count: int) -> dict[int, in
     return dict(sorted(found.items()))
 
 
-def least_known(history: History) -> int:
+def min_train_size(history: History) -> int:
     """Steps that must be known at an origin: two long cycles, or half of a history that has not four, but two short
     cycles at least.
     """

@@ -15,21 +15,26 @@ import pandas as pd
 
 from data.schema import QUANTILES, Series
 from forecasting.evaluation import metrics
-from forecasting.evaluation.aggregates import Alone, Part, alone, parts
-from forecasting.evaluation.backtest import Backtest, Fold, least_known
+from forecasting.evaluation.aggregates import (
+    AggregateBacktest,
+    SiteContribution,
+    aggregate_backtest,
+    site_contributions,
+)
+from forecasting.evaluation.backtest import Backtest, Fold, min_train_size
 from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.model_selection import (
-    Drawn,
-    Learned,
-    Starts,
+    Origins,
+    PoolBacktest,
+    SelectedForecast,
+    backtest_pool,
     best_baseline,
-    draw,
-    learn,
     prophet_curve,
+    select_and_calibrate,
     stamps_ahead,
 )
 from forecasting.evaluation.recent_bands import recent_forecasts
-from forecasting.evaluation.scores import Past, held_out, scores
+from forecasting.evaluation.scores import PastIntervals, out_of_sample_intervals, scores
 from forecasting.models.engine import NOTHING
 from forecasting.models.event_effects import with_event_effects
 from forecasting.models.pool import pool
@@ -50,7 +55,7 @@ FAR = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class SeriesBatch:
     """Series that are judged together: hours (T, N) with one column for each, NaN where missing or masked, index UTC;
     the zone by whose clock they live.
 
@@ -79,7 +84,7 @@ class Subject:
         )
 
 
-class Judged(NamedTuple):
+class BatchEvaluation(NamedTuple):
     """Rows without run_id: forecasts (point and quantiles; Prophet and the baseline beside them), licences, scores,
     backtests.
 
@@ -94,58 +99,58 @@ class Judged(NamedTuple):
     licences: pd.DataFrame
     scores: pd.DataFrame
     backtests: pd.DataFrame
-    parts: dict[Series, Part]
-    alone: Alone
+    site_contributions: dict[Series, SiteContribution]
+    aggregate_backtest: AggregateBacktest
 
-    def apart(self, leaning: Collection[Series]) -> tuple[Judged, Judged]:
+    def apart(self, leaning: Collection[Series]) -> tuple[BatchEvaluation, BatchEvaluation]:
         """What is settled of the series that lean on no other; and what is not yet: the rest, with every forecast."""
-        both = [_parted(frame, leaning) for frame in (self.licences, self.scores, self.backtests)]
+        both = [_split(frame, leaning) for frame in (self.licences, self.scores, self.backtests)]
         (licences, scores, backtests), (later_licences, later_scores, later_backtests) = zip(*both, strict=True)
         now = self._replace(forecasts=NOTHING, recent=NOTHING, licences=licences, scores=scores, backtests=backtests)
         return now, self._replace(licences=later_licences, scores=later_scores, backtests=later_backtests)
 
 
-def _parted(frame: pd.DataFrame, leaning: Collection[Series]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _split(frame: pd.DataFrame, leaning: Collection[Series]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of other series, and of these."""
-    inside = among(frame, leaning)
+    inside = rows_of(frame, leaning)
     return frame[~inside], frame[inside]
 
 
-def among(frame: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.bool_]:
+def rows_of(frame: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.bool_]:
     """Which rows are of one of these series."""
     if frame.empty or not series:
         return np.zeros(len(frame), dtype=bool)
     return np.asarray(pd.MultiIndex.from_frame(frame[list(Series._fields)]).isin(list(series)))
 
 
-def judge(subject: Subject, horizon: int) -> Judged:
+def evaluate_batch(subject: SeriesBatch, horizon: int) -> BatchEvaluation:
     """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
     began = time.perf_counter()
     history = subject.history(horizon)
-    learned = learn(
+    learned = backtest_pool(
         history,
         horizon,
         models=with_event_effects(pool(history.seasons)),
-        starts=starts(history, horizon),
+        shared_origins=shared_origins(history, horizon),
     )
-    drawn = draw(learned)
+    drawn = select_and_calibrate(learned)
     scale = metrics.seasonal_scale(history.measured, history.short)
-    past = held_out(drawn.trials, history)
-    backtests = shown(learned, drawn, past)
+    past = out_of_sample_intervals(drawn.trials, history)
+    backtests = published_backtests(learned, drawn, past)
     sums = {place: series for place, series in enumerate(subject.series) if series.level != "site"}
     rows = _forecasts(subject, learned, drawn), _recent(subject, past)
-    return Judged(
+    return BatchEvaluation(
         *rows,
         (time.perf_counter() - began) / len(subject.series),
         _licences(subject, drawn, scale),
         _scores(subject, learned, drawn, past),
         _backtests(subject, backtests),
-        parts(history, subject.groups, drawn.trials, {one.origin: one.point for one in backtests}),
-        alone(learned, drawn, past, scale, sums),
+        site_contributions(history, subject.groups, drawn.trials, {one.origin: one.point for one in backtests}),
+        aggregate_backtest(learned, drawn, past, scale, sums),
     )
 
 
-def starts(history: History, horizon: int) -> Starts | None:
+def shared_origins(history: History, horizon: int) -> Origins | None:
     """Origins that serve every band at once, so that few are enough: the last day, the last weeks, and some from which
     the whole horizon can be seen.
 
@@ -154,7 +159,7 @@ def starts(history: History, horizon: int) -> Starts | None:
     length = len(history.stamps)
     weeks = [length - WEEK * back for back in range(1, WEEKS_SHOWN + 1)]
     far = [length - horizon - WEEK * back for back in range(FAR)] if horizon > MONTH else []
-    if min([*weeks, *far]) < least_known(history):
+    if min([*weeks, *far]) < min_train_size(history):
         return None
     found = {length - DAY_AND_WEEK[0]: DAY_AND_WEEK[0]} | {
         origin: MONTH if length - origin >= MONTH else WEEK for origin in weeks
@@ -170,11 +175,11 @@ class PastWeek(NamedTuple):
     origin: pd.Timestamp
     stamps: pd.DatetimeIndex
     actual: Reals
-    drawn: Drawn
-    learned: Learned
+    drawn: SelectedForecast
+    learned: PoolBacktest
 
 
-class Shown(NamedTuple):
+class PublishedBacktest(NamedTuple):
     """A backtest that is published: from its origin on point (h, N), quantiles (h, N, 7), and by name the curves (h, N)
     beside them.
     """
@@ -185,19 +190,19 @@ class Shown(NamedTuple):
     beside: Mapping[str, Reals]
 
 
-def shown(learned: Learned, drawn: Drawn, past: Past) -> list[Shown]:
+def published_backtests(learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals) -> list[PublishedBacktest]:
     """The past weeks, each by what was known then; and from one origin all hours of the plan, where an origin sees more
     than a week.
     """
     weeks = [
-        Shown(week.origin, week.drawn.point, week.drawn.quantiles, _beside(week.learned, week.drawn))
+        PublishedBacktest(week.origin, week.drawn.point, week.drawn.quantiles, _beside(week.learned, week.drawn))
         for week in past_weeks(learned)
     ]
-    far = furthest(learned, drawn, past)
+    far = longest_backtest(learned, drawn, past)
     return weeks if far is None else [far, *(week for week in weeks if week.origin != far.origin)]
 
 
-def furthest(learned: Learned, drawn: Drawn, past: Past) -> Shown | None:
+def longest_backtest(learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals) -> PublishedBacktest | None:
     """The newest of the origins that see furthest, as the scores judge it; None where none sees more than a week.
 
     Drawn without its own evidence, yet with that of the origins around it: by what was known then, hardly any origin
@@ -210,7 +215,7 @@ def furthest(learned: Learned, drawn: Drawn, past: Past) -> Shown | None:
         return None
     then = learned.at(folds[place])
     beside = {name: curve[: len(bounds)] for name, curve in _beside(then, drawn).items()}
-    return Shown(
+    return PublishedBacktest(
         pd.Timestamp(learned.history.stamps[folds[place].origin]),
         past.trials.forecasts[place, : len(bounds)],
         bounds,
@@ -218,7 +223,7 @@ def furthest(learned: Learned, drawn: Drawn, past: Past) -> Shown | None:
     )
 
 
-def past_weeks(learned: Learned) -> list[PastWeek]:
+def past_weeks(learned: PoolBacktest) -> list[PastWeek]:
     """Whole weeks after past origins, the newest and others as far apart as there are weeks to show, each drawn from
     what was known then, oldest first.
     """
@@ -226,12 +231,14 @@ def past_weeks(learned: Learned) -> list[PastWeek]:
     if not bands:
         return []
     short = [Fold(fold.origin, fold.forecasts[:, :WEEK], fold.actual[:WEEK]) for fold in learned.backtest.folds]
-    week = Learned(learned.history, bands, Backtest(learned.backtest.models, tuple(short)), learned.ahead[:, :WEEK])
+    week = PoolBacktest(
+        learned.history, bands, Backtest(learned.backtest.models, tuple(short)), learned.ahead[:, :WEEK]
+    )
     found = []
     for fold in _spread([fold for fold in short if len(fold.actual) == WEEK]):
         then = week.at(fold)
         stamps = pd.DatetimeIndex(learned.history.stamps[fold.origin : fold.origin + WEEK])
-        found.append(PastWeek(stamps[0], stamps, fold.actual, draw(then), then))
+        found.append(PastWeek(stamps[0], stamps, fold.actual, select_and_calibrate(then), then))
     return found
 
 
@@ -244,7 +251,7 @@ def _spread(folds: list[Fold]) -> list[Fold]:
 
 
 def _long(
-    subject: Subject, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals], *, whole: bool = False
+    subject: SeriesBatch, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals], *, whole: bool = False
 ) -> pd.DataFrame:
     """Arrays (H, N) as rows, one for each series and stamp; those without a value only where the whole is asked for."""
     count = len(stamps)
@@ -260,12 +267,12 @@ def _long(
     return rows if whole else rows[np.isfinite(rows[next(iter(columns))])]
 
 
-def _forecasts(subject: Subject, learned: Learned, drawn: Drawn) -> pd.DataFrame:
+def _forecasts(subject: SeriesBatch, learned: PoolBacktest, drawn: SelectedForecast) -> pd.DataFrame:
     bounds = {name: drawn.quantiles[:, :, place] for name, place in AT.items()}
     return _long(subject, stamps_ahead(learned), {"yhat": drawn.point, **bounds, **_beside(learned, drawn)})
 
 
-def _recent(subject: Subject, past: Past) -> pd.DataFrame:
+def _recent(subject: SeriesBatch, past: PastIntervals) -> pd.DataFrame:
     """The last hours as they would have been forecast, those without a forecast included."""
     stamps = pd.DatetimeIndex(subject.hours.index)
     point, bounds = recent_forecasts(past, len(stamps))
@@ -274,7 +281,7 @@ def _recent(subject: Subject, past: Past) -> pd.DataFrame:
     return _long(subject, hours, columns, whole=True)
 
 
-def _beside(learned: Learned, drawn: Drawn) -> dict[str, Reals]:
+def _beside(learned: PoolBacktest, drawn: SelectedForecast) -> dict[str, Reals]:
     """What is shown beside what is drawn: the curves that the backtests and the leaderboard know by the same names."""
     return {
         "prophet": np.maximum(prophet_curve(learned), 0.0),
@@ -282,17 +289,17 @@ def _beside(learned: Learned, drawn: Drawn) -> dict[str, Reals]:
     }
 
 
-def _backtests(subject: Subject, backtests: Sequence[Shown]) -> pd.DataFrame:
-    parts = []
+def _backtests(subject: SeriesBatch, backtests: Sequence[PublishedBacktest]) -> pd.DataFrame:
+    site_contributions = []
     for one in backtests:
         known = np.where(np.isfinite(one.quantiles).all(axis=2), one.point, np.nan)
         columns = {"yhat": known, **one.beside, **{name: one.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS}}
         stamps = pd.date_range(one.origin, periods=len(known), freq=HOUR)
-        parts.append(_long(subject, stamps, columns).assign(origin=one.origin))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        site_contributions.append(_long(subject, stamps, columns).assign(origin=one.origin))
+    return pd.concat(site_contributions, ignore_index=True) if site_contributions else pd.DataFrame()
 
 
-def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
+def _licences(subject: SeriesBatch, drawn: SelectedForecast, scale: Reals) -> pd.DataFrame:
     """Errors scaled as MASE is; the noise, a share of the errors' ratio, as the difference of errors that it makes of
     the baseline's.
     """
@@ -316,7 +323,7 @@ def _licences(subject: Subject, drawn: Drawn, scale: Reals) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _scores(subject: Subject, learned: Learned, drawn: Drawn, past: Past) -> pd.DataFrame:
+def _scores(subject: SeriesBatch, learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals) -> pd.DataFrame:
     """The leaderboard of every series."""
     told = scores(learned, drawn, past)
     places = told["series"].to_numpy(dtype=int)

@@ -22,7 +22,7 @@ TOGETHER_AT_LEAST = 0.5
 WIDER = 1.5
 
 
-class Borrowed(NamedTuple):
+class ColdStart(NamedTuple):
     """Point (H, N) and quantiles (H, N, Q) with the young series' replaced, and a note for each of those (None for the
     others).
     """
@@ -56,7 +56,7 @@ def young(history: History) -> list[bool]:
     return [life < 2 * history.long for life in lives]
 
 
-def borrow(history: History, point: Reals, quantiles: Reals, groups: Sequence[str]) -> Borrowed:
+def borrow_shape(history: History, point: Reals, quantiles: Reals, groups: Sequence[str]) -> ColdStart:
     """The forecasts of an expected panel with those of young series drawn after their groups' grown members; a group
     without one lends nothing.
     """
@@ -64,7 +64,7 @@ def borrow(history: History, point: Reals, quantiles: Reals, groups: Sequence[st
     told: list[str | None] = [None] * len(groups)
     fresh, labels = np.array(young(history)), np.array(groups)
     for series in np.flatnonzero(fresh):
-        mates = _beside(history.measured, series, np.flatnonzero((labels == labels[series]) & ~fresh))
+        mates = _mates_measured_beside(history.measured, series, np.flatnonzero((labels == labels[series]) & ~fresh))
         share = _share(history.measured[:, series], history.measured[:, mates]) if len(mates) else None
         if share is None:
             continue
@@ -75,10 +75,10 @@ def borrow(history: History, point: Reals, quantiles: Reals, groups: Sequence[st
         told[series] = (
             f"{cycles:.0f} cycles of its own; the shape is that of {len(mates)} series of {labels[series]}, with bands {WIDER:g} times as wide"
         )
-    return Borrowed(point, quantiles, told)
+    return ColdStart(point, quantiles, told)
 
 
-def _beside(measured: Reals, series: np.intp, mates: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _mates_measured_beside(measured: Reals, series: np.intp, mates: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """The mates that were measured in enough of the steps in which the series was."""
     held = ~np.isnan(measured[~np.isnan(measured[:, series])][:, mates])
     return mates[held.mean(axis=0) >= TOGETHER_AT_LEAST] if len(held) else mates

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.evaluation.metrics import mean
-from forecasting.evaluation.out_of_sample import Trials
+from forecasting.evaluation.out_of_sample import OutOfSample
 from forecasting.panel.history import History, Reals, nan_median
 from forecasting.panel.local_time import local_steps
 
@@ -51,7 +51,7 @@ def quantiles(point: Reals, half: Reals, lowest: Reals) -> Reals:
     return np.asarray(np.maximum(found, lowest[:, None], out=found))
 
 
-def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence[float] = LEVELS) -> Reals:
+def half_widths(point: Reals, trials: OutOfSample, history: History, levels: Sequence[float] = LEVELS) -> Reals:
     """Half the width of an interval of each level, (H, N, levels), about the forecast `point` (H, N)."""
     missed = trials.actual - trials.forecasts
     if not np.isfinite(missed).any():
@@ -65,16 +65,16 @@ def half_widths(point: Reals, trials: Trials, history: History, levels: Sequence
     # Where an origin in the past is judged, some of the others come after it.
     shown = local_steps(history, max((length, *trials.origins)) - length + len(point)) % history.short
     places = shown[np.array(trials.origins)[:, None] + ahead]
-    phases, lead = _phases(missed, places, history.short), np.ones(len(point))
+    phases, lead = _seasonal_scale(missed, places, history.short), np.ones(len(point))
     missed /= phases[places]
-    lead[: history.short] = _lead(missed[:, : history.short])
+    lead[: history.short] = _horizon_scale(missed[:, : history.short])
     missed[:, : history.short] /= lead[: history.short, None]
     pooled = _pooled(missed, history.short, levels)
     found = (np.sqrt(np.abs(point) + floor) * phases[shown[length + ahead]] * lead[:, None])[:, :, None] * pooled
     return np.asarray(np.minimum(found, widest[:, None]))
 
 
-def _widest(missed: Reals, trials: Trials, point: Reals) -> Reals:
+def _widest(missed: Reals, trials: OutOfSample, point: Reals) -> Reals:
     """Twice the largest error that was ever made, more where the forecast exceeds all that was seen, (N).
 
     A site that was launched was once forecast as idle; that error, taken as a multiple of an idle hour's, is none of a
@@ -88,13 +88,13 @@ def _widest(missed: Reals, trials: Trials, point: Reals) -> Reals:
     return np.where(error > 0.0, TIMES_LARGEST * error * np.sqrt(np.fmax(risen, 1.0)), np.inf)
 
 
-def in_sample(history: History, horizon: int) -> Trials:
+def in_sample(history: History, horizon: int) -> OutOfSample:
     """For a history that no origin fits into: as if each cycle had been forecast by the one before it."""
     values, step = history.measured, history.short if len(history.stamps) > history.short else 1
     told, came = values[:-step][-horizon:], values[step:][-horizon:]
     if not len(came):
         told, came = values, np.zeros_like(values)
-    return Trials((len(values) - len(came),), _long(told, horizon)[None], _long(came, horizon)[None])
+    return OutOfSample((len(values) - len(came),), _long(told, horizon)[None], _long(came, horizon)[None])
 
 
 def _long(values: Reals, horizon: int) -> Reals:
@@ -114,7 +114,7 @@ def _floor(history: History) -> Reals:
     return np.where(usual > 0.0, FLOOR_SHARE * usual, 1.0)
 
 
-def _phases(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
+def _seasonal_scale(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
     """How much each phase of the short cycle errs, (cycle, N), with a mean of one; shrunk to one where little was
     seen.
     """
@@ -141,7 +141,7 @@ def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
     return found
 
 
-def _lead(missed: Reals) -> Reals:
+def _horizon_scale(missed: Reals) -> Reals:
     """How much of the first cycle's error each of its steps has, at most one and never falling; what is usual among the
     series.
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.evaluation.backtest import Band
+from forecasting.evaluation.backtest import HorizonBand
 from forecasting.panel.history import Reals
 
 BLEND = "blend"
@@ -28,9 +28,9 @@ STANDARD_ERRORS = 1.0
 ORIGINS_ALONE, ORIGINS_TOGETHER, SERIES_TOGETHER = 3, 2, 5
 # This share of a series' usual error is added to both errors: on a day when nothing happened any two forecasts are
 # good, however small the one's error is.
-EASED = 0.05
+ERROR_OFFSET = 0.05
 # A series' gain counts as no further from the panel's middle than this many times the usual distance.
-APART_AT_MOST = 3.0
+WINSOR_LIMIT = 3.0
 # The median absolute deviation of a normal distribution, as a share of its standard deviation, is one over this.
 NORMAL = 1.4826
 # A variance over few origins leans on the panel's by this many.
@@ -112,10 +112,10 @@ def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
     """The verdict on errors of the same origins: blend (K, N), baselines (K, M, N)."""
     best, rivals = _best(_means(baselines)), _best(_means_of_others(baselines))
     other = np.take_along_axis(baselines, rivals[:, None], axis=1)[:, 0]
-    logs = np.log(_eased(other, blend))
+    logs = np.log(_offset_ratio(other, blend))
     gain = _means(logs)
     noise = _variance(logs) / max(min(len(blend), looks), 1.0)
-    gain, noise = _leaning(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
+    gain, noise = _partial_pooling(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
     mine = np.take_along_axis(baselines, np.broadcast_to(best, (len(blend), 1, len(best))), axis=1)[:, 0]
     return Verdict(
         best,
@@ -141,11 +141,11 @@ def _means_of_others(values: Reals) -> Reals:
     return np.where(count > 0, (each.sum(axis=0) - each) / np.maximum(count, 1), np.nan)
 
 
-def _eased(other: Reals, blend: Reals) -> Reals:
+def _offset_ratio(other: Reals, blend: Reals) -> Reals:
     """The ratio of two errors (K, N), each with a share of the series' usual error added; one where there is never
     any.
     """
-    ease = EASED * _means(0.5 * (other + blend))
+    ease = ERROR_OFFSET * _means(0.5 * (other + blend))
     ease = np.where(ease > 0.0, ease, 1.0)
     return np.asarray((other + ease) / (blend + ease))
 
@@ -167,7 +167,7 @@ def _variance(logs: Reals) -> Reals:
     return np.asarray((np.where(count > 1, own, 0.0) * weight + SHARED_ORIGINS * usual) / (weight + SHARED_ORIGINS))
 
 
-def _leaning(gain: Reals, noise: Reals) -> tuple[Reals, Reals]:
+def _partial_pooling(gain: Reals, noise: Reals) -> tuple[Reals, Reals]:
     """Gains and squared noises that lean on the panel's mean gain, by as much as the series agree."""
     known = np.isfinite(gain) & np.isfinite(noise)
     if known.sum() < SERIES_TOGETHER:
@@ -183,11 +183,13 @@ def _leaning(gain: Reals, noise: Reals) -> tuple[Reals, Reals]:
 def _winsorised(gain: Reals, noise: float) -> Reals:
     """Gains, none further from their median than is usual among them; `noise` is the usual squared noise."""
     middle = float(np.median(gain))
-    reach = APART_AT_MOST * max(NORMAL * float(np.median(np.abs(gain - middle))), float(np.sqrt(noise)))
+    reach = WINSOR_LIMIT * max(NORMAL * float(np.median(np.abs(gain - middle))), float(np.sqrt(noise)))
     return np.asarray(np.clip(gain, middle - reach, middle + reach))
 
 
-def licences(found: Sequence[Verdict], bands: Sequence[Band], baselines: Sequence[str], series: int) -> list[Licence]:
+def licences(
+    found: Sequence[Verdict], bands: Sequence[HorizonBand], baselines: Sequence[str], series: int
+) -> list[Licence]:
     """The licences of one series, one for each band."""
     return [_licence(verdict, band.name, baselines, series) for verdict, band in zip(found, bands, strict=True)]
 
@@ -202,11 +204,11 @@ def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: i
         gain,
         noise,
         int(verdict.origins[series]),
-        _sentence(verdict, name, drawn, series),
+        _reason(verdict, name, drawn, series),
     )
 
 
-def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
+def _reason(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
     if not verdict.origins[series] and np.isfinite(verdict.gain[series]):
         return f"{'The blend' if drawn else name} is drawn, as nearer to now: {TOO_SHORT} this far ahead."
     if not np.isfinite(verdict.gain[series]):
@@ -219,7 +221,7 @@ def _sentence(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
     return f"{name} is drawn: against this baseline the blend {_outcome(gain)} give or take {noise:.0f}, {proof} ({numbers})."
 
 
-def sentence_of_sum(verdict: Verdict, name: str, sites: int, series: int) -> str:
+def reason_of_sum(verdict: Verdict, name: str, sites: int, series: int) -> str:
     """The decision on a sum of sites, which is drawn in any case, against the baseline of that name; the verdict's
     blend is the sum.
     """

@@ -14,10 +14,27 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from forecasting.evaluation.backtest import Backtest, Band, Fold, Stored, backtest, forecasts, horizon_bands, origins
+from forecasting.evaluation.backtest import (
+    Backtest,
+    Fold,
+    HorizonBand,
+    Stored,
+    backtest,
+    forecasts,
+    horizon_bands,
+    origins,
+)
 from forecasting.evaluation.conformal import half_widths, quantiles
 from forecasting.evaluation.licence import Licence, Verdict, licences, verdicts
-from forecasting.evaluation.out_of_sample import Trials, forecast_of, left_out, of_model, of_weights, unseen, weights_of
+from forecasting.evaluation.out_of_sample import (
+    OutOfSample,
+    combine_fold,
+    ensemble_out_of_sample,
+    ensemble_weights,
+    leave_one_origin_out_weights,
+    leave_out_mask,
+    model_out_of_sample,
+)
 from forecasting.models.pool import PROPHET_MAP, baselines, least_history_of, pool
 from forecasting.panel.history import History, Model, Reals
 
@@ -26,15 +43,15 @@ ORIGINS = 8
 # What is drawn until anything is proven: it was the best of the baselines on short histories.
 UNPROVEN = "level_adjusted_median"
 # Origins, counted in steps from the start of the history, and how many steps each forecasts.
-Starts = Mapping[int, int]
+Origins = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class PoolBacktest:
     """The pool's forecasts at past origins and at the end of a history: `ahead` is (models, H, N)."""
 
     history: History
-    bands: tuple[Band, ...]
+    bands: tuple[HorizonBand, ...]
     backtest: Backtest
     ahead: Stored
 
@@ -43,17 +60,17 @@ class Learned:
         """The end of the history as a fold that nothing has come after."""
         return Fold(len(self.history.stamps), self.ahead, np.full(self.ahead.shape[1:], np.nan))
 
-    def at(self, fold: Fold) -> Learned:
+    def at(self, fold: Fold) -> PoolBacktest:
         """What was known at an earlier origin, as far ahead as was forecast there."""
         reach = fold.forecasts.shape[1]
         bands = horizon_bands(self.history.step, reach)
-        return Learned(
+        return PoolBacktest(
             self.history.until(fold.origin), bands, self.backtest.known_at(fold.origin, reach), fold.forecasts
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class SelectedForecast:
     """A licensed forecast: `point` (H, N), `quantiles` (H, N, 7) in the contract's levels, and how it came about.
 
     blend: (H, N), the blend whether licensed or not. weights: (models, bands, N), what `point` is made of. trials and
@@ -65,12 +82,12 @@ class Drawn:
     blend: Reals
     weights: Reals
     verdicts: list[Verdict]
-    trials: Trials
-    blend_trials: Trials
+    trials: OutOfSample
+    blend_trials: OutOfSample
     baselines: tuple[str, ...]
-    bands: tuple[Band, ...]
+    bands: tuple[HorizonBand, ...]
 
-    def blend_quantiles(self, learned: Learned) -> Reals:
+    def blend_quantiles(self, learned: PoolBacktest) -> Reals:
         """The blend with bands of its own trials, (H, N, 7)."""
         return quantiles(
             self.blend, half_widths(self.blend, self.blend_trials, learned.history), lower_bound(learned.history)
@@ -81,15 +98,15 @@ class Drawn:
         return licences(self.verdicts, self.bands, self.baselines, series)
 
 
-def learn(
+def backtest_pool(
     history: History,
     horizon: int,
     *,
     count: int = ORIGINS,
     models: Mapping[str, Model] | None = None,
     more: Sequence[int] = (),
-    starts: Starts | None = None,
-) -> Learned:
+    starts: Origins | None = None,
+) -> PoolBacktest:
     """Backtest the pool (or these models) from `count` origins for each band of horizons, and from those in `more`;
     forecast `horizon` steps from the end.
 
@@ -106,26 +123,28 @@ def learn(
     able = np.asarray(np.isfinite(ahead).any(axis=(1, 2)))
     if able.any() and not able.all():
         past, ahead = past.only(able), ahead[able]
-    return Learned(history, bands, past, ahead)
+    return PoolBacktest(history, bands, past, ahead)
 
 
-def draw(learned: Learned) -> Drawn:
+def select_and_calibrate(learned: PoolBacktest) -> SelectedForecast:
     """The licensed forecast of every series."""
     known, bands, history = learned.backtest, learned.bands, learned.history
     names = tuple(name for name in baselines(history.seasons) if name in known.models)
     places = [known.models.index(name) for name in names]
-    whole, apart = weights_of(known, bands, history), left_out(known, bands, history)
-    blend_trials = of_weights(known, apart, bands, history)
-    found, *others = _verdicts(
+    whole, apart = ensemble_weights(known, bands, history), leave_one_origin_out_weights(known, bands, history)
+    blend_trials = ensemble_out_of_sample(known, apart, bands, history)
+    found, *others = _compare_with_baselines(
         known, blend_trials, places, bands, default=names.index(UNPROVEN) if UNPROVEN in names else 0
     )
-    shares = [_licensed(one, share, places) for one, share in zip((found, *others), (whole, *apart), strict=True)]
-    point, blend = (forecast_of(learned.now, share, bands, history.short) for share in (shares[0], whole))
-    trials = of_weights(known, shares[1:], bands, history)
+    shares = [
+        _mix_with_baseline(one, share, places) for one, share in zip((found, *others), (whole, *apart), strict=True)
+    ]
+    point, blend = (combine_fold(learned.now, share, bands, history.short) for share in (shares[0], whole))
+    trials = ensemble_out_of_sample(known, shares[1:], bands, history)
     trials = trials._replace(forecasts=np.where(np.isnan(trials.forecasts), blend_trials.forecasts, trials.forecasts))
     lowest = lower_bound(history)
     half = half_widths(point, trials, history)
-    return Drawn(
+    return SelectedForecast(
         np.maximum(point, lowest),
         quantiles(point, half, lowest),
         blend,
@@ -138,8 +157,8 @@ def draw(learned: Learned) -> Drawn:
     )
 
 
-def _verdicts(
-    known: Backtest, blend: Trials, places: list[int], bands: tuple[Band, ...], *, default: int
+def _compare_with_baselines(
+    known: Backtest, blend: OutOfSample, places: list[int], bands: tuple[HorizonBand, ...], *, default: int
 ) -> list[list[Verdict]]:
     """The verdicts of each band, by all evidence, then as they would have been without that of each past origin."""
     if not known.folds:
@@ -147,13 +166,13 @@ def _verdicts(
         return [verdicts(blank[:, 0], blank, known.looks(bands), default)]
     errors, others = blend.errors(bands), known.errors(bands)[:, places]
     found = [verdicts(errors, others, known.looks(bands), default)]
-    for out in unseen(known, bands):
+    for out in leave_out_mask(known, bands):
         left = np.where(out[:, :, None], np.nan, errors), np.where(out[:, None, :, None], np.nan, others)
         found.append(verdicts(*left, known.looks(bands, ~out), default))
     return found
 
 
-def _licensed(found: Sequence[Verdict], share: Reals, places: list[int]) -> Reals:
+def _mix_with_baseline(found: Sequence[Verdict], share: Reals, places: list[int]) -> Reals:
     """The blend's weights (models, bands, N) where it is licensed; else one for the best baseline and zero for all
     else.
     """
@@ -170,15 +189,15 @@ def lower_bound(history: History) -> Reals:
     return np.where(np.fmin.reduce(history.measured, axis=0) < 0.0, -np.inf, 0.0)
 
 
-def model_quantiles(learned: Learned, name: str) -> tuple[Reals, Reals]:
+def model_quantiles(learned: PoolBacktest, name: str) -> tuple[Reals, Reals]:
     """A single model of the pool with bands of its own trials: point (H, N) and quantiles (H, N, 7)."""
     place = learned.backtest.models.index(name)
     point = learned.ahead[place].astype(float)
-    half = half_widths(point, of_model(learned.backtest, place, len(point)), learned.history)
+    half = half_widths(point, model_out_of_sample(learned.backtest, place, len(point)), learned.history)
     return point, quantiles(point, half, lower_bound(learned.history))
 
 
-def best_baseline(learned: Learned, drawn: Drawn, forecasts: Stored | None = None) -> Reals:
+def best_baseline(learned: PoolBacktest, drawn: SelectedForecast, forecasts: Stored | None = None) -> Reals:
     """The best baseline of each series and band, (H, N), to be shown beside what is drawn; of what the models forecast
     ahead, or of these (M, h, N).
     """
@@ -193,11 +212,11 @@ def best_baseline(learned: Learned, drawn: Drawn, forecasts: Stored | None = Non
     )
 
 
-def prophet_curve(learned: Learned) -> Reals:
+def prophet_curve(learned: PoolBacktest) -> Reals:
     """Panel Prophet with its trend, (H, N), to be shown beside what is drawn."""
     return np.asarray(learned.ahead[learned.backtest.models.index(PROPHET_MAP)], dtype=float)
 
 
-def stamps_ahead(learned: Learned) -> pd.DatetimeIndex:
+def stamps_ahead(learned: PoolBacktest) -> pd.DatetimeIndex:
     """The stamps of every forecast."""
     return learned.history.ahead(learned.ahead.shape[1])

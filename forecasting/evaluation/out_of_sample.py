@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.evaluation.backtest import Backtest, Band, Fold
+from forecasting.evaluation.backtest import Backtest, Fold, HorizonBand
 from forecasting.models.blend import weighted_mean, weights
 from forecasting.models.pool import STANDING
 from forecasting.panel.history import History, Reals
@@ -18,12 +18,12 @@ from forecasting.panel.history import History, Reals
 # An origin on another day of the week tells half as much of the coming days as one on the same.
 OTHER_PHASE_CYCLES = 2.0
 # Weights from fewer origins are chance, which would be held against the blend.
-OTHERS_AT_LEAST = 2
+MIN_TRAINING_ORIGINS = 2
 # Two bands' weights pass into one another over half of a short cycle, so that no forecast jumps where a band ends.
 PASSING_CYCLES = 0.25
 
 
-class Trials(NamedTuple):
+class OutOfSample(NamedTuple):
     """Origins (K), forecasts and actuals (K, H, N); NaN where an origin does not reach, nothing was measured or nothing
     was forecast.
     """
@@ -32,7 +32,7 @@ class Trials(NamedTuple):
     forecasts: Reals
     actual: Reals
 
-    def errors(self, bands: Sequence[Band]) -> Reals:
+    def errors(self, bands: Sequence[HorizonBand]) -> Reals:
         """Mean absolute errors, (K, bands, N); NaN where less than half of a band could be compared."""
         missed = np.abs(self.forecasts - self.actual)
         return np.stack([_at_least_half(missed[:, band.first : band.last]) for band in bands], axis=1)
@@ -47,15 +47,17 @@ def _at_least_half(missed: Reals) -> Reals:
     )
 
 
-def padded(origins: Sequence[int], told: Sequence[Reals], came: Sequence[Reals], horizon: int, series: int) -> Trials:
+def padded(
+    origins: Sequence[int], told: Sequence[Reals], came: Sequence[Reals], horizon: int, series: int
+) -> OutOfSample:
     """Trials from forecasts and actuals of unequal length, each (h, N)."""
     both = np.full((2, len(told), horizon, series), np.nan)
     for place, (forecast, actual) in enumerate(zip(told, came, strict=True)):
         both[0, place, : len(forecast)], both[1, place, : len(actual)] = forecast, actual
-    return Trials(tuple(origins), both[0], both[1])
+    return OutOfSample(tuple(origins), both[0], both[1])
 
 
-def of_model(backtest: Backtest, place: int, horizon: int) -> Trials:
+def model_out_of_sample(backtest: Backtest, place: int, horizon: int) -> OutOfSample:
     """The trials of one model of the pool."""
     folds = backtest.folds
     told = [fold.forecasts[place].astype(float) for fold in folds]
@@ -68,7 +70,7 @@ def of_model(backtest: Backtest, place: int, horizon: int) -> Trials:
     )
 
 
-def weights_of(backtest: Backtest, bands: Sequence[Band], history: History) -> Reals:
+def ensemble_weights(backtest: Backtest, bands: Sequence[HorizonBand], history: History) -> Reals:
     """The blend's weights (models, bands, N) by what the backtest says at the end of the history; even ones where it
     says nothing.
     """
@@ -89,7 +91,7 @@ def _standing(backtest: Backtest) -> Reals:
     return np.array([STANDING.get(name, 1.0) for name in backtest.models])
 
 
-def unseen(backtest: Backtest, bands: Sequence[Band]) -> npt.NDArray[np.bool_]:
+def leave_out_mask(backtest: Backtest, bands: Sequence[HorizonBand]) -> npt.NDArray[np.bool_]:
     """Whose evidence each origin is judged without, (origin judged, origin, bands): its own, and where two others are
     left that of all which saw its steps.
     """
@@ -101,10 +103,10 @@ def unseen(backtest: Backtest, bands: Sequence[Band]) -> npt.NDArray[np.bool_]:
     apart = np.abs(np.subtract.outer(origins, origins))[:, :, None]
     near, alone = apart < widths, np.broadcast_to(apart == 0, (*apart.shape[:2], len(widths)))
     left = np.count_nonzero(scored & ~near, axis=1)
-    return np.where((left >= OTHERS_AT_LEAST)[:, None], near, alone)
+    return np.where((left >= MIN_TRAINING_ORIGINS)[:, None], near, alone)
 
 
-def left_out(backtest: Backtest, bands: Sequence[Band], history: History) -> list[Reals]:
+def leave_one_origin_out_weights(backtest: Backtest, bands: Sequence[HorizonBand], history: History) -> list[Reals]:
     """The weights that each origin would have had without the evidence of what came after it, a (models, bands, N) for
     each.
     """
@@ -113,13 +115,15 @@ def left_out(backtest: Backtest, bands: Sequence[Band], history: History) -> lis
     errors, ages, standing = backtest.errors(bands), _ages(backtest, history), _standing(backtest)
     return [
         weights(np.where(out[:, None, :, None], np.nan, errors), backtest.looks(bands, ~out), ages, standing)
-        for out in unseen(backtest, bands)
+        for out in leave_out_mask(backtest, bands)
     ]
 
 
-def of_weights(backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[Band], history: History) -> Trials:
+def ensemble_out_of_sample(
+    backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[HorizonBand], history: History
+) -> OutOfSample:
     """The trials of a blend, its weights (models, bands, N) given for each origin."""
-    told = [forecast_of(fold, share, bands, history.short) for fold, share in zip(backtest.folds, chosen, strict=True)]
+    told = [combine_fold(fold, share, bands, history.short) for fold, share in zip(backtest.folds, chosen, strict=True)]
     return padded(
         [fold.origin for fold in backtest.folds],
         told,
@@ -129,12 +133,12 @@ def of_weights(backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[Band
     )
 
 
-def forecast_of(fold: Fold, share: Reals, bands: Sequence[Band], cycle: int) -> Reals:
+def combine_fold(fold: Fold, share: Reals, bands: Sequence[HorizonBand], cycle: int) -> Reals:
     """The blend's forecast of one fold."""
     return weighted_mean(fold.forecasts.astype(float), by_step(share, bands, cycle)[:, : fold.forecasts.shape[1]])
 
 
-def by_step(share: Reals, bands: Sequence[Band], cycle: int) -> Reals:
+def by_step(share: Reals, bands: Sequence[HorizonBand], cycle: int) -> Reals:
     """Weights of bands (models, bands, N) as weights of steps (models, H, N), passing gently from one band to the
     next.
     """

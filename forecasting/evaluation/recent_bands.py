@@ -14,7 +14,7 @@ import pandas as pd
 
 from data.schema import QUANTILES, Series
 from forecasting.evaluation.conformal import FLOOR_SHARE
-from forecasting.evaluation.scores import Past
+from forecasting.evaluation.scores import PastIntervals
 from forecasting.models.engine import BAND_BACK, BAND_COLUMNS, IDENTITY
 from forecasting.panel.history import Reals
 from forecasting.panel.panel import HOUR, Panel
@@ -30,7 +30,7 @@ SAMPLES_AT_LEAST = 40
 SERIES_AT_ONCE = 64
 
 
-def recent_forecasts(past: Past, length: int, hours: int = HOURS_BACK) -> tuple[Reals, Reals]:
+def recent_forecasts(past: PastIntervals, length: int, hours: int = HOURS_BACK) -> tuple[Reals, Reals]:
     """What would have been forecast for the last `hours` of a history of `length` steps, each by the newest origin
     before it: point (hours, N) and quantiles (hours, N, 7); NaN where no origin reaches.
     """

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY, QUANTILES, Series
-from forecasting.evaluation.aggregates import Part, judged, total
-from forecasting.evaluation.backtest_batch import BACKTEST_LEVELS, DAY_AND_WEEK, Judged, among
-from forecasting.evaluation.cold_start import borrow, young
+from forecasting.evaluation.aggregates import SiteContribution, score_aggregates, sum_contributions
+from forecasting.evaluation.backtest_batch import BACKTEST_LEVELS, DAY_AND_WEEK, BatchEvaluation, rows_of
+from forecasting.evaluation.cold_start import borrow_shape, young
 from forecasting.evaluation.scores import LICENSED
 from forecasting.models.engine import IDENTITY, NOTHING
 from forecasting.models.series_spec import HISTORY
@@ -22,13 +22,13 @@ from forecasting.panel.history import History, Reals
 from forecasting.panel.panel import HOUR, Panel
 
 # What a licence calls the forecast of a site that is too young for a shape of its own.
-BORROWED = "shape of its region"
-DRAWN = ["yhat", *QUANTILES]
+COLD_START = "shape of its region"
+VALUE_COLUMNS = ["yhat", *QUANTILES]
 # The newest past origin before an hour lies a week back at most, and no site is forecast before it has lived for a day.
 KNOWN_AFTER = pd.Timedelta(days=8)
 
 
-class Settled(NamedTuple):
+class ReconciledForecasts(NamedTuple):
     """Rows without run_id: all forecasts, those of the last two weeks as they would have been (recent: hourly, NaN
     where nothing), and the evidence on series that lean on others. notes: what to know of a series.
     """
@@ -41,7 +41,7 @@ class Settled(NamedTuple):
     notes: dict[Series, str]
 
 
-def leaning(panel: Panel, able: Sequence[Series]) -> frozenset[Series]:
+def dependent_series(panel: Panel, able: Sequence[Series]) -> frozenset[Series]:
     """The sums, and the sites that are young."""
     sites = [one for one in able if one.level == "site"]
     fresh = young(_history(panel, sites)) if sites else []
@@ -63,14 +63,16 @@ def sums_of(panel: Panel, site: Series) -> tuple[Series, ...]:
     return (Series("region", region, site.metric), whole) if region else (whole,)
 
 
-def settle(panel: Panel, held: Sequence[Judged], fresh: Collection[Series]) -> Settled:
+def reconcile(panel: Panel, held: Sequence[BatchEvaluation], fresh: Collection[Series]) -> ReconciledForecasts:
     """Forecasts that agree, and what leans on others, of which `fresh` are the young sites, with evidence that is about
     what is drawn.
     """
-    found = Settled(*(joined([getattr(one, name) for one in held]) for name in Settled._fields[:-1]), notes={})
+    found = ReconciledForecasts(
+        *(joined([getattr(one, name) for one in held]) for name in ReconciledForecasts._fields[:-1]), notes={}
+    )
     if not len(found.forecasts):
         return found
-    return summed(panel, lent(panel, found, fresh), held)
+    return sum_sites(panel, apply_cold_start(panel, found, fresh), held)
 
 
 def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -83,7 +85,7 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def lent(panel: Panel, found: Settled, fresh: Collection[Series]) -> Settled:
+def apply_cold_start(panel: Panel, found: ReconciledForecasts, fresh: Collection[Series]) -> ReconciledForecasts:
     """Young sites drawn after the grown sites of their region, where there is one; how their own model would have done
     is no evidence of that, and left out.
     """
@@ -94,22 +96,24 @@ def lent(panel: Panel, found: Settled, fresh: Collection[Series]) -> Settled:
             for one in _whole(forecasts)
             if one.level == "site" and one.metric == metric and panel.regions.get(one.key) == region
         ]
-        rows, told = _lent(panel, forecasts[among(forecasts, mates)], mates, f"{region}, {metric}")
+        rows, told = _cold_start_rows(panel, forecasts[rows_of(forecasts, mates)], mates, f"{region}, {metric}")
         notes |= told
-        forecasts = joined([forecasts[~among(forecasts, told)], rows[among(rows, told)]])
+        forecasts = joined([forecasts[~rows_of(forecasts, told)], rows[rows_of(rows, told)]])
         if told:
-            before, _ = _lent(panel, recent[among(recent, mates)], mates, region)
-            before = _since_opened(panel, before[among(before, told)], told)
-            recent = joined([recent[~among(recent, told)], before])
+            before, _ = _cold_start_rows(panel, recent[rows_of(recent, mates)], mates, region)
+            before = _since_opened(panel, before[rows_of(before, told)], told)
+            recent = joined([recent[~rows_of(recent, told)], before])
     scores = (
-        found.scores[~(among(found.scores, notes) & (found.scores.get("model") == LICENSED))] if notes else found.scores
+        found.scores[~(rows_of(found.scores, notes) & (found.scores.get("model") == LICENSED))]
+        if notes
+        else found.scores
     )
-    return Settled(
+    return ReconciledForecasts(
         forecasts,
         recent,
-        _unproven(found.licences, notes),
+        _unproven_licences(found.licences, notes),
         scores,
-        found.backtests[~among(found.backtests, notes)],
+        found.backtests[~rows_of(found.backtests, notes)],
         notes,
     )
 
@@ -118,8 +122,8 @@ def _since_opened(panel: Panel, rows: pd.DataFrame, series: Collection[Series]) 
     """Rows whose values are missing before the first hour that was measured of their series."""
     opened = {one: panel.hourly[one].first_valid_index() for one in series}
     first = pd.DatetimeIndex([opened[Series(*key)] for key in rows[IDENTITY].itertuples(index=False, name=None)])
-    values = np.where(np.asarray(rows["ts"] >= first)[:, None], rows[DRAWN].to_numpy(float), np.nan)
-    return rows.assign(**dict(zip(DRAWN, values.T, strict=True)))
+    values = np.where(np.asarray(rows["ts"] >= first)[:, None], rows[VALUE_COLUMNS].to_numpy(float), np.nan)
+    return rows.assign(**dict(zip(VALUE_COLUMNS, values.T, strict=True)))
 
 
 def _whole(forecasts: pd.DataFrame) -> list[Series]:
@@ -128,34 +132,35 @@ def _whole(forecasts: pd.DataFrame) -> list[Series]:
     return [Series(*key) for key in counts.index[counts == counts.max()]]
 
 
-def _lent(
+def _cold_start_rows(
     panel: Panel, rows: pd.DataFrame, mates: Sequence[Series], label: str
 ) -> tuple[pd.DataFrame, dict[Series, str]]:
     """The rows of forecasts of a region's sites, and notes of those that borrowed; `mates` in the order of their
     names.
     """
     rows = rows.sort_values(["key", "ts"], ignore_index=True)
-    values = np.moveaxis(rows[DRAWN].to_numpy(float).reshape(len(mates), -1, len(DRAWN)), 0, 1)
-    told = borrow(_history(panel, mates), values[:, :, 0], values[:, :, 1:], [label] * len(mates))
+    values = np.moveaxis(rows[VALUE_COLUMNS].to_numpy(float).reshape(len(mates), -1, len(VALUE_COLUMNS)), 0, 1)
+    told = borrow_shape(_history(panel, mates), values[:, :, 0], values[:, :, 1:], [label] * len(mates))
     drawn = np.concatenate([told.point[:, :, None], told.quantiles], axis=2)
-    rows[DRAWN] = np.moveaxis(drawn, 1, 0).reshape(-1, len(DRAWN))
+    rows[VALUE_COLUMNS] = np.moveaxis(drawn, 1, 0).reshape(-1, len(VALUE_COLUMNS))
     return rows, {series: note for series, note in zip(mates, told.notes, strict=True) if note}
 
 
-def _unproven(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFrame:
+def _unproven_licences(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFrame:
     """Licences whose borrowers are told as such: nothing was tested of what they are drawn by."""
-    mine = among(licences, notes)
+    mine = rows_of(licences, notes)
     if not mine.any():
         return licences
     rows = licences[mine]
     reasons = [
-        f"The {BORROWED} is drawn: {notes[Series(*key)]}." for key in rows[IDENTITY].itertuples(index=False, name=None)
+        f"The {COLD_START} is drawn: {notes[Series(*key)]}."
+        for key in rows[IDENTITY].itertuples(index=False, name=None)
     ]
     return joined(
         [
             licences[~mine],
             rows.assign(
-                model=BORROWED,
+                model=COLD_START,
                 licensed=False,
                 error=np.nan,
                 baseline_error=np.nan,
@@ -171,36 +176,38 @@ def _unproven(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFra
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def summed(panel: Panel, found: Settled, held: Sequence[Judged]) -> Settled:
+def sum_sites(panel: Panel, found: ReconciledForecasts, held: Sequence[BatchEvaluation]) -> ReconciledForecasts:
     """Regions and the network drawn as the sums of their sites, which measured better than forecasts of their own
     (docs/methods.md), and judged as such.
 
     Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more
     than its sites, and stays as it is.
     """
-    sites = agreeing(panel, found.forecasts)
+    sites = complete_hierarchies(panel, found.forecasts)
     parts = {one: [part.parts[one] for part in held if one in part.parts] for one in sites}
-    evidence = judged([one.alone for one in held], parts, {one: len(members) for one, members in sites.items()})
+    evidence = score_aggregates(
+        [one.alone for one in held], parts, {one: len(members) for one, members in sites.items()}
+    )
     direct = (
-        among(found.scores, sites) & (found.scores.get("model") == LICENSED)
+        rows_of(found.scores, sites) & (found.scores.get("model") == LICENSED)
         if len(found.scores)
         else np.zeros(0, dtype=bool)
     )
     return found._replace(
-        forecasts=_moved(found.forecasts, sites, forecasts_of(found.forecasts, sites), DRAWN),
-        recent=_moved(found.recent, sites, _recent_sums(panel, found.recent, sites), DRAWN),
-        licences=joined([found.licences[~among(found.licences, sites)], evidence.licences]),
+        forecasts=_shift_rows(found.forecasts, sites, _sums_of_forecasts(found.forecasts, sites), VALUE_COLUMNS),
+        recent=_shift_rows(found.recent, sites, _recent_sums(panel, found.recent, sites), VALUE_COLUMNS),
+        licences=joined([found.licences[~rows_of(found.licences, sites)], evidence.licences]),
         scores=joined([found.scores[~direct], evidence.scores]),
-        backtests=_moved(
+        backtests=_shift_rows(
             found.backtests,
             sites,
-            weeks_of(parts),
+            _sums_of_past_weeks(parts),
             ["yhat", *BACKTEST_LEVELS],
         ),
     )
 
 
-def agreeing(panel: Panel, forecasts: pd.DataFrame) -> dict[Series, list[Series]]:
+def complete_hierarchies(panel: Panel, forecasts: pd.DataFrame) -> dict[Series, list[Series]]:
     """The sums with a forecast whose sites all have one, and these sites."""
     whole = set(_whole(forecasts))
     members: dict[Series, list[Series]] = defaultdict(list)
@@ -210,7 +217,7 @@ def agreeing(panel: Panel, forecasts: pd.DataFrame) -> dict[Series, list[Series]
     return {one: sites for one, sites in members.items() if whole.issuperset([one, *sites])}
 
 
-def forecasts_of(forecasts: pd.DataFrame, sites: Mapping[Series, Sequence[Series]]) -> pd.DataFrame:
+def _sums_of_forecasts(forecasts: pd.DataFrame, sites: Mapping[Series, Sequence[Series]]) -> pd.DataFrame:
     """The sums of the sites' forecasts: IDENTITY, ts, sum; NaN at an hour that one of the sites has no forecast for."""
     point = forecasts.pivot_table(index="ts", columns=IDENTITY, values="yhat")
     return joined(
@@ -231,30 +238,35 @@ def _recent_sums(panel: Panel, recent: pd.DataFrame, sites: Mapping[Series, Sequ
         forecasts = point[list(members)]
         known = pd.DatetimeIndex([panel.hourly[site].first_valid_index() for site in members]) + KNOWN_AFTER
         is_unknown = np.asarray(point.index)[:, None] < np.asarray(known)
-        total = forecasts.mask(forecasts.isna() & is_unknown, 0.0).sum(axis="columns", skipna=False)
+        sum_contributions = forecasts.mask(forecasts.isna() & is_unknown, 0.0).sum(axis="columns", skipna=False)
         sums.append(
-            total.where(forecasts.notna().any(axis="columns")).rename("sum").reset_index().assign(**one._asdict())
+            sum_contributions.where(forecasts.notna().any(axis="columns"))
+            .rename("sum")
+            .reset_index()
+            .assign(**one._asdict())
         )
     return joined(sums)
 
 
-def weeks_of(parts: Mapping[Series, Sequence[Part]]) -> pd.DataFrame:
+def _sums_of_past_weeks(parts: Mapping[Series, Sequence[SiteContribution]]) -> pd.DataFrame:
     """The sums of what the sites would have been told for the weeks after past origins: IDENTITY, origin, ts, sum."""
     found = []
     for one, held in parts.items():
         for origin in sorted({origin for part in held for origin in part.weeks}):
-            told: Reals | None = total([part.weeks for part in held], [part.first for part in held], origin)
+            told: Reals | None = sum_contributions([part.weeks for part in held], [part.first for part in held], origin)
             if told is not None:
                 stamps = pd.date_range(origin, periods=len(told), freq=HOUR, unit="us")
                 found.append(pd.DataFrame({**one._asdict(), "origin": origin, "ts": stamps, "sum": told}))
     return joined(found)
 
 
-def _moved(rows: pd.DataFrame, sites: Collection[Series], sums: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def _shift_rows(
+    rows: pd.DataFrame, sites: Collection[Series], sums: pd.DataFrame, names: Sequence[str]
+) -> pd.DataFrame:
     """Rows whose expected values and quantiles are moved where they are of a sum, none below zero; those of a sum that
     is not known are left out.
     """
-    mine = among(rows, sites)
+    mine = rows_of(rows, sites)
     if not mine.any():
         return rows
     both = (

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.evaluation import metrics
-from forecasting.evaluation.backtest import Band
+from forecasting.evaluation.backtest import HorizonBand
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
 from forecasting.evaluation.licence import BLEND
-from forecasting.evaluation.model_selection import Drawn, Learned, best_baseline, lower_bound
-from forecasting.evaluation.out_of_sample import OTHERS_AT_LEAST, Trials, of_model, padded
+from forecasting.evaluation.model_selection import PoolBacktest, SelectedForecast, best_baseline, lower_bound
+from forecasting.evaluation.out_of_sample import MIN_TRAINING_ORIGINS, OutOfSample, model_out_of_sample, padded
 from forecasting.models.pool import PROPHET_MAP
 from forecasting.panel.history import History, Reals
 
@@ -31,12 +31,12 @@ QUANTILE_LEVELS = (*sorted((1.0 - level) / 2.0 for level in LEVELS), 0.5, *((1.0
 MIDDLE = len(LEVELS)
 
 
-class Past(NamedTuple):
+class PastIntervals(NamedTuple):
     """One procedure at past origins: its trials, and for each origin the quantiles (h, N, 7) that it would have been
     given, over the h steps it forecast.
     """
 
-    trials: Trials
+    trials: OutOfSample
     bounds: list[Reals]
 
     def of(self, columns: Sequence[int]) -> Self:
@@ -44,19 +44,19 @@ class Past(NamedTuple):
         origins, forecasts, actual = self.trials
         kept = list(columns) if origins else []
         return self._replace(
-            trials=Trials(origins, forecasts[:, :, kept], actual[:, :, kept]),
+            trials=OutOfSample(origins, forecasts[:, :, kept], actual[:, :, kept]),
             bounds=[one[:, kept] for one in self.bounds],
         )
 
     @classmethod
-    def joined(cls, group: Sequence[Past]) -> Past:
+    def joined(cls, group: Sequence[PastIntervals]) -> PastIntervals:
         """Series of the same origins side by side."""
         trials = [one.trials for one in group]
         forecasts, actual = (
             np.concatenate([getattr(one, name) for one in trials], axis=2) for name in ("forecasts", "actual")
         )
         return cls(
-            Trials(trials[0].origins, forecasts, actual),
+            OutOfSample(trials[0].origins, forecasts, actual),
             [_beside(each) for each in zip(*(one.bounds for one in group), strict=True)],
         )
 
@@ -69,12 +69,12 @@ def _beside(bounds: Sequence[Reals]) -> Reals:
     )
 
 
-def held_out(trials: Trials, history: History) -> Past:
+def out_of_sample_intervals(trials: OutOfSample, history: History) -> PastIntervals:
     """The trials with the bounds that each origin would have been given by the residuals of the others."""
-    return Past(trials, held_out_quantiles(trials, history))
+    return PastIntervals(trials, out_of_sample_quantiles(trials, history))
 
 
-def scores(learned: Learned, drawn: Drawn, past: Past | None = None) -> pd.DataFrame:
+def scores(learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals | None = None) -> pd.DataFrame:
     """COLUMNS, `series` by its place in the panel: MASE, WAPE and bias of all models; of the blend, Prophet, each
     series' best baseline and what is drawn also coverage, pinball loss and MSIS of their bands.
 
@@ -85,34 +85,34 @@ def scores(learned: Learned, drawn: Drawn, past: Past | None = None) -> pd.DataF
     scale = metrics.seasonal_scale(history.measured, history.short)
     for name, trials in _each(learned):
         rows += _points(name, trials, bands, scale)
-        rows += _bounds(name, held_out(trials, history), bands, scale) if name == PROPHET_MAP else ()
-    rows += _of_baselines(drawn, _bounds("", held_out(_best(learned, drawn), history), bands, scale))
+        rows += _bounds(name, out_of_sample_intervals(trials, history), bands, scale) if name == PROPHET_MAP else ()
+    rows += _of_baselines(drawn, _bounds("", out_of_sample_intervals(_best(learned, drawn), history), bands, scale))
     for name, one in (
-        (BLEND, held_out(drawn.blend_trials, history)),
-        (LICENSED, past or held_out(drawn.trials, history)),
+        (BLEND, out_of_sample_intervals(drawn.blend_trials, history)),
+        (LICENSED, past or out_of_sample_intervals(drawn.trials, history)),
     ):
         rows += _all(name, one, bands, scale)
     return _frame(rows)
 
 
-def _each(learned: Learned) -> Iterator[tuple[str, Trials]]:
+def _each(learned: PoolBacktest) -> Iterator[tuple[str, OutOfSample]]:
     """The trials of every model, one after the other in the same memory."""
     known = learned.backtest
-    origins, told, came = of_model(known, 0, learned.ahead.shape[1])
+    origins, told, came = model_out_of_sample(known, 0, learned.ahead.shape[1])
     for place, name in enumerate(known.models):
         for row, fold in zip(told, known.folds, strict=True):
             row[: fold.forecasts.shape[1]] = fold.forecasts[place]
-        yield name, Trials(origins, told, came)
+        yield name, OutOfSample(origins, told, came)
 
 
-def _best(learned: Learned, drawn: Drawn) -> Trials:
+def _best(learned: PoolBacktest, drawn: SelectedForecast) -> OutOfSample:
     """The trials of the best baseline of each series and band."""
     known, origins = learned.backtest, tuple(fold.origin for fold in learned.backtest.folds)
     told = [best_baseline(learned, drawn, fold.forecasts) for fold in known.folds]
     return padded(origins, told, [fold.actual for fold in known.folds], *learned.ahead.shape[1:])
 
 
-def _of_baselines(drawn: Drawn, rows: Iterable[Row]) -> Iterator[Row]:
+def _of_baselines(drawn: SelectedForecast, rows: Iterable[Row]) -> Iterator[Row]:
     """Rows of the best baseline under its own name."""
     best = {band.name: verdict.baseline for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True)}
     for series, _, band, score, values, origins in rows:
@@ -121,12 +121,12 @@ def _of_baselines(drawn: Drawn, rows: Iterable[Row]) -> Iterator[Row]:
             yield series[mine], name, band, score, values[mine], origins[mine]
 
 
-def leaderboard(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> pd.DataFrame:
+def leaderboard(name: str, past: PastIntervals, bands: tuple[HorizonBand, ...], scale: Reals) -> pd.DataFrame:
     """COLUMNS, all scores of one procedure."""
     return _frame(_all(name, past, bands, scale))
 
 
-def _all(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> list[Row]:
+def _all(name: str, past: PastIntervals, bands: tuple[HorizonBand, ...], scale: Reals) -> list[Row]:
     return [*_points(name, past.trials, bands, scale), *_bounds(name, past, bands, scale)]
 
 
@@ -151,7 +151,7 @@ def _frame(rows: list[Row]) -> pd.DataFrame:
     )[COLUMNS]
 
 
-def held_out_quantiles(trials: Trials, history: History) -> list[Reals]:
+def out_of_sample_quantiles(trials: OutOfSample, history: History) -> list[Reals]:
     """For each origin the quantiles (h, N, 7) that it would have been given by the residuals of the others, over the h
     steps that it forecast.
     """
@@ -162,7 +162,7 @@ def held_out_quantiles(trials: Trials, history: History) -> list[Reals]:
             found.append(np.empty((0, point.shape[1], len(QUANTILE_LEVELS))))
             continue
         kept = _apart(trials.origins, place, reach)
-        others = Trials(
+        others = OutOfSample(
             tuple(trials.origins[other] for other in kept), trials.forecasts[kept, :reach], trials.actual[kept, :reach]
         )
         known = history.until(trials.origins[place])
@@ -174,10 +174,10 @@ def _apart(origins: Sequence[int], place: int, reach: int) -> list[int]:
     """The places of the other origins; where enough are left, only of those that saw none of the same steps."""
     others = [other for other in range(len(origins)) if other != place]
     far = [other for other in others if abs(origins[other] - origins[place]) >= reach]
-    return far if len(far) >= OTHERS_AT_LEAST else others
+    return far if len(far) >= MIN_TRAINING_ORIGINS else others
 
 
-def _points(name: str, trials: Trials, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
+def _points(name: str, trials: OutOfSample, bands: tuple[HorizonBand, ...], scale: Reals) -> Iterator[Row]:
     """MASE, WAPE and bias of one model."""
     for band, reaching in _reaching(trials, bands):
         came = trials.actual[reaching, band.first : band.last]
@@ -195,7 +195,7 @@ def _means(values: Reals) -> Reals:
     return np.where(count > 0, np.where(held, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
-def _bounds(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> Iterator[Row]:
+def _bounds(name: str, past: PastIntervals, bands: tuple[HorizonBand, ...], scale: Reals) -> Iterator[Row]:
     """Coverage, pinball loss and MSIS of one model."""
     for band, reaching in _reaching(past.trials, bands):
         each = np.array([_interval(past.trials.actual[place], past.bounds[place], band) for place in reaching])
@@ -203,7 +203,7 @@ def _bounds(name: str, past: Past, bands: tuple[Band, ...], scale: Reals) -> Ite
         yield from _tidy(name, band, BOUNDS, each)
 
 
-def _interval(actual: Reals, bounds: Reals, band: Band) -> list[Reals]:
+def _interval(actual: Reals, bounds: Reals, band: HorizonBand) -> list[Reals]:
     """Of one origin: coverage at LEVELS, the pinball loss over all quantiles and the interval score of the last level,
     (N) each.
 
@@ -222,7 +222,7 @@ def _interval(actual: Reals, bounds: Reals, band: Band) -> list[Reals]:
     return [*found, metrics.mean(loss) / len(QUANTILE_LEVELS), metrics.mean(score)]
 
 
-def _reaching(trials: Trials, bands: tuple[Band, ...]) -> Iterator[tuple[Band, list[int]]]:
+def _reaching(trials: OutOfSample, bands: tuple[HorizonBand, ...]) -> Iterator[tuple[HorizonBand, list[int]]]:
     """The bands that origins reach at least half of, and which origins these are."""
     for band in bands:
         steps = slice(band.first, band.last)
@@ -233,7 +233,7 @@ def _reaching(trials: Trials, bands: tuple[Band, ...]) -> Iterator[tuple[Band, l
             yield band, reaching
 
 
-def _tidy(model: str, band: Band, names: tuple[str, ...], each: Reals) -> Iterator[Row]:
+def _tidy(model: str, band: HorizonBand, names: tuple[str, ...], each: Reals) -> Iterator[Row]:
     """Rows of scores (K, scores, N), their means over the origins."""
     for place, name in enumerate(names):
         values, origins = metrics.mean(each[:, place]), (~np.isnan(each[:, place])).sum(axis=0)

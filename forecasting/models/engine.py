@@ -88,7 +88,7 @@ class Engine(Protocol):
         ...
 
 
-def refusal(hours: pd.Series, now: pd.Timestamp) -> str | None:
+def refusal_reason(hours: pd.Series, now: pd.Timestamp) -> str | None:
     """Why there is too little to go on in these hourly values (NaN where missing or masked, index UTC), or None."""
     held = hours.dropna()
     if held.empty:
@@ -104,7 +104,7 @@ def refusal(hours: pd.Series, now: pd.Timestamp) -> str | None:
     return None
 
 
-def declined(series: Series, reason: str, status: str = "refused", seconds: float = 0.0) -> EngineResult:
+def refused_result(series: Series, reason: str, status: str = "refused", seconds: float = 0.0) -> EngineResult:
     """The result of a series that was not fitted."""
     fit = pd.DataFrame([[*series, status, reason, None, 0, seconds]], columns=STATUS_COLUMNS)
     return EngineResult(pd.DataFrame(columns=FORECAST_COLUMNS), pd.DataFrame(columns=BAND_COLUMNS), fit)

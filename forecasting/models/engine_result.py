@@ -18,7 +18,7 @@ from forecasting.panel.spread import LogScale, Reals, interpolate, relative_widt
 BAND_LEVELS = {"lower_95": 0.025, "lower_80": 0.1, "upper_80": 0.9, "upper_95": 0.975}
 
 
-class Curve(NamedTuple):
+class FittedSeries(NamedTuple):
     """What a model says of one series, on the log scale.
 
     ahead, recent, band, samples: the expected values at the task's stamps of those names. spread: (hours ahead,
@@ -36,13 +36,13 @@ class Curve(NamedTuple):
     label: str
 
 
-def answer(job: SeriesSpec, curve: Curve, seconds: float) -> EngineResult:
+def build_result(job: SeriesSpec, curve: FittedSeries, seconds: float) -> EngineResult:
     """All rows of one series that was fitted."""
     row = [*job.series, "fitted", None, curve.label, len(job.hours), seconds]
     return EngineResult(_forecasts(job, curve), _bands(job, curve), pd.DataFrame([row], columns=STATUS_COLUMNS))
 
 
-def _forecasts(job: SeriesSpec, curve: Curve) -> pd.DataFrame:
+def _forecasts(job: SeriesSpec, curve: FittedSeries) -> pd.DataFrame:
     """Rows of `forecasts`. The expected value is a mean: the curve, scaled so that the fitted and the measured total of
     the last four weeks agree.
     """
@@ -51,7 +51,7 @@ def _forecasts(job: SeriesSpec, curve: Curve) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(FORECAST_COLUMNS, [*job.series, job.ahead, yhat, *quantiles.T], strict=True)))
 
 
-def _bands(job: SeriesSpec, curve: Curve) -> pd.DataFrame:
+def _bands(job: SeriesSpec, curve: FittedSeries) -> pd.DataFrame:
     """Rows of `bands`: the hourly curve at each stamp, as wide as the samples' residuals about it; after the last
     sample it widens as the forecast does.
     """
@@ -66,7 +66,7 @@ def _bands(job: SeriesSpec, curve: Curve) -> pd.DataFrame:
     ]
 
 
-def _measured(job: SeriesSpec, curve: Curve, otherwise: Reals) -> Reals:
+def _measured(job: SeriesSpec, curve: FittedSeries, otherwise: Reals) -> Reals:
     """Offsets of the bounds from the curve, as the samples of the last four weeks lay about it; `otherwise` where there
     are too few.
     """

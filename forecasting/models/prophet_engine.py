@@ -27,8 +27,8 @@ from prophet import Prophet
 
 from data.schema import QUANTILES, Series
 from data.schema.errors import HeadroomError
-from forecasting.models.engine import EngineResult, ForecastOptions, declined, refusal
-from forecasting.models.engine_result import Curve, answer
+from forecasting.models.engine import EngineResult, ForecastOptions, refusal_reason, refused_result
+from forecasting.models.engine_result import FittedSeries, build_result
 from forecasting.models.series_spec import (
     DAILY_ORDER,
     EVENT_PRIOR,
@@ -114,8 +114,8 @@ class ProphetEngine:
         """As in `Engine`; one part for each series, in the order in which they are done."""
         waiting: dict[Future[EngineResult], Series] = {}
         for series in panel.series:
-            if reason := refusal(panel.hourly[series], panel.now):
-                yield declined(series, reason)
+            if reason := refusal_reason(panel.hourly[series], panel.now):
+                yield refused_result(series, reason)
             else:
                 waiting[executor.submit(fit_series, series_spec(panel, series, plan))] = series
         for future in as_completed(list(waiting)):
@@ -133,7 +133,7 @@ def _result_of(future: Future[EngineResult], series: Series) -> EngineResult:
         ) from error
     if error is not None:
         text = " ".join(str(error).split())[:300]
-        return declined(series, f"{type(error).__name__}: {text}", "failed")
+        return refused_result(series, f"{type(error).__name__}: {text}", "failed")
     return future.result()
 
 
@@ -145,8 +145,8 @@ def fit_series(job: SeriesSpec) -> EngineResult:
         ahead, recent = (fitted.curve(stamps, HOUR) for stamps in (job.ahead, pd.DatetimeIndex(job.recent.index)))
         band, samples = (fitted.curve(stamps, job.grain) for stamps in (job.band, pd.DatetimeIndex(job.samples.index)))
         spread = fitted.spread(job.ahead)
-    curve = Curve(fitted.scale, ahead, recent, band, samples, spread, fitted.widened, fitted.label)
-    return answer(job, curve, time.perf_counter() - began)
+    curve = FittedSeries(fitted.scale, ahead, recent, band, samples, spread, fitted.widened, fitted.label)
+    return build_result(job, curve, time.perf_counter() - began)
 
 
 def fit(job: SeriesSpec) -> FittedProphet:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import Series
-from forecasting.models.engine import HORIZON, refusal
+from forecasting.models.engine import HORIZON, refusal_reason
 from forecasting.models.series_spec import DAILY_ORDER, EVENT_HOURS, EVENT_PRIOR, YEARLY_AFTER, weekly_order
 from forecasting.panel.events import event_regressors
 from forecasting.panel.panel import COMPLETE_ENOUGH, HOUR, Panel, event_hours, without_outages
@@ -28,7 +28,7 @@ WEEK_HOURS = 168
 NO_EVENT_KNOWN = "all"
 
 
-class Wish(NamedTuple):
+class RefitOptions(NamedTuple):
     """What to fit: days of history (None: all), Prophet's changepoint prior scale, and the events to take otherwise:
     none (""), "all", one by its event_id.
 
@@ -81,13 +81,13 @@ def panel_of_one(
     return Panel(values, values, known, by_site["region_id"].to_dict(), weights, now, HOUR, zones)
 
 
-def refit(panel: Panel, series: Series, wish: Wish) -> Refit:
+def refit(panel: Panel, series: Series, wish: RefitOptions) -> Refit:
     """Fit the series as wished and say what it then expects, with its parts."""
     left = _otherwise(panel, wish.without)
     masked = without_outages(left.hourly.mask(event_hours(left)))[series]
     values = masked if wish.days is None else masked.loc[left.now - pd.Timedelta(days=wish.days) :]
     values = values.loc[values.first_valid_index() :]
-    if reason := refusal(values, left.now):
+    if reason := refusal_reason(values, left.now):
         return _refused(reason)
     stamps, touching, zone = pd.DatetimeIndex(values.index), left.touching(series), left.clock(series)
     columns = event_regressors(touching, stamps, HOUR)

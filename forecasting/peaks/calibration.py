@@ -48,7 +48,7 @@ LEAST = 1e-12
 ROUNDING = 1e-12
 
 
-class Trials(NamedTuple):
+class WeeklyBacktest(NamedTuple):
     """Past weeks that were forecast before they came.
 
     origins: (O,), positions of the weeks before which all was known, increasing. ahead: (A,), how many weeks ahead,
@@ -63,7 +63,7 @@ class Trials(NamedTuple):
     actual: Reals
 
 
-def offsets(trials: Trials, groups: Whole, origin: int) -> Reals:
+def offsets(trials: WeeklyBacktest, groups: Whole, origin: int) -> Reals:
     """What to add to the logarithm of each quantile, (O + 1, A, 2, L, M): at each origin from what was known when its
     week began, then at `origin`, which is later.
 
@@ -87,13 +87,13 @@ def offsets(trials: Trials, groups: Whole, origin: int) -> Reals:
     return found
 
 
-def _errors(trials: Trials) -> Reals:
+def _errors(trials: WeeklyBacktest) -> Reals:
     """Log of what came over each quantile, (O, A, 2, L, M)."""
     actual = np.log(np.maximum(trials.actual, LEAST))
     return np.asarray(actual[:, :, :, None] - np.log(np.maximum(trials.predicted, LEAST)))
 
 
-def _feedback(trials: Trials, errors: Reals, found: Reals, seen: int, now: int) -> Reals:
+def _feedback(trials: WeeklyBacktest, errors: Reals, found: Reals, seen: int, now: int) -> Reals:
     """The steps of weeks that came between two origins, (near, 2, L, M): up after a miss, down by the odds after a hit,
     none for the median.
     """
@@ -118,7 +118,7 @@ def _usual_error(errors: Reals, position: int, at: int) -> Reals:
     return np.asarray(frame.median().fillna(0.0).to_numpy().reshape(recent.shape[1], 1, recent.shape[2]))
 
 
-def pooled(trials: Trials, errors: Reals, groups: Whole, now: int, at: int) -> Reals:
+def pooled(trials: WeeklyBacktest, errors: Reals, groups: Whole, now: int, at: int) -> Reals:
     """The conformal offset (2, L, M) of the horizon `trials.ahead[at]`, from the weeks that came before the position
     `now`.
     """

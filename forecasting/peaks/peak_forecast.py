@@ -6,9 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.peaks.calibration import LEVELS, MIDDLE, OUTWARD, Trials, Whole, offsets
-from forecasting.peaks.rank_reordering import lasting, persistence
-from forecasting.peaks.simulation import SLOPE_WEEKS, STATISTICS, WEEKS_AT_LEAST, Draw, History, JointPaths, simulate
+from forecasting.peaks.calibration import LEVELS, MIDDLE, OUTWARD, WeeklyBacktest, Whole, offsets
+from forecasting.peaks.rank_reordering import persistence, reorder_ranks
+from forecasting.peaks.simulation import (
+    SLOPE_WEEKS,
+    STATISTICS,
+    WEEKS_AT_LEAST,
+    JointPaths,
+    Simulation,
+    SimulationHistory,
+    simulate,
+)
 from forecasting.peaks.weekly_statistics import Reals, Stamps
 
 # The weeks ahead at which past forecasts are checked: the first four directly, further ones ever more thinly, up to
@@ -38,22 +46,24 @@ class PeakForecast(NamedTuple):
 
 
 def forecast_peaks(
-    history: History,
+    history: SimulationHistory,
     groups: Whole,
     weeks: int = 26,
-    draw: Draw = Draw(),  # noqa: B008
-    past: Trials | None = None,
+    draw: Simulation = Simulation(),  # noqa: B008
+    past: WeeklyBacktest | None = None,
 ) -> PeakForecast:
     """Calibrated quantiles and paths of the first weeks ahead.
 
     groups: (N + G,), labels; series of one label lend each other their past weeks in calibration. `past` are trials of
     the same history, made here where absent.
     """
-    past = trials(history, Draw(TRIAL_PATHS, draw.seed)) if past is None else past
+    past = weekly_backtest(history, Simulation(TRIAL_PATHS, draw.seed)) if past is None else past
     moves = offsets(past, groups, history.whole_weeks)
     came = np.isfinite(past.actual).any(axis=(0, 2, 3))
-    paths = moved(simulate(history, weeks, draw), stretched(moves[-1, came], past.ahead[came], np.arange(1, weeks + 1)))
-    paths = lasting(paths, persistence(past), int(past.ahead[came][-1]) if came.any() else 1, draw.seed)
+    paths = shift_ranks(
+        simulate(history, weeks, draw), extend_offsets(moves[-1, came], past.ahead[came], np.arange(1, weeks + 1))
+    )
+    paths = reorder_ranks(paths, persistence(past), int(past.ahead[came][-1]) if came.any() else 1, draw.seed)
     short = np.isfinite(history.weekly.peak).sum(axis=0) < CHECKABLE
     paths = paths._replace(
         peak=np.where(short[:, None], np.nan, paths.peak), p95=np.where(short[:, None], np.nan, paths.p95)
@@ -61,13 +71,13 @@ def forecast_peaks(
     return PeakForecast(paths.weeks, quantiles(paths), paths, moves)
 
 
-def trials(
-    history: History,
-    draw: Draw = Draw(TRIAL_PATHS),  # noqa: B008
+def weekly_backtest(
+    history: SimulationHistory,
+    draw: Simulation = Simulation(TRIAL_PATHS),  # noqa: B008
     recent: int = RECENT,
     every: int = EVERY,
     ahead: Whole = CHECKED,
-) -> Trials:
+) -> WeeklyBacktest:
     """Forecasts of weeks that have come, each from what was known at its origin: all of the `recent` last origins, and
     each `every`-th before them.
 
@@ -88,10 +98,10 @@ def trials(
     for position, origin in enumerate(origins):
         reach = int(np.searchsorted(ahead, last - origin, side="right"))
         if reach:
-            paths = simulate(history.until(int(origin)), ahead[:reach], Draw(draw.paths, draw.seed + int(origin)))
+            paths = simulate(history.until(int(origin)), ahead[:reach], Simulation(draw.paths, draw.seed + int(origin)))
             predicted[position, :reach] = quantiles(paths)
             actual[position, :reach] = measured[origin + ahead[:reach] - 1]
-    return Trials(origins, ahead, predicted, actual)
+    return WeeklyBacktest(origins, ahead, predicted, actual)
 
 
 def quantiles(paths: JointPaths) -> Reals:
@@ -100,7 +110,7 @@ def quantiles(paths: JointPaths) -> Reals:
     return np.ascontiguousarray(np.moveaxis(np.quantile(both, LEVELS, axis=-1, method="hazen"), 0, 2))
 
 
-def stretched(moves: Reals, checked: Whole, ahead: Whole) -> Reals:
+def extend_offsets(moves: Reals, checked: Whole, ahead: Whole) -> Reals:
     """Offsets (W, 2, L, M) of any weeks ahead from those of the checked ones, (A, 2, L, M): linear in the logarithm of
     the horizon between two of them.
 
@@ -119,17 +129,17 @@ def stretched(moves: Reals, checked: Whole, ahead: Whole) -> Reals:
     return np.where(away * OUTWARD > 0.0, middle + away * growth, found)
 
 
-def moved(paths: JointPaths, moves: Reals) -> JointPaths:
+def shift_ranks(paths: JointPaths, moves: Reals) -> JointPaths:
     """Paths whose logarithms are moved by what their rank asks for, (W, 2, L, M): between two levels in proportion,
     beyond the outer ones alike.
 
     The order of the paths of a series and week stays, so what sites share stays shared.
     """
-    found = [_moved(values, moves[:, statistic]) for statistic, values in enumerate((paths.peak, paths.p95))]
+    found = [_shift_statistic(values, moves[:, statistic]) for statistic, values in enumerate((paths.peak, paths.p95))]
     return JointPaths(paths.weeks, found[0], found[1])
 
 
-def _moved(values: Reals, moves: Reals) -> Reals:
+def _shift_statistic(values: Reals, moves: Reals) -> Reals:
     """One statistic: values (W, M, paths), moves (W, L, M)."""
     order = np.argsort(values, axis=-1, kind="stable")
     ranked = np.take_along_axis(values, order, axis=-1)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from forecasting.panel.history import nan_median
-from forecasting.peaks.calibration import MIDDLE, Trials, Whole
+from forecasting.peaks.calibration import MIDDLE, WeeklyBacktest, Whole
 from forecasting.peaks.simulation import JointPaths
 from forecasting.peaks.weekly_statistics import Reals
 
@@ -24,7 +24,7 @@ SHRUNK_ORIGINS = 4.0
 MOST = 0.9
 
 
-def persistence(trials: Trials) -> float:
+def persistence(trials: WeeklyBacktest) -> float:
     """The correlation, 0 to 1, of the errors of the medians at different weeks ahead of one origin, over all series and
     both statistics.
 
@@ -46,7 +46,7 @@ def persistence(trials: Trials) -> float:
     return float(np.clip(found, 0.0, MOST))
 
 
-def lasting(paths: JointPaths, share: float, reach: int, seed: int) -> JointPaths:
+def reorder_ranks(paths: JointPaths, share: float, reach: int, seed: int) -> JointPaths:
     """Paths whose ranks correlate by `share` between two of the first `reach` weeks, where they did by less; the values
     of each week and series stay.
 
@@ -54,10 +54,14 @@ def lasting(paths: JointPaths, share: float, reach: int, seed: int) -> JointPath
     what lasts.
     """
     other = np.random.default_rng(seed).permutation(paths.peak.shape[-1])
-    return JointPaths(paths.weeks, _lasting(paths.peak, share, reach, other), _lasting(paths.p95, share, reach, other))
+    return JointPaths(
+        paths.weeks,
+        _reorder_statistic(paths.peak, share, reach, other),
+        _reorder_statistic(paths.p95, share, reach, other),
+    )
 
 
-def _lasting(values: Reals, share: float, reach: int, other: Whole) -> Reals:
+def _reorder_statistic(values: Reals, share: float, reach: int, other: Whole) -> Reals:
     """One statistic, (W, M, paths); `other`: the path that each takes what lasts from."""
     scores = ndtri((_ranks(values) + 0.5) / values.shape[-1])
     already = _correlation(scores[:reach, np.isfinite(values).all(axis=(0, 2))])

@@ -66,7 +66,7 @@ class Known(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class SimulationHistory:
     """What was measured: hourly means (T, N) of sites at `stamps` (T,), UTC, NaN where missing, and the weekly
     statistics of sites and of groups of them.
 
@@ -107,16 +107,16 @@ class History:
         """Monday of the first week that has not ended: the one that holds the first hour ahead."""
         return monday(self.stamps[-1] + HOUR)
 
-    def until(self, week: int) -> History:
+    def until(self, week: int) -> SimulationHistory:
         """What was known when that week began (a position in `weekly.weeks`)."""
         keep = int(np.searchsorted(self.stamps, self.weekly.weeks[0] + week * WEEK))
         weeks, peak, p95, completeness = self.weekly
         cut = Weekly(weeks[:week], peak[:week], p95[:week], completeness[:week])
-        return History(self.stamps[:keep], self.hourly[:keep], self.groups, cut, self.known)
+        return SimulationHistory(self.stamps[:keep], self.hourly[:keep], self.groups, cut, self.known)
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class Simulation:
     """How many paths, and the seed: the same seed draws the same weeks, whatever the series, so that metrics drawn
     apart belong together.
     """
@@ -160,7 +160,7 @@ class _Model:
     spread: Reals
 
 
-def simulate(history: History, ahead: int | Whole, draw: Draw = Draw()) -> JointPaths:
+def simulate(history: SimulationHistory, ahead: int | Whole, draw: Simulation = Simulation()) -> JointPaths:
     """Paths of some of the weeks ahead: the first so many, or those counted from 1, the week that holds the first hour
     ahead.
     """
@@ -189,7 +189,7 @@ def balanced(rng: np.random.Generator, weeks: int, blocks: int, paths: int) -> W
     return np.take_along_axis(served, np.argsort(keys[:, blocks:], axis=1), axis=1)
 
 
-def _usable(history: History) -> Mask:
+def _usable(history: SimulationHistory) -> Mask:
     """Which sites have enough whole weeks, values above zero in one of them, and are not silent: then any fit sees some
     of their hours.
     """
@@ -198,7 +198,7 @@ def _usable(history: History) -> Mask:
     return np.asarray(enough & ~_silent(history))
 
 
-def _silent(history: History) -> Mask:
+def _silent(history: SimulationHistory) -> Mask:
     """Which sites have had no usable hour for so long that they count as closed or broken."""
     return np.asarray(~np.isfinite(history.hourly[history.stamps >= history.stamps[-1] - SILENT]).any(axis=0))
 
@@ -207,7 +207,9 @@ def _silent(history: History) -> Mask:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _model(history: History, usable: Mask, weeks: Stamps, blocks: int, paths: int, rng: np.random.Generator) -> _Model:
+def _model(
+    history: SimulationHistory, usable: Mask, weeks: Stamps, blocks: int, paths: int, rng: np.random.Generator
+) -> _Model:
     """Curves, residual weeks and trends of the usable sites: those with a long history follow a slope, the others the
     level of their last weeks.
     """
@@ -234,7 +236,7 @@ def _model(history: History, usable: Mask, weeks: Stamps, blocks: int, paths: in
     residuals = (np.log(np.maximum(rows, floor)) - inside).reshape(blocks, HOURS, -1)
     cube = curve.reshape(len(weeks), HOURS, -1)
     mean = cube.mean(axis=1)
-    level = mean + _lately(residuals, long)[None] * LASTING ** ((weeks - history.next_week) / WEEK)[:, None]
+    level = mean + _level_bias(residuals, long)[None] * LASTING ** ((weeks - history.next_week) / WEEK)[:, None]
     return _Model(
         cube - mean[:, None],
         level,
@@ -254,7 +256,7 @@ class _Fit:
     members: Whole
 
     @classmethod
-    def of(cls, history: History, members: Whole, since: Mask, growth: Literal["linear", "flat"]) -> _Fit:
+    def of(cls, history: SimulationHistory, members: Whole, since: Mask, growth: Literal["linear", "flat"]) -> _Fit:
         spec = Spec(SEASONS, log=True, growth=growth, changepoint_prior=STIFF)
         stamps = history.stamps[since]
         return cls(
@@ -288,7 +290,7 @@ def _regressors(known: Known | None, stamps: Stamps, members: Whole) -> Reals | 
     return found[:, :, members] if found.ndim == 3 else found
 
 
-def _trends(history: History, members: Whole, weeks: Stamps, paths: int, rng: np.random.Generator) -> Reals:
+def _trends(history: SimulationHistory, members: Whole, weeks: Stamps, paths: int, rng: np.random.Generator) -> Reals:
     """(W, N, paths): how far the trends of some sites stray on the log scale, in part together.
 
     The sizes of their changes of slope are those of daily means, whose noise is nearer to white than that of hours.
@@ -308,7 +310,7 @@ def _trends(history: History, members: Whole, weeks: Stamps, paths: int, rng: np
     return np.asarray(np.sqrt(1.0 - shared) * own + np.sqrt(shared) * common[:, None, :] * change[:, None])
 
 
-def _daily(history: History, members: Whole) -> tuple[pd.DatetimeIndex, Reals]:
+def _daily(history: SimulationHistory, members: Whole) -> tuple[pd.DatetimeIndex, Reals]:
     """Means of whole UTC days of some sites, NaN where an hour is missing."""
     days = history.stamps.astype("datetime64[D]")
     first, last = days[0] + (history.stamps[0] > days[0]), (history.stamps[-1] + HOUR).astype("datetime64[D]")
@@ -330,14 +332,14 @@ def _shared(trend: Reals) -> float:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def _past(history: History, blocks: int) -> Stamps:
+def _past(history: SimulationHistory, blocks: int) -> Stamps:
     """The hours of the last whole weeks, those that paths draw."""
     return np.asarray(
         history.weekly.weeks[0] + (history.whole_weeks - blocks) * WEEK + np.arange(blocks * HOURS) * HOUR
     )
 
 
-def _on_hours(history: History, values: Reals, hours: Stamps) -> Reals:
+def _on_hours(history: SimulationHistory, values: Reals, hours: Stamps) -> Reals:
     """The values at the given hours, NaN where there are none."""
     at = ((history.stamps - hours[0]) / HOUR).astype(np.int64)
     held = (at >= 0) & (at < len(hours))
@@ -346,7 +348,7 @@ def _on_hours(history: History, values: Reals, hours: Stamps) -> Reals:
     return rows
 
 
-def _lately(residuals: Reals, long: Mask) -> Reals:
+def _level_bias(residuals: Reals, long: Mask) -> Reals:
     """How far the last weeks lie off the curve (N,): the part that is expected to last into the next; none for a site
     whose level is that of its last weeks.
     """
@@ -369,11 +371,11 @@ def _sources(residuals: Reals, long: Mask) -> Whole:
     held[: max(len(held) - FLAT_WEEKS, 0), ~long] = False
     found = np.tile(np.arange(len(held))[:, None], held.shape[1])
     for site in np.flatnonzero(~held.all(axis=0)):
-        found[:, site] = stand_ins(held[:, site])
+        found[:, site] = fill_with_donors(held[:, site])
     return found
 
 
-def stand_ins(good: Mask) -> Whole:
+def fill_with_donors(good: Mask) -> Whole:
     """Each good position for itself, the good ones in turn for the others; all for themselves where none is good."""
     places = np.arange(len(good))
     chosen = np.flatnonzero(good)
@@ -384,15 +386,15 @@ def stand_ins(good: Mask) -> Whole:
 # -----------------------------------------------------------------------------------------------------------
 
 
-def _fill(found: Reals, history: History, model: _Model, usable: Mask, drawn: Whole) -> None:
+def _fill(found: Reals, history: SimulationHistory, model: _Model, usable: Mask, drawn: Whole) -> None:
     """Write the statistics (2, W, N + G, paths) of the usable sites and of the groups that hold one of them."""
     place = np.cumsum(usable) - 1
     groups = [place[group[usable[group]]] for group in history.groups]
-    ratios = _finer(history, model, usable, groups)
+    ratios = _subhourly_ratio(history, model, usable, groups)
     residuals = np.take_along_axis(model.residuals, model.sources[:, None, :], axis=0)
     sites = np.flatnonzero(usable)
     level = model.level[:, :, None] + model.spread
-    for weeks in _alike(model.pattern):
+    for weeks in _equal_patterns(model.pattern):
         for block, hours in enumerate(np.exp(residuals + model.pattern[weeks[0]])):
             week, path = np.nonzero(drawn[weeks] == block)
             week = weeks[week]
@@ -408,7 +410,7 @@ def _fill(found: Reals, history: History, model: _Model, usable: Mask, drawn: Wh
                         found[statistic, week, at, path] = of(total) * ratios[statistic, block, len(sites) + group]
 
 
-def _alike(pattern: Reals) -> list[Whole]:
+def _equal_patterns(pattern: Reals) -> list[Whole]:
     """Weeks ahead with the same pattern: all of them, but for those that known events bend."""
     left, found = np.arange(len(pattern)), []
     while len(left):
@@ -422,7 +424,7 @@ def _alike(pattern: Reals) -> list[Whole]:
     return found
 
 
-def _finer(history: History, model: _Model, usable: Mask, groups: list[Whole]) -> Reals:
+def _subhourly_ratio(history: SimulationHistory, model: _Model, usable: Mask, groups: list[Whole]) -> Reals:
     """(2, B, N + G): the statistic of the finest samples over that of the hourly means, in the week that stands for
     each residual week.
 
@@ -450,7 +452,7 @@ def _finer(history: History, model: _Model, usable: Mask, groups: list[Whole]) -
     )
 
 
-def _gone(history: History, blocks: int) -> list[Reals]:
+def _gone(history: SimulationHistory, blocks: int) -> list[Reals]:
     """(B, 168) for each group: what its sites that are silent now carried in the residual weeks."""
     past, silent = _past(history, blocks), _silent(history)
     lost = (_on_hours(history, history.hourly[:, group[silent[group]]], past) for group in history.groups)
@@ -468,4 +470,4 @@ def _ratios(measured: Reals, simulated: Reals, whole: Mask) -> Reals:
     """
     good = whole & (measured > 0.0) & (simulated > 0.0)
     ratio = np.where(good, measured, 1.0) / np.where(good, simulated, 1.0)
-    return np.column_stack([ratio[stand_ins(good[:, one]), one] for one in range(ratio.shape[1])])
+    return np.column_stack([ratio[fill_with_donors(good[:, one]), one] for one in range(ratio.shape[1])])

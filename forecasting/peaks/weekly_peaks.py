@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY, PEAK_QUANTILES, Series
-from forecasting.models.engine import refusal
+from forecasting.models.engine import refusal_reason
 from forecasting.panel.events import EventRegressors
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.peaks.calibration import DIRECT, LEVELS, Trials
-from forecasting.peaks.peak_forecast import TRIAL_PATHS, PeakForecast, forecast_peaks, trials
-from forecasting.peaks.simulation import STATISTICS, Draw, History
+from forecasting.peaks.calibration import DIRECT, LEVELS, WeeklyBacktest
+from forecasting.peaks.peak_forecast import TRIAL_PATHS, PeakForecast, forecast_peaks, weekly_backtest
+from forecasting.peaks.simulation import STATISTICS, Simulation, SimulationHistory
 from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST, WEEK, Reals, Stamps, Weekly, monday
 
 # Half a year of peaks is shown; eighteen months of paths is as far as a plan asks.
@@ -38,7 +38,7 @@ HITS_AT_LEAST = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
+class PeakInputs:
     """What the weeks of one metric are drawn from: the sites' hours as in `paths.History`, and what the series beyond
     them are called.
 
@@ -46,13 +46,13 @@ class Coming:
     """
 
     series: tuple[Series, ...]
-    history: History
+    history: SimulationHistory
     labels: tuple[str, ...]
-    draw: Draw
+    draw: Simulation
     refused: frozenset[Series] = frozenset()
 
 
-class Foreseen(NamedTuple):
+class PeakResult(NamedTuple):
     """Rows without run_id: `peaks` and `simulated_peaks`, and the `scores` of past peaks."""
 
     peaks: pd.DataFrame
@@ -60,7 +60,7 @@ class Foreseen(NamedTuple):
     scores: pd.DataFrame
 
 
-def coming(panel: Panel, metric: str, seed: int) -> Coming | None:
+def peak_inputs(panel: Panel, metric: str, seed: int) -> PeakInputs | None:
     """The sites of a metric with the regions and the network that they make up; None where no week of a site was
     measured.
     """
@@ -83,10 +83,12 @@ def coming(panel: Panel, metric: str, seed: int) -> Coming | None:
     )
     known = EventRegressors.of([panel.touching(one) for one in sites], grid)
     positions = tuple(np.array(members) for _, members in groups)
-    history = History(stamps, hours[sites].to_numpy(float), positions, _weekly(panel.weeks, series, weeks), known)
+    history = SimulationHistory(
+        stamps, hours[sites].to_numpy(float), positions, _weekly(panel.weeks, series, weeks), known
+    )
     labels = tuple("site" if one.level == "site" else one.level for one in series)
-    refused = frozenset(one for one in series if one in panel.hourly and refusal(panel.hourly[one], panel.now))
-    return Coming(series, history, labels, Draw(seed=seed), refused)
+    refused = frozenset(one for one in series if one in panel.hourly and refusal_reason(panel.hourly[one], panel.now))
+    return PeakInputs(series, history, labels, Simulation(seed=seed), refused)
 
 
 def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Weekly:
@@ -104,25 +106,25 @@ def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Week
     return Weekly(weeks, wide[0], wide[1], np.isfinite(wide[0]).astype(float))
 
 
-def foresee(subject: Coming) -> Foreseen:
+def forecast_weekly_peaks(subject: PeakInputs) -> PeakResult:
     """Draw the coming weeks; runs in a worker."""
     groups = np.unique(subject.labels, return_inverse=True)[1]
-    past = trials(subject.history, Draw(TRIAL_PATHS, subject.draw.seed))
+    past = weekly_backtest(subject.history, Simulation(TRIAL_PATHS, subject.draw.seed))
     found = forecast_peaks(subject.history, groups, WEEKS_PLANNED, subject.draw, past)
-    return Foreseen(
+    return PeakResult(
         *(
-            _told(rows, subject.refused)
+            _without_refused(rows, subject.refused)
             for rows in (_peaks(subject, found), _paths(subject, found), _scores(subject, past, found.moves))
         )
     )
 
 
-def _told(rows: pd.DataFrame, refused: frozenset[Series]) -> pd.DataFrame:
+def _without_refused(rows: pd.DataFrame, refused: frozenset[Series]) -> pd.DataFrame:
     """The rows of all series but those that are refused."""
     return rows[~pd.MultiIndex.from_frame(rows[list(Series._fields)]).isin(refused)] if refused and len(rows) else rows
 
 
-def _peaks(subject: Coming, found: PeakForecast) -> pd.DataFrame:
+def _peaks(subject: PeakInputs, found: PeakForecast) -> pd.DataFrame:
     shown = found.quantiles[:WEEKS_SHOWN]
     rows = _identified(subject, found.weeks[:WEEKS_SHOWN])
     values = np.moveaxis(shown, (3, 0, 1, 2), (0, 1, 2, 3)).reshape(-1, len(LEVELS))
@@ -131,13 +133,13 @@ def _peaks(subject: Coming, found: PeakForecast) -> pd.DataFrame:
     ]
 
 
-def _paths(subject: Coming, found: PeakForecast) -> pd.DataFrame:
+def _paths(subject: PeakInputs, found: PeakForecast) -> pd.DataFrame:
     both = np.stack([found.paths.peak, found.paths.p95], axis=1)
     values = np.moveaxis(both, (2, 0, 1, 3), (0, 1, 2, 3)).reshape(-1, both.shape[3]).astype(np.float32)
     return _identified(subject, found.weeks).assign(samples=list(values))[np.isfinite(values).all(axis=1)]
 
 
-def _identified(subject: Coming, weeks: Stamps) -> pd.DataFrame:
+def _identified(subject: PeakInputs, weeks: Stamps) -> pd.DataFrame:
     """level, key, metric, week, statistic of every series, week and statistic, in that order."""
     each = len(weeks) * len(STATISTICS)
     identity = {name: np.repeat([getattr(one, name) for one in subject.series], each) for name in Series._fields}
@@ -151,7 +153,7 @@ def _identified(subject: Coming, weeks: Stamps) -> pd.DataFrame:
     )
 
 
-def _scores(subject: Coming, past: Trials, moves: Reals) -> pd.DataFrame:
+def _scores(subject: PeakInputs, past: WeeklyBacktest, moves: Reals) -> pd.DataFrame:
     """How often peak and P95 of past weeks, 1 to 4 weeks ahead, stayed below the calibrated quantiles, each calibrated
     from what was known at its origin.
     """

@@ -12,22 +12,22 @@ import numpy as np
 import pandas as pd
 
 from data.schema import Series
-from forecasting.evaluation.backtest_batch import Judged, Subject, judge
+from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, evaluate_batch
 from forecasting.evaluation.recent_bands import bands_at_grain
-from forecasting.evaluation.reconciliation import Settled, joined, leaning, settle, sums_of
+from forecasting.evaluation.reconciliation import ReconciledForecasts, dependent_series, joined, reconcile, sums_of
 from forecasting.models.engine import (
     IDENTITY,
     NOTHING,
     STATUS_COLUMNS,
     EngineResult,
     ForecastOptions,
-    declined,
-    refusal,
+    refusal_reason,
+    refused_result,
 )
 from forecasting.models.series_spec import HISTORY, learnable
 from forecasting.panel.events import regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.peaks.weekly_peaks import Foreseen, coming, foresee
+from forecasting.peaks.weekly_peaks import PeakResult, forecast_weekly_peaks, peak_inputs
 
 # Series that one worker judges at once: enough to share their fits, few enough that every worker has some.
 TOGETHER = 32
@@ -43,29 +43,29 @@ class LicensedEngine:
         bands, which must add up, the evidence on sums and on young sites, which lean on other series, and the coming
         weeks come with the last part.
         """
-        unsettled = leaning(panel, able(panel))
+        unsettled = dependent_series(panel, forecastable(panel))
         hours = int(plan.horizon / HOUR)
-        waiting: dict[Future[Judged], Subject] = {
-            executor.submit(judge, one, hours): one for one in subjects(panel, able(panel))
+        waiting: dict[Future[BatchEvaluation], SeriesBatch] = {
+            executor.submit(evaluate_batch, one, hours): one for one in series_batches(panel, forecastable(panel))
         }
         weeks = [
-            executor.submit(foresee, one)
+            executor.submit(forecast_weekly_peaks, one)
             for metric in metrics_of(panel)
-            if (one := coming(panel, metric, plan.seed)) is not None
+            if (one := peak_inputs(panel, metric, plan.seed)) is not None
         ]
         for series in panel.series:
-            if reason := refusal(panel.hourly[series], panel.now):
-                yield declined(series, reason)
-        held, seconds = list[Judged](), dict[Series, float]()
+            if reason := refusal_reason(panel.hourly[series], panel.now):
+                yield refused_result(series, reason)
+        held, seconds = list[BatchEvaluation](), dict[Series, float]()
         for done in as_completed(list(waiting)):
             judged, subject = done.result(), waiting.pop(done)
             now, later = judged.apart(unsettled)
             held.append(later)
             seconds |= dict.fromkeys(subject.series, judged.seconds)
-            fits = fits_of(panel, [one for one in subject.series if one not in unsettled], now.licences, seconds)
+            fits = status_rows(panel, [one for one in subject.series if one not in unsettled], now.licences, seconds)
             yield EngineResult(NOTHING, NOTHING, fits, now.licences, now.scores, now.backtests)
-        found = settle(panel, held, [one for one in unsettled if one.level == "site"])
-        fits = fits_of(panel, sorted(unsettled), found.licences, seconds, found.notes)
+        found = reconcile(panel, held, [one for one in unsettled if one.level == "site"])
+        fits = status_rows(panel, sorted(unsettled), found.licences, seconds, found.notes)
         yield _last(found, bands(panel, plan, found), fits, [one.result() for one in weeks])
 
 
@@ -74,7 +74,7 @@ def metrics_of(panel: Panel) -> list[str]:
     return sorted({series.metric for series in panel.series})
 
 
-def bands(panel: Panel, plan: ForecastOptions, found: Settled) -> pd.DataFrame:
+def bands(panel: Panel, plan: ForecastOptions, found: ReconciledForecasts) -> pd.DataFrame:
     """Rows of `bands`, on both sides of now by what is drawn."""
     if not len(found.forecasts):
         return NOTHING
@@ -84,7 +84,7 @@ def bands(panel: Panel, plan: ForecastOptions, found: Settled) -> pd.DataFrame:
     return bands_at_grain(panel, joined([found.recent, found.forecasts.loc[ahead, columns]]), plan.band(panel))
 
 
-def fits_of(
+def status_rows(
     panel: Panel,
     series: Sequence[Series],
     licences: pd.DataFrame,
@@ -102,19 +102,21 @@ def fits_of(
     return pd.DataFrame(rows, columns=STATUS_COLUMNS)
 
 
-def _last(found: Settled, bands: pd.DataFrame, fits: pd.DataFrame, weeks: Sequence[Foreseen]) -> EngineResult:
+def _last(
+    found: ReconciledForecasts, bands: pd.DataFrame, fits: pd.DataFrame, weeks: Sequence[PeakResult]
+) -> EngineResult:
     """All forecasts and what leaned on others; the peaks and paths."""
     more = {name: joined([getattr(one, name) for one in weeks]) for name in ("peaks", "simulated_peaks")}
     scores = joined([found.scores, *(one.scores for one in weeks)])
     return EngineResult(found.forecasts, bands, fits, found.licences, scores, found.backtests, **more)
 
 
-def able(panel: Panel) -> list[Series]:
+def forecastable(panel: Panel) -> list[Series]:
     """The series of the lake that are not refused."""
-    return [series for series in panel.series if refusal(panel.hourly[series], panel.now) is None]
+    return [series for series in panel.series if refusal_reason(panel.hourly[series], panel.now) is None]
 
 
-def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
+def series_batches(panel: Panel, series: Sequence[Series]) -> list[SeriesBatch]:
     """The series in groups whose clocks change together, so that they share their fits; the largest first, so that no
     worker waits for one.
     """
@@ -123,7 +125,7 @@ def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
     zones: dict[bytes, str] = {}
     for one in series:
         zone = panel.clock(one)
-        kind = changes(zone, pd.DatetimeIndex(hours.index))
+        kind = dst_pattern(zone, pd.DatetimeIndex(hours.index))
         groups[kind].append(one)
         zones.setdefault(kind, zone)
     parts = [
@@ -132,15 +134,15 @@ def subjects(panel: Panel, series: Sequence[Series]) -> list[Subject]:
         for at in range(0, len(members), TOGETHER)
     ]
     return [
-        _subject(panel, hours, zone, members)
+        _series_batch(panel, hours, zone, members)
         for zone, members in sorted(parts, key=lambda part: len(part[1]), reverse=True)
     ]
 
 
-def _subject(panel: Panel, hours: pd.DataFrame, zone: str, members: Sequence[Series]) -> Subject:
+def _series_batch(panel: Panel, hours: pd.DataFrame, zone: str, members: Sequence[Series]) -> SeriesBatch:
     groups = tuple(sums_of(panel, one) if one.level == "site" else () for one in members)
     first = min(pd.Timestamp(hours[one].first_valid_index()) for one in members)
-    return Subject(
+    return SeriesBatch(
         tuple(members),
         hours.loc[first:, list(members)],
         zone,
@@ -150,7 +152,7 @@ def _subject(panel: Panel, hours: pd.DataFrame, zone: str, members: Sequence[Ser
     )
 
 
-def changes(zone: str, hours: pd.DatetimeIndex) -> bytes:
+def dst_pattern(zone: str, hours: pd.DatetimeIndex) -> bytes:
     """What tells clocks apart that do not change together: the offset of each day from that of the first. A constant
     offset only turns a Fourier basis.
     """

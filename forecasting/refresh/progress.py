@@ -18,7 +18,7 @@ NOTE = "refresh"
 NOTE_EVERY_SECONDS = 1.0
 
 
-class Telling:
+class RefreshProgress:
     """Tells how a refresh is doing while it lasts, and how it ended, whichever way that is."""
 
     def __init__(self, lake: Lake, started: datetime, *, bar: bool) -> None:

@@ -20,7 +20,7 @@ WEEKS = pd.Timedelta(days=400)
 ROLLUPS_BEHIND_AT_MOST = pd.Timedelta(days=1)
 
 
-def measured(pin: Pin) -> Extent:
+def telemetry_extent(pin: Pin) -> Extent:
     """The telemetry that there is; raises LakeError where there is none."""
     held = extent(pin, EVERYTHING)
     if held is None:
@@ -32,7 +32,7 @@ def measured(pin: Pin) -> Extent:
     return held
 
 
-def panel_of(pin: Pin, held: Extent) -> Panel:
+def read_panel(pin: Pin, held: Extent) -> Panel:
     """Demand (egress, ingest and viewers, where measured) of every site and region and of the network."""
     metrics = [name for name in DEMAND_METRICS if name in held.metrics]
     if not metrics:

@@ -20,9 +20,9 @@ from data.lake.tables import Lake
 from data.queries import Extent
 from forecasting.models.engine import IDENTITY, Engine, EngineResult, ForecastOptions
 from forecasting.refresh.licensed_engine import LicensedEngine
-from forecasting.refresh.progress import Telling
+from forecasting.refresh.progress import RefreshProgress
 from forecasting.refresh.publishing import RunRow, new_run_id, publish, tidy, write
-from forecasting.refresh.reading import measured, panel_of
+from forecasting.refresh.reading import read_panel, telemetry_extent
 from forecasting.refresh.workers import pool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -75,9 +75,12 @@ def refresh(
     run_id = new_run_id(started)
     maker = ENGINES[engine]() if isinstance(engine, str) else engine
     pin = lake.pin()
-    held = measured(pin)
-    with Telling(lake, started, bar=bar) as telling, _workers(executor, workers, early=isinstance(engine, str)) as crew:
-        panel = panel_of(pin, held)
+    held = telemetry_extent(pin)
+    with (
+        RefreshProgress(lake, started, bar=bar) as telling,
+        _workers(executor, workers, early=isinstance(engine, str)) as crew,
+    ):
+        panel = read_panel(pin, held)
         tidy(lake, started)
         telling.begin(len(panel.series))
         made = _forecast(write(lake, run_id, maker.forecast(panel, ForecastOptions(), crew)), telling)
@@ -111,7 +114,7 @@ class RunAccumulator:
         return pd.concat(self.parts, ignore_index=True) if self.parts else pd.DataFrame(columns=[*IDENTITY, "status"])
 
 
-def _forecast(results: Iterable[EngineResult], telling: Telling) -> RunAccumulator:
+def _forecast(results: Iterable[EngineResult], telling: RefreshProgress) -> RunAccumulator:
     """Tell of results as they come in, and keep what is counted."""
     made = RunAccumulator()
     for result in results:

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import cached
 from app.cached import Series, refits
-from app.cached.refits import Wish
+from app.cached.refits import RefitOptions
 from app.components import export, run_history
 from app.components.header import Frame
 from app.components.trust import choice, misses
@@ -196,7 +196,8 @@ def test_a_refit_is_held_against_the_same_model_at_its_usual_settings(
     page = open_page("models", "judged", part="components", site="nrt-01", history="28")
     pin, now = Lake(lakes["judged"]).pin(), pd.Timestamp("2026-03-20", tz="UTC")
     one, other = (
-        refits.refit(pin, EVERYTHING, Series("site", "nrt-01", "egress_gbps"), wish) for wish in (Wish(), Wish(days=28))
+        refits.refit(pin, EVERYTHING, Series("site", "nrt-01", "egress_gbps"), wish)
+        for wish in (RefitOptions(), RefitOptions(days=28))
     )
     assert one is not None
     assert other is not None
@@ -248,7 +249,10 @@ def test_an_event_of_an_old_link_that_is_gone_leaves_nothing_out(open_page: Open
 
 def test_the_usual_settings_are_those_of_the_page() -> None:
     known = State()
-    assert Wish(int(known.history), float(known.prior), "" if known.without == NONE else known.without) == Wish()
+    assert (
+        RefitOptions(int(known.history), float(known.prior), "" if known.without == NONE else known.without)
+        == RefitOptions()
+    )
 
 
 def test_a_series_that_nobody_measured_is_refused_in_words(open_page: Opener) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.cached.refits import Refit, Wish
+from app.cached.refits import Refit, RefitOptions
 from app.components.refit_tables import curves, effects, trends
 
 FIRST = pd.Timestamp("2026-03-02", tz="UTC")
@@ -16,7 +16,7 @@ PAST = pd.DataFrame({"ts": HOURS[:48], "value": 100.0})
 AHEAD = pd.DataFrame(
     {"ts": HOURS[48:], "yhat": 120.0, "q025": 90.0, "q10": 100.0, "q25": 110.0, "q90": 140.0, "q975": 150.0}
 )
-WISH = Wish(days=28, prior=0.1, without="cup-1")
+WISH = RefitOptions(days=28, prior=0.1, without="cup-1")
 
 
 def made(level: float) -> Refit:
@@ -40,7 +40,9 @@ def test_the_curves_stand_beside_what_was_measured_and_what_is_published() -> No
     assert table.loc[NOW, "egress_gbps_published_q975"] == 150.0
     assert (table["egress_gbps_refit_unpublished"] == 110.0).all()
     assert (table["egress_gbps_usual_refit_unpublished"] == 105.0).all()
-    assert "egress_gbps_usual_refit_unpublished" not in curves("egress_gbps", PAST, AHEAD, made(110.0), None, Wish())
+    assert "egress_gbps_usual_refit_unpublished" not in curves(
+        "egress_gbps", PAST, AHEAD, made(110.0), None, RefitOptions()
+    )
 
 
 def test_the_trend_comes_with_the_daily_means_that_are_drawn() -> None:
@@ -52,9 +54,10 @@ def test_the_trend_comes_with_the_daily_means_that_are_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"), [(WISH, ["unpublished", "28", 0.1, "cup-1"]), (Wish(None), ["unpublished", "all", 0.05, ""])]
+    ("wish", "said"),
+    [(WISH, ["unpublished", "28", 0.1, "cup-1"]), (RefitOptions(None), ["unpublished", "all", 0.05, ""])],
 )
-def test_every_table_says_by_which_settings_it_was_made(wish: Wish, said: list[object]) -> None:
+def test_every_table_says_by_which_settings_it_was_made(wish: RefitOptions, said: list[object]) -> None:
     refit = made(110.0)
     for table in (
         curves("viewers", PAST, AHEAD, refit, None, wish),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.peaks.simulation import HOUR, HOURS, History, Known
+from forecasting.peaks.simulation import HOUR, HOURS, Known, SimulationHistory
 from forecasting.peaks.weekly_statistics import Reals, weekly
 
 FIRST = np.datetime64("2025-01-06", "us")
@@ -34,9 +34,9 @@ def demand(weeks: int, sites: int, seed: int = 1, shocks: Shocks = Shocks(), gro
     return np.exp(log + shocks.hourly * rng.standard_normal(log.shape))
 
 
-def history(values: Reals, groups: tuple[list[int], ...] = (), known: Known | None = None) -> History:
+def history(values: Reals, groups: tuple[list[int], ...] = (), known: Known | None = None) -> SimulationHistory:
     """A history whose samples are its hourly values."""
     stamps = FIRST + np.arange(len(values)) * HOUR
     positions = tuple(np.array(members) for members in groups)
     sums = [np.nansum(values[:, members], axis=1) for members in positions]
-    return History(stamps, values, positions, weekly(stamps, np.column_stack([values, *sums])), known)
+    return SimulationHistory(stamps, values, positions, weekly(stamps, np.column_stack([values, *sums])), known)

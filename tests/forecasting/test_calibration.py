@@ -16,7 +16,7 @@ from forecasting.peaks.calibration import (
     LEVELS,
     MIDDLE,
     OUTWARD,
-    Trials,
+    WeeklyBacktest,
     offsets,
     weighted_quantile,
     winsorised,
@@ -88,7 +88,7 @@ def test_equal_weights_give_the_textbook_rank(values: list[int], level: float) -
     assert found[0] == sorted(values)[rank - 1]
 
 
-def trial(actual: Reals, ahead: int = 2, spread: float = 0.02) -> Trials:
+def trial(actual: Reals, ahead: int = 2, spread: float = 0.02) -> WeeklyBacktest:
     """Forecasts that always say 1, of weekly values (weeks, series), from every week on."""
     weeks, series = actual.shape
     origins, steps = np.arange(weeks), np.arange(1, ahead + 1)
@@ -97,7 +97,7 @@ def trial(actual: Reals, ahead: int = 2, spread: float = 0.02) -> Trials:
     for origin, step in np.ndindex(weeks, ahead):
         if origin + step < weeks:
             came[origin, step] = actual[origin + step]
-    return Trials(origins, steps, predicted, came)
+    return WeeklyBacktest(origins, steps, predicted, came)
 
 
 def test_nothing_is_seen_before_it_comes() -> None:

@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from forecasting.peaks.calibration import LEVELS, MIDDLE, offsets
-from forecasting.peaks.peak_forecast import CHECKABLE, PeakForecast, forecast_peaks, moved, quantiles, stretched, trials
-from forecasting.peaks.simulation import Draw, JointPaths
+from forecasting.peaks.peak_forecast import (
+    CHECKABLE,
+    PeakForecast,
+    extend_offsets,
+    forecast_peaks,
+    quantiles,
+    shift_ranks,
+    weekly_backtest,
+)
+from forecasting.peaks.simulation import JointPaths, Simulation
 from forecasting.peaks.weekly_statistics import Reals
 from tests.forecasting.demand_weeks import Shocks, demand, history
 
@@ -27,7 +35,7 @@ def values() -> Reals:
 
 @pytest.fixture(scope="module")
 def forecast(values: Reals) -> PeakForecast:
-    return forecast_peaks(history(values, GROUPS), LABELS, weeks=52, draw=Draw(100, 3))
+    return forecast_peaks(history(values, GROUPS), LABELS, weeks=52, draw=Simulation(100, 3))
 
 
 def test_quantiles_are_ordered_positive_and_finite(forecast: PeakForecast) -> None:
@@ -53,7 +61,7 @@ def test_the_network_is_steadier_than_its_sites_together(forecast: PeakForecast)
 
 def test_the_same_seed_gives_the_same_forecast(values: Reals) -> None:
     past = history(values[-14 * 168 :], GROUPS)
-    first, again = (forecast_peaks(past, LABELS, 2, Draw(20, 3)) for _ in range(2))
+    first, again = (forecast_peaks(past, LABELS, 2, Simulation(20, 3)) for _ in range(2))
     assert (first.quantiles == again.quantiles).all()
 
 
@@ -61,7 +69,7 @@ def test_past_weeks_of_a_known_process_fall_under_the_quantiles_as_often_as_they
     """Weeks are independent and alike, so nothing but the spread is to be learned. Bounds are wide: weeks that all
     sites share make answers few.
     """
-    past = trials(history(values, GROUPS), Draw(60), recent=44, ahead=np.array([1, 2]))
+    past = weekly_backtest(history(values, GROUPS), Simulation(60), recent=44, ahead=np.array([1, 2]))
     came, known = past.actual, np.isfinite(past.actual) & (past.origins >= 16)[:, None, None, None]
     calibrated = past.predicted * np.exp(offsets(past, LABELS, 44)[:-1])
     shares = [(came <= calibrated[:, :, :, number])[known].mean() for number in range(len(LEVELS))]
@@ -88,7 +96,7 @@ def test_zero_demand_is_refused_and_harms_nobody() -> None:
 def test_a_hole_of_eight_weeks_leaves_its_origins_without_a_forecast_and_harms_nobody() -> None:
     past = demand(16, 2)
     past[4 * 168 : 13 * 168, 1] = np.nan
-    found = trials(history(past, ([0, 1],)), Draw(20), ahead=np.array([1]))
+    found = weekly_backtest(history(past, ([0, 1],)), Simulation(20), ahead=np.array([1]))
     known = np.isfinite(found.predicted[:, 0, 0, MIDDLE])
     assert known[:, [0, 2]].all()
     assert found.origins[~known[:, 1]].tolist() == list(range(6, 14)), "a week is bridged"
@@ -99,7 +107,7 @@ def test_a_hole_of_eight_weeks_leaves_its_origins_without_a_forecast_and_harms_n
     arrays(float, (2, 3, 20), elements=st.floats(0.0, 1e6)), arrays(float, (2, 2, 5, 3), elements=st.floats(-1.0, 1.0))
 )
 def test_moved_paths_keep_their_order_and_stay_positive(values: Reals, moves: Reals) -> None:
-    found = moved(JointPaths(NO_WEEKS, values, values), moves).peak
+    found = shift_ranks(JointPaths(NO_WEEKS, values, values), moves).peak
     assert (found >= 0.0).all()
     order = np.argsort(values, axis=-1, kind="stable")
     assert (np.diff(np.take_along_axis(found, order, axis=-1), axis=-1) >= 0.0).all()
@@ -110,7 +118,7 @@ def test_moved_paths_have_the_quantiles_asked_for() -> None:
     moves = np.array([-0.1, -0.05, 0.02, 0.1, 0.2])
     paths = JointPaths(NO_WEEKS, values, values)
     wanted = quantiles(paths)[0, 0, :, 0] * np.exp(moves)
-    found = quantiles(moved(paths, np.broadcast_to(moves[:, None], (1, 2, 5, 1))))[0, 0, :, 0]
+    found = quantiles(shift_ranks(paths, np.broadcast_to(moves[:, None], (1, 2, 5, 1))))[0, 0, :, 0]
     assert found == pytest.approx(wanted, rel=0.005)
 
 
@@ -118,8 +126,8 @@ def test_offsets_widen_beyond_what_history_could_check() -> None:
     checked = np.array([1, 4])
     moves = np.zeros((2, 2, 5, 1))
     moves[1] = np.array([-0.2, -0.1, 0.0, 0.1, -0.1])[:, None]
-    found = stretched(moves, checked, np.array([1, 2, 4, 16]))[:, 0, :, 0]
+    found = extend_offsets(moves, checked, np.array([1, 2, 4, 16]))[:, 0, :, 0]
     assert found[0] == pytest.approx(np.zeros(5))
     assert found[1] == pytest.approx(moves[1, 0, :, 0] / 2), "half-way in the logarithm"
     assert found[3] == pytest.approx([-0.4, -0.2, 0.0, 0.2, -0.1]), "what narrows stays"
-    assert (stretched(moves[:0], checked[:0], np.array([1, 2])) == 0.0).all()
+    assert (extend_offsets(moves[:0], checked[:0], np.array([1, 2])) == 0.0).all()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.peaks.calibration import LEVELS, Trials
-from forecasting.peaks.rank_reordering import lasting, persistence
+from forecasting.peaks.calibration import LEVELS, WeeklyBacktest
+from forecasting.peaks.rank_reordering import persistence, reorder_ranks
 from forecasting.peaks.simulation import JointPaths
 from forecasting.peaks.weekly_statistics import WEEK, Reals
 from forecasting.planning.runout import first_crossings
@@ -16,13 +16,13 @@ from forecasting.planning.runout import first_crossings
 WEEKS, SERIES, PATHS = 20, 3, 400
 
 
-def trials(share: float, origins: int = 40, seed: int = 0) -> Trials:
+def trials(share: float, origins: int = 40, seed: int = 0) -> WeeklyBacktest:
     """Errors of a tenth about a level of 100, `share` of whose variance is the same at all weeks ahead of an origin."""
     rng = np.random.default_rng(seed)
     ahead, shape = np.array([1, 2, 3, 4, 6]), (origins, 5, 2, SERIES)
     lasts, own = rng.normal(size=(origins, 1, 1, SERIES)), rng.normal(size=shape)
     predicted = np.full((origins, 5, 2, len(LEVELS), SERIES), 100.0)
-    return Trials(
+    return WeeklyBacktest(
         np.arange(origins),
         ahead,
         predicted,
@@ -69,7 +69,7 @@ def test_zeros_and_exact_forecasts_are_no_errors() -> None:
 @pytest.mark.parametrize("share", [0.2, 0.5])
 def test_ranks_last_as_asked_and_every_week_keeps_its_values(share: float) -> None:
     before = drawn()
-    after = lasting(before, share, WEEKS, seed=3)
+    after = reorder_ranks(before, share, WEEKS, seed=3)
     assert between_weeks(after.peak) == pytest.approx(share, abs=0.05)
     for old, new in ((before.peak, after.peak), (before.p95, after.p95)):
         np.testing.assert_array_equal(np.sort(new, axis=-1), np.sort(old, axis=-1))
@@ -77,20 +77,20 @@ def test_ranks_last_as_asked_and_every_week_keeps_its_values(share: float) -> No
 
 def test_what_sites_share_in_a_week_they_share_as_much_as_before() -> None:
     before = drawn(shared=0.5)
-    after = lasting(before, 0.4, WEEKS, seed=3)
+    after = reorder_ranks(before, 0.4, WEEKS, seed=3)
     shared = [np.mean([np.corrcoef(np.log(week))[0, 1] for week in paths.peak]) for paths in (before, after)]
     assert shared[1] == pytest.approx(shared[0], abs=0.07)
 
 
 def test_paths_that_last_already_stay_as_they_are() -> None:
-    before = lasting(drawn(), 0.5, WEEKS, seed=3)
-    np.testing.assert_array_equal(lasting(before, 0.3, WEEKS, seed=4).peak, before.peak)
+    before = reorder_ranks(drawn(), 0.5, WEEKS, seed=3)
+    np.testing.assert_array_equal(reorder_ranks(before, 0.3, WEEKS, seed=4).peak, before.peak)
 
 
 def test_a_series_without_paths_stays_without() -> None:
     before = drawn()
     before.peak[:, 1] = np.nan
-    after = lasting(before, 0.5, WEEKS, seed=3)
+    after = reorder_ranks(before, 0.5, WEEKS, seed=3)
     assert np.isnan(after.peak[:, 1]).all()
     assert np.isfinite(after.peak[:, [0, 2]]).all()
 
@@ -101,6 +101,6 @@ def test_more_that_lasts_spreads_the_dates(share: float, seed: int) -> None:
     before, limit = drawn(seed=seed), 125.0
     dates = [
         np.mean(np.isfinite(first_crossings(paths.peak[:, 0][None] / limit)))
-        for paths in (before, lasting(before, share, WEEKS, seed=seed))
+        for paths in (before, reorder_ranks(before, share, WEEKS, seed=seed))
     ]
     assert dates[1] <= dates[0] + 0.02

@@ -20,7 +20,7 @@ from data.lake.tables import Lake, files
 from data.queries import bands, fit, forecast, latest_run, runs
 from data.schema import TABLES, Series, validate
 from data.schema.errors import HeadroomError, LakeError, SettingError
-from forecasting.models.engine import EngineResult, ForecastOptions, declined
+from forecasting.models.engine import EngineResult, ForecastOptions, refused_result
 from forecasting.panel.panel import Panel
 from forecasting.refresh import refresh
 from forecasting.refresh.publishing import new_run_id, write
@@ -104,9 +104,9 @@ class Mixed(Steady):
         for result in super().forecast(panel, plan, executor):
             series = Series(*result.series_status.iloc[0, :3])
             if series.level == "global":
-                yield declined(series, "too little")
+                yield refused_result(series, "too little")
             elif series == FRA:
-                yield declined(series, "RuntimeError: it broke", "failed")
+                yield refused_result(series, "RuntimeError: it broke", "failed")
             else:
                 yield result
 

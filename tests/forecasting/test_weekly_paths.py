@@ -11,54 +11,54 @@ from forecasting.peaks.simulation import (
     HOUR,
     HOURS,
     WEEKS_AT_LEAST,
-    Draw,
-    History,
-    _alike,
+    Simulation,
+    SimulationHistory,
+    _equal_patterns,
     balanced,
+    fill_with_donors,
     simulate,
-    stand_ins,
 )
 from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps
 from tests.forecasting.demand_weeks import FIRST, Shocks, demand, history
 
 unhurried = settings(deadline=None, max_examples=10)
-DRAW = Draw(paths=40, seed=5)
+DRAW = Simulation(paths=40, seed=5)
 GROUPS = ([0, 1], [2], [0, 1, 2])
 
 
 @pytest.fixture(scope="module", params=[12, 30], ids=["level of the last weeks", "slope"])
-def network(request: pytest.FixtureRequest) -> History:
+def network(request: pytest.FixtureRequest) -> SimulationHistory:
     return history(demand(request.param, 3), GROUPS)
 
 
-def test_the_weeks_follow_the_history(network: History) -> None:
+def test_the_weeks_follow_the_history(network: SimulationHistory) -> None:
     paths = simulate(network, 4, DRAW)
     assert paths.peak.shape == paths.p95.shape == (4, 6, 40)
     assert list(paths.weeks) == [network.weekly.weeks[-1] + (ahead + 1) * WEEK for ahead in range(4)]
     assert np.isfinite(paths.peak).all()
 
 
-def test_the_same_seed_gives_the_same_paths(network: History) -> None:
-    first, again, other = (simulate(network, 3, draw) for draw in (DRAW, DRAW, Draw(40, 6)))
+def test_the_same_seed_gives_the_same_paths(network: SimulationHistory) -> None:
+    first, again, other = (simulate(network, 3, draw) for draw in (DRAW, DRAW, Simulation(40, 6)))
     assert (first.peak == again.peak).all()
     assert (first.p95 == again.p95).all()
     assert (first.peak != other.peak).any()
 
 
-def test_the_p95_lies_under_the_peak(network: History) -> None:
+def test_the_p95_lies_under_the_peak(network: SimulationHistory) -> None:
     paths = simulate(network, 3, DRAW)
     assert (paths.p95 <= paths.peak).all()
 
 
 @unhurried
 @given(factor=st.floats(1e-6, 1e6))
-def test_another_unit_changes_nothing_but_the_unit(network: History, factor: float) -> None:
+def test_another_unit_changes_nothing_but_the_unit(network: SimulationHistory, factor: float) -> None:
     paths, scaled = simulate(network, 2, DRAW), simulate(history(network.hourly * factor, GROUPS), 2, DRAW)
     assert scaled.peak == pytest.approx(paths.peak * factor, rel=1e-6)
     assert scaled.p95 == pytest.approx(paths.p95 * factor, rel=1e-6)
 
 
-def test_the_paths_of_a_group_are_those_of_the_sum_of_its_sites(network: History) -> None:
+def test_the_paths_of_a_group_are_those_of_the_sum_of_its_sites(network: SimulationHistory) -> None:
     paths = simulate(network, 4, DRAW).peak
     parts, total = paths[:, :3], paths[:, 5]
     assert paths[:, 4] == pytest.approx(parts[:, 2], rel=1e-9)
@@ -86,7 +86,7 @@ def test_a_sum_is_built_hour_by_hour_from_the_drawn_weeks() -> None:
 def test_the_finest_samples_make_the_peak() -> None:
     values = demand(12, 1)
     plain = history(values)
-    spiky = History(plain.stamps, plain.hourly, (), plain.weekly._replace(peak=1.3 * plain.weekly.peak))
+    spiky = SimulationHistory(plain.stamps, plain.hourly, (), plain.weekly._replace(peak=1.3 * plain.weekly.peak))
     assert simulate(spiky, 2, DRAW).peak == pytest.approx(1.3 * simulate(plain, 2, DRAW).peak)
 
 
@@ -125,7 +125,7 @@ def test_weeks_ahead_are_all_told_apart_whatever_their_pattern() -> None:
     """NaN is never close to NaN: once, a site without a curve kept this going for ever."""
     pattern = np.zeros((5, HOURS, 2))
     pattern[3:, :, 1], pattern[2, :, 0] = np.nan, 1.0
-    assert [list(weeks) for weeks in _alike(pattern)] == [[0, 1], [2], [3, 4]]
+    assert [list(weeks) for weeks in _equal_patterns(pattern)] == [[0, 1], [2], [3, 4]]
 
 
 @pytest.mark.parametrize("weeks", range(WEEKS_AT_LEAST))
@@ -177,12 +177,12 @@ def test_growth_goes_on_where_half_a_year_has_shown_it() -> None:
 def test_parts_that_do_not_fit_are_refused() -> None:
     past = history(demand(3, 2))
     with pytest.raises(ValueError, match=r"shape \(3, 2\) for 504 hours; \(3, 1\)"):
-        History(past.stamps, past.hourly[:, :1], (), past.weekly)
+        SimulationHistory(past.stamps, past.hourly[:, :1], (), past.weekly)
 
 
 def test_stand_ins_come_in_turn_from_the_good() -> None:
-    assert list(stand_ins(np.array([False, True, False, True, False]))) == [1, 1, 1, 3, 1]
-    assert list(stand_ins(np.zeros(3, dtype=bool))) == [0, 1, 2]
+    assert list(fill_with_donors(np.array([False, True, False, True, False]))) == [1, 1, 1, 3, 1]
+    assert list(fill_with_donors(np.zeros(3, dtype=bool))) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("blocks", "paths"), [(1, 4), (3, 200), (7, 20), (30, 8)])

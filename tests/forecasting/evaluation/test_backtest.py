@@ -7,8 +7,13 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation.backtest import Backtest, backtest, forecasts, horizon_bands, origins
-from forecasting.evaluation.model_selection import draw, learn
-from forecasting.evaluation.out_of_sample import by_step, left_out, of_weights, weights_of
+from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
+from forecasting.evaluation.out_of_sample import (
+    by_step,
+    ensemble_out_of_sample,
+    ensemble_weights,
+    leave_one_origin_out_weights,
+)
 from forecasting.models.baselines import seasonal_naive
 from forecasting.models.pool import baselines, least_history_of, pool
 from forecasting.panel.history import History
@@ -99,9 +104,9 @@ def test_nothing_that_is_drawn_at_an_origin_sees_what_came_after_it() -> None:
     values, origin = demand(300, 3), 240
     drawn = []
     for given in (values, corrupted(values, origin)):
-        whole = learn(history(given), 30, more=(origin,))
+        whole = backtest_pool(history(given), 30, more=(origin,))
         fold = next(fold for fold in whole.backtest.folds if fold.origin == origin)
-        drawn.append(draw(whole.at(fold)))
+        drawn.append(select_and_calibrate(whole.at(fold)))
     np.testing.assert_array_equal(drawn[0].point, drawn[1].point)
     np.testing.assert_array_equal(drawn[0].quantiles, drawn[1].quantiles)
     np.testing.assert_array_equal(drawn[0].weights, drawn[1].weights)
@@ -131,7 +136,10 @@ def test_an_origin_left_out_does_not_weigh_on_its_own_residual() -> None:
     found = backtest(known, baselines(SEASONS), dict.fromkeys([150, 200, 250], 24))
     absurd = found.folds[1]._replace(actual=found.folds[1].actual * 1e6)
     other = Backtest(found.models, (found.folds[0], absurd, found.folds[2]))
-    told = [of_weights(one, left_out(one, bands, known), bands, known).forecasts for one in (found, other)]
+    told = [
+        ensemble_out_of_sample(one, leave_one_origin_out_weights(one, bands, known), bands, known).forecasts
+        for one in (found, other)
+    ]
     np.testing.assert_array_equal(told[0][1], told[1][1])
     assert not np.array_equal(told[0][0], told[1][0])
 
@@ -142,14 +150,16 @@ def test_an_origin_left_out_takes_along_those_that_saw_the_same_while_others_are
     found = backtest(known, baselines(SEASONS), dict.fromkeys([150, 160, 200, 250], 24))
     absurd = Backtest(found.models, (found.folds[0]._replace(actual=found.folds[0].actual * 1e6), *found.folds[1:]))
     for honest, other, changes in zip(
-        *(left_out(one, bands, known) for one in (found, absurd)), (False, False, True, True), strict=True
+        *(leave_one_origin_out_weights(one, bands, known) for one in (found, absurd)),
+        (False, False, True, True),
+        strict=True,
     ):
         assert np.array_equal(honest, other) != changes
     few = Backtest(found.models, found.folds[:3])
     other = Backtest(found.models, absurd.folds[:3])
-    assert not np.array_equal(left_out(few, bands, known)[1], left_out(other, bands, known)[1]), (
-        "one origin alone is chance"
-    )
+    assert not np.array_equal(
+        leave_one_origin_out_weights(few, bands, known)[1], leave_one_origin_out_weights(other, bands, known)[1]
+    ), "one origin alone is chance"
 
 
 def test_an_origin_on_the_same_day_of_the_week_counts_more() -> None:
@@ -162,14 +172,14 @@ def test_an_origin_on_the_same_day_of_the_week_counts_more() -> None:
     same, another = (
         fold._replace(actual=fold.forecasts[place].astype(float) + 0.01) for place, fold in enumerate(told.folds)
     )
-    share = weights_of(Backtest(told.models, (same, another)), bands, known)[:, 0, 0]
+    share = ensemble_weights(Backtest(told.models, (same, another)), bands, known)[:, 0, 0]
     assert share[0] > 0.5 > share[1], "though the other origin is newer"
 
 
 def test_weights_pass_gently_from_band_to_band_and_sum_to_one() -> None:
     values, bands = demand(700, 2), horizon_bands(HOUR, 60)
     known = history(values)
-    share = weights_of(backtest(known, baselines(SEASONS), dict.fromkeys([400, 500, 600], 60)), bands, known)
+    share = ensemble_weights(backtest(known, baselines(SEASONS), dict.fromkeys([400, 500, 600], 60)), bands, known)
     steps = by_step(share, bands, SHORT)
     np.testing.assert_allclose(steps.sum(axis=0), 1.0)
     np.testing.assert_array_equal(steps[:, 0], share[:, 0])

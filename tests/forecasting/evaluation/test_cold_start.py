@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.evaluation.cold_start import borrow, refusals, young
-from forecasting.evaluation.model_selection import draw, learn
+from forecasting.evaluation.cold_start import borrow_shape, refusals, young
+from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
 from tests.forecasting.panels import demand, history
 
 STEPS, HORIZON = 300, 24
@@ -35,8 +35,8 @@ def test_a_young_series_takes_the_shape_of_its_group_at_its_own_level_with_wider
     truth = values[STEPS:, 3].copy()
     values[: STEPS - 20, 3] = np.nan
     known = history(values[:STEPS])
-    found = draw(learn(known, HORIZON))
-    borrowed = borrow(known, found.point, found.quantiles, ["west"] * 4)
+    found = select_and_calibrate(backtest_pool(known, HORIZON))
+    borrowed = borrow_shape(known, found.point, found.quantiles, ["west"] * 4)
     assert young(known) == [False, False, False, True]
     np.testing.assert_allclose(borrowed.point[:, 3], truth, rtol=0.25)
     np.testing.assert_array_equal(borrowed.point[:, :3], found.point[:, :3])
@@ -53,8 +53,8 @@ def test_a_group_without_a_grown_member_lends_nothing() -> None:
     values = demand(STEPS, 2)
     values[: STEPS - 20, 1] = np.nan
     known = history(values)
-    found = draw(learn(known, HORIZON))
-    borrowed = borrow(known, found.point, found.quantiles, ["west", "east"])
+    found = select_and_calibrate(backtest_pool(known, HORIZON))
+    borrowed = borrow_shape(known, found.point, found.quantiles, ["west", "east"])
     np.testing.assert_array_equal(borrowed.point, found.point)
     assert borrowed.notes == [None, None]
 
@@ -64,7 +64,7 @@ def test_a_mate_that_was_dark_while_the_young_series_was_measured_lends_nothing_
     values[:, 3] = 0.1 * values[:, :2].sum(axis=1)
     values[: STEPS - 20, 3], values[STEPS - 20 :, 2] = np.nan, np.nan
     known = history(values)
-    borrowed = borrow(known, np.ones((HORIZON, 4)), np.ones((HORIZON, 4, 7)), ["west"] * 4)
+    borrowed = borrow_shape(known, np.ones((HORIZON, 4)), np.ones((HORIZON, 4, 7)), ["west"] * 4)
     np.testing.assert_allclose(borrowed.point[:, 3], 0.2)
     assert borrowed.notes[3] is not None
     assert "the shape is that of 2 series of west" in borrowed.notes[3]

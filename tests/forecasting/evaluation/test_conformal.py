@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
-from forecasting.evaluation.out_of_sample import Trials
+from forecasting.evaluation.out_of_sample import OutOfSample
 from forecasting.panel.history import History
 from tests.forecasting.panels import demand, history
 
 HORIZON = 30
 
 
-def trials(missed: np.ndarray, level: float = 100.0) -> Trials:
+def trials(missed: np.ndarray, level: float = 100.0) -> OutOfSample:
     """A constant forecast that missed by so much, (K, H, N)."""
     told = np.full_like(missed, level)
-    return Trials(tuple(100 + 6 * place for place in range(len(missed))), told, told + missed)
+    return OutOfSample(tuple(100 + 6 * place for place in range(len(missed))), told, told + missed)
 
 
 def noise(seed: int, origins: int = 12, series: int = 3) -> np.ndarray:
@@ -76,7 +76,9 @@ def test_the_loud_hour_stays_where_it_is_by_the_clock() -> None:
     off = np.stack([np.where(shown.hour == 20, 8.0, 1.0) for shown in local])[:, :, None] * np.random.default_rng(
         8
     ).normal(size=(len(origins), 72, 1))
-    found = half_widths(np.full((72, 1), 100.0), Trials(origins, np.full_like(off, 100.0), 100.0 + off), known)[:, 0, 1]
+    found = half_widths(np.full((72, 1), 100.0), OutOfSample(origins, np.full_like(off, 100.0), 100.0 + off), known)[
+        :, 0, 1
+    ]
     widest = known.clock(known.ahead(72))[
         [int(day * 24 + found[day * 24 : day * 24 + 24].argmax()) for day in range(3)]
     ]
@@ -97,7 +99,7 @@ def test_horizons_that_no_origin_reaches_are_wider_than_the_last_that_one_does()
 
 
 def test_a_history_without_origins_has_bands_from_its_own_past() -> None:
-    empty = Trials((), np.empty((0, HORIZON, 2)), np.empty((0, HORIZON, 2)))
+    empty = OutOfSample((), np.empty((0, HORIZON, 2)), np.empty((0, HORIZON, 2)))
     found = half_widths(np.full((HORIZON, 2), 20.0), empty, history(demand(20, 2)))
     assert (found > 0.0).all()
     assert np.isfinite(found).all()
@@ -124,5 +126,5 @@ def test_a_site_that_was_launched_has_no_band_beyond_twice_its_largest_error() -
     values[-20:] = 10.0
     told, came = np.zeros((3, HORIZON, 1)), np.zeros((3, HORIZON, 1))
     came[2, 10:] = 10.0
-    found = half_widths(np.full((HORIZON, 1), 10.0), Trials((100, 130, 160), told, came), history(values))
+    found = half_widths(np.full((HORIZON, 1), 10.0), OutOfSample((100, 130, 160), told, came), history(values))
     assert found.max() == pytest.approx(20.0)

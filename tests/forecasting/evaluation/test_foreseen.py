@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from data.schema import Series
-from forecasting.models.engine import refusal
+from forecasting.models.engine import refusal_reason
 from forecasting.panel.panel import Panel
-from forecasting.peaks.weekly_peaks import Coming, Foreseen, coming, foresee
+from forecasting.peaks.weekly_peaks import PeakInputs, PeakResult, forecast_weekly_peaks, peak_inputs
 from forecasting.peaks.weekly_statistics import WEEK, weekly
 from tests.forecasting.networks import Reals, daily, panel_of, rows, stamps_of
 
@@ -69,28 +69,28 @@ def panel(values: dict[str, Reals]) -> Panel:
 
 
 @pytest.fixture(scope="module")
-def subject() -> Coming:
-    found = coming(panel(measured()), METRIC, 1)
+def subject() -> PeakInputs:
+    found = peak_inputs(panel(measured()), METRIC, 1)
     assert found is not None
     return found
 
 
 @pytest.fixture(scope="module")
-def foreseen(subject: Coming) -> Foreseen:
-    return foresee(subject)
+def foreseen(subject: PeakInputs) -> PeakResult:
+    return forecast_weekly_peaks(subject)
 
 
-def test_what_is_refused_has_neither_peaks_nor_paths_nor_scores(foreseen: Foreseen) -> None:
+def test_what_is_refused_has_neither_peaks_nor_paths_nor_scores(foreseen: PeakResult) -> None:
     whole = panel(measured())
-    refused = {series.key for series in whole.series if refusal(whole.hourly[series], whole.now)}
+    refused = {series.key for series in whole.series if refusal_reason(whole.hourly[series], whole.now)}
     assert refused == {"fra-01", "par-01"}
     for rows_of in foreseen:
         assert set(rows_of["key"]) == {"ams-01", "nrt-01", "eu", "asia", "all"}
 
 
-def test_nothing_would_be_left_out_without_a_refusal(subject: Coming) -> None:
+def test_nothing_would_be_left_out_without_a_refusal(subject: PeakInputs) -> None:
     """Paris has weeks enough, and would be drawn; Frankfurt would not, being silent."""
-    assert {"par-01"} == set(foresee(replace(subject, refused=frozenset())).peaks["key"]) - {
+    assert {"par-01"} == set(forecast_weekly_peaks(replace(subject, refused=frozenset())).peaks["key"]) - {
         "ams-01",
         "nrt-01",
         "eu",
@@ -99,7 +99,7 @@ def test_nothing_would_be_left_out_without_a_refusal(subject: Coming) -> None:
     }
 
 
-def test_sums_are_those_of_the_sites_that_report(foreseen: Foreseen, subject: Coming) -> None:
+def test_sums_are_those_of_the_sites_that_report(foreseen: PeakResult, subject: PeakInputs) -> None:
     """Three sites of four are left; calibration has hardly seen their sum yet, and must not need to."""
     first = foreseen.peaks[
         (foreseen.peaks["week"] == foreseen.peaks["week"].min()) & (foreseen.peaks["statistic"] == "peak")

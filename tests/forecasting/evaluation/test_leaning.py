@@ -9,10 +9,17 @@ import pandas as pd
 import pytest
 
 from data.schema import QUANTILES, Series
-from forecasting.evaluation.aggregates import total
-from forecasting.evaluation.backtest_batch import Subject, judge
-from forecasting.evaluation.model_selection import learn, prophet_curve
-from forecasting.evaluation.reconciliation import BORROWED, Settled, agreeing, leaning, lent, sums_of
+from forecasting.evaluation.aggregates import sum_contributions
+from forecasting.evaluation.backtest_batch import SeriesBatch, evaluate_batch
+from forecasting.evaluation.model_selection import backtest_pool, prophet_curve
+from forecasting.evaluation.reconciliation import (
+    COLD_START,
+    ReconciledForecasts,
+    apply_cold_start,
+    complete_hierarchies,
+    dependent_series,
+    sums_of,
+)
 from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, daily, no_events, panel_of, rows, stamps_of
 
@@ -58,7 +65,7 @@ def evidence(series: Series) -> dict[str, pd.DataFrame]:
 
 def test_sums_and_young_sites_lean_on_others() -> None:
     panel = with_a_young_site()
-    assert leaning(panel, [FRA, AMS, NRT, EU]) == {FRA, EU}
+    assert dependent_series(panel, [FRA, AMS, NRT, EU]) == {FRA, EU}
     assert sums_of(panel, FRA) == (EU, ALL)
 
 
@@ -69,11 +76,11 @@ def test_a_young_site_borrows_of_all_grown_sites_of_its_region_and_its_licence_t
         for name in ("licences", "scores", "backtests")
     }
     forecasts = pd.concat([told(FRA, 7.0), told(NRT, 30.0), told(AMS, 20.0)], ignore_index=True)
-    found = lent(with_a_young_site(), Settled(forecasts, **both, notes={}), [FRA])
+    found = apply_cold_start(with_a_young_site(), ReconciledForecasts(forecasts, **both, notes={}), [FRA])
     means = found.forecasts.groupby("key")["yhat"].mean()
     assert means.to_dict() == pytest.approx({"ams-01": 20.0, "fra-01": 5.0, "nrt-01": 30.0})
     mine = found.licences.set_index("key").loc["fra-01"]
-    assert (mine["model"], mine["licensed"], mine["origins"]) == (BORROWED, False, 0)
+    assert (mine["model"], mine["licensed"], mine["origins"]) == (COLD_START, False, 0)
     assert mine["reason"] == (
         "The shape of its region is drawn: 9 cycles of its own; the shape is that of 1 series of eu, egress_gbps, with bands 1.5 times as wide."
     )
@@ -89,24 +96,26 @@ def test_a_young_site_borrows_of_all_grown_sites_of_its_region_and_its_licence_t
 def test_a_sum_agrees_only_where_all_of_its_sites_are_forecast() -> None:
     panel = with_a_young_site()
     some = pd.concat([told(one, 1.0) for one in (FRA, AMS, EU, ALL)], ignore_index=True)
-    assert agreeing(panel, some) == {EU: [AMS, FRA]}
+    assert complete_hierarchies(panel, some) == {EU: [AMS, FRA]}
 
 
 def test_parts_that_knew_something_and_were_not_asked_leave_no_sum() -> None:
     early, late = NOW - pd.Timedelta(days=9), NOW - pd.Timedelta(days=1)
     one, other = {late: np.array([1.0, 2.0, 3.0])}, {late: np.array([10.0, np.nan])}
-    assert total([one, other], [early, early], late) == pytest.approx([11.0, 2.0])
-    assert total([one, {}], [early, early], late) is None
-    assert total([one, {}], [early, late], late) == pytest.approx([1.0, 2.0, 3.0]), "who was not there yet adds nothing"
-    assert total([], [], late) is None
+    assert sum_contributions([one, other], [early, early], late) == pytest.approx([11.0, 2.0])
+    assert sum_contributions([one, {}], [early, early], late) is None
+    assert sum_contributions([one, {}], [early, late], late) == pytest.approx([1.0, 2.0, 3.0]), (
+        "who was not there yet adds nothing"
+    )
+    assert sum_contributions([], [], late) is None
 
 
 def test_prophet_is_the_same_curve_ahead_as_in_the_backtests() -> None:
     stamps = stamps_of(21)
     hours = pd.DataFrame({AMS: daily(stamps, 20.0), EU: daily(stamps, 25.0, seed=3)}, index=stamps)
-    subject = Subject((AMS, EU), hours, "UTC", (no_events().assign(share=1.0),) * 2, ((EU, ALL), ()))
-    found = judge(subject, 24)
-    expected = np.maximum(prophet_curve(learn(subject.history(24), 24)), 0.0)
+    subject = SeriesBatch((AMS, EU), hours, "UTC", (no_events().assign(share=1.0),) * 2, ((EU, ALL), ()))
+    found = evaluate_batch(subject, 24)
+    expected = np.maximum(prophet_curve(backtest_pool(subject.history(24), 24)), 0.0)
     ahead = found.forecasts.pivot_table(index="ts", columns="key", values="prophet")
     assert ahead[["ams-01", "eu"]].to_numpy() == pytest.approx(expected, rel=1e-5)
     assert set(found.parts) == {EU, ALL}

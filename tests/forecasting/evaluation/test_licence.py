@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.evaluation.backtest import Band
+from forecasting.evaluation.backtest import HorizonBand
 from forecasting.evaluation.licence import BLEND, Licence, Verdict, licences, verdicts
 
-BANDS = (Band("0-24 h", 0, 24), Band("1-7 d", 24, 168))
+BANDS = (HorizonBand("0-24 h", 0, 24), HorizonBand("1-7 d", 24, 168))
 NAMES = ("copy", "median")
 
 

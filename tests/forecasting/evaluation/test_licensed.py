@@ -13,18 +13,18 @@ import pytest
 
 from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, validate
 from forecasting.evaluation.aggregates import SUM
-from forecasting.evaluation.backtest_batch import furthest, past_weeks, shown, starts
-from forecasting.evaluation.model_selection import UNPROVEN, draw, learn
-from forecasting.evaluation.reconciliation import BORROWED
-from forecasting.evaluation.scores import held_out
+from forecasting.evaluation.backtest_batch import longest_backtest, past_weeks, published_backtests, shared_origins
+from forecasting.evaluation.model_selection import UNPROVEN, backtest_pool, select_and_calibrate
+from forecasting.evaluation.reconciliation import COLD_START
+from forecasting.evaluation.scores import out_of_sample_intervals
 from forecasting.models.engine import IDENTITY, EngineResult, ForecastOptions
 from forecasting.models.pool import PROPHET_MAP, baselines, pool
 from forecasting.panel.panel import Panel, Sources, build
 from forecasting.peaks.calibration import offsets
-from forecasting.peaks.peak_forecast import TRIAL_PATHS, trials
-from forecasting.peaks.simulation import Draw
-from forecasting.peaks.weekly_peaks import WEEKS_PLANNED, WEEKS_SHOWN, coming, foresee
-from forecasting.refresh.licensed_engine import LicensedEngine, changes
+from forecasting.peaks.peak_forecast import TRIAL_PATHS, weekly_backtest
+from forecasting.peaks.simulation import Simulation
+from forecasting.peaks.weekly_peaks import WEEKS_PLANNED, WEEKS_SHOWN, forecast_weekly_peaks, peak_inputs
+from forecasting.refresh.licensed_engine import LicensedEngine, dst_pattern
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
 from tests.forecasting.panels import START, demand, history
 
@@ -116,8 +116,8 @@ def test_prophet_and_the_baseline_stand_beside_what_is_drawn(made: EngineResult)
 
 def test_events_that_moved_nothing_move_no_forecast(made: EngineResult) -> None:
     quiet = made.forecasts[made.forecasts["key"] == "fra-01"].set_index("ts")["yhat"]
-    coming = pd.Timestamp("2026-03-22 18:00", tz="UTC")
-    during = (quiet.index >= coming) & (quiet.index < coming + pd.Timedelta(hours=5))
+    peak_inputs = pd.Timestamp("2026-03-22 18:00", tz="UTC")
+    during = (quiet.index >= peak_inputs) & (quiet.index < peak_inputs + pd.Timedelta(hours=5))
     truth = daily(pd.DatetimeIndex(quiet.index), 10.0, noise=0.0)
     assert (quiet / truth)[during].mean() == pytest.approx(1.0, abs=0.08)
 
@@ -133,7 +133,7 @@ def test_every_series_and_horizon_has_its_licence_in_words(made: EngineResult) -
     assert leaning.groupby("key")["model"].unique().str.join("").to_dict() == {
         "asia": SUM,
         "eu": SUM,
-        "par-01": BORROWED,
+        "par-01": COLD_START,
     }
 
 
@@ -157,11 +157,15 @@ def test_the_scores_of_a_region_are_those_of_the_sum(made: EngineResult) -> None
 
 
 def test_a_licence_tells_the_errors_that_the_leaderboard_shows(made: EngineResult) -> None:
-    shown = made.scores[made.scores["score"] == "mase"].set_index([*IDENTITY, "horizon", "model"])["value"]
+    published_backtests = made.scores[made.scores["score"] == "mase"].set_index([*IDENTITY, "horizon", "model"])[
+        "value"
+    ]
     told = made.licences[(made.licences["origins"] > 0) & (made.licences["level"] == "site")]
     assert len(told) >= 6
     for one in told.itertuples():
-        assert one.baseline_error == pytest.approx(shown[one.level, one.key, one.metric, one.horizon, one.baseline])
+        assert one.baseline_error == pytest.approx(
+            published_backtests[one.level, one.key, one.metric, one.horizon, one.baseline]
+        )
 
 
 def test_the_past_weeks_of_a_region_are_the_sums_of_its_sites_with_bands_about_them(made: EngineResult) -> None:
@@ -251,12 +255,12 @@ def test_peaks_are_the_quantiles_of_the_paths(made: EngineResult) -> None:
 
 def test_both_statistics_are_scored_and_told_apart() -> None:
     """Counted again from past weeks that were forecast and calibrated before they came."""
-    subject = coming(panel(), "egress_gbps", 0)
+    subject = peak_inputs(panel(), "egress_gbps", 0)
     assert subject is not None
-    past = trials(subject.history, Draw(TRIAL_PATHS, 0))
+    past = weekly_backtest(subject.history, Simulation(TRIAL_PATHS, 0))
     labels = np.unique(subject.labels, return_inverse=True)[1]
     moves = offsets(past, labels, subject.history.whole_weeks)
-    scores = foresee(subject).scores.set_index(["model", "key", "horizon", "score"])
+    scores = forecast_weekly_peaks(subject).scores.set_index(["model", "key", "horizon", "score"])
     assert len(scores)
     for (model, key, horizon, score), row in scores.iterrows():
         statistic, at, series = (
@@ -310,13 +314,13 @@ def test_a_panel_in_which_all_is_refused_gives_reasons_alone() -> None:
 
 def test_clocks_that_change_together_are_told_alike() -> None:
     hours = pd.date_range("2026-01-01", "2026-06-01", freq="h", tz="UTC")
-    assert changes("Europe/Paris", hours) == changes("Europe/Helsinki", hours)
-    assert changes("Europe/Paris", hours) != changes("America/New_York", hours)
-    assert changes("Asia/Tokyo", hours) == changes("UTC", hours)
+    assert dst_pattern("Europe/Paris", hours) == dst_pattern("Europe/Helsinki", hours)
+    assert dst_pattern("Europe/Paris", hours) != dst_pattern("America/New_York", hours)
+    assert dst_pattern("Asia/Tokyo", hours) == dst_pattern("UTC", hours)
 
 
 def test_the_past_weeks_of_a_short_history_spread_over_what_there_is() -> None:
-    found = list(past_weeks(learn(history(demand(46 * 24, 2, seasons=(24, 168)), (24, 168)), 168)))
+    found = list(past_weeks(backtest_pool(history(demand(46 * 24, 2, seasons=(24, 168)), (24, 168)), 168)))
     origins = [week.origin for week in found]
     assert len(origins) == 8
     assert origins[-1] == START + pd.Timedelta(days=39), "the newest that a whole week came after"
@@ -330,10 +334,10 @@ def test_one_origin_is_shown_as_far_as_it_saw_and_as_the_scores_judge_it() -> No
         for name, model in pool(past.seasons).items()
         if name in {PROPHET_MAP, UNPROVEN, *baselines(past.seasons)}
     }
-    learned = learn(past, 672, models=quick)
-    drawn = draw(learned)
-    judged = held_out(drawn.trials, past)
-    far, *weeks = shown(learned, drawn, judged)
+    learned = backtest_pool(past, 672, models=quick)
+    drawn = select_and_calibrate(learned)
+    judged = out_of_sample_intervals(drawn.trials, past)
+    far, *weeks = published_backtests(learned, drawn, judged)
     at = drawn.trials.origins.index(len(past.stamps) - 672)
     assert far.origin == past.stamps[-672], "the newest after which four weeks came"
     assert np.array_equal(far.point, drawn.trials.forecasts[at])
@@ -348,14 +352,14 @@ def test_one_origin_is_shown_as_far_as_it_saw_and_as_the_scores_judge_it() -> No
 
 def test_no_origin_is_shown_further_than_a_week_where_none_saw_it() -> None:
     past = history(demand(40 * 24, 1, seasons=(24, 168)), (24, 168))
-    learned = learn(past, 168, models=baselines(past.seasons))
-    drawn = draw(learned)
-    assert furthest(learned, drawn, held_out(drawn.trials, past)) is None
+    learned = backtest_pool(past, 168, models=baselines(past.seasons))
+    drawn = select_and_calibrate(learned)
+    assert longest_backtest(learned, drawn, out_of_sample_intervals(drawn.trials, past)) is None
 
 
 @pytest.mark.parametrize("hours", [48, 168, 336, 24 * 90])
 def test_no_origin_forecasts_further_than_is_asked_for(hours: int) -> None:
-    found = starts(history(demand(24 * 200, 1), (24, 168)), hours)
+    found = shared_origins(history(demand(24 * 200, 1), (24, 168)), hours)
     assert found is not None
     assert max(found.values()) == hours
     assert all(origin + reach <= 24 * 200 for origin, reach in found.items())

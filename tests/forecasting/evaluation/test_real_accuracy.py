@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.accuracy import SEASONS, SETS
 from forecasting.evaluation import metrics
-from forecasting.evaluation.model_selection import draw, learn
+from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
 from forecasting.models.pool import PROPHET_MAP, baselines
 from forecasting.panel.history import History
 
@@ -25,10 +25,10 @@ def test_the_licensed_forecast_beats_prophet_and_the_best_baseline_and_its_bands
     covered = []
     for held in SETS[data](datasets):
         values = held.hours.to_numpy(dtype=float)
-        learned = learn(
+        learned = backtest_pool(
             History(pd.DatetimeIndex(held.hours.index[: held.known]), values[: held.known], SEASONS), held.horizon
         )
-        drawn, actual = draw(learned), values[held.known : held.known + held.horizon]
+        drawn, actual = select_and_calibrate(learned), values[held.known : held.known + held.horizon]
         scale = metrics.seasonal_scale(learned.history.measured, SEASONS[0])
         for name, found in errors.items():
             told = (

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from data.schema import QUANTILES, Series
-from forecasting.evaluation.out_of_sample import Trials
+from forecasting.evaluation.out_of_sample import OutOfSample
 from forecasting.evaluation.recent_bands import at_samples, bands_at_grain, recent_forecasts
-from forecasting.evaluation.scores import Past
+from forecasting.evaluation.scores import PastIntervals
 from forecasting.panel.panel import HOUR, Panel
 from tests.forecasting.networks import NOW, no_events, stamps_of
 
@@ -17,11 +17,11 @@ FRA = Series("site", "fra-01", "egress_gbps")
 FINE = pd.Timedelta(minutes=5)
 
 
-def past(origins: tuple[int, ...], reach: int) -> Past:
+def past(origins: tuple[int, ...], reach: int) -> PastIntervals:
     """Each origin forecasts its own number, one either way at all quantiles."""
     forecasts = np.array([np.full((reach, 1), float(origin)) for origin in origins])
     bounds = [forecast[:, :, None] + np.linspace(-1.0, 1.0, 7) for forecast in forecasts]
-    return Past(Trials(origins, forecasts, np.full_like(forecasts, np.nan)), bounds)
+    return PastIntervals(OutOfSample(origins, forecasts, np.full_like(forecasts, np.nan)), bounds)
 
 
 def test_each_recent_hour_is_forecast_by_the_newest_origin_before_it() -> None:

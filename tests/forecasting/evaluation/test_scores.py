@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation import metrics
-from forecasting.evaluation.model_selection import Drawn, Learned, draw, learn
-from forecasting.evaluation.out_of_sample import of_model
+from forecasting.evaluation.model_selection import PoolBacktest, SelectedForecast, backtest_pool, select_and_calibrate
+from forecasting.evaluation.out_of_sample import model_out_of_sample
 from forecasting.evaluation.scores import (
     BOUNDS,
     COLUMNS,
     POINTS,
     QUANTILE_LEVELS,
-    held_out,
-    held_out_quantiles,
     leaderboard,
+    out_of_sample_intervals,
+    out_of_sample_quantiles,
     scores,
 )
 from forecasting.models.pool import BOOSTED, pool
@@ -24,14 +24,16 @@ from tests.forecasting.panels import SEASONS, demand, history
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[Learned, Drawn, pd.DataFrame]:
+def both() -> tuple[PoolBacktest, SelectedForecast, pd.DataFrame]:
     """A panel of three series and its leaderboard."""
-    learned = learn(history(demand(300, 3)), 48)
-    drawn = draw(learned)
+    learned = backtest_pool(history(demand(300, 3)), 48)
+    drawn = select_and_calibrate(learned)
     return learned, drawn, scores(learned, drawn)
 
 
-def test_every_model_is_scored_on_every_series_and_band(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+def test_every_model_is_scored_on_every_series_and_band(
+    both: tuple[PoolBacktest, SelectedForecast, pd.DataFrame],
+) -> None:
     _, drawn, found = both
     assert found.columns.tolist() == COLUMNS
     assert set(found["model"]) == {*pool(SEASONS), "blend", "licensed"} - set(BOOSTED)
@@ -42,7 +44,7 @@ def test_every_model_is_scored_on_every_series_and_band(both: tuple[Learned, Dra
 
 
 def test_the_bands_of_the_blend_prophet_the_best_baseline_and_what_is_drawn_are_scored(
-    both: tuple[Learned, Drawn, pd.DataFrame],
+    both: tuple[PoolBacktest, SelectedForecast, pd.DataFrame],
 ) -> None:
     _, drawn, found = both
     bounds = found[found["score"].isin(BOUNDS)]
@@ -58,10 +60,12 @@ def test_the_bands_of_the_blend_prophet_the_best_baseline_and_what_is_drawn_are_
 
 
 def test_the_bands_of_a_model_are_those_that_its_own_other_origins_give(
-    both: tuple[Learned, Drawn, pd.DataFrame],
+    both: tuple[PoolBacktest, SelectedForecast, pd.DataFrame],
 ) -> None:
     learned, drawn, found = both
-    alone = held_out(of_model(learned.backtest, learned.backtest.models.index("prophet_map"), 48), learned.history)
+    alone = out_of_sample_intervals(
+        model_out_of_sample(learned.backtest, learned.backtest.models.index("prophet_map"), 48), learned.history
+    )
     scale = metrics.seasonal_scale(learned.history.measured, SEASONS[0])
     expected = leaderboard("prophet_map", alone, drawn.bands, scale)
     pd.testing.assert_frame_equal(
@@ -69,7 +73,7 @@ def test_the_bands_of_a_model_are_those_that_its_own_other_origins_give(
     )
 
 
-def test_a_models_error_is_the_mean_over_its_origins(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+def test_a_models_error_is_the_mean_over_its_origins(both: tuple[PoolBacktest, SelectedForecast, pd.DataFrame]) -> None:
     learned, _, found = both
     place, scale = (
         learned.backtest.models.index("seasonal_median"),
@@ -90,19 +94,23 @@ def test_a_models_error_is_the_mean_over_its_origins(both: tuple[Learned, Drawn,
     assert row["origins"].item() == len(each)
 
 
-def test_the_bands_that_other_origins_give_cover_about_what_they_say(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+def test_the_bands_that_other_origins_give_cover_about_what_they_say(
+    both: tuple[PoolBacktest, SelectedForecast, pd.DataFrame],
+) -> None:
     _, _, found = both
     usual = found[found["model"] == "licensed"].groupby("score")["value"].mean()
     assert usual["coverage_80"] == pytest.approx(0.8, abs=0.1)
     assert usual["coverage_95"] == pytest.approx(0.95, abs=0.05)
 
 
-def test_an_origins_own_residuals_do_not_widen_its_band(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+def test_an_origins_own_residuals_do_not_widen_its_band(
+    both: tuple[PoolBacktest, SelectedForecast, pd.DataFrame],
+) -> None:
     learned, drawn, _ = both
     absurd = drawn.trials.actual.copy()
     absurd[2] *= 1e3
     honest, other = (
-        held_out_quantiles(drawn.trials._replace(actual=actual), learned.history)
+        out_of_sample_quantiles(drawn.trials._replace(actual=actual), learned.history)
         for actual in (drawn.trials.actual, absurd)
     )
     np.testing.assert_array_equal(honest[2], other[2])
@@ -115,10 +123,12 @@ def test_an_origins_own_residuals_do_not_widen_its_band(both: tuple[Learned, Dra
     )
 
 
-def test_scores_of_bands_are_those_of_the_definitions(both: tuple[Learned, Drawn, pd.DataFrame]) -> None:
+def test_scores_of_bands_are_those_of_the_definitions(
+    both: tuple[PoolBacktest, SelectedForecast, pd.DataFrame],
+) -> None:
     learned, drawn, found = both
     scale, day = metrics.seasonal_scale(learned.history.measured, SEASONS[0]), slice(0, 24)
-    bounds = held_out_quantiles(drawn.trials, learned.history)
+    bounds = out_of_sample_quantiles(drawn.trials, learned.history)
     pairs = [(actual[day], one[day]) for actual, one in zip(drawn.trials.actual, bounds, strict=True) if len(one) >= 24]
     expected = {
         f"coverage_{share}": [metrics.coverage(y, q[:, :, low], q[:, :, 6 - low]) for y, q in pairs]
@@ -138,5 +148,5 @@ def test_levels_of_the_quantiles() -> None:
 
 
 def test_a_history_without_origins_has_no_leaderboard() -> None:
-    learned = learn(history(demand(10, 2)), 24)
-    assert scores(learned, draw(learned)).empty
+    learned = backtest_pool(history(demand(10, 2)), 24)
+    assert scores(learned, select_and_calibrate(learned)).empty

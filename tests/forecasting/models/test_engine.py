@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.models.engine import HOURS_AT_LEAST, ForecastOptions, refusal
+from forecasting.models.engine import HOURS_AT_LEAST, ForecastOptions, refusal_reason
 from tests.forecasting.networks import NOW, daily, panel_of, rows, stamps_of
 
 # A busy machine is no fault of the code.
@@ -41,19 +41,19 @@ def hours(days: float, values: object = None) -> pd.Series:
     ],
 )
 def test_a_refusal_names_what_is_missing(held: pd.Series, reason: str) -> None:
-    assert (refusal(held, NOW) or "").startswith(reason)
+    assert (refusal_reason(held, NOW) or "").startswith(reason)
 
 
 @pytest.mark.parametrize("held", [hours(7), hours(30), hours(30).where(np.arange(720) % 2 < 1), hours(400)])
 def test_enough_is_accepted(held: pd.Series) -> None:
-    assert refusal(held, NOW) is None
+    assert refusal_reason(held, NOW) is None
 
 
 @unhurried
 @given(arrays(bool, st.sampled_from([168, 240, 480])))
 def test_what_is_accepted_has_a_week_of_hours_and_half_of_its_life(present: npt.NDArray[np.bool_]) -> None:
     held = hours(len(present) / 24).where(present)
-    if refusal(held, NOW) is None:
+    if refusal_reason(held, NOW) is None:
         assert held.count() >= HOURS_AT_LEAST
         assert held.count() >= 0.5 * len(held.loc[held.first_valid_index() :])
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from data.schema import Series
-from forecasting.models.refit import Refit, Wish, panel_of_one, refit
+from forecasting.models.refit import Refit, RefitOptions, panel_of_one, refit
 from forecasting.panel.panel import Panel
 from tests.forecasting.networks import NOW, Reals, event, no_events
 
@@ -45,7 +45,7 @@ def panel(
 
 @pytest.fixture(scope="module")
 def usual() -> Refit:
-    return refit(panel(), FRANKFURT, Wish())
+    return refit(panel(), FRANKFURT, RefitOptions())
 
 
 def test_the_curve_covers_the_window_and_ninety_days_more(usual: Refit) -> None:
@@ -77,19 +77,20 @@ def test_an_event_to_come_is_expected_unless_it_is_left_out(usual: Refit) -> Non
     coming = event("2026-03-25 12:00", 3)
     known = panel(events=(*CUPS, coming))
     hours = pd.date_range(coming["start"], periods=3, freq="h")
-    with_it = refit(known, FRANKFURT, Wish()).curve.set_index("ts")["yhat"]
-    without_it = refit(known, FRANKFURT, Wish(without=coming["event_id"])).curve.set_index("ts")["yhat"]
+    with_it = refit(known, FRANKFURT, RefitOptions()).curve.set_index("ts")["yhat"]
+    without_it = refit(known, FRANKFURT, RefitOptions(without=coming["event_id"])).curve.set_index("ts")["yhat"]
     np.testing.assert_allclose((with_it / without_it).loc[hours], 1 + usual.events["effect"].iloc[0], rtol=1e-6)
     others = with_it.index.difference(hours)
     np.testing.assert_allclose(with_it.loc[others], without_it.loc[others], rtol=1e-9)
 
 
 def test_as_though_no_event_had_been_known() -> None:
-    blind = refit(panel(), FRANKFURT, Wish(without="all"))
+    blind = refit(panel(), FRANKFURT, RefitOptions(without="all"))
     assert blind.events.empty
     saturday = pd.Timestamp("2026-03-21 18:00", tz="UTC")
     seeing, unseeing = (
-        refit(panel(), FRANKFURT, Wish(without=name)).curve.set_index("ts")["yhat"][saturday] for name in ("", "all")
+        refit(panel(), FRANKFURT, RefitOptions(without=name)).curve.set_index("ts")["yhat"][saturday]
+        for name in ("", "all")
     )
     assert unseeing > 1.02 * seeing  # half of the Saturdays had a cup, and now every one is thought to
 
@@ -98,7 +99,8 @@ def test_a_mask_that_is_left_out_is_learned_from() -> None:
     outage = event("2026-03-16 00:00", 72, treatment="mask", kind="outage")
     values = np.where((outage["start"] <= HOURS) & (outage["end"] > HOURS), 0.5 * demand(), demand())
     masked, learned = (
-        refit(panel(values, events=(*CUPS, outage)), FRANKFURT, Wish(without=name)) for name in ("", outage["event_id"])
+        refit(panel(values, events=(*CUPS, outage)), FRANKFURT, RefitOptions(without=name))
+        for name in ("", outage["event_id"])
     )
     assert learned.hours - masked.hours == 72
     assert learned.curve["yhat"].tail(24).mean() < masked.curve["yhat"].tail(24).mean()
@@ -109,7 +111,7 @@ def test_an_event_that_is_merely_noted_can_be_tried_as_a_regressor() -> None:
         {**event("2026-03-14 18:00", 12), "treatment": "note", "kind": "release"}
     ]
     usual, tried, other = (
-        refit(panel(events=tuple(noted)), FRANKFURT, Wish(without=name))
+        refit(panel(events=tuple(noted)), FRANKFURT, RefitOptions(without=name))
         for name in ("", noted[-1]["event_id"], noted[0]["event_id"])
     )
     assert usual.events.empty
@@ -121,7 +123,7 @@ def test_an_event_that_is_merely_noted_can_be_tried_as_a_regressor() -> None:
 
 def test_a_shorter_window_forgets_what_lies_before_it() -> None:
     stepped = np.where(NOW - pd.Timedelta(days=28) > HOURS, 0.5, 1.0) * demand(cups=False)
-    short = refit(panel(stepped), FRANKFURT, Wish(days=28))
+    short = refit(panel(stepped), FRANKFURT, RefitOptions(days=28))
     assert short.hours == 28 * 24
     assert short.curve["ts"].iloc[0] >= NOW - pd.Timedelta(days=28)
     np.testing.assert_allclose(short.trend["value"], short.trend["value"].iloc[0], rtol=0.1)
@@ -130,7 +132,7 @@ def test_a_shorter_window_forgets_what_lies_before_it() -> None:
 def test_a_looser_prior_bends_more() -> None:
     stepped = np.where(NOW - pd.Timedelta(days=40) > HOURS, 0.7, 1.0) * demand(cups=False)
     stiff, loose = (
-        refit(panel(stepped), FRANKFURT, Wish(prior=prior)).trend["value"].diff().diff().abs().sum()
+        refit(panel(stepped), FRANKFURT, RefitOptions(prior=prior)).trend["value"].diff().diff().abs().sum()
         for prior in (0.001, 0.5)
     )
     assert loose > 2 * stiff
@@ -141,7 +143,7 @@ def test_a_region_feels_an_event_as_far_as_it_carries_the_site() -> None:
     sites = SITES.assign(usual=[75.0, 25.0])
     known = no_events(*({**cup, "scope": "fra-01"} for cup in CUPS))
     hours = pd.DataFrame({"ts": HOURS, "value": demand(), "completeness": 1.0})
-    found = refit(panel_of_one(region, hours, known, sites, NOW), region, Wish())
+    found = refit(panel_of_one(region, hours, known, sites, NOW), region, RefitOptions())
     assert found.events["hours"].iloc[0] == pytest.approx(0.75 * 15)
 
 
@@ -154,7 +156,7 @@ def test_a_region_feels_an_event_as_far_as_it_carries_the_site() -> None:
     ],
 )
 def test_too_little_to_go_on_is_refused_with_its_reason(values: Reals, reason: str) -> None:
-    found = refit(panel(values), FRANKFURT, Wish())
+    found = refit(panel(values), FRANKFURT, RefitOptions())
     assert reason in found.refused
     assert all(frame.empty for frame in (found.curve, found.trend, found.day, found.week, found.events))
 
@@ -163,7 +165,7 @@ def test_holes_and_half_measured_hours_are_left_out() -> None:
     hours = pd.DataFrame(
         {"ts": HOURS, "value": demand(), "completeness": np.where(np.arange(len(HOURS)) % 10 == 0, 0.4, 1.0)}
     )
-    found = refit(panel_of_one(FRANKFURT, hours, no_events(*CUPS), SITES, NOW), FRANKFURT, Wish())
+    found = refit(panel_of_one(FRANKFURT, hours, no_events(*CUPS), SITES, NOW), FRANKFURT, RefitOptions())
     assert found.hours == (hours["completeness"] == 1.0).sum()
     assert np.isfinite(found.curve["yhat"]).all()
     assert (found.curve["yhat"] >= 0).all()

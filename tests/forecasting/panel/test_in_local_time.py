@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from forecasting.evaluation.model_selection import draw, learn
+from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
 from forecasting.models.baselines import seasonal_naive
 from forecasting.models.event_effects import with_event_effects
 from forecasting.models.pool import BOOSTED, VARIANTS, pool
@@ -88,7 +88,7 @@ def test_last_residuals_return_at_their_local_hour() -> None:
 @pytest.mark.parametrize("since", [-60, 60])
 def test_what_is_drawn_keeps_local_evenings_and_its_bands_hold(since: int) -> None:
     history = before(AUTUMN + since * HOUR, 12, "Europe/Berlin", 3)
-    drawn = draw(learn(history, 336, count=4))
+    drawn = select_and_calibrate(backtest_pool(history, 336, count=4))
     truth = lived(history.ahead(336), history.zone, 3)
     assert np.abs(drawn.point - truth)[72:].sum() < 0.05 * truth[72:].sum()
     assert ((truth >= drawn.quantiles[:, :, 0]) & (truth <= drawn.quantiles[:, :, 6]))[72:].mean() > 0.9

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from data.schema import Series
-from forecasting.evaluation.backtest_batch import judge
+from forecasting.evaluation.backtest_batch import evaluate_batch
 from forecasting.panel.panel import Panel
-from forecasting.refresh.licensed_engine import able, subjects
-from forecasting.refresh.reading import measured, panel_of
+from forecasting.refresh.licensed_engine import forecastable, series_batches
+from forecasting.refresh.reading import read_panel, telemetry_extent
 from tests.forecasting import networks
 from tests.forecasting.networks import daily, lake_of
 
@@ -40,16 +40,18 @@ def test_the_countries_of_the_sites_reach_what_is_backtested(tmp_path: Path) -> 
     sites = sites.assign(country=sites["site_id"].map(COUNTRIES), timezone=sites["site_id"].map(ZONES))
     lake.replace("sites", pa.Table.from_pandas(sites, preserve_index=False))
     pin = lake.pin()
-    read = panel_of(pin, measured(pin))
+    read = read_panel(pin, telemetry_extent(pin))
     assert read.countries == COUNTRIES
     site = Series("site", "fra-01", "egress_gbps")
-    batch = next(batch for batch in subjects(read, able(read)) if site in batch.series)
+    batch = next(batch for batch in series_batches(read, forecastable(read)) if site in batch.series)
     assert "Christmas Day" in batch.holidays[batch.series.index(site)].names
 
 
 def test_a_holiday_of_last_year_dips_in_what_is_drawn() -> None:
     whole = panel()
-    forecasts = pd.concat([judge(batch, 20 * 24).forecasts for batch in subjects(whole, able(whole))])
+    forecasts = pd.concat(
+        [evaluate_batch(batch, 20 * 24).forecasts for batch in series_batches(whole, forecastable(whole))]
+    )
     for site, dip in (("fra-01", 0.6), ("nrt-01", 1.0)):
         found = forecasts[forecasts["key"] == site].set_index("ts")["yhat"]
         truth = daily(pd.DatetimeIndex(found.index), noise=0.0)
