@@ -31,8 +31,8 @@ from forecasting.evaluation.model_selection import (
     select_and_calibrate,
 )
 from forecasting.evaluation.naive2 import naive2
+from forecasting.models.panel_prophet import panel_quantiles
 from forecasting.models.pool import PROPHET_MAP, baselines, pool
-from forecasting.models.variants import panel_quantiles
 from forecasting.panel.history import History, Reals
 
 LICENSED, PROPHET = "licensed", "prophet"

@@ -16,8 +16,8 @@ from forecasting.models.baselines import (
     seasonal_naive,
 )
 from forecasting.models.boosted import boosted_trees
+from forecasting.models.panel_prophet import Variant, panel_prophet
 from forecasting.models.smoothing import QUICK, SLOW, double_seasonal_smoothing
-from forecasting.models.variants import Variant, panel_prophet
 from forecasting.panel.history import Model, Reals, shared
 from forecasting.panel.local_time import in_local_time
 
