@@ -12,8 +12,9 @@ import pandas as pd
 from data.schema import QUANTILES, Series
 from forecasting.models.engine import BAND_COLUMNS, FORECAST_COLUMNS, STATUS_COLUMNS, EngineResult
 from forecasting.models.series_spec import SeriesSpec
+from forecasting.panel.history import Reals
 from forecasting.panel.panel import HOUR
-from forecasting.panel.spread import LogScale, Reals, interpolate, relative_width, residual_quantile_offsets
+from forecasting.panel.spread import LogScale, interpolate, relative_width, residual_quantile_offsets
 
 BAND_LEVELS = {"lower_95": 0.025, "lower_80": 0.1, "upper_80": 0.9, "upper_95": 0.975}
 

@@ -44,8 +44,9 @@ from forecasting.models.series_spec import (
     weekly_order,
 )
 from forecasting.panel.events import event_regressors
+from forecasting.panel.history import Reals
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.panel.spread import LOG_FLOOR, LogScale, Reals, interpolate, level_variogram, mixture_quantiles
+from forecasting.panel.spread import LOG_FLOOR, LogScale, interpolate, level_variogram, mixture_quantiles
 
 # Paths that the trend may take, sampled.
 PATHS = 200

@@ -18,8 +18,8 @@ from data.schema import Series
 from forecasting.models.engine import HORIZON, refusal_reason
 from forecasting.models.series_spec import DAILY_ORDER, EVENT_HOURS, EVENT_PRIOR, YEARLY_AFTER, weekly_order
 from forecasting.panel.events import event_regressors
+from forecasting.panel.history import Reals
 from forecasting.panel.panel import COMPLETE_ENOUGH, HOUR, Panel, event_hours, without_outages
-from forecasting.panel.spread import Reals
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 DAY, YEAR = Season("day", 24.0, DAILY_ORDER), Season("year", 8766.0, 10)

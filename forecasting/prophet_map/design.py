@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.panel.spread import CEILING, FLOOR_SHARE, Reals
+from forecasting.panel.history import Reals
+from forecasting.panel.spread import CEILING, FLOOR_SHARE
 
 
 class Season(NamedTuple):

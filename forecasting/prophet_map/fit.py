@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from forecasting.panel.spread import Reals
+from forecasting.panel.history import Reals
 from forecasting.prophet_map.design import Axis, Group, Places, Rows, Scale, Season, Spec, days_of, grouped, seasonal
 from forecasting.prophet_map.moments import Shared, moments
 from forecasting.prophet_map.posterior import Estimate, estimate

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.panel.spread import Reals
+from forecasting.panel.history import Reals
 from forecasting.prophet_map.design import Group, Places, Rows, Spec
 
 # Where more rows than this are missing, what is left is added up afresh: quicker, and without taking near equals from

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.panel.spread import Reals
+from forecasting.panel.history import Reals
 from forecasting.prophet_map.design import Places
 from forecasting.prophet_map.moments import Moments, is_shared, of_series
 

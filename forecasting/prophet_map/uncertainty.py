@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.panel.spread import Reals
+from forecasting.panel.history import Reals
 from forecasting.prophet_map.threads import one_blas_thread
 
 # The standard deviation of L U is the root of 2 x 1/3.

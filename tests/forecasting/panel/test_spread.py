@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from data.schema import QUANTILES
+from forecasting.panel.history import Reals
 from forecasting.panel.spread import (
     CEILING,
     FLOOR_SHARE,
     LogScale,
-    Reals,
     interpolate,
     level_variogram,
     mixture_quantiles,
