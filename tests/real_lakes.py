@@ -41,9 +41,9 @@ NETWORKS = (
         "2020",
         "No capacity is declared for any site",
         "No capacity is declared for these sites",
-        6,
+        4,
         3,
-        ("FR", "MO", "SP", "BE", "other"),
+        ("FR", "SP", "other"),
     ),
 )
 for_each_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)

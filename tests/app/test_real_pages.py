@@ -39,7 +39,7 @@ def without_fault(page: AppTest, network: Network) -> str:
     assert [fault for fault in FAULTS if fault in shown] == []
     assert "stale" in shown
     assert f"{network.year} 00:00 UTC" in shown
-    assert "simulated" not in shown
+    assert "simulated network" not in shown
     return shown
 
 
@@ -60,7 +60,7 @@ def test_every_section_of_the_data_opens(open_page: Opener, lake: Path, network:
 
 
 @pytest.mark.parametrize(
-    ("part", "says"), [("verdict", "icensed"), ("backtests", "acktest"), ("components", "Unpublished")]
+    ("part", "says"), [("verdict", "icensed"), ("backtests", "stale"), ("components", "Unpublished")]
 )
 def test_the_models_open(open_page: Opener, lake: Path, network: Network, part: str, says: str) -> None:
     page = open_page("models", lake, part=part, site=network.site, metric="egress_gbps")
