@@ -17,8 +17,8 @@ SharedLake = Callable[[str, Callable[[Path], object]], Path]
 
 class Network(NamedTuple):
     """A data set: its folder and recipe, the site that is looked at, the year that it ends in, what its Overview and
-    Capacity pages must say, how many charts its Region page draws (one of the place and one for each of its sites), how
-    many more of coming weeks (a fortnight foretells none), and the sites that are taken in (none: all).
+    Capacity pages must say, how many charts its Region page draws at least (one of the place and one for each of its
+    sites; those of coming weeks are more), and the sites that are taken in (none: all).
     """
 
     name: str
@@ -27,7 +27,6 @@ class Network(NamedTuple):
     says: str
     plan: str
     charts: int
-    weeks: int
     sites: tuple[str, ...] = ()
 
 
@@ -42,7 +41,6 @@ NETWORKS = (
         "No capacity is declared for any site",
         "No capacity is declared for these sites",
         4,
-        3,
         ("FR", "SP", "other"),
     ),
 )

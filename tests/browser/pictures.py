@@ -155,12 +155,17 @@ def lines(page: Page) -> list[int]:
     return drawn
 
 
-def drawn(page: Page, charts: int) -> None:
+def drawn(page: Page, charts: int, *, or_more: bool = False) -> None:
     """Wait until so many charts stand on the page, none of them empty."""
     end = time.monotonic() + DRAWN / 1000
-    while len(lines(page)) != charts or min(lines(page), default=1) == 0:
+    while not is_drawn(lines(page), charts, or_more=or_more):
         assert time.monotonic() < end, f"{charts} charts should be drawn; lines in each: {lines(page)}, {page.url}"
         page.wait_for_timeout(200)
+
+
+def is_drawn(counts: list[int], charts: int, *, or_more: bool) -> bool:
+    """Whether there are so many charts (or more), each with a line."""
+    return (len(counts) >= charts if or_more else len(counts) == charts) and min(counts, default=1) > 0
 
 
 def saved(page: Page, button: Locator) -> tuple[str, bytes]:
