@@ -31,9 +31,7 @@ class Network(NamedTuple):
 
 
 NETWORKS = (
-    Network(
-        "abilene", "NYCMng", "2004", "All 12 sites are within their limits", "too little history to plan from", 13, 0
-    ),
+    Network("abilene", "NYCMng", "2004", "All 12 sites are within their limits", "too little history to plan from", 13),
     Network(
         "p2p_live",
         "FR",
