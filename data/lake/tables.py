@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -44,7 +45,7 @@ from data.lake.object_store import (
     store_fault,
     store_faults,
 )
-from data.schema import TABLES, Table
+from data.schema import DRAWS, TABLES, Table
 from data.schema.errors import LakeError
 
 LOG = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ COMMIT_ATTEMPTS = 8
 SAFE_RETENTION = timedelta(days=7)
 # A site's day is 288 rows: groups of this size let a reader skip the sites that it does not want.
 ROW_GROUP = 20_000
+# Rows of draws are 700 bytes wide: a group of these is some 0.7 MB, and a plan reads those of one metric and statistic.
+DRAWS_ROW_GROUP = 1_000
 DAY = timedelta(days=1)
 # No telemetry takes less than an eighth of its bytes in memory.
 DENSEST = 8
@@ -64,6 +67,8 @@ LIVE_LOG = "interval 6 hours"
 GROWN_BY_TICKS = ("telemetry", "flows", "telemetry_1h", "telemetry_1d", "flows_1h", "snapshots", "quarantine")
 # Tables of a remote lake that are probed for new versions at once.
 PROBES = 16
+# A commit, or a checkpoint, in a table's log.
+_LOG_ENTRY = re.compile(r"(\d{20})\.(?:json|checkpoint)")
 # Under this name a commit keeps what its writer said about it.
 ABOUT = "headroom"
 # A commit that derives from other tables carries an application transaction of this name for each of them, with the
@@ -223,20 +228,21 @@ class Lake:
         return "://" not in self.url and not Path(self.url).is_dir()
 
     def _newest(self, store: ObjectStore, name: str) -> int | None:
-        """The newest version: the last one seen, and as many log entries as have come since."""
+        """The newest version: the last one seen, and as many log entries as have come since.
+
+        A table that was not seen yet costs a listing of its log, which is not read: that of 180 days of telemetry is
+        half a megabyte.
+        """
         version, seen = _SEEN.get((self.url, name), (-1, ""))
         if version < 0 or seen != _stamp(store, name, version):
             if version >= 0:  # another lake lies here now
                 data_files.cache_clear()
-            if _stamp(store, name, 0) is None and _head(store, f"{name}/_delta_log/_last_checkpoint") is None:
-                _SEEN.pop((self.url, name), None)
-                return None
-            table = self.open(name)
-            version = table.version() if table else 0
+            version = _listed_version(store, name)
+            seen = _stamp(store, name, version) or ""
         while (entry := _stamp(store, name, version + 1)) is not None:
             version, seen = version + 1, entry
-        _SEEN[self.url, name] = version, _stamp(store, name, version) or ""
-        return version
+        _SEEN[self.url, name] = version, seen
+        return version if version >= 0 else None
 
     def read(self, name: str, version: int | None = None) -> pa.Table:
         """A whole table in the contract's schema; empty where the lake holds none. For small tables."""
@@ -435,10 +441,20 @@ def writer_properties(contract: Table) -> WriterProperties:
     plain = {
         c.name: ColumnProperties(dictionary_enabled=False) for c in contract.columns if pa.types.is_floating(c.type)
     }
+    wide = any(c.type == DRAWS for c in contract.columns)
     codec: dict[str, Any] = (
         {"compression": "LZ4_RAW"} if contract.owner == "rollup" else {"compression": "ZSTD", "compression_level": 1}
     )
-    return WriterProperties(**codec, max_row_group_size=ROW_GROUP, column_properties=plain or None)
+    return WriterProperties(
+        **codec, max_row_group_size=DRAWS_ROW_GROUP if wide else ROW_GROUP, column_properties=plain or None
+    )
+
+
+def _listed_version(store: ObjectStore, name: str) -> int:
+    """The newest version that a table's log names; -1 where there is no table."""
+    entries = (entry for part in obstore.list(store, prefix=f"{name}/_delta_log") for entry in part)
+    numbers = (_LOG_ENTRY.match(entry["path"].rpartition("/")[2]) for entry in entries)
+    return max((int(number.group(1)) for number in numbers if number), default=-1)
 
 
 def table_properties(contract: Table) -> dict[str, str]:

@@ -115,7 +115,7 @@ SIMULATED_PEAKS = Table(
             "of the metric",
         ),
     ),
-    ("run_id", "level", "key", "metric", "week", "statistic"),
+    ("run_id", "level", "metric", "statistic", "key", "week"),
     partition="run_id",
     optional=True,
 )
