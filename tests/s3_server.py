@@ -2,8 +2,9 @@
 
     python -m tests.s3_server PORT
 
-GET /_counts          {"requests": 12, "bytes": 34567, "of": {"telemetry": [7, 30000], "telemetry log": [5, 4567]}}: bodies
-                      sent since the last PUT /_counts, and requests and bytes of each table's files and Delta log
+GET /_counts          {"requests": 12, "bytes": 34567, "of": {"telemetry": [7, 30000], "telemetry log": [5, 4567]}, "files":
+                      [...]}: bodies sent since the last PUT /_counts, requests and bytes of each table's files and
+                      Delta log, and the files that were asked for
 PUT /_counts          start counting anew
 PUT /_fault/STATUS    answer every later request with this status (403, 503 ...) and S3's error document
 PUT /_fault/hang      accept every later request and never answer
@@ -40,6 +41,7 @@ class CountingServer:
         self._app, self._tables = app, tables
         self._lock = threading.Lock()
         self._counts: dict[str, list[int]] = {}
+        self._files: set[str] = set()
         self._fault = "none"
         self._served_again = threading.Event()
 
@@ -61,9 +63,11 @@ class CountingServer:
     def _tell(self, start: Any, *, restart: bool) -> list[bytes]:
         with self._lock:
             requests, sent = (sum(counts[i] for counts in self._counts.values()) for i in (0, 1))
-            body = json.dumps({"requests": requests, "bytes": sent, "of": self._counts}).encode()
+            body = json.dumps(
+                {"requests": requests, "bytes": sent, "of": self._counts, "files": sorted(self._files)}
+            ).encode()
             if restart:
-                self._counts = {}
+                self._counts, self._files = {}, set()
         start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -78,6 +82,7 @@ class CountingServer:
         with self._lock:
             counts = self._counts.setdefault(f"{table} log" if "/_delta_log" in path else table, [0, 0])
             counts[0] += 1
+            self._files.add(path)
         for part in body:
             if not head:
                 with self._lock:
