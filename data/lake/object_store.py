@@ -1,7 +1,7 @@
 """Access to the object store that holds a lake: time limits and retries, what was fetched, and faults as errors.
 
 A store that hangs costs a reader 20 s (10 s of waiting, tried twice) and a writer, whose requests carry data, 30 to 60 s;
-one that refuses connections or throttles some 5 s of tries with growing pauses; one that denies access a single answer.
+one that refuses connections or throttles 1 to 3 s of tries with growing pauses; one that denies access a single answer.
 """
 
 from __future__ import annotations
