@@ -117,7 +117,9 @@ def site_fits(pin: Pin, scope: Scope, metric: str) -> dict[str, Fit]:
         return {}
     sql = """SELECT key, status, reason, model, observations, seconds FROM series_status
              WHERE run_id = $run AND level = 'site' AND metric = $metric ORDER BY key"""
-    rows = query(pin, sql, ["series_status"], scope=scope, parameters={"run": run.run_id, "metric": metric})
+    newest = {"run_id": (run.run_id,)}
+    parameters = {"run": run.run_id, "metric": metric}
+    rows = query(pin, sql, ["series_status"], scope=scope, partitions=newest, parameters=parameters)
     return {str(row["key"]): _fit(row) for _, row in rows.iterrows()}
 
 
@@ -130,14 +132,15 @@ def site_forecasts(
     sql = f"""SELECT key AS site_id, ts, {", ".join(FORECAST)} FROM forecasts
               WHERE run_id = $run AND level = 'site' AND metric = $metric AND list_contains($sites::VARCHAR[], key) AND ts >= $start AND ts < $end
               ORDER BY site_id, ts"""
+    run_id = "" if run is None else run.run_id
     parameters = {
-        "run": "" if run is None else run.run_id,
+        "run": run_id,
         "metric": metric,
         "sites": list(sites),
         "start": start,
         "end": end,
     }
-    return query(pin, sql, ["forecasts"], scope=scope, parameters=parameters)
+    return query(pin, sql, ["forecasts"], scope=scope, partitions={"run_id": (run_id,)}, parameters=parameters)
 
 
 OF_SERIES = "run_id = $run AND level = $level AND key = $key AND metric = $metric"
