@@ -90,7 +90,8 @@ class BatchEvaluation(NamedTuple):
 
     recent: what would have been forecast for the last two weeks, out of sample (IDENTITY, ts, yhat, quantiles), a row
     for each series and hour, NaN where nothing. seconds: what it took, for each series.
-    parts: what the sites add to their sums at past origins; alone: what the sums among the series are measured by.
+    contributions: what the sites add to their sums at past origins; aggregates: what the sums among the series are
+    measured by.
     """
 
     forecasts: pd.DataFrame
@@ -99,8 +100,8 @@ class BatchEvaluation(NamedTuple):
     licences: pd.DataFrame
     scores: pd.DataFrame
     backtests: pd.DataFrame
-    site_contributions: dict[Series, SiteContribution]
-    aggregate_backtest: AggregateBacktest
+    contributions: dict[Series, SiteContribution]
+    aggregates: AggregateBacktest
 
     def apart(self, leaning: Collection[Series]) -> tuple[BatchEvaluation, BatchEvaluation]:
         """What is settled of the series that lean on no other; and what is not yet: the rest, with every forecast."""
@@ -131,7 +132,7 @@ def evaluate_batch(subject: SeriesBatch, horizon: int) -> BatchEvaluation:
         history,
         horizon,
         models=with_event_effects(pool(history.seasons)),
-        shared_origins=shared_origins(history, horizon),
+        starts=shared_origins(history, horizon),
     )
     drawn = select_and_calibrate(learned)
     scale = metrics.seasonal_scale(history.measured, history.short)
@@ -290,13 +291,13 @@ def _beside(learned: PoolBacktest, drawn: SelectedForecast) -> dict[str, Reals]:
 
 
 def _backtests(subject: SeriesBatch, backtests: Sequence[PublishedBacktest]) -> pd.DataFrame:
-    site_contributions = []
+    frames = []
     for one in backtests:
         known = np.where(np.isfinite(one.quantiles).all(axis=2), one.point, np.nan)
         columns = {"yhat": known, **one.beside, **{name: one.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS}}
         stamps = pd.date_range(one.origin, periods=len(known), freq=HOUR)
-        site_contributions.append(_long(subject, stamps, columns).assign(origin=one.origin))
-    return pd.concat(site_contributions, ignore_index=True) if site_contributions else pd.DataFrame()
+        frames.append(_long(subject, stamps, columns).assign(origin=one.origin))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def _licences(subject: SeriesBatch, drawn: SelectedForecast, scale: Reals) -> pd.DataFrame:

@@ -67,9 +67,10 @@ def reconcile(panel: Panel, held: Sequence[BatchEvaluation], fresh: Collection[S
     """Forecasts that agree, and what leans on others, of which `fresh` are the young sites, with evidence that is about
     what is drawn.
     """
-    found = ReconciledForecasts(
-        *(joined([getattr(one, name) for one in held]) for name in ReconciledForecasts._fields[:-1]), notes={}
+    forecasts, recent, licences, scores, backtests = (
+        joined([getattr(batch, name) for batch in held]) for name in ReconciledForecasts._fields[:-1]
     )
+    found = ReconciledForecasts(forecasts, recent, licences, scores, backtests, {})
     if not len(found.forecasts):
         return found
     return sum_sites(panel, apply_cold_start(panel, found, fresh), held)
@@ -184,9 +185,9 @@ def sum_sites(panel: Panel, found: ReconciledForecasts, held: Sequence[BatchEval
     than its sites, and stays as it is.
     """
     sites = complete_hierarchies(panel, found.forecasts)
-    parts = {one: [part.parts[one] for part in held if one in part.parts] for one in sites}
+    parts = {one: [batch.contributions[one] for batch in held if one in batch.contributions] for one in sites}
     evidence = score_aggregates(
-        [one.alone for one in held], parts, {one: len(members) for one, members in sites.items()}
+        [batch.aggregates for batch in held], parts, {one: len(members) for one, members in sites.items()}
     )
     direct = (
         rows_of(found.scores, sites) & (found.scores.get("model") == LICENSED)
@@ -238,12 +239,9 @@ def _recent_sums(panel: Panel, recent: pd.DataFrame, sites: Mapping[Series, Sequ
         forecasts = point[list(members)]
         known = pd.DatetimeIndex([panel.hourly[site].first_valid_index() for site in members]) + KNOWN_AFTER
         is_unknown = np.asarray(point.index)[:, None] < np.asarray(known)
-        sum_contributions = forecasts.mask(forecasts.isna() & is_unknown, 0.0).sum(axis="columns", skipna=False)
+        total = forecasts.mask(forecasts.isna() & is_unknown, 0.0).sum(axis="columns", skipna=False)
         sums.append(
-            sum_contributions.where(forecasts.notna().any(axis="columns"))
-            .rename("sum")
-            .reset_index()
-            .assign(**one._asdict())
+            total.where(forecasts.notna().any(axis="columns")).rename("sum").reset_index().assign(**one._asdict())
         )
     return joined(sums)
 

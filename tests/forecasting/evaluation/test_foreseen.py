@@ -84,8 +84,8 @@ def test_what_is_refused_has_neither_peaks_nor_paths_nor_scores(foreseen: PeakRe
     whole = panel(measured())
     refused = {series.key for series in whole.series if refusal_reason(whole.hourly[series], whole.now)}
     assert refused == {"fra-01", "par-01"}
-    for rows_of in foreseen:
-        assert set(rows_of["key"]) == {"ams-01", "nrt-01", "eu", "asia", "all"}
+    for frame in foreseen:
+        assert set(frame["key"]) == {"ams-01", "nrt-01", "eu", "asia", "all"}
 
 
 def test_nothing_would_be_left_out_without_a_refusal(subject: PeakInputs) -> None:

@@ -76,7 +76,11 @@ def test_a_young_site_borrows_of_all_grown_sites_of_its_region_and_its_licence_t
         for name in ("licences", "scores", "backtests")
     }
     forecasts = pd.concat([told(FRA, 7.0), told(NRT, 30.0), told(AMS, 20.0)], ignore_index=True)
-    found = apply_cold_start(with_a_young_site(), ReconciledForecasts(forecasts, **both, notes={}), [FRA])
+    recent = forecasts.assign(ts=forecasts["ts"] - pd.Timedelta(days=9, hours=12))
+    found = apply_cold_start(with_a_young_site(), ReconciledForecasts(forecasts, recent, **both, notes={}), [FRA])
+    before = found.recent[found.recent["key"] == "fra-01"].set_index("ts")["yhat"].sort_index()
+    assert before.loc[: NOW - pd.Timedelta(days=9, hours=1)].isna().all(), "nothing before it opened"
+    assert before.loc[NOW - pd.Timedelta(days=9) :].tolist() == pytest.approx([5.0] * 12)
     means = found.forecasts.groupby("key")["yhat"].mean()
     assert means.to_dict() == pytest.approx({"ams-01": 20.0, "fra-01": 5.0, "nrt-01": 30.0})
     mine = found.licences.set_index("key").loc["fra-01"]
@@ -118,5 +122,5 @@ def test_prophet_is_the_same_curve_ahead_as_in_the_backtests() -> None:
     expected = np.maximum(prophet_curve(backtest_pool(subject.history(24), 24)), 0.0)
     ahead = found.forecasts.pivot_table(index="ts", columns="key", values="prophet")
     assert ahead[["ams-01", "eu"]].to_numpy() == pytest.approx(expected, rel=1e-5)
-    assert set(found.parts) == {EU, ALL}
-    assert found.alone.series == (EU,)
+    assert set(found.contributions) == {EU, ALL}
+    assert found.aggregates.series == (EU,)

@@ -116,8 +116,8 @@ def test_prophet_and_the_baseline_stand_beside_what_is_drawn(made: EngineResult)
 
 def test_events_that_moved_nothing_move_no_forecast(made: EngineResult) -> None:
     quiet = made.forecasts[made.forecasts["key"] == "fra-01"].set_index("ts")["yhat"]
-    peak_inputs = pd.Timestamp("2026-03-22 18:00", tz="UTC")
-    during = (quiet.index >= peak_inputs) & (quiet.index < peak_inputs + pd.Timedelta(hours=5))
+    coming = pd.Timestamp("2026-03-22 18:00", tz="UTC")
+    during = (quiet.index >= coming) & (quiet.index < coming + pd.Timedelta(hours=5))
     truth = daily(pd.DatetimeIndex(quiet.index), 10.0, noise=0.0)
     assert (quiet / truth)[during].mean() == pytest.approx(1.0, abs=0.08)
 
@@ -157,15 +157,11 @@ def test_the_scores_of_a_region_are_those_of_the_sum(made: EngineResult) -> None
 
 
 def test_a_licence_tells_the_errors_that_the_leaderboard_shows(made: EngineResult) -> None:
-    published_backtests = made.scores[made.scores["score"] == "mase"].set_index([*IDENTITY, "horizon", "model"])[
-        "value"
-    ]
+    shown = made.scores[made.scores["score"] == "mase"].set_index([*IDENTITY, "horizon", "model"])["value"]
     told = made.licences[(made.licences["origins"] > 0) & (made.licences["level"] == "site")]
     assert len(told) >= 6
     for one in told.itertuples():
-        assert one.baseline_error == pytest.approx(
-            published_backtests[one.level, one.key, one.metric, one.horizon, one.baseline]
-        )
+        assert one.baseline_error == pytest.approx(shown[one.level, one.key, one.metric, one.horizon, one.baseline])
 
 
 def test_the_past_weeks_of_a_region_are_the_sums_of_its_sites_with_bands_about_them(made: EngineResult) -> None:
