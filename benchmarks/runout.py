@@ -105,8 +105,8 @@ def measured(
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.datetime64]], Reals]:
     """Stamps (T,) and egress (T, N) in Gbps, NaN where no sample came."""
     place = {site: number for number, site in enumerate(keys)}
-    first = np.datetime64(world.plan.start.replace(tzinfo=None), "us")
-    stamps = first + np.arange(world.plan.days * TICKS_A_DAY) * np.timedelta64(5, "m")
+    first = np.datetime64(world.options.start.replace(tzinfo=None), "us")
+    stamps = first + np.arange(world.options.days * TICKS_A_DAY) * np.timedelta64(5, "m")
     grid = np.full((len(stamps), len(keys)), np.nan)
     for day in world.telemetry_days():
         row = ((day["ts"].to_numpy().astype("datetime64[us]") - first) / np.timedelta64(5, "m")).astype(np.int64)

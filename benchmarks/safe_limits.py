@@ -119,7 +119,7 @@ def measured(network: Network, days: int) -> pd.DataFrame:
     """ts, site_id, utilisation and each metric, of the last days: what the network reports, site after site within a
     day.
     """
-    last, parts = minutes(network.plan.end) // DAY_MINUTES, []
+    last, parts = minutes(network.options.end) // DAY_MINUTES, []
     for day in range(last - days, last):
         state = network_day(network, day)
         used = state.egress_gbps / capacity_on(network.steps, network.world, "egress", day * DAY_MINUTES)[:, None]
