@@ -48,7 +48,7 @@ COLD = """
 import time
 began = time.perf_counter()
 import numpy as np, pandas as pd
-from forecasting.models.curve import Season, Spec, fit
+from forecasting.prophet_map.fit import Season, Spec, fit
 imported = time.perf_counter()
 stamps = pd.date_range("2026-01-01", periods=2160, freq="h")
 fit(stamps, 2 + np.sin(np.arange(2160.0) / 4)[:, None], Spec((Season("daily", 24.0, 4), Season("weekly", 168.0, 3)))).predict(stamps)
