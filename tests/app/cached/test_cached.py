@@ -21,6 +21,7 @@ from tests.lakes import Plan, full_lake
 
 FRANKFURT = Series("site", "fra-01", "egress_gbps")
 NOW = pd.Timestamp(Plan().end)
+SITES = ("fra-01", "par-01")
 RANGE = {"start": NOW - pd.Timedelta(days=1), "end": NOW}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "map_at": {"ts": NOW - pd.Timedelta(hours=3)},
@@ -39,10 +40,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "usual": {"metric": "egress_gbps"},
     "hours_of_day": {"metric": "egress_gbps", **RANGE},
     "partner_months": {"metrics": ("egress_gbps",), **RANGE},
+    "site_capacity_steps": {"direction": "egress", "sites": SITES},
+    "site_fits": {"metric": "egress_gbps"},
+    "site_forecasts": {"metric": "egress_gbps", "sites": SITES, "start": NOW, "end": NOW + pd.Timedelta(days=1)},
+    "site_hours": {"metric": "egress_gbps", "sites": SITES, **RANGE},
 }
 # A million samples are not kept: what is learned from them is, in app.cached.limits. The Overview counts over sites
-# that are kept, with the plan's dates.
-NOT_KEPT = frozenset({"loads", "counts", "reads", "refit_inputs"})
+# that are kept, with the plan's dates. Plans and costs keep what they make of plan_tables and capacity_now.
+NOT_KEPT = frozenset({"loads", "counts", "reads", "refit_inputs", "plan_tables", "capacity_now"})
 # Questions about what a run says of its own models, which the lake of the others has not.
 JUDGED: dict[str, dict[str, Any]] = {
     "licences": {},
