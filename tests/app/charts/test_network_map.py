@@ -266,9 +266,9 @@ def test_utilisation_is_one_of_five_colours(ratio: float, step: int, scheme: the
     [
         ("over", None, 4),
         ("within", 3, 4 - 1),
-        ("within", 45, 2),
-        ("within", 75, 1),
-        ("within", 89.9, 1),
+        ("within", 89.9, 4 - 1),
+        ("within", 120, 2),
+        ("within", 300, 1),
         ("within", None, 0),
         ("beyond", None, 0),
     ],
@@ -404,11 +404,11 @@ def test_the_legend_writes_the_steps_of_utilisation_in_their_colours() -> None:
 
 def test_the_legend_of_run_out_goes_from_far_to_near() -> None:
     assert [entry.words for entry in legend(network(), "runout")[:5]] == [
-        "not in 90 days",
-        "in 60 to 90 days",
-        "in 30 to 60 days",
-        "within 30 days",
-        "already over 80 %",
+        "not in 18 months",
+        "in 6 to 18 months",
+        "in 3 to 6 months",
+        "within 3 months",
+        "already over the limit",
     ]
 
 
