@@ -291,7 +291,7 @@ def test_only_the_chosen_part_is_computed(open_page: Opener, monkeypatch: pytest
     def never(*_: object) -> None:
         raise AssertionError("this part was not chosen")
 
-    monkeypatch.setattr(cached, "refit", never)
+    monkeypatch.setattr(refits, "refit", never)
     monkeypatch.setattr(cached, "residuals", never)
     assert not open_page("models", "judged").exception
 

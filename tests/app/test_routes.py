@@ -20,6 +20,7 @@ from starlette.types import Message
 from app import cached
 from app.pages import VIEWS
 from app.routes import routes
+from data import queries
 
 SERVER = Starlette(routes=routes([view.name for view in VIEWS]))
 Answer = tuple[int, dict[str, str], str]
@@ -160,10 +161,8 @@ def test_metrics_count_queries_pages_and_errors(ask: Ask, lakes: dict[str, Path]
     with cached.timed_page("a test"):
         pass
     after = figures(get("/metrics")[2])
-    assert (
-        after["headroom_query_seconds_count question=extent"]
-        == before.get("headroom_query_seconds_count question=extent", 0) + 1
-    )
+    asked = f"headroom_query_seconds_count question={queries.extent.name}"
+    assert after[asked] == before.get(asked, 0) + 1
     assert after["headroom_errors_total where=a test"] == before.get("headroom_errors_total where=a test", 0) + 1
     assert (
         after["headroom_page_seconds_count page=a test"] == before.get("headroom_page_seconds_count page=a test", 0) + 1

@@ -35,7 +35,7 @@ def test_the_plan_is_saved_as_table_calendar_and_file(open_page: OpenPage, world
     assert name == "run-outs.csv"
     rows = pd.read_csv(io.BytesIO(csv)).set_index("key")
     assert set(rows.index) == set(REGIONS)
-    assert rows.loc["dfw-01", "Run-out"] == "not known: no capacity is declared"
+    assert rows.loc["dfw-01", "Run-out"] == "not known: too little to go on"
     name, text = saved(page, downloads.get_by_role("button", name="ICS"))
     assert name == "orders.ics"
     assert b"for par-01" in text

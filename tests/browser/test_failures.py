@@ -35,7 +35,7 @@ def test_a_failed_region_is_crossed_out(open_page: OpenPage, world: Path, scheme
     page = open_page("/capacity?sheet=failures&fails=region:us-east", on=world, height=TALL, scheme=scheme)
     cross = theme.PALETTES[scheme].words["capacity"]
     seen = picture(page, lambda seen: painted(seen, cross) > 0)
-    for site in ("mia-01", "dfw-01"):
+    for site in ("mia-01", "chi-01"):
         assert covered(page, seen, spot(page, site, SITES), LAND[scheme][0])
 
 
