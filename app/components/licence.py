@@ -100,7 +100,9 @@ def lines(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
 def _numbers(row: Any) -> str:
     if row.origins == 0:
         return "not tested: history is too short for a backtest that far"
-    needed = f"noise {theme.significant(row.margin)}, {_tests([row])}"
+    # A run of release 0.1 has no margin under this name; the next refresh gives one.
+    noise = "" if theme.missing(row.margin) else f"noise {theme.significant(row.margin)}, "
+    needed = f"{noise}{_tests([row])}"
     if row.licensed:
         how = _below([row]) if lower(row) else "on its own no lower than"
         by = "licensed" if lower(row) else "licensed with its panel"
