@@ -236,7 +236,7 @@ def test_the_checker_sees_a_forbidden_import(module: str, source: str) -> None:
         ("app.cached", "import streamlit as st\nfrom data import queries\nfrom forecasting.planning import runout"),
         ("forecasting.models.prophet_engine", "from prophet import Prophet\nfrom data.schema import METRIC"),
         ("forecasting.refresh", "from data import lake\nfrom forecasting.models import engine"),
-        ("data.queries", "import duckdb\nfrom data.lake import Lake"),
+        ("data.lake.query", "import duckdb\nfrom data.lake.tables import Lake"),
         ("data.queries", "import app_of_another_name"),
         ("streamlit_app", "import streamlit as st\nfrom app.routes import routes"),
     ],

@@ -88,7 +88,9 @@ def test_what_purchases_declare_is_the_capacity_that_the_plan_was_reckoned_with(
         [(key, size, size * 10.0, 0.0) for key in names(3) for size in (5.0, 20.0)],
         columns=["site_id", "gbps", "cost_usd_month", "lead_time_days"],
     )
-    problem = build_problem(held, steps, sold, None, AugmentOptions(months=5, ordering=AS_SOLD))
+    # A planned step of the first day planned is built only from the point of view of the day before.
+    options = AugmentOptions(months=5, ordering=AS_SOLD, today=held.start - pd.Timedelta(days=1))
+    problem = build_problem(held, steps, sold, None, options)
     plan = solve_augments(problem)
     rows = declared_steps(additions_of_purchases(plan.purchases), steps, "egress")
     assert list(rows.columns) == CAPACITY_COLUMNS
@@ -96,9 +98,9 @@ def test_what_purchases_declare_is_the_capacity_that_the_plan_was_reckoned_with(
     again = build_problem(held, whole, sold, None, problem.request)
     np.testing.assert_allclose(again.capacity, problem.in_force(plan.units))
     assert violations(again, np.zeros_like(plan.units)) == violations(problem, plan.units)
-    last = weekly_capacity(whole, held.keys, "egress", held.weeks[-1:], planned=True)[:, 0]
+    last = weekly_capacity(whole, held.keys, "egress", held.weeks[-1:], planned=True, now=options.today)[:, 0]
     assert last.sum() == pytest.approx(
-        weekly_capacity(steps, held.keys, "egress", held.weeks[-1:], planned=True).sum()
+        weekly_capacity(steps, held.keys, "egress", held.weeks[-1:], planned=True, now=options.today).sum()
         + sum(one.gbps * one.units for one in plan.purchases)
     )
     if len(rows):
