@@ -35,6 +35,8 @@ def values(column: Column) -> st.SearchStrategy[Any]:
         )
     elif pa.types.is_integer(column.type):
         found = st.integers(int(column.low or 0), 10**9)
+    elif column.name == "timezone":
+        found = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
     elif column.pattern.startswith("^[0-9a-f]"):
         found = st.just("0" * 64)
     else:
