@@ -169,4 +169,5 @@ def test_a_question_leaves_nothing_behind(full: Lake) -> None:
 
 def test_a_pin_narrows_to_tables() -> None:
     pin = Pin("lake", (("sites", 3), ("telemetry", 7)), "born")
-    assert pin.only(["telemetry", "flows"]) == Pin("lake", (("telemetry", 7),), "born")
+    narrow = pin.only(["telemetry", "flows"])
+    assert (narrow.url, narrow.versions, narrow.tables) == ("lake", (("telemetry", 7),), ("flows", "telemetry"))
