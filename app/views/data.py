@@ -181,7 +181,8 @@ def versions(frame: Frame) -> None:
         alt="Newest version of every table",
     )
     st.caption(
-        "Older versions stay readable until maintenance removes them, after a week at the earliest. This lists them:"
+        "Older versions stay readable until maintenance removes them: after a week at the earliest, while "
+        "telemetry comes in live after an hour for what is measured. This lists them:"
     )
     st.code(f"python -m data status --lake {frame.pin.url}", language="bash", wrap_lines=True)
 

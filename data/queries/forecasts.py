@@ -18,7 +18,7 @@ from data.lake.tables import Pin, Span
 from data.queries.lake_state import extent
 from data.queries.reads import reads
 from data.queries.series import known_metrics
-from data.schema import HORIZONS, PEAK_QUANTILES, QUANTILES, Level, Series
+from data.schema import HORIZONS, MIN_HOUR_COMPLETENESS, PEAK_QUANTILES, QUANTILES, Level, Series
 
 FORECAST = ("yhat", *QUANTILES, "prophet", "baseline")
 
@@ -208,8 +208,6 @@ def futures(pin: Pin, scope: Scope, level: Level, metric: str, statistic: str) -
 # What `scores` calls the model that the licence draws, and the quantiles of the table `peaks`: those of the peak and
 # those of the P95.
 DRAWN, PEAKS, WEEKS_P95 = "licensed", "peaks", "peaks-p95"
-# The mean of less than half of an hour's samples is not what came in that hour.
-MIN_HOUR_COMPLETENESS = 0.5
 LICENCE = ("horizon", "model", "baseline", "licensed", "error", "baseline_error", "margin", "origins", "reason")
 BACKTEST = ("yhat", "prophet", "baseline", "q025", "q10", "q90", "q975")
 

@@ -17,6 +17,8 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # The usual planning target of network operators: worry at 70 to 80 % of the busy hour; the rest is kept for failures and
 # surges. A site whose weekly peak passes this share of its capacity has run out.
 UTILISATION_LIMIT = 0.8
+# An hour of which less than this share was measured is missing: to models, and to what they are judged by.
+MIN_HOUR_COMPLETENESS = 0.5
 # Longest display text; a longer one is a fault in the producer, not a name.
 TEXT_LIMIT = 200
 # One petabit a second: two orders above the largest public backbone, so a larger value is a unit error (bit/s for

@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data.schema import MIN_HOUR_COMPLETENESS
 from forecasting.models.series_spec import EVENT_HOURS, EVENT_PRIOR, TREND_PRIOR
 from forecasting.panel.history import History, KnownRegressors, Model, Reals, nan_median, shared
-from forecasting.panel.panel import COMPLETE_ENOUGH
 from forecasting.panel.public_holidays import Dates, Holidays, any_holiday
 from forecasting.panel.spread import FLOOR_SHARE
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
@@ -195,7 +195,7 @@ def _daily_logs(dates: Dates, measured: Reals) -> tuple[Dates, Reals]:
     totals[has_stamp] = np.add.reduceat(np.where(is_measured, measured, 0.0), starts[has_stamp], axis=0)
     counts[has_stamp] = np.add.reduceat(is_measured.astype(float), starts[has_stamp], axis=0)
     whole = max(np.median(np.diff(starts)), 1.0) if len(days) > 1 else 1.0
-    means = np.where(counts >= COMPLETE_ENOUGH * whole, totals / np.maximum(counts, 1.0), np.nan)
+    means = np.where(counts >= MIN_HOUR_COMPLETENESS * whole, totals / np.maximum(counts, 1.0), np.nan)
     usual = nan_median(np.where(means > 0.0, means, np.nan))
     floor = np.where(np.isnan(usual), 1.0, FLOOR_SHARE * usual)
     return days, np.log(np.maximum(means, floor))

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.schema import Series
+from data.schema import MIN_HOUR_COMPLETENESS, Series
 from forecasting.models.engine import HORIZON, refusal_reason
 from forecasting.models.series_spec import DAILY_ORDER, EVENT_HOURS, EVENT_PRIOR, YEARLY_AFTER, weekly_order
 from forecasting.panel.events import event_regressors
 from forecasting.panel.history import Reals
-from forecasting.panel.panel import COMPLETE_ENOUGH, HOUR, Panel, event_hours, without_outages
+from forecasting.panel.panel import HOUR, Panel, event_hours, without_outages
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 DAY, YEAR = Season("day", 24.0, DAILY_ORDER), Season("year", 8766.0, 10)
@@ -70,7 +70,7 @@ def panel_of_one(
     hours: ts on a complete axis, value, completeness. sites: site_id, region_id, timezone, usual (the site's usual
     value, null where it has none).
     """
-    held = hours["value"].where(hours["completeness"] >= COMPLETE_ENOUGH)
+    held = hours["value"].where(hours["completeness"] >= MIN_HOUR_COMPLETENESS)
     values = pd.DataFrame(held.to_numpy(dtype=float, na_value=np.nan), index=pd.DatetimeIndex(hours["ts"], name="ts"))
     values = values.loc[values.index + HOUR <= now]
     values.columns = pd.MultiIndex.from_tuples([series], names=Series._fields)

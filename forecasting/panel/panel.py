@@ -20,14 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.schema import Series
+from data.schema import MIN_HOUR_COMPLETENESS, Series
 from forecasting.panel.events import scope_shares, sites_of
 from forecasting.panel.local_time import series_zone
 from forecasting.panel.public_holidays import Holidays, holidays_of
 
 HOUR = pd.Timedelta(hours=1)
-# The mean of less than half of an hour's samples is not that hour's mean.
-COMPLETE_ENOUGH = 0.5
 # Below a twentieth of what is usual at that hour of the day a site is down; the deepest night trough stays above,
 # because it is compared with nights.
 OUTAGE_SHARE = 0.05
@@ -135,7 +133,7 @@ def build(sources: Sources, metrics: Sequence[str]) -> Panel:
     first = hours["ts"].min().floor("h") if len(hours) else sources.now.floor("h")
     axis = pd.date_range(first, sources.now.floor("h"), freq=HOUR, inclusive="left", unit="us", name="ts")
     hours = hours.assign(
-        **{metric: hours[metric].where(hours["completeness"] >= COMPLETE_ENOUGH) for metric in metrics}
+        **{metric: hours[metric].where(hours["completeness"] >= MIN_HOUR_COMPLETENESS) for metric in metrics}
     )
     raw = wide(hours, metrics, axis).dropna(axis="columns", how="all")
     weights = {(column[1], column[2]): float(raw[column].median()) for column in raw.columns if column[0] == "site"}
