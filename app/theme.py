@@ -103,7 +103,7 @@ UTILISATION_STEPS: tuple[float, ...] = (0.4, 0.6, 0.8, 0.9)
 UTILISATION_WORDS: tuple[str, ...] = ("under 40 %", "40 to 60 %", "60 to 80 %", "80 to 90 %", "90 % and over")
 
 
-class State(NamedTuple):
+class StateMark(NamedTuple):
     """How a thing stands: a word and a shape, so that colour is never alone."""
 
     word: str
@@ -111,10 +111,10 @@ class State(NamedTuple):
     symbol: str
 
 
-OK = State("ok", "\u25cf", "circle")
-WATCH = State("watch", "\u25b2", "triangle-up")
-ACT = State("act", "\u25a0", "square")
-UNKNOWN = State(NO_DATA, "\u25cb", "circle-open")
+OK = StateMark("ok", "\u25cf", "circle")
+WATCH = StateMark("watch", "\u25b2", "triangle-up")
+ACT = StateMark("act", "\u25a0", "square")
+UNKNOWN = StateMark(NO_DATA, "\u25cb", "circle-open")
 
 # Where watching and acting begin: alarms at 70 and 90 % of capacity; quality as players are commonly graded (good below
 # the first, bad above the second).
@@ -175,7 +175,7 @@ def utilisation_colour(ratio: float | None, scheme: Scheme) -> str:
     return PALETTES[scheme].context if step is None else PALETTES[scheme].utilisation[step]
 
 
-def state(value: float | None, of: str = "utilisation") -> State:
+def state(value: float | None, of: str = "utilisation") -> StateMark:
     """ok, watch or act by the limits of `of` (see LIMITS); unknown where there is no value or no limit is agreed."""
     if missing(value) or value is None or of not in LIMITS:
         return UNKNOWN
@@ -183,7 +183,7 @@ def state(value: float | None, of: str = "utilisation") -> State:
     return ACT if value >= act else WATCH if value >= watch else OK
 
 
-def state_colour(of: State, scheme: Scheme) -> str:
+def state_colour(of: StateMark, scheme: Scheme) -> str:
     """Vermilion where a limit is reached, the text's colour where one is near, grey otherwise: no red and green
     pair.
     """

@@ -83,9 +83,14 @@ def holds_telemetry(lake: Lake) -> bool:
 
 
 def is_behind(lake: Lake) -> bool:
-    """Whether the newest telemetry is in no published run."""
-    seen = pc.max(lake.read("runs")["telemetry_version"]).as_py()
-    return seen is None or seen < (lake.version("telemetry") or 0)
+    """Whether telemetry has come in, or was changed, since the newest that a published run was made on. Compaction
+    makes a version of its own and changes no sample; where the log no longer tells, a refresh is due.
+    """
+    fitted = pc.max(lake.read("runs")["telemetry_version"]).as_py()
+    if fitted is None:
+        return True
+    changed = lake.changed_dates("telemetry", fitted, lake.version("telemetry") or 0)
+    return changed is None or bool(changed)
 
 
 def fill(lake: str) -> None:

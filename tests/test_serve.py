@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from data.lake.maintenance import maintain
 from data.lake.tables import Lake
 from data.schema import TABLES
 from data.schema.errors import SettingError
@@ -60,6 +61,17 @@ def test_a_lake_is_behind_until_a_run_has_seen_its_newest_telemetry(lake: Lake) 
     lake.append("runs", run_of(lake.version("telemetry") or 0))
     assert not serve.is_behind(lake)
     lake.append("telemetry", rows("telemetry", ts=STAMP, site_id="ams", egress_gbps=2.0))
+    assert serve.is_behind(lake)
+
+
+def test_a_compaction_leaves_no_run_behind(lake: Lake) -> None:
+    lake.append("telemetry", rows("telemetry", ts=STAMP, site_id="ams", egress_gbps=2.0))
+    fitted = lake.version("telemetry") or 0
+    lake.append("runs", run_of(fitted))
+    assert maintain(lake)["telemetry"]["files_compacted"] > 0
+    assert (lake.version("telemetry") or 0) > fitted
+    assert not serve.is_behind(lake)
+    lake.append("telemetry", rows("telemetry", ts=STAMP, site_id="cdg", egress_gbps=3.0))
     assert serve.is_behind(lake)
 
 

@@ -35,7 +35,7 @@ COLOURING = ["state", "utilisation", "runout", "run_out_p50"]
 OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 225, 110
 
 
-STATES: dict[str, theme.State] = {"ok": theme.OK, "watch": theme.WATCH, "act": theme.ACT, "unknown": theme.UNKNOWN}
+STATES: dict[str, theme.StateMark] = {"ok": theme.OK, "watch": theme.WATCH, "act": theme.ACT, "unknown": theme.UNKNOWN}
 
 
 class RunoutScale(NamedTuple):
@@ -150,7 +150,7 @@ def colour_of(site: Site, look: Look) -> str | None:
     return None if step is None else theme.PALETTES[look.scheme].utilisation[step]
 
 
-def health(site: Site) -> theme.State:
+def health(site: Site) -> theme.StateMark:
     """The state of a site as word, glyph and shape."""
     return STATES.get(site["state"], theme.UNKNOWN)
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from app import theme
 from app.charts.map_marks import STATES, records
-from app.theme import ACT, OK, UNKNOWN, WATCH, State
+from app.theme import ACT, OK, UNKNOWN, WATCH, StateMark
 
 # Overdue is for now; due is for the calendar; no order is well; and nothing can be said.
-ORDER_STATES: dict[str, State] = {"overdue": ACT, "due": WATCH, "none": OK, "unknown": UNKNOWN}
+ORDER_STATES: dict[str, StateMark] = {"overdue": ACT, "due": WATCH, "none": OK, "unknown": UNKNOWN}
 NO_ORDER = {"none": "no order yet", "unknown": "not known"}
 _DAY, _MONTH_DAYS = pd.Timedelta(days=1), 30.4
 Row = Mapping[Any, Any]

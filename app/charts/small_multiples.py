@@ -20,7 +20,7 @@ from app.theme import (
     UNKNOWN,
     Palette,
     Scheme,
-    State,
+    StateMark,
     Unit,
     hue,
     label,
@@ -60,7 +60,7 @@ class Multiple:
     site_id: str
     name: str
     highest: float
-    state: State
+    state: StateMark
     reading: str
     of_capacity: bool
     figure: go.Figure
@@ -159,7 +159,7 @@ def _multiple(site: Site, drawn: pd.DataFrame, peak: float, look: _Look) -> Mult
     )
 
 
-def _reading(peak: float, found: State, look: _Look) -> str:
+def _reading(peak: float, found: StateMark, look: _Look) -> str:
     """State and highest utilisation, or the highest traffic."""
     if np.isnan(peak):
         return NO_DATA

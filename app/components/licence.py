@@ -10,14 +10,14 @@ import pandas as pd
 
 from app import theme
 from app.components.states import plain
-from app.theme import State
+from app.theme import StateMark
 
-LICENSED = State("licensed", "\u25cf", "circle")
-BASELINE = State("baseline", "\u25b2", "triangle-up")
-UNTRIED = State("not tested", "\u25cb", "circle-open")
+LICENSED = StateMark("licensed", "\u25cf", "circle")
+BASELINE = StateMark("baseline", "\u25b2", "triangle-up")
+UNTRIED = StateMark("not tested", "\u25cb", "circle-open")
 
 
-def verdict(row: Any) -> State:
+def verdict(row: Any) -> StateMark:
     """Licensed, baseline drawn, or not tested; of a row of the table `licences`."""
     return UNTRIED if row.origins == 0 else LICENSED if row.licensed else BASELINE
 
