@@ -19,10 +19,9 @@ from typing import Any, ParamSpec, TypeVar
 import pandas as pd
 import streamlit as st
 
-from data.lake.query import Scope
+from data.lake.query import Query, Scope
 from data.lake.tables import Pin
 from data.queries.metrics import QUERY_SECONDS
-from data.queries.reads import Query
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -2,19 +2,27 @@
 
 A lake is read by file list: the files that a span of time or a run cannot need are left out before DuckDB opens any, and
 before any is fetched from an object store.
+
+A query is a function of a pin and a scope that declares the tables that it reads:
+
+    @reads("telemetry_1h", "sites", extent)
+    def history(pin: Pin, scope: Scope, level: Level, ...) -> pd.DataFrame: ...
+
+The tables are the query's part of a cache key (app/cached): an answer holds for as long as they do. So that none can be
+forgotten, a query is given a pin of its declared tables alone, and reading another one raises UndeclaredTableError.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, update_wrapper
 from tempfile import gettempdir
-from typing import Any
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import duckdb
 import pandas as pd
@@ -138,6 +146,12 @@ def _cursor(pin: Pin, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
         raise
     finally:
         cursor.close()
+
+
+def in_span(start: datetime, end: datetime, column: str = "ts") -> str:
+    """SQL: whether a stamp lies in the half-open span."""
+    first, last = pd.Timestamp(start).isoformat(), pd.Timestamp(end).isoformat()
+    return f"{column} >= TIMESTAMPTZ '{first}' AND {column} < TIMESTAMPTZ '{last}'"
 
 
 def day_span(day: date) -> Span:
@@ -265,3 +279,34 @@ def _scoped(table: Table, relation: str, scope: Scope) -> str:
     if table.name == "events":
         return f"SELECT * FROM ({relation}) WHERE scope = 'global' OR scope {mine} OR scope IN (SELECT region_id FROM sites)"
     return relation
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Query(Generic[P, R]):
+    """A question to a pinned lake under a viewer's scope. `tables` are those that it may read, `name` is its full name
+    (module.qualname).
+    """
+
+    def __init__(self, function: Callable[Concatenate[Pin, Scope, P], R], tables: frozenset[str]) -> None:
+        update_wrapper(self, function)
+        self.function = function
+        self.tables = tables
+        self.name = f"{function.__module__}.{function.__qualname__}"
+
+    def __call__(self, pin: Pin, scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(pin.only(self.tables), scope, *args, **kwargs)
+
+
+def reads(
+    *sources: str | Query[..., Any],
+) -> Callable[[Callable[Concatenate[Pin, Scope, P], R]], Query[P, R]]:
+    """Declare what a query reads: names of tables, and other queries, whose tables it reads as well."""
+    tables = frozenset[str]().union(*({each} if isinstance(each, str) else each.tables for each in sources))
+
+    def declared(function: Callable[Concatenate[Pin, Scope, P], R]) -> Query[P, R]:
+        return Query(function, tables)
+
+    return declared

@@ -6,7 +6,7 @@ null or NaN, never zero. A run is visible only once its row is in `runs`; everyt
 
 from __future__ import annotations
 
-from data.queries.costs import capacity_now, hours_of_day, partner_months
+from data.lake.query import Query, reads
 from data.queries.forecasts import (
     Fit,
     Futures,
@@ -31,24 +31,23 @@ from data.queries.forecasts import (
     site_fits,
     site_forecasts,
 )
-from data.queries.headline import headline
 from data.queries.lake_state import Extent, extent, freshness, quarantined, snapshots, table_versions
-from data.queries.model_inputs import loads, weekly
-from data.queries.network import catalogue, flows_at, map_at, search_index
-from data.queries.plan_tables import PlanTables, plan_tables
-from data.queries.reads import Query, reads
+from data.queries.model_inputs import weekly
+from data.queries.network import catalogue, flows_at, headline, map_at, search_index, sites_now
+from data.queries.plan_inputs import PlanTables, capacity_now, hours_of_day, loads, partner_months, plan_tables
 from data.queries.series import (
     RefitInputs,
     capacity_steps,
+    completeness,
     events,
     gaps,
     history,
     refit_inputs,
     site_capacity_steps,
+    site_hours,
+    site_series,
     usual,
 )
-from data.queries.site_matrix import completeness, site_hours, site_series
-from data.queries.sites import sites_now
 
 __all__ = [
     "Extent",

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.lake.query import EVERYTHING, Scope, query
+from data.lake.query import EVERYTHING, Scope, query, reads
 from data.lake.tables import Pin, Span
 from data.queries.lake_state import extent
-from data.queries.reads import reads
 from data.queries.series import known_metrics
 from data.schema import HORIZONS, MIN_HOUR_COMPLETENESS, PEAK_QUANTILES, QUANTILES, Level, Series
 
@@ -55,13 +54,13 @@ class Fit:
 @reads("runs")
 def latest_run(pin: Pin, scope: Scope) -> Run | None:
     """The newest published run; None where there is none. A run describes the whole lake, so every scope sees it."""
-    found = query(
+    newest_run = query(
         pin,
         f"SELECT {', '.join(Run.__slots__)} FROM runs ORDER BY number DESC, started DESC LIMIT 1",
         ["runs"],
         scope=scope,
     )
-    return None if found.empty else Run(*found.itertuples(index=False, name=None).__next__())
+    return None if newest_run.empty else Run(*next(newest_run.itertuples(index=False, name=None)))
 
 
 @reads("runs")
@@ -96,10 +95,10 @@ def bands(pin: Pin, scope: Scope, series: Series, start: datetime, end: datetime
 def fit(pin: Pin, scope: Scope, series: Series) -> Fit | None:
     """What became of a series in the newest run; None where the run did not meet it."""
     sql = f"SELECT status, reason, model, observations, seconds FROM series_status WHERE {OF_SERIES}"
-    found = _of_newest_run(pin, "series_status", sql, series, {}, scope)
-    if found is None or found.empty:
+    rows = _of_newest_run(pin, "series_status", sql, series, {}, scope)
+    if rows is None or rows.empty:
         return None
-    return _fit(found.iloc[0])
+    return _fit(rows.iloc[0])
 
 
 def _fit(row: pd.Series) -> Fit:
@@ -150,9 +149,9 @@ def _published(
     pin: Pin, table: str, columns: tuple[str, ...], series: Series, start: datetime, end: datetime, scope: Scope
 ) -> pd.DataFrame:
     sql = f"SELECT ts, {', '.join(columns)} FROM {table} WHERE {OF_SERIES} AND ts >= $start AND ts < $end ORDER BY ts"
-    found = _of_newest_run(pin, table, sql, series, {"start": start, "end": end}, scope)
-    if found is not None:
-        return found
+    rows = _of_newest_run(pin, table, sql, series, {"start": start, "end": end}, scope)
+    if rows is not None:
+        return rows
     return pd.DataFrame(
         {"ts": pd.DatetimeIndex([], dtype="datetime64[us, UTC]"), **{name: pd.Series(dtype=float) for name in columns}}
     )
@@ -201,7 +200,7 @@ def futures(pin: Pin, scope: Scope, level: Level, metric: str, statistic: str) -
     if rows.empty:
         return None
     keys, weeks = tuple(sorted(set(rows["key"]))), pd.DatetimeIndex(sorted(set(rows["week"])), name="week")
-    draws = np.stack([np.asarray(one, dtype=float) for one in rows["samples"]])
+    draws = np.stack([np.asarray(samples, dtype=float) for samples in rows["samples"]])
     return Futures(keys, weeks, draws.reshape(len(keys), len(weeks), -1))
 
 
@@ -347,7 +346,7 @@ def _reach(pin: Pin, series: Series, scope: Scope) -> Span | None:
     return None if pd.isna(first) else (first, last + pd.Timedelta(hours=1))
 
 
-# How many days after each run are held against what came: the same lead for all, so that an old run is not judged by
+# How many days after each run are telemetry against what came: the same lead for all, so that an old run is not judged by
 # weeks and a new one by hours.
 LEAD_DAYS = 7
 ONE_SERIES = "level = $level AND key = $key AND metric = $metric"
@@ -372,8 +371,8 @@ def hindsight(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     Where the week is not over, what there is of it; `hours` counts those that came. A run without an hour to its name
     yet is left out.
     """
-    held = extent(pin, EVERYTHING)
-    until = pd.Timestamp(0, tz="UTC") if held is None else held.now
+    telemetry = extent(pin, EVERYTHING)
+    until = pd.Timestamp(0, tz="UTC") if telemetry is None else telemetry.now
     first = query(pin, "SELECT min(telemetry_until) AS ts FROM runs", ["runs"], scope=EVERYTHING)["ts"][0]
     sql = f"""
         SELECT r.number, r.started, count(*) AS hours, sum(abs(h.value - f.yhat)) / nullif(sum(h.value), 0) AS wape,

@@ -12,9 +12,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from data.lake.query import EVERYTHING, Scope, day_span, query
+from data.lake.query import EVERYTHING, Scope, day_span, query, reads
 from data.lake.tables import Lake, Pin, Span, files
-from data.queries.reads import reads
 from data.schema import METRICS, TABLES
 
 HOUR = timedelta(hours=1)
@@ -135,7 +134,7 @@ def freshness(pin: Pin, scope: Scope) -> pd.DataFrame:
     """site_id, name, last_ts, received_at (of that sample), age_seconds (now less the end of its interval) of every
     site; null where none ever came.
     """
-    held = extent(pin, EVERYTHING)
+    telemetry = extent(pin, EVERYTHING)
     days = query(
         pin,
         "SELECT key AS site_id, max(ts)::DATE AS date FROM telemetry_1d WHERE level = 'site' GROUP BY key",
@@ -153,7 +152,7 @@ def freshness(pin: Pin, scope: Scope) -> pd.DataFrame:
         ["sites", "telemetry"],
         scope=scope,
         partitions={"date": newest},
-        parameters={"last": held.last if held else None},
+        parameters={"last": telemetry.last if telemetry else None},
     )
 
 
@@ -192,8 +191,8 @@ def table_versions(pin: Pin, scope: Scope) -> pd.DataFrame:
     """table, version, committed, rows, bytes, files, operation of every table of the pin. It tells nothing of single
     sites: every scope sees it.
     """
-    found = [_as_committed(pin, name) for name, _ in pin.versions]
-    return pd.DataFrame(found, columns=["table", "version", "committed", "rows", "bytes", "files", "operation"])
+    rows = [_as_committed(pin, name) for name, _ in pin.versions]
+    return pd.DataFrame(rows, columns=["table", "version", "committed", "rows", "bytes", "files", "operation"])
 
 
 def _as_committed(pin: Pin, name: str) -> dict[str, Any]:

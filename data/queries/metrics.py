@@ -66,16 +66,18 @@ def exposition(pin: Pin | None, *, reachable: bool = True) -> bytes:
 
 
 def _telemetry(pin: Pin) -> Families:
-    held = extent(pin, EVERYTHING)
-    if held is None:
+    telemetry = extent(pin, EVERYTHING)
+    if telemetry is None:
         return
-    yield _gauge("headroom_telemetry_end_timestamp_seconds", "End of the telemetry", held.now.timestamp())
+    yield _gauge("headroom_telemetry_end_timestamp_seconds", "End of the telemetry", telemetry.now.timestamp())
     yield _gauge(
-        "headroom_telemetry_received_timestamp_seconds", "Arrival of the newest sample", held.received_at.timestamp()
+        "headroom_telemetry_received_timestamp_seconds",
+        "Arrival of the newest sample",
+        telemetry.received_at.timestamp(),
     )
-    yield _gauge("headroom_telemetry_grain_seconds", "Step between samples", held.grain_seconds)
-    yield _gauge("headroom_telemetry_version", "Version of the table telemetry", held.telemetry_version)
-    yield _gauge("headroom_sites", "Sites in the lake", held.sites)
+    yield _gauge("headroom_telemetry_grain_seconds", "Step between samples", telemetry.grain_seconds)
+    yield _gauge("headroom_telemetry_version", "Version of the table telemetry", telemetry.telemetry_version)
+    yield _gauge("headroom_sites", "Sites in the lake", telemetry.sites)
 
 
 def _ingest(pin: Pin) -> Families:

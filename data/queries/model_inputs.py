@@ -1,23 +1,17 @@
-"""What models and plans are fitted to: every series by hour and at the telemetry's grain, the peak and P95 of every
-week, and how full sites were while their viewers fared well or badly.
-"""
+"""What models are fitted to: every series by hour and at the telemetry's grain, and the peak and P95 of every week."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from math import ceil
 
 import pandas as pd
 
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen
-from data.lake.capacity import steps_in_force
-from data.lake.query import EVERYTHING, Cursor, Scope, connection, query
+from data.lake.query import EVERYTHING, Cursor, Scope, connection, in_span, query, reads
 from data.lake.tables import Pin, Span
-from data.queries.lake_state import extent
-from data.queries.reads import reads
 from data.queries.series import known_metrics
-from data.schema import METRIC, Direction
+from data.schema import METRIC
 
 
 def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
@@ -47,9 +41,7 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
     A region's sample is the sum over its sites, missing where too few of them report, as in the rollups.
     """
     columns = ", ".join(metrics)
-    bounds = (
-        f"ts >= TIMESTAMPTZ '{pd.Timestamp(start).isoformat()}' AND ts < TIMESTAMPTZ '{pd.Timestamp(end).isoformat()}'"
-    )
+    bounds = in_span(start, end)
     with connection(
         pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=EVERYTHING, span=(start, end)
     ) as cursor:
@@ -87,8 +79,8 @@ def weekly(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, en
     """
     known_metrics(metrics)
     frames = [_weeks_at_once(pin, metrics, span, (start, end), scope) for span in _week_spans(pin, start, end)]
-    held = [frame for frame in frames if not frame.empty] or frames[:1]
-    return pd.concat(held, ignore_index=True).sort_values(["level", "key", "metric", "week"], ignore_index=True)
+    nonempty = [frame for frame in frames if not frame.empty] or frames[:1]
+    return pd.concat(nonempty, ignore_index=True).sort_values(["level", "key", "metric", "week"], ignore_index=True)
 
 
 def _week_spans(pin: Pin, start: datetime, end: datetime) -> Iterator[Span]:
@@ -101,14 +93,14 @@ def _week_spans(pin: Pin, start: datetime, end: datetime) -> Iterator[Span]:
         yield monday, monday + size
 
 
-def _weeks_at_once(pin: Pin, metrics: tuple[str, ...], weeks: Span, asked: Span, scope: Scope) -> pd.DataFrame:
-    """The rows of some weeks. Grains are told from whole days; of these, only what was asked for counts."""
-    days = weeks[0], min(weeks[1], pd.Timestamp(asked[1]).ceil("D"))
+def _weeks_at_once(pin: Pin, metrics: tuple[str, ...], weeks: Span, limits: Span, scope: Scope) -> pd.DataFrame:
+    """The rows of some weeks. Grains are measured on whole days; of these, only samples within `limits` count."""
+    days = weeks[0], min(weeks[1], pd.Timestamp(limits[1]).ceil("D"))
     with connection(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=days) as cursor:
         cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-        aggregate_sites(cursor, SampleFilter(_in_span(days), metrics=tuple(METRIC[name] for name in metrics)))
+        aggregate_sites(cursor, SampleFilter(in_span(*days), metrics=tuple(METRIC[name] for name in metrics)))
         _measure(
-            cursor, metrics, _in_span((max(weeks[0], pd.Timestamp(asked[0])), min(weeks[1], pd.Timestamp(asked[1]))))
+            cursor, metrics, in_span(max(weeks[0], pd.Timestamp(limits[0])), min(weeks[1], pd.Timestamp(limits[1])))
         )
         return cursor.sql(" UNION ALL ".join(_of_metric(name) for name in metrics)).to_arrow_table().to_pandas()
 
@@ -131,50 +123,3 @@ def _of_metric(name: str) -> str:
     """SQL: the rows of one metric."""
     return f"""SELECT level, key, '{name}' AS metric, week, {name}_peak AS peak, {name}_p95 AS p95, {name}_samples AS samples,
         least(1.0, {name}_seconds / {WEEK.total_seconds()}) AS completeness FROM _weeks WHERE {name}_samples > 0"""
-
-
-def _in_span(span: Span) -> str:
-    return f"ts >= TIMESTAMPTZ '{span[0].isoformat()}' AND ts < TIMESTAMPTZ '{span[1].isoformat()}'"
-
-
-# Rows that are fetched at most: some 100 MB as a frame.
-MOST_ROWS = 1_500_000
-
-
-@reads("telemetry", "capacity", "sites", extent)
-def loads(
-    pin: Pin,
-    scope: Scope,
-    region_id: str | None,
-    direction: Direction,
-    quality: str,
-    start: datetime,
-    end: datetime,
-    most: int = MOST_ROWS,
-) -> pd.DataFrame:
-    """ts, site_id, utilisation (traffic over the capacity installed at ts), quality (the metric of that name), start <=
-    ts < end, of a region's sites or all.
-
-    Samples without either are left out, and those that fell on a site without capacity. Of more than about `most`
-    samples every second, third ... stamp is taken, the same ones at all sites.
-    """
-    known_metrics((quality,))
-    held = extent(pin, scope)
-    if held is None:
-        return pd.DataFrame(columns=["ts", "site_id", "utilisation", "quality"])
-    every = stride(held.sites, (pd.Timestamp(end) - pd.Timestamp(start)).total_seconds(), held.grain_seconds, most)
-    sql = f"""
-        WITH steps AS (SELECT site_id, effective_from, capacity_gbps FROM ({steps_in_force()}) WHERE direction = $direction),
-        samples AS (SELECT ts, site_id, {direction}_gbps AS gbps, {quality} AS quality FROM telemetry
-                    WHERE ts >= $start AND ts < $end AND {direction}_gbps IS NOT NULL AND {quality} IS NOT NULL
-                      AND (epoch(ts)::BIGINT // {held.grain_seconds}) % {every} = 0
-                      AND ($region IS NULL OR site_id IN (SELECT site_id FROM sites WHERE region_id = $region)))
-        SELECT ts, x.site_id, gbps / capacity_gbps AS utilisation, quality
-        FROM samples x ASOF JOIN steps s ON x.site_id = s.site_id AND x.ts >= s.effective_from WHERE capacity_gbps > 0 ORDER BY site_id, ts"""
-    parameters = {"start": start, "end": end, "region": region_id, "direction": direction}
-    return query(pin, sql, ["telemetry", "capacity", "sites"], scope=scope, span=(start, end), parameters=parameters)
-
-
-def stride(sites: int, seconds: float, grain_seconds: int, most: int) -> int:
-    """Every how many stamps a sample is taken, so that about `most` are: 1 takes all."""
-    return max(1, ceil(sites * seconds / grain_seconds / most))

@@ -1,20 +1,26 @@
-"""One series through time: what it carried, when it was silent, its capacity, what is known to have touched it."""
+"""Series through time, of one place or of many sites side by side: what they carried, when they were silent, their
+capacity, the events that touched them, and how complete each day was.
+
+Many sites are a matrix of sites and steps (NaN for missing) until they become the long frame that pages take: faster
+than a join with an axis in SQL.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen, measure_grain
 from data.lake.capacity import steps_in_force
-from data.lake.query import EVERYTHING, Cursor, Scope, connection, query, quoted
+from data.lake.query import EVERYTHING, Cursor, Scope, connection, in_span, query, quoted, reads
 from data.lake.rollups import HOUR_SECONDS, expand_coarse_samples
 from data.lake.tables import Pin
 from data.queries.lake_state import extent
-from data.queries.reads import reads
-from data.schema import METRIC, Direction, Level, Series
+from data.schema import DIRECTION_OF, METRIC, Direction, Level, Series
 from data.schema.errors import SettingError
 from data.schema.validation import excerpt
 
@@ -44,7 +50,7 @@ def history(
     """
     known_metrics(metrics)
     ready = grain != "5min" and (scope.all or level == "site")
-    found = (
+    rows = (
         _rolled(pin, level, key, metrics, start, end, grain, scope)
         if ready
         else _sampled(pin, level, key, metrics, start, end, grain, scope)
@@ -53,7 +59,7 @@ def history(
     axis = pd.date_range(
         pd.Timestamp(start).floor(f"{step}s"), end, freq=f"{step}s", inclusive="left", unit="us", name="ts"
     )
-    return found.set_index("ts").reindex(axis).reset_index()
+    return rows.set_index("ts").reindex(axis).reset_index()
 
 
 def known_metrics(metrics: tuple[str, ...]) -> None:
@@ -69,8 +75,8 @@ def known_metrics(metrics: tuple[str, ...]) -> None:
 
 def _step(pin: Pin, grain: Grain) -> int:
     """Seconds between rows: the grain, or the telemetry's own where that is coarser than five minutes."""
-    held = extent(pin, EVERYTHING) if grain == "5min" else None
-    return SECONDS[grain] if held is None else max(SECONDS[grain], held.grain_seconds)
+    telemetry = extent(pin, EVERYTHING) if grain == "5min" else None
+    return SECONDS[grain] if telemetry is None else max(SECONDS[grain], telemetry.grain_seconds)
 
 
 def _rolled(
@@ -117,14 +123,14 @@ def _sampled(
     columns = "".join(
         f"avg({m}) AS {m}_mean, quantile_cont({m}, 0.95) AS {m}_p95, max({m}) AS {m}_max, " for m in metrics
     )
-    asked = _within("ts", pd.Timestamp(start).floor(f"{step}s"), pd.Timestamp(end))
+    requested = in_span(pd.Timestamp(start).floor(f"{step}s"), end)
     with connection(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=span) as cursor:
-        _aggregate_span(cursor, level, key, _within("ts", *days), metrics, by_hour=step == HOUR_SECONDS)
+        _aggregate_span(cursor, level, key, in_span(*days), metrics, by_hour=step == HOUR_SECONDS)
         return (
             cursor.sql(f"""
             SELECT time_bucket(INTERVAL {step} SECOND, ts) AS ts, {columns}
                    least(1.0, coalesce(sum(present) FILTER (usable), 0) / (max(expected) * greatest(1, {step} / any_value(seconds)))) AS completeness
-            FROM series WHERE {asked} GROUP BY ALL""")
+            FROM series WHERE {requested} GROUP BY ALL""")
             .to_arrow_table()
             .to_pandas()
         )
@@ -155,10 +161,6 @@ def _aggregate_span(
     cursor.execute(f"CREATE TEMP VIEW series AS {stamps}")
 
 
-def _within(column: str, start: pd.Timestamp, end: pd.Timestamp) -> str:
-    return f"{column} >= TIMESTAMPTZ '{start.isoformat()}' AND {column} < TIMESTAMPTZ '{end.isoformat()}'"
-
-
 def members(level: Level, key: str) -> str:
     """SQL: the sites that make up a series."""
     if level == "site":
@@ -173,24 +175,24 @@ def capacity_steps(pin: Pin, scope: Scope, level: Level, key: str, direction: Di
 
     A step is "planned" where any part of the capacity then in force is.
     """
-    held = extent(pin, EVERYTHING)
+    telemetry = extent(pin, EVERYTHING)
     sql = f"""
         WITH mine AS (SELECT site_id, effective_from, capacity_gbps, coalesce(status, 'installed') = 'planned' AS planned
-                      FROM ({steps_in_force(held.now if held else None)}) WHERE direction = $direction AND {members(level, key)}),
+                      FROM ({steps_in_force(telemetry.now if telemetry else None)}) WHERE direction = $direction AND {members(level, key)}),
         stamps AS (SELECT DISTINCT effective_from AS moment FROM mine),
-        held AS (SELECT s.moment, m.site_id, arg_max(m.capacity_gbps, m.effective_from) AS gbps, arg_max(m.planned, m.effective_from) AS planned
+        in_force AS (SELECT s.moment, m.site_id, arg_max(m.capacity_gbps, m.effective_from) AS gbps, arg_max(m.planned, m.effective_from) AS planned
                  FROM stamps s JOIN mine m ON m.effective_from <= s.moment GROUP BY ALL)
         SELECT moment AS effective_from, sum(gbps) AS capacity_gbps, CASE WHEN bool_or(planned) THEN 'planned' ELSE 'installed' END AS status
-        FROM held GROUP BY moment ORDER BY moment"""
+        FROM in_force GROUP BY moment ORDER BY moment"""
     return query(pin, sql, ["capacity", "sites"], scope=scope, parameters={"direction": direction})
 
 
 @reads("capacity", extent)
 def site_capacity_steps(pin: Pin, scope: Scope, direction: Direction, sites: tuple[str, ...]) -> pd.DataFrame:
     """site_id and the columns of `capacity_steps`, of these sites, by site and step."""
-    held = extent(pin, EVERYTHING)
+    telemetry = extent(pin, EVERYTHING)
     sql = f"""SELECT site_id, effective_from, capacity_gbps, coalesce(status, 'installed') AS status
-             FROM ({steps_in_force(held.now if held else None)})
+             FROM ({steps_in_force(telemetry.now if telemetry else None)})
              WHERE direction = $direction AND list_contains($sites::VARCHAR[], site_id) ORDER BY site_id, effective_from"""
     return query(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction, "sites": list(sites)})
 
@@ -272,22 +274,24 @@ def gaps(pin: Pin, scope: Scope, level: Level, key: str, start: datetime, end: d
     Read off hourly completeness, so an edge inside an hour is exact where the hour has one stretch. Of a region or the
     network, the stretches are those in which too few sites report for it to have a value.
     """
-    held = extent(pin, EVERYTHING)
-    if held is None:
+    telemetry = extent(pin, EVERYTHING)
+    if telemetry is None:
         return pd.DataFrame(columns=GAP_COLUMNS)
-    until = min(pd.Timestamp(end), held.now)
+    until = min(pd.Timestamp(end), telemetry.now)
     hours = history(
         pin,
         scope,
         level,
         key,
         (),
-        max(pd.Timestamp(start), _series_start(pin, level, key, held.first, scope)),
+        max(pd.Timestamp(start), _series_start(pin, level, key, telemetry.first, scope)),
         until,
         "1h",
     )
-    found = silences(hours, until)
-    return _with_silent_sites(pin, level, key, found, scope) if len(found) else pd.DataFrame(columns=GAP_COLUMNS)
+    stretches = silences(hours, until)
+    return (
+        _with_silent_sites(pin, level, key, stretches, scope) if len(stretches) else pd.DataFrame(columns=GAP_COLUMNS)
+    )
 
 
 def silences(hours: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
@@ -300,8 +304,8 @@ def silences(hours: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
     share = (seen["completeness"] / elapsed).clip(upper=1.0) * elapsed
     begins = pd.concat([hours["ts"].head(1), seen["ts"] + share * hour], ignore_index=True)
     ends = pd.concat([seen["ts"] + (elapsed - share) * hour, pd.Series([until])], ignore_index=True)
-    found = pd.DataFrame({"start": begins, "end": ends}).apply(lambda edge: edge.dt.round("s"))
-    return found[found["end"] - found["start"] >= MIN_GAP].reset_index(drop=True)
+    stretches = pd.DataFrame({"start": begins, "end": ends}).apply(lambda edge: edge.dt.round("s"))
+    return stretches[stretches["end"] - stretches["start"] >= MIN_GAP].reset_index(drop=True)
 
 
 def _series_start(pin: Pin, level: Level, key: str, otherwise: pd.Timestamp, scope: Scope) -> pd.Timestamp:
@@ -311,10 +315,11 @@ def _series_start(pin: Pin, level: Level, key: str, otherwise: pd.Timestamp, sco
     return otherwise if pd.isna(first) else max(pd.Timestamp(first), otherwise)
 
 
-def _with_silent_sites(pin: Pin, level: Level, key: str, found: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+def _with_silent_sites(pin: Pin, level: Level, key: str, stretches: pd.DataFrame, scope: Scope) -> pd.DataFrame:
     """The stretches with the names of the sites that were silent in them."""
     listed = ", ".join(
-        f"(TIMESTAMPTZ '{row.start.isoformat()}', TIMESTAMPTZ '{row.end.isoformat()}')" for row in found.itertuples()
+        f"(TIMESTAMPTZ '{row.start.isoformat()}', TIMESTAMPTZ '{row.end.isoformat()}')"
+        for row in stretches.itertuples()
     )
     sql = f"""
         WITH g(a, b) AS (VALUES {listed}),
@@ -330,7 +335,7 @@ def _with_silent_sites(pin: Pin, level: Level, key: str, found: pd.DataFrame, sc
         sql,
         ["telemetry_1h", "telemetry_1d", "sites"],
         scope=scope,
-        span=(found["start"].min().floor("h"), found["end"].max()),
+        span=(stretches["start"].min().floor("h"), stretches["end"].max()),
     )
     named["sites"] = [len(names) for names in named["names"]]
     named["names"] = [shortened(list(names)) for names in named["names"]]
@@ -341,3 +346,131 @@ def shortened(names: list[str]) -> str:
     """At most three names, then how many more."""
     more = len(names) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (f" +{more}" if more > 0 else "")
+
+
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+# SQL to join a table of series with: the sites that a question gives as $sites, each with its row of the matrix. Rows
+# looked up by name take longer.
+MATRIX_ROWS = "(SELECT unnest($sites::VARCHAR[]) AS key, generate_subscripts($sites::VARCHAR[], 1) - 1 AS row)"
+
+
+def to_matrix(sites: int, steps: int, values: pd.DataFrame) -> Matrix:
+    """Values of `values` (row, step, value) in a matrix of so many sites and steps."""
+    matrix = np.full((sites, steps), np.nan)
+    matrix[values["row"].to_numpy(), values["step"].to_numpy()] = values["value"].to_numpy()
+    return matrix
+
+
+def to_long_frame(sites: pd.DataFrame, name: str, axis: Any, **matrices: Matrix) -> pd.DataFrame:
+    """A row for each site and step: the columns of `sites`, the axis under its name, and the values of each matrix."""
+    rows = np.repeat(np.arange(len(sites)), len(axis))
+    columns = {column: values.take(rows) for column, values in ((column, sites[column].array) for column in sites)}
+    steps = {name: axis.take(np.tile(np.arange(len(axis)), len(sites)))}
+    return pd.DataFrame(columns | steps | {column: matrix.ravel() for column, matrix in matrices.items()}, copy=False)
+
+
+@reads("sites", "capacity", "telemetry_1h")
+def site_series(
+    pin: Pin, scope: Scope, region_id: str | None, metric: str, start: datetime, end: datetime
+) -> pd.DataFrame:
+    """site_id, name, ts (each hour, missing ones too), value (hourly mean), capacity_gbps in force then; the sites of a
+    region, or all.
+    """
+    known_metrics((metric,))
+    axis = pd.date_range(pd.Timestamp(start).floor("h"), end, freq="h", inclusive="left", unit="us")
+    steps = _steps(pin.only(("sites", "capacity")), region_id, metric, scope)
+    sites = steps[["site_id", "name"]].drop_duplicates(ignore_index=True)
+    return to_long_frame(
+        sites,
+        "ts",
+        axis,
+        value=_values(pin, sites["site_id"], metric, axis, scope),
+        capacity_gbps=_capacity(steps, axis),
+    )
+
+
+@reads("telemetry_1h")
+def site_hours(
+    pin: Pin, scope: Scope, metric: str, sites: tuple[str, ...], start: datetime, end: datetime
+) -> pd.DataFrame:
+    """site_id, ts (each hour, missing ones too), value (hourly mean) of these sites, in their order."""
+    known_metrics((metric,))
+    axis = pd.date_range(pd.Timestamp(start).floor("h"), end, freq="h", inclusive="left", unit="us")
+    keys = pd.DataFrame({"site_id": pd.Series(sites, dtype="str")})
+    return to_long_frame(keys, "ts", axis, value=_values(pin, keys["site_id"], metric, axis, scope))
+
+
+# A small answer that every span and metric of a page shares, and a pin never changes; it is read and not written to.
+@lru_cache(maxsize=64)
+def _steps(pin: Pin, region_id: str | None, metric: str, scope: Scope) -> pd.DataFrame:
+    """site_id, name, effective_from, capacity_gbps: a row for each step of capacity installed; one of nulls for a site
+    without any.
+    """
+    sql = f"""SELECT s.site_id, s.name, c.effective_from, c.capacity_gbps
+             FROM sites s LEFT JOIN ({steps_in_force()}) c ON c.site_id = s.site_id AND c.direction = $direction
+             WHERE $region IS NULL OR s.region_id = $region ORDER BY s.site_id, c.effective_from"""
+    return query(
+        pin,
+        sql,
+        ["sites", "capacity"],
+        scope=scope,
+        parameters={"direction": DIRECTION_OF.get(metric, ""), "region": region_id},
+    )
+
+
+def _values(pin: Pin, sites: pd.Series, metric: str, axis: pd.DatetimeIndex, scope: Scope) -> Matrix:
+    """Hourly means by site and hour."""
+    sql = f"""SELECT row, (epoch_us(ts) - epoch_us($start)) // 3600000000 AS step, {metric}_mean AS value FROM telemetry_1h JOIN {MATRIX_ROWS} USING (key)
+              WHERE level = 'site' AND ts >= $start AND ts < $end"""
+    span = axis.min(), axis.max() + pd.Timedelta(hours=1)
+    if axis.empty:
+        return np.empty((len(sites), 0))
+    parameters = {"start": span[0], "end": span[1], "sites": sites.tolist()}
+    return to_matrix(
+        len(sites), len(axis), query(pin, sql, ["telemetry_1h"], scope=scope, span=span, parameters=parameters)
+    )
+
+
+def _capacity(steps: pd.DataFrame, axis: pd.DatetimeIndex) -> Matrix:
+    """Capacity installed, by site and hour; NaN where undeclared."""
+    rows = steps["site_id"].ne(steps["site_id"].shift()).cumsum().to_numpy() - 1
+    matrix = np.full((steps["site_id"].nunique(), len(axis)), np.nan)
+    for row, first, gbps in zip(rows, axis.searchsorted(steps["effective_from"]), steps["capacity_gbps"], strict=True):
+        matrix[row, first:] = gbps
+    return matrix
+
+
+@reads("sites", "telemetry_1d", extent)
+def completeness(pin: Pin, scope: Scope, days: int) -> pd.DataFrame:
+    """site_id, name, region_name, date, completeness (0 to 1; 0 where nothing arrived) for the last `days` UTC days,
+    every site of the catalogue.
+
+    Days before a site was first seen are null. The last day counts only up to now.
+    """
+    telemetry = extent(pin, EVERYTHING)
+    if telemetry is None:
+        return pd.DataFrame(columns=["site_id", "name", "region_name", "date", "completeness"])
+    axis = pd.date_range(end=telemetry.last.floor("D"), periods=days, freq="D", unit="us")
+    sites = _site_names(pin.only(("sites",)), scope)
+    whole = _completeness_matrix(pin, sites["site_id"], axis, scope)
+    whole[:, -1:] = np.minimum(1.0, whole[:, -1:] / min(1.0, (telemetry.now - axis[-1]) / pd.Timedelta(days=1)))
+    return to_long_frame(sites, "date", axis.date, completeness=whole)
+
+
+# A small answer, and a pin never changes; it is read and not written to.
+@lru_cache(maxsize=32)
+def _site_names(pin: Pin, scope: Scope) -> pd.DataFrame:
+    sql = "SELECT site_id, name, coalesce(region_name, region_id) AS region_name FROM sites ORDER BY region_id, site_id"
+    return query(pin, sql, ["sites"], scope=scope)
+
+
+def _completeness_matrix(pin: Pin, sites: pd.Series, axis: pd.DatetimeIndex, scope: Scope) -> Matrix:
+    """By site and day: 0 where nothing arrived, NaN before the site's first day."""
+    sql = f"""SELECT row, (epoch_us(ts) - epoch_us($first)) // 86400000000 AS step, completeness AS value FROM telemetry_1d JOIN {MATRIX_ROWS} USING (key)
+              WHERE level = 'site'"""
+    days = query(pin, sql, ["telemetry_1d"], scope=scope, parameters={"first": axis[0], "sites": sites.tolist()})
+    before = days["step"] < 0
+    matrix = to_matrix(len(sites), len(axis), days[~before])
+    begun = np.logical_or.accumulate(~np.isnan(matrix), axis=1)
+    begun[days.loc[before, "row"].unique()] = True
+    return np.where(np.isnan(matrix) & begun, 0.0, matrix)

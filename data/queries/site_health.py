@@ -1,5 +1,5 @@
-"""How is a site, as far as it is measured: is it over its limit, do its viewers suffer, is it silent? Pure rules; every
-limit has its reason beside it. What a plan adds to it is in forecasting.planning.plan.
+"""The health of a site as far as it is measured: over its limit, quality incidents, silence. Pure rules; every limit has
+its reason beside it. A plan adds the order-by date to it (forecasting/planning/plan.py).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def assess(site: SiteIndicators) -> HealthState:
 
 
 def silence(site: SiteIndicators) -> str | None:
-    """That nothing was heard of a site lately, in a sentence; None where something was."""
+    """A sentence that says for how long a site has been silent; None where it has reported lately."""
     if site.age_seconds is None:
         return "No telemetry has arrived."
     return f"Silent for {_hours(site.age_seconds)}." if site.age_seconds > SILENT_SECONDS else None

@@ -17,7 +17,7 @@ from data.lake import query as duck
 from data.lake.query import EVERYTHING, Scope
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake, Pin, Span
-from data.queries.costs import MONTHLY
+from data.queries.plan_inputs import MONTHLY
 from data.schema.errors import SettingError
 from tests.lakes import Plan
 
@@ -139,7 +139,7 @@ def test_a_past_month_is_reckoned_once_until_something_changes_that_it_hangs_on(
         )
         return dict(zip(found["month"].dt.month, found["p95"], strict=True))
 
-    monkeypatch.setattr("data.queries.costs.connection", counting)
+    monkeypatch.setattr("data.queries.plan_inputs.connection", counting)
     grown(lake, 1, "a", 10.0)
     grown(lake, 2, "a", 20.0)
     assert (billed(), read) == ({1: 10.0, 2: 20.0}, [1, 2, 3])

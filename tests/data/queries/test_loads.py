@@ -12,7 +12,7 @@ import pytest
 from data import queries
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
-from data.queries.model_inputs import stride
+from data.queries.plan_inputs import stride
 from data.schema.errors import SettingError
 from tests.lakes import Plan
 

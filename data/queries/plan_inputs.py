@@ -1,8 +1,9 @@
-"""What capacity is billed by, and when it is busy: the 95th percentile of each partner's month, and the hours of the
-day of each region.
+"""What capacity planning reads: the tables of a plan (simulated futures of the newest run, capacity, sites, the last
+week), what capacity is billed by and costs, when it is busy, and how full sites were while their viewers fared well or
+badly.
 
-Both are of sums. A percentile of a sum is taken of the samples summed at each stamp, never of percentiles added up;
-means do add up, so that the hours come from the hourly rollup wherever a viewer sees whole regions.
+Billing is of sums. A percentile of a sum is taken of the samples summed at each stamp, never of percentiles added up;
+means do add up, so that the hours of the day come from the hourly rollup wherever a viewer sees whole regions.
 """
 
 from __future__ import annotations
@@ -11,17 +12,70 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from math import ceil
+from typing import NamedTuple
 
 import pandas as pd
 
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
-from data.lake.capacity import capacity_in_force
-from data.lake.query import Cursor, Scope, connection, files_within, query
+from data.lake.capacity import capacity_in_force, steps_in_force
+from data.lake.query import EVERYTHING, Cursor, Scope, connection, files_within, in_span, query, reads
 from data.lake.tables import Pin, Span
-from data.queries.reads import reads
+from data.queries.forecasts import Futures, Run, futures, latest_run
+from data.queries.lake_state import extent
+from data.queries.model_inputs import weekly
+from data.queries.network import catalogue
 from data.queries.series import known_metrics
-from data.schema import METRIC, TELEMETRY, Direction
+from data.schema import LEVELS, METRIC, TELEMETRY, Direction, Level
 from data.schema.errors import SettingError
+
+WEEK = pd.Timedelta(weeks=1)
+
+
+class PlanTables(NamedTuple):
+    """futures: by level, None where the run has none. status: key, status, reason, observations (hours) of the sites
+    that the run met. capacity, sites: the contract's. weeks: rows of `weekly` of the last whole week. now: the end of
+    the telemetry.
+    """
+
+    run: Run
+    now: pd.Timestamp
+    futures: dict[Level, Futures | None]
+    status: pd.DataFrame
+    capacity: pd.DataFrame
+    sites: pd.DataFrame
+    weeks: pd.DataFrame
+
+
+@reads("series_status", "capacity", futures, latest_run, extent, catalogue, weekly)
+def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) -> PlanTables | None:
+    """The tables of a plan, of one direction and weekly statistic; None where the lake holds no telemetry or no published
+    run.
+    """
+    run, telemetry = latest_run(pin, EVERYTHING), extent(pin, EVERYTHING)
+    if run is None or telemetry is None:
+        return None
+    metric = f"{direction}_gbps"
+    sql = """SELECT key, status, reason, observations FROM series_status
+             WHERE run_id = $run AND level = 'site' AND metric = $metric ORDER BY key"""
+    end = telemetry.now.floor("D") - pd.Timedelta(days=telemetry.now.weekday())
+    return PlanTables(
+        run,
+        telemetry.now,
+        {level: futures(pin, scope, level, metric, statistic) for level in LEVELS},
+        query(
+            pin,
+            sql,
+            ["series_status"],
+            scope=scope,
+            partitions={"run_id": (run.run_id,)},
+            parameters={"run": run.run_id, "metric": metric},
+        ),
+        query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope),
+        catalogue(pin, scope),
+        weekly(pin, scope, (metric,), end - WEEK, end),
+    )
+
 
 MONTHLY = ("partner", "month", "metric", "p95", "apart", "samples", "completeness")
 # A port is billed by the sample that is left on top once the busiest 5 % of the month, 36 hours, are struck out.
@@ -40,8 +94,8 @@ def partner_months(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: date
     metric's unit; `apart` the sum of the sites' own. A stamp counts where enough of the sites report, as in a region.
     `samples` counts the stamps, `completeness` (0 to 1) is the part of the whole month
     that they cover: less than 1 while it lasts. Sites without a partner are left out. SettingError for a metric that
-    does not add up. A month is reckoned once
-    in a process, until something changes that it hangs on: new samples cost the month that they fall into.
+    does not add up. A month is computed
+    once in a process, until something changes that it depends on: new samples cost the month that they fall into.
     """
     _adds_up(metrics)
     since = (
@@ -50,7 +104,8 @@ def partner_months(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: date
         .apply(pd.to_datetime)
     )
     frames = [
-        _of_month(_Month(month, metrics, scope, _hanging_on(pin, month, since), pin)) for month in _months(start, end)
+        _of_month(_MonthQuery(month, metrics, scope, _dependencies(pin, month, since), pin))
+        for month in _months(start, end)
     ]
     return pd.concat(frames, ignore_index=True)[list(MONTHLY)].sort_values(
         ["partner", "month", "metric"], ignore_index=True
@@ -66,7 +121,7 @@ def hours_of_day(pin: Pin, scope: Scope, metric: str, start: datetime, end: date
     """
     _adds_up((metric,))
     grouped = "hour(ts)::BIGINT AS hour, avg(value) AS value, count(DISTINCT date_trunc('day', ts)) AS days"
-    within = _within((pd.Timestamp(start), pd.Timestamp(end)))
+    within = in_span(start, end)
     if scope.all:
         sql = f"""SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric}_mean AS value FROM telemetry_1h WHERE level = 'region' AND {within})
                   WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL"""
@@ -100,35 +155,44 @@ def _months(start: datetime, end: datetime) -> Iterator[Span]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Month:
-    """What is asked of a month, and all that its answer hangs on; `pin` is where to look, and no part of it."""
+class _MonthQuery:
+    """The arguments of one month's query with all that its result depends on: the key of the cache. `pin` says where to
+    read and is no part of the key.
+    """
 
     span: Span
     metrics: tuple[str, ...]
     scope: Scope
-    hangs_on: tuple[object, ...]
+    depends_on: tuple[object, ...]
     pin: Pin = field(compare=False)
 
 
-def _hanging_on(pin: Pin, month: Span, since: pd.DataFrame) -> tuple[object, ...]:
-    """The files of its samples, the tables of sites and capacity, and `since` when each site had each metric, where
-    that was not later.
+def _dependencies(pin: Pin, month: Span, since: pd.DataFrame) -> tuple[object, ...]:
+    """What the rows of a month depend on: the files of its samples, the tables of sites and capacity, and `since` when
+    each site had each metric, where that was not later.
     """
-    known = since.where(since < month[1].replace(tzinfo=None)).dropna(how="all").to_csv()
-    return pin.url, pin.born, pin.version("sites"), pin.version("capacity"), known, *files_within(pin, TELEMETRY, month)
+    first_seen_by_then = since.where(since < month[1].replace(tzinfo=None)).dropna(how="all").to_csv()
+    return (
+        pin.url,
+        pin.born,
+        pin.version("sites"),
+        pin.version("capacity"),
+        first_seen_by_then,
+        *files_within(pin, TELEMETRY, month),
+    )
 
 
 @lru_cache(maxsize=MONTHS_KEPT)
-def _of_month(asked: _Month) -> pd.DataFrame:
+def _of_month(month_query: _MonthQuery) -> pd.DataFrame:
     """The rows of one month: a partner's sites are added up as those of a region are."""
-    month, metrics = asked.span, asked.metrics
-    with connection(asked.pin, TABLES, scope=asked.scope, span=month) as cursor:
+    month, metrics = month_query.span, month_query.metrics
+    with connection(month_query.pin, TABLES, scope=month_query.scope, span=month) as cursor:
         cursor.execute("CREATE TEMP TABLE _by_partner AS SELECT * REPLACE (partner AS region_id) FROM sites")
         cursor.execute("CREATE OR REPLACE TEMP VIEW sites AS SELECT * FROM _by_partner")
-        _summed(cursor, _within(month), metrics)
+        _summed(cursor, in_span(*month), metrics)
         own = ", ".join(f"{_percentile(name)} AS {name}" for name in metrics)
         cursor.execute(
-            f"CREATE TEMP TABLE _own AS SELECT site_id, {own} FROM telemetry WHERE {_within(month)} GROUP BY site_id"
+            f"CREATE TEMP TABLE _own AS SELECT site_id, {own} FROM telemetry WHERE {in_span(*month)} GROUP BY site_id"
         )
         seconds = (month[1] - month[0]).total_seconds()
         return (
@@ -161,13 +225,54 @@ def _percentile(name: str) -> str:
     return f"quantile_disc({name}, {BILLED})"
 
 
-def _within(span: Span) -> str:
-    return f"ts >= TIMESTAMPTZ '{span[0].isoformat()}' AND ts < TIMESTAMPTZ '{span[1].isoformat()}'"
-
-
 @reads("capacity")
 def capacity_now(pin: Pin, scope: Scope, direction: Direction, now: datetime) -> pd.DataFrame:
     """site_id, capacity_gbps and cost_usd_month of what is in force now, of the sites that declare any."""
     sql = f"""SELECT site_id, capacity_gbps, cost_usd_month FROM ({capacity_in_force(now)})
               WHERE direction = $direction ORDER BY site_id"""
     return query(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction})
+
+
+# Rows that are fetched at most: some 100 MB as a frame.
+MOST_ROWS = 1_500_000
+
+
+@reads("telemetry", "capacity", "sites", extent)
+def loads(
+    pin: Pin,
+    scope: Scope,
+    region_id: str | None,
+    direction: Direction,
+    quality: str,
+    start: datetime,
+    end: datetime,
+    most: int = MOST_ROWS,
+) -> pd.DataFrame:
+    """ts, site_id, utilisation (traffic over the capacity installed at ts), quality (the metric of that name), start <=
+    ts < end, of a region's sites or all.
+
+    Samples without either are left out, and those that fell on a site without capacity. Of more than about `most`
+    samples every second, third ... stamp is taken, the same ones at all sites.
+    """
+    known_metrics((quality,))
+    telemetry = extent(pin, scope)
+    if telemetry is None:
+        return pd.DataFrame(columns=["ts", "site_id", "utilisation", "quality"])
+    every = stride(
+        telemetry.sites, (pd.Timestamp(end) - pd.Timestamp(start)).total_seconds(), telemetry.grain_seconds, most
+    )
+    sql = f"""
+        WITH steps AS (SELECT site_id, effective_from, capacity_gbps FROM ({steps_in_force()}) WHERE direction = $direction),
+        samples AS (SELECT ts, site_id, {direction}_gbps AS gbps, {quality} AS quality FROM telemetry
+                    WHERE ts >= $start AND ts < $end AND {direction}_gbps IS NOT NULL AND {quality} IS NOT NULL
+                      AND (epoch(ts)::BIGINT // {telemetry.grain_seconds}) % {every} = 0
+                      AND ($region IS NULL OR site_id IN (SELECT site_id FROM sites WHERE region_id = $region)))
+        SELECT ts, x.site_id, gbps / capacity_gbps AS utilisation, quality
+        FROM samples x ASOF JOIN steps s ON x.site_id = s.site_id AND x.ts >= s.effective_from WHERE capacity_gbps > 0 ORDER BY site_id, ts"""
+    parameters = {"start": start, "end": end, "region": region_id, "direction": direction}
+    return query(pin, sql, ["telemetry", "capacity", "sites"], scope=scope, span=(start, end), parameters=parameters)
+
+
+def stride(sites: int, seconds: float, grain_seconds: int, most: int) -> int:
+    """Every how many stamps a sample is taken, so that about `most` are: 1 takes all."""
+    return max(1, ceil(sites * seconds / grain_seconds / most))
