@@ -43,12 +43,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.holdout import SETS, measured
-from data.schema import DEMAND_METRICS
+from data.schema import DEMAND_METRICS, MIN_PEAK_WEEKS
 from data.simulator.options import TICKS_A_DAY, SimulationOptions
 from data.simulator.simulation import simulate as simulation
 from forecasting.evaluation.agreement import bottom_up, mint_diagonal
 from forecasting.peaks.calibration import LEVELS, MIDDLE, WeeklyBacktest, Whole, offsets
-from forecasting.peaks.peak_forecast import CHECKABLE, weekly_backtest
+from forecasting.peaks.peak_forecast import weekly_backtest
 from forecasting.peaks.simulation import HOUR, SEASONS, STATISTICS, STIFF, SimulationHistory
 from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, grain, weekly
 from forecasting.prophet_map.fit import Spec, fit
@@ -58,7 +58,7 @@ AHEAD = np.array([1, 2, 3, 4])
 HALF_A_YEAR = 26
 # An origin with fewer measured weeks has no past forecast to be calibrated on; the first week of both real sets is cut
 # off.
-FIRST = 1 + CHECKABLE
+FIRST = 1 + MIN_PEAK_WEEKS
 
 
 class Case(NamedTuple):

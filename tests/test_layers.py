@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *PURE,
     ),
     "forecasting.detection": ("forecasting.detection", "forecasting.evaluation", "forecasting.models", *PURE),
-    "forecasting.planning": ("forecasting.planning", "forecasting.peaks", "forecasting.prophet_map", *PURE),
+    "forecasting.planning": ("forecasting.planning", *PURE),
     "forecasting.refresh": ("forecasting", "data"),
     "forecasting.cli": ("forecasting", "data"),
     "forecasting.__main__": ("forecasting", "data"),

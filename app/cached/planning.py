@@ -15,9 +15,8 @@ from app.cached import MEASURED, Pin, Scope, _answer, catalogue, latest_run, sit
 from app.cached.failover_tables import Declared
 from data import queries
 from data.lake.query import query
-from data.schema import DIRECTION_OF, GLOBAL_KEY, Direction, Level
+from data.schema import DIRECTION_OF, GLOBAL_KEY, MIN_WEEK_COMPLETENESS, Direction, Level
 from forecasting.cli.failover_file import failover_of
-from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
 from forecasting.planning import Plan, PlanCase, build_case, solve
 from forecasting.planning.augment_problem import AugmentOptions
 from forecasting.planning.capacity import Policy, counts, is_planned, usable_capacity
@@ -135,7 +134,7 @@ def measured_weeks(pin: Pin, direction: Direction, scope: Scope) -> pd.DataFrame
     extent = _answer(queries.extent, MEASURED, pin, scope)
     end = _monday(extent.now) if extent is not None else pd.Timestamp("1970-01-05", tz="UTC")
     found = weekly(pin, scope, (f"{direction}_gbps",), end - WEEKS_BEFORE * WEEK, end)
-    whole = found[found["completeness"] >= COMPLETE_AT_LEAST]
+    whole = found[found["completeness"] >= MIN_WEEK_COMPLETENESS]
     return whole.assign(ts=whole["week"] + WEEK)
 
 

@@ -16,7 +16,7 @@ from data.lake.capacity import steps_in_force
 from data.schema import DIRECTION_OF, METRICS, Metric
 
 # Share of the expected sites that must report for a stamp to count: one silent site in ten still leaves a usable sum.
-# (Of the samples of one series an hour needs half, COMPLETE_ENOUGH of forecasting and of its scores: another question.)
+# (Of the samples of one series an hour needs half, MIN_HOUR_COMPLETENESS: another question.)
 MIN_REPORTING_SHARE = 0.9
 # A step between stamps that was seen less often is no evidence of a grain: a site that sent four stamps a day has gaps.
 STEPS_FOR_A_GRAIN = 3

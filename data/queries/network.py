@@ -196,7 +196,8 @@ def ingest_paths(pin: Pin, scope: Scope) -> pd.DataFrame:
 WEEK_HOURS = 168
 Week = np.ndarray[Any, np.dtype[np.float64]]
 PEAK_DAYS = 28
-PEAK_QUANTILES = {"low": "q10", "mid": "q50", "high": "q90"}
+# Ends and middle of the interval of the highest peak ahead, by their words in the columns `peak_28d_*`.
+PEAK_INTERVAL = {"low": "q10", "mid": "q50", "high": "q90"}
 NOW_METRICS = (
     "egress_gbps",
     "ingest_gbps",
@@ -278,7 +279,7 @@ def _week(hours: Any) -> Week:
 def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
     """By site, of the newest run: the highest hours of egress of the next 28 days."""
     run = latest_run(pin, EVERYTHING)
-    peaks = ", ".join(f"max({q}) AS peak_28d_{word}" for word, q in PEAK_QUANTILES.items())
+    peaks = ", ".join(f"max({q}) AS peak_28d_{word}" for word, q in PEAK_INTERVAL.items())
     sql = f"""SELECT key AS site_id, {peaks} FROM forecasts
               WHERE run_id = $run AND level = 'site' AND metric = 'egress_gbps' AND ts >= $now
                 AND ts < $now::TIMESTAMPTZ + INTERVAL {PEAK_DAYS} DAY GROUP BY key"""

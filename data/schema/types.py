@@ -19,6 +19,13 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 UTILISATION_LIMIT = 0.8
 # An hour of which less than this share was measured is missing: to models, and to what they are judged by.
 MIN_HOUR_COMPLETENESS = 0.5
+# A series with holes for half of its life tells more about its holes: it is refused.
+MIN_SERIES_COMPLETENESS = 0.5
+# A week with more holes than a tenth may have had its peak in one of them: it has no peak and no P95.
+MIN_WEEK_COMPLETENESS = 0.9
+# Measured weeks that a series needs for a forecast of its weekly peaks: two show how weeks differ, a third is forecast
+# from them, to check.
+MIN_PEAK_WEEKS = 3
 # Longest display text; a longer one is a fault in the producer, not a name.
 TEXT_LIMIT = 200
 # One petabit a second: two orders above the largest public backbone, so a larger value is a unit error (bit/s for

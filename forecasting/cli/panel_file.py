@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 from pyarrow import ArrowInvalid
 
+from data.schema import MIN_SERIES_COMPLETENESS
 from data.schema.errors import SettingError
-from forecasting.evaluation.cold_start import COMPLETE_AT_LEAST
 from forecasting.panel.history import History, Reals
 
 Flags = npt.NDArray[np.bool_]
@@ -409,8 +409,8 @@ def sparse(panel: PanelFile) -> dict[str, str]:
     reasons = {}
     for name, stamps in panel.frame.dropna(subset="y").groupby("series_id")["ts"]:
         life = (stamps.iloc[-1] - stamps.iloc[0]) / panel.step + 1
-        if len(stamps) < COMPLETE_AT_LEAST * life:
-            share = f"{len(stamps) / life:.0%} of the values since its first one are usable; at least {COMPLETE_AT_LEAST:.0%} are needed"
+        if len(stamps) < MIN_SERIES_COMPLETENESS * life:
+            share = f"{len(stamps) / life:.0%} of the values since its first one are usable; at least {MIN_SERIES_COMPLETENESS:.0%} are needed"
             reasons[str(name)] = f"{share}: {_furthest(panel, pd.DatetimeIndex(stamps))}"
     return reasons
 

@@ -10,12 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.schema import MIN_SERIES_COMPLETENESS
 from forecasting.panel.history import History, Reals
 
 # Two days tell a daily shape from a trend; with no season, eight values tell a level from noise.
 LEAST_CYCLES, LEAST_STEPS = 2, 8
-# A series with holes for half of its life tells more about its holes.
-COMPLETE_AT_LEAST = 0.5
 # A mate that was not measured while the young series was says nothing of what share of it that is.
 TOGETHER_AT_LEAST = 0.5
 # A borrowed shape is less certain than one's own: bands are half as wide again as the group's are for its own members.
@@ -45,8 +44,8 @@ def _refusal(held: np.ndarray[tuple[int], np.dtype[np.bool_]], floor: int) -> st
     life = len(held) - int(held.argmax())
     if count < floor:
         return f"{count} usable values; at least {floor} are needed"
-    if count < COMPLETE_AT_LEAST * life:
-        return f"{count / life:.0%} of the values since its first one are usable; at least {COMPLETE_AT_LEAST:.0%} are needed"
+    if count < MIN_SERIES_COMPLETENESS * life:
+        return f"{count / life:.0%} of the values since its first one are usable; at least {MIN_SERIES_COMPLETENESS:.0%} are needed"
     return None
 
 

@@ -25,7 +25,7 @@ from forecasting.panel.local_time import local_steps
 # An interval of each level; the contract's quantiles are their ends and the forecast itself.
 LEVELS = (0.50, 0.80, 0.95)
 # A forecast of zero still errs: as if it were a tenth of the usual value.
-FLOOR_SHARE = 0.1
+RESIDUAL_FLOOR_SHARE = 0.1
 # A phase's own mean counts for half once this many residuals stand behind it.
 PHASE_EVIDENCE = 30.0
 # Residuals of one origin move together: each origin says as much as this many independent ones.
@@ -111,7 +111,7 @@ def _floor(history: History) -> Reals:
     usual = mean(np.abs(history.measured))
     latest = mean(np.abs(history.measured[-history.long :]))
     usual = np.fmax(usual, latest)
-    return np.where(usual > 0.0, FLOOR_SHARE * usual, 1.0)
+    return np.where(usual > 0.0, RESIDUAL_FLOOR_SHARE * usual, 1.0)
 
 
 def _seasonal_scale(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:

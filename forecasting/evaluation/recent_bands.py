@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import QUANTILES, Series
-from forecasting.evaluation.conformal import FLOOR_SHARE
+from forecasting.evaluation.conformal import RESIDUAL_FLOOR_SHARE
 from forecasting.evaluation.scores import PastIntervals
 from forecasting.models.engine import BAND_BACK, BAND_COLUMNS, IDENTITY
 from forecasting.panel.history import Reals
@@ -108,7 +108,7 @@ def within_hours(panel: Panel, series: list[Series]) -> tuple[Reals, Reals]:
         panel.hourly.loc[panel.samples.index[0].floor("h") :, series] if len(panel.samples) else panel.hourly[series]
     )
     usual = np.nan_to_num(np.abs(hours.to_numpy(float)).sum(axis=0) / np.maximum(hours.notna().sum(axis=0), 1))
-    floor = np.where(usual > 0.0, FLOOR_SHARE * usual, 1.0)
+    floor = np.where(usual > 0.0, RESIDUAL_FLOOR_SHARE * usual, 1.0)
     spread = np.zeros((len(BAND_LEVELS), len(series)))
     if panel.grain >= HOUR or not len(hours):
         return spread, floor

@@ -17,7 +17,7 @@ from forecasting.evaluation.backtest_batch import BACKTEST_LEVELS, DAY_AND_WEEK,
 from forecasting.evaluation.cold_start import borrow_shape, young
 from forecasting.evaluation.scores import LICENSED
 from forecasting.models.engine import IDENTITY, NOTHING
-from forecasting.models.series_spec import HISTORY
+from forecasting.models.series_spec import FIT_HISTORY
 from forecasting.panel.history import History, Reals
 from forecasting.panel.panel import HOUR, Panel
 
@@ -52,7 +52,7 @@ def dependent_series(panel: Panel, able: Sequence[Series]) -> frozenset[Series]:
 
 
 def _history(panel: Panel, series: Sequence[Series]) -> History:
-    hours = panel.hourly.loc[panel.start - HISTORY :, list(series)]
+    hours = panel.hourly.loc[panel.start - FIT_HISTORY :, list(series)]
     return History(pd.DatetimeIndex(hours.index), hours.to_numpy(float), DAY_AND_WEEK)
 
 

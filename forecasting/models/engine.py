@@ -9,15 +9,13 @@ from typing import Literal, NamedTuple, Protocol
 
 import pandas as pd
 
-from data.schema import QUANTILES, Series
+from data.schema import MIN_SERIES_COMPLETENESS, QUANTILES, Series
 from forecasting.panel.panel import HOUR, Panel
 
 HORIZON = pd.Timedelta(days=90)
 BAND_BACK, BAND_AHEAD = pd.Timedelta(days=14), pd.Timedelta(days=2)
 # A week of hours: with less, a weekday has never been seen.
 HOURS_AT_LEAST = 7 * 24
-# A series with holes for half of its life tells more about its holes.
-COMPLETE_AT_LEAST = 0.5
 # A site that has been silent for a week is closed or broken, and what it would carry is not known.
 SILENT_AT_MOST = pd.Timedelta(days=7)
 
@@ -97,8 +95,8 @@ def refusal_reason(hours: pd.Series, now: pd.Timestamp) -> str | None:
         return f"silent for {silent.days} days, since {held.index[-1]:%Y-%m-%d %H:%M} UTC; at most {SILENT_AT_MOST.days} are bridged"
     if len(held) < HOURS_AT_LEAST:
         return f"{len(held)} usable hours of history; at least {HOURS_AT_LEAST} are needed"
-    if (complete := len(held) * HOUR / (now.floor("h") - held.index[0])) < COMPLETE_AT_LEAST:
-        return f"{complete:.0%} of the hours since {held.index[0]:%Y-%m-%d} are usable; at least {COMPLETE_AT_LEAST:.0%} are needed"
+    if (complete := len(held) * HOUR / (now.floor("h") - held.index[0])) < MIN_SERIES_COMPLETENESS:
+        return f"{complete:.0%} of the hours since {held.index[0]:%Y-%m-%d} are usable; at least {MIN_SERIES_COMPLETENESS:.0%} are needed"
     if held.min() == held.max():
         return f"always {held.iloc[0]:g}: there is nothing to learn"
     return None

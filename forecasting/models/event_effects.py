@@ -28,7 +28,7 @@ from data.schema import MIN_HOUR_COMPLETENESS
 from forecasting.models.series_spec import EVENT_HOURS, EVENT_PRIOR, TREND_PRIOR
 from forecasting.panel.history import History, KnownRegressors, Model, Reals, nan_median, shared
 from forecasting.panel.public_holidays import Dates, Holidays, any_holiday
-from forecasting.panel.spread import FLOOR_SHARE
+from forecasting.panel.spread import LOG_FLOOR_SHARE
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 # A shape fine enough that the hours of an event are not blamed for what every such hour of the week has.
@@ -197,7 +197,7 @@ def _daily_logs(dates: Dates, measured: Reals) -> tuple[Dates, Reals]:
     whole = max(np.median(np.diff(starts)), 1.0) if len(days) > 1 else 1.0
     means = np.where(counts >= MIN_HOUR_COMPLETENESS * whole, totals / np.maximum(counts, 1.0), np.nan)
     usual = nan_median(np.where(means > 0.0, means, np.nan))
-    floor = np.where(np.isnan(usual), 1.0, FLOOR_SHARE * usual)
+    floor = np.where(np.isnan(usual), 1.0, LOG_FLOOR_SHARE * usual)
     return days, np.log(np.maximum(means, floor))
 
 

@@ -18,9 +18,10 @@ from forecasting.panel.events import event_coverage, regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.panel.spread import LEVEL_DAYS
 
-# What is older tells little about the next 90 days and costs time; a yearly pattern needs two years to show, and is
-# looked for in three.
-HISTORY, YEARLY_AFTER, YEARLY_HISTORY = pd.Timedelta(days=400), pd.Timedelta(days=730), pd.Timedelta(days=1095)
+# Hours that a model of the next 90 days is fitted to: what is older tells little about them and costs time.
+FIT_HISTORY = pd.Timedelta(days=400)
+# A yearly pattern needs two years to show, and is looked for in three (the prophet package alone has one).
+YEARLY_AFTER, YEARLY_HISTORY = pd.Timedelta(days=730), pd.Timedelta(days=1095)
 # On less than twelve weeks a fitted slope is mostly noise; carried 90 days ahead it did more harm than no slope at all.
 SLOPE_AFTER = pd.Timedelta(weeks=12)
 # Harmonics of the day, and of the week by the length of history: forty resolve the hours of a match day, but only once
@@ -74,7 +75,7 @@ def series_spec(panel: Panel, series: Series, plan: ForecastOptions) -> SeriesSp
     """What a forecast needs of the panel."""
     values = panel.hourly[series].dropna()
     span = panel.start - values.index[0]
-    since = panel.start - (YEARLY_HISTORY if span >= YEARLY_AFTER else HISTORY)
+    since = panel.start - (YEARLY_HISTORY if span >= YEARLY_AFTER else FIT_HISTORY)
     samples = panel.samples[series].loc[panel.now - RESIDUAL_SPAN :]
     ahead, band, zone = plan.hours(panel), plan.band(panel), panel.clock(series)
     return SeriesSpec(

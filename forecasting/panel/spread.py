@@ -13,8 +13,8 @@ from forecasting.panel.history import Reals, nan_median
 
 # Zeros are finite on the log scale as a fiftieth of the usual value: low enough for any night, high enough that one
 # zero does not bend a fit.
-FLOOR_SHARE = 0.02
-LOG_FLOOR = float(np.log(FLOOR_SHARE))
+LOG_FLOOR_SHARE = 0.02
+LOG_FLOOR = float(np.log(LOG_FLOOR_SHARE))
 # Uncertainty that is carried 90 days ahead on a log scale knows no bound; beyond ten times the largest value ever
 # measured it says nothing.
 CEILING = 10.0
@@ -47,14 +47,14 @@ class LogScale(NamedTuple):
 
     def log(self, values: Reals) -> Reals:
         """To the log scale; NaN stays NaN."""
-        return np.log(np.maximum(values, FLOOR_SHARE * self.usual) / self.usual)
+        return np.log(np.maximum(values, LOG_FLOOR_SHARE * self.usual) / self.usual)
 
     def value(self, logs: Reals) -> Reals:
         """Back to the unit of the series: zero where the floor stands for zero, and at most ten times the highest value
         that was measured.
         """
         values = self.usual * np.exp(np.minimum(logs, self.ceiling))
-        return np.where(values > FLOOR_SHARE * self.usual, values, 0.0)
+        return np.where(values > LOG_FLOOR_SHARE * self.usual, values, 0.0)
 
 
 def mixture_quantiles(paths: Reals, sigmas: Reals, levels: Sequence[float]) -> Reals:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data.schema import MIN_PEAK_WEEKS
 from forecasting.peaks.calibration import LEVELS, MIDDLE, OUTWARD, WeeklyBacktest, Whole, offsets
 from forecasting.peaks.rank_reordering import persistence, reorder_ranks
 from forecasting.peaks.simulation import (
@@ -25,8 +26,6 @@ CHECKED = np.array([1, 2, 3, 4, 6, 9, 13, 18, 26])
 # Every week of the last sixteen is forecast anew from each of the four weeks before it; older origins, which alone
 # reach far ahead, are taken once in four weeks.
 RECENT, EVERY = 16, 4
-# Of fewer measured weeks none could be forecast from those before it.
-CHECKABLE = WEEKS_AT_LEAST + 1
 # Fewer paths tell a past quantile well enough.
 TRIAL_PATHS = 100
 
@@ -64,7 +63,7 @@ def forecast_peaks(
         simulate(history, weeks, draw), extend_offsets(moves[-1, came], past.ahead[came], np.arange(1, weeks + 1))
     )
     paths = reorder_ranks(paths, persistence(past), int(past.ahead[came][-1]) if came.any() else 1, draw.seed)
-    short = np.isfinite(history.weekly.peak).sum(axis=0) < CHECKABLE
+    short = np.isfinite(history.weekly.peak).sum(axis=0) < MIN_PEAK_WEEKS
     paths = paths._replace(
         peak=np.where(short[:, None], np.nan, paths.peak), p95=np.where(short[:, None], np.nan, paths.p95)
     )

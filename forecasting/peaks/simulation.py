@@ -23,9 +23,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data.schema import MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS
 from forecasting.models.engine import SILENT_AT_MOST
-from forecasting.panel.spread import FLOOR_SHARE
-from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST, WEEK, Reals, Stamps, Weekly, monday, p95
+from forecasting.panel.spread import LOG_FLOOR_SHARE
+from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, Weekly, monday, p95
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 Whole = npt.NDArray[np.int64]
@@ -36,8 +37,8 @@ HOURS, HOURS_A_DAY = 168, 24
 STATISTICS = ("peak", "p95")
 # As for forecasts of hours: nobody knows what a site would carry that has been silent for longer.
 SILENT = SILENT_AT_MOST.to_timedelta64()
-# Of one week nobody knows how it differs from another.
-WEEKS_AT_LEAST = 2
+# Of one week nobody knows how it differs from another; one more is needed to check a forecast by.
+WEEKS_AT_LEAST = MIN_PEAK_WEEKS - 1
 # A slope is extrapolated once half a year has shown it; on shorter history it is the main harm, and the level of the
 # last weeks does better.
 SLOPE_WEEKS, FLAT_WEEKS = 26, 8
@@ -229,7 +230,7 @@ def _model(
         if some.any():
             since = history.stamps >= (history.stamps[0] if sloped else history.next_week - FLAT_WEEKS * WEEK)
             part = _Fit.of(history, np.flatnonzero(usable)[some], since, "linear" if sloped else "flat")
-            curve[:, some], inside[:, some], floor[some] = part.at(coming), part.at(past), FLOOR_SHARE * part.usual
+            curve[:, some], inside[:, some], floor[some] = part.at(coming), part.at(past), LOG_FLOOR_SHARE * part.usual
             if sloped:
                 spread[:, some] = _trends(history, np.flatnonzero(usable)[some], weeks, paths, rng)
     rows = _on_hours(history, values, past)
@@ -367,7 +368,7 @@ def _sources(residuals: Reals, long: Mask) -> Whole:
     A site without a slope lends only the weeks that its level was fitted to: before them, its residuals would be those
     of another level.
     """
-    held = np.isfinite(residuals).mean(axis=1) >= COMPLETE_AT_LEAST
+    held = np.isfinite(residuals).mean(axis=1) >= MIN_WEEK_COMPLETENESS
     held[: max(len(held) - FLAT_WEEKS, 0), ~long] = False
     found = np.tile(np.arange(len(held))[:, None], held.shape[1])
     for site in np.flatnonzero(~held.all(axis=0)):

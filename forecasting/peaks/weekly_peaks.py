@@ -16,19 +16,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.schema import GLOBAL_KEY, PEAK_QUANTILES, Series
+from data.schema import GLOBAL_KEY, MIN_WEEK_COMPLETENESS, PEAK_QUANTILES, Series
 from forecasting.models.engine import refusal_reason
 from forecasting.panel.events import EventRegressors
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.calibration import DIRECT, LEVELS, WeeklyBacktest
 from forecasting.peaks.peak_forecast import TRIAL_PATHS, PeakForecast, forecast_peaks, weekly_backtest
 from forecasting.peaks.simulation import STATISTICS, Simulation, SimulationHistory
-from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST, WEEK, Reals, Stamps, Weekly, monday
+from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, Weekly, monday
 
 # Half a year of peaks is shown; eighteen months of paths is as far as a plan asks.
 WEEKS_SHOWN, WEEKS_PLANNED = 26, 78
-# Older weeks say nothing of the coming ones that the last thirteen months do not.
-HISTORY = pd.Timedelta(days=400)
+# Weeks that peaks are simulated from: older ones say nothing of the coming ones that the last thirteen months do not.
+PEAK_HISTORY = pd.Timedelta(days=400)
 # The levels that a capacity is planned by.
 CHECKED = {"coverage_90": 0.9, "coverage_95": 0.95}
 # What the scores of each statistic are told apart by, in the order of STATISTICS.
@@ -64,7 +64,7 @@ def peak_inputs(panel: Panel, metric: str, seed: int) -> PeakInputs | None:
     """The sites of a metric with the regions and the network that they make up; None where no week of a site was
     measured.
     """
-    first = max(pd.Timestamp(panel.hourly.index[0]), panel.start - HISTORY)
+    first = max(pd.Timestamp(panel.hourly.index[0]), panel.start - PEAK_HISTORY)
     hours = panel.hourly.loc[first:]
     sites = [series for series in panel.series if series.level == "site" and series.metric == metric]
     if not sites or len(hours) < 2:
@@ -93,7 +93,7 @@ def peak_inputs(panel: Panel, metric: str, seed: int) -> PeakInputs | None:
 
 def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Weekly:
     """The weeks of some series side by side, missing where too few samples came."""
-    whole = rows[rows["completeness"] >= COMPLETE_AT_LEAST].copy()
+    whole = rows[rows["completeness"] >= MIN_WEEK_COMPLETENESS].copy()
     index = pd.DatetimeIndex(weeks).tz_localize("UTC")
     whole["column"] = pd.MultiIndex.from_frame(whole[list(Series._fields)]).to_flat_index()
     columns = [tuple(one) for one in series]

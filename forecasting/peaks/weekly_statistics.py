@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.schema import MIN_WEEK_COMPLETENESS
 from data.schema.errors import SettingError
 
 Reals = npt.NDArray[np.float64]
@@ -18,8 +19,6 @@ Stamps = npt.NDArray[np.datetime64]
 
 WEEK = np.timedelta64(7, "D")
 MONDAY = np.datetime64("1970-01-05", "us")
-# A week with more holes than this may have had its peak in one of them.
-COMPLETE_AT_LEAST = 0.9
 P95 = 0.95
 # Columns that are sorted at once: a year of 5-minute samples of so many series is about 50 MB.
 COLUMNS_AT_ONCE = 64
@@ -38,7 +37,7 @@ class Weekly(NamedTuple):
     completeness: Reals
 
 
-def weekly(stamps: Stamps, values: Reals, complete_at_least: float = COMPLETE_AT_LEAST) -> Weekly:
+def weekly(stamps: Stamps, values: Reals, complete_at_least: float = MIN_WEEK_COMPLETENESS) -> Weekly:
     """Weekly statistics of samples (T, N), NaN where missing, at `stamps` (T,): UTC, increasing, the starts of
     intervals of one length.
 

@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.schema import GLOBAL_KEY, Direction, Level
-from forecasting.peaks.peak_forecast import CHECKABLE
-from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
+from data.schema import GLOBAL_KEY, MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS, Direction, Level
 from forecasting.planning.augments import CapacityAddition
 from forecasting.planning.capacity import Policy, weekly_capacity
 from forecasting.planning.demand import WEEK, Demand, Diversity, Reals, Statistic, coincidence_factor
@@ -172,7 +170,7 @@ def refusal_reason(status: Any) -> str:
     """Why a series has no futures; of what became of it in a run: status, reason, observations (hours)."""
     if status.status != "fitted":
         return str(status.reason)
-    return f"too little history: {status.observations / 24:.0f} days; {CHECKABLE} whole weeks are needed"
+    return f"too little history: {status.observations / 24:.0f} days; {MIN_PEAK_WEEKS} whole weeks are needed"
 
 
 def _demand(found: PublishedFutures | None, direction: Direction, statistic: Statistic, now: pd.Timestamp) -> Demand:
@@ -206,6 +204,6 @@ def _with_groups(case: PlanCase, futures: Mapping[Level, PublishedFutures | None
 def _measured(weeks: pd.DataFrame, statistic: Statistic) -> dict[Level, dict[str, float]]:
     """By level and key: the statistic of the last whole week, where enough of it was measured."""
     found: dict[Level, dict[str, float]] = {}
-    for row in weeks[weeks["completeness"] >= COMPLETE_AT_LEAST].itertuples(index=False):
+    for row in weeks[weeks["completeness"] >= MIN_WEEK_COMPLETENESS].itertuples(index=False):
         found.setdefault(row.level, {})[str(row.key)] = float(getattr(row, statistic))
     return found

@@ -27,9 +27,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import isotonic_regression
 from scipy.stats import t as student
+from threadpoolctl import ThreadpoolController
 
 from forecasting.planning.demand import Reals
-from forecasting.prophet_map.threads import one_blas_thread
+
+# The matrices of one place are small: threads of the library's own would only wait for each other.
+BLAS = ThreadpoolController()
 
 # found: the knee was seen, with viewers beyond it. unseen: quality holds up to the highest utilisation seen. refused:
 # too little to go on, or quality suffers and it is not known from where.
@@ -168,7 +171,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-@one_blas_thread()
+@BLAS.wrap(limits=1, user_api="blas")
 def _curve(bins: Bins, seed: int) -> pd.DataFrame:
     """The monotone curve with its band over resampled days."""
     days = len(bins.sums)
@@ -282,7 +285,7 @@ class _Products(NamedTuple):
     yy: Reals
 
 
-@one_blas_thread()
+@BLAS.wrap(limits=1, user_api="blas")
 def find_knee(bins: Bins, level: Reals, seen: float) -> Knee:
     """The knee of one place. level (bins,): the monotone curve, above 0, that noise is relative to; seen: the highest
     utilisation.

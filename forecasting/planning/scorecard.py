@@ -10,8 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from data.schema import GLOBAL_KEY, Direction
-from forecasting.peaks.weekly_statistics import COMPLETE_AT_LEAST
+from data.schema import GLOBAL_KEY, MIN_WEEK_COMPLETENESS, Direction
 from forecasting.planning.capacity import weekly_capacity
 from forecasting.planning.demand import WEEK, Reals, Statistic
 from forecasting.planning.runout import first_crossings, utilisation
@@ -37,7 +36,7 @@ def measured_values(weeks: pd.DataFrame, statistic: Statistic, now: pd.Timestamp
     found = over.assign(
         direction=over["metric"].str.removesuffix("_gbps"),
         value=over[statistic].astype(float),
-        whole=over["completeness"] >= COMPLETE_AT_LEAST,
+        whole=over["completeness"] >= MIN_WEEK_COMPLETENESS,
     )
     kept = found if statistic == "peak" else found[found["whole"]]
     return kept[[*SERIES, "week", "value", "whole"]].reset_index(drop=True)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.panel.history import Reals
-from forecasting.panel.spread import CEILING, FLOOR_SHARE
+from forecasting.panel.spread import CEILING, LOG_FLOOR_SHARE
 
 
 class Season(NamedTuple):
@@ -161,7 +161,7 @@ class Scale:
         ends, usual, highest = np.stack([np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)]), None, None
         if log:
             usual, highest = _positive_medians(values), np.maximum(ends[1], 0.0)
-            values, ends = (np.log(np.maximum(part, FLOOR_SHARE * usual) / usual) for part in (values, ends))
+            values, ends = (np.log(np.maximum(part, LOG_FLOOR_SHARE * usual) / usual) for part in (values, ends))
         size = np.abs(ends).max(axis=0)
         size = np.where(size > 0.0, size, 1.0)
         scaled = values / size
@@ -185,9 +185,9 @@ class Scale:
         """
         if self.usual is None or self.highest is None:
             return curve
-        ceiling = np.log(np.maximum(CEILING * self.highest / self.usual, FLOOR_SHARE))
+        ceiling = np.log(np.maximum(CEILING * self.highest / self.usual, LOG_FLOOR_SHARE))
         found = self.usual * np.exp(np.minimum(curve, ceiling))
-        return np.where(found <= FLOOR_SHARE * self.usual, 0.0, found)
+        return np.where(found <= LOG_FLOOR_SHARE * self.usual, 0.0, found)
 
 
 def _positive_medians(values: Reals) -> Reals:

@@ -24,7 +24,7 @@ from forecasting.models.engine import (
     refusal_reason,
     refused_result,
 )
-from forecasting.models.series_spec import HISTORY, learnable
+from forecasting.models.series_spec import FIT_HISTORY, learnable
 from forecasting.panel.events import regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.weekly_peaks import PeakResult, forecast_weekly_peaks, peak_inputs
@@ -95,7 +95,7 @@ def status_rows(
     first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
     rows = []
     for one in series:
-        hours = panel.hourly[one].loc[panel.start - HISTORY :].dropna()
+        hours = panel.hourly[one].loc[panel.start - FIT_HISTORY :].dropna()
         kinds = regressor_kinds([learnable(panel.touching(one), pd.DatetimeIndex(hours.index))])
         note = (notes or {}).get(one) or ", ".join([f"clock of {panel.clock(one)}", *kinds])
         rows.append([*one, "fitted", None, f"{first.get(tuple(one), '')}; {note}", len(hours), seconds[one]])
@@ -120,7 +120,7 @@ def series_batches(panel: Panel, series: Sequence[Series]) -> list[SeriesBatch]:
     """The series in groups whose clocks change together, so that they share their fits; the largest first, so that no
     worker waits for one.
     """
-    hours = panel.hourly.loc[panel.start - HISTORY :]
+    hours = panel.hourly.loc[panel.start - FIT_HISTORY :]
     groups: dict[bytes, list[Series]] = defaultdict(list)
     zones: dict[bytes, str] = {}
     for one in series:

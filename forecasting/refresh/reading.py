@@ -10,12 +10,10 @@ from data.queries import Extent, extent, weekly
 from data.queries import model_inputs as training
 from data.schema import DEMAND_METRICS
 from data.schema.errors import LakeError
+from forecasting.models.series_spec import RESIDUAL_SPAN, YEARLY_HISTORY
 from forecasting.panel.panel import HOUR, Panel, Sources, build
+from forecasting.peaks.weekly_peaks import PEAK_HISTORY
 
-# Three years let a yearly pattern show; four weeks of samples say how wide a band is.
-HISTORY, RECENT = pd.Timedelta(days=1095), pd.Timedelta(days=28)
-# Peaks are drawn from the weeks of the last thirteen months.
-WEEKS = pd.Timedelta(days=400)
 # An ingest makes the rollups in the same breath; a day behind, one has been cut off.
 ROLLUPS_BEHIND_AT_MOST = pd.Timedelta(days=1)
 
@@ -41,7 +39,7 @@ def read_panel(pin: Pin, held: Extent) -> Panel:
             cause="the columns were exported empty, or under other names",
             remedy="take in snapshots that fill one of them",
         )
-    hours = training.hourly(pin, metrics, held.now - HISTORY, held.now)
+    hours = training.hourly(pin, metrics, held.now - YEARLY_HISTORY, held.now)
     newest = hours["ts"].max() if len(hours) else held.first
     if held.now - newest > ROLLUPS_BEHIND_AT_MOST and training.measured_since(pin, newest + HOUR, held.now):
         raise LakeError(
@@ -51,11 +49,11 @@ def read_panel(pin: Pin, held: Extent) -> Panel:
         )
     lake = Lake(pin.url)
     sites, events = (lake.read(name, pin.version(name)).to_pandas() for name in ("sites", "events"))
-    samples = training.samples(pin, metrics, held.now - RECENT, held.now)
+    samples = training.samples(pin, metrics, held.now - RESIDUAL_SPAN, held.now)
     regions, zones, countries = (
         sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone", "country")
     )
-    weeks = weekly(pin, EVERYTHING, tuple(metrics), held.now - WEEKS, held.now)
+    weeks = weekly(pin, EVERYTHING, tuple(metrics), held.now - PEAK_HISTORY, held.now)
     return build(
         Sources(
             hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks, countries

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from data.schema import MIN_PEAK_WEEKS
 from forecasting.peaks.calibration import LEVELS, MIDDLE, offsets
 from forecasting.peaks.peak_forecast import (
-    CHECKABLE,
     PeakForecast,
     extend_offsets,
     forecast_peaks,
@@ -78,7 +78,7 @@ def test_past_weeks_of_a_known_process_fall_under_the_quantiles_as_often_as_they
     assert np.median(median) < 0.1
 
 
-@pytest.mark.parametrize(("weeks", "known"), [(CHECKABLE - 1, False), (CHECKABLE, True)])
+@pytest.mark.parametrize(("weeks", "known"), [(MIN_PEAK_WEEKS - 1, False), (MIN_PEAK_WEEKS, True)])
 def test_a_forecast_needs_a_past_one(weeks: int, known: bool) -> None:
     found = forecast_peaks(history(demand(weeks, 1)), np.zeros(1, dtype=np.int64), 2)
     assert np.isfinite(found.quantiles).all() == known

@@ -12,7 +12,7 @@ from data.schema import QUANTILES
 from forecasting.panel.history import Reals
 from forecasting.panel.spread import (
     CEILING,
-    FLOOR_SHARE,
+    LOG_FLOOR_SHARE,
     LogScale,
     interpolate,
     level_variogram,
@@ -66,7 +66,7 @@ def test_values_are_finite_never_negative_and_bounded_by_the_ceiling(held: Reals
 @given(arrays(float, 12, elements=st.floats(1e-6, 1e6)))
 def test_there_and_back_is_the_same_above_the_floor_and_zero_below_it(held: Reals) -> None:
     scale = LogScale.of(held)
-    floor = FLOOR_SHARE * np.median(held)
+    floor = LOG_FLOOR_SHARE * np.median(held)
     above = held[held > floor * (1 + 1e-9)]
     assert scale.value(scale.log(above)) == pytest.approx(above)
     assert (scale.value(scale.log(np.array([0.0, floor / 2]))) < floor * (1 + 1e-9)).all()
