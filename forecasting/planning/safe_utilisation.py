@@ -98,7 +98,8 @@ def safe_utilisation(
             for key in (samples["site_id"] if groups is None else samples["site_id"].map(groups).dropna()).unique()
         }
     )
-    return [_of_one(key, parts.get(key, held.iloc[:0]), seed) for key in keys]
+    with BLAS.limit(limits=1, user_api="blas"):
+        return [_of_one(key, parts.get(key, held.iloc[:0]), seed) for key in keys]
 
 
 def safe_frame(found: list[SafeUtilisation]) -> pd.DataFrame:
@@ -171,7 +172,6 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-@BLAS.wrap(limits=1, user_api="blas")
 def _curve(bins: Bins, seed: int) -> pd.DataFrame:
     """The monotone curve with its band over resampled days."""
     days = len(bins.sums)
@@ -285,7 +285,6 @@ class _Products(NamedTuple):
     yy: Reals
 
 
-@BLAS.wrap(limits=1, user_api="blas")
 def find_knee(bins: Bins, level: Reals, seen: float) -> Knee:
     """The knee of one place. level (bins,): the monotone curve, above 0, that noise is relative to; seen: the highest
     utilisation.
