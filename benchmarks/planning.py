@@ -32,7 +32,7 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, vstack
 
-from forecasting.planning.augment_problem import AugmentOptions, build_problem
+from forecasting.planning.augment_programme import AugmentOptions, build_problem
 from forecasting.planning.augments import solve_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Demand, Reals
@@ -46,8 +46,7 @@ from forecasting.planning.failures import (
     site_failure,
 )
 from forecasting.planning.plan_case import PlanCase
-from forecasting.planning.scenarios import FAILURE_WEEKS, evaluate_scenario, single_step_cost
-from forecasting.planning.whatif import Event, Growth, applied
+from forecasting.planning.whatif import FAILURE_WEEKS, Event, Growth, applied, evaluate_scenario, single_step_cost
 
 FAILURE_BAR, GROUP_BAR, WHATIF_BAR, PLAN_BAR = 5.0, 0.25, 0.5, 30.0
 HORIZON_WEEKS = 78

@@ -15,7 +15,7 @@ from data import queries
 from data.lake.query import query
 from data.schema import Direction
 from data.schema.errors import SettingError
-from forecasting.planning.augment_problem import AugmentOptions, build_problem
+from forecasting.planning.augment_programme import AugmentOptions, build_problem
 from forecasting.planning.augments import (
     BUDGET,
     AugmentPlan,

@@ -15,8 +15,7 @@ from data.queries.network import ViewersPerGbps
 from data.queries.network import ingest_paths as _ingest_paths
 from data.queries.network import viewers_per_gbps as _viewers_per_gbps
 from forecasting.planning.demand import Demand
-from forecasting.planning.failover import ROUND_TRIP_MS, reach_km
-from forecasting.planning.failover_allocation import NOTHING_GBPS
+from forecasting.planning.failover import NOTHING_GBPS, ROUND_TRIP_MS, reach_km
 from forecasting.planning.failures import (
     Failure,
     Relocation,
@@ -26,7 +25,7 @@ from forecasting.planning.failures import (
     site_failure,
 )
 from forecasting.planning.plan_case import PlanCase
-from forecasting.planning.scenarios import FAILURE_WEEKS
+from forecasting.planning.whatif import FAILURE_WEEKS
 
 __all__ = [
     "ROUND_TRIP_MS",

@@ -18,18 +18,27 @@ from data.lake.query import query
 from data.schema import DIRECTION_OF, GLOBAL_KEY, MIN_WEEK_COMPLETENESS, Direction, Level
 from forecasting.cli.failover_file import failover_of
 from forecasting.planning import Plan, PlanCase, build_case, solve
-from forecasting.planning.augment_problem import AugmentOptions
+from forecasting.planning.augment_programme import AugmentOptions
 from forecasting.planning.capacity import Policy, counts, is_planned, usable_capacity
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.demand import WEEK, Statistic
 from forecasting.planning.failover import Failover
 from forecasting.planning.failures import single_failures
-from forecasting.planning.ordering import plan_calendar
+from forecasting.planning.order_by import plan_calendar
 from forecasting.planning.plan import PLAN_COLUMNS, details, with_plan
 from forecasting.planning.plan_case import NO_TELEMETRY
 from forecasting.planning.runout import NO_CAPACITY, RunOut
-from forecasting.planning.scenarios import FAILURE_WEEKS, ScenarioResult, evaluate_scenario, single_step_cost
-from forecasting.planning.whatif import applied, from_dicts, from_text, to_dicts, to_text
+from forecasting.planning.whatif import (
+    FAILURE_WEEKS,
+    ScenarioResult,
+    applied,
+    evaluate_scenario,
+    from_dicts,
+    from_text,
+    single_step_cost,
+    to_dicts,
+    to_text,
+)
 from forecasting.refresh.licensed_engine import LicensedEngine
 
 __all__ = [

@@ -22,8 +22,7 @@ from data.schema.errors import HeadroomError
 from data.store import Scenario, Scenarios
 from data.store.scenario_body import Body
 from forecasting.planning.capacity import Policy
-from forecasting.planning.scenarios import compare_scenarios
-from forecasting.planning.whatif import Limit, from_body, from_text, to_body, to_text
+from forecasting.planning.whatif import Limit, compare_scenarios, from_body, from_text, to_body, to_text
 
 __all__ = [
     "Body",
@@ -71,7 +70,7 @@ def question_of(body: Body, direction: Direction, least: float) -> PlanQuery:
 
 
 class Sides(NamedTuple):
-    """Questions side by side: scenarios.compare_scenarios of them, when each stops being N-1 safe, and why those that cannot be
+    """Questions side by side: whatif.compare_scenarios of them, when each stops being N-1 safe, and why those that cannot be
     answered cannot.
     """
 

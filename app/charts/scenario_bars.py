@@ -22,7 +22,7 @@ FLUSH = {"x": 0, "xanchor": "left", "xshift": 8 - LEFT, "showarrow": False, "ali
 
 
 def measured(found: pd.DataFrame) -> pd.DataFrame:
-    """The rows of planning.scenarios.compare_scenarios that are compared: scenario, measure and its columns. The first site may be another
+    """The rows of planning.whatif.compare_scenarios that are compared: scenario, measure and its columns. The first site may be another
     one in each scenario.
     """
     sites, scenarios = found[found["level"] == "site"], list(found["scenario"].unique())

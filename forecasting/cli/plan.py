@@ -22,7 +22,7 @@ from forecasting.cli.plan_file import CALENDAR, WRITERS
 from forecasting.cli.policy_file import PlanPolicy, read_policy
 from forecasting.planning import Plan, solve
 from forecasting.planning.augments import AugmentPlan, all_purchases, plan_augments
-from forecasting.planning.ordering import plan_calendar
+from forecasting.planning.order_by import plan_calendar
 from forecasting.planning.plan import WORST_FIRST
 from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
 

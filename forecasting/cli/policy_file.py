@@ -15,9 +15,9 @@ import pandas as pd
 from pyarrow import ArrowInvalid
 
 from data.schema.errors import SettingError
-from forecasting.planning.augment_problem import AugmentOptions
+from forecasting.planning.augment_programme import AugmentOptions
 from forecasting.planning.capacity import Policy
-from forecasting.planning.ordering import OrderPolicy
+from forecasting.planning.order_by import OrderPolicy
 
 PARSERS = {".toml": tomllib.loads, ".json": json.loads}
 # What a policy may say, with the type of each value; a whole number is a number too.

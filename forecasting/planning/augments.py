@@ -1,5 +1,5 @@
-"""Augments: what to buy where and when, why, and what it is worth; the curve of cost against risk; and purchases as
-additions to capacity.
+"""Augments: what to buy where and when, why, and what it is worth; the curve of cost against risk; purchases as additions
+to capacity.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ import pandas as pd
 
 from data.schema import Direction
 from data.schema.errors import SettingError
-from forecasting.planning.augment_problem import (
+from forecasting.planning.augment_programme import (
+    GAP,
     AugmentOptions,
     AugmentProblem,
     Exposure,
     Violation,
     build_problem,
     risk,
+    solve_programme,
     violations,
 )
-from forecasting.planning.augment_programme import GAP, solve_programme
 from forecasting.planning.capacity import DAY, apply_augments, counts
-from forecasting.planning.dates import stamp
 from forecasting.planning.demand import Demand, Reals
-from forecasting.planning.failover import Failover
-from forecasting.planning.failover_allocation import NOTHING_GBPS
+from forecasting.planning.failover import NOTHING_GBPS, Failover
 
 # From an even chance that each site keeps its limit to near certainty.
 CURVE: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -161,8 +160,13 @@ class AugmentPlan:
         by their `names`.
         """
         rows = [
-            {**one._asdict(), "rank": place, "risk_per_kusd": one.worth * 1000.0, "reason": one.reason.words(names)}
-            for place, one in enumerate(self.purchases, start=1)
+            {
+                **purchase._asdict(),
+                "rank": rank,
+                "risk_per_kusd": purchase.worth * 1000.0,
+                "reason": purchase.reason.words(names),
+            }
+            for rank, purchase in enumerate(self.purchases, start=1)
         ]
         return pd.DataFrame(rows, columns=PURCHASE_COLUMNS).astype(
             dict.fromkeys(("in_service", "order_by"), "datetime64[us, UTC]")
@@ -176,15 +180,15 @@ def plan_augments(
     failover: Failover | None = None,
     request: AugmentOptions | None = None,
 ) -> AugmentPlan:
-    """The cheapest purchases that keep the policy in every month, as augment_problem.build describes its inputs."""
+    """The cheapest purchases that keep the policy in every month, as build_problem describes its inputs."""
     return solve_augments(build_problem(demand, steps, catalogue, failover, request or AugmentOptions()))
 
 
 def solve_augments(problem: AugmentProblem) -> AugmentPlan:
     """Solve a problem and explain the answer."""
     nothing = np.zeros((len(problem.site), len(problem.months)))
-    found, without = solve_programme(problem), risk(problem, nothing)
-    if found is None:
+    solution, without = solve_programme(problem), risk(problem, nothing)
+    if solution is None:
         return AugmentPlan(
             problem,
             nothing,
@@ -197,25 +201,29 @@ def solve_augments(problem: AugmentProblem) -> AugmentPlan:
             f"no plan was found within {problem.request.seconds:g} s",
         )
     cost, exposure, lacking = (
-        problem.cost(found.units),
-        Exposure.of(problem, found.units),
-        violations(problem, found.units),
+        problem.cost(solution.units),
+        Exposure.of(problem, solution.units),
+        violations(problem, solution.units),
     )
     purchases = sorted(
-        _purchases(exposure, found.units, lacking), key=lambda one: (-one.worth, one.in_service, one.site_id)
+        _purchases(exposure, solution.units, lacking),
+        key=lambda purchase: (-purchase.worth, purchase.in_service, purchase.site_id),
     )
-    avoidable, broken = found.avoidable_gbps / max(found.short_gbps, NOTHING_GBPS), tuple(_broken(problem, lacking))
+    avoidable, broken = (
+        solution.avoidable_gbps / max(solution.short_gbps, NOTHING_GBPS),
+        tuple(_broken(problem, lacking)),
+    )
     return AugmentPlan(
         problem,
-        found.units,
+        solution.units,
         tuple(purchases),
         cost,
-        min(found.bound, cost),
+        min(solution.bound, cost),
         exposure.total,
         without,
         broken,
         avoidable=avoidable if broken else 0.0,
-        unbound_usd=found.unbound_usd,
+        unbound_usd=solution.unbound_usd,
     )
 
 
@@ -232,14 +240,14 @@ def cost_risk_curve(problem: AugmentProblem, quantiles: Sequence[float] = CURVE)
     for q in levels:
         request = replace(chosen, q=q, seconds=chosen.seconds / len(levels))
         problem_at = replace(problem, request=request, need=np.quantile(problem.peaks, q, axis=2))
-        if (found := solve_programme(problem_at)) is not None:
-            cost = problem_at.cost(found.units)
+        if (solution := solve_programme(problem_at)) is not None:
+            cost = problem_at.cost(solution.units)
             rows.append(
                 {
                     "q": q,
                     "cost_usd": cost,
-                    "risk": risk(problem_at, found.units),
-                    "gap": max(cost - found.bound, 0.0) / max(cost, 1.0),
+                    "risk": risk(problem_at, solution.units),
+                    "gap": max(cost - solution.bound, 0.0) / max(cost, 1.0),
                 }
             )
     frame = pd.DataFrame(rows, columns=["q", "cost_usd", "risk", "gap"]).fillna({"gap": 0.0})
@@ -249,12 +257,12 @@ def cost_risk_curve(problem: AugmentProblem, quantiles: Sequence[float] = CURVE)
 def _purchases(exposure: Exposure, units: Reals, lacking: Sequence[Violation]) -> Iterator[Purchase]:
     """Each rise of the units in service."""
     problem, rises = exposure.problem, np.diff(units, axis=1, prepend=0.0)
-    kept, serving = {one[:3] for one in lacking}, np.arange(len(problem.months))
+    already_broken, serving = {violation[:3] for violation in lacking}, np.arange(len(problem.months))
     for option, month in np.argwhere(rises > 0.5):
         site, withdrawn = int(problem.site[option]), np.where(serving >= month, rises[option, month], 0.0)
         without = units.copy()
         without[option] -= withdrawn
-        lost = [one for one in violations(problem, without) if one[:3] not in kept]
+        lost = [violation for violation in violations(problem, without) if violation[:3] not in already_broken]
         yield Purchase(
             problem.keys[site],
             problem.months[month],
@@ -273,8 +281,8 @@ def _reason(problem: AugmentProblem, lost: Sequence[Violation], site: str, month
     """The first constraint that breaks without a purchase of this month, its own site's limit before the failures of
     others.
     """
-    own = [one for one in lost if one.kind == "limit" and one.key == site]
-    first = min(own or lost, key=lambda one: (one.month, -one.short_gbps), default=None)
+    own = [violation for violation in lost if violation.kind == "limit" and violation.key == site]
+    first = min(own or lost, key=lambda violation: (violation.month, -violation.short_gbps), default=None)
     at = month if first is None else first.month
     return PurchaseReason(
         first, problem.months[at], float(problem.limits[problem.keys.index(site if first is None else first.key)])
@@ -284,10 +292,12 @@ def _reason(problem: AugmentProblem, lost: Sequence[Violation], site: str, month
 def _broken(problem: AugmentProblem, lacking: Sequence[Violation]) -> Iterator[UnmetConstraint]:
     """Each constraint that is not kept with the bound that is to blame."""
     most = np.where(np.arange(len(problem.months))[None, :] >= problem.first[:, None], problem.most[:, None], 0.0)
-    hopeless = {one[:3] for one in violations(problem, most)} if lacking else set()
+    hopeless = {violation[:3] for violation in violations(problem, most)} if lacking else set()
     return (
-        UnmetConstraint(one, problem.months[one.month], _cause(problem, one, hopeless=one[:3] in hopeless))
-        for one in lacking
+        UnmetConstraint(
+            violation, problem.months[violation.month], _cause(problem, violation, hopeless=violation[:3] in hopeless)
+        )
+        for violation in lacking
     )
 
 
@@ -319,8 +329,8 @@ def _cause(problem: AugmentProblem, violation: Violation, *, hopeless: bool) -> 
 def added_by_site(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
     """key, direction, add_gbps and cost_usd_month of all that plans add by their last month."""
     rows = []
-    for direction, one in plans.items():
-        problem, units = one.problem, one.units[:, -1]
+    for direction, plan in plans.items():
+        problem, units = plan.problem, plan.units[:, -1]
         rows += [
             (problem.keys[site], direction, count * gbps, count * usd)
             for site, gbps, usd, count in zip(problem.site, problem.gbps, problem.usd_month, units, strict=True)
@@ -332,12 +342,21 @@ def added_by_site(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
 
 def all_purchases(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
     """The purchases of plans, ranked by direction: as AugmentPlan.frame, with direction."""
-    frames = [one.frame().assign(direction=direction) for direction, one in plans.items()]
+    frames = [plan.frame().assign(direction=direction) for direction, plan in plans.items()]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*PURCHASE_COLUMNS, "direction"])
 
 
 VALUES_LEAST, VALUES_MOST = 3, 5
 NAMED_AT_MOST = 3
+
+
+def stamp(text: str) -> pd.Timestamp:
+    """A day or moment, UTC where it names no zone. SettingError where it is none."""
+    try:
+        moment = pd.Timestamp(text)
+    except ValueError as error:
+        raise SettingError(f"{text!r} is not a date.", remedy="write it as 2027-05-31") from error
+    return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
 
 
 class CapacityAddition(NamedTuple):
@@ -355,35 +374,38 @@ class CapacityAddition(NamedTuple):
         return stamp(self.start)
 
 
-def parse_addition(held: object) -> CapacityAddition:
+def parse_addition(values: object) -> CapacityAddition:
     """One from a list of its values; ValueError where it is none."""
-    if not isinstance(held, list | tuple) or not VALUES_LEAST <= len(held) <= VALUES_MOST:
-        raise ValueError(f"{held!r} is not a site, a day, Gbps, USD a month and USD once")
-    site, start, *numbers = held
-    amounts = [float(str(one)) for one in numbers]
+    if not isinstance(values, list | tuple) or not VALUES_LEAST <= len(values) <= VALUES_MOST:
+        raise ValueError(f"{values!r} is not a site, a day, Gbps, USD a month and USD once")
+    site, start, *numbers = values
+    amounts = [float(str(number)) for number in numbers]
     if not (all(map(math.isfinite, amounts)) and amounts[0] > 0.0 and min(amounts) >= 0.0):
-        raise ValueError(f"{held!r} needs more than 0 Gbps, and at least 0 USD")
+        raise ValueError(f"{values!r} needs more than 0 Gbps, and at least 0 USD")
     return CapacityAddition(str(site), str(start), *amounts)
 
 
 def additions_of_purchases(purchases: Iterable[Purchase]) -> tuple[CapacityAddition, ...]:
     """What a plan buys, by day and site; steps that come into service together are one."""
-    rows = [(one.in_service, one.site_id, one.gbps * one.units, one.usd_month, one.usd_once) for one in purchases]
+    rows = [
+        (purchase.in_service, purchase.site_id, purchase.gbps * purchase.units, purchase.usd_month, purchase.usd_once)
+        for purchase in purchases
+    ]
     sums = (
         pd.DataFrame(rows, columns=["day", "site", "gbps", "month", "once"])
         .groupby(["day", "site"], as_index=False)
         .sum()
     )
     return tuple(
-        CapacityAddition(one.site, f"{one.day:%Y-%m-%d}", one.gbps, one.month, one.once)
-        for one in sums.itertuples(index=False)
+        CapacityAddition(purchase.site, f"{purchase.day:%Y-%m-%d}", purchase.gbps, purchase.month, purchase.once)
+        for purchase in sums.itertuples(index=False)
     )
 
 
 def additions_frame(added: Iterable[CapacityAddition]) -> pd.DataFrame:
-    """site_id, effective_from, gbps and usd, a month, as capacity.raised takes them."""
+    """site_id, effective_from, gbps and usd, a month, as capacity.apply_augments takes them."""
     return pd.DataFrame(
-        [(one.site_id, one.day, one.gbps, one.usd_month) for one in added],
+        [(addition.site_id, addition.day, addition.gbps, addition.usd_month) for addition in added],
         columns=["site_id", "effective_from", "gbps", "usd"],
     )
 
@@ -398,22 +420,25 @@ def with_additions(
     """
     bought = additions_frame(added)
     counted = (steps["direction"] == direction) & counts(steps, now, planned=planned)
-    held = steps[counted & steps["site_id"].isin(bought["site_id"])]
-    if unknown := sorted(set(bought["site_id"]).difference(held["site_id"])):
+    own_steps = steps[counted & steps["site_id"].isin(bought["site_id"])]
+    if unknown := sorted(set(bought["site_id"]).difference(own_steps["site_id"])):
         raise SettingError(
             f"{', '.join(unknown[:NAMED_AT_MOST])} declares no {direction} capacity that could be added to.",
             cause="another lake, or a typing error",
             remedy="name sites of the table of capacity",
         )
-    found, names = apply_augments(held, bought, "planned" if planned else "installed"), ["site_id", "effective_from"]
-    found = found.assign(status=found["status"].where(found["effective_from"] > now, "installed"))
-    replaced = counted & pd.MultiIndex.from_frame(steps[names]).isin(pd.MultiIndex.from_frame(found[names]))
-    return pd.concat([steps[~replaced], found], ignore_index=True)
+    raised, names = (
+        apply_augments(own_steps, bought, "planned" if planned else "installed"),
+        ["site_id", "effective_from"],
+    )
+    raised = raised.assign(status=raised["status"].where(raised["effective_from"] > now, "installed"))
+    replaced = counted & pd.MultiIndex.from_frame(steps[names]).isin(pd.MultiIndex.from_frame(raised[names]))
+    return pd.concat([steps[~replaced], raised], ignore_index=True)
 
 
 def added_cost_usd(added: Iterable[CapacityAddition], months: pd.DatetimeIndex) -> float:
     """USD within some months, by the days on which they begin: each addition once, and for each month that it is in
     service.
     """
-    in_service = ((one, int((months >= one.day).sum())) for one in added)
-    return sum(count * one.usd_month + one.usd_once for one, count in in_service if count)
+    in_service = ((addition, int((months >= addition.day).sum())) for addition in added)
+    return sum(count * addition.usd_month + addition.usd_once for addition, count in in_service if count)

@@ -119,26 +119,31 @@ def weekly_capacity(
     not at all.
     """
     counted = counts(steps, weeks[0] if now is None else now, planned=planned)
-    held = steps[(steps["direction"] == direction) & counted].sort_values(["site_id", "effective_from"], kind="stable")
-    sites, starts = held["site_id"].to_numpy(str), pd.DatetimeIndex(held["effective_from"]).as_unit("us").asi8
-    gbps, mondays = held["capacity_gbps"].to_numpy(float), weeks.as_unit("us").asi8
+    in_direction = steps[(steps["direction"] == direction) & counted].sort_values(
+        ["site_id", "effective_from"], kind="stable"
+    )
+    sites, starts = (
+        in_direction["site_id"].to_numpy(str),
+        pd.DatetimeIndex(in_direction["effective_from"]).as_unit("us").asi8,
+    )
+    gbps, mondays = in_direction["capacity_gbps"].to_numpy(float), weeks.as_unit("us").asi8
     first, last = (
         sites.searchsorted(np.array(keys, dtype=str), "left"),
         sites.searchsorted(np.array(keys, dtype=str), "right"),
     )
-    return np.array([_of_one(starts[a:b], gbps[a:b], mondays) for a, b in zip(first, last, strict=True)]).reshape(
-        len(keys), len(weeks)
-    )
+    return np.array(
+        [_weekly_minimum(starts[a:b], gbps[a:b], mondays) for a, b in zip(first, last, strict=True)]
+    ).reshape(len(keys), len(weeks))
 
 
-def _of_one(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
+def _weekly_minimum(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
     """The least of what was in force on Monday and of all steps within the week; stamps in microseconds."""
-    held = np.r_[np.nan, gbps]
+    levels = np.r_[np.nan, gbps]
     monday, sunday = starts.searchsorted(mondays, "right"), starts.searchsorted(mondays + WEEK // MICROSECOND, "left")
-    found: Reals = held[monday]
+    least: Reals = levels[monday]
     for week in np.flatnonzero((sunday > monday) & (monday > 0)):
-        found[week] = held[monday[week] : sunday[week] + 1].min()
-    return found
+        least[week] = levels[monday[week] : sunday[week] + 1].min()
+    return least
 
 
 def apply_augments(
@@ -153,9 +158,9 @@ def apply_augments(
     step that opens it.
     """
     names = ["site_id", "effective_from"]
-    held = steps.sort_values(names, kind="stable").drop_duplicates(names, keep="last").reset_index(drop=True)
-    stamped = bought.astype({"effective_from": held["effective_from"].dtype, "gbps": float, "usd": float})
-    unbought = pd.DataFrame({**held[names], "gbps": 0.0, "usd": 0.0, "at": held.index.astype(float)})
+    declared = steps.sort_values(names, kind="stable").drop_duplicates(names, keep="last").reset_index(drop=True)
+    stamped = bought.astype({"effective_from": declared["effective_from"].dtype, "gbps": float, "usd": float})
+    unbought = pd.DataFrame({**declared[names], "gbps": 0.0, "usd": 0.0, "at": declared.index.astype(float)})
     # What is bought stands first, so that a step of the same moment is given again with it, and takes its place.
     rows = pd.concat([stamped.assign(at=np.nan)[unbought.columns], unbought], ignore_index=True).sort_values(
         names, kind="stable"
@@ -163,16 +168,16 @@ def apply_augments(
     of_site = rows.groupby("site_id")
     rows = rows.assign(at=of_site["at"].ffill(), gbps=of_site["gbps"].cumsum(), usd=of_site["usd"].cumsum())
     rows = rows.drop_duplicates(names, keep="last").dropna(subset="at").reset_index(drop=True)
-    below = held.iloc[rows["at"].astype(int)].reset_index(drop=True)
+    below = declared.iloc[rows["at"].astype(int)].reset_index(drop=True)
     arrives = pd.MultiIndex.from_frame(rows[names]).isin(pd.MultiIndex.from_frame(stamped[names]))
-    found = below.assign(
+    raised = below.assign(
         effective_from=rows["effective_from"],
         capacity_gbps=below["capacity_gbps"] + rows["gbps"],
         status=np.where(arrives, status, below["status"].fillna("installed")),
     )
-    if "cost_usd_month" in found:
-        found["cost_usd_month"] = below["cost_usd_month"].astype(float) + rows["usd"]
-    return found[(rows["gbps"] > 0.0) & (below["capacity_gbps"] > 0.0)]
+    if "cost_usd_month" in raised:
+        raised["cost_usd_month"] = below["cost_usd_month"].astype(float) + rows["usd"]
+    return raised[(rows["gbps"] > 0.0) & (below["capacity_gbps"] > 0.0)]
 
 
 def usable_capacity(steps: pd.DataFrame, demand: Demand, policy: Policy, now: pd.Timestamp | None = None) -> Reals:

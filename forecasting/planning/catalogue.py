@@ -13,7 +13,7 @@ import pandas as pd
 from data.schema import Direction
 from forecasting.planning.augments import CapacityAddition, additions_frame
 from forecasting.planning.capacity import apply_augments
-from forecasting.planning.ordering import USUAL_LEAD_DAYS
+from forecasting.planning.order_by import USUAL_LEAD_DAYS
 
 # Ethernet ports as they are sold most.
 SIZES_GBPS = (10.0, 100.0, 400.0)
@@ -48,19 +48,19 @@ def price_law(steps: pd.DataFrame, direction: Direction, regions: Mapping[str, s
     How cost grows with size is told within each region (site_id to region_id): dear regions may have small sites, which
     says nothing of size.
     """
-    held = steps[(steps["direction"] == direction) & (steps["capacity_gbps"] > 0.0) & (steps["cost_usd_month"] > 0.0)]
-    gbps, usd = held["capacity_gbps"].to_numpy(float), held["cost_usd_month"].to_numpy(float)
-    if len(held) < COSTS_AT_LEAST or gbps.max() < SPREAD_AT_LEAST * gbps.min():
+    priced = steps[(steps["direction"] == direction) & (steps["capacity_gbps"] > 0.0) & (steps["cost_usd_month"] > 0.0)]
+    gbps, usd = priced["capacity_gbps"].to_numpy(float), priced["cost_usd_month"].to_numpy(float)
+    if len(priced) < COSTS_AT_LEAST or gbps.max() < SPREAD_AT_LEAST * gbps.min():
         return PriceLaw(ASSUMED_USD, ASSUMED_POWER, 0)
     logs = pd.DataFrame({"gbps": np.log(gbps), "usd": np.log(usd)})
-    apart = logs - logs.groupby(held["site_id"].map(dict(regions)).fillna("").to_numpy()).transform("mean")
+    apart = logs - logs.groupby(priced["site_id"].map(dict(regions)).fillna("").to_numpy()).transform("mean")
     spread = float(apart["gbps"].var(ddof=0))
     power = (
         float(np.clip((apart["gbps"] * apart["usd"]).mean() / spread, CHEAPEST_POWER, DEAREST_POWER))
         if spread > 0.0
         else ASSUMED_POWER
     )
-    return PriceLaw(float(np.exp(np.mean(np.log(usd) - power * np.log(gbps)))), power, len(held))
+    return PriceLaw(float(np.exp(np.mean(np.log(usd) - power * np.log(gbps)))), power, len(priced))
 
 
 def usual_steps(law: PriceLaw) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def usual_steps(law: PriceLaw) -> pd.DataFrame:
 
 
 def at_every_site(steps: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
-    """The catalogue of augment_problem.build where each site may buy each of `steps` (STEP_COLUMNS), with the site's
+    """The catalogue of build_problem where each site may buy each of `steps` (STEP_COLUMNS), with the site's
     own lead time where a step has none.
     """
     own = sites[["site_id"]].assign(own=sites["lead_time_days"].astype(float).fillna(USUAL_LEAD_DAYS))

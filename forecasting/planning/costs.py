@@ -32,11 +32,11 @@ def billing(months: pd.DataFrame, usd_a_mbps: float | None = None) -> pd.DataFra
         .reindex(columns=list(DIRECTION_OF))
         .reset_index()
     )
-    found = wide.rename(columns=str).merge(
+    billed = wide.rename(columns=str).merge(
         busier[["partner", "month", "billed_gbps", "apart_gbps", "completeness"]], on=["partner", "month"]
     )
     price = np.nan if usd_a_mbps is None else usd_a_mbps
-    return found.assign(usd=found["billed_gbps"] * MEGABITS * price).sort_values(
+    return billed.assign(usd=billed["billed_gbps"] * MEGABITS * price).sort_values(
         ["partner", "month"], ignore_index=True
     )
 
@@ -92,8 +92,12 @@ def diversity(weeks: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
     sums = sites.groupby(["group", "week"])["peak"].agg(["sum", "size"])
     full = sums[sums["size"] == sums.index.get_level_values("group").map(members)]["sum"]
     factors = (full / own.rename_axis(full.index.names).reindex(full.index)).replace(np.inf, np.nan).dropna()
-    found = factors.groupby("group").agg(factor="median", low="min", high="max", weeks="size").reset_index(names="key")
-    return found.assign(sites=found["key"].map(members))[["key", "factor", "low", "high", "sites", "weeks"]]
+    factor_of_group = (
+        factors.groupby("group").agg(factor="median", low="min", high="max", weeks="size").reset_index(names="key")
+    )
+    return factor_of_group.assign(sites=factor_of_group["key"].map(members))[
+        ["key", "factor", "low", "high", "sites", "weeks"]
+    ]
 
 
 def hour_strip(hours: pd.DataFrame) -> pd.DataFrame:

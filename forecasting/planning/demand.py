@@ -19,7 +19,7 @@ from data.schema.errors import SettingError
 Reals = npt.NDArray[np.float64]
 Statistic = Literal["peak", "p95"]
 # By group the sum of its sites' peaks over the peak of their sum: one number (a factor of costs.diversity), or (weeks,
-# paths) of them (diversity_of).
+# paths) of them (coincidence_factor).
 Diversity = Mapping[str, Reals | float]
 WEEK = pd.Timedelta(days=7)
 WEEK_DAYS = 7.0
@@ -31,7 +31,7 @@ class Demand:
 
     keys: site_ids, or what `summed` made of them. weeks: the Mondays 00:00 UTC from the first week planned, one after
     another. A key without a forecast is
-    not here at all: why is told beside it, as `refused`. SettingError where the parts do not fit together or a value is
+    not here at all: the reason stands beside it, as `refused`. SettingError where the parts do not fit together or a value is
     negative or not finite.
     """
 
@@ -152,8 +152,8 @@ def coincidence_factor(sites: Demand, whole: Demand, groups: Mapping[str, str]) 
     members = Counter(groups[key] for key in sites.keys if key in groups)
     shared = [key for key in sums.keys if key in whole.keys and members[key] > 1]
     above, below = sums.only(shared).gbps, whole.only(shared).gbps
-    found = np.divide(above, below, out=np.ones_like(above), where=(above > 0.0) & (below > 0.0))
-    return dict(zip(shared, found, strict=True))
+    factors = np.divide(above, below, out=np.ones_like(above), where=(above > 0.0) & (below > 0.0))
+    return dict(zip(shared, factors, strict=True))
 
 
 def rank(q: float, count: int) -> int:

@@ -2,7 +2,7 @@
 network is N-1 safe.
 
 `relocate` and `simulate_failure` play one failure of any size: as little as possible is shed, as fairly as reach allows,
-and what moves keeps as near to the failover weights as the helpers' headroom lets it (failover_allocation.py: a linear
+and what moves keeps as near to the failover weights as the helpers' headroom lets it (failover.py: a linear
 programme and Newton's method).
 
 `single_failures` fails each site in turn, in every coming week and future: what is shed and who passes the limit. One
@@ -23,8 +23,7 @@ import pandas as pd
 from data.schema import GLOBAL_KEY
 from data.schema.errors import SettingError
 from forecasting.planning.demand import Demand, Reals
-from forecasting.planning.failover import Failover
-from forecasting.planning.failover_allocation import NOTHING_GBPS, allocate
+from forecasting.planning.failover import NOTHING_GBPS, Failover, allocate
 from forecasting.planning.runout import RunOut, first_crossings, run_out_of_paths, utilisation
 
 # A failed-over site may be filled to the brim: the limit leaves room for this very case. What passes the limit is
@@ -157,13 +156,13 @@ def _relocated(
     failed = np.array([at[key] for key in failure.displaced])
     share = np.zeros((len(keys), 1))
     share[failed, 0] = list(failure.displaced.values())
-    kept, required = demand * (1.0 - share), demand[failed] * share[failed]
-    room = np.where(share < 1.0, headroom(kept, capacity, ceiling), 0.0)
+    staying, required = demand * (1.0 - share), demand[failed] * share[failed]
+    room = np.where(share < 1.0, headroom(staying, capacity, ceiling), 0.0)
     everyone = np.arange(len(keys))
     moved = allocate(required, room, np.array([failover.weights(int(site), everyone, room) for site in failed]))
     shed, load, bound = (
         np.maximum(required - moved.sum(axis=1), 0.0),
-        kept + moved.sum(axis=0),
+        staying + moved.sum(axis=0),
         limits[:, None] * capacity + NOTHING_GBPS,
     )
     passed = (load > bound) & ~(demand > bound)
@@ -288,12 +287,12 @@ def single_failures(
 
 def _passes(failed: int, required: Reals, room: Reals, spare: Reals, failover: Failover, weeks: int) -> Reals:
     """Share of futures in which each site passes its limit, (keys, weeks)."""
-    found = np.zeros((len(room), weeks))
+    share = np.zeros((len(room), weeks))
     helpers = np.flatnonzero(failover.allowed[failed])
     if len(helpers):
         taken = water_fill(required, room[helpers], failover.weights(failed, helpers, room[helpers]))
-        found[helpers] = (taken > spare[helpers]).reshape(len(helpers), weeks, -1).mean(axis=2)
-    return found
+        share[helpers] = (taken > spare[helpers]).reshape(len(helpers), weeks, -1).mean(axis=2)
+    return share
 
 
 def water_fill(required: Reals, room: Reals, weights: Reals) -> Reals:

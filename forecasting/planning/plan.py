@@ -14,7 +14,7 @@ import pandas as pd
 from data.schema import UTILISATION_LIMIT, Direction, Level
 from forecasting.planning.capacity import DAY, LATE_COLUMNS, late_augments, weekly_capacity
 from forecasting.planning.demand import WEEK, Diversity
-from forecasting.planning.ordering import USUAL_LEAD_DAYS, order_by
+from forecasting.planning.order_by import USUAL_LEAD_DAYS, order_by
 from forecasting.planning.plan_case import PlanCase
 from forecasting.planning.runout import NO_CAPACITY, RunOut, group_run_outs, listed, over_share, refusal, run_outs
 
@@ -71,26 +71,26 @@ class Plan:
 
     def at(self, level: Level) -> list[RunOut]:
         """The run-outs of a level, in the order of the case."""
-        return [one for (_, of, _), one in self.run_outs.items() if of == level]
+        return [run_out for (_, of_level, _), run_out in self.run_outs.items() if of_level == level]
 
 
 def solve(*cases: PlanCase) -> Plan:
     """The plan of one case, or of both directions together, ranked by one order of urgency. SettingError where the
     demand is of another statistic than the policy's.
     """
-    found: dict[tuple[Direction, Level, str], RunOut] = {}
+    run_outs_by_key: dict[tuple[Direction, Level, str], RunOut] = {}
     frames, late = [pd.DataFrame(columns=PLAN_COLUMNS)], [pd.DataFrame(columns=LATE_COLUMNS)]
     for case in cases:
-        answers = _run_outs(case)
-        found |= {(case.direction, one.level, one.key): one for one in answers}
-        frames.append(_rows(case, answers))
+        run_outs_of_case = _run_outs(case)
+        run_outs_by_key |= {(case.direction, run_out.level, run_out.key): run_out for run_out in run_outs_of_case}
+        frames.append(_rows(case, run_outs_of_case))
         steps = case.steps[case.steps["direction"] == case.direction]
         late.append(late_augments(steps, case.moment))
     rows = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)[PLAN_COLUMNS]
     stamps = dict.fromkeys(("order_by", *DATES, "horizon"), "datetime64[us, UTC]")
     numbers = dict.fromkeys(("lead_days", "padded_days", "probability", "over_share"), float)
     rows = by_urgency(rows.astype(stamps | numbers | {"days_left": "Int64"}))
-    return Plan(rows, pd.concat([frame for frame in late if len(frame)] or late, ignore_index=True), found)
+    return Plan(rows, pd.concat([frame for frame in late if len(frame)] or late, ignore_index=True), run_outs_by_key)
 
 
 def by_urgency(rows: pd.DataFrame) -> pd.DataFrame:
@@ -117,41 +117,41 @@ def _run_outs(case: PlanCase) -> list[RunOut]:
     """Of every site, region and the network, refused ones among them."""
     demand = case.demand
     measured = case.measured
-    found = run_outs(demand, case.steps, case.policy, measured=measured.get("site"), now=case.moment)
-    found += [_refused(case, "site", site, reason) for site, reason in case.refused.items()]
+    answers = run_outs(demand, case.steps, case.policy, measured=measured.get("site"), now=case.moment)
+    answers += [_refused(case, "site", site, reason) for site, reason in case.refused.items()]
     for level in LEVELS[1:]:
-        found += _group_run_outs(case, level)
-    return found
+        answers += _group_run_outs(case, level)
+    return answers
 
 
 def _group_run_outs(case: PlanCase, level: Level) -> list[RunOut]:
     """Of the regions, or the network. A group is answered where all of its sites that carry traffic are."""
     groups = case.groups(level)
-    known = {site: name for site, name in groups.items() if site in case.demand.keys}
+    with_futures = {site: name for site, name in groups.items() if site in case.demand.keys}
     answers = group_run_outs(
         case.demand,
         case.steps,
         case.policy,
-        known,
+        with_futures,
         level=level,
         diversity=case.diversity,
         measured=case.measured.get(level),
         now=case.moment,
     )
-    found = {one.key: one for one in answers}
+    by_key = {run_out.key: run_out for run_out in answers}
     for name in sorted(set(groups.values())):
         missing = [site for site in case.refused if groups.get(site) == name and site not in case.silent]
         if missing:
             parts = [f"no forecast for {listed(missing)}"]
-            if name in found and found[name].answer == "refused":
-                parts.append(found[name].reason)
-            found[name] = _refused(case, level, name, "; ".join(parts))
-        elif name not in found:
+            if name in by_key and by_key[name].answer == "refused":
+                parts.append(by_key[name].reason)
+            by_key[name] = _refused(case, level, name, "; ".join(parts))
+        elif name not in by_key:
             gone = [site for site in case.refused if groups.get(site) == name]
-            found[name] = _refused(case, level, name, f"no forecast for {listed(gone)}")
-        elif name in case.refused_groups and found[name].answer != "refused":
-            found[name] = _refused(case, level, name, case.refused_groups[name])
-    return [found[name] for name in sorted(found)]
+            by_key[name] = _refused(case, level, name, f"no forecast for {listed(gone)}")
+        elif name in case.refused_groups and by_key[name].answer != "refused":
+            by_key[name] = _refused(case, level, name, case.refused_groups[name])
+    return [by_key[name] for name in sorted(by_key)]
 
 
 def _refused(case: PlanCase, level: Level, key: str, reason: str) -> RunOut:
@@ -166,21 +166,21 @@ def _rows(case: PlanCase, answers: Sequence[RunOut]) -> pd.DataFrame:
     leads = {level: case.lead_days(level) for level in LEVELS}
     over, sites = _over_now(case), _single_sites(case)
     rows = []
-    for one in answers:
-        place = one.level, one.key
-        rows.append(_row(case, one, leads[one.level].get(one.key), over.get(place), sites.get(place, "")))
+    for run_out in answers:
+        place = run_out.level, run_out.key
+        rows.append(_row(case, run_out, leads[run_out.level].get(run_out.key), over.get(place), sites.get(place, "")))
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
 
 
 def _single_sites(case: PlanCase) -> dict[tuple[Level, str], str]:
     """The site that a series is: of a site itself, and of a group in which no other carries anything."""
-    found: dict[tuple[Level, str], str] = {}
+    site_of: dict[tuple[Level, str], str] = {}
     for level in LEVELS:
         groups = pd.Series(case.groups(level), dtype=object)
         members = groups if level == "site" else groups[~groups.index.isin(case.silent)]
         single = members[~members.duplicated(keep=False)]
-        found |= {(level, str(name)): str(site) for site, name in single.items()}
-    return found
+        site_of |= {(level, str(name)): str(site) for site, name in single.items()}
+    return site_of
 
 
 def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, used: float | None, site: str) -> dict[str, object]:
@@ -271,7 +271,7 @@ def _over_now(case: PlanCase) -> dict[tuple[Level, str], float]:
         :, 0
     ]
     room = dict(zip(keys, case.policy.shares(keys) * gbps, strict=True))
-    found: dict[tuple[Level, str], float] = {}
+    shares: dict[tuple[Level, str], float] = {}
     for level in LEVELS:
         groups = {site: name for site, name in case.groups(level).items() if site in keys}
         demand = first if level == "site" else first.summed(groups, _first_week(case.diversity))
@@ -282,8 +282,8 @@ def _over_now(case: PlanCase) -> dict[tuple[Level, str], float]:
             value = max(carried.get(name, 0.0), measured.get(name, 0.0))
             if not np.isnan(rooms).any() and value > 0.0:
                 total = float(np.sum(rooms))
-                found[level, name] = value / total if total > 0.0 else np.inf
-    return found
+                shares[level, name] = value / total if total > 0.0 else np.inf
+    return shares
 
 
 def _first_week(diversity: Diversity) -> Diversity:
@@ -305,12 +305,16 @@ def details(case: PlanCase, plan: Plan) -> pd.DataFrame:
     over = dict(zip(year.keys, over_share(year, case.steps, case.policy, case.moment)[:, -1], strict=True))
     stamps = pd.date_range(demand.start, demand.horizon, freq=CURVE_STEP)
     rows = plan.rows
-    found = [plan.run_outs[case.direction, level, key] for level, key in zip(rows["level"], rows["key"], strict=True)]
+    run_outs = [
+        plan.run_outs[case.direction, level, key] for level, key in zip(rows["level"], rows["key"], strict=True)
+    ]
     return pd.DataFrame(
         {
-            "within_90": [one.probability_by(case.moment + RUN_OUT_SOON) for one in found],
+            "within_90": [run_out.probability_by(case.moment + RUN_OUT_SOON) for run_out in run_outs],
             "over_in_year": rows["key"].where(rows["level"] == "site").map(over).astype(float),
-            "odds": [one.probabilities(stamps).tolist() if one.answer != "refused" else None for one in found],
+            "odds": [
+                run_out.probabilities(stamps).tolist() if run_out.answer != "refused" else None for run_out in run_outs
+            ],
         },
         index=rows.index,
     )
@@ -347,20 +351,20 @@ def with_plan(sites: pd.DataFrame, plan: pd.DataFrame | None) -> pd.DataFrame:
     """
     rows = pd.DataFrame(columns=PLAN_COLUMNS) if plan is None else plan[plan["level"] == "site"]
     first = by_urgency(rows).drop_duplicates("key").set_index("key")
-    found = sites.drop(columns=[*JOINED, "runout"], errors="ignore")
-    mine = first.reindex(found["site_id"]).set_index(found.index)
-    known = mine["state"].notna()
-    peaks = found[["utilisation", "peak_7d_utilisation"]].astype(float).max(axis=1) / UTILISATION_LIMIT
-    measured = peaks.where(peaks.gt(1.0) & found["state"].eq("act") & ~known)
+    joined = sites.drop(columns=[*JOINED, "runout"], errors="ignore")
+    mine = first.reindex(joined["site_id"]).set_index(joined.index)
+    is_planned = mine["state"].notna()
+    peaks = joined[["utilisation", "peak_7d_utilisation"]].astype(float).max(axis=1) / UTILISATION_LIMIT
+    measured = peaks.where(peaks.gt(1.0) & joined["state"].eq("act") & ~is_planned)
     kinds = {"over": "over", "within": "within", "possible": "within", "beyond": "beyond"}
-    bare = mine["reason"].eq(NO_CAPACITY) | (~known & found[CAPACITIES].isna().all(axis=1))
+    bare = mine["reason"].eq(NO_CAPACITY) | (~is_planned & joined[CAPACITIES].isna().all(axis=1))
     runout = mine["answer"].map(kinds).where(mine["answer"].ne("refused")).mask(measured.notna(), "over")
-    found = found.assign(
-        state=mine["state"].where(known, found["state"]),
-        reason=mine["state_reason"].where(known, found["reason"]),
+    joined = joined.assign(
+        state=mine["state"].where(is_planned, joined["state"]),
+        reason=mine["state_reason"].where(is_planned, joined["reason"]),
         **{name: mine[name] for name in JOINED},
         runout=runout.fillna(bare.map({True: "no capacity", False: "no forecast"})),
     )
-    found["over_share"] = mine["over_share"].astype(float).fillna(measured)
-    found = found.astype(dict.fromkeys(("order_by", *DATES, "horizon"), "datetime64[us, UTC]"))
-    return by_urgency(found.assign(key=found["site_id"])).drop(columns="key")
+    joined["over_share"] = mine["over_share"].astype(float).fillna(measured)
+    joined = joined.astype(dict.fromkeys(("order_by", *DATES, "horizon"), "datetime64[us, UTC]"))
+    return by_urgency(joined.assign(key=joined["site_id"])).drop(columns="key")

@@ -17,7 +17,7 @@ from forecasting.planning.capacity import Policy, weekly_capacity
 from forecasting.planning.demand import WEEK, Demand, Diversity, Reals, Statistic, coincidence_factor
 from forecasting.planning.failover import Failover, nearby
 from forecasting.planning.failures import CEILING
-from forecasting.planning.ordering import USUAL_LEAD_DAYS, OrderPolicy
+from forecasting.planning.order_by import USUAL_LEAD_DAYS, OrderPolicy
 
 NO_TELEMETRY = "capacity is declared, but no traffic was ever measured"
 NO_GROUP_FUTURES = "too little history of the sum of its sites"
@@ -41,7 +41,7 @@ class PlanCase:
     """Demand against capacity under a policy, in one direction.
 
     steps: the contract's `capacity`; sites: the contract's `sites`; failover: with the demand's keys.
-    catalogue: as in augment_problem.build, or None where no step is on offer.
+    catalogue: as in build_problem, or None where no step is on offer.
     refused: reason by site_id, of sites without futures; `silent` are those of them that carry nothing, so that their
     region and the network are answered without them. refused_groups: reason by key, of regions (and the network)
     without futures of their own.
@@ -173,10 +173,10 @@ def refusal_reason(status: Any) -> str:
     return f"too little history: {status.observations / 24:.0f} days; {MIN_PEAK_WEEKS} whole weeks are needed"
 
 
-def _demand(found: PublishedFutures | None, direction: Direction, statistic: Statistic, now: pd.Timestamp) -> Demand:
+def _demand(futures: PublishedFutures | None, direction: Direction, statistic: Statistic, now: pd.Timestamp) -> Demand:
     """Futures as demand; without any, of no key, over the weeks that a refresh would draw."""
-    if found is not None:
-        return Demand(found.keys, direction, statistic, found.weeks, np.maximum(found.draws, 0.0))
+    if futures is not None:
+        return Demand(futures.keys, direction, statistic, futures.weeks, np.maximum(futures.draws, 0.0))
     monday = now.floor("D") - pd.Timedelta(days=now.weekday())
     weeks = pd.date_range(monday, periods=WEEKS_PLANNED, freq=WEEK, unit="us")
     return Demand((), direction, statistic, weeks, np.empty((0, len(weeks), 1)))
@@ -203,7 +203,7 @@ def _with_groups(case: PlanCase, futures: Mapping[Level, PublishedFutures | None
 
 def _measured(weeks: pd.DataFrame, statistic: Statistic) -> dict[Level, dict[str, float]]:
     """By level and key: the statistic of the last whole week, where enough of it was measured."""
-    found: dict[Level, dict[str, float]] = {}
+    by_level: dict[Level, dict[str, float]] = {}
     for row in weeks[weeks["completeness"] >= MIN_WEEK_COMPLETENESS].itertuples(index=False):
-        found.setdefault(row.level, {})[str(row.key)] = float(getattr(row, statistic))
-    return found
+        by_level.setdefault(row.level, {})[str(row.key)] = float(getattr(row, statistic))
+    return by_level

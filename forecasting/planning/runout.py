@@ -129,13 +129,13 @@ def group_run_outs(
     summed = demand.summed(groups, diversity)
     members = [[groups.get(key) == name for key in demand.keys] for name in summed.keys]
     rooms = np.array([np.nansum(room[mask], axis=0) for mask in members]).reshape(len(summed.keys), len(demand.weeks))
-    found = {answer.key: answer for answer in run_outs_against(level, summed, rooms, measured)}
+    by_key = {answer.key: answer for answer in run_outs_against(level, summed, rooms, measured)}
     bare = [key for key, row in zip(demand.keys, room, strict=True) if np.isnan(row).all()]
     for name in summed.keys:
         if without := [key for key in bare if groups.get(key) == name]:
             reason = f"no capacity declared for {listed(without)}"
-            found[name] = refusal(level, name, demand.start, demand.horizon, reason)
-    return [found[key] for key in sorted(found)]
+            by_key[name] = refusal(level, name, demand.start, demand.horizon, reason)
+    return [by_key[key] for key in sorted(by_key)]
 
 
 def run_outs_against(
@@ -194,10 +194,10 @@ def utilisation(demand: Reals, room: Reals) -> Reals:
     end; NaN where the room is unknown.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Reals = demand / room
+        ratio: Reals = demand / room
     if (room == 0.0).any():
-        found[(demand == 0.0) & (room == 0.0)] = 0.0
-    return found
+        ratio[(demand == 0.0) & (room == 0.0)] = 0.0
+    return ratio
 
 
 def first_crossings(used: Reals) -> Reals:

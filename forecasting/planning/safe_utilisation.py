@@ -85,13 +85,13 @@ def safe_utilisation(
     worse). In a group each site's quality is taken relative to what it is at low load, so that a site with worse lines
     at home does not pass for a full one.
     """
-    held = samples[["ts", "site_id", "utilisation", "quality"]].dropna()
-    held = held[(held["utilisation"] > 0.0) & (held["quality"] >= 0.0)].assign(
-        key=held["site_id"] if groups is None else held["site_id"].map(groups)
+    usable = samples[["ts", "site_id", "utilisation", "quality"]].dropna()
+    usable = usable[(usable["utilisation"] > 0.0) & (usable["quality"] >= 0.0)].assign(
+        key=usable["site_id"] if groups is None else usable["site_id"].map(groups)
     )
-    if groups is not None and len(held):
-        held = held.assign(quality=held["quality"] / held["site_id"].map(_at_low_load(held)))
-    parts = {str(key): rows for key, rows in held.groupby("key", observed=True)}
+    if groups is not None and len(usable):
+        usable = usable.assign(quality=usable["quality"] / usable["site_id"].map(_at_low_load(usable)))
+    parts = {str(key): rows for key, rows in usable.groupby("key", observed=True)}
     keys = sorted(
         {
             str(key)
@@ -99,22 +99,22 @@ def safe_utilisation(
         }
     )
     with BLAS.limit(limits=1, user_api="blas"):
-        return [_of_one(key, parts.get(key, held.iloc[:0]), seed) for key in keys]
+        return [_estimate(key, parts.get(key, usable.iloc[:0]), seed) for key in keys]
 
 
-def safe_frame(found: list[SafeUtilisation]) -> pd.DataFrame:
+def safe_frame(results: list[SafeUtilisation]) -> pd.DataFrame:
     """One row a key: key, state, knee, low, high, limit, seen_up_to, reason."""
     names = ["key", "state", "knee", "low", "high", "limit", "seen_up_to", "reason"]
-    return pd.DataFrame([[getattr(one, name) for name in names] for one in found], columns=names)
+    return pd.DataFrame([[getattr(result, name) for name in names] for result in results], columns=names)
 
 
-def _at_low_load(held: pd.DataFrame) -> pd.Series:
+def _at_low_load(usable: pd.DataFrame) -> pd.Series:
     """Quality of each site in the emptier half of its own samples."""
-    empty = held["utilisation"] <= held.groupby("site_id", observed=True)["utilisation"].transform("median")
-    return held[empty].groupby("site_id", observed=True)["quality"].median().replace(0.0, np.nan)
+    empty = usable["utilisation"] <= usable.groupby("site_id", observed=True)["utilisation"].transform("median")
+    return usable[empty].groupby("site_id", observed=True)["quality"].median().replace(0.0, np.nan)
 
 
-def _of_one(key: str, rows: pd.DataFrame, seed: int) -> SafeUtilisation:
+def _estimate(key: str, rows: pd.DataFrame, seed: int) -> SafeUtilisation:
     rows = rows.dropna()
     bins, names = _binned(rows)
     below, days = bins.used < WALL, rows["ts"][rows["utilisation"] < WALL].dt.floor("D").nunique()
@@ -127,12 +127,12 @@ def _of_one(key: str, rows: pd.DataFrame, seed: int) -> SafeUtilisation:
     if level[-1] == 0.0:
         return _unknown(key, "unseen", seen, curve, f"no knee up to {_percent(seen)}")
     # A site may stand at the wall for a whole day, which then says nothing.
-    held = (bins.counts[:, below] > 0.0).any(axis=1)
-    fitted = Bins(bins.used[below], bins.sums[held][:, below], bins.counts[held][:, below])
+    days_below_wall = (bins.counts[:, below] > 0.0).any(axis=1)
+    fitted = Bins(bins.used[below], bins.sums[days_below_wall][:, below], bins.counts[days_below_wall][:, below])
     knee = find_knee(fitted, np.maximum(level[below], LEAST * level[-1]), min(seen, WALL))
     # Below the wall the knee's own distribution has weighed what was seen against the noise.
     felt = bins.counts[:, ~below & (level > (1.0 + WORSE_BY) * _at_low(bins, level))]
-    if reason := _doubt(knee, names[held]) if knee.sure >= SEEN else _felt(felt):
+    if reason := _doubt(knee, names[days_below_wall]) if knee.sure >= SEEN else _felt(felt):
         return _unknown(key, "refused", seen, curve, reason)
     if knee.sure < SEEN:
         return _unknown(key, "unseen", seen, curve, f"no knee up to {_percent(seen)}")
@@ -204,8 +204,8 @@ def _binned(rows: pd.DataFrame) -> tuple[Bins, pd.DatetimeIndex]:
     quality = _brought_in(rows["quality"].to_numpy(float), number, len(places))
     flat, shape = day * len(places) + number, (len(names), len(places))
     sums, counts = (
-        np.bincount(flat, weights=one, minlength=shape[0] * shape[1]).reshape(shape)
-        for one in (quality, np.ones(len(flat)))
+        np.bincount(flat, weights=weight, minlength=shape[0] * shape[1]).reshape(shape)
+        for weight in (quality, np.ones(len(flat)))
     )
     return Bins(
         np.bincount(number, used) / np.bincount(number), np.asarray(sums, dtype=float), np.asarray(counts, dtype=float)
@@ -222,9 +222,9 @@ def _brought_in(quality: Reals, number: npt.NDArray[np.int64], count: int) -> Re
 
 def _monotone(sums: Reals, counts: Reals) -> Reals:
     """The isotonic curve; bins without samples have that of their neighbours below, or above at the lower end."""
-    held = counts > 0.0
-    fitted: Reals = isotonic_regression(sums[held] / counts[held], weights=counts[held]).x
-    spread: Reals = fitted[np.maximum(np.cumsum(held) - 1, 0)]
+    is_seen = counts > 0.0
+    fitted: Reals = isotonic_regression(sums[is_seen] / counts[is_seen], weights=counts[is_seen]).x
+    spread: Reals = fitted[np.maximum(np.cumsum(is_seen) - 1, 0)]
     return spread
 
 
@@ -291,7 +291,7 @@ def find_knee(bins: Bins, level: Reals, seen: float) -> Knee:
     """
     products = _products(bins, level)
     # All days first, then all but each.
-    fitted = _Products(*(np.vstack([one.sum(axis=0), one.sum(axis=0) - one]) for one in products))
+    fitted = _Products(*(np.vstack([product.sum(axis=0), product.sum(axis=0) - product]) for product in products))
     error, rise, base = _fits(fitted)
     likelihood = np.exp(-0.5 * (error - error.min(axis=1, keepdims=True)))
     shares = _shares(_passed(rise, base), likelihood)
@@ -315,19 +315,19 @@ def _products(bins: Bins, level: Reals) -> _Products:
     """Weights are those of a variance that is common to a day and one of its own for each bin (Sherman and
     Morrison).
     """
-    held = bins.counts > 0.0
-    quality = np.divide(bins.sums, bins.counts * level, out=np.zeros_like(bins.sums), where=held)
-    of_day, of_point = _noise(np.where(held, quality, np.nan), bins.counts)
-    weights = np.where(held, 1.0 / (of_point**2 * _thinner(bins.counts)), 0.0)
+    is_seen = bins.counts > 0.0
+    quality = np.divide(bins.sums, bins.counts * level, out=np.zeros_like(bins.sums), where=is_seen)
+    of_day, of_point = _noise(np.where(is_seen, quality, np.nan), bins.counts)
+    weights = np.where(is_seen, 1.0 / (of_point**2 * _thinner(bins.counts)), 0.0)
     shared = (1.0 / (1.0 / of_day**2 + weights.sum(axis=1)))[:, None]
-    hinge, one, weighted = _hinges(bins.used) / level[:, None], (1.0 / level)[:, None], weights * quality
-    h, i, y = weights @ hinge, weights @ one, weighted.sum(axis=1)[:, None]
+    hinge, level_term, weighted = _hinges(bins.used) / level[:, None], (1.0 / level)[:, None], weights * quality
+    h, i, y = weights @ hinge, weights @ level_term, weighted.sum(axis=1)[:, None]
     return _Products(
         weights @ hinge**2 - shared * h**2,
-        weights @ (hinge * one) - shared * h * i,
+        weights @ (hinge * level_term) - shared * h * i,
         weighted @ hinge - shared * h * y,
-        weights @ one**2 - shared * i**2,
-        weighted @ one - shared * i * y,
+        weights @ level_term**2 - shared * i**2,
+        weighted @ level_term - shared * i * y,
         (weighted * quality).sum(axis=1)[:, None] - shared * y**2,
     )
 
@@ -338,7 +338,9 @@ def _noise(quality: Reals, counts: Reals) -> tuple[float, float]:
     """
     days = np.nanmedian(quality, axis=1)
     points = (quality - days[:, None]) / np.sqrt(_thinner(counts))
-    of_day, of_point = (ROBUST * float(np.nanmedian(np.abs(one))) for one in (days - np.median(days), points))
+    of_day, of_point = (
+        ROBUST * float(np.nanmedian(np.abs(deviation))) for deviation in (days - np.median(days), points)
+    )
     return max(of_day, LEAST_NOISE), max(of_point, LEAST_NOISE)
 
 
@@ -352,17 +354,19 @@ def _thinner(counts: Reals) -> Reals:
 def _hinges(used: Reals) -> Reals:
     """(bins, widths x powers x corners)."""
     soft = [width * np.logaddexp(0.0, (used[:, None] - CORNERS) / width) / (10.0 * BIN) for width in WIDTHS]
-    return np.concatenate([one**power for one in soft for power in POWERS], axis=1)
+    return np.concatenate([hinge**power for hinge in soft for power in POWERS], axis=1)
 
 
 def _fits(products: _Products) -> tuple[Reals, Reals, Reals]:
     """Least squares of base + rise x hinge with a rise of at least 0: error, rise and base, each (rows, hinges)."""
-    hh, h1, hy, one, y1, yy = products
-    spread = hh - h1**2 / one
+    hh, h1, hy, level_level, y1, yy = products
+    spread = hh - h1**2 / level_level
     # A corner beyond all samples has a hinge of nought: it says that nothing rises.
-    told = spread > ROUNDING * one
-    rise = np.where(told, np.maximum((hy - h1 * y1 / one) / np.where(told, spread, 1.0), 0.0), 0.0)
-    return yy - y1**2 / one - rise**2 * spread, rise, (y1 - rise * h1) / one
+    is_determined = spread > ROUNDING * level_level
+    rise = np.where(
+        is_determined, np.maximum((hy - h1 * y1 / level_level) / np.where(is_determined, spread, 1.0), 0.0), 0.0
+    )
+    return yy - y1**2 / level_level - rise**2 * spread, rise, (y1 - rise * h1) / level_level
 
 
 def _passed(rise: Reals, base: Reals) -> Reals:
@@ -384,8 +388,8 @@ def _shares(places: Reals, weights: Reals) -> Reals:
         np.clip((np.minimum(places, 2.0) - PLACES[0]) / step, 0, count - 1).astype(int)
         + count * np.arange(len(places))[:, None]
     )
-    found = np.bincount(bin_of.ravel(), weights.ravel(), len(places) * count).reshape(-1, count)
-    return np.asarray(found / found.sum(axis=1, keepdims=True), dtype=float)
+    weight_of_place = np.bincount(bin_of.ravel(), weights.ravel(), len(places) * count).reshape(-1, count)
+    return np.asarray(weight_of_place / weight_of_place.sum(axis=1, keepdims=True), dtype=float)
 
 
 def _quantile(shares: Reals, q: float) -> float:

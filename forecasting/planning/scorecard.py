@@ -33,13 +33,13 @@ def measured_values(weeks: pd.DataFrame, statistic: Statistic, now: pd.Timestamp
     from below, and stays; its P95 is nothing, and is left out.
     """
     over = weeks[weeks["week"] + WEEK <= now]
-    found = over.assign(
+    values = over.assign(
         direction=over["metric"].str.removesuffix("_gbps"),
         value=over[statistic].astype(float),
         whole=over["completeness"] >= MIN_WEEK_COMPLETENESS,
     )
-    kept = found if statistic == "peak" else found[found["whole"]]
-    return kept[[*SERIES, "week", "value", "whole"]].reset_index(drop=True)
+    usable = values if statistic == "peak" else values[values["whole"]]
+    return usable[[*SERIES, "week", "value", "whole"]].reset_index(drop=True)
 
 
 def usable_by_week(
@@ -67,7 +67,9 @@ def usable_by_week(
         for at, key in enumerate(keys):
             for group in (("site", key), ("region", regions.get(key, "")), ("global", GLOBAL_KEY)):
                 members.setdefault(group, []).append(at)
-        frames += [_room(level, key, direction, weeks, _sum(room[found])) for (level, key), found in members.items()]
+        frames += [
+            _room(level, key, direction, weeks, _sum(room[positions])) for (level, key), positions in members.items()
+        ]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*SERIES, "week", "room_gbps"])
 
 
@@ -90,16 +92,16 @@ def score_plan(
     idle_days (the same as far as it is known: at least so long the order would have stood idle) and idle_usd (its cost,
     where the plan says what was to be added). A day is told as predictions are: on the line from the week before.
     """
-    held = measured.merge(room, on=[*SERIES, "week"], how="inner")
-    series = {tuple(map(str, key)): rows for key, rows in held.groupby(SERIES)}
+    measured_in_room = measured.merge(room, on=[*SERIES, "week"], how="inner")
+    series = {tuple(map(str, key)): rows for key, rows in measured_in_room.groupby(SERIES)}
     rows = [
         _outcome(row, series.get((row["level"], row["key"], row["direction"])), start, horizon, today)
         for row in plan.to_dict("records")
     ]
     columns = ["ran_out", "known_until", "verdict", "late_days", "early_days", "idle_days", "idle_usd"]
-    found = pd.DataFrame(rows, columns=columns, index=plan.index)
+    outcomes = pd.DataFrame(rows, columns=columns, index=plan.index)
     stamps = dict.fromkeys(("ran_out", "known_until"), "datetime64[us, UTC]")
-    return plan.join(found.astype(stamps | dict.fromkeys(columns[3:], float)))
+    return plan.join(outcomes.astype(stamps | dict.fromkeys(columns[3:], float)))
 
 
 def _outcome(
@@ -109,16 +111,16 @@ def _outcome(
     if row["answer"] == "refused":
         return {"ran_out": ran_out, "known_until": until, "verdict": "refused"}
     verdict = interval_verdict(row, ran_out, until, horizon)
-    found: dict[str, Any] = {"ran_out": ran_out, "known_until": until, "verdict": verdict}
+    outcome: dict[str, Any] = {"ran_out": ran_out, "known_until": until, "verdict": verdict}
     if ran_out is not None and pd.notna(row["run_out_p50"]):
-        found["late_days"] = (ran_out - row["run_out_p50"]) / DAY
+        outcome["late_days"] = (ran_out - row["run_out_p50"]) / DAY
     ready = in_service(row, today)
     if ready is None:
-        return found
+        return outcome
     if ran_out is not None:
-        found["early_days"] = (ran_out - ready) / DAY
+        outcome["early_days"] = (ran_out - ready) / DAY
     idle = max(((ran_out or until or ready) - ready) / DAY, 0.0)
-    return found | {"idle_days": idle, "idle_usd": float(row["cost_usd_month"]) * idle / MONTH_DAYS}
+    return outcome | {"idle_days": idle, "idle_usd": float(row["cost_usd_month"]) * idle / MONTH_DAYS}
 
 
 def in_service(row: Mapping[Any, Any], today: pd.Timestamp) -> pd.Timestamp | None:
@@ -161,12 +163,12 @@ def _crossing(
         return None, None
     mine = weeks[(weeks["week"] >= start) & (weeks["week"] < horizon) & weeks["room_gbps"].notna()].sort_values("week")
     used = utilisation(mine["value"].to_numpy(float), mine["room_gbps"].to_numpy(float))
-    known = mine["whole"].to_numpy(bool) | (used > 1.0)
-    if not known.any():
+    is_known = mine["whole"].to_numpy(bool) | (used > 1.0)
+    if not is_known.any():
         return None, None
-    at = ((mine["week"] - start) // WEEK).to_numpy(int)[known]
+    at = ((mine["week"] - start) // WEEK).to_numpy(int)[is_known]
     line: Reals = np.full((at[-1] + 1, 1), np.nan)
-    line[at, 0] = used[known]
+    line[at, 0] = used[is_known]
     days = float(first_crossings(line)[0])
     if not np.isfinite(days):
         return None, start + (int(at[-1]) + 1) * WEEK
@@ -180,9 +182,9 @@ def peak_hits(peaks: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     the first planned one, which was under way: 0) and below_q10, below_q50, below_q90.
     """
     start = peaks["week"].min()
-    found = peaks.merge(measured[measured["whole"]].drop(columns=["whole"]), on=[*SERIES, "week"], how="inner")
-    below = {f"below_{q}": found["value"] <= found[q] for q in QUANTILES}
-    return found.assign(ahead=((found["week"] - start) // WEEK).astype(int), **below)
+    hits = peaks.merge(measured[measured["whole"]].drop(columns=["whole"]), on=[*SERIES, "week"], how="inner")
+    below = {f"below_{q}": hits["value"] <= hits[q] for q in QUANTILES}
+    return hits.assign(ahead=((hits["week"] - start) // WEEK).astype(int), **below)
 
 
 def calibration(hits: pd.DataFrame) -> pd.DataFrame:

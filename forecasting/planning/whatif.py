@@ -1,4 +1,6 @@
-"""What if? Changes to a plan case that add up, and that travel as a short text in a URL."""
+"""What-ifs: changes to a plan case that add up and travel as a short text in a URL, and scenarios: what a changed case
+comes to (plan, N-1 safety, cost), several of them side by side.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,15 @@ import pandas as pd
 
 from data.schema import GLOBAL_KEY, Direction
 from data.schema.errors import SettingError
-from forecasting.planning.augments import CapacityAddition, parse_addition, with_additions
+from forecasting.planning.augment_programme import AugmentOptions, build_problem
+from forecasting.planning.augments import CapacityAddition, added_cost_usd, parse_addition, stamp, with_additions
 from forecasting.planning.capacity import Policy
-from forecasting.planning.dates import stamp
 from forecasting.planning.demand import WEEK, Demand, Reals
 from forecasting.planning.failover import ROUND_TRIP_MS, Failover, nearby
+from forecasting.planning.failures import single_failures
+from forecasting.planning.plan import DATES, Plan, solve
 from forecasting.planning.plan_case import PlanCase
+from forecasting.planning.runout import RunOut
 
 YEAR_WEEKS = 365.25 / 7.0
 # The P95 of a week is what its busiest 5 %, 8.4 of 168 hours, stay above.
@@ -192,11 +197,11 @@ class SiteClosed:
         gbps = demand.gbps.copy()
         gbps[:, shut] += (weights / weights.sum(axis=0))[:, :, None] * gbps[position, shut]
         gbps[position, shut] = 0.0
-        kept = case.steps[(case.steps["site_id"] != self.site_id) | (case.steps["effective_from"] < start)]
+        steps_before = case.steps[(case.steps["site_id"] != self.site_id) | (case.steps["effective_from"] < start)]
         return replace(
             case,
             demand=demand.with_gbps(gbps),
-            steps=_with_step(kept, self.site_id, demand.direction, start, 0.0, "installed"),
+            steps=_with_step(steps_before, self.site_id, demand.direction, start, 0.0, "installed"),
         )
 
 
@@ -256,11 +261,11 @@ class Limit:
     site_id: str | None = None
 
     def apply(self, case: PlanCase) -> PlanCase:
-        held: Policy = case.policy
+        policy: Policy = case.policy
         if self.site_id is None:
-            return replace(case, policy=replace(held, limit=self.limit))
+            return replace(case, policy=replace(policy, limit=self.limit))
         case.demand.positions([self.site_id])
-        return replace(case, policy=replace(held, limits={**held.limits, self.site_id: self.limit}))
+        return replace(case, policy=replace(policy, limits={**policy.limits, self.site_id: self.limit}))
 
 
 KINDS: dict[str, type[Any]] = {
@@ -297,42 +302,44 @@ def to_dicts(changes: Sequence[Any]) -> list[dict[str, object]]:
 
 
 def _plain(value: object) -> object:
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 def to_body(changes: Sequence[Change], policy: Policy) -> dict[str, object]:
     """Changes and policy as a named scenario keeps them."""
-    held = {
+    policy_values = {
         "statistic": policy.statistic,
         "limit": policy.limit,
         "limits": dict(policy.limits),
         "planned": policy.planned,
     }
-    return {"changes": to_dicts(changes), "policy": held}
+    return {"changes": to_dicts(changes), "policy": policy_values}
 
 
 def from_body(body: Mapping[str, Any]) -> tuple[list[Change], Policy]:
     """Changes and policy of a named scenario; what its policy leaves out is as usual. SettingError where it holds what
     no policy has.
     """
-    held = body.get("policy", {})
+    policy_values = body.get("policy", {})
     usual = Policy()
-    if unknown := set(held) - {one.name for one in fields(usual)}:
+    if unknown := set(policy_values) - {field.name for field in fields(usual)}:
         raise SettingError(
             f"The policy holds {', '.join(sorted(map(str, unknown)))}.",
             cause="a newer version",
             remedy="save the scenario anew",
         )
     try:
-        limits = {str(key): float(share) for key, share in held.get("limits", {}).items()}
+        limits = {str(key): float(share) for key, share in policy_values.get("limits", {}).items()}
         policy = Policy(
-            held.get("statistic", usual.statistic),
-            float(held.get("limit", usual.limit)),
+            policy_values.get("statistic", usual.statistic),
+            float(policy_values.get("limit", usual.limit)),
             limits,
-            bool(held.get("planned", usual.planned)),
+            bool(policy_values.get("planned", usual.planned)),
         )
     except (AttributeError, TypeError, ValueError) as error:
-        raise SettingError(f"The policy {held!r} cannot be read ({error}).", remedy="give limits as numbers") from error
+        raise SettingError(
+            f"The policy {policy_values!r} cannot be read ({error}).", remedy="give limits as numbers"
+        ) from error
     return from_dicts(body.get("changes", [])), policy
 
 
@@ -344,46 +351,52 @@ def to_text(changes: Sequence[Change]) -> str:
 def from_text(text: str) -> list[Change]:
     """The changes of a text; SettingError where it is not one."""
     try:
-        held = json.loads(text)
+        changes = json.loads(text)
     except json.JSONDecodeError as error:
         raise SettingError(
             f"The scenario {text[:80]!r} is not JSON ({error}).",
             cause="a link that was cut",
             remedy="copy the whole link",
         ) from error
-    if not isinstance(held, list):
+    if not isinstance(changes, list):
         raise SettingError(
             f"The scenario {text[:80]!r} is not a list of changes.",
             cause="a link that was cut",
             remedy="copy the whole link",
         )
-    return from_dicts(held)
+    return from_dicts(changes)
 
 
-def from_dicts(held: Sequence[object]) -> list[Change]:
+def from_dicts(changes: Sequence[object]) -> list[Change]:
     """The changes of plain values; SettingError for one that is none."""
-    return [_change(one) for one in held]
+    return [_change(change) for change in changes]
 
 
-def _change(held: object) -> Change:
+def _change(values_given: object) -> Change:
     """One change from its object, every value of the type that its field has."""
-    kind = KINDS.get(str(held.get("kind"))) if isinstance(held, dict) else None
-    values = {name: value for name, value in held.items() if name != "kind"} if isinstance(held, dict) else {}
-    if kind is None or set(values) - {one.name for one in fields(kind)}:
-        raise SettingError(f"{held!r} is not a change.", remedy=f"give a kind among {', '.join(KINDS)} and its values")
+    kind = KINDS.get(str(values_given.get("kind"))) if isinstance(values_given, dict) else None
+    values = (
+        {name: value for name, value in values_given.items() if name != "kind"}
+        if isinstance(values_given, dict)
+        else {}
+    )
+    if kind is None or set(values) - {field.name for field in fields(kind)}:
+        raise SettingError(
+            f"{values_given!r} is not a change.", remedy=f"give a kind among {', '.join(KINDS)} and its values"
+        )
     try:
-        made: Change = kind(**{name: _value(kind, name, value) for name, value in values.items()})
+        change: Change = kind(**{name: _value(kind, name, value) for name, value in values.items()})
     except (TypeError, ValueError) as error:
         raise SettingError(
-            f"{held!r} is not a change ({error}).",
+            f"{values_given!r} is not a change ({error}).",
             remedy="give every value that this kind of change has, numbers as numbers",
         ) from error
-    return made
+    return change
 
 
 def _value(kind: type[Any], name: str, value: object) -> object:
     """A value as its field has it."""
-    wanted = next(str(one.type) for one in fields(kind) if one.name == name)
+    wanted = next(str(field.type) for field in fields(kind) if field.name == name)
     if wanted == "float":
         number = float(str(value))
         if not np.isfinite(number):
@@ -399,13 +412,13 @@ def _value(kind: type[Any], name: str, value: object) -> object:
 def _inside(case: PlanCase, scope: str) -> Reals:
     """Which keys a scope covers, (keys,); SettingError where it is none of the network."""
     regions = case.regions
-    found = np.array([scope in (GLOBAL_KEY, key, regions.get(key)) for key in case.demand.keys])
-    if not found.any():
+    mask = np.array([scope in (GLOBAL_KEY, key, regions.get(key)) for key in case.demand.keys])
+    if not mask.any():
         raise SettingError(
             f"{scope} is neither a region nor a site with a forecast.",
             remedy=f"give {GLOBAL_KEY}, a region_id or a site_id",
         )
-    return found
+    return mask
 
 
 def _with_step(
@@ -422,16 +435,121 @@ def _with_step(
     return pd.concat([steps, row.astype({"effective_from": steps["effective_from"].dtype})], ignore_index=True)
 
 
-def _grown(held: Failover, sites: pd.DataFrame, site: str) -> Failover:
+def _grown(failover: Failover, sites: pd.DataFrame, site: str) -> Failover:
     """The failover with a new last site, which helps and is helped within the reach that holds; the others keep their
     weights.
     """
-    keys = (*held.keys, site)
+    keys = (*failover.keys, site)
     # A declared table may set no bound; a newcomer, who is not in it, keeps the usual one.
-    pull = nearby(sites, keys, held.round_trip_ms if np.isfinite(held.round_trip_ms) else ROUND_TRIP_MS).pull.copy()
-    if not held.by_headroom:
+    pull = nearby(
+        sites, keys, failover.round_trip_ms if np.isfinite(failover.round_trip_ms) else ROUND_TRIP_MS
+    ).pull.copy()
+    if not failover.by_headroom:
         # Among declared weights a newcomer counts as much as the mean of those that are declared.
-        usual = held.pull[held.pull > 0.0].mean() if (held.pull > 0.0).any() else 1.0
+        usual = failover.pull[failover.pull > 0.0].mean() if (failover.pull > 0.0).any() else 1.0
         pull = np.where(pull > 0.0, usual, 0.0)
-    pull[:-1, :-1] = held.pull
-    return replace(held, keys=keys, pull=pull)
+    pull[:-1, :-1] = failover.pull
+    return replace(failover, keys=keys, pull=pull)
+
+
+# Single failures are played over half a year: beyond it a failure policy is a matter of the augment plan.
+FAILURE_WEEKS = 26
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenarioResult:
+    """What a case comes to, small enough to keep many.
+
+    safe_until: when the network stops being N-1 safe. cost_usd: what the cheapest single kind of step at each site
+    costs within the months of the options, and what a what-if adds; NaN without a catalogue.
+    """
+
+    plan: Plan
+    safe_until: RunOut
+    cost_usd: float
+
+    def run_outs(self) -> dict[tuple[str, str], RunOut]:
+        """Every run-out by (level, key), and that of N-1 as ("n-1", "all")."""
+        by_key: dict[tuple[str, str], RunOut] = {
+            (level, key): run_out for (_, level, key), run_out in self.plan.run_outs.items()
+        }
+        return {**by_key, ("n-1", GLOBAL_KEY): self.safe_until}
+
+
+def evaluate_scenario(case: PlanCase, request: AugmentOptions | None = None) -> ScenarioResult:
+    """The plan of a case, its N-1 safety and its cost."""
+    near = case.demand.until(FAILURE_WEEKS)
+    failures = single_failures(
+        near, case.capacity(near), case.policy.shares(near.keys), case.failover, ceiling=case.ceiling, loads=False
+    )
+    return ScenarioResult(solve(case), failures.safe_until(), single_step_cost(case, request or AugmentOptions()))
+
+
+def single_step_cost(case: PlanCase, request: AugmentOptions) -> float:
+    """USD to keep the limits, buying at each site the one kind of step that comes cheapest there, as soon as it can be
+    there: an upper bound on a plan's cost. What a what-if has added is paid for as well.
+
+    It leaves out what only mixing steps, a budget or N-1 would change: augments.plan_augments answers those, in seconds
+    rather than at once.
+    """
+    if case.catalogue is None:
+        return float("nan")
+    months = min(request.months, len(case.demand.weeks.strftime("%Y-%m").unique()))
+    options = replace(
+        request,
+        policy=case.policy,
+        months=months,
+        n_minus_1=False,
+        budget_usd=None,
+        today=request.today or case.now,
+        ceiling=max(case.ceiling, request.ceiling),
+    )
+    problem = build_problem(case.demand, case.steps, case.catalogue, None, options)
+    short = np.where(problem.known, problem.need - problem.limits[:, None] * problem.capacity, 0.0)[problem.site]
+    served = np.arange(len(problem.months))[None, :] >= problem.first[:, None]
+    wanted = np.ceil(np.maximum(short, 0.0) / (problem.limits[problem.site] * problem.gbps)[:, None] - 1e-9)
+    units = np.maximum.accumulate(np.where(served, np.minimum(wanted, problem.most[:, None]), 0.0), axis=1)
+    costs = pd.Series(units[:, -1] * problem.usd_once + units.sum(axis=1) * problem.usd_month)
+    left = pd.Series(
+        (np.maximum(short, 0.0) - (problem.limits[problem.site] * problem.gbps)[:, None] * units)
+        .clip(min=0.0)
+        .sum(axis=1)
+        .round(6)
+    )
+    order = pd.DataFrame({"site": problem.site, "left": left, "cost": costs}).sort_values(["site", "left", "cost"])
+    return float(order.drop_duplicates("site")["cost"].sum()) + added_cost_usd(case.added, problem.months)
+
+
+def compare_scenarios(results: Mapping[str, ScenarioResult]) -> pd.DataFrame:
+    """Scenarios side by side, each difference against the first.
+
+    Columns: scenario, level, key, answer, reason, run_out_p10, run_out_p50, run_out_p90, horizon, later_days (by the medians; NaN where either
+    has none), and, on the row of the network, cost_usd and more_usd. N-1 is a level of its own, "n-1".
+    """
+    first = next(iter(results.values()))
+    base = first.run_outs()
+    rows = [
+        {
+            "scenario": name,
+            "level": level,
+            "key": key,
+            "answer": run_out.answer,
+            "reason": run_out.reason,
+            "run_out_p10": run_out.p10,
+            "run_out_p50": run_out.p50,
+            "run_out_p90": run_out.p90,
+            "horizon": run_out.horizon,
+            "later_days": _later(base.get((level, key)), run_out),
+            "cost_usd": result.cost_usd if level == "global" else np.nan,
+            "more_usd": result.cost_usd - first.cost_usd if level == "global" else np.nan,
+        }
+        for name, result in results.items()
+        for (level, key), run_out in result.run_outs().items()
+    ]
+    return pd.DataFrame(rows).astype(dict.fromkeys((*DATES, "horizon"), "datetime64[us, UTC]") | {"later_days": float})
+
+
+def _later(before: RunOut | None, after: RunOut) -> float:
+    if before is None or before.p50 is None or after.p50 is None:
+        return np.nan
+    return float((after.p50 - before.p50) / pd.Timedelta(days=1))

@@ -18,7 +18,7 @@ from data.store import PlanNote, Plans, open_store, store_url
 from forecasting.planning import Plan, PlanCase, build_case
 from forecasting.planning.augments import AugmentPlan, added_by_site, all_purchases
 from forecasting.planning.capacity import Policy
-from forecasting.planning.ordering import OrderPolicy
+from forecasting.planning.order_by import OrderPolicy
 from forecasting.planning.plan import DATES, peak_quantiles
 from forecasting.refresh.licensed_engine import LicensedEngine
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.schema.errors import SettingError
-from forecasting.planning.augment_problem import (
+from forecasting.planning.augment_programme import (
     AugmentOptions,
     AugmentProblem,
     Exposure,
@@ -25,9 +25,8 @@ from forecasting.planning.augment_problem import (
 from forecasting.planning.augments import cost_risk_curve, plan_augments, solve_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Reals
-from forecasting.planning.failover import Failover
-from forecasting.planning.failover_allocation import NOTHING_GBPS
-from forecasting.planning.ordering import OrderPolicy
+from forecasting.planning.failover import NOTHING_GBPS, Failover
+from forecasting.planning.order_by import OrderPolicy
 from tests.planning.networks import demand, growing, installed, names
 
 AS_SOLD = OrderPolicy(times=1.0, plus_days=0.0)

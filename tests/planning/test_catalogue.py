@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.planning.augment_problem import AugmentOptions, build_problem, violations
+from forecasting.planning.augment_programme import AugmentOptions, build_problem, violations
 from forecasting.planning.augments import additions_of_purchases, solve_augments
 from forecasting.planning.capacity import weekly_capacity
 from forecasting.planning.catalogue import (
@@ -22,7 +22,7 @@ from forecasting.planning.catalogue import (
     price_law,
     usual_steps,
 )
-from forecasting.planning.ordering import USUAL_LEAD_DAYS, OrderPolicy
+from forecasting.planning.order_by import USUAL_LEAD_DAYS, OrderPolicy
 from tests.planning.networks import demand, growing, installed, names
 
 AS_SOLD = OrderPolicy(times=1.0, plus_days=0.0)

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from icalendar import Calendar
 
 from data.schema.errors import SettingError
-from forecasting.planning.calendar import Entry, calendar
-from forecasting.planning.ordering import OrderPolicy, order_by
+from forecasting.planning.order_by import Entry, OrderPolicy, calendar, order_by
 from forecasting.planning.runout import run_out_of_paths
 from tests.planning.networks import START
 

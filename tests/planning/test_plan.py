@@ -15,7 +15,7 @@ from forecasting.planning import Plan, PlanCase, solve
 from forecasting.planning.capacity import Policy, in_force, late_augments, weekly_capacity
 from forecasting.planning.demand import Demand
 from forecasting.planning.failover import nearby
-from forecasting.planning.ordering import plan_calendar
+from forecasting.planning.order_by import plan_calendar
 from forecasting.planning.plan import WORST_FIRST, by_urgency, with_plan
 from tests.planning.networks import START, installed, names, steps, weeks
 

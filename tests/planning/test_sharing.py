@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from forecasting.planning.demand import Reals
-from forecasting.planning.failover_allocation import allocate, gravity_fit, max_min_fair
+from forecasting.planning.failover import allocate, gravity_fit, max_min_fair
 
 GBPS = 1e-6
 

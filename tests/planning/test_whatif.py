@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 
 from data.schema.errors import SettingError
 from data.store.scenario_body import packed
-from forecasting.planning.augment_problem import AugmentOptions, build_problem, violations
+from forecasting.planning.augment_programme import AugmentOptions, build_problem, violations
 from forecasting.planning.augments import CapacityAddition, additions_of_purchases, plan_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Statistic
 from forecasting.planning.failover import declared, distances_km, nearby, reach_km
-from forecasting.planning.ordering import OrderPolicy
+from forecasting.planning.order_by import OrderPolicy
 from forecasting.planning.plan_case import PlanCase
-from forecasting.planning.scenarios import compare_scenarios, evaluate_scenario, single_step_cost
 from forecasting.planning.whatif import (
     AugmentMoved,
     Bitrate,
@@ -34,8 +33,11 @@ from forecasting.planning.whatif import (
     SiteAdded,
     SiteClosed,
     applied,
+    compare_scenarios,
+    evaluate_scenario,
     from_body,
     from_text,
+    single_step_cost,
     to_body,
     to_text,
 )

@@ -17,7 +17,7 @@ from app.charts.bills import bills_chart, largest
 from app.charts.hour_strip import hour_strip_chart
 from app.charts.safe_limit import SafeChart, answer_words, limit_table, safe_chart
 from app.theme import PALETTES, Scheme
-from forecasting.planning.augment_problem import Violation
+from forecasting.planning.augment_programme import Violation
 from forecasting.planning.augments import UnmetConstraint
 
 NOW = pd.Timestamp("2026-11-21T15:45", tz="UTC")

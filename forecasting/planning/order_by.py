@@ -1,14 +1,15 @@
-"""By when must an augment be ordered? The order-by rule, and the orders of a plan as a calendar."""
+"""The order-by rule: by when an augment must be ordered; and the orders of a plan as a calendar (iCalendar, RFC 5545)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
+from icalendar import Calendar, Event
 
 from data.schema.errors import SettingError
-from forecasting.planning.calendar import Entry, calendar
 from forecasting.planning.capacity import DAY
 from forecasting.planning.runout import EARLY, RunOut
 
@@ -68,3 +69,37 @@ def _entry(row: Any, today: pd.Timestamp) -> Entry:
         text=f"Order by {row.order_by:%Y-%m-%d}: lead time {row.lead_days:g} days, {row.padded_days:g} with padding; "
         f"may run out from {row.order_by + row.padded_days * DAY:%Y-%m-%d}.",
     )
+
+
+class Entry(NamedTuple):
+    """An all-day entry; the same `uid` in a later file replaces it."""
+
+    uid: str
+    day: pd.Timestamp
+    title: str
+    text: str
+
+
+def calendar(entries: Iterable[Entry], written: pd.Timestamp) -> str:
+    """The entries as one calendar; `written` (UTC) stamps them."""
+    file = Calendar()
+    file.add("VERSION", "2.0")
+    file.add("PRODID", "-//Headroom//Capacity plan//EN")
+    file.add("CALSCALE", "GREGORIAN")
+    for entry in entries:
+        file.add_component(_event(entry, written))
+    text: bytes = file.to_ical(sorted=False)
+    return text.decode()
+
+
+def _event(entry: Entry, written: pd.Timestamp) -> Event:
+    event = Event()
+    event.add("UID", entry.uid)
+    event.add("DTSTAMP", written.tz_convert("UTC").floor("s").to_pydatetime())
+    event.add("DTSTART", entry.day.date())
+    # The end of an all-day entry is the first day after it.
+    event.add("DTEND", (entry.day + pd.Timedelta(days=1)).date())
+    event.add("SUMMARY", entry.title)
+    event.add("DESCRIPTION", entry.text.replace("\r", ""))
+    event.add("TRANSP", "TRANSPARENT")
+    return event
