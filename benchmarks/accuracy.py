@@ -38,7 +38,7 @@ import pandas as pd
 from forecasting.cli.backtest import score_origin
 from forecasting.cli.model_comparison import LICENSED, PROPHET, Scoreboard, default_models
 from forecasting.cli.panel_file import PanelPart
-from forecasting.models.pool import baselines
+from forecasting.models.ensemble import baselines
 from forecasting.panel.history import History
 from forecasting.refresh.workers import pool
 

@@ -28,7 +28,7 @@ from benchmarks.accuracy import SEASONS, SETS, say
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Backtest, min_train_size
 from forecasting.evaluation.model_selection import ORIGINS, PoolBacktest, backtest_pool, select_and_calibrate
-from forecasting.models.pool import baselines
+from forecasting.models.ensemble import baselines
 from forecasting.panel.history import History, Reals
 
 DAY, WEEK = SEASONS

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from forecasting.models.ensemble import pool
 from forecasting.models.event_effects import with_event_effects
-from forecasting.models.pool import pool
+from forecasting.panel.events import holidays_of
 from forecasting.panel.history import History
-from forecasting.panel.public_holidays import holidays_of
 
 KNOWN, AHEAD, APART = (pd.Timedelta(days=days) for days in (400, 90, 30))
 # Series, country, file, seasons in steps, and what is left out from which day on.

@@ -34,7 +34,7 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -46,10 +46,10 @@ from benchmarks.holdout import SETS, measured
 from data.schema import DEMAND_METRICS, MIN_PEAK_WEEKS
 from data.simulator.options import TICKS_A_DAY, SimulationOptions
 from data.simulator.simulation import simulate as simulation
-from forecasting.evaluation.agreement import bottom_up, mint_diagonal
+from forecasting.panel.history import nan_sum
 from forecasting.peaks.calibration import LEVELS, MIDDLE, WeeklyBacktest, Whole, offsets
-from forecasting.peaks.peak_forecast import weekly_backtest
 from forecasting.peaks.simulation import HOUR, SEASONS, STATISTICS, STIFF, SimulationHistory
+from forecasting.peaks.weekly_peaks import weekly_backtest
 from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, grain, weekly
 from forecasting.prophet_map.fit import Spec, fit
 
@@ -272,6 +272,35 @@ def agreement(stamps: Stamps, sites: Reals, groups: list[Whole], held: int) -> d
         for part, of in parts.items()
         for name, values in found.items()
     }
+
+
+def bottom_up(sites: Reals, groups: Sequence[Whole]) -> Reals:
+    """(H, N + G): forecasts of N sites, (H, N), and their sums over G groups of positions.
+
+    A site without a forecast (NaN) is left out of the sums; a group without any is NaN.
+    """
+    return np.column_stack([sites, *(nan_sum(sites[:, members].T) for members in groups)])
+
+
+def mint_diagonal(forecasts: Reals, groups: Sequence[Whole], variances: Reals) -> Reals:
+    """(H, N + G): the forecasts of sites and groups, (H, N + G), moved as little as makes them add up, those with a
+    large error variance, (N + G,), the most.
+
+    Never negative: what falls below zero is zero, and the sums are taken after it. Raises ValueError where a value or a
+    variance is not finite, or no variance is above zero.
+    """
+    count = forecasts.shape[1] - len(groups)
+    if not np.isfinite(forecasts).all() or not (np.isfinite(variances) & (variances > 0.0)).all():
+        raise ValueError("forecasts must be finite and variances above zero: leave out the series that have none")
+    if not groups:
+        return np.maximum(forecasts, 0.0)
+    member = np.zeros((len(groups), count))
+    for row, members in zip(member, groups, strict=True):
+        row[members] = 1.0
+    weighted = member * variances[:count]
+    lacking = forecasts[:, count:] - forecasts[:, :count] @ member.T
+    moved = np.linalg.solve(weighted @ member.T + np.diag(variances[count:]), lacking.T)
+    return bottom_up(np.maximum(forecasts[:, :count] + moved.T @ weighted, 0.0), groups)
 
 
 def wape(truth: Reals, values: Reals) -> float:

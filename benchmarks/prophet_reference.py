@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from prophet import Prophet
 
-from forecasting.panel.spread import LogScale
+from forecasting.panel.history import LogScale
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 Reals = npt.NDArray[np.float64]

@@ -40,7 +40,7 @@ from data.queries import extent
 from forecasting.evaluation.backtest_batch import FAR, WEEKS_SHOWN
 from forecasting.panel.panel import Panel
 from forecasting.refresh import Summary, refresh
-from forecasting.refresh.reading import read_panel
+from forecasting.refresh.run import read_panel
 
 # What a refresh does for each series, but for its baselines: fits of Prophet's model at each origin, and how many
 # origins lie in the past.

@@ -19,7 +19,7 @@ from forecasting.cli.backtest import add_backtest, backtest
 from forecasting.cli.forecast import add_forecast, forecast
 from forecasting.cli.plan_file import add_plan
 from forecasting.refresh import ENGINES, Summary, refresh
-from forecasting.refresh.progress import NOTE
+from forecasting.refresh.run import NOTE
 
 FINE, UNUSABLE, INTERRUPTED = 0, 2, 130
 # Series that are named with their reason; the table `series_status` and the Models page have them all.

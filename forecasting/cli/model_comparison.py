@@ -22,6 +22,7 @@ from data.schema import QUANTILES
 from data.schema.errors import SettingError
 from forecasting.evaluation import metrics
 from forecasting.evaluation.licence import BLEND, Licence
+from forecasting.evaluation.metrics import naive2
 from forecasting.evaluation.model_selection import (
     PoolBacktest,
     SelectedForecast,
@@ -30,9 +31,8 @@ from forecasting.evaluation.model_selection import (
     model_quantiles,
     select_and_calibrate,
 )
-from forecasting.evaluation.naive2 import naive2
+from forecasting.models.ensemble import PROPHET_MAP, baselines, pool
 from forecasting.models.panel_prophet import panel_quantiles
-from forecasting.models.pool import PROPHET_MAP, baselines, pool
 from forecasting.panel.history import History, Reals
 
 LICENSED, PROPHET = "licensed", "prophet"

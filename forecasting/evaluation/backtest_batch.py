@@ -5,6 +5,7 @@ was, as the rows that a run publishes.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,13 +16,7 @@ import pandas as pd
 
 from data.schema import QUANTILES, Series
 from forecasting.evaluation import metrics
-from forecasting.evaluation.aggregates import (
-    AggregateBacktest,
-    SiteContribution,
-    aggregate_backtest,
-    site_contributions,
-)
-from forecasting.evaluation.backtest import Backtest, Fold, min_train_size
+from forecasting.evaluation.backtest import Backtest, Fold, HorizonBand, OutOfSample, min_train_size
 from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.model_selection import (
     Origins,
@@ -36,12 +31,11 @@ from forecasting.evaluation.model_selection import (
 from forecasting.evaluation.recent_bands import recent_forecasts
 from forecasting.evaluation.scores import PastIntervals, out_of_sample_intervals, scores
 from forecasting.models.engine import NOTHING
+from forecasting.models.ensemble import pool
 from forecasting.models.event_effects import with_event_effects
-from forecasting.models.pool import pool
-from forecasting.panel.events import EventRegressors
-from forecasting.panel.history import History, Reals
+from forecasting.panel.events import EventRegressors, Holidays
+from forecasting.panel.history import History, Reals, nan_sum
 from forecasting.panel.panel import HOUR
-from forecasting.panel.public_holidays import Holidays
 
 DAY_AND_WEEK = (24, 168)
 WEEK, MONTH = DAY_AND_WEEK[1], 672
@@ -82,6 +76,39 @@ class SeriesBatch:
             known=EventRegressors.of(self.events, hours),
             holidays=self.holidays,
         )
+
+
+ByOrigin = Mapping[pd.Timestamp, Reals]
+
+
+class SiteContribution(NamedTuple):
+    """What some sites add to a sum of theirs: the first stamp at which one of them was measured, and by past origin
+    what would have been drawn for them together, (h): `trials` as far as was forecast there, `weeks` over a week and by
+    what was known then.
+    """
+
+    first: pd.Timestamp
+    trials: ByOrigin
+    weeks: ByOrigin
+
+
+class AggregateBacktest(NamedTuple):
+    """Series that are sums, G of them, as they were judged themselves, at K origins and in bands B.
+
+    past: the trials of what would have been drawn for each and its bounds; rivals: errors (K, M, B, G) of the baselines
+    that are named; best: (B, G), which of them is shown; looks: (B), disjoint looks at each band; scale: (G), what
+    errors are measured in.
+    """
+
+    series: tuple[Series, ...]
+    origins: tuple[pd.Timestamp, ...]
+    bands: tuple[HorizonBand, ...]
+    baselines: tuple[str, ...]
+    past: PastIntervals
+    rivals: Reals
+    best: npt.NDArray[np.intp]
+    looks: Reals
+    scale: Reals
 
 
 class BatchEvaluation(NamedTuple):
@@ -330,3 +357,67 @@ def _scores(subject: SeriesBatch, learned: PoolBacktest, drawn: SelectedForecast
     places = told["series"].to_numpy(dtype=int)
     identity = {name: [getattr(subject.series[place], name) for place in places] for name in Series._fields}
     return pd.DataFrame({**identity, **{name: told[name].to_numpy() for name in SCORE_COLUMNS}})
+
+
+# What the batch says of sums
+# ---------------------------------------------------------------------------------------------------------
+
+
+def site_contributions(
+    history: History, groups: Sequence[Sequence[Series]], trials: OutOfSample, weeks: ByOrigin
+) -> dict[Series, SiteContribution]:
+    """What the series of a history add to each sum; `groups` names those that each is part of, and weeks are (168, N)
+    by origin.
+    """
+    members: dict[Series, list[int]] = defaultdict(list)
+    for place, sums in enumerate(groups):
+        for one in sums:
+            members[one].append(place)
+    held = ~np.isnan(history.measured)
+    told = {
+        history.stamps[origin]: forecast[: _reach(forecast)]
+        for origin, forecast in zip(trials.origins, trials.forecasts, strict=True)
+    }
+    return {
+        group: SiteContribution(
+            history.stamps[int(held[:, places].any(axis=1).argmax())],
+            _sums_by_origin(told, places),
+            _sums_by_origin(weeks, places),
+        )
+        for group, places in members.items()
+    }
+
+
+def _reach(forecast: Reals) -> int:
+    """Steps of (H, N) up to the last that any series has."""
+    return int(np.flatnonzero(np.isfinite(forecast).any(axis=1))[-1:].sum()) + int(np.isfinite(forecast).any())
+
+
+def _sums_by_origin(told: ByOrigin, places: list[int]) -> dict[pd.Timestamp, Reals]:
+    return {origin: nan_sum(forecast[:, places].T) for origin, forecast in told.items()}
+
+
+def aggregate_backtest(
+    learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals, scale: Reals, named: Mapping[int, Series]
+) -> AggregateBacktest:
+    """The series of a panel that are sums, by their places, with what their leaderboard was told of what is drawn."""
+    columns, known, bands = list(named), learned.backtest, learned.bands
+    baselines = [known.models.index(name) for name in drawn.baselines]
+    rivals = (
+        known.errors(bands)[:, baselines]
+        if known.folds
+        else np.full((0, len(baselines), len(bands), learned.ahead.shape[2]), np.nan)
+    )
+    best = np.stack([verdict.baseline[columns] for verdict in drawn.verdicts])
+    origins = tuple(learned.history.stamps[fold.origin] for fold in known.folds)
+    return AggregateBacktest(
+        tuple(named.values()),
+        origins,
+        bands,
+        drawn.baselines,
+        past.of(columns),
+        rivals[..., columns],
+        best,
+        known.looks(bands),
+        scale[columns],
+    )

@@ -17,8 +17,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from forecasting.evaluation.backtest import OutOfSample
 from forecasting.evaluation.metrics import mean
-from forecasting.evaluation.out_of_sample import OutOfSample
 from forecasting.panel.history import History, Reals, nan_median
 from forecasting.panel.local_time import local_steps
 

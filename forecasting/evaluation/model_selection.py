@@ -18,24 +18,22 @@ from forecasting.evaluation.backtest import (
     Backtest,
     Fold,
     HorizonBand,
+    OutOfSample,
     Stored,
     backtest,
+    combine_fold,
+    ensemble_out_of_sample,
+    ensemble_weights,
     forecasts,
     horizon_bands,
+    leave_one_origin_out_weights,
+    leave_out_mask,
+    model_out_of_sample,
     origins,
 )
 from forecasting.evaluation.conformal import half_widths, quantiles
 from forecasting.evaluation.licence import Licence, Verdict, licences, verdicts
-from forecasting.evaluation.out_of_sample import (
-    OutOfSample,
-    combine_fold,
-    ensemble_out_of_sample,
-    ensemble_weights,
-    leave_one_origin_out_weights,
-    leave_out_mask,
-    model_out_of_sample,
-)
-from forecasting.models.pool import PROPHET_MAP, baselines, least_history_of, pool
+from forecasting.models.ensemble import PROPHET_MAP, baselines, least_history_of, pool
 from forecasting.panel.history import History, Model, Reals
 
 # Origins for each band of horizons; eight let the best models decide (docs/methods.md).

@@ -5,24 +5,34 @@ and the network are the sums of their sites; and what is published as evidence i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY, QUANTILES, Series
-from forecasting.evaluation.aggregates import SiteContribution, score_aggregates, sum_contributions
-from forecasting.evaluation.backtest_batch import BACKTEST_LEVELS, DAY_AND_WEEK, BatchEvaluation, rows_of
+from forecasting.evaluation.backtest_batch import (
+    BACKTEST_LEVELS,
+    DAY_AND_WEEK,
+    AggregateBacktest,
+    BatchEvaluation,
+    ByOrigin,
+    SiteContribution,
+    rows_of,
+)
 from forecasting.evaluation.cold_start import borrow_shape, young
-from forecasting.evaluation.scores import LICENSED
-from forecasting.models.engine import IDENTITY, NOTHING
-from forecasting.models.series_spec import FIT_HISTORY
-from forecasting.panel.history import History, Reals
+from forecasting.evaluation.licence import Verdict, reason_of_sum, verdicts
+from forecasting.evaluation.scores import LICENSED, PastIntervals, leaderboard
+from forecasting.models.engine import FIT_HISTORY, IDENTITY, NOTHING
+from forecasting.panel.history import History, Reals, nan_sum
 from forecasting.panel.panel import HOUR, Panel
 
 # What a licence calls the forecast of a site that is too young for a shape of its own.
 COLD_START = "shape of its region"
+# What a licence and the leaderboard call the forecast of a region or the network.
+SUM = "sum of sites"
 VALUE_COLUMNS = ["yhat", *QUANTILES]
 # The newest past origin before an hour lies a week back at most, and no site is forecast before it has lived for a day.
 KNOWN_AFTER = pd.Timedelta(days=8)
@@ -280,3 +290,131 @@ def _shift_rows(
             both.drop(columns="sum").assign(**{name: np.maximum(both[name].to_numpy() + by, 0.0) for name in names}),
         ]
     )
+
+
+# Licences and scores of sums
+# ---------------------------------------------------------------------------------------------------------
+
+
+class Evidence(NamedTuple):
+    """Rows of `licences` and `scores`, without run_id."""
+
+    licences: pd.DataFrame
+    scores: pd.DataFrame
+
+
+def sum_contributions(found: Sequence[ByOrigin], firsts: Sequence[pd.Timestamp], origin: pd.Timestamp) -> Reals | None:
+    """What the parts of a sum would have been told at an origin, (h), as far as all of them were; None where one that
+    knew something was not asked then.
+    """
+    known = [at.get(origin) for at, first in zip(found, firsts, strict=True) if first < origin]
+    told = [one for one in known if one is not None]
+    if not told or len(told) < len(known):
+        return None
+    reach = min(map(len, told))
+    return nan_sum([one[:reach] for one in told])
+
+
+def score_aggregates(
+    held: Sequence[AggregateBacktest], lent: Mapping[Series, Sequence[SiteContribution]], sites: Mapping[Series, int]
+) -> Evidence:
+    """Licences and scores of the sums in `lent`, from all their parts; `sites` says of how many each is made up."""
+    alike: dict[tuple[object, ...], list[AggregateBacktest]] = defaultdict(list)
+    for one, metric in product(held, sorted({series.metric for series in lent})):
+        columns = [place for place, series in enumerate(one.series) if series in lent and series.metric == metric]
+        alike[metric, one.origins, one.bands, one.baselines].append(_select(one, columns))
+    licences, scores = list[dict[str, object]](), list[pd.DataFrame]()
+    for group in alike.values():
+        together = _concatenate([one for one in group if one.series]) if any(one.series for one in group) else None
+        if together is not None:
+            summed = _backtest_of_sums(together, lent)
+            licences += _licences(together, summed, sites)
+            scores += _scores(together, summed)
+    return Evidence(pd.DataFrame(licences), pd.concat(scores, ignore_index=True) if scores else pd.DataFrame())
+
+
+def _select(one: AggregateBacktest, columns: list[int]) -> AggregateBacktest:
+    """Some of the sums."""
+    series = tuple(one.series[place] for place in columns)
+    return one._replace(
+        series=series,
+        past=one.past.of(columns),
+        rivals=one.rivals[..., columns],
+        best=one.best[:, columns],
+        scale=one.scale[columns],
+    )
+
+
+def _concatenate(group: Sequence[AggregateBacktest]) -> AggregateBacktest:
+    """Sums of one metric and the same origins side by side, so that they lean on each other as any panel does."""
+    first = group[0]
+    return first._replace(
+        series=tuple(series for one in group for series in one.series),
+        past=PastIntervals.joined([one.past for one in group]),
+        rivals=np.concatenate([one.rivals for one in group], axis=3),
+        best=np.concatenate([one.best for one in group], axis=1),
+        scale=np.concatenate([one.scale for one in group]),
+    )
+
+
+def _backtest_of_sums(one: AggregateBacktest, lent: Mapping[Series, Sequence[SiteContribution]]) -> PastIntervals:
+    """The trials of the sums, their bounds moved as those that are served are."""
+    trials = one.past.trials
+    sums: Reals = np.full_like(trials.forecasts, np.nan)
+    for column, series in enumerate(one.series):
+        found, firsts = [part.trials for part in lent[series]], [part.first for part in lent[series]]
+        for place, origin in enumerate(one.origins):
+            told = sum_contributions(found, firsts, origin)
+            if told is not None:
+                sums[place, : len(told), column] = told[: len(sums[place])]
+    move = sums - trials.forecasts
+    return PastIntervals(
+        trials._replace(forecasts=sums),
+        [shift(bounds, move[place, : len(bounds)]) for place, bounds in enumerate(one.past.bounds)],
+    )
+
+
+def shift(bounds: Reals, by: Reals) -> Reals:
+    """Bounds (h, G, Q) moved by (h, G), none below zero; what is NaN stays so."""
+    return np.asarray(np.maximum(bounds + by[:, :, None], 0.0))
+
+
+def _licences(
+    one: AggregateBacktest, summed: PastIntervals, sites: Mapping[Series, int]
+) -> Iterator[dict[str, object]]:
+    """The rows of each sum: what it is, whether it beat the best baseline of the sum's own series, and that it is drawn
+    in any case.
+    """
+    found = verdicts(summed.trials.errors(one.bands) if one.origins else one.rivals[:, 0], one.rivals, one.looks, 0)
+    for band, verdict, best in zip(one.bands, found, one.best, strict=True):
+        for place, series in enumerate(one.series):
+            baseline = one.baselines[best[place]]
+            told = {
+                "horizon": band.name,
+                "model": SUM,
+                "baseline": baseline,
+                "reason": reason_of_sum(verdict, baseline, sites[series], place),
+            }
+            yield series._asdict() | told | _numbers(verdict, place, one.scale[place])
+
+
+def _numbers(verdict: Verdict, place: int, scale: float) -> dict[str, object]:
+    """Errors scaled as MASE is, and what their difference had to pass."""
+    own, other = verdict.blend_error[place] / scale, verdict.baseline_error[place] / scale
+    origins = int(verdict.origins[place])
+    licensed = bool(verdict.licensed[place]) and origins > 0
+    return {
+        "licensed": licensed,
+        "error": own,
+        "baseline_error": other,
+        "margin": other * (1.0 - np.exp(-verdict.noise[place])),
+        "origins": origins,
+    }
+
+
+def _scores(one: AggregateBacktest, summed: PastIntervals) -> Iterator[pd.DataFrame]:
+    """The leaderboard's rows of each sum, under its own name and as what is drawn."""
+    rows = leaderboard(SUM, summed, one.bands, one.scale)
+    places = rows.pop("series").to_numpy(dtype=int)
+    rows = rows.assign(**{name: [getattr(one.series[place], name) for place in places] for name in Series._fields})
+    yield from (rows, rows.assign(model=LICENSED))

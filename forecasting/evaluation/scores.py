@@ -12,12 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.evaluation import metrics
-from forecasting.evaluation.backtest import HorizonBand
+from forecasting.evaluation.backtest import MIN_TRAINING_ORIGINS, HorizonBand, OutOfSample, model_out_of_sample, padded
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
 from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.model_selection import PoolBacktest, SelectedForecast, best_baseline, lower_bound
-from forecasting.evaluation.out_of_sample import MIN_TRAINING_ORIGINS, OutOfSample, model_out_of_sample, padded
-from forecasting.models.pool import PROPHET_MAP
+from forecasting.models.ensemble import PROPHET_MAP
 from forecasting.panel.history import History, Reals
 
 LICENSED = "licensed"

@@ -11,13 +11,16 @@ Assimakopoulos, 2022).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from forecasting.panel.history import History, Model, Reals, nan_mean, nan_median, shared
-from forecasting.prophet_map.threads import one_tree_thread
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
@@ -197,3 +200,17 @@ def _levels(values: Reals, targets: TargetRows, cycle: int) -> list[Reals]:
         total, count = (part[stop, targets.series] - part[start, targets.series] for part in (sums, counts))
         levels.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
     return levels
+
+
+@lru_cache(maxsize=1)
+def _tree_controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_tree_thread() -> Iterator[None]:
+    """Within it, trees grow on one thread, so that the same rows give the same trees on every machine; scikit-learn
+    must be imported by then.
+    """
+    with _tree_controller().limit(limits=1, user_api="openmp"):
+        yield

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 import pandas as pd
 
 from data.schema import MIN_SERIES_COMPLETENESS, QUANTILES, Series
+from forecasting.panel.events import event_coverage, regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 
 HORIZON = pd.Timedelta(days=90)
@@ -106,3 +107,36 @@ def refused_result(series: Series, reason: str, status: str = "refused", seconds
     """The result of a series that was not fitted."""
     fit = pd.DataFrame([[*series, status, reason, None, 0, seconds]], columns=STATUS_COLUMNS)
     return EngineResult(pd.DataFrame(columns=FORECAST_COLUMNS), pd.DataFrame(columns=BAND_COLUMNS), fit)
+
+
+# Hours that a model of the next 90 days is fitted to: what is older tells little about them and costs time.
+FIT_HISTORY = pd.Timedelta(days=400)
+# A yearly pattern needs two years to show, and is looked for in three (the prophet package alone has one).
+YEARLY_AFTER, YEARLY_HISTORY = pd.Timedelta(days=730), pd.Timedelta(days=1095)
+# Harmonics of the day, and of the week by the length of history: forty resolve the hours of a match day, but only once
+# it has been seen three times.
+DAILY_ORDER = 8
+WEEKLY_ORDER = ((pd.Timedelta(weeks=3), 40), (pd.Timedelta(weeks=2), 10), (pd.Timedelta(0), 3))
+# An event's effect as a share of the log range: a prior that lets it double a series, and that a handful of hours
+# cannot carry away.
+EVENT_PRIOR = 0.5
+# The effect of an event that lasted less than this in all is not known.
+EVENT_HOURS = 6.0
+# A trend that bends as readily as Prophet's default follows every wave of the level and carries the last one on; this
+# one is nearly straight over the history, and what it misses is the level's business.
+TREND_PRIOR = 0.001
+# Bands are as wide as the residuals of the last four weeks: every hour of the week four times.
+RESIDUAL_SPAN = pd.Timedelta(days=28)
+
+
+def weekly_order(span: pd.Timedelta) -> int:
+    """Harmonics of the week that a history of this length can carry."""
+    return next(order for least, order in WEEKLY_ORDER if span >= least)
+
+
+def learnable(events: pd.DataFrame, stamps: pd.DatetimeIndex) -> pd.DataFrame:
+    """Without the kinds of event that the history has hardly seen."""
+    kinds = regressor_kinds([events])
+    seen = event_coverage([events], kinds, stamps, HOUR).sum(axis=0)[:, 0]
+    rare = [kind for kind, hours in zip(kinds, seen, strict=True) if hours < EVENT_HOURS]
+    return events[~events["kind"].isin(rare)] if rare else events

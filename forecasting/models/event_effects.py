@@ -25,10 +25,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.schema import MIN_HOUR_COMPLETENESS
-from forecasting.models.series_spec import EVENT_HOURS, EVENT_PRIOR, TREND_PRIOR
-from forecasting.panel.history import History, KnownRegressors, Model, Reals, nan_median, shared
-from forecasting.panel.public_holidays import Dates, Holidays, any_holiday
-from forecasting.panel.spread import LOG_FLOOR_SHARE
+from forecasting.models.engine import EVENT_HOURS, EVENT_PRIOR, TREND_PRIOR
+from forecasting.panel.events import Dates, Holidays, any_holiday
+from forecasting.panel.history import LOG_FLOOR_SHARE, History, KnownRegressors, Model, Reals, nan_median, shared
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 # A shape fine enough that the hours of an event are not blamed for what every such hour of the week has.

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.models.baselines import exponential_decay
-from forecasting.panel.history import History, Model, Reals, shared
-from forecasting.panel.spread import LogScale
+from forecasting.panel.history import History, LogScale, Model, Reals, shared
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 # Prophet's own orders, for its shortest and its other seasonalities.

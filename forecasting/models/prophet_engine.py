@@ -15,11 +15,12 @@ import logging
 import time
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from statistics import NormalDist
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -27,31 +28,91 @@ from prophet import Prophet
 
 from data.schema import QUANTILES, Series
 from data.schema.errors import HeadroomError
-from forecasting.models.engine import EngineResult, ForecastOptions, refusal_reason, refused_result
-from forecasting.models.engine_result import FittedSeries, build_result
-from forecasting.models.series_spec import (
+from forecasting.models.engine import (
+    BAND_COLUMNS,
     DAILY_ORDER,
     EVENT_PRIOR,
-    LEVEL_SPAN,
-    PATH_STEP,
-    SLOPE_AFTER,
+    FIT_HISTORY,
+    FORECAST_COLUMNS,
+    RESIDUAL_SPAN,
+    STATUS_COLUMNS,
     TREND_PRIOR,
     YEARLY_AFTER,
-    SeriesSpec,
-    dof_inflation,
+    YEARLY_HISTORY,
+    EngineResult,
+    ForecastOptions,
     learnable,
-    series_spec,
+    refusal_reason,
+    refused_result,
     weekly_order,
 )
 from forecasting.panel.events import event_regressors
-from forecasting.panel.history import Reals
+from forecasting.panel.history import LOG_FLOOR, LogScale, Reals
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.panel.spread import LOG_FLOOR, LogScale, interpolate, level_variogram, mixture_quantiles
 
 # Paths that the trend may take, sampled.
 PATHS = 200
 # A fit takes about a second; one that takes two minutes will not end well.
 FIT_TIMEOUT_SECONDS = 120
+BAND_LEVELS = {"lower_95": 0.025, "lower_80": 0.1, "upper_80": 0.9, "upper_95": 0.975}
+# A level is that of two weeks: their median leaves a surge of a few days alone.
+LEVEL_DAYS = 14
+# Strata of the noise; Hazen's quantiles of their midpoints are those of the normal distribution, within 0.1 % at 2.5 %.
+STRATA = 99
+# On less than twelve weeks a fitted slope is mostly noise; carried 90 days ahead it did more harm than no slope at all.
+SLOPE_AFTER = pd.Timedelta(weeks=12)
+LEVEL_SPAN = pd.Timedelta(days=LEVEL_DAYS)
+# Trend and level change slowly: once a day is enough, and linear in between.
+PATH_STEP = pd.Timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSpec:
+    """All that a forecast needs of one series: hourly values and samples (index UTC, NaN missing), its events, the
+    stamps wanted, and the zone it lives in.
+    """
+
+    series: Series
+    hours: pd.Series
+    samples: pd.Series
+    events: pd.DataFrame
+    ahead: pd.DatetimeIndex
+    band: pd.DatetimeIndex
+    grain: pd.Timedelta
+    seed: int
+    zone: str
+    growth: Literal["history", "logistic"] = "history"
+
+    @property
+    def span(self) -> pd.Timedelta:
+        """How long the history is."""
+        return pd.Timedelta(self.hours.index[-1] - self.hours.index[0]) + HOUR
+
+    @property
+    def recent(self) -> pd.Series:
+        """The hours of the last four weeks."""
+        return self.hours.loc[self.hours.index[-1] - RESIDUAL_SPAN :]
+
+
+def series_spec(panel: Panel, series: Series, plan: ForecastOptions) -> SeriesSpec:
+    """What a forecast needs of the panel."""
+    values = panel.hourly[series].dropna()
+    span = panel.start - values.index[0]
+    since = panel.start - (YEARLY_HISTORY if span >= YEARLY_AFTER else FIT_HISTORY)
+    samples = panel.samples[series].loc[panel.now - RESIDUAL_SPAN :]
+    ahead, band, zone = plan.hours(panel), plan.band(panel), panel.clock(series)
+    return SeriesSpec(
+        series,
+        values.loc[since:],
+        samples,
+        panel.touching(series),
+        ahead,
+        band,
+        panel.grain,
+        plan.seed,
+        zone,
+        plan.growth,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,3 +308,139 @@ def by_default(
     finally:
         np.random.set_state(state)  # noqa: NPY002
     return np.column_stack([expected, np.quantile(samples, levels, axis=1).T])
+
+
+class FittedSeries(NamedTuple):
+    """What a model says of one series, on the log scale.
+
+    ahead, recent, band, samples: the expected values at the task's stamps of those names. spread: (hours ahead,
+    quantiles), offsets of the quantiles.
+    widened: how much wider errors are than residuals. label: the model in words.
+    """
+
+    scale: LogScale
+    ahead: Reals
+    recent: Reals
+    band: Reals
+    samples: Reals
+    spread: Reals
+    widened: float
+    label: str
+
+
+def build_result(job: SeriesSpec, curve: FittedSeries, seconds: float) -> EngineResult:
+    """All rows of one series that was fitted."""
+    row = [*job.series, "fitted", None, curve.label, len(job.hours), seconds]
+    return EngineResult(_forecasts(job, curve), _bands(job, curve), pd.DataFrame([row], columns=STATUS_COLUMNS))
+
+
+def _forecasts(job: SeriesSpec, curve: FittedSeries) -> pd.DataFrame:
+    """Rows of `forecasts`. The expected value is a mean: the curve, scaled so that the fitted and the measured total of
+    the last four weeks agree.
+    """
+    quantiles = curve.scale.value(curve.ahead[:, None] + curve.spread)
+    yhat = curve.scale.value(curve.ahead) * (job.recent.sum() / curve.scale.value(curve.recent).sum())
+    return pd.DataFrame(dict(zip(FORECAST_COLUMNS, [*job.series, job.ahead, yhat, *quantiles.T], strict=True)))
+
+
+def _bands(job: SeriesSpec, curve: FittedSeries) -> pd.DataFrame:
+    """Rows of `bands`: the hourly curve at each stamp, as wide as the samples' residuals about it; after the last
+    sample it widens as the forecast does.
+    """
+    chosen = [list(QUANTILES.values()).index(level) for level in BAND_LEVELS.values()]
+    since = np.asarray((job.band - job.ahead[0]) / HOUR)
+    factors = interpolate(relative_width(curve.spread[:, chosen]), np.arange(len(curve.spread), dtype=float), since)
+    bounds = curve.scale.value(curve.band[:, None] + factors * _measured(job, curve, curve.spread[0, chosen]))
+    columns = dict(zip(BAND_LEVELS, bounds.T, strict=True))
+    identity = dict(zip(Series._fields, job.series, strict=True))
+    return pd.DataFrame({**identity, "ts": job.band, "expected": curve.scale.value(curve.band), **columns})[
+        BAND_COLUMNS
+    ]
+
+
+def _measured(job: SeriesSpec, curve: FittedSeries, otherwise: Reals) -> Reals:
+    """Offsets of the bounds from the curve, as the samples of the last four weeks lay about it; `otherwise` where there
+    are too few.
+    """
+    samples = job.samples.to_numpy()
+    if np.isfinite(samples).sum() < 1.0 / min(BAND_LEVELS.values()):
+        return otherwise
+    residuals = curve.scale.log(samples) - curve.samples
+    return residual_quantile_offsets(curve.widened * residuals, list(BAND_LEVELS.values()))
+
+
+# Uncertainty
+# -------------------------------------------------------------------------------------------------------------------
+
+
+def mixture_quantiles(paths: Reals, sigmas: Reals, levels: Sequence[float]) -> Reals:
+    """Quantiles of path + noise at each step: paths (steps, paths) about their centre, noise normal with `sigmas`
+    (steps); the result is (steps, levels).
+
+    The noise is stratified and not drawn, so the quantiles are smooth along the steps and cannot cross.
+    """
+    normal = NormalDist()
+    strata = np.array([normal.inv_cdf((i + 0.5) / STRATA) for i in range(STRATA)])
+    mixed = (paths[:, :, None] + sigmas[:, None, None] * strata).reshape(len(paths), -1)
+    return np.ascontiguousarray(np.quantile(mixed, levels, axis=1, method="hazen").T)
+
+
+def level_variogram(days: Reals, ahead: int) -> Reals:
+    """How far the level strays: standard deviations after 0 to `ahead` days, from daily means of residuals (NaN where a
+    day is missing).
+
+    Measured as in a variogram: the mean square of what separates a day from the typical day of the two weeks that ended
+    so many days before, less that of the day after, which the noise accounts for already. It never falls as time goes
+    on; beyond half of the history it grows as a random walk does.
+    """
+    longest = max(len(days) // 2, 1)
+    typical = _typical(days)
+    apart = np.array([_mean_square(days[lag:] - typical[:-lag]) for lag in range(1, longest + 1)])
+    excess = np.maximum.accumulate(np.maximum(np.nan_to_num(apart - apart[0]), 0.0))
+    lags = np.arange(ahead + 1)
+    squares: Reals = np.where(
+        lags <= longest, np.r_[0.0, excess][np.minimum(lags, longest)], excess[-1] * lags / longest
+    )
+    return np.sqrt(squares)
+
+
+def _typical(days: Reals) -> Reals:
+    """The median of the two weeks up to each day, of fewer where the history is short."""
+    window = min(LEVEL_DAYS, max(len(days) // 3, 1))
+    return np.asarray(pd.Series(days).rolling(window, min_periods=1).median(), dtype=float)
+
+
+def _mean_square(values: Reals) -> float:
+    measured = values[np.isfinite(values)]
+    return float((measured**2).mean()) if len(measured) else np.nan
+
+
+def interpolate(rows: Reals, at: Reals, wanted: Reals) -> Reals:
+    """Rows given at some positions, linear in between and held beyond the ends: (positions, columns) to (wanted,
+    columns).
+    """
+    return np.column_stack([np.interp(wanted, at, column) for column in rows.T])
+
+
+def residual_quantile_offsets(residuals: Reals, levels: Sequence[float]) -> Reals:
+    """Quantiles of measured residuals (NaN left out), pulled apart where both lie on one side, so that the curve itself
+    is always inside.
+    """
+    offsets = np.nanquantile(residuals, levels)
+    is_lower = np.asarray(levels) < 0.5
+    return np.where(is_lower, np.minimum(offsets, 0.0), np.maximum(offsets, 0.0))
+
+
+def relative_width(spread: Reals) -> Reals:
+    """How much wider each quantile is than at the first step, at least 1: (steps, levels), offsets from the curve in,
+    factors out.
+    """
+    first = np.where(spread[0] == 0.0, 1.0, spread[0])
+    return np.maximum(spread / first, 1.0)
+
+
+def dof_inflation(observations: int, coefficients: int) -> float:
+    """Residuals are smaller than errors, because each coefficient took its share: the usual correction for degrees of
+    freedom.
+    """
+    return float(np.sqrt(observations / max(observations - coefficients, observations / 10)))

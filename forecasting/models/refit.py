@@ -15,8 +15,15 @@ import numpy as np
 import pandas as pd
 
 from data.schema import MIN_HOUR_COMPLETENESS, Series
-from forecasting.models.engine import HORIZON, refusal_reason
-from forecasting.models.series_spec import DAILY_ORDER, EVENT_HOURS, EVENT_PRIOR, YEARLY_AFTER, weekly_order
+from forecasting.models.engine import (
+    DAILY_ORDER,
+    EVENT_HOURS,
+    EVENT_PRIOR,
+    HORIZON,
+    YEARLY_AFTER,
+    refusal_reason,
+    weekly_order,
+)
 from forecasting.panel.events import event_regressors
 from forecasting.panel.history import Reals
 from forecasting.panel.panel import HOUR, Panel, event_hours, without_outages

@@ -4,15 +4,15 @@ share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.panel.public_holidays import Holidays
+from forecasting.panel.events import Holidays
 
 Reals = npt.NDArray[np.float64]
 Fit = TypeVar("Fit")
@@ -125,3 +125,54 @@ def nan_mean(blocks: Reals) -> Reals:
     """The mean along the first axis of what is not missing; zero where all is."""
     is_measured = ~np.isnan(blocks)
     return np.asarray(np.where(is_measured, blocks, 0.0).sum(axis=0) / np.maximum(is_measured.sum(axis=0), 1))
+
+
+def nan_sum(blocks: Reals | Sequence[Reals]) -> Reals:
+    """The sum along the first axis of what is not missing; NaN where all is."""
+    stacked = np.asarray(blocks, dtype=float)
+    return np.where(np.isfinite(stacked).any(axis=0), np.nansum(stacked, axis=0), np.nan)
+
+
+# Logarithms
+# -------------------------------------------------------------------------------------------------------------------
+
+# Zeros are finite on the log scale as a fiftieth of the usual value: low enough for any night, high enough that one
+# zero does not bend a fit.
+LOG_FLOOR_SHARE = 0.02
+LOG_FLOOR = float(np.log(LOG_FLOOR_SHARE))
+# Uncertainty that is carried 90 days ahead on a log scale knows no bound; beyond ten times the largest value ever
+# measured it says nothing.
+CEILING = 10.0
+
+
+class LogScale(NamedTuple):
+    """Values as logarithms of their ratio to the usual value of their series, so that a fit does not depend on units.
+
+    usual: the median of the values above zero, 1 for a series that has none; highest: the largest value. A number each
+    for one series, (N,) for a panel.
+    """
+
+    usual: Reals
+    highest: Reals
+
+    @classmethod
+    def of(cls, values: Reals) -> LogScale:
+        """The scale of one series (T,) or of each series of a panel (T, N); NaN where missing."""
+        usual = nan_median(np.where(values > 0.0, values, np.nan))
+        return cls(np.where(np.isnan(usual), 1.0, usual), np.fmax.reduce(values, axis=0, initial=0.0))
+
+    @property
+    def ceiling(self) -> Reals:
+        """The most that is believed, as a logarithm."""
+        return np.log(CEILING * np.maximum(self.highest, self.usual) / self.usual)
+
+    def log(self, values: Reals) -> Reals:
+        """To the log scale; NaN stays NaN."""
+        return np.log(np.maximum(values, LOG_FLOOR_SHARE * self.usual) / self.usual)
+
+    def value(self, logs: Reals) -> Reals:
+        """Back to the unit of the series: zero where the floor stands for zero, and at most ten times the highest value
+        that was measured.
+        """
+        values = self.usual * np.exp(np.minimum(logs, self.ceiling))
+        return np.where(values > LOG_FLOOR_SHARE * self.usual, values, 0.0)

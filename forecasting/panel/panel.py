@@ -21,9 +21,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.schema import MIN_HOUR_COMPLETENESS, Series
-from forecasting.panel.events import scope_shares, sites_of
+from forecasting.panel.events import Holidays, holidays_of, scope_shares, sites_of
 from forecasting.panel.local_time import series_zone
-from forecasting.panel.public_holidays import Holidays, holidays_of
 
 HOUR = pd.Timedelta(hours=1)
 # Below a twentieth of what is usual at that hour of the day a site is down; the deepest night trough stays above,

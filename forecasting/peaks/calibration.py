@@ -6,6 +6,13 @@ and weeks at another horizon less the further it lies. What a series lends the o
 error of its group (winsorised), so that one that launches or closes does not set the spread of all. What is left is fed
 back from the series' own misses, step by step (the quantile tracker of Angelopoulos, Candes and Tibshirani, 2023, in
 the line of Gibbs and Candes, 2021), so that a lone series whose level shifts recovers.
+
+Paths are moved by the same offsets, rank by rank, and then reordered. Each week of a path draws its residuals anew, so
+that its errors hardly hang together from week to week; those of past forecasts do: a site above its forecast this week
+is likely to be above it next week, and paths that do not say so cross a limit too early. Week by week and series by
+series their ranks are made to last as past errors did: every week keeps its own values, hence its quantiles, and only
+which path holds which of them changes (the idea of the Schaake shuffle, Clark and others, 2004, with a Gaussian copula
+for the order).
 """
 
 from __future__ import annotations
@@ -15,8 +22,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import ndtri
 
 from data.schema import PEAK_QUANTILES
+from forecasting.panel.history import nan_median
+from forecasting.peaks.simulation import JointPaths
 from forecasting.peaks.weekly_statistics import Reals
 
 Whole = npt.NDArray[np.int64]
@@ -44,6 +54,10 @@ USUAL_WEEKS = 8
 DIRECT = 4
 # Logarithms of what was not measured, or forecast, as above zero.
 LEAST = 1e-12
+# An estimate over so many origins counts for half.
+SHRUNK_ORIGINS = 4.0
+# Two weeks of a site are never told to be the same.
+MOST = 0.9
 # Sums of weights agree to about this share.
 ROUNDING = 1e-12
 
@@ -213,3 +227,112 @@ def _cumulated(values: Reals, weights: Reals) -> tuple[Reals, Reals]:
     values, sums = values[order], np.cumsum(weights[order])
     last = np.r_[values[1:] > values[:-1], True]
     return values[last], sums[last]
+
+
+# Paths moved and reordered
+# ---------------------------------------------------------------------------------------------------------
+
+
+def extend_offsets(moves: Reals, checked: Whole, ahead: Whole) -> Reals:
+    """Offsets (W, 2, L, M) of any weeks ahead from those of the checked ones, (A, 2, L, M): linear in the logarithm of
+    the horizon between two of them.
+
+    Beyond the last that history could check, what widens the spread grows with the root of the horizon, as the error of
+    a random walk does; what narrows it stays.
+    """
+    if not len(checked):
+        return np.zeros((len(ahead), *moves.shape[1:]))
+    at = np.interp(np.log(ahead), np.log(checked), np.arange(len(checked)))
+    low = at.astype(np.int64)
+    high = np.minimum(low + 1, len(checked) - 1)
+    found = moves[low] + (at - low)[:, None, None, None] * (moves[high] - moves[low])
+    growth = np.sqrt(np.maximum(ahead / checked[-1], 1.0))[:, None, None, None]
+    middle = found[:, :, MIDDLE : MIDDLE + 1]
+    away = found - middle
+    return np.where(away * OUTWARD > 0.0, middle + away * growth, found)
+
+
+def shift_ranks(paths: JointPaths, moves: Reals) -> JointPaths:
+    """Paths whose logarithms are moved by what their rank asks for, (W, 2, L, M): between two levels in proportion,
+    beyond the outer ones alike.
+
+    The order of the paths of a series and week stays, so what sites share stays shared.
+    """
+    found = [_shift_statistic(values, moves[:, statistic]) for statistic, values in enumerate((paths.peak, paths.p95))]
+    return JointPaths(paths.weeks, found[0], found[1])
+
+
+def _shift_statistic(values: Reals, moves: Reals) -> Reals:
+    """One statistic: values (W, M, paths), moves (W, L, M)."""
+    order = np.argsort(values, axis=-1, kind="stable")
+    ranked = np.take_along_axis(values, order, axis=-1)
+    share = (np.arange(values.shape[-1]) + 0.5) / values.shape[-1]
+    at = np.interp(share, LEVELS, np.arange(len(LEVELS)))
+    low = np.minimum(at.astype(np.int64), len(LEVELS) - 2)
+    by = np.moveaxis(moves, 1, -1)
+    ranked = ranked * np.exp(by[..., low] + (at - low) * (by[..., low + 1] - by[..., low]))
+    found = np.empty_like(values)
+    np.put_along_axis(found, order, np.maximum.accumulate(ranked, axis=-1), axis=-1)
+    return found
+
+
+def persistence(trials: WeeklyBacktest) -> float:
+    """The correlation, 0 to 1, of the errors of the medians at different weeks ahead of one origin, over all series and
+    both statistics.
+
+    An error that all series share at a week ahead is left out: calibration takes it away.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.log(trials.actual) - np.log(trials.predicted[:, :, :, MIDDLE])
+    errors = np.where(np.isfinite(errors), errors, np.nan)
+    held = ~np.isnan(errors)
+    if not held.any():
+        return 0.0
+    errors = errors - nan_median(np.moveaxis(errors, 3, 1).reshape(-1, *errors.shape[1:3]))[None, :, :, None]
+    size = np.sqrt(np.where(held, errors**2, 0.0).sum(axis=(0, 1)) / np.maximum(held.sum(axis=(0, 1)), 1))
+    scaled = np.where(held & (size > 0.0), errors / np.where(size > 0.0, size, 1.0), 0.0)
+    alike, count = scaled.sum(axis=1) ** 2 - (scaled**2).sum(axis=1), held.sum(axis=1)
+    usual = ((count - 1) * (scaled**2).sum(axis=1)).sum()
+    origins = int((count > 1).any(axis=(1, 2)).sum())
+    found = alike.sum() / usual * origins / (origins + SHRUNK_ORIGINS) if usual > 0.0 else 0.0
+    return float(np.clip(found, 0.0, MOST))
+
+
+def reorder_ranks(paths: JointPaths, share: float, reach: int, seed: int) -> JointPaths:
+    """Paths whose ranks correlate by `share` between two of the first `reach` weeks, where they did by less; the values
+    of each week and series stay.
+
+    What lasts is drawn from a week itself, the same way for all series: so what sites share in a week they share in
+    what lasts.
+    """
+    other = np.random.default_rng(seed).permutation(paths.peak.shape[-1])
+    return JointPaths(
+        paths.weeks,
+        _reorder_statistic(paths.peak, share, reach, other),
+        _reorder_statistic(paths.p95, share, reach, other),
+    )
+
+
+def _reorder_statistic(values: Reals, share: float, reach: int, other: Whole) -> Reals:
+    """One statistic, (W, M, paths); `other`: the path that each takes what lasts from."""
+    scores = ndtri((_ranks(values) + 0.5) / values.shape[-1])
+    already = _correlation(scores[:reach, np.isfinite(values).all(axis=(0, 2))])
+    part = min((share - already) / max(1.0 - already, 1.0 - MOST), MOST)
+    if part <= 0.0:
+        return values
+    order = _ranks(np.sqrt(1.0 - part) * scores + np.sqrt(part) * scores[0][:, other])
+    return np.take_along_axis(np.sort(values, axis=-1), order, axis=-1)
+
+
+def _correlation(scores: Reals) -> float:
+    """The mean correlation between two weeks of a series, of scores (W, M, paths) with mean zero; one where there are
+    no two.
+    """
+    squares = (scores**2).sum(axis=(0, 2))
+    pairs = (scores.sum(axis=0) ** 2).sum(axis=1) - squares
+    return float((pairs / (squares * (len(scores) - 1))).mean()) if len(scores) > 1 and scores.shape[1] else 1.0
+
+
+def _ranks(values: Reals) -> Whole:
+    """The place of each value among those of its week and series."""
+    return np.argsort(np.argsort(values, axis=-1, kind="stable"), axis=-1, kind="stable")

@@ -16,25 +16,133 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.schema import GLOBAL_KEY, MIN_WEEK_COMPLETENESS, PEAK_QUANTILES, Series
+from data.schema import GLOBAL_KEY, MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS, PEAK_QUANTILES, Series
 from forecasting.models.engine import refusal_reason
 from forecasting.panel.events import EventRegressors
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.peaks.calibration import DIRECT, LEVELS, WeeklyBacktest
-from forecasting.peaks.peak_forecast import TRIAL_PATHS, PeakForecast, forecast_peaks, weekly_backtest
-from forecasting.peaks.simulation import STATISTICS, Simulation, SimulationHistory
+from forecasting.peaks.calibration import (
+    DIRECT,
+    LEVELS,
+    WeeklyBacktest,
+    Whole,
+    extend_offsets,
+    offsets,
+    persistence,
+    reorder_ranks,
+    shift_ranks,
+)
+from forecasting.peaks.simulation import (
+    SLOPE_WEEKS,
+    STATISTICS,
+    WEEKS_AT_LEAST,
+    JointPaths,
+    Simulation,
+    SimulationHistory,
+    simulate,
+)
 from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, Weekly, monday
 
+# The weeks ahead at which past forecasts are checked: the first four directly, further ones ever more thinly, up to
+# half a year.
+CHECKED = np.array([1, 2, 3, 4, 6, 9, 13, 18, 26])
+# Every week of the last sixteen is forecast anew from each of the four weeks before it; older origins, which alone
+# reach far ahead, are taken once in four weeks.
+RECENT, EVERY = 16, 4
+# Fewer paths tell a past quantile well enough.
+TRIAL_PATHS = 100
 # Half a year of peaks is shown; eighteen months of paths is as far as a plan asks.
 WEEKS_SHOWN, WEEKS_PLANNED = 26, 78
 # Weeks that peaks are simulated from: older ones say nothing of the coming ones that the last thirteen months do not.
 PEAK_HISTORY = pd.Timedelta(days=400)
 # The levels that a capacity is planned by.
-CHECKED = {"coverage_90": 0.9, "coverage_95": 0.95}
+SCORED_LEVELS = {"coverage_90": 0.9, "coverage_95": 0.95}
 # What the scores of each statistic are told apart by, in the order of STATISTICS.
 SCORED = ("peaks", "peaks-p95")
 # With fewer origins a share of hits says nothing.
 HITS_AT_LEAST = 4
+
+
+class PeakForecast(NamedTuple):
+    """Weeks to come: `weeks` (W,) are Mondays, `quantiles` (W, 2, L, M) at calibration.LEVELS of the peak and the P95
+    of N sites and G groups.
+
+    `paths` hold the same quantiles: they are the simulated ones, moved rank by rank. NaN for a series with too little
+    history. `moves` are the offsets of calibration, at the origins of the trials and now.
+    """
+
+    weeks: Stamps
+    quantiles: Reals
+    paths: JointPaths
+    moves: Reals
+
+
+def forecast_peaks(
+    history: SimulationHistory,
+    groups: Whole,
+    weeks: int = 26,
+    draw: Simulation = Simulation(),  # noqa: B008
+    past: WeeklyBacktest | None = None,
+) -> PeakForecast:
+    """Calibrated quantiles and paths of the first weeks ahead.
+
+    groups: (N + G,), labels; series of one label lend each other their past weeks in calibration. `past` are trials of
+    the same history, made here where absent.
+    """
+    past = weekly_backtest(history, Simulation(TRIAL_PATHS, draw.seed)) if past is None else past
+    moves = offsets(past, groups, history.whole_weeks)
+    came = np.isfinite(past.actual).any(axis=(0, 2, 3))
+    paths = shift_ranks(
+        simulate(history, weeks, draw), extend_offsets(moves[-1, came], past.ahead[came], np.arange(1, weeks + 1))
+    )
+    paths = reorder_ranks(paths, persistence(past), int(past.ahead[came][-1]) if came.any() else 1, draw.seed)
+    short = np.isfinite(history.weekly.peak).sum(axis=0) < MIN_PEAK_WEEKS
+    paths = paths._replace(
+        peak=np.where(short[:, None], np.nan, paths.peak), p95=np.where(short[:, None], np.nan, paths.p95)
+    )
+    return PeakForecast(paths.weeks, quantiles(paths), paths, moves)
+
+
+def weekly_backtest(
+    history: SimulationHistory,
+    draw: Simulation = Simulation(TRIAL_PATHS),  # noqa: B008
+    recent: int = RECENT,
+    every: int = EVERY,
+    ahead: Whole = CHECKED,
+) -> WeeklyBacktest:
+    """Forecasts of weeks that have come, each from what was known at its origin: all of the `recent` last origins, and
+    each `every`-th before them.
+
+    Where history is long enough, origins that could not yet follow a slope are left out: they err otherwise than the
+    forecast that is calibrated.
+    """
+    last = history.whole_weeks
+    first = SLOPE_WEEKS if last >= SLOPE_WEEKS + recent else WEEKS_AT_LEAST
+    origins = np.array(
+        [week for week in range(first, last) if week >= last - recent or (last - week) % every == 0], dtype=np.int64
+    )
+    shape = (len(origins), len(ahead), len(STATISTICS))
+    predicted, actual = (
+        np.full((*shape, len(LEVELS), history.series), np.nan),
+        np.full((*shape, history.series), np.nan),
+    )
+    measured = np.stack([history.weekly.peak, history.weekly.p95], axis=1)
+    for position, origin in enumerate(origins):
+        reach = int(np.searchsorted(ahead, last - origin, side="right"))
+        if reach:
+            paths = simulate(history.until(int(origin)), ahead[:reach], Simulation(draw.paths, draw.seed + int(origin)))
+            predicted[position, :reach] = quantiles(paths)
+            actual[position, :reach] = measured[origin + ahead[:reach] - 1]
+    return WeeklyBacktest(origins, ahead, predicted, actual)
+
+
+def quantiles(paths: JointPaths) -> Reals:
+    """Quantiles at LEVELS, (W, 2, L, M), by Hazen's rule: of a sum they are those of its own paths."""
+    both = np.stack([paths.peak, paths.p95], axis=1)
+    return np.ascontiguousarray(np.moveaxis(np.quantile(both, LEVELS, axis=-1, method="hazen"), 0, 2))
+
+
+# Rows of a lake
+# ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +267,7 @@ def _scores(subject: PeakInputs, past: WeeklyBacktest, moves: Reals) -> pd.DataF
     """
     rows: list[dict[str, object]] = []
     for (statistic, model), (at, weeks), (name, level) in product(
-        enumerate(SCORED), enumerate(past.ahead[past.ahead <= DIRECT]), CHECKED.items()
+        enumerate(SCORED), enumerate(past.ahead[past.ahead <= DIRECT]), SCORED_LEVELS.items()
     ):
         place = int(np.flatnonzero(level == LEVELS)[0])
         came = past.actual[:, at, statistic]

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.panel.history import Reals
-from forecasting.panel.spread import CEILING, LOG_FLOOR_SHARE
+from forecasting.panel.history import CEILING, LOG_FLOOR_SHARE, Reals
 
 
 class Season(NamedTuple):

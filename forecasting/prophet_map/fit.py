@@ -21,8 +21,7 @@ from forecasting.panel.history import Reals
 from forecasting.prophet_map.design import Axis, Group, Places, Rows, Scale, Season, Spec, days_of, grouped, seasonal
 from forecasting.prophet_map.moments import Shared, moments
 from forecasting.prophet_map.posterior import Estimate, estimate
-from forecasting.prophet_map.threads import one_blas_thread
-from forecasting.prophet_map.uncertainty import predictive_offsets, sample_trend_deviations
+from forecasting.prophet_map.uncertainty import one_blas_thread, predictive_offsets, sample_trend_deviations
 
 # Series in one batch, at most: enough to spread the cost of a call, few enough to bound memory.
 BATCH = 512

@@ -10,14 +10,15 @@ trend compares with that of the noise. Between the table's nodes logarithms are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from forecasting.panel.history import Reals
-from forecasting.prophet_map.threads import one_blas_thread
 
 # The standard deviation of L U is the root of 2 x 1/3.
 CHANGE_VARIANCE = 2.0 / 3.0
@@ -34,6 +35,22 @@ NOTHING = -50.0
 TOGETHER = 8192
 # Where the distribution is evaluated: finely near the middle, where a trend that seldom changes leaves the noise alone.
 PLACES = np.concatenate([[0.0], np.geomspace(1e-3, 30.0, 500)])
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within it, or within a function that it decorates, a product of matrices keeps to one thread.
+
+    The matrices of a panel are small: threads of the library's own would spin for each other, and on a busy machine
+    that costs ten times the product.
+    """
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
 
 
 def predictive_offsets(ahead: Reals, change: Reals, bends: Reals, sigma: Reals, levels: Sequence[float]) -> Reals:

@@ -16,15 +16,16 @@ from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, 
 from forecasting.evaluation.recent_bands import bands_at_grain
 from forecasting.evaluation.reconciliation import ReconciledForecasts, dependent_series, joined, reconcile, sums_of
 from forecasting.models.engine import (
+    FIT_HISTORY,
     IDENTITY,
     NOTHING,
     STATUS_COLUMNS,
     EngineResult,
     ForecastOptions,
+    learnable,
     refusal_reason,
     refused_result,
 )
-from forecasting.models.series_spec import FIT_HISTORY, learnable
 from forecasting.panel.events import regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.weekly_peaks import PeakResult, forecast_weekly_peaks, peak_inputs

@@ -13,21 +13,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from data.lake.tables import Lake
-from data.queries import Extent
-from forecasting.models.engine import IDENTITY, Engine, EngineResult, ForecastOptions
+from data.lake.query import EVERYTHING
+from data.lake.tables import Lake, Pin
+from data.queries import Extent, extent, weekly
+from data.queries import model_inputs as training
+from data.schema import DEMAND_METRICS
+from data.schema.errors import LakeError, SettingError
+from forecasting.models.engine import IDENTITY, RESIDUAL_SPAN, YEARLY_HISTORY, Engine, EngineResult, ForecastOptions
+from forecasting.panel.panel import HOUR, Panel, Sources, build
+from forecasting.peaks.weekly_peaks import PEAK_HISTORY
 from forecasting.refresh.licensed_engine import LicensedEngine
-from forecasting.refresh.progress import RefreshProgress
 from forecasting.refresh.publishing import RunRow, new_run_id, publish, tidy, write
-from forecasting.refresh.reading import read_panel, telemetry_extent
 from forecasting.refresh.workers import pool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Packages whose version may move a number of a forecast.
 PACKAGES = ("prophet", "cmdstanpy", "pandas", "numpy", "scikit-learn")
+
+# An ingest makes the rollups in the same breath; a day behind, one has been cut off.
+ROLLUPS_BEHIND_AT_MOST = pd.Timedelta(days=1)
+NOTE = "refresh"
+# The app looks every other second; an object store wants no more.
+NOTE_EVERY_SECONDS = 1.0
 
 
 def _prophet() -> Engine:
@@ -161,3 +175,113 @@ def git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+# Reading
+# ---------------------------------------------------------------------------------------------------------
+
+
+def telemetry_extent(pin: Pin) -> Extent:
+    """The telemetry that there is; raises LakeError where there is none."""
+    held = extent(pin, EVERYTHING)
+    if held is None:
+        raise LakeError(
+            f"The lake {pin.url} holds no telemetry to forecast from.",
+            cause="nothing was taken in yet, or --lake names another folder",
+            remedy="take in snapshots with `python -m data ingest PATH`, or make a simulated lake with `python -m data demo`",
+        )
+    return held
+
+
+def read_panel(pin: Pin, held: Extent) -> Panel:
+    """Demand (egress, ingest and viewers, where measured) of every site and region and of the network."""
+    metrics = [name for name in DEMAND_METRICS if name in held.metrics]
+    if not metrics:
+        raise LakeError(
+            f"The telemetry of the lake {pin.url} has no value of {', '.join(DEMAND_METRICS)}.",
+            cause="the columns were exported empty, or under other names",
+            remedy="take in snapshots that fill one of them",
+        )
+    hours = training.hourly(pin, metrics, held.now - YEARLY_HISTORY, held.now)
+    newest = hours["ts"].max() if len(hours) else held.first
+    if held.now - newest > ROLLUPS_BEHIND_AT_MOST and training.measured_since(pin, newest + HOUR, held.now):
+        raise LakeError(
+            f"The hourly figures end at {newest:%Y-%m-%d %H:%M} UTC, the telemetry at {held.now:%Y-%m-%d %H:%M} UTC.",
+            cause="an ingest was cut off before it rolled its rows up",
+            remedy="make them anew with `python -m data rollup`",
+        )
+    lake = Lake(pin.url)
+    sites, events = (lake.read(name, pin.version(name)).to_pandas() for name in ("sites", "events"))
+    samples = training.samples(pin, metrics, held.now - RESIDUAL_SPAN, held.now)
+    regions, zones, countries = (
+        sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone", "country")
+    )
+    weeks = weekly(pin, EVERYTHING, tuple(metrics), held.now - PEAK_HISTORY, held.now)
+    return build(
+        Sources(
+            hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks, countries
+        ),
+        metrics,
+    )
+
+
+# Progress
+# ---------------------------------------------------------------------------------------------------------
+
+
+class RefreshProgress:
+    """Tells how a refresh is doing while it lasts, and how it ended, whichever way that is."""
+
+    def __init__(self, lake: Lake, started: datetime, *, bar: bool) -> None:
+        self._lake, self._started = lake, started
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        console = Console(stderr=True)
+        self._bar = Progress(*columns, console=console, disable=not (bar and console.is_terminal))
+        self._task = self._bar.add_task("Reading", total=None)
+        self._done, self._total, self._noted = 0, 0, 0.0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        self._note("running", "reading the telemetry")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if error is not None:
+            reason = (
+                "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+            )
+            # Who mistyped an option is told so; the app's viewers need not be.
+            self._note("refused" if isinstance(error, SettingError) else "failed", reason)
+
+    def begin(self, total: int) -> None:
+        """The number of series is known."""
+        self._total = total
+        self._bar.update(self._task, description="Forecasting", total=total)
+        self._note("running", "forecasting")
+
+    def advance(self, series: int) -> None:
+        """Some more series are done."""
+        self._done += series
+        self._bar.advance(self._task, series)
+        if time.monotonic() - self._noted >= NOTE_EVERY_SECONDS:
+            self._note("running", "forecasting")
+
+    def end(self, message: str) -> None:
+        """The run is published."""
+        self._note("done", message)
+
+    def _note(self, state: str, message: str) -> None:
+        self._noted = time.monotonic()
+        stamps = {"started": self._started.isoformat(), "updated": datetime.now(UTC).isoformat()}
+        self._lake.write_note(
+            NOTE, {"state": state, "done": self._done, "total": self._total, **stamps, "message": message}
+        )

@@ -9,16 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from data.schema import MIN_PEAK_WEEKS
-from forecasting.peaks.calibration import LEVELS, MIDDLE, offsets
-from forecasting.peaks.peak_forecast import (
-    PeakForecast,
-    extend_offsets,
-    forecast_peaks,
-    quantiles,
-    shift_ranks,
-    weekly_backtest,
-)
+from forecasting.peaks.calibration import LEVELS, MIDDLE, extend_offsets, offsets, shift_ranks
 from forecasting.peaks.simulation import JointPaths, Simulation
+from forecasting.peaks.weekly_peaks import PeakForecast, forecast_peaks, quantiles, weekly_backtest
 from forecasting.peaks.weekly_statistics import Reals
 from tests.forecasting.demand_weeks import Shocks, demand, history
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.peaks.calibration import LEVELS, WeeklyBacktest
-from forecasting.peaks.rank_reordering import persistence, reorder_ranks
+from forecasting.peaks.calibration import LEVELS, WeeklyBacktest, persistence, reorder_ranks
 from forecasting.peaks.simulation import JointPaths
 from forecasting.peaks.weekly_statistics import WEEK, Reals
 from forecasting.planning.runout import first_crossings

@@ -157,7 +157,7 @@ def test_the_note_counts_the_series_and_ends_with_the_run(lake: Lake, monkeypatc
         written(self, name, content)
 
     monkeypatch.setattr(Lake, "write_note", listening)
-    monkeypatch.setattr("forecasting.refresh.progress.NOTE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("forecasting.refresh.run.NOTE_EVERY_SECONDS", 0.0)
     go(lake)
     assert [note["done"] for note in notes] == [0, 0, *range(1, 10), 9]
     assert [note["state"] for note in notes] == ["running"] * 11 + ["done"]
@@ -168,7 +168,7 @@ def test_the_note_counts_the_series_and_ends_with_the_run(lake: Lake, monkeypatc
 def test_notes_are_written_about_once_a_second(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     count = []
     monkeypatch.setattr(Lake, "write_note", lambda *_: count.append(1))
-    monkeypatch.setattr("forecasting.refresh.progress.NOTE_EVERY_SECONDS", 3600.0)
+    monkeypatch.setattr("forecasting.refresh.run.NOTE_EVERY_SECONDS", 3600.0)
     go(lake)
     assert len(count) == 3
 

@@ -6,16 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.evaluation.backtest import Backtest, backtest, forecasts, horizon_bands, origins
-from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
-from forecasting.evaluation.out_of_sample import (
+from forecasting.evaluation.backtest import (
+    Backtest,
+    backtest,
     by_step,
     ensemble_out_of_sample,
     ensemble_weights,
+    forecasts,
+    horizon_bands,
     leave_one_origin_out_weights,
+    origins,
 )
+from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
 from forecasting.models.baselines import seasonal_naive
-from forecasting.models.pool import baselines, least_history_of, pool
+from forecasting.models.ensemble import baselines, least_history_of, pool
 from forecasting.panel.history import History
 from tests.forecasting.panels import SEASONS, demand, history
 

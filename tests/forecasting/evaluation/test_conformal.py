@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecasting.evaluation.backtest import OutOfSample
 from forecasting.evaluation.conformal import LEVELS, half_widths, quantiles
-from forecasting.evaluation.out_of_sample import OutOfSample
 from forecasting.panel.history import History
 from tests.forecasting.panels import demand, history
 

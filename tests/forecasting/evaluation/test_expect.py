@@ -19,7 +19,7 @@ from forecasting.evaluation.model_selection import (
     select_and_calibrate,
     stamps_ahead,
 )
-from forecasting.models.pool import BOOSTED, pool
+from forecasting.models.ensemble import BOOSTED, pool
 from tests.forecasting.panels import SEASONS, awkward, demand, history
 
 HORIZON, STEPS = 60, 300

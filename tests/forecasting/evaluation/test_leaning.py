@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from data.schema import QUANTILES, Series
-from forecasting.evaluation.aggregates import sum_contributions
 from forecasting.evaluation.backtest_batch import SeriesBatch, evaluate_batch
 from forecasting.evaluation.model_selection import backtest_pool, prophet_curve
 from forecasting.evaluation.reconciliation import (
@@ -18,6 +17,7 @@ from forecasting.evaluation.reconciliation import (
     apply_cold_start,
     complete_hierarchies,
     dependent_series,
+    sum_contributions,
     sums_of,
 )
 from forecasting.panel.panel import Panel

@@ -12,18 +12,23 @@ import pyarrow as pa
 import pytest
 
 from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, validate
-from forecasting.evaluation.aggregates import SUM
 from forecasting.evaluation.backtest_batch import longest_backtest, past_weeks, published_backtests, shared_origins
 from forecasting.evaluation.model_selection import UNPROVEN, backtest_pool, select_and_calibrate
-from forecasting.evaluation.reconciliation import COLD_START
+from forecasting.evaluation.reconciliation import COLD_START, SUM
 from forecasting.evaluation.scores import out_of_sample_intervals
 from forecasting.models.engine import IDENTITY, EngineResult, ForecastOptions
-from forecasting.models.pool import PROPHET_MAP, baselines, pool
+from forecasting.models.ensemble import PROPHET_MAP, baselines, pool
 from forecasting.panel.panel import Panel, Sources, build
 from forecasting.peaks.calibration import offsets
-from forecasting.peaks.peak_forecast import TRIAL_PATHS, weekly_backtest
 from forecasting.peaks.simulation import Simulation
-from forecasting.peaks.weekly_peaks import WEEKS_PLANNED, WEEKS_SHOWN, forecast_weekly_peaks, peak_inputs
+from forecasting.peaks.weekly_peaks import (
+    TRIAL_PATHS,
+    WEEKS_PLANNED,
+    WEEKS_SHOWN,
+    forecast_weekly_peaks,
+    peak_inputs,
+    weekly_backtest,
+)
 from forecasting.refresh.licensed_engine import LicensedEngine, dst_pattern
 from tests.forecasting.networks import NOW, REGIONS, Here, daily, event, no_events, rows, stamps_of
 from tests.forecasting.panels import START, demand, history

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss
 
 from forecasting.evaluation import metrics
-from forecasting.evaluation.naive2 import is_seasonal, naive2, seasonal_indices
+from forecasting.evaluation.metrics import is_seasonal, naive2, seasonal_indices
 from tests.forecasting.panels import demand, history
 
 VALUES = arrays(float, (12, 3), elements=st.integers(0, 10**6))

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.accuracy import SEASONS, SETS
 from forecasting.evaluation import metrics
 from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
-from forecasting.models.pool import PROPHET_MAP, baselines
+from forecasting.models.ensemble import PROPHET_MAP, baselines
 from forecasting.panel.history import History
 
 pytestmark = pytest.mark.real

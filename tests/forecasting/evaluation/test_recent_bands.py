@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from data.schema import QUANTILES, Series
-from forecasting.evaluation.out_of_sample import OutOfSample
+from forecasting.evaluation.backtest import OutOfSample
 from forecasting.evaluation.recent_bands import at_samples, bands_at_grain, recent_forecasts
 from forecasting.evaluation.scores import PastIntervals
 from forecasting.panel.panel import HOUR, Panel

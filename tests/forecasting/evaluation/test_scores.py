@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation import metrics
+from forecasting.evaluation.backtest import model_out_of_sample
 from forecasting.evaluation.model_selection import PoolBacktest, SelectedForecast, backtest_pool, select_and_calibrate
-from forecasting.evaluation.out_of_sample import model_out_of_sample
 from forecasting.evaluation.scores import (
     BOUNDS,
     COLUMNS,
@@ -19,7 +19,7 @@ from forecasting.evaluation.scores import (
     out_of_sample_quantiles,
     scores,
 )
-from forecasting.models.pool import BOOSTED, pool
+from forecasting.models.ensemble import BOOSTED, pool
 from tests.forecasting.panels import SEASONS, demand, history
 
 

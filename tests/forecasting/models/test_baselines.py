@@ -15,7 +15,7 @@ from forecasting.models.baselines import (
     seasonal_median,
     seasonal_naive,
 )
-from forecasting.models.pool import BOOSTED, baselines, least_history_of, pool
+from forecasting.models.ensemble import BOOSTED, baselines, least_history_of, pool
 from forecasting.panel.history import nan_median
 from tests.forecasting.panels import SEASONS, demand, history
 

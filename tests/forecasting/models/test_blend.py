@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.models.blend import weighted_mean, weights
+from forecasting.models.ensemble import weighted_mean, weights
 
 ERRORS = arrays(float, (4, 3, 2, 2), elements=st.one_of(st.integers(0, 1000).map(float), st.just(np.nan)))
 AGES = np.array([4.0, 3.0, 2.0, 1.0])

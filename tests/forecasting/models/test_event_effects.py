@@ -10,9 +10,8 @@ import pytest
 
 from forecasting.models.baselines import seasonal_median, seasonal_naive
 from forecasting.models.event_effects import HolidayEffect, with_event_effects
-from forecasting.panel.events import EventRegressors
+from forecasting.panel.events import EventRegressors, Holidays, holidays_of
 from forecasting.panel.history import History
-from forecasting.panel.public_holidays import Holidays, holidays_of
 from tests.forecasting.networks import NOW, daily, stamps_of
 
 STAMPS = stamps_of(42)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.models.smoothing import LEVEL_GAIN, LONG_CYCLES, QUICK, SHORT_GAIN, SLOW, double_seasonal_smoothing
+from forecasting.models.baselines import LEVEL_GAIN, LONG_CYCLES, QUICK, SHORT_GAIN, SLOW, double_seasonal_smoothing
 from forecasting.panel.history import Reals
 from tests.forecasting.panels import SEASONS, demand, history
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
 from forecasting.models.baselines import seasonal_naive
+from forecasting.models.ensemble import BOOSTED, VARIANTS, pool
 from forecasting.models.event_effects import with_event_effects
-from forecasting.models.pool import BOOSTED, VARIANTS, pool
 from forecasting.panel.events import EventRegressors
 from forecasting.panel.history import History, Model, Reals
 from forecasting.panel.local_time import in_local_time

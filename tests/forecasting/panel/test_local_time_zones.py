@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from data.schema import Series
 from forecasting.models.engine import ForecastOptions
-from forecasting.models.prophet_engine import fit_series
-from forecasting.models.series_spec import series_spec
+from forecasting.models.prophet_engine import fit_series, series_spec
 from forecasting.panel.local_time import series_zone, utc_offset_changes, valid_zone
 from forecasting.panel.panel import Sources, build
 

@@ -11,8 +11,8 @@ from prophet import Prophet
 
 from benchmarks.prophet_reference import quiet
 from data.schema import GLOBAL_KEY, Series
+from forecasting.panel.events import QUALIFIER, any_holiday, holiday_dates, holidays_of
 from forecasting.panel.panel import Panel
-from forecasting.panel.public_holidays import QUALIFIER, any_holiday, holiday_dates, holidays_of
 from tests.forecasting.networks import daily, panel_of, rows, stamps_of
 
 COUNTRIES = {"fra-01": "DE", "ams-01": "NL", "nrt-01": "JP"}

@@ -14,7 +14,7 @@ from data.schema import Series
 from forecasting.evaluation.backtest_batch import evaluate_batch
 from forecasting.panel.panel import Panel
 from forecasting.refresh.licensed_engine import forecastable, series_batches
-from forecasting.refresh.reading import read_panel, telemetry_extent
+from forecasting.refresh.run import read_panel, telemetry_extent
 from tests.forecasting import networks
 from tests.forecasting.networks import daily, lake_of
 

@@ -9,17 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from data.schema import QUANTILES
-from forecasting.panel.history import Reals
-from forecasting.panel.spread import (
-    CEILING,
-    LOG_FLOOR_SHARE,
-    LogScale,
+from forecasting.models.prophet_engine import (
     interpolate,
     level_variogram,
     mixture_quantiles,
     relative_width,
     residual_quantile_offsets,
 )
+from forecasting.panel.history import CEILING, LOG_FLOOR_SHARE, LogScale, Reals
 
 # A busy machine is no fault of the code.
 unhurried = settings(deadline=None, max_examples=60)
