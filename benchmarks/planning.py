@@ -37,6 +37,7 @@ from forecasting.planning.augments import solve_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import nearby
+from forecasting.planning.failure_report import FAILURE_WEEKS
 from forecasting.planning.failures import (
     NetworkLoad,
     group_failure,
@@ -46,7 +47,7 @@ from forecasting.planning.failures import (
     site_failure,
 )
 from forecasting.planning.plan_case import PlanCase
-from forecasting.planning.whatif import FAILURE_WEEKS, Event, Growth, applied, evaluate_scenario, single_step_cost
+from forecasting.planning.whatif import Event, Growth, applied, evaluate_scenario, single_step_cost
 
 FAILURE_BAR, GROUP_BAR, WHATIF_BAR, PLAN_BAR = 5.0, 0.25, 0.5, 30.0
 HORIZON_WEEKS = 78

@@ -28,16 +28,7 @@ REPEATED_CLASSES = {
     "data": set(),
     "forecasting": set(),
 }
-PRIVATE_IMPORTS = {
-    "app.cached.augmenting: app.cached._answer",
-    "app.cached.costing: app.cached._answer",
-    "app.cached.declared: app.cached._answer",
-    "app.cached.failing: app.cached._answer",
-    "app.cached.limits: app.cached._answer",
-    "app.cached.planning: app.cached._answer",
-    "app.cached.scorecards: app.cached._answer",
-    "app.cached.scorecards: app.cached.planning._monday",
-}
+PRIVATE_IMPORTS: set[str] = set()
 LATER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 

@@ -25,7 +25,19 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app.charts": ("app.charts", "app.theme", "data.schema"),
     # The contract's words are free to all but the views. Widening a row is a decision of the design, not of one file.
     "app.components": ("app.components", "app.charts", "app.cached", "app.state", "app.theme", "data.schema"),
-    "app.cached": ("app.cached", "data", "forecasting"),
+    # The pin and its errors, and how a lake is edited and versioned, are of data.lake; a refit is one model, put to one
+    # series while somebody waits, and publishes nothing.
+    "app.cached": (
+        "app.cached",
+        "data.queries",
+        "data.store",
+        "data.lake.query",
+        "data.lake.tables",
+        "forecasting.planning",
+        "forecasting.panel",
+        "forecasting.models.refit",
+        *PURE,
+    ),
     "app.state": ("app.state", "app.theme", "data.schema"),
     "app.theme": ("app.theme", "data.schema"),
     "app.routes": ("app.routes", "app.cached"),
@@ -202,6 +214,10 @@ def test_prophet_has_one_home_and_is_used_there() -> None:
         ("app.components.card", "from data import queries"),
         ("app.main", "from data import queries"),
         ("app.cached.lake", "import duckdb"),
+        ("app.cached.planning", "from forecasting.cli.plan import write"),
+        ("app.cached.planning", "from forecasting.refresh.plan_inputs import plan_inputs"),
+        ("app.cached.planning", "from forecasting.evaluation import metrics"),
+        ("app.cached.planning", "from data.ingest import ingest"),
         ("forecasting.panel.panel", "from data.lake import Lake"),
         ("forecasting.panel.panel", "import prophet"),
         ("forecasting.panel.panel", "from forecasting.planning import runout"),

@@ -143,7 +143,7 @@ def assert_same(lake: Path, open_page: Callable[..., AppTest]) -> pd.DataFrame:
         pd.testing.assert_series_equal(kept[name], mine[name], check_dtype=False)
 
     for direction, rows in told.groupby("direction", sort=False):
-        table = planning.run_out_table(pin, PlanQuery(direction, "peak", UTILISATION_LIMIT, True), Scope())
+        table = planning.run_out_table(pin, Scope(), PlanQuery(direction, "peak", UTILISATION_LIMIT, True))
         if table is None:
             assert (rows["answer"] == "refused").all()
             continue
@@ -206,6 +206,6 @@ def test_they_agree_on_abilene(tmp_path: Path, datasets: Path) -> None:
     assert forecasting_command(["refresh", "--lake", str(lake), "--engine", "panel", "--workers", "1", "--quiet"]) == 0
     rows = command(lake)
     assert set(rows["answer"]) == {"refused"}
-    reasons = planning.refusal_reasons(Lake(lake).pin(), "egress", Scope())
+    reasons = planning.refusal_reasons(Lake(lake).pin(), Scope(), "egress")
     sites = rows[(rows["level"] == "site") & (rows["direction"] == "egress")]
     assert reasons == dict(zip(sites["key"], sites["reason"], strict=True))

@@ -6,9 +6,8 @@ tables that it reads, and the pin that says which versions are shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +16,7 @@ from app.cached.pins import current_pin, invalidate_pin, lake_url, progress
 from data import queries
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Pin
-from data.queries import Extent, Fit, Futures, Query, Run
+from data.queries import Extent, Fit, Futures, Run, ViewersPerGbps
 from data.queries.forecasts import LEAD_DAYS
 from data.queries.metrics import ERRORS, PAGE_SECONDS, exposition
 from data.queries.series import Grain
@@ -42,6 +41,7 @@ __all__ = [
     "Run",
     "Scope",
     "Series",
+    "ViewersPerGbps",
     "current_pin",
     "invalidate_pin",
     "lake_url",
@@ -57,11 +57,15 @@ sites_now = memoize(queries.sites_now)
 headline = memoize(queries.headline)
 map_at = memoize(queries.map_at)
 flows_at = memoize(queries.flows_at)
+ingest_paths = memoize(queries.ingest_paths)
+viewers_per_gbps = memoize(queries.viewers_per_gbps)
 usual = memoize(queries.usual)
 
 # Series through time
 history = memoize(queries.history)
 gaps = memoize(queries.gaps)
+capacity = memoize(queries.capacity)
+planned_augments = memoize(queries.planned_augments)
 capacity_steps = memoize(queries.capacity_steps)
 site_capacity_steps = memoize(queries.site_capacity_steps)
 events = memoize(queries.events)
@@ -125,13 +129,3 @@ def metrics_text() -> bytes:
         return exposition(None, reachable=False)
     except HeadroomError:
         return exposition(None)
-
-
-# Until the plans declare their tables beside their functions.
-MEASURED = ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "capacity", "snapshots")
-Answer = TypeVar("Answer")
-
-
-def _answer(ask: Callable[..., Answer], tables: tuple[str, ...], pin: Pin, scope: Scope, **arguments: Any) -> Answer:
-    query: Query[..., Answer] = Query(ask, frozenset(tables))
-    return memoize(query)(pin, scope, **arguments)

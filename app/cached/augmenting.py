@@ -1,18 +1,17 @@
-"""Augment plans, kept: what to buy so that the policy holds, its curve of cost against risk, and the capacity that the
+"""Augment plans: what to buy so that the policy holds, its curve of cost against risk, and the capacity that the
 purchases declare.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
 
-from app.cached import Pin, Scope, _answer, catalogue
-from app.cached.planning import TABLES, PlanQuery, case_of
+from app.cached import Pin, Scope, capacity, catalogue, memoize
+from app.cached.planning import PlanQuery, case_of
 from data import queries
-from data.lake.query import query
+from data.queries import reads
 from data.schema import Direction
 from data.schema.errors import SettingError
 from forecasting.planning.augment_programme import AugmentOptions, build_problem
@@ -21,7 +20,7 @@ from forecasting.planning.augments import (
     AugmentPlan,
     UnmetConstraint,
     additions_of_purchases,
-    cost_risk_curve,
+    curve_of_plan,
     solve_augments,
 )
 from forecasting.planning.catalogue import (
@@ -79,28 +78,61 @@ class Offer(NamedTuple):
     law: PriceLaw
 
 
-def offer(pin: Pin, direction: Direction, scope: Scope) -> Offer:
+@memoize
+@reads(queries.capacity, queries.catalogue)
+def offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
     """Usual sizes at the prices of the lake's own capacity, where enough of it declares its cost; assumed ones where
     not.
     """
-    return _answer(_offer, ("capacity", "sites"), pin, scope, direction=direction)
+    sites = catalogue(pin, scope)
+    regions = dict(zip(sites["site_id"], sites["region_id"], strict=True))
+    law = price_law(capacity(pin, scope), direction, regions)
+    rows = usual_steps(law).itertuples(index=False, name=None)
+    return Offer(tuple((gbps, month, once, None) for gbps, month, once, _ in rows), law)
 
 
-def augment_plan(pin: Pin, question: PlanQuery, wish: AugmentRequest, scope: Scope) -> AugmentPlan | None:
+@memoize
+@reads(case_of)
+def augment_plan(pin: Pin, scope: Scope, question: PlanQuery, request: AugmentRequest) -> AugmentPlan | None:
     """The cheapest purchases that keep the policy; None where the newest run has no futures of sites. SettingError for
-    a wish that cannot be.
+    a request that cannot be.
     """
-    return _answer(_augment_plan, TABLES, pin, scope, question=question, wish=wish)
+    case = case_of(pin, scope, question)
+    if case is None:
+        return None
+    if not request.steps:
+        raise SettingError(
+            "There is no step to buy.",
+            cause="every row of the catalogue was removed",
+            remedy="put a size and a price into the catalogue",
+        )
+    sites = [key for key in case.demand.keys if request.sites is None or key in request.sites]
+    steps = at_every_site(pd.DataFrame(request.steps, columns=STEP_COLUMNS).astype(float), case.sites)
+    options = AugmentOptions(
+        case.policy,
+        q=request.q,
+        months=request.months,
+        n_minus_1=request.n_minus_1,
+        ceiling=case.ceiling,
+        budget_usd=request.budget_usd,
+        seconds=PLAN_SECONDS,
+        today=case.now,
+    )
+    return solve_augments(build_problem(case.demand.only(sites), case.steps, steps, case.failover.only(sites), options))
 
 
-def risk_curve(pin: Pin, question: PlanQuery, wish: AugmentRequest, scope: Scope) -> pd.DataFrame:
-    """augments.curve of a plan, without its budget; and the plan itself as the row that is `chosen`, where the budget
-    makes it another one.
-    """
-    return _answer(_risk_curve, TABLES, pin, scope, question=question, wish=wish)
+@memoize
+@reads(augment_plan)
+def risk_curve(pin: Pin, scope: Scope, question: PlanQuery, request: AugmentRequest) -> pd.DataFrame:
+    """augments.curve_of_plan: cost against risk, whatever the budget, and which point the plan is."""
+    plan = augment_plan(pin, scope, question, request)
+    if plan is None:
+        return pd.DataFrame(columns=["q", "cost_usd", "risk", "gap", "chosen"])
+    return curve_of_plan(plan, CURVE_SECONDS)
 
 
-def capacity_rows(pin: Pin, question: PlanQuery, plan: AugmentPlan, scope: Scope) -> pd.DataFrame:
+@reads(case_of)
+def capacity_rows(pin: Pin, scope: Scope, question: PlanQuery, plan: AugmentPlan) -> pd.DataFrame:
     """The rows of the table of capacity that make a plan known to the lake, and what the what-if adds with it."""
     with_it, without = (
         case_of(pin, scope, question._replace(changes=text))
@@ -128,61 +160,8 @@ def _changes(question: PlanQuery) -> list[Change]:
 
 def _without_additions(question: PlanQuery) -> str:
     kept = [
-        one
-        for one in _changes(question)
-        if not (isinstance(one, CapacityAdded) and one.direction == question.direction)
+        change
+        for change in _changes(question)
+        if not (isinstance(change, CapacityAdded) and change.direction == question.direction)
     ]
     return to_text(kept) if kept else ""
-
-
-def _offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
-    sites = catalogue(pin, scope)
-    law = price_law(
-        query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope),
-        direction,
-        dict(zip(sites["site_id"], sites["region_id"], strict=True)),
-    )
-    rows = usual_steps(law).itertuples(index=False, name=None)
-    return Offer(tuple((gbps, month, once, None) for gbps, month, once, _ in rows), law)
-
-
-def _augment_plan(pin: Pin, scope: Scope, question: PlanQuery, wish: AugmentRequest) -> AugmentPlan | None:
-    scene = case_of(pin, scope, question)
-    if scene is None:
-        return None
-    if not wish.steps:
-        raise SettingError(
-            "There is no step to buy.",
-            cause="every row of the catalogue was removed",
-            remedy="put a size and a price into the catalogue",
-        )
-    demand = (
-        scene.demand
-        if wish.sites is None
-        else scene.demand.only([key for key in scene.demand.keys if key in wish.sites])
-    )
-    offered = at_every_site(pd.DataFrame(wish.steps, columns=STEP_COLUMNS).astype(float), scene.sites)
-    held = queries.extent(pin, scope)
-    request = AugmentOptions(
-        scene.policy,
-        q=wish.q,
-        months=wish.months,
-        n_minus_1=wish.n_minus_1,
-        ceiling=scene.ceiling,
-        budget_usd=wish.budget_usd,
-        seconds=PLAN_SECONDS,
-        today=None if held is None else held.now,
-    )
-    return solve_augments(build_problem(demand, scene.steps, offered, scene.failover.only(demand.keys), request))
-
-
-def _risk_curve(pin: Pin, scope: Scope, question: PlanQuery, wish: AugmentRequest) -> pd.DataFrame:
-    plan = augment_plan(pin, question, wish, scope)
-    if plan is None:
-        return pd.DataFrame(columns=["q", "cost_usd", "risk", "gap", "chosen"])
-    points = cost_risk_curve(replace(plan.problem, request=replace(plan.problem.request, seconds=CURVE_SECONDS)))
-    free = points.loc[points["chosen"], "cost_usd"]
-    if wish.budget_usd is None or (len(free) and free.iloc[0] <= wish.budget_usd):
-        return points
-    own = pd.DataFrame([{"q": wish.q, "cost_usd": plan.cost_usd, "risk": plan.risk, "gap": plan.gap, "chosen": True}])
-    return pd.concat([points.assign(chosen=False), own], ignore_index=True)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from app.cached import Pin, Scope, _answer, invalidate_pin
+from app.cached import Pin, Scope, invalidate_pin, memoize
 from data.lake.tables import Lake
+from data.queries import reads
 from data.schema.validation import Fault
 from data.store import capacity_edits
 from data.store.capacity_edits import KEY, VALUES, Draft, Opened, RowFault, faults_by_row
@@ -54,18 +55,16 @@ def opened(pin: Pin, scope: Scope) -> Opened:
     return capacity_edits.opened(Lake(pin.url), scope)
 
 
-def draft(pin: Pin, base: int | None, edited: pd.DataFrame, scope: Scope) -> Draft:
+def draft(pin: Pin, scope: Scope, base: int | None, edited: pd.DataFrame) -> Draft:
     """What an edit of a version comes to: what it changes, what stands in its way, what is seldom meant."""
     return capacity_edits.draft(Lake(pin.url), base, edited, scope)
 
 
-def onto_newest(pin: Pin, edit: Draft, scope: Scope) -> Rebased:
+def onto_newest(pin: Pin, scope: Scope, edit: Draft) -> Rebased:
     """An edit without faults, made to the newest version."""
     lake = Lake(pin.url)
     moved = capacity_edits.onto_newest(lake, edit, scope)
-    rows = moved.rows.to_pandas()
-    mine = rows if scope.sites is None else rows[rows["site_id"].isin(scope.sites)].reset_index(drop=True)
-    return Rebased(moved.base, mine, capacity_edits.met(lake, edit, moved.base))
+    return Rebased(moved.base, _in_scope(moved.rows.to_pandas(), scope), capacity_edits.met(lake, edit, moved.base))
 
 
 def commit(pin: Pin, edit: Draft, author: str, note: str) -> int:
@@ -84,22 +83,25 @@ def restore(pin: Pin, version: int, base: int | None, author: str, note: str) ->
         invalidate_pin()
 
 
-def undoing(pin: Pin, version: int, base: int | None) -> pd.DataFrame:
-    """The difference that restoring a version would make to another."""
-    return _answer(_undoing, ("capacity", "sites"), pin, Scope(), version=version, base=base)
+@memoize
+@reads("capacity", "sites")
+def undoing(pin: Pin, scope: Scope, version: int, base: int | None) -> pd.DataFrame:
+    """The difference that restoring a version would make to another, of the sites in scope."""
+    difference = capacity_edits.undoing(Lake(pin.url), version, base).difference
+    return _in_scope(difference, scope)
 
 
-def _undoing(pin: Pin, scope: Scope, version: int, base: int | None) -> pd.DataFrame:
-    return capacity_edits.undoing(Lake(pin.url), version, base).difference
-
-
-def history(pin: Pin) -> pd.DataFrame:
-    """Every version, newest first, with who, when and why, as capacity_edits.history."""
-    return _answer(_history, ("capacity",), pin, Scope())
-
-
-def _history(pin: Pin, scope: Scope) -> pd.DataFrame:
+@memoize
+@reads("capacity")
+def history(pin: Pin, scope: Scope) -> pd.DataFrame:
+    """Every version, newest first, with who, when and why, as capacity_edits.history. It tells nothing of single sites:
+    every scope sees it.
+    """
     return capacity_edits.history(Lake(pin.url))
+
+
+def _in_scope(rows: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    return rows if scope.sites is None else rows[rows["site_id"].isin(scope.sites)].reset_index(drop=True)
 
 
 def writable(pin: Pin) -> bool:

@@ -27,7 +27,7 @@ from forecasting.planning.whatif import Limit, compare_scenarios, from_body, fro
 __all__ = [
     "Body",
     "Scenario",
-    "Sides",
+    "ScenarioComparison",
     "body_of",
     "create",
     "delete",
@@ -49,7 +49,7 @@ __all__ = [
 
 
 def body_of(question: PlanQuery) -> Body:
-    """The changes and the policy of a question, as a scenario keeps them."""
+    """The changes and the policy of a query, as a scenario keeps them."""
     return to_body(
         from_text(question.changes) if question.changes else [],
         Policy(question.statistic, question.limit, planned=question.planned),
@@ -69,9 +69,9 @@ def question_of(body: Body, direction: Direction, least: float) -> PlanQuery:
     )
 
 
-class Sides(NamedTuple):
-    """Questions side by side: whatif.compare_scenarios of them, when each stops being N-1 safe, and why those that cannot be
-    answered cannot.
+class ScenarioComparison(NamedTuple):
+    """Queries side by side: whatif.compare_scenarios of them, when each stops being N-1 safe, and why those that cannot
+    be answered cannot.
     """
 
     rows: pd.DataFrame
@@ -79,19 +79,20 @@ class Sides(NamedTuple):
     refused: dict[str, str]
 
 
-def side_by_side(pin: Pin, asked: Mapping[str, PlanQuery], scope: Scope) -> Sides | None:
-    """The answers to questions by name, the first of them the base; None where there are no futures of sites."""
-    found, refused = dict[str, ScenarioResult](), dict[str, str]()
-    for name, question in asked.items():
+def side_by_side(pin: Pin, scope: Scope, questions: Mapping[str, PlanQuery]) -> ScenarioComparison | None:
+    """The answers to queries by name, the first of them the base; None where there are no futures of sites."""
+    results, refused = dict[str, ScenarioResult](), dict[str, str]()
+    for name, question in questions.items():
         try:
-            outcome = plan_result(pin, question, scope)
+            result = plan_result(pin, scope, question)
         except HeadroomError as error:
             refused[name] = str(error)
             continue
-        if outcome is None:
+        if result is None:
             return None
-        found[name] = replace(outcome, cost_usd=cost(pin, question, scope))
-    return Sides(compare_scenarios(found), {name: one.safe_until for name, one in found.items()}, refused)
+        results[name] = replace(result, cost_usd=cost(pin, scope, question))
+    safe_until = {name: result.safe_until for name, result in results.items()}
+    return ScenarioComparison(compare_scenarios(results), safe_until, refused)
 
 
 # Reading
@@ -100,20 +101,20 @@ def side_by_side(pin: Pin, asked: Mapping[str, PlanQuery], scope: Scope) -> Side
 
 def listed(pin: Pin, *, deleted: bool = False) -> list[Scenario]:
     """The scenarios of this lake, newest change first; with `deleted`, those that can be restored instead."""
-    with _held(pin) as held:
-        return held.listed(pin.url, deleted=deleted)
+    with _scenarios(pin) as scenarios:
+        return scenarios.listed(pin.url, deleted=deleted)
 
 
 def get(pin: Pin, scenario_id: str) -> Scenario:
     """One scenario, a deleted one too."""
-    with _held(pin) as held:
-        return held.get(scenario_id)
+    with _scenarios(pin) as scenarios:
+        return scenarios.get(scenario_id)
 
 
 def exported(pin: Pin, scenario_ids: Sequence[str]) -> bytes:
     """Scenarios as a file."""
-    with _held(pin) as held:
-        return held.exported(scenario_ids).encode()
+    with _scenarios(pin) as scenarios:
+        return scenarios.exported(scenario_ids).encode()
 
 
 # Writing
@@ -122,44 +123,44 @@ def exported(pin: Pin, scenario_ids: Sequence[str]) -> bytes:
 
 def create(pin: Pin, scope: Scope, name: str, body: Body, author: str) -> Scenario:
     """Keep a new scenario, made on the newest run."""
-    with _held(pin) as held:
-        return held.create(name, body, lake=pin.url, author=author, run_id=_run(pin, scope))
+    with _scenarios(pin) as scenarios:
+        return scenarios.create(name, body, lake=pin.url, author=author, run_id=_run(pin, scope))
 
 
 def save(pin: Pin, scope: Scope, scenario_id: str, revision: int, body: Body, author: str) -> Scenario:
     """Replace what the scenario holds, if it still is at this revision."""
-    with _held(pin) as held:
-        return held.save(scenario_id, revision, body, author=author, run_id=_run(pin, scope))
+    with _scenarios(pin) as scenarios:
+        return scenarios.save(scenario_id, revision, body, author=author, run_id=_run(pin, scope))
 
 
 def rename(pin: Pin, scenario_id: str, revision: int, name: str, author: str) -> Scenario:
     """Give another name, if it still is at this revision."""
-    with _held(pin) as held:
-        return held.rename(scenario_id, revision, name, author=author)
+    with _scenarios(pin) as scenarios:
+        return scenarios.rename(scenario_id, revision, name, author=author)
 
 
 def duplicate(pin: Pin, scenario_id: str, author: str) -> Scenario:
     """A copy under a name of its own."""
-    with _held(pin) as held:
-        return held.duplicate(scenario_id, author=author)
+    with _scenarios(pin) as scenarios:
+        return scenarios.duplicate(scenario_id, author=author)
 
 
 def delete(pin: Pin, scenario_id: str, author: str) -> Scenario:
     """Take out of the list; it can be restored."""
-    with _held(pin) as held:
-        return held.delete(scenario_id, author=author)
+    with _scenarios(pin) as scenarios:
+        return scenarios.delete(scenario_id, author=author)
 
 
 def restore(pin: Pin, scenario_id: str, author: str) -> Scenario:
     """Put back into the list."""
-    with _held(pin) as held:
-        return held.restore(scenario_id, author=author)
+    with _scenarios(pin) as scenarios:
+        return scenarios.restore(scenario_id, author=author)
 
 
 def imported(pin: Pin, file: bytes, author: str) -> list[Scenario]:
     """Keep the scenarios of an exported file: all of them, or none where one cannot be read."""
-    with _held(pin) as held:
-        return held.imported(file, lake=pin.url, author=author, check=from_body)
+    with _scenarios(pin) as scenarios:
+        return scenarios.imported(file, lake=pin.url, author=author, check=from_body)
 
 
 def _run(pin: Pin, scope: Scope) -> str | None:
@@ -168,7 +169,7 @@ def _run(pin: Pin, scope: Scope) -> str | None:
 
 
 @contextmanager
-def _held(pin: Pin) -> Iterator[Scenarios]:
+def _scenarios(pin: Pin) -> Iterator[Scenarios]:
     """The scenarios in the store of a lake."""
     with store_of(pin) as store:
         yield Scenarios(store)

@@ -5,28 +5,31 @@ scored by.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from app.cached import MEASURED, Pin, Scope, _answer, catalogue, extent, runs, weekly
+from app.cached import Pin, Scope, capacity, catalogue, extent, latest_run, memoize, runs, weekly
 from app.cached.augmenting import PLAN_SECONDS, AugmentRequest
-from app.cached.planning import PlanQuery, _monday
+from app.cached.planning import PlanQuery, published_case
 from app.cached.stores import store_of
-from data.lake.query import query
-from data.schema import DIRECTION_OF, UTILISATION_LIMIT, Direction
+from data import queries
+from data.queries import reads
+from data.schema import DIRECTION_OF, UTILISATION_LIMIT, Direction, week_start
+from data.schema.errors import LakeError
 from data.store import PlanNote, Plans, SavedPlan
-from forecasting.cli.plan import augment_plans
-from forecasting.cli.policy_file import PlanPolicy, parsed
-from forecasting.planning import solve
+from forecasting.planning import PlanCase, solve
+from forecasting.planning.augment_programme import AugmentOptions
+from forecasting.planning.augments import AugmentPlan, with_risk_per_usd
+from forecasting.planning.capacity import Policy
 from forecasting.planning.catalogue import STEP_COLUMNS, at_every_site
 from forecasting.planning.demand import WEEK, Statistic
+from forecasting.planning.plan import plan_to_save
 from forecasting.planning.scorecard import calibration, measured_values, peak_hits, score_plan, usable_by_week
-from forecasting.refresh.plan_inputs import keep_plan, plan_inputs
+from forecasting.planning.whatif import augment_plans
 
-__all__ = ["Card", "Kept", "PlanNote", "calibration", "card", "first_answers", "listed", "save"]
+__all__ = ["Card", "PlanNote", "SavedNote", "calibration", "card", "first_answers", "listed", "save"]
 
 # Of so many newest runs the number is told.
 RUNS_NAMED = 1000
@@ -49,7 +52,7 @@ class Card(NamedTuple):
     purchases: pd.DataFrame
 
 
-class Kept(NamedTuple):
+class SavedNote(NamedTuple):
     """A plan that was kept, how many purchases with it, and why there are none in a direction whose search found none
     in time.
     """
@@ -65,98 +68,109 @@ def listed(pin: Pin) -> list[PlanNote]:
         return Plans(store).listed(pin.url)
 
 
-def card(pin: Pin, plan_id: str, scope: Scope) -> Card:
+@memoize
+@reads(queries.runs, queries.extent, queries.weekly, queries.catalogue, queries.capacity)
+def card(pin: Pin, scope: Scope, plan_id: str) -> Card:
     """One plan against what came; StoreError where there is none."""
-    return _answer(_card, (*MEASURED, "runs"), pin, scope, plan_id=plan_id)
-
-
-def first_answers(moment: pd.Timestamp) -> pd.Timestamp:
-    """When the first week of a plan made at a moment is over."""
-    return _monday(moment) + WEEK
-
-
-def save(
-    pin: Pin, question: PlanQuery, name: str, author: str, wishes: Mapping[Direction, AugmentRequest] | None = None
-) -> Kept:
-    """Keep the plan of the newest run, both directions, under the question's policy without its changes; with `wishes`,
-    with the cheapest purchases too.
-
-    ScenarioError where the name cannot be kept, LakeError where there is nothing to plan from, SettingError for a wish
-    that cannot be.
-    """
-    under = parsed({"statistic": question.statistic, "limit": question.limit, "planned": question.planned}, Path())
-    inputs = plan_inputs(pin.url, under.policy, under.ordering)
-    if wishes:
-        under = _with_wishes(under, wishes, inputs.sites)
-    found = solve(*inputs.cases.values())
-    augments = augment_plans(inputs, under)
-    refused = {direction: one.refused for direction, one in augments.items() if one.refused}
-    return Kept(
-        keep_plan(inputs, found, augments, under.said, name, author),
-        sum(len(one.purchases) for one in augments.values()),
-        refused,
-    )
-
-
-def _with_wishes(under: PlanPolicy, wishes: Mapping[Direction, AugmentRequest], sites: pd.DataFrame) -> PlanPolicy:
-    """The policy with what may be bought in each direction, all else that is wished being the same."""
-    wish = next(iter(wishes.values()))
-    steps = {
-        direction: pd.DataFrame(one.steps, columns=STEP_COLUMNS).astype(float) for direction, one in wishes.items()
-    }
-    offered = [at_every_site(one, sites).assign(direction=direction) for direction, one in steps.items()]
-    request = replace(
-        under.request,
-        months=wish.months,
-        q=wish.q,
-        n_minus_1=wish.n_minus_1,
-        budget_usd=wish.budget_usd,
-        seconds=PLAN_SECONDS,
-    )
-    budget = {} if wish.budget_usd is None else {"budget_usd": wish.budget_usd}
-    said = {"months": wish.months, "q": wish.q, "n_minus_1": wish.n_minus_1, **budget}
-    return replace(
-        under, catalogue=pd.concat(offered, ignore_index=True), request=request, said={**under.said, "augments": said}
-    )
-
-
-def _card(pin: Pin, scope: Scope, plan_id: str) -> Card:
     with store_of(pin) as store:
         saved = Plans(store).get(plan_id)
     made_on = runs(pin, scope, RUNS_NAMED).set_index("run_id").reindex([saved.note.run_id]).iloc[0]
     today = pd.Timestamp(saved.note.made_at) if pd.isna(made_on["telemetry_until"]) else made_on["telemetry_until"]
     run = None if pd.isna(made_on["number"]) else int(made_on["number"])
-    rows, peaks = (_seen(frame, scope) for frame in (saved.rows, saved.peaks))
-    bought = saved.purchases if scope.sites is None else saved.purchases[saved.purchases["site_id"].isin(scope.sites)]
-    bought = bought.assign(
-        risk_per_kusd=1000.0 * bought["risk_removed"] / bought["cost_usd"].where(bought["cost_usd"] > 0.0)
-    )
-    held = extent(pin, scope)
-    if peaks.empty or held is None:
-        return Card(saved.note, rows, peaks, today, None, 0, run, bought)
+    rows, peaks, purchases = (_in_scope(frame, scope) for frame in (saved.rows, saved.peaks, saved.purchases))
+    purchases = with_risk_per_usd(purchases)
+    reach = extent(pin, scope)
+    if peaks.empty or reach is None:
+        return Card(saved.note, rows, peaks, today, None, 0, run, purchases)
     start, horizon = peaks["week"].min(), peaks["week"].max() + WEEK
-    measured = _measured(pin, scope, saved, start, min(_monday(held.now), horizon))
-    room = _rooms(pin, scope, saved, rows, pd.date_range(start, horizon - WEEK, freq=WEEK, unit="us"))
-    weeks = max(0, int((min(_monday(held.now), horizon) - start) / WEEK))
-    return Card(
-        saved.note,
-        score_plan(rows, measured, room, start, horizon, today),
-        peak_hits(peaks, measured),
-        today,
-        start,
-        weeks,
-        run,
-        bought,
+    end = min(week_start(reach.now), horizon)
+    measured = _measured(pin, scope, saved, start, end)
+    weeks = pd.date_range(start, horizon, freq=WEEK, inclusive="left", unit="us")
+    scored = score_plan(rows, measured, _usable(pin, scope, saved, rows, weeks), start, horizon, today)
+    return Card(saved.note, scored, peak_hits(peaks, measured), today, start, int((weeks < end).sum()), run, purchases)
+
+
+def first_answers(moment: pd.Timestamp) -> pd.Timestamp:
+    """When the first week of a plan made at a moment is over."""
+    return week_start(moment) + WEEK
+
+
+def save(
+    pin: Pin,
+    scope: Scope,
+    question: PlanQuery,
+    name: str,
+    author: str,
+    requests: Mapping[Direction, AugmentRequest] | None = None,
+) -> SavedNote:
+    """Keep the plan of the newest run, both directions, under the query's policy without its changes; with `requests`,
+    with the cheapest purchases too.
+
+    ScenarioError where the name cannot be kept, LakeError where there is nothing to plan from, SettingError for a
+    request that cannot be.
+    """
+    policy = Policy(question.statistic, question.limit, planned=question.planned)
+    run = latest_run(pin, scope)
+    cases = {
+        direction: replace(case, policy=policy)
+        for direction in DIRECTION_OF.values()
+        if (case := published_case(pin, scope, direction, question.statistic)) is not None
+    }
+    if run is None or not any(case.demand.keys for case in cases.values()):
+        raise LakeError(
+            f"The lake {pin.url} has no joint futures of coming weeks to plan from.",
+            cause="nothing was forecast yet, or the newest run's engine draws none",
+            remedy="publish a run with `python -m forecasting refresh`",
+        )
+    ordering = next(iter(cases.values())).ordering
+    said: dict[str, Any] = {**policy.as_dict(), "ordering": asdict(ordering), "augments": {}}
+    plan, purchases = solve(*cases.values()), {}
+    if requests:
+        purchases = _augment_plans(cases, policy, requests)
+        said["augments"] = _request_in_words(next(iter(requests.values())))
+    frames = plan_to_save(cases.values(), plan, purchases)
+    with store_of(pin) as store:
+        note = Plans(store).save(
+            name, frames.rows, frames.peaks, said, frames.purchases, lake=pin.url, author=author, run_id=run.run_id
+        )
+    refused = {direction: each.refused for direction, each in purchases.items() if each.refused}
+    return SavedNote(note, sum(len(each.purchases) for each in purchases.values()), refused)
+
+
+def _augment_plans(
+    cases: Mapping[Direction, PlanCase], policy: Policy, requests: Mapping[Direction, AugmentRequest]
+) -> dict[Direction, AugmentPlan]:
+    """The cheapest purchases of both directions; what differs between the requests is the steps on offer."""
+    request = next(iter(requests.values()))
+    options = AugmentOptions(
+        policy,
+        q=request.q,
+        months=request.months,
+        n_minus_1=request.n_minus_1,
+        budget_usd=request.budget_usd,
+        seconds=PLAN_SECONDS,
     )
+    sites = next(iter(cases.values())).sites
+    steps = [
+        at_every_site(pd.DataFrame(each.steps, columns=STEP_COLUMNS).astype(float), sites).assign(direction=direction)
+        for direction, each in requests.items()
+    ]
+    return augment_plans(cases, pd.concat(steps, ignore_index=True), options)
 
 
-def _seen(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+def _request_in_words(request: AugmentRequest) -> dict[str, Any]:
+    """A request in plain values, as a store keeps it."""
+    budget = {} if request.budget_usd is None else {"budget_usd": request.budget_usd}
+    return {"months": request.months, "q": request.q, "n_minus_1": request.n_minus_1, **budget}
+
+
+def _in_scope(frame: pd.DataFrame, scope: Scope) -> pd.DataFrame:
     """What the viewer may see: under a narrower scope the sites of it alone, for a region is more than they."""
-    return (
-        frame
-        if scope.sites is None
-        else frame[(frame["level"] == "site") & frame["key"].isin(scope.sites)].reset_index(drop=True)
-    )
+    if scope.sites is None:
+        return frame
+    if "level" not in frame:
+        return frame[frame["site_id"].isin(scope.sites)].reset_index(drop=True)
+    return frame[(frame["level"] == "site") & frame["key"].isin(scope.sites)].reset_index(drop=True)
 
 
 def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
@@ -164,13 +178,7 @@ def _measured(pin: Pin, scope: Scope, saved: SavedPlan, start: pd.Timestamp, end
     return measured_values(weekly(pin, scope, tuple(DIRECTION_OF), start, max(start, end)), statistic, end)
 
 
-def _rooms(pin: Pin, scope: Scope, saved: SavedPlan, rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:
-    steps, policy = query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope), saved.note.policy
-    return usable_by_week(
-        steps,
-        catalogue(pin, scope),
-        rows,
-        weeks,
-        float(policy.get("limit", UTILISATION_LIMIT)),
-        policy.get("limits") or {},
-    )
+def _usable(pin: Pin, scope: Scope, saved: SavedPlan, rows: pd.DataFrame, weeks: pd.DatetimeIndex) -> pd.DataFrame:
+    policy = saved.note.policy
+    limit, limits = float(policy.get("limit", UTILISATION_LIMIT)), policy.get("limits") or {}
+    return usable_by_week(capacity(pin, scope), catalogue(pin, scope), rows, weeks, limit, limits)

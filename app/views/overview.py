@@ -16,7 +16,7 @@ from app.components.site_table import site_table
 def show(frame: Frame) -> None:
     """The numbers, the map beside where to look first, and every site."""
     scope = passing(frame)
-    sites = planning.site_states(frame.pin, scope, frame.scope)
+    sites = planning.site_states(frame.pin, frame.scope, scope)
     if sites.empty:
         site_filter(frame)
         no_site_passes()

@@ -33,15 +33,27 @@ from data.queries.forecasts import (
 )
 from data.queries.lake_state import Extent, extent, freshness, quarantined, snapshots, table_versions
 from data.queries.model_inputs import weekly
-from data.queries.network import catalogue, flows_at, headline, map_at, search_index, sites_now
+from data.queries.network import (
+    ViewersPerGbps,
+    catalogue,
+    flows_at,
+    headline,
+    ingest_paths,
+    map_at,
+    search_index,
+    sites_now,
+    viewers_per_gbps,
+)
 from data.queries.plan_inputs import PlanTables, capacity_now, hours_of_day, loads, partner_months, plan_tables
 from data.queries.series import (
     RefitInputs,
+    capacity,
     capacity_steps,
     completeness,
     events,
     gaps,
     history,
+    planned_augments,
     refit_inputs,
     site_capacity_steps,
     site_hours,
@@ -57,9 +69,11 @@ __all__ = [
     "Query",
     "RefitInputs",
     "Run",
+    "ViewersPerGbps",
     "backtest",
     "bands",
     "calibration",
+    "capacity",
     "capacity_now",
     "capacity_steps",
     "catalogue",
@@ -78,6 +92,7 @@ __all__ = [
     "hindsight",
     "history",
     "hours_of_day",
+    "ingest_paths",
     "latest_run",
     "licence",
     "licences",
@@ -86,6 +101,7 @@ __all__ = [
     "partner_months",
     "peaks",
     "plan_tables",
+    "planned_augments",
     "quarantined",
     "reads",
     "refit_inputs",
@@ -103,5 +119,6 @@ __all__ = [
     "snapshots",
     "table_versions",
     "usual",
+    "viewers_per_gbps",
     "weekly",
 ]

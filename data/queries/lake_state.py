@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from data.lake.query import EVERYTHING, Scope, day_span, query, reads
 from data.lake.tables import Lake, Pin, Span, files
-from data.schema import METRICS, TABLES
+from data.schema import METRICS, TABLES, week_start
 
 HOUR = timedelta(hours=1)
 SIMULATOR = "simulator:"
@@ -127,6 +127,32 @@ def hour_of(ts: datetime) -> pd.Timestamp:
 def last_hour(now: pd.Timestamp) -> pd.Timestamp:
     """The start of the newest hour that has begun at the end of the telemetry."""
     return hour_of(now - pd.Timedelta(microseconds=1))
+
+
+# The end of the telemetry where there is none.
+BEFORE_ALL = pd.Timestamp(0, tz="UTC")
+
+
+def last_days(extent: Extent | None, days: int) -> Span:
+    """So many days up to the end of the telemetry; without telemetry, before all."""
+    end = BEFORE_ALL if extent is None else extent.now
+    return end - timedelta(days=days), end
+
+
+def last_weeks(extent: Extent | None, weeks: int) -> Span:
+    """So many weeks (Monday 00:00 UTC on) that are over at the end of the telemetry; without telemetry, before all."""
+    end = week_start(BEFORE_ALL if extent is None else extent.now)
+    return end - timedelta(weeks=weeks), end
+
+
+def last_months(extent: Extent | None, months: int) -> Span:
+    """The newest month (UTC) and those before it, so many in all, as far as there is telemetry; without any, before
+    all.
+    """
+    if extent is None:
+        return BEFORE_ALL, BEFORE_ALL
+    first = extent.last.floor("D").replace(day=1) - pd.DateOffset(months=months - 1)
+    return max(first, extent.first), extent.now
 
 
 @reads("sites", "telemetry", "telemetry_1d", extent)

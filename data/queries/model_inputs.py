@@ -11,7 +11,7 @@ from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first
 from data.lake.query import EVERYTHING, Cursor, Scope, connection, in_span, query, reads
 from data.lake.tables import Pin, Span
 from data.queries.series import known_metrics
-from data.schema import METRIC
+from data.schema import METRIC, week_start
 
 
 def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def _week_spans(pin: Pin, start: datetime, end: datetime) -> Iterator[Span]:
     """Whole weeks that cover start to end, as many together as fit in memory; one where there are none."""
     sites = int(query(pin, "SELECT count(*) AS n FROM sites", ["sites"], scope=EVERYTHING)["n"].iloc[0])
     size = max(1, PIECE_SITE_DAYS // (7 * max(1, sites))) * WEEK
-    monday = pd.Timestamp(start).floor("D") - pd.Timedelta(days=pd.Timestamp(start).weekday())
+    monday = week_start(pd.Timestamp(start))
     yield monday, monday + size
     while (monday := monday + size) < end:
         yield monday, monday + size

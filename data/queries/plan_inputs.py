@@ -22,14 +22,12 @@ from data.lake.capacity import capacity_in_force, steps_in_force
 from data.lake.query import EVERYTHING, Cursor, Scope, connection, files_within, in_span, query, reads
 from data.lake.tables import Pin, Span
 from data.queries.forecasts import Futures, Run, futures, latest_run
-from data.queries.lake_state import extent
+from data.queries.lake_state import extent, last_weeks
 from data.queries.model_inputs import weekly
 from data.queries.network import catalogue
-from data.queries.series import known_metrics
+from data.queries.series import capacity, known_metrics
 from data.schema import LEVELS, METRIC, TELEMETRY, Direction, Level
 from data.schema.errors import SettingError
-
-WEEK = pd.Timedelta(weeks=1)
 
 
 class PlanTables(NamedTuple):
@@ -47,7 +45,7 @@ class PlanTables(NamedTuple):
     weeks: pd.DataFrame
 
 
-@reads("series_status", "capacity", futures, latest_run, extent, catalogue, weekly)
+@reads("series_status", capacity, futures, latest_run, extent, catalogue, weekly)
 def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) -> PlanTables | None:
     """The tables of a plan, of one direction and weekly statistic; None where the lake holds no telemetry or no published
     run.
@@ -58,7 +56,6 @@ def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) ->
     metric = f"{direction}_gbps"
     sql = """SELECT key, status, reason, observations FROM series_status
              WHERE run_id = $run AND level = 'site' AND metric = $metric ORDER BY key"""
-    end = telemetry.now.floor("D") - pd.Timedelta(days=telemetry.now.weekday())
     return PlanTables(
         run,
         telemetry.now,
@@ -71,9 +68,9 @@ def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) ->
             partitions={"run_id": (run.run_id,)},
             parameters={"run": run.run_id, "metric": metric},
         ),
-        query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope),
+        capacity(pin, scope),
         catalogue(pin, scope),
-        weekly(pin, scope, (metric,), end - WEEK, end),
+        weekly(pin, scope, (metric,), *last_weeks(telemetry, 1)),
     )
 
 

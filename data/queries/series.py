@@ -168,6 +168,19 @@ def members(level: Level, key: str) -> str:
     return f"site_id IN (SELECT site_id FROM sites WHERE region_id = {quoted(key)})" if level == "region" else "true"
 
 
+@reads("capacity")
+def capacity(pin: Pin, scope: Scope) -> pd.DataFrame:
+    """Every declared step, in the columns of the table `capacity`."""
+    return query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)
+
+
+@reads("capacity")
+def planned_augments(pin: Pin, scope: Scope, direction: Direction) -> tuple[str, ...]:
+    """The sites that have planned augments, in order."""
+    sql = "SELECT DISTINCT site_id FROM capacity WHERE direction = $direction AND status = 'planned' ORDER BY site_id"
+    return tuple(query(pin, sql, ["capacity"], scope=scope, parameters={"direction": direction})["site_id"])
+
+
 @reads("capacity", "sites", extent)
 def capacity_steps(pin: Pin, scope: Scope, level: Level, key: str, direction: Direction) -> pd.DataFrame:
     """effective_from, capacity_gbps, status: the capacity of a site, or the sum over the sites of a region or the

@@ -16,6 +16,7 @@ from data.schema.types import (
     HORIZONS,
     ID_PATTERN,
     LEVELS,
+    LICENSED_ENGINE,
     METRIC,
     METRICS,
     MIN_HOUR_COMPLETENESS,
@@ -38,6 +39,7 @@ from data.schema.types import (
     Table,
     identifier,
     stamp,
+    week_start,
 )
 from data.schema.validation import Fault, validate
 
@@ -51,6 +53,7 @@ __all__ = [
     "ID_PATTERN",
     "INPUT_TABLES",
     "LEVELS",
+    "LICENSED_ENGINE",
     "METRIC",
     "METRICS",
     "MIN_HOUR_COMPLETENESS",
@@ -77,4 +80,5 @@ __all__ = [
     "identifier",
     "stamp",
     "validate",
+    "week_start",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -40,6 +41,8 @@ Level = Literal["site", "region", "global"]
 LEVELS: tuple[Level, ...] = ("site", "region", "global")
 GLOBAL_KEY = "all"
 Direction = Literal["ingest", "egress"]
+# The engine that draws joint futures of coming weeks, as `runs` names it.
+LICENSED_ENGINE = "panel"
 
 # The quantiles that a run publishes, by column: bounds of the 95, 80 and 50 % intervals and the median.
 QUANTILES: dict[str, float] = {
@@ -183,3 +186,11 @@ def identifier(name: str, meaning: str) -> Column:
 def stamp(name: str, meaning: str, *, required: bool = True, filled: str = "") -> Column:
     """A column of stamps."""
     return Column(name, STAMP, meaning, "UTC", required, filled=filled)
+
+
+Moment = TypeVar("Moment", bound=datetime)
+
+
+def week_start(moment: Moment) -> Moment:
+    """Monday 00:00 of the week that holds a moment, in its own zone (stamps of the lake are UTC)."""
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=moment.weekday())

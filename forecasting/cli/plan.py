@@ -5,9 +5,9 @@ when?
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from rich.table import Table
 
 from data.schema import Direction
 from data.schema.errors import SettingError
-from forecasting.cli.failover_file import Declared, failover_of, read_file, rule
 from forecasting.cli.plan_file import CALENDAR, WRITERS
 from forecasting.cli.policy_file import PlanPolicy, read_policy
 from forecasting.planning import Plan, solve
-from forecasting.planning.augments import AugmentPlan, all_purchases, plan_augments
+from forecasting.planning.augments import AugmentPlan, all_purchases
+from forecasting.planning.failover_table import FAILOVER_SETTING, failover_rule, read_failover
 from forecasting.planning.order_by import plan_calendar
 from forecasting.planning.plan import WORST_FIRST
+from forecasting.planning.whatif import augment_plans
 from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
 
 # A screenful; the file has them all.
@@ -46,9 +47,10 @@ def plan(options: argparse.Namespace) -> int:
     known = set(inputs.sites["site_id"])
     _known("limits", under.policy.limits, known)
     _known("the catalogue", () if under.catalogue is None else under.catalogue["site_id"], known)
-    table = None if options.failover is None else read_file(options.failover, known)
+    table_path = options.failover or os.environ.get(FAILOVER_SETTING)
+    table = read_failover(Path(table_path), known) if table_path else None
     found = solve(*inputs.cases.values())
-    augments = augment_plans(inputs, under, table)
+    augments = augment_plans(inputs.cases, under.catalogue, under.request, table)
     write(found.rows, options.out, inputs.now)
     console = Console(width=160, highlight=False, markup=False)
     show(console, found, inputs, under)
@@ -56,7 +58,7 @@ def plan(options: argparse.Namespace) -> int:
     if augments:
         show_augments(console, augments, options.out, inputs.now)
         if under.request.n_minus_1:
-            console.print(f"N-1: a failed site's demand goes to others {rule(table)}", soft_wrap=True)
+            console.print(f"N-1: a failed site's demand goes to others {failover_rule(table)}", soft_wrap=True)
     if options.save is not None:
         note = keep_plan(inputs, found, augments, under.said, options.save, options.author)
         console.print(f"kept as {note.name!r} ({note.id})", soft_wrap=True)
@@ -71,26 +73,6 @@ def _known(where: str, named: Collection[str], known: Collection[str]) -> None:
             cause="a typing error, or another lake",
             remedy=f"name sites such as {', '.join(sorted(known)[:NAMED_AT_MOST])}",
         )
-
-
-def augment_plans(inputs: PlanInputs, under: PlanPolicy, table: Declared | None = None) -> dict[Direction, AugmentPlan]:
-    """The cheapest purchases by direction, where the catalogue offers steps and futures are known. `table`: the
-    failover of N-1, as in failover_of.
-    """
-    found: dict[Direction, AugmentPlan] = {}
-    for direction, case in inputs.cases.items():
-        offered = (
-            under.catalogue[under.catalogue["direction"] == direction]
-            if under.catalogue is not None
-            else pd.DataFrame()
-        )
-        declared = set(case.steps.loc[case.steps["direction"] == direction, "site_id"])
-        if len(offered) and declared.intersection(case.demand.keys):
-            failover = failover_of(table, inputs.sites, case.demand.keys) if under.request.n_minus_1 else None
-            found[direction] = plan_augments(
-                case.demand, case.steps, offered, failover, replace(under.request, today=inputs.now)
-            )
-    return found
 
 
 def write(frame: pd.DataFrame, path: Path, today: pd.Timestamp) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,8 +30,6 @@ def write_json(frame: pd.DataFrame, path: Path) -> None:
 Writer = Callable[[pd.DataFrame, Path], None]
 WRITERS: dict[str, Writer] = {".parquet": write_parquet, ".csv": write_csv, ".json": write_json}
 CALENDAR = ".ics"
-# Names the table of who takes over for whom that holds for everybody.
-FAILOVER = "HEADROOM_FAILOVER"
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +43,9 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--failover",
         type=Path,
-        default=os.environ.get(FAILOVER) or None,
         metavar="FILE",
-        help=f"who takes over for whom where the policy "
-        f"asks for N-1: CSV or Parquet with site_id, helper_site_id, weight (default: {FAILOVER}, else distance and headroom)",
+        help="who takes over for whom where the policy asks for N-1: CSV or Parquet with site_id, helper_site_id, weight "
+        "(default: HEADROOM_FAILOVER, else distance and headroom)",
     )
     parser.add_argument(
         "--out",

@@ -6,7 +6,7 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ WORDS = {str: "a text", float: "a number", bool: "true or false", int: "a whole 
 
 @dataclass(frozen=True, slots=True)
 class PlanPolicy:
-    """What a plan is made under. catalogue: steps on offer, as in augment_problem.build, with their direction; None
+    """What a plan is made under. catalogue: steps on offer, as in augment_programme.build_problem, with their direction; None
     where nothing is to be bought.
 
     said: the policy in plain values, as a store keeps it.
@@ -104,11 +104,8 @@ def parsed(found: Mapping[str, Any], path: Path) -> PlanPolicy:
         )
     policy, ordering = Policy(**main), OrderPolicy(**order)
     said = {
-        "statistic": policy.statistic,
-        "limit": policy.limit,
-        "limits": dict(policy.limits),
-        "planned": policy.planned,
-        "ordering": {name: getattr(ordering, name) for name in ORDER_KEYS},
+        **policy.as_dict(),
+        "ordering": asdict(ordering),
         "augments": {**augments, "catalogue": catalogue} if catalogue else {},
     }
     offered = read_catalogue(path.parent / catalogue) if catalogue else None

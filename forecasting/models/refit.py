@@ -31,6 +31,8 @@ from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 DAY, YEAR = Season("day", 24.0, DAILY_ORDER), Season("year", 8766.0, 10)
 WEEK_HOURS = 168
+# How far ahead a refit is drawn, and its events are counted: as far as a run forecasts.
+REFIT_HORIZON = HORIZON
 # Leave out every event; any other word is the identifier of one.
 NO_EVENT_KNOWN = "all"
 
@@ -102,7 +104,7 @@ def refit(panel: Panel, series: Series, wish: RefitOptions) -> Refit:
     curves = fit(
         _local(stamps, zone), values.to_numpy()[:, None], _spec(stamps, wish.prior), known.to_numpy(), EVENT_PRIOR
     )
-    ahead = pd.date_range(stamps[0], left.start + HORIZON, freq=HOUR, inclusive="left", unit="us", name="ts")
+    ahead = pd.date_range(stamps[0], left.start + REFIT_HORIZON, freq=HOUR, inclusive="left", unit="us", name="ts")
     expected = curves.predict(_local(ahead, zone), event_regressors(touching, ahead, HOUR)[known.columns].to_numpy())[
         :, 0
     ]

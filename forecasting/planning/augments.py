@@ -227,6 +227,19 @@ def solve_augments(problem: AugmentProblem) -> AugmentPlan:
     )
 
 
+def curve_of_plan(plan: AugmentPlan, seconds: float) -> pd.DataFrame:
+    """cost_risk_curve of a plan's problem, searched for so many seconds in all. Where the budget makes the plan another one
+    than its q without a budget, the plan is a row of its own, which alone is `chosen`.
+    """
+    options = plan.problem.request
+    points = cost_risk_curve(replace(plan.problem, request=replace(options, seconds=seconds)))
+    free = points.loc[points["chosen"], "cost_usd"]
+    if options.budget_usd is None or (len(free) and free.iloc[0] <= options.budget_usd):
+        return points
+    own = [{"q": options.q, "cost_usd": plan.cost_usd, "risk": plan.risk, "gap": plan.gap, "chosen": True}]
+    return pd.concat([points.assign(chosen=False), pd.DataFrame(own)], ignore_index=True)
+
+
 def cost_risk_curve(problem: AugmentProblem, quantiles: Sequence[float] = CURVE) -> pd.DataFrame:
     """Cost against risk: q, cost_usd, risk, gap and whether it is the one `chosen`, for plans that keep the policy with
     rising probability, from buying nothing (q missing) on, whatever the budget. A plan that was not found in its time
@@ -344,6 +357,12 @@ def all_purchases(plans: Mapping[Direction, AugmentPlan]) -> pd.DataFrame:
     """The purchases of plans, ranked by direction: as AugmentPlan.frame, with direction."""
     frames = [plan.frame().assign(direction=direction) for direction, plan in plans.items()]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*PURCHASE_COLUMNS, "direction"])
+
+
+def with_risk_per_usd(purchases: pd.DataFrame) -> pd.DataFrame:
+    """Purchases as a store keeps them, with risk_per_kusd: the risk removed for each thousand USD; NaN where it is free."""
+    cost = purchases["cost_usd"].where(purchases["cost_usd"] > 0.0)
+    return purchases.assign(risk_per_kusd=1000.0 * purchases["risk_removed"] / cost)
 
 
 VALUES_LEAST, VALUES_MOST = 3, 5

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,15 @@ class Policy:
                 f"The demand is the {demand.statistic} of each week, the policy is about its {self.statistic}.",
                 remedy="give the paths of the policy's statistic",
             )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The policy in plain values, as a store keeps it."""
+        return {
+            "statistic": self.statistic,
+            "limit": self.limit,
+            "limits": dict(self.limits),
+            "planned": self.planned,
+        }
 
     def shares(self, keys: Sequence[str]) -> Reals:
         """The limit of each site, (keys,)."""

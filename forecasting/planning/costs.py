@@ -5,15 +5,21 @@ the hours by region.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from data.schema import DIRECTION_OF, GLOBAL_KEY
+from forecasting.planning.augments import CapacityAddition, additions_frame
+from forecasting.planning.demand import WEEK, Statistic
+from forecasting.planning.plan_case import PlanCase
 
 MEGABITS = 1000.0
 # A week of which less was seen than this may have missed its peak.
 WHOLE_WEEK = 0.95
+# A year ahead holds the next season's peak; nine futures in ten stay below what is planned for.
+STRANDED_WEEKS, STRANDED_QUANTILE = 52, 0.9
 
 
 def billing(months: pd.DataFrame, usd_a_mbps: float | None = None) -> pd.DataFrame:
@@ -71,6 +77,69 @@ def stranded(
     )
 
 
+class StrandedHeadroom(NamedTuple):
+    """Stranded headroom by site.
+
+    rows: as `stranded`. expected: whether the peaks are of the coming year's futures, else of measured weeks. declared: the
+    sites with capacity; one of them without a known peak has no row. added_gbps: what a what-if adds to them within that
+    year, in `rows`.
+    """
+
+    rows: pd.DataFrame
+    expected: bool
+    declared: frozenset[str]
+    added_gbps: float = 0.0
+
+
+def stranded_by_futures(case: PlanCase, capacity: pd.DataFrame) -> StrandedHeadroom:
+    """What is paid for and not needed, against the P90 of the highest week of the coming year.
+
+    capacity: site_id, capacity_gbps and cost_usd_month of what is in force now. A what-if's additions within that year
+    count as well, in capacity and in cost.
+    """
+    year = case.demand.until(STRANDED_WEEKS)
+    peaks = dict(zip(year.keys, np.quantile(year.gbps.max(axis=1), STRANDED_QUANTILE, axis=1), strict=True))
+    limits = dict(zip(year.keys, case.policy.shares(year.keys), strict=True))
+    until = year.start + STRANDED_WEEKS * WEEK
+    return _stranded_headroom(peaks, limits, capacity, [each for each in case.added if each.day < until], expected=True)
+
+
+def stranded_by_weeks(
+    weeks: pd.DataFrame, statistic: Statistic, limit: float, capacity: pd.DataFrame
+) -> StrandedHeadroom:
+    """What is paid for and not needed, against the highest of some measured weeks (level, key, peak and p95); `capacity`
+    as in stranded_by_futures.
+    """
+    peaks = weeks[weeks["level"] == "site"].groupby("key")[statistic].max().to_dict()
+    return _stranded_headroom(peaks, dict.fromkeys(peaks, limit), capacity, [], expected=False)
+
+
+def _stranded_headroom(
+    peaks: Mapping[str, float],
+    limits: Mapping[str, float],
+    capacity: pd.DataFrame,
+    additions: list[CapacityAddition],
+    *,
+    expected: bool,
+) -> StrandedHeadroom:
+    open_sites = capacity[capacity["capacity_gbps"] > 0].set_index("site_id")
+    added = additions_frame(additions).groupby("site_id")[["gbps", "usd"]].sum().reindex(open_sites.index)
+    added = added.astype(float).fillna(0.0)
+    gbps = open_sites["capacity_gbps"].astype(float) + added["gbps"]
+    usd = open_sites["cost_usd_month"].astype(float) + added["usd"]
+    rows = stranded(peaks, gbps.to_dict(), usd.to_dict(), limits)
+    return StrandedHeadroom(rows, expected, frozenset(open_sites.index), float(added["gbps"].sum()))
+
+
+def diversity_factors(weeks: pd.DataFrame, regions: Mapping[str, str]) -> pd.DataFrame:
+    """`diversity` of the network, key "all", and of each region of more than one site (site_id to region_id); the network
+    first, then by factor.
+    """
+    network = diversity(weeks, dict.fromkeys(regions, GLOBAL_KEY))
+    by_region = diversity(weeks, regions).sort_values(["factor", "key"], ascending=[False, True])
+    return pd.concat([network, by_region[by_region["sites"] > 1]], ignore_index=True)
+
+
 def diversity(weeks: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
     """The diversity factor of each group of sites (site_id to region_id, or all to "all"): the sum of the sites' peaks
     over the peak of their sum.
@@ -112,3 +181,22 @@ def hour_strip(hours: pd.DataFrame) -> pd.DataFrame:
     )
     strip = means.div(means.max(axis=1), axis=0)
     return strip.loc[sorted(strip.index, key=lambda region: (int(np.nanargmax(strip.loc[region])), region))]
+
+
+class HoursOfDay(NamedTuple):
+    """The hours of the UTC day: share of each region's own busiest hour, as `hour_strip`; the same hours in Gbps; and what
+    each region could carry, Gbps.
+    """
+
+    share: pd.DataFrame
+    gbps: pd.DataFrame
+    capacity_gbps: dict[str, float]
+
+
+def hours_by_region(hours: pd.DataFrame, capacity: pd.DataFrame, regions: Mapping[str, str]) -> HoursOfDay:
+    """hours: as in hour_strip; capacity: site_id and capacity_gbps in force now; regions: region_id by site_id."""
+    share = hour_strip(hours)
+    gbps = hours.pivot_table(index="region_id", columns="hour", values="value").reindex(columns=range(24))
+    open_sites = capacity[capacity["capacity_gbps"] > 0]
+    of_region = open_sites["capacity_gbps"].groupby(open_sites["site_id"].map(dict(regions))).sum()
+    return HoursOfDay(share, gbps.loc[share.index], of_region.to_dict())

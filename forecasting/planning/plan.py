@@ -4,15 +4,24 @@ capacity is late. `solve` is the only way to any of them: pages, commands, saved
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from data.schema import UTILISATION_LIMIT, Direction, Level
-from forecasting.planning.capacity import DAY, LATE_COLUMNS, late_augments, weekly_capacity
+from data.schema import PEAK_QUANTILES, UTILISATION_LIMIT, Direction, Level
+from forecasting.planning.augments import AugmentPlan, added_by_site, all_purchases
+from forecasting.planning.capacity import (
+    DAY,
+    LATE_COLUMNS,
+    counts,
+    is_planned,
+    late_augments,
+    usable_capacity,
+    weekly_capacity,
+)
 from forecasting.planning.demand import WEEK, Diversity
 from forecasting.planning.order_by import USUAL_LEAD_DAYS, order_by
 from forecasting.planning.plan_case import PlanCase
@@ -332,6 +341,82 @@ def peak_quantiles(case: PlanCase) -> pd.DataFrame:
         rows = {"level": level, "key": keys, "direction": case.direction, "week": weeks, **quantiles}
         frames.append(pd.DataFrame(rows))
     return pd.concat(frames, ignore_index=True)
+
+
+class PlanToSave(NamedTuple):
+    """The frames that data.store.Plans.save takes: the plan's rows, weekly quantiles to score them by, and purchases."""
+
+    rows: pd.DataFrame
+    peaks: pd.DataFrame
+    purchases: pd.DataFrame
+
+
+def plan_to_save(cases: Iterable[PlanCase], plan: Plan, augments: Mapping[Direction, AugmentPlan]) -> PlanToSave:
+    """What is kept of a plan, and of the augment plans made with it."""
+    identity = ["level", "key", "direction"]
+    rows = plan.rows[[*identity, "answer", "reason", *DATES, "order_by"]]
+    rows = rows.merge(added_by_site(augments).assign(level="site"), how="left", on=identity)
+    peaks = pd.concat([peak_quantiles(case) for case in cases], ignore_index=True)
+    purchases = all_purchases(augments).drop(columns="risk_per_kusd")
+    return PlanToSave(rows.replace({"reason": {"": None}}), peaks, purchases)
+
+
+class Fan(NamedTuple):
+    """What one place is expected to carry against what it may.
+
+    run_out: its answer. weeks: ts (the end of the week), PEAK_QUANTILES of the demand and room_gbps (limit x capacity; NaN
+    where it is not known), and probability (of having run out by then). steps: its capacity as steps in time.
+    """
+
+    run_out: RunOut
+    weeks: pd.DataFrame
+    steps: pd.DataFrame
+
+
+def fan(case: PlanCase, plan: Plan, level: Level, key: str) -> Fan | None:
+    """The fan of one place of the plan of a case; None where no future of it is known."""
+    run_out = plan.run_outs.get((case.direction, level, key))
+    groups = case.groups(level)
+    sites = [site for site in case.demand.keys if groups.get(site) == key]
+    if run_out is None or not sites:
+        return None
+    members = case.demand.only(sites)
+    demand = members if level == "site" else members.summed(groups, case.diversity)
+    ends = pd.DatetimeIndex(demand.weeks + WEEK)
+    room = usable_capacity(case.steps, members, case.policy, case.now)
+    # A group that is refused has parts without a forecast or capacity: the limit of the rest is not its limit.
+    is_unknown = np.isnan(room).all(axis=0) | (run_out.answer == "refused")
+    quantiles = {name: demand.quantile(q)[0] for name, q in PEAK_QUANTILES.items()}
+    weeks = pd.DataFrame(
+        {
+            "ts": ends,
+            **quantiles,
+            "room_gbps": np.where(is_unknown, np.nan, np.nansum(room, axis=0)),
+            "probability": run_out.probabilities(ends),
+        }
+    )
+    return Fan(run_out, weeks, capacity_of_sites(case, sites))
+
+
+def capacity_of_sites(case: PlanCase, sites: Sequence[str]) -> pd.DataFrame:
+    """effective_from, capacity_gbps, status: what counts of the declared capacity of some sites together, as steps in
+    time; planned where any part then in force is.
+    """
+    mine = case.steps["site_id"].isin(sites) & (case.steps["direction"] == case.direction)
+    counted = mine & counts(case.steps, case.moment, planned=case.policy.planned)
+    steps = case.steps.assign(planned=is_planned(case.steps).astype(float))[counted]
+    steps = steps.drop_duplicates(["site_id", "effective_from"], keep="last")
+    gbps, planned = (
+        steps.pivot_table(index="effective_from", columns="site_id", values=name).sort_index().ffill()
+        for name in ("capacity_gbps", "planned")
+    )
+    return pd.DataFrame(
+        {
+            "effective_from": pd.DatetimeIndex(gbps.index),
+            "capacity_gbps": gbps.sum(axis=1).to_numpy(float),
+            "status": np.where(planned.max(axis=1) > 0, "planned", "installed"),
+        }
+    )
 
 
 # Sites as they are measured, with what a plan says of them

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.schema import GLOBAL_KEY, MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS, Direction, Level
+from data.schema import GLOBAL_KEY, MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS, Direction, Level, week_start
 from forecasting.planning.augments import CapacityAddition
 from forecasting.planning.capacity import Policy, weekly_capacity
 from forecasting.planning.demand import WEEK, Demand, Diversity, Reals, Statistic, coincidence_factor
@@ -177,8 +177,7 @@ def _demand(futures: PublishedFutures | None, direction: Direction, statistic: S
     """Futures as demand; without any, of no key, over the weeks that a refresh would draw."""
     if futures is not None:
         return Demand(futures.keys, direction, statistic, futures.weeks, np.maximum(futures.draws, 0.0))
-    monday = now.floor("D") - pd.Timedelta(days=now.weekday())
-    weeks = pd.date_range(monday, periods=WEEKS_PLANNED, freq=WEEK, unit="us")
+    weeks = pd.date_range(week_start(now), periods=WEEKS_PLANNED, freq=WEEK, unit="us")
     return Demand((), direction, statistic, weeks, np.empty((0, len(weeks), 1)))
 
 
@@ -201,9 +200,15 @@ def _with_groups(case: PlanCase, futures: Mapping[Level, PublishedFutures | None
     return replace(case, published=published, diversity=diversity, refused_groups=refused)
 
 
+def whole_weeks(weeks: pd.DataFrame) -> pd.DataFrame:
+    """The rows of data.queries.weekly of weeks of which enough was measured, with ts, the end of the week."""
+    whole = weeks[weeks["completeness"] >= MIN_WEEK_COMPLETENESS]
+    return whole.assign(ts=whole["week"] + WEEK)
+
+
 def _measured(weeks: pd.DataFrame, statistic: Statistic) -> dict[Level, dict[str, float]]:
     """By level and key: the statistic of the last whole week, where enough of it was measured."""
     by_level: dict[Level, dict[str, float]] = {}
-    for row in weeks[weeks["completeness"] >= MIN_WEEK_COMPLETENESS].itertuples(index=False):
+    for row in whole_weeks(weeks).itertuples(index=False):
         by_level.setdefault(row.level, {})[str(row.key)] = float(getattr(row, statistic))
     return by_level

@@ -15,11 +15,20 @@ import pandas as pd
 from data.schema import GLOBAL_KEY, Direction
 from data.schema.errors import SettingError
 from forecasting.planning.augment_programme import AugmentOptions, build_problem
-from forecasting.planning.augments import CapacityAddition, added_cost_usd, parse_addition, stamp, with_additions
+from forecasting.planning.augments import (
+    AugmentPlan,
+    CapacityAddition,
+    added_cost_usd,
+    parse_addition,
+    plan_augments,
+    stamp,
+    with_additions,
+)
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import WEEK, Demand, Reals
 from forecasting.planning.failover import ROUND_TRIP_MS, Failover, nearby
-from forecasting.planning.failures import single_failures
+from forecasting.planning.failover_table import DeclaredFailover, failover_of
+from forecasting.planning.failure_report import single_failures_of
 from forecasting.planning.plan import DATES, Plan, solve
 from forecasting.planning.plan_case import PlanCase
 from forecasting.planning.runout import RunOut
@@ -307,13 +316,7 @@ def _plain(value: object) -> object:
 
 def to_body(changes: Sequence[Change], policy: Policy) -> dict[str, object]:
     """Changes and policy as a named scenario keeps them."""
-    policy_values = {
-        "statistic": policy.statistic,
-        "limit": policy.limit,
-        "limits": dict(policy.limits),
-        "planned": policy.planned,
-    }
-    return {"changes": to_dicts(changes), "policy": policy_values}
+    return {"changes": to_dicts(changes), "policy": policy.as_dict()}
 
 
 def from_body(body: Mapping[str, Any]) -> tuple[list[Change], Policy]:
@@ -452,10 +455,6 @@ def _grown(failover: Failover, sites: pd.DataFrame, site: str) -> Failover:
     return replace(failover, keys=keys, pull=pull)
 
 
-# Single failures are played over half a year: beyond it a failure policy is a matter of the augment plan.
-FAILURE_WEEKS = 26
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ScenarioResult:
     """What a case comes to, small enough to keep many.
@@ -478,11 +477,32 @@ class ScenarioResult:
 
 def evaluate_scenario(case: PlanCase, request: AugmentOptions | None = None) -> ScenarioResult:
     """The plan of a case, its N-1 safety and its cost."""
-    near = case.demand.until(FAILURE_WEEKS)
-    failures = single_failures(
-        near, case.capacity(near), case.policy.shares(near.keys), case.failover, ceiling=case.ceiling, loads=False
-    )
-    return ScenarioResult(solve(case), failures.safe_until(), single_step_cost(case, request or AugmentOptions()))
+    safe_until = single_failures_of(case, loads=False).safe_until()
+    return ScenarioResult(solve(case), safe_until, single_step_cost(case, request or AugmentOptions()))
+
+
+def augment_plans(
+    cases: Mapping[Direction, PlanCase],
+    catalogue: pd.DataFrame | None,
+    options: AugmentOptions,
+    failover: DeclaredFailover | None = None,
+) -> dict[Direction, AugmentPlan]:
+    """The cheapest purchases by direction, where the catalogue offers steps and the futures of sites with capacity are
+    known.
+
+    catalogue: as in augment_programme.build_problem, with the direction of each step; None where nothing is on offer.
+    failover: the table of N-1, as in failover_of.
+    """
+    plans: dict[Direction, AugmentPlan] = {}
+    for direction, case in cases.items():
+        steps = pd.DataFrame() if catalogue is None else catalogue[catalogue["direction"] == direction]
+        declared = set(case.steps.loc[case.steps["direction"] == direction, "site_id"])
+        if len(steps) and declared.intersection(case.demand.keys):
+            helpers = failover_of(failover, case.sites, case.demand.keys) if options.n_minus_1 else None
+            plans[direction] = plan_augments(
+                case.demand, case.steps, steps, helpers, replace(options, today=case.moment)
+            )
+    return plans
 
 
 def single_step_cost(case: PlanCase, request: AugmentOptions) -> float:

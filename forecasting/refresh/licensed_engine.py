@@ -11,7 +11,7 @@ from concurrent.futures import Executor, Future, as_completed
 import numpy as np
 import pandas as pd
 
-from data.schema import Series
+from data.schema import LICENSED_ENGINE, Series
 from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, evaluate_batch
 from forecasting.evaluation.recent_bands import bands_at_grain
 from forecasting.evaluation.reconciliation import ReconciledForecasts, dependent_series, joined, reconcile, sums_of
@@ -37,7 +37,7 @@ TOGETHER = 32
 class LicensedEngine:
     """Judges every series by backtests and draws what won."""
 
-    name = "panel"
+    name = LICENSED_ENGINE
 
     def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
         """As in `Engine`; refusals come first, then the evidence on grown sites as they are judged. Forecasts and

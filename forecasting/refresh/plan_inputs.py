@@ -12,15 +12,14 @@ import pandas as pd
 from data.lake.query import Scope
 from data.lake.tables import Lake
 from data.queries import Run, latest_run, plan_tables, sites_now
-from data.schema import DIRECTION_OF, Direction
+from data.schema import DIRECTION_OF, LICENSED_ENGINE, Direction
 from data.schema.errors import LakeError
 from data.store import PlanNote, Plans, open_store, store_url
 from forecasting.planning import Plan, PlanCase, build_case
-from forecasting.planning.augments import AugmentPlan, added_by_site, all_purchases
+from forecasting.planning.augments import AugmentPlan
 from forecasting.planning.capacity import Policy
 from forecasting.planning.order_by import OrderPolicy
-from forecasting.planning.plan import DATES, peak_quantiles
-from forecasting.refresh.licensed_engine import LicensedEngine
+from forecasting.planning.plan import plan_to_save
 
 
 class PlanInputs(NamedTuple):
@@ -51,13 +50,13 @@ def plan_inputs(url: str, policy: Policy, ordering: OrderPolicy | None = None) -
             cause="nothing was forecast yet, or --lake names another folder",
             remedy="publish one with `python -m forecasting refresh`",
         )
-    if run.engine != LicensedEngine.name and not any(
+    if run.engine != LICENSED_ENGINE and not any(
         futures for tables in found.values() for futures in tables.futures.values()
     ):
         raise LakeError(
             f"Run {run.number} of the lake {lake.url} has no joint futures of coming weeks to plan from.",
             cause=f"the engine {run.engine} draws none",
-            remedy=f"publish a run with `python -m forecasting refresh --engine {LicensedEngine.name}`",
+            remedy=f"publish a run with `python -m forecasting refresh --engine {LICENSED_ENGINE}`",
         )
     health = sites_now(pin, everyone).set_index("site_id")
     cases = {
@@ -98,14 +97,15 @@ def keep_plan(
     author: str = "",
 ) -> PlanNote:
     """Keep a plan in the lake's store, to be scored by what comes, with what its augment plans buy."""
-    identity = ["level", "key", "direction"]
-    rows = plan.rows[[*identity, "answer", "reason", *DATES, "order_by"]]
-    rows = rows.merge(added_by_site(augments).assign(level="site"), how="left", on=identity).replace(
-        {"reason": {"": None}}
-    )
-    peaks = pd.concat([peak_quantiles(case) for case in inputs.cases.values()], ignore_index=True)
-    bought = all_purchases(augments).drop(columns="risk_per_kusd")
+    frames = plan_to_save(inputs.cases.values(), plan, augments)
     with closing(open_store(store_url(inputs.lake))) as store:
         return Plans(store).save(
-            name, rows, peaks, policy, bought, lake=inputs.lake, author=author, run_id=inputs.run.run_id
+            name,
+            frames.rows,
+            frames.peaks,
+            policy,
+            frames.purchases,
+            lake=inputs.lake,
+            author=author,
+            run_id=inputs.run.run_id,
         )

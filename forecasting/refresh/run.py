@@ -24,7 +24,7 @@ from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin
 from data.queries import Extent, extent, weekly
 from data.queries import model_inputs as training
-from data.schema import DEMAND_METRICS
+from data.schema import DEMAND_METRICS, LICENSED_ENGINE
 from data.schema.errors import LakeError, SettingError
 from forecasting.models.engine import IDENTITY, RESIDUAL_SPAN, YEARLY_HISTORY, Engine, EngineResult, ForecastOptions
 from forecasting.panel.panel import HOUR, Panel, Sources, build
@@ -52,7 +52,7 @@ def _prophet() -> Engine:
     return ProphetEngine()
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet, "panel": LicensedEngine}
+ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet, LICENSED_ENGINE: LicensedEngine}
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,7 @@ def test_without_capacity_nothing_is_said_to_be_shed(open_page: Opener, bare_lak
 
 
 def test_a_calendar_holds_an_entry_for_each_order(lake: Path) -> None:
-    rows = planning.run_out_table(Lake(lake).pin(), PlanQuery("egress", "peak", 0.8, True), Scope())
+    rows = planning.run_out_table(Lake(lake).pin(), Scope(), PlanQuery("egress", "peak", 0.8, True))
     assert rows is not None
     sites = rows[rows["level"] == "site"]
     text = planning.calendar(sites, START)
@@ -221,7 +221,7 @@ def test_a_calendar_holds_an_entry_for_each_order(lake: Path) -> None:
 
 def test_a_narrow_scope_plans_its_own_sites_alone(lake: Path) -> None:
     rows = planning.run_out_table(
-        Lake(lake).pin(), PlanQuery("egress", "peak", 0.8, True), Scope(frozenset({"ams-01"}))
+        Lake(lake).pin(), Scope(frozenset({"ams-01"})), PlanQuery("egress", "peak", 0.8, True)
     )
     assert rows is not None
     assert set(rows["key"]) == {"ams-01", "eu-west", "all"}
@@ -230,7 +230,7 @@ def test_a_narrow_scope_plans_its_own_sites_alone(lake: Path) -> None:
 def test_a_p95_runs_out_no_sooner_than_a_peak(lake: Path) -> None:
     pin = Lake(lake).pin()
     peak, p95 = (
-        planning.run_out_table(pin, PlanQuery("egress", statistic, 0.8, True), Scope()) for statistic in ("peak", "p95")
+        planning.run_out_table(pin, Scope(), PlanQuery("egress", statistic, 0.8, True)) for statistic in ("peak", "p95")
     )
     assert peak is not None
     assert p95 is not None

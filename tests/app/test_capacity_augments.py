@@ -102,17 +102,17 @@ def test_a_plan_that_cannot_be_made_says_why(open_page: Opener, lake: Path, aske
 
 def test_the_capacity_table_is_taken_in_and_the_sites_no_longer_run_out(tmp_path: Path) -> None:
     lake = planned_lake(tmp_path / "lake")
-    found = augmenting.augment_plan(lake.pin(), QUESTION, WISH, Scope())
+    found = augmenting.augment_plan(lake.pin(), Scope(), QUESTION, WISH)
     assert found is not None
-    declared = augmenting.capacity_rows(lake.pin(), QUESTION, found, Scope())
+    declared = augmenting.capacity_rows(lake.pin(), Scope(), QUESTION, found)
     path = tmp_path / "planned-augments.csv"
     path.write_bytes(export.csv(declared))
     assert data_command(["ingest", str(path), "--table", "capacity", "--lake", str(tmp_path / "lake")]) == 0
-    rows = planning.run_out_table(Lake(tmp_path / "lake").pin(), QUESTION, Scope())
-    before = planning.run_out_table(lake.pin(), QUESTION._replace(planned=False), Scope())
+    rows = planning.run_out_table(Lake(tmp_path / "lake").pin(), Scope(), QUESTION)
+    before = planning.run_out_table(lake.pin(), Scope(), QUESTION._replace(planned=False))
     assert rows is not None
     assert before is not None
-    held = augmenting.augment_plan(Lake(tmp_path / "lake").pin(), QUESTION, WISH, Scope())
+    held = augmenting.augment_plan(Lake(tmp_path / "lake").pin(), Scope(), QUESTION, WISH)
     assert held is not None
     assert held.purchases == ()
     assert {str(one) for one in held.broken} == {str(one) for one in found.broken}
@@ -120,7 +120,7 @@ def test_the_capacity_table_is_taken_in_and_the_sites_no_longer_run_out(tmp_path
 
 
 def test_a_narrow_scope_buys_for_its_own_sites_alone(lake: Path) -> None:
-    found = augmenting.augment_plan(Lake(lake).pin(), QUESTION, WISH, Scope(frozenset({"ams-01"})))
+    found = augmenting.augment_plan(Lake(lake).pin(), Scope(frozenset({"ams-01"})), QUESTION, WISH)
     assert found is not None
     assert found.problem.keys == ("ams-01",)
 
@@ -177,7 +177,7 @@ def test_a_plan_is_counted_in_seen_beside_the_present_and_taken_out(open_page: O
 
 def test_a_budget_that_does_not_reach_is_named_and_marked_on_the_curve(open_page: Opener, lake: Path) -> None:
     asked = {"sheet": "augments", "months": "6", "steps": "10:900:0:,100:7000:500:10"}
-    whole = augmenting.augment_plan(Lake(lake).pin(), QUESTION, WISH, Scope())
+    whole = augmenting.augment_plan(Lake(lake).pin(), Scope(), QUESTION, WISH)
     assert whole is not None
     page = open_page("capacity", lake, **asked)
     page.number_input("state.budget").set_value(int(whole.cost_usd / 2)).run()
@@ -198,16 +198,16 @@ def test_a_budget_that_does_not_reach_is_named_and_marked_on_the_curve(open_page
 
 def test_a_plan_on_top_of_one_that_is_counted_in_declares_both(lake: Path) -> None:
     pin = Lake(lake).pin()
-    first = augmenting.augment_plan(pin, QUESTION, WISH, Scope())
+    first = augmenting.augment_plan(pin, Scope(), QUESTION, WISH)
     assert first is not None
     counted = QUESTION._replace(changes=augmenting.with_purchases(QUESTION, first))
-    more = augmenting.augment_plan(pin, counted, WISH._replace(q=0.95, months=18), Scope())
+    more = augmenting.augment_plan(pin, Scope(), counted, WISH._replace(q=0.95, months=18))
     assert more is not None
     assert more.purchases
-    rows = augmenting.capacity_rows(pin, counted, more, Scope()).set_index(["site_id", "effective_from"])[
+    rows = augmenting.capacity_rows(pin, Scope(), counted, more).set_index(["site_id", "effective_from"])[
         "capacity_gbps"
     ]
-    alone = augmenting.capacity_rows(pin, QUESTION, first, Scope()).set_index(["site_id", "effective_from"])[
+    alone = augmenting.capacity_rows(pin, Scope(), QUESTION, first).set_index(["site_id", "effective_from"])[
         "capacity_gbps"
     ]
     assert (rows.reindex(alone.index) >= alone).all()

@@ -53,7 +53,7 @@ def test_capacity_that_a_what_if_adds_within_the_year_may_lie_idle_too(open_page
     adds = [CapacityAddition("nrt-02", "2026-08-01", 200.0, 5000.0), CapacityAddition("fra-01", "2027-11-01", 900.0)]
     asked = QUESTION._replace(changes=to_text([CapacityAdded(tuple(adds), "egress")]))
     before, after = (
-        costing.stranded_headroom(Lake(lake).pin(), question, Scope()).rows.set_index("site_id")["stranded_gbps"]
+        costing.stranded_headroom(Lake(lake).pin(), Scope(), question).rows.set_index("site_id")["stranded_gbps"]
         for question in (QUESTION, asked)
     )
     assert after["nrt-02"] - before["nrt-02"] == pytest.approx(200.0)
@@ -65,7 +65,7 @@ def test_capacity_that_a_what_if_adds_within_the_year_may_lie_idle_too(open_page
 
 
 def test_stranded_is_what_the_peak_of_the_coming_year_leaves_unused(lake: Path) -> None:
-    found = costing.stranded_headroom(Lake(lake).pin(), QUESTION, Scope())
+    found = costing.stranded_headroom(Lake(lake).pin(), Scope(), QUESTION)
     rows = found.rows.set_index("site_id")
     assert found.expected
     capacity, (first, last) = 1500.0, LINES["nrt-02"]
@@ -123,7 +123,7 @@ def test_without_capacity_or_partners_the_sheet_says_what_is_missing(open_page: 
 
 
 def test_the_hours_of_a_region_are_where_its_wave_peaks(lake: Path) -> None:
-    found = costing.hours(Lake(lake).pin(), "egress", Scope())
+    found = costing.hours(Lake(lake).pin(), Scope(), "egress")
     busiest = found.share.idxmax(axis=1)
     assert busiest["sa"] == 0  # the wave of the third site peaks at 06:00 less two times three hours
     assert found.capacity_gbps["asia"] == pytest.approx(1200.0 + 1500.0)

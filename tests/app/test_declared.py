@@ -291,10 +291,10 @@ def test_a_scope_is_edited_alone(lake: Path) -> None:
     st.cache_resource.clear()
     pin, scope = Lake(lake).pin(), Scope(frozenset({"fra-01"}))
     base, rows = declared.opened(pin, scope)
-    edited = declared.draft(pin, base, rows.assign(capacity_gbps=rows["capacity_gbps"] + 1), scope)
+    edited = declared.draft(pin, scope, base, rows.assign(capacity_gbps=rows["capacity_gbps"] + 1))
     colleague(lake, "ams-01", 650.0)
-    moved = declared.onto_newest(pin, edited, scope)
+    moved = declared.onto_newest(pin, scope, edited)
     assert set(moved.rows["site_id"]) == {"fra-01"}
     assert moved.met.empty
-    declared.commit(pin, declared.draft(pin, moved.base, moved.rows, scope), "Ada", "")
+    declared.commit(pin, declared.draft(pin, scope, moved.base, moved.rows), "Ada", "")
     assert (steps(lake)["fra-01", "egress"], steps(lake)["ams-01", "egress"]) == ([301.0], [650.0])

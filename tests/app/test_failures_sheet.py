@@ -15,9 +15,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.cached import Scope, failing
-from app.cached.failing import FailureRefusal, FailureSpec, FailureTimeline
-from app.cached.failover_tables import SETTING
+from app.cached import Scope, failures
+from app.cached.failures import FAILOVER_SETTING, FailureRefusal, FailureSpec, FailureTimeline
 from app.cached.planning import PlanQuery
 from app.components import ticker
 from data.lake.tables import Lake
@@ -55,7 +54,7 @@ def lake(measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def played(lake: Path, fails: FailureSpec, quantile: float = 0.9) -> FailureTimeline:
-    found = failing.simulate(Lake(lake).pin(), ASKED, fails, quantile, Scope())
+    found = failures.simulate(Lake(lake).pin(), Scope(), ASKED, fails, quantile)
     assert isinstance(found, FailureTimeline)
     return found
 
@@ -105,10 +104,10 @@ def test_a_path_takes_its_part_of_what_comes_in(lake: Path) -> None:
 def test_a_group_says_whom_it_leaves_out_and_what_cannot_fail_says_why(lake: Path) -> None:
     assert played(lake, FailureSpec("region", "eu-west")).left_out == ("waw-01",)
     pin = Lake(lake).pin()
-    refused = failing.simulate(pin, ASKED, FailureSpec("site", "waw-01"), 0.9, Scope())
+    refused = failures.simulate(pin, Scope(), ASKED, FailureSpec("site", "waw-01"), 0.9)
     assert isinstance(refused, FailureRefusal)
     assert refused.reason.startswith("it has no futures: ")
-    nowhere = failing.simulate(pin, ASKED, FailureSpec("path", "par-01", "mil-01"), 0.9, Scope())
+    nowhere = failures.simulate(pin, Scope(), ASKED, FailureSpec("path", "par-01", "mil-01"), 0.9)
     assert nowhere == FailureRefusal("no flow came that way in the last 7 days")
 
 
@@ -168,7 +167,7 @@ def test_a_declared_table_says_who_helps_and_a_bad_one_is_left_out(
 ) -> None:
     table = tmp_path / "ours.csv"
     table.write_text("site_id,helper_site_id,weight\npar-01,mia-01,1\npar-01,waw-01,9\n")
-    monkeypatch.setenv(SETTING, str(table))
+    monkeypatch.setenv(FAILOVER_SETTING, str(table))
     page = open_page("capacity", lake, sheet="failures", fails="site:par-01", weights="declared")
     assert set(tables(page)["From"]["To"]) == {"Miami"}  # Warsaw has no futures, and helps nobody
     assert "ours.csv declares" in words(page).replace("\\", "")
@@ -177,7 +176,7 @@ def test_a_declared_table_says_who_helps_and_a_bad_one_is_left_out(
     assert not page.exception
     assert "lhr-99" in words(page).replace("\\", "")
     assert "Miami" not in set(tables(page)["From"]["To"])
-    monkeypatch.delenv(SETTING)
+    monkeypatch.delenv(FAILOVER_SETTING)
     assert "No failover table holds" in words(open_page("capacity", lake, sheet="failures", weights="declared"))
 
 
@@ -224,7 +223,7 @@ def test_the_date_of_n_minus_1_is_reckoned_by_the_table_that_is_declared_everywh
     table.write_text(
         "site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in pairwise(REGIONS))
     )
-    monkeypatch.setenv(SETTING, str(table))
+    monkeypatch.setenv(FAILOVER_SETTING, str(table))
     assert n_minus_1(open_page("capacity", quiet)) == "not now, failover as ours.csv declares"
     assert n_minus_1(open_page("capacity", quiet, weights="nearby")).endswith("by distance and headroom")
     assert "help each other as ours.csv declares" in words(open_page("capacity", quiet, sheet="augments")).replace(

@@ -52,4 +52,4 @@ def test_the_plan_asks_once_what_became_of_all_sites(open_page: Opener, tmp_path
     planned_lake(tmp_path / "lake")
     counts = queries_of(open_page, "capacity", tmp_path / "lake")
     assert "data.queries.forecasts.fit" not in counts
-    assert counts["app.cached.planning._published_case"] <= 2
+    assert counts["app.cached.planning.published_case"] <= 2

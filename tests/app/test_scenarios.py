@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope
 from app.cached import scenarios as cached
-from app.cached.failover_tables import SETTING
+from app.cached.failures import FAILOVER_SETTING
 from app.cached.planning import PlanQuery
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
 from data.lake.tables import Lake
@@ -305,7 +305,7 @@ def test_the_failover_table_that_is_declared_holds_for_every_scenario(
     (tmp_path / "ours.csv").write_text(
         "site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in permutations(LINES, 2))
     )
-    monkeypatch.setenv(SETTING, str(tmp_path / "ours.csv"))
+    monkeypatch.setenv(FAILOVER_SETTING, str(tmp_path / "ours.csv"))
     page = sheet(open_page, lake, compare=fast.id)
     assert "not now" not in sides(page)["N-1 safe"].tolist()
     assert "the helpers that ours.csv declares" in said(page).replace("\\", "")
@@ -338,7 +338,7 @@ def test_costs_are_known_where_capacity_declares_them(lake: Path, tmp_path: Path
         name: PlanQuery("egress", "peak", 0.8, True, to_text([Growth(percent)]))
         for name, percent in (("base", 0.0), ("fast", 90.0))
     }
-    found = cached.side_by_side(priced.pin(), asked, Scope())
+    found = cached.side_by_side(priced.pin(), Scope(), asked)
     assert found is not None
     usd = found.rows[found.rows["level"] == "global"].set_index("scenario")
     assert usd.loc["fast", "cost_usd"] > usd.loc["base", "cost_usd"] > 0
@@ -359,7 +359,7 @@ def test_bars_stand_by_measure_in_the_order_of_the_scenarios(lake: Path, scheme:
         name: PlanQuery("egress", "peak", 0.8, True, to_text([Growth(percent)]))
         for name, percent in (("base", 0.0), ("fast", 400.0))
     }
-    found = cached.side_by_side(Lake(lake).pin(), asked, Scope())
+    found = cached.side_by_side(Lake(lake).pin(), Scope(), asked)
     assert found is not None
     rows = measured(found.rows)
     assert rows["measure"].tolist() == ["first", "first", "global", "global", "n-1", "n-1"]

@@ -11,10 +11,11 @@ import streamlit as st
 from app import state
 from app.cached import HeadroomError, augmenting
 from app.cached.augmenting import AugmentPlan, AugmentRequest
+from app.cached.failures import failover_rule
 from app.cached.planning import PlanQuery
 from app.components import states
 from app.components.header import Frame
-from app.components.plan import catalogue, choices, count_in, failover_choice, purchases, save_plan, what_if
+from app.components.plan import catalogue, choices, count_in, purchases, save_plan, what_if
 from app.components.site_filter import passing
 
 SURVIVES = {"nothing": "No failure", "n-1": "Any one site may fail"}
@@ -78,7 +79,7 @@ def _select(name: str, label: str, width: int, words: Any) -> None:
 
 def _about(frame: Frame, question: PlanQuery) -> str:
     """Which sites the plan is about, and who helps whom."""
-    kept, rule = passing(frame).sites, failover_choice.rule(question.failover)
+    kept, rule = passing(frame).sites, failover_rule(question.failover)
     if kept is None:
         return f"For all sites; in a failure they help each other {rule}."
     return f"For the {len(kept)} sites that pass the filters; in a failure they help only each other, {rule}."
@@ -89,7 +90,7 @@ def show(frame: Frame, question: PlanQuery, wish: AugmentRequest) -> None:
     plan: AugmentPlan | None = None
     try:
         with st.spinner("Searching for the cheapest plan", show_time=True):
-            plan = augmenting.augment_plan(frame.pin, question, wish, frame.scope)
+            plan = augmenting.augment_plan(frame.pin, frame.scope, question, wish)
     except HeadroomError as error:
         st.warning(states.plain(error), icon=":material/error:")
     if plan is None:

@@ -33,7 +33,7 @@ def draw(frame: Frame, scope: Scope) -> None:
         return
     price = st.session_state.get(_PRICE)
     with st.spinner("Reading half a year of samples", show_time=True):
-        rows = costing.bills(frame.pin, price, scope)
+        rows = costing.bills(frame.pin, scope, price)
     if rows.empty:
         states.nothing(
             "Nothing to bill",

@@ -25,7 +25,7 @@ _BASE, _SAID, _TURN = "catalogue.base", "catalogue.said", "catalogue.turn"
 
 def choose(frame: Frame, question: PlanQuery) -> tuple[Step, ...]:
     """Draw the table; the steps that it holds. A row that is not whole is not on offer yet."""
-    offer = augmenting.offer(frame.pin, question.direction, frame.scope)
+    offer = augmenting.offer(frame.pin, frame.scope, question.direction)
     usual = text_of(offer.steps)
     given = state.current().steps or usual
     if st.session_state.get(_SAID) != given:

@@ -100,7 +100,7 @@ def no_futures(frame: Frame, question: PlanQuery) -> None:
     """Said where the newest run has no futures to plan from: the reason of each site, or which command makes them."""
     command = {"Make the forecasts and futures": f"python -m forecasting refresh --lake {frame.pin.url}"}
     run = cached.latest_run(frame.pin, frame.scope)
-    refused = planning.refusal_reasons(frame.pin, question.direction, passing(frame))
+    refused = planning.refusal_reasons(frame.pin, passing(frame), question.direction)
     if run is None:
         states.nothing(
             "No plan yet: nothing is forecast",

@@ -49,13 +49,13 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     outlooks = what_if.outlooks(frame, asked)
     question = asked if outlooks is None else outlooks.question
     found, shared = (
-        costing.stranded_headroom(frame.pin, question, frame.scope),
-        costing.diversity_factors(frame.pin, question.direction, scope),
+        costing.stranded_headroom(frame.pin, frame.scope, question),
+        costing.diversity_factors(frame.pin, scope, question.direction),
     )
     mine = frozenset(frame.catalogue["site_id"]) if scope.sites is None else scope.sites
     kept = found._replace(rows=found.rows[found.rows["site_id"].isin(mine)], declared=found.declared & mine)
     base = (
-        costing.stranded_headroom(frame.pin, question._replace(changes=""), frame.scope).rows
+        costing.stranded_headroom(frame.pin, frame.scope, question._replace(changes="")).rows
         if question.changes
         else None
     )
@@ -177,8 +177,8 @@ def columns() -> dict[str, Any]:
 def strip(frame: Frame, question: PlanQuery) -> None:
     """The hours of the day by region."""
     scope = passing(frame)
-    found, names = costing.hours(frame.pin, question.direction, scope), region_names(frame.catalogue)
-    days = costing.HOURS_DAYS.days
+    found, names = costing.hours(frame.pin, scope, question.direction), region_names(frame.catalogue)
+    days = costing.HOURS_DAYS
     drawn = hour_strip_chart(
         found.share,
         found.gbps,

@@ -121,7 +121,7 @@ def columns(frame: Frame, copy: WorkingCopy) -> dict[str, Any]:
 
 def pending(frame: Frame, copy: WorkingCopy, rows: pd.DataFrame) -> None:
     """What the edit comes to: what stands in its way, or what it changes; and what can be done with it."""
-    made = declared.draft(frame.pin, copy.base, rows, frame.scope)
+    made = declared.draft(frame.pin, frame.scope, copy.base, rows)
     with st.container(border=True, key="declared-pending"):
         if made.faults:
             faults(frame, rows, made)

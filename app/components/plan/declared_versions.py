@@ -21,7 +21,7 @@ _OLDER = "declared-version"
 
 def draw(frame: Frame, *, locked: bool) -> None:
     """The list, and the way back. `locked`: an edit is pending, or the lake cannot be written."""
-    found = declared.history(frame.pin)
+    found = declared.history(frame.pin, frame.scope)
     if found.empty:
         return
     st.markdown("##### Versions")
@@ -105,7 +105,7 @@ def _way_back(frame: Frame, older: list[int], newest: int, *, locked: bool) -> N
         if not locked:
             ask_author()
     try:
-        change = declared.undoing(frame.pin, chosen, newest)
+        change = declared.undoing(frame.pin, frame.scope, chosen, newest)
     except HeadroomError as error:
         st.caption(states.plain(f"Version {chosen} can no longer be read: {error.remedy}."))
         return

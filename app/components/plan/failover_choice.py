@@ -7,20 +7,26 @@ from __future__ import annotations
 import streamlit as st
 
 from app import state
-from app.cached import HeadroomError, failover_tables
-from app.cached.failing import ROUND_TRIP_MS, reach_km
-from app.cached.failover_tables import COLUMNS, SETTING, Declared, rule
+from app.cached import HeadroomError
+from app.cached.failures import (
+    FAILOVER_COLUMNS,
+    FAILOVER_SETTING,
+    ROUND_TRIP_MS,
+    DeclaredFailover,
+    reach_km,
+    server_failover,
+    uploaded_failover,
+)
 from app.components import states
 from app.components.header import Frame
 
 WEIGHTS = {"declared": "As declared", "nearby": "By distance and headroom"}
-__all__ = ["choose", "in_force", "rule", "words"]
 
 # Streamlit forgets a file whose field is not drawn; a table holds on every sheet.
 _UPLOAD, _HELD = "failover.upload", "failover.held"
 
 
-def in_force(frame: Frame) -> Declared | None:
+def in_force(frame: Frame) -> DeclaredFailover | None:
     """The table by which the whole page is reckoned; None for distance and headroom. Says so where one cannot be
     used.
     """
@@ -36,7 +42,7 @@ def in_force(frame: Frame) -> Declared | None:
     return None
 
 
-def choose(table: Declared | None) -> None:
+def choose(table: DeclaredFailover | None) -> None:
     """Draw the choice, where there is a table to choose, and the field for one. `table`: the one in force."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="failover"):
         if table is not None or state.current().weights != "declared":
@@ -53,15 +59,16 @@ def choose(table: Declared | None) -> None:
             _offer()
 
 
-def _declared(frame: Frame) -> Declared | None:
+def _declared(frame: Frame) -> DeclaredFailover | None:
     """The session's own table, else the server's."""
     held: tuple[str, bytes] | None = st.session_state.get(_HELD)
-    return failover_tables.configured(frame.catalogue) if held is None else failover_tables.read(*held, frame.catalogue)
+    return server_failover(frame.catalogue) if held is None else uploaded_failover(*held, frame.catalogue)
 
 
 def _offer() -> None:
     st.markdown(
-        f"A CSV or Parquet file with the columns `{'`, `'.join(COLUMNS)}`: of the demand of `site_id` each helper takes a part in proportion to its weight, "
+        f"A CSV or Parquet file with the columns `{'`, `'.join(FAILOVER_COLUMNS)}`: of the demand of `site_id` each helper "
+        "takes a part in proportion to its weight, "
         "as far as it has room. A pair that is not in it does not help."
     )
     st.file_uploader(
@@ -72,7 +79,7 @@ def _offer() -> None:
             st.markdown(f"{states.plain(st.session_state[_HELD][0])} holds for this session.", width="content")
             st.button("Remove", key="failover.remove", type="tertiary", icon=":material/close:", on_click=_remove)
     st.caption(
-        f"It is held for this session; a link does not carry it. For everybody, name a file of the server in `{SETTING}`."
+        f"It is held for this session; a link does not carry it. For everybody, name a file of the server in `{FAILOVER_SETTING}`."
     )
 
 
@@ -90,7 +97,7 @@ def _remove() -> None:
     st.session_state.pop(_HELD, None)
 
 
-def words(table: Declared | None) -> str:
+def words(table: DeclaredFailover | None) -> str:
     """Where demand goes, as a sentence of plain text."""
     if table is not None:
         return (

@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 from streamlit.column_config import NumberColumn, TextColumn
 
-from app import state, theme
-from app.cached import failing
-from app.cached.failing import FailureRefusal, FailureSpec, FailureTimeline
+from app import cached, state, theme
+from app.cached import ViewersPerGbps, failures
+from app.cached.failures import FailureRefusal, FailureSpec, FailureTimeline
 from app.cached.planning import PlanQuery
 from app.charts.failure_map import FailureMap, failure_deck, failure_legend, pickable_layers
 from app.charts.failure_rows import MOVE_UNITS, NAMED, SITE_UNITS, listed, move_rows, site_rows
@@ -50,14 +50,15 @@ def _panel(frame: Frame, question: PlanQuery, worst: str) -> None:
             **state.bound("quantile"),
         )
     chosen = state.current().quantile
-    found = failing.simulate(frame.pin, question, fails, QUANTILES[chosen], frame.scope)
+    found = failures.simulate(frame.pin, frame.scope, question, fails, QUANTILES[chosen])
     title = what_fails.described(frame, fails)
     if not isinstance(found, FailureTimeline):
         reason = found.reason if isinstance(found, FailureRefusal) else "the newest run has no futures"
         states.nothing(f"The failure of {title} cannot be played", reason, icon="query_stats")
         return
-    st.caption(states.plain(assumptions(frame, found, fails, question)))
-    _tables(frame, found, _week(frame, found, fails, question), title)
+    viewers = cached.viewers_per_gbps(frame.pin, frame.scope) if question.direction == "egress" else None
+    st.caption(states.plain(assumptions(frame, found, fails, question, viewers)))
+    _tables(frame, found, _week(frame, found, fails, question), title, viewers)
 
 
 def _week(frame: Frame, found: FailureTimeline, fails: FailureSpec, question: PlanQuery) -> pd.Timestamp:
@@ -158,7 +159,9 @@ def _numbers(frame: Frame, found: FailureTimeline, at: int, question: PlanQuery)
         )
 
 
-def assumptions(frame: Frame, found: FailureTimeline, fails: FailureSpec, question: PlanQuery) -> str:
+def assumptions(
+    frame: Frame, found: FailureTimeline, fails: FailureSpec, question: PlanQuery, viewers: ViewersPerGbps | None
+) -> str:
     """What the numbers rest on, in sentences."""
     said = [
         failover_choice.words(question.failover),
@@ -169,8 +172,8 @@ def assumptions(frame: Frame, found: FailureTimeline, fails: FailureSpec, questi
         said.append(
             f"{theme.percent(share)} of what came in over the last 7 days came this way, and so many of its viewers are taken to go elsewhere."
         )
-    if found.viewers is not None:
-        first, last = theme.day(found.viewers.since, year=False), theme.day(found.viewers.until)
+    if viewers is not None:
+        first, last = theme.day(viewers.since, year=False), theme.day(viewers.until)
         said.append(
             f"Viewers are an estimate: egress per viewer of the site, its region or the network, as measured {first} to {last}."
         )
@@ -197,10 +200,12 @@ def described(frame: Frame, drawn: FailureMap, title: str, week: Mapping[Any, An
     )
 
 
-def _tables(frame: Frame, found: FailureTimeline, week: pd.Timestamp, title: str) -> None:
+def _tables(
+    frame: Frame, found: FailureTimeline, week: pd.Timestamp, title: str, viewers: ViewersPerGbps | None
+) -> None:
     """Who carries what, and what moves where, in the week shown; the files hold every week."""
     names = site_names(frame.catalogue, None)
-    rows = site_rows(found.sites, found.share, names, found.viewers.ratio if found.viewers else None)
+    rows = site_rows(found.sites, found.share, names, viewers.ratio if viewers else None)
     moves = move_rows(found.moves, names)
     _table("Before and after", rows, week, f"{title} fails, sites", SITE_UNITS)
     _table("What moves where", moves, week, f"{title} fails, moves", MOVE_UNITS)

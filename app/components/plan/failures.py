@@ -11,8 +11,9 @@ import streamlit as st
 from streamlit.column_config import NumberColumn, TextColumn
 
 from app import theme
-from app.cached import planning
-from app.cached.planning import Declared, Failures, PlanQuery, RunOut
+from app.cached import failures
+from app.cached.failures import DeclaredFailover, FailureReport
+from app.cached.planning import PlanQuery, RunOut
 from app.charts.failure_rows import listed
 from app.charts.plan_rows import soon_words
 from app.components import export, states
@@ -45,14 +46,14 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
         return
     what_if.panel(frame, outlooks.question)
     failover_choice.choose(asked.failover)
-    found = planning.failures(frame.pin, outlooks.question, frame.scope)
+    found = failures.single_failures(frame.pin, frame.scope, outlooks.question)
     if found is None:
         return
-    failure_player.panel(frame, outlooks.question, str(found.now["key"].iloc[0]))
+    failure_player.panel(frame, outlooks.question, str(found.first_week["key"].iloc[0]))
     single(frame, found, asked.failover)
 
 
-def single(frame: Frame, found: Failures, table: Declared | None) -> None:
+def single(frame: Frame, found: FailureReport, table: DeclaredFailover | None) -> None:
     """Every single failure: two tables side by side."""
     st.markdown("##### If any one site fails")
     said = (
@@ -66,7 +67,7 @@ def single(frame: Frame, found: Failures, table: Declared | None) -> None:
         f"Reckoned for every site, week and future, {reach}; shed is the mean over the futures."
     )
     names = dict(zip(frame.catalogue["site_id"], frame.catalogue["name"], strict=True))
-    now, months = rows_of(found.now.head(MOST), names), rows_of(found.months, names)
+    now, months = rows_of(found.first_week.head(MOST), names), rows_of(found.months, names)
     left, right = st.columns(2, gap="medium")
     with left:
         _table("Worst now", now.drop(columns=["Month"]), "failures-now")

@@ -116,7 +116,7 @@ def place(frame: Frame, asked: PlanQuery, quality: str, focus: str, names: dict[
     level, _, key = focus.partition(":")
     region = key if level == "region" else str(frame.catalogue.set_index("site_id").loc[key, "region_id"])
     with st.spinner("Learning from the samples", show_time=True):
-        found = limits.safe_limits(frame.pin, asked.direction, quality, region, frame.scope)
+        found = limits.region_limits(frame.pin, frame.scope, asked.direction, quality, region)
     answer, name = answer_of(found, level, key), names[key] if level == "site" else f"{names[key]}, all sites"
     if answer is None:
         states.nothing(

@@ -37,7 +37,7 @@ def draw(frame: Frame, found: Outlooks, sites: pd.DataFrame) -> None:
     answer, before = answer_of(found.rows, place), None if found.base is None else answer_of(found.base, place)
     without = f"; without the what-if: {answer_words(before, frame.extent.now)}" if before else ""
     st.markdown(states.plain(sentence(place.name, answer, frame) + without))
-    futures = planning.fan(frame.pin, found.question, place.level, place.key, frame.scope)
+    futures = planning.fan(frame.pin, frame.scope, found.question, place.level, place.key)
     if futures is None:
         states.nothing(f"{place.name} has no futures", str(answer["reason"]), icon="query_stats")
         return
@@ -93,7 +93,7 @@ def figure(frame: Frame, question: PlanQuery, place: Place, found: Fan) -> None:
 
 def fan_chart(frame: Frame, question: PlanQuery, place: Place, found: Fan) -> FanChart:
     """The chart's data: the measured quarter before, and the futures."""
-    weeks = planning.measured_weeks(frame.pin, question.direction, frame.scope)
+    weeks = planning.measured_weeks(frame.pin, frame.scope, question.direction)
     mine = weeks[(weeks["level"] == place.level) & (weeks["key"] == place.key)].sort_values("ts", ignore_index=True)
     measured = mine[["ts"]].assign(value=mine[question.statistic].astype(float))
     first = measured["ts"].iloc[0] if len(measured) else found.weeks["ts"].iloc[0]

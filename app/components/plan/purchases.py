@@ -44,7 +44,7 @@ def draw(frame: Frame, question: PlanQuery, wish: AugmentRequest, plan: AugmentP
     count_in.offer(question, plan)
     table(frame, question, plan, names)
     with st.spinner("Searching for the plans of other certainty", show_time=True):
-        points = augmenting.risk_curve(frame.pin, question, wish, frame.scope)
+        points = augmenting.risk_curve(frame.pin, frame.scope, question, wish)
     drawn = augment_curve(
         points, months=wish.months, direction=question.direction, scheme=frame.scheme, budget_usd=wish.budget_usd
     )
@@ -131,7 +131,7 @@ def table(frame: Frame, question: PlanQuery, plan: AugmentPlan, names: dict[str,
     rows = purchase_table(plan.frame(names), names, frame.extent.now)
 
     def declared() -> bytes:
-        return export.csv(augmenting.capacity_rows(frame.pin, question, plan, frame.scope))
+        return export.csv(augmenting.capacity_rows(frame.pin, frame.scope, question, plan))
 
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### What to buy, most risk removed for a dollar first")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from app.cached import planning
+from app.cached.failures import failover_rule
 from app.cached.planning import PlanQuery
 from app.components.header import Frame
-from app.components.plan import choices, failover_choice, failures, place, run_outs, runout_map, what_if
+from app.components.plan import choices, failures, place, run_outs, runout_map, what_if
 
 
 def draw(frame: Frame, asked: PlanQuery) -> None:
@@ -23,7 +24,7 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
         return
     base = None if found.base is None else choices.sites_of(frame, found.base)
     safe = _safe(frame, found.question), _safe(frame, found.question._replace(changes=""))
-    run_outs.numbers(frame, sites, base, *safe, failover_choice.rule(asked.failover))
+    run_outs.numbers(frame, sites, base, *safe, failover_rule(asked.failover))
     run_outs.late_augments(frame, found.question)
     what_if.panel(frame, found.question)
     left, right = st.columns([3, 2], gap="medium")
@@ -38,5 +39,5 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
 
 def _safe(frame: Frame, question: PlanQuery) -> str:
     """Until when any single failure can be carried, in words."""
-    lost = planning.plan_result(frame.pin, question, frame.scope)
+    lost = planning.plan_result(frame.pin, frame.scope, question)
     return failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known"

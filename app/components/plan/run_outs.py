@@ -203,7 +203,7 @@ def _json(plan: pd.DataFrame) -> bytes:
 
 def late_augments(frame: Frame, question: PlanQuery) -> None:
     """The planned augments whose date has passed: none of them counts as capacity."""
-    found = planning.plan(frame.pin, question, frame.scope)
+    found = planning.plan(frame.pin, frame.scope, question)
     kept = passing(frame).sites
     late = (
         []

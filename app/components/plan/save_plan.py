@@ -57,7 +57,7 @@ def wishes(frame: Frame, asked: PlanQuery) -> dict[Direction, AugmentRequest]:
     """
     edited = state.current().steps
     found = {
-        direction: augmenting.offer(frame.pin, direction, frame.scope).steps for direction in DIRECTION_OF.values()
+        direction: augmenting.offer(frame.pin, frame.scope, direction).steps for direction in DIRECTION_OF.values()
     }
     if edited:
         found[asked.direction] = steps_of(edited)
@@ -73,7 +73,7 @@ def _save(
             "Saving the plan" if wanted is None else "Searching for the cheapest purchases of both directions",
             show_time=True,
         ):
-            kept = scorecards.save(frame.pin, asked, name, author, wanted)
+            kept = scorecards.save(frame.pin, frame.scope, asked, name, author, wanted)
     except HeadroomError as error:
         st.warning(states.plain(error), icon=":material/error:")
         return

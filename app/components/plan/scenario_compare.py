@@ -13,7 +13,7 @@ from streamlit.column_config import NumberColumn, TextColumn
 from app import state
 from app.cached import HeadroomError, scenarios
 from app.cached.planning import PlanQuery
-from app.cached.scenarios import Scenario, Sides
+from app.cached.scenarios import Scenario, ScenarioComparison
 from app.charts.plan_rows import answer_words
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
 from app.components import export, states
@@ -71,7 +71,7 @@ def _chosen() -> None:
     state.update(compare=",".join(st.session_state[_CHOSEN]) or None)
 
 
-def answers(frame: Frame, asked: PlanQuery, chosen: list[Scenario]) -> tuple[Sides | None, dict[str, str]]:
+def answers(frame: Frame, asked: PlanQuery, chosen: list[Scenario]) -> tuple[ScenarioComparison | None, dict[str, str]]:
     """Each scenario under its own policy, after what the page's policy comes to without any change, and with the page's
     own, where no scenario is that; and why one cannot be read.
     """
@@ -85,10 +85,10 @@ def answers(frame: Frame, asked: PlanQuery, chosen: list[Scenario]) -> tuple[Sid
             refused[one.id] = str(error)
     if asked.changes and asked not in questions.values():
         questions[HERE] = asked
-    return scenarios.side_by_side(frame.pin, questions, frame.scope), refused
+    return scenarios.side_by_side(frame.pin, frame.scope, questions), refused
 
 
-def told(frame: Frame, sides: Sides, names: dict[str, str]) -> pd.DataFrame:
+def told(frame: Frame, sides: ScenarioComparison, names: dict[str, str]) -> pd.DataFrame:
     """The rows that are compared, with `name` of the scenario, `place` of the first site, and `said`, the answer in
     words.
     """
@@ -101,11 +101,11 @@ def told(frame: Frame, sides: Sides, names: dict[str, str]) -> pd.DataFrame:
     )
 
 
-def _said(row: dict[Any, Any], sides: Sides, now: pd.Timestamp) -> str:
+def _said(row: dict[Any, Any], sides: ScenarioComparison, now: pd.Timestamp) -> str:
     return safe_words(sides.safe_until[row["scenario"]], now) if row["measure"] == "n-1" else answer_words(row, now)
 
 
-def table(frame: Frame, sides: Sides, names: dict[str, str]) -> pd.DataFrame:
+def table(frame: Frame, sides: ScenarioComparison, names: dict[str, str]) -> pd.DataFrame:
     """A row a scenario: Scenario, First site, its run-out, Network, Over in 12 months, N-1 safe, Cost, and by how much
     each differs.
     """
@@ -131,7 +131,7 @@ def table(frame: Frame, sides: Sides, names: dict[str, str]) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def _table(frame: Frame, sides: Sides, names: dict[str, str], failover: str) -> None:
+def _table(frame: Frame, sides: ScenarioComparison, names: dict[str, str], failover: str) -> None:
     rows = table(frame, sides, names)
     priced = rows["Cost"].notna().any()
     with st.container(horizontal=True, horizontal_alignment="right"):
@@ -178,7 +178,7 @@ COLUMNS = {
 }
 
 
-def _chart(frame: Frame, asked: PlanQuery, sides: Sides, names: dict[str, str]) -> None:
+def _chart(frame: Frame, asked: PlanQuery, sides: ScenarioComparison, names: dict[str, str]) -> None:
     rows = told(frame, sides, names)
     figure = scenario_bars(rows, now=frame.extent.now, direction=asked.direction, zone=frame.zone, scheme=frame.scheme)
     words = [f"{row['name']}: {row['said']}" for row in rows[rows["measure"] == "global"].to_dict("records")]

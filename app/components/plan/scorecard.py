@@ -37,7 +37,7 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     if not notes:
         _no_plans(frame)
         return
-    cards = {note.id: scorecards.card(frame.pin, note.id, frame.scope) for note in notes}
+    cards = {note.id: scorecards.card(frame.pin, frame.scope, note.id) for note in notes}
     _browser(frame, cards)
     chosen = cards[_choose(cards)]
     saved_purchases.draw(frame, chosen, asked)

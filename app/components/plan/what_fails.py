@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import state, theme
-from app.cached import failing
-from app.cached.failing import FailureSpec
+from app import cached, state, theme
+from app.cached.failures import FailureSpec
 from app.components.header import Frame
 from app.components.place import region_names, site_names
 
@@ -47,7 +46,7 @@ def choices(frame: Frame) -> dict[str, str]:
         for key in sorted(counts["partner"].index)
     }
     names = site_names(sites, None)
-    for row in failing.ingest_paths(frame.pin, frame.scope).itertuples(index=False):
+    for row in cached.ingest_paths(frame.pin, frame.scope).itertuples(index=False):
         text = f"{names.get(row.source_site_id, row.source_site_id)} to {names.get(row.target_site_id, row.target_site_id)}"
         found[f"path:{row.source_site_id}>{row.target_site_id}"] = f"{text}, path of {theme.gbps(row.gbps)}"
     return found

@@ -32,13 +32,13 @@ def outlooks(frame: Frame, question: PlanQuery) -> Outlooks | None:
     """The plan with and without the what-if; without, and the reason said, where it cannot be applied. None where there
     are no futures.
     """
-    base = planning.run_out_table(frame.pin, question._replace(changes=""), frame.scope)
+    base = planning.run_out_table(frame.pin, frame.scope, question._replace(changes=""))
     if base is None:
         return None
     if not question.changes:
         return Outlooks(base, None, question)
     try:
-        changed = planning.run_out_table(frame.pin, question, frame.scope)
+        changed = planning.run_out_table(frame.pin, frame.scope, question)
     except HeadroomError as error:
         st.warning(f"The what-if cannot be applied, and is left out: {states.plain(error)}", icon=":material/error:")
         st.button("Remove the what-if", on_click=_clear, key="what-if-clear-bad")

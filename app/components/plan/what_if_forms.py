@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 import streamlit as st
 
-from app import state
-from app.cached import Direction, planning
+from app import cached, state
+from app.cached import Direction
 from app.components.header import Frame
 from app.components.place import region_names, site_names
 from data.schema import GLOBAL_KEY, ID_PATTERN
@@ -106,7 +106,7 @@ def _add_capacity(frame: Frame) -> dict[str, object]:
 
 def _move_augment(frame: Frame) -> dict[str, object] | None:
     direction = _direction()
-    sites = planning.augmented(frame.pin, direction, frame.scope)
+    sites = cached.planned_augments(frame.pin, frame.scope, direction)
     if not sites:
         st.caption(f"No augment of {direction} is planned: the sheet of declared capacity takes one in.")
         return None

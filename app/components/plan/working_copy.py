@@ -102,7 +102,7 @@ def forget() -> None:
 def rebase(frame: Frame, edit: Draft) -> None:
     """Make the edit to the newest version; what others changed too is to be decided on."""
     copy: WorkingCopy = st.session_state[_COPY]
-    moved = declared.onto_newest(frame.pin, edit, frame.scope)
+    moved = declared.onto_newest(frame.pin, frame.scope, edit)
     forget()
     _kept(moved.base, moved.rows, copy.sites, carried=True, met=moved.met if len(moved.met) else None)
 

@@ -40,6 +40,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "usual": {"metric": "egress_gbps"},
     "hours_of_day": {"metric": "egress_gbps", **RANGE},
     "partner_months": {"metrics": ("egress_gbps",), **RANGE},
+    "planned_augments": {"direction": "egress"},
     "site_capacity_steps": {"direction": "egress", "sites": SITES},
     "site_fits": {"metric": "egress_gbps"},
     "site_forecasts": {"metric": "egress_gbps", "sites": SITES, "start": NOW, "end": NOW + pd.Timedelta(days=1)},

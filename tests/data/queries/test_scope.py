@@ -62,6 +62,7 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         "partner_months": [{**recent, "metrics": ("egress_gbps",)}],
         "hours_of_day": [{**recent, "metric": "egress_gbps"}],
         "site_capacity_steps": [{"direction": "egress"}],
+        "planned_augments": [{"direction": "egress"}],
         "site_fits": [{"metric": "egress_gbps"}],
         "site_forecasts": [{"metric": "egress_gbps", "start": now, "end": now + pd.Timedelta(days=1)}],
         "site_hours": [{**recent, "metric": "egress_gbps"}],

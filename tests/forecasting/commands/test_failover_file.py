@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from data.schema.errors import SettingError
-from forecasting.cli.failover_file import failover_of, read, read_file, rule
 from forecasting.planning.failover import nearby
+from forecasting.planning.failover_table import failover_of, failover_rule, parse_failover, read_failover
 
 SITES = ["fra-01", "ams-01", "gru-01"]
 GOOD = "site_id,helper_site_id,weight\nfra-01,ams-01,2\nfra-01,gru-01,0.5\n"
@@ -18,9 +18,9 @@ GOOD = "site_id,helper_site_id,weight\nfra-01,ams-01,2\nfra-01,gru-01,0.5\n"
 
 def test_a_table_is_the_same_from_csv_and_parquet_in_any_order() -> None:
     frame = pd.read_csv(io.StringIO(GOOD))
-    found = read("ours.csv", GOOD.encode(), SITES)
+    found = parse_failover("ours.csv", GOOD.encode(), SITES)
     assert found.frame.to_dict("list") == frame.to_dict("list")
-    other = read("ours.parquet", frame.iloc[::-1].to_parquet(index=False), SITES)
+    other = parse_failover("ours.parquet", frame.iloc[::-1].to_parquet(index=False), SITES)
     assert other.digest == found.digest
     assert "fra-01" not in repr(found)  # an answer is kept by the digest, not by thousands of rows
 
@@ -51,7 +51,7 @@ def test_a_table_is_the_same_from_csv_and_parquet_in_any_order() -> None:
 )
 def test_a_bad_table_says_which_row_and_what_mends_it(text: str, said: str) -> None:
     with pytest.raises(SettingError) as caught:
-        read("ours.csv", text.encode(), SITES)
+        parse_failover("ours.csv", text.encode(), SITES)
     assert said in str(caught.value)
     assert "Remedy: " in str(caught.value)
 
@@ -59,20 +59,20 @@ def test_a_bad_table_says_which_row_and_what_mends_it(text: str, said: str) -> N
 @pytest.mark.parametrize("name", ["ours.csv", "ours.parquet"])
 def test_another_kind_of_file_is_no_table(name: str) -> None:
     with pytest.raises(SettingError, match=r"cannot be read as a table|has no column"):
-        read(name, bytes(range(256)) * 4, SITES)
+        parse_failover(name, bytes(range(256)) * 4, SITES)
 
 
 def test_a_file_is_read_by_its_path_or_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"cannot be read: No such file or directory.*the path names another place"):
-        read_file(tmp_path / "none.csv", SITES)
+        read_failover(tmp_path / "none.csv", SITES)
     (tmp_path / "ours.csv").write_text(GOOD)
-    assert read_file(tmp_path / "ours.csv", SITES) == read("ours.csv", GOOD.encode(), SITES)
+    assert read_failover(tmp_path / "ours.csv", SITES) == parse_failover("ours.csv", GOOD.encode(), SITES)
 
 
 def test_only_pairs_of_sites_that_are_planned_help() -> None:
     places = pd.DataFrame({"site_id": SITES, "lat": [50.1, 52.4, -23.5], "lon": [8.7, 4.9, -46.6]})
-    table = read("ours.csv", GOOD.encode(), SITES)
+    table = parse_failover("ours.csv", GOOD.encode(), SITES)
     assert failover_of(table, places, SITES).pull.tolist() == [[0, 2, 0.5], [0, 0, 0], [0, 0, 0]]
     assert failover_of(table, places, ["gru-01", "fra-01"]).pull.tolist() == [[0, 0], [0.5, 0]]
     assert (failover_of(None, places, SITES).pull == nearby(places, SITES).pull).all()
-    assert (rule(table), rule(None)) == ("as ours.csv declares", "by distance and headroom")
+    assert (failover_rule(table), failover_rule(None)) == ("as ours.csv declares", "by distance and headroom")

@@ -1,4 +1,4 @@
-"""The file in which the operator declares who takes over for whom: a table of weights, as CSV or Parquet."""
+"""The table in which an operator declares who takes over for whom: weights, as CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from pyarrow import ArrowInvalid
 from data.schema.errors import SettingError
 from forecasting.planning.failover import Failover, declared, nearby
 
-COLUMNS = ("site_id", "helper_site_id", "weight")
+FAILOVER_COLUMNS = ("site_id", "helper_site_id", "weight")
+# The environment variable that names the table which holds for everybody.
+FAILOVER_SETTING = "HEADROOM_FAILOVER"
+# Sites that a message names as examples.
 FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredFailover:
     """A checked table: rows of site, helper, weight. Its name and digest stand for it where an answer is kept."""
 
     name: str
@@ -28,11 +31,11 @@ class Declared:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The rows in COLUMNS."""
-        return pd.DataFrame(list(self.rows), columns=list(COLUMNS))
+        """The rows in FAILOVER_COLUMNS."""
+        return pd.DataFrame(list(self.rows), columns=list(FAILOVER_COLUMNS))
 
 
-def failover_of(table: Declared | None, sites: pd.DataFrame, keys: Sequence[str]) -> Failover:
+def failover_of(table: DeclaredFailover | None, sites: pd.DataFrame, keys: Sequence[str]) -> Failover:
     """The weights that a table declares, of the pairs of which both sites are among `keys`; distance and headroom where
     there is none.
     """
@@ -42,17 +45,17 @@ def failover_of(table: Declared | None, sites: pd.DataFrame, keys: Sequence[str]
     return declared(rows[rows["site_id"].isin(keys) & rows["helper_site_id"].isin(keys)], sites, keys)
 
 
-def rule(table: Declared | None) -> str:
+def failover_rule(table: DeclaredFailover | None) -> str:
     """Which weights hold, in a few words: 'as ours.csv declares'."""
     return "by distance and headroom" if table is None else f"as {table.name} declares"
 
 
-def read_file(path: Path, known: Collection[str]) -> Declared:
+def read_failover(path: Path, known: Collection[str]) -> DeclaredFailover:
     """The table in a file; SettingError where it is not usable."""
-    return read(path.name, content_of(path), known)
+    return parse_failover(path.name, file_content(path), known)
 
 
-def content_of(path: Path) -> bytes:
+def file_content(path: Path) -> bytes:
     """What the file holds; SettingError where it cannot be read."""
     try:
         return path.read_bytes()
@@ -64,32 +67,32 @@ def content_of(path: Path) -> bytes:
         ) from error
 
 
-def read(name: str, content: bytes, known: Collection[str]) -> Declared:
+def parse_failover(name: str, content: bytes, known: Collection[str]) -> DeclaredFailover:
     """The table in a file's content, checked against the sites that are known; SettingError with the first fault."""
-    found = _parsed(name, content)
-    if missing := [column for column in COLUMNS if column not in found]:
+    table = _as_table(name, content)
+    if missing := [column for column in FAILOVER_COLUMNS if column not in table]:
         raise SettingError(
-            f"{name} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, found.columns))[:200]}.",
+            f"{name} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, table.columns))[:200]}.",
             cause="its columns have other names",
-            remedy=f"name them {', '.join(COLUMNS)}",
+            remedy=f"name them {', '.join(FAILOVER_COLUMNS)}",
         )
-    if found.empty:
+    if table.empty:
         raise SettingError(
             f"{name} has no rows.",
             cause="it is an empty export",
-            remedy=f"give a row for each pair: {', '.join(COLUMNS)}",
+            remedy=f"give a row for each pair: {', '.join(FAILOVER_COLUMNS)}",
         )
-    rows = found.assign(site_id=found["site_id"].astype(str), helper_site_id=found["helper_site_id"].astype(str))
+    rows = table.assign(site_id=table["site_id"].astype(str), helper_site_id=table["helper_site_id"].astype(str))
     rows["number"] = pd.to_numeric(rows["weight"], errors="coerce")
     _check(name, rows, known)
-    held = tuple(
+    pairs = tuple(
         (str(site), str(helper), float(weight))
         for site, helper, weight in zip(rows["site_id"], rows["helper_site_id"], rows["number"], strict=True)
     )
-    return Declared(name, hashlib.sha256(repr(sorted(held)).encode()).hexdigest(), held)
+    return DeclaredFailover(name, hashlib.sha256(repr(sorted(pairs)).encode()).hexdigest(), pairs)
 
 
-def _parsed(name: str, content: bytes) -> pd.DataFrame:
+def _as_table(name: str, content: bytes) -> pd.DataFrame:
     try:
         return (
             pd.read_parquet(io.BytesIO(content))

@@ -1,0 +1,100 @@
+"""Failures: each site in turn over the coming half year, a chosen failure week by week, what there is to choose from, and
+the table of who takes over for whom.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from app.cached import Pin, Scope, ingest_paths, memoize, viewers_per_gbps
+from app.cached.planning import PlanQuery, case_of
+from data import queries
+from data.queries import reads
+from forecasting.planning.failover import ROUND_TRIP_MS, reach_km
+from forecasting.planning.failover_table import (
+    FAILOVER_COLUMNS,
+    FAILOVER_SETTING,
+    DeclaredFailover,
+    failover_rule,
+    file_content,
+    parse_failover,
+)
+from forecasting.planning.failure_report import (
+    FailureRefusal,
+    FailureReport,
+    FailureSpec,
+    FailureTimeline,
+    failure_report,
+    play_failure,
+)
+
+__all__ = [
+    "FAILOVER_COLUMNS",
+    "FAILOVER_SETTING",
+    "ROUND_TRIP_MS",
+    "DeclaredFailover",
+    "FailureRefusal",
+    "FailureReport",
+    "FailureSpec",
+    "FailureTimeline",
+    "failover_rule",
+    "reach_km",
+    "server_failover",
+    "simulate",
+    "single_failures",
+    "uploaded_failover",
+]
+
+# Every draw of the page asks for its table, and one of a hundred sites takes 30 ms to check.
+TABLES_KEPT = 16
+
+
+@memoize
+@reads(case_of)
+def single_failures(pin: Pin, scope: Scope, question: PlanQuery) -> FailureReport | None:
+    """Every single failure of the next half year; None where the newest run has no futures of sites."""
+    case = case_of(pin, scope, question)
+    return None if case is None else failure_report(case)
+
+
+@memoize
+@reads(case_of, queries.ingest_paths, queries.viewers_per_gbps)
+def simulate(
+    pin: Pin, scope: Scope, question: PlanQuery, spec: FailureSpec, quantile: float
+) -> FailureTimeline | FailureRefusal | None:
+    """A failure played over the half year, on the joint future at `quantile` of each week's total; None where the
+    newest run has no futures of sites.
+
+    HeadroomError where the query's changes cannot be applied.
+    """
+    case = case_of(pin, scope, question)
+    if case is None:
+        return None
+    viewers = viewers_per_gbps(pin, scope) if question.direction == "egress" else None
+    return play_failure(
+        case,
+        spec,
+        quantile,
+        paths=ingest_paths(pin, scope),
+        viewers_per_gbps=None if viewers is None else viewers.ratio,
+    )
+
+
+def server_failover(sites: pd.DataFrame) -> DeclaredFailover | None:
+    """The failover table that HEADROOM_FAILOVER names, None where it names none; SettingError where it is not usable."""
+    path = os.environ.get(FAILOVER_SETTING)
+    return uploaded_failover(Path(path).name, file_content(Path(path)), sites) if path else None
+
+
+def uploaded_failover(name: str, content: bytes, sites: pd.DataFrame) -> DeclaredFailover:
+    """The failover table in a file's content, checked against the lake's sites; SettingError with the first fault."""
+    return _parsed(name, content, frozenset(sites["site_id"]))
+
+
+@lru_cache(maxsize=TABLES_KEPT)
+def _parsed(name: str, content: bytes, known: frozenset[str]) -> DeclaredFailover:
+    return parse_failover(name, content, known)
