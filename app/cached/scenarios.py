@@ -20,7 +20,7 @@ from app.cached.stores import store_of
 from data.schema import Direction
 from data.schema.errors import HeadroomError
 from data.store import Scenario, Scenarios
-from data.store.scenario_body import Body
+from data.store.scenarios import Body
 from forecasting.planning.capacity import Policy
 from forecasting.planning.whatif import Limit, compare_scenarios, from_body, from_text, to_body, to_text
 

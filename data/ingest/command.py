@@ -7,16 +7,20 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
+from data.console import ProgressBars, console
 from data.ingest.column_mapping import ReadOptions, read_options
 from data.ingest.ledger import Outcome
 from data.ingest.recipes import load_recipe, recipe_names
-from data.ingest.report import console, progress_bars, report, status, status_lines
+from data.ingest.report import report, status, status_lines
 from data.ingest.run import IngestRun, dry_run, plan_tasks
 from data.ingest.sources import Source, find_snapshots
-from data.ingest.watch import Inbox
 from data.lake.maintenance import maintain as maintain_lake
+from data.lake.maintenance import maintain_if_due
 from data.lake.object_store import STORE_ERRORS
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import SAFE_RETENTION, Lake
@@ -24,6 +28,7 @@ from data.schema import INPUT_TABLES
 from data.schema.errors import HeadroomError, SettingError
 
 FINE, QUARANTINED, USAGE = 0, 1, 2
+ROLLING_UP = "Hourly and daily figures"
 INBOX = "var/inbox"
 # What a command may meet through no fault of the program: each becomes one line.
 EXPECTED = (HeadroomError, *STORE_ERRORS)
@@ -125,17 +130,17 @@ def ingest(arguments: argparse.Namespace) -> int:
     """Take snapshots in; 1 where something was quarantined."""
     options_of, sources = _options_of(arguments), _sources(arguments)
     lake = Lake(arguments.lake)
-    with progress_bars(quiet=arguments.quiet) as bars:
-        outcomes = list(IngestRun(lake).run(plan_tasks(sources, options_of), bars.taking_in))
-        refresh_rollups(lake, progress=bars.rolling_up)
+    with ProgressBars(quiet=arguments.quiet) as bars:
+        outcomes = list(IngestRun(lake).run(plan_tasks(sources, options_of), partial(_taking_in, bars)))
+        refresh_rollups(lake, progress=partial(bars.update, ROLLING_UP))
     return _print_outcomes(outcomes)
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Say what ingest would do, and write nothing; 1 where there are faults."""
     options_of, sources = _options_of(arguments), _sources(arguments)
-    with progress_bars(quiet=arguments.quiet) as bars:
-        outcomes = list(dry_run(Lake(arguments.lake), plan_tasks(sources, options_of), bars.taking_in))
+    with ProgressBars(quiet=arguments.quiet) as bars:
+        outcomes = list(dry_run(Lake(arguments.lake), plan_tasks(sources, options_of), partial(_taking_in, bars)))
     return _print_outcomes(outcomes, dry_run=True)
 
 
@@ -176,10 +181,15 @@ def vacuum(arguments: argparse.Namespace) -> int:
 
 def rollup(arguments: argparse.Namespace) -> int:
     """Make the hourly and daily figures anew."""
-    with progress_bars(quiet=arguments.quiet) as bars:
-        dates = refresh_rollups(Lake(arguments.lake), anew=True, progress=bars.rolling_up)
+    with ProgressBars(quiet=arguments.quiet) as bars:
+        dates = refresh_rollups(Lake(arguments.lake), anew=True, progress=partial(bars.update, ROLLING_UP))
     print_lines([f"{dates} dates rolled up"])
     return FINE
+
+
+def _taking_in(bars: ProgressBars, done: int, total: int, name: str) -> None:
+    del name  # a bar that renames itself for every file only flickers
+    bars.update("Snapshots", done, total)
 
 
 def print_lines(texts: Iterable[str], *, errors: bool = False) -> None:
@@ -230,3 +240,38 @@ def _options_of(arguments: argparse.Namespace) -> Callable[[Source], Sequence[Re
             remedy="give one or the other",
         )
     return load_recipe(arguments.recipe).options_of
+
+
+# A file in a folder counts as whole once nobody has written to it for so long; objects in a store appear whole.
+SETTLED = timedelta(seconds=2)
+
+
+@dataclass
+class Inbox:
+    """A folder or a URL, and what of it this process has seen already; content that was seen before it started is known
+    by its hash.
+    """
+
+    url: str
+    options_of: Callable[[Source], Sequence[ReadOptions]]
+    _seen: set[object] = field(default_factory=set)
+
+    def poll(self, lake: Lake) -> list[Outcome]:
+        """Take in what is new and whole, bring the hourly and daily figures up to it, and keep the lake small."""
+        fresh = [source for source in self._listed() if source.fingerprint not in self._seen and _is_whole(source)]
+        outcomes = list(IngestRun(lake, move=True).run(plan_tasks(fresh, self.options_of))) if fresh else []
+        unread = {outcome.source.fingerprint for outcome in outcomes if outcome.state == "unreadable"}
+        refresh_rollups(lake)
+        if outcomes:
+            maintain_if_due(lake)
+        self._seen.update(source.fingerprint for source in fresh if source.fingerprint not in unread)
+        return outcomes
+
+    def _listed(self) -> list[Source]:
+        if "://" not in self.url:
+            Path(self.url).mkdir(parents=True, exist_ok=True)
+        return find_snapshots([self.url], empty=True)
+
+
+def _is_whole(source: Source) -> bool:
+    return "://" in source.url or datetime.now(UTC) - source.changed >= SETTLED

@@ -32,6 +32,12 @@ DELIMITERS = (",", ";", "\t", "|")
 # A header longer than this is no header: columns of the contract fit a few hundred times.
 HEADER_LIMIT = 1_000_000
 HEADER_CHUNK = 64 * 1024
+# What gzip may unpack to: a table of text takes its own size in memory, and gzip packs nothing up to 1,032 times. 4 GiB
+# are eight months of 500 sites at five minutes. A day of telemetry as CSV shrinks 9 times, one of zeros 27 times; a small
+# file may shrink by more, and does no harm.
+UNPACKED_LIMIT = 4 * 1024**3
+UNPACKED_FACTOR, UNPACKED_ALWAYS = 200, 64 * 1024**2
+UNPACKED_CHUNK = 4 * 1024**2
 # A line ends in LF, in CR LF, or in CR alone, as some spreadsheets write it.
 LINE_END = re.compile(rb"[\r\n]")
 # What the readers of CSV, gzip and Parquet raise where the content is not what it should be. Arrow's own readers raise
@@ -194,9 +200,12 @@ def _in_arrow(data: bytes) -> pa.Buffer:
 
 
 def _read_text(data: bytes, names: list[str], delimiter: str, columns: Sequence[str]) -> pa.Table:
-    raw: pa.NativeFile = pa.BufferReader(_in_arrow(data))
+    content = _in_arrow(data)
+    packed = data.startswith(GZIP)
+    if packed:
+        _refuse_gzip_bomb(content)
     return pacsv.read_csv(
-        pa.CompressedInputStream(raw, "gzip") if data.startswith(GZIP) else raw,
+        pa.CompressedInputStream(pa.BufferReader(content), "gzip") if packed else pa.BufferReader(content),
         read_options=pacsv.ReadOptions(column_names=names, skip_rows=1),
         parse_options=pacsv.ParseOptions(delimiter=delimiter),
         # Only an empty field is missing: NA is Namibia, and a site may be called null.
@@ -207,6 +216,22 @@ def _read_text(data: bytes, names: list[str], delimiter: str, columns: Sequence[
             strings_can_be_null=True,
         ),
     )
+
+
+def _refuse_gzip_bomb(content: pa.Buffer) -> None:
+    """Unpack gzip piece by piece, keeping none of it; raises RefusedError where it unpacks to more than its bound."""
+    bound = min(UNPACKED_LIMIT, max(UNPACKED_ALWAYS, UNPACKED_FACTOR * content.size))
+    unpacked = 0
+    with pa.CompressedInputStream(pa.BufferReader(content), "gzip") as stream:
+        while chunk := stream.read(UNPACKED_CHUNK):
+            unpacked += len(chunk)
+            if unpacked > bound:
+                raise file_refusal(
+                    f"{content.size:,} bytes of gzip that unpack to more than {bound:,}",
+                    f"at most {UNPACKED_FACTOR} times the packed size (or {UNPACKED_ALWAYS:,} bytes), and {UNPACKED_LIMIT:,} bytes",
+                    "the file is damaged, was made to fill the memory, or holds too long a time",
+                    "export CSV of shorter spans, or Parquet",
+                )
 
 
 def _damaged_refusal(error: Exception) -> RefusedError:

@@ -1,16 +1,13 @@
-"""What the commands print: progress, what became of snapshots, and the state of a lake."""
+"""What the commands print: what became of snapshots, and the state of a lake."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from data.ingest.ledger import Outcome, OutcomeState
 from data.lake.query import EVERYTHING
@@ -27,46 +24,6 @@ STATES: dict[OutcomeState, str] = {
     "known": "known already",
     "unreadable": "unreadable",
 }
-
-
-def console(*, errors: bool = False) -> Console:
-    """A console that prints names as they are: what a producer calls a file is no markup."""
-    return Console(stderr=errors, markup=False, highlight=False, emoji=False, soft_wrap=True)
-
-
-class ProgressBars:
-    """Progress on standard error, one bar for each kind of work; silent where nobody looks."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        screen = console(errors=True)
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeRemainingColumn(),
-        )
-        self.progress = Progress(*columns, console=screen, disable=quiet or not screen.is_terminal, transient=True)
-        self._tasks: dict[str, TaskID] = {}
-
-    def update(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self.progress.add_task(what, total=total)
-        self.progress.update(self._tasks[what], completed=done, total=total)
-
-    def taking_in(self, done: int, total: int, name: str) -> None:
-        del name  # a bar that renames itself for every file only flickers
-        self.update("Snapshots", done, total)
-
-    def rolling_up(self, done: int, total: int) -> None:
-        self.update("Hourly and daily figures", done, total)
-
-
-@contextmanager
-def progress_bars(*, quiet: bool) -> Iterator[ProgressBars]:
-    """Progress bars for as long as the work goes on."""
-    bars = ProgressBars(quiet=quiet)
-    with bars.progress:
-        yield bars
 
 
 def report(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> Iterator[str]:

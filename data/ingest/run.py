@@ -1,6 +1,7 @@
 """One run of ingest: snapshots into the lake, exactly once each, many small ones in one commit; or a dry run.
 
-The rows of a snapshot and its mark become part of the lake in one commit. The ledger follows, and the hourly and daily
+The rows of a snapshot and its mark become part of the lake in one commit: new rows beside the old, corrected ones in
+their place. The ledger follows, and the hourly and daily
 figures after it; where a run ends between them, the next one does what is left.
 """
 
@@ -10,13 +11,14 @@ import hashlib
 import io
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from data.ingest.check import CheckedSnapshot, KnownPlaces, check_snapshot
+from data.ingest.check import CheckedSnapshot, KnownPlaces, check_snapshot, merge_rows
 from data.ingest.column_mapping import ReadOptions, detect_table
 from data.ingest.file_reader import RefusedError, column_names
 from data.ingest.ledger import (
@@ -30,9 +32,8 @@ from data.ingest.ledger import (
     write_ledger,
 )
 from data.ingest.sources import STORE_FAULTS, Source, delete_source, open_source, read_bytes
-from data.ingest.upsert import upsert
-from data.lake.tables import Lake
-from data.schema import TABLES
+from data.lake.tables import Change, Lake, TableState
+from data.schema import TABLES, Table
 from data.schema.errors import SnapshotError
 
 # Rows that go into one commit, a few hundred megabytes. Each commit writes the dates that it touches anew, so larger is
@@ -218,3 +219,47 @@ def _check_only(task: IngestTask, places: KnownPlaces | None, now: datetime) -> 
     except RefusedError as error:
         return Outcome(source, task.table, "refused", sha256, faults=error.faults), None
     return outcome_of(source, sha256, checked), checked.good
+
+
+def upsert(lake: Lake, contract: Table, snapshots: Mapping[str, pa.Table]) -> int:
+    """Take the rows of snapshots, by mark, into a table in one commit; returns its version.
+
+    A snapshot whose mark the table has is left out, also where another process committed it a moment ago. Of rows with
+    the same key the one received last stays, and of those received together the one that comes last in `snapshots`.
+    """
+
+    def make(table: TableState) -> Change | None:
+        fresh = {mark: rows for mark, rows in snapshots.items() if not table.has_mark(mark)}
+        if not fresh:
+            return None
+        rows, marks = pa.concat_tables(fresh.values()), list(fresh)
+        if contract.partition != "date":
+            return Change(_merged(contract, table.rows(), rows), whole=True, marks=marks)
+        dates = _dates(rows)
+        # Two appends do not conflict by themselves; a mark of each date makes the second one look again for its keys.
+        marks += [f"rows:{day}" for day in dates]
+        if _holds_any(table, contract, dates, rows):
+            return Change(_merged(contract, table.rows(dates=dates), rows), dates=dates, marks=marks)
+        # Nothing to correct, as in most snapshots: a tick of 48 rows does not rewrite its date of 13,824.
+        return Change(_merged(contract, rows.slice(0, 0), rows), marks=marks)
+
+    return lake.commit(contract.name, make)
+
+
+def _merged(contract: Table, held: pa.Table, rows: pa.Table) -> pa.Table:
+    """The rows of the table with the new ones, in one piece: the writer takes the pieces of a table in whatever order
+    it likes.
+    """
+    return merge_rows(contract, held, rows).combine_chunks()
+
+
+def _dates(rows: pa.Table) -> list[date]:
+    return sorted(pc.unique(rows["ts"].cast(pa.date32())).to_pylist())
+
+
+def _holds_any(table: TableState, contract: Table, dates: Sequence[date], rows: pa.Table) -> bool:
+    """Whether the table holds a row with the key of one of these."""
+    key, stamps = list(contract.key), pc.min_max(rows["ts"]).as_py()
+    span = stamps["min"], stamps["max"] + timedelta(microseconds=1)
+    keys = table.rows(columns=key, dates=dates, spans=[span])
+    return bool(keys.join(rows.select(key), key, join_type="left semi").num_rows)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from data.lake.object_store import store_faults
-from data.lake.staleness import SOURCES
+from data.lake.rollups import SOURCES
 from data.lake.tables import (
     DAY,
     GROWN_BY_TICKS,

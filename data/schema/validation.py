@@ -6,6 +6,7 @@ Pure: Arrow in, Arrow and faults out. Ingest decides what happens to the rows th
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,11 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import available_timezones
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.schema.errors import HeadroomError, ScenarioError
 from data.schema.types import ID_PATTERN, TEXT_LIMIT, Column, Table
 
 # A clock may be a little ahead of ours; a stamp further in the future is a fault in time zone or unit.
@@ -347,3 +350,65 @@ def _found(
     count = pc.sum(hit).as_py() or 0
     if count:
         yield hit, Fault("rows", column.name, first_value(values.filter(hit)), bound, count, cause, remedy)
+
+
+def arrow_from_pandas(frame: pd.DataFrame) -> pa.Table:
+    """The frame as a table, its index left out; a column of nothing has no type.
+
+    A column of mixed types becomes text, so that the check against the contract names it.
+    """
+    return pa.table({str(name): _arrow_column(frame[name]) for name in frame.columns})
+
+
+def _arrow_column(values: pd.Series) -> pa.Array:
+    if values.isna().all():
+        return pa.nulls(len(values))
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.array([None if _is_missing(value) else str(value) for value in values], pa.string())
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NaT or value is pd.NA or value != value
+
+
+# Control characters, halves of characters, and breaks of line or paragraph: databases refuse some of them, and a name
+# is one line.
+UNKEPT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Marks that turn the direction of all that follows, also of what a page writes beside the name. A single letter's mark
+# (U+200E, U+200F) is harmless.
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def clean_text(
+    what: str, text: object, *, limit: int = TEXT_LIMIT, empty: bool = False, error: type[HeadroomError] = ScenarioError
+) -> str:
+    """The text without blanks around it. `what` names it in the error that is raised where it is no text, too long,
+    unprintable, or empty and may not be.
+    """
+    if not isinstance(text, str):
+        raise error(
+            f"The {what} is {excerpt(repr(text))}.", cause="another type was sent", remedy=f"send the {what} as text"
+        )
+    text = text.strip()
+    if len(text) > limit:
+        raise error(
+            f"The {what} {excerpt(text)!r} is longer than {limit} characters.",
+            cause="a text was pasted into the wrong field",
+            remedy="shorten it",
+        )
+    odd = next((ch for ch in text if ch in TURNING or unicodedata.category(ch) in UNKEPT), None)
+    if odd is not None:
+        raise error(
+            f"The {what} {excerpt(text)!r} holds the character U+{ord(odd):04X}, which is no part of a text of one line.",
+            cause="it was copied together with invisible characters",
+            remedy="type it anew",
+        )
+    if not empty and not any(ch.isprintable() and not ch.isspace() for ch in text):
+        raise error(
+            f"The {what} is empty.",
+            cause="nothing that can be seen was typed",
+            remedy=f"give a {what} of 1 to {limit} characters",
+        )
+    return text

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
+from data.console import ProgressBars
 from data.lake.tables import Lake
 from data.schema.errors import SettingError
 from data.simulator.options import SimulationOptions, floor_to_tick
@@ -26,7 +22,6 @@ from data.simulator.publish import (
     write_lake,
     write_samples,
 )
-from data.simulator.publish import ProgressReport as Report
 from data.simulator.simulation import Simulation, simulate
 
 
@@ -77,8 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _into_folder(options: SimulationOptions, folder: Path) -> Simulation:
     simulation = simulate(options)
-    with _bars() as report:
-        rows = write_folder(simulation, folder, report)
+    with ProgressBars() as bars:
+        rows = write_folder(simulation, folder, bars.update)
     _say(f"{rows:,} rows of {options.sites} simulated sites in {folder}")
     return simulation
 
@@ -101,8 +96,8 @@ def _into_lake(arguments: argparse.Namespace, lake: Lake) -> Simulation | None:
             remedy="name another with --lake, remove the folder, or give --if-empty to leave it as it is",
         )
     simulation = simulate(_options(arguments))
-    with _bars() as report:
-        rows = write_lake(simulation, lake, report)
+    with ProgressBars() as bars:
+        rows = write_lake(simulation, lake, bars.update)
     _say(f"{rows:,} rows of {arguments.sites} simulated sites in {lake.url}")
     return simulation
 
@@ -135,21 +130,6 @@ def _end(text: str) -> datetime:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no ISO time, like 2026-05-01T12:00Z") from error
     return end if end.tzinfo else end.replace(tzinfo=UTC)
-
-
-@contextmanager
-def _bars() -> Iterator[Report]:
-    """Progress bars, one for each kind of step, on standard error."""
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def report(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done)
-
-        yield report
 
 
 def _say(text: str) -> None:

@@ -22,10 +22,8 @@ from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Change, Lake, TableState
 from data.queries.lake_state import extent
 from data.schema import TABLES, Column, Fault, validate
-from data.schema.arrow import arrow_from_pandas
 from data.schema.errors import ConflictError, ContractError, LakeError
-from data.schema.text_rules import clean_text
-from data.schema.validation import excerpt
+from data.schema.validation import arrow_from_pandas, clean_text, excerpt
 
 CAPACITY = TABLES["capacity"]
 KEY = list(CAPACITY.key)

@@ -18,10 +18,8 @@ from sqlalchemy import Table as SqlTable
 
 from data.lake.tables import Lake
 from data.schema import GBPS_LIMIT, LEVELS, REAL, TEXT, WHOLE, Column, Table, identifier, stamp
-from data.schema.arrow import arrow_from_pandas
 from data.schema.errors import ContractError
-from data.schema.text_rules import clean_text
-from data.schema.validation import excerpt, validate
+from data.schema.validation import arrow_from_pandas, clean_text, excerpt, validate
 from data.store.database import (
     PLAN_PEAKS_TABLE,
     PLAN_PURCHASES_TABLE,
@@ -32,7 +30,7 @@ from data.store.database import (
     checked_id,
     new_id,
 )
-from data.store.scenario_body import packed_policy
+from data.store.scenarios import packed_policy
 
 _DIRECTION = Column("direction", TEXT, "Which way the traffic goes", choices=("ingest", "egress"))
 _SERIES = (

@@ -17,9 +17,8 @@ from types import TracebackType
 from typing import Self
 
 import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from data.console import ProgressBars
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin
 from data.queries import Extent, extent, weekly
@@ -234,27 +233,19 @@ class RefreshProgress:
 
     def __init__(self, lake: Lake, started: datetime, *, bar: bool) -> None:
         self._lake, self._started = lake, started
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        console = Console(stderr=True)
-        self._bar = Progress(*columns, console=console, disable=not (bar and console.is_terminal))
-        self._task = self._bar.add_task("Reading", total=None)
+        self._bars = ProgressBars(quiet=not bar)
         self._done, self._total, self._noted = 0, 0, 0.0
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        self._bars.__enter__()
+        self._bars.update("Reading", 0)
         self._note("running", "reading the telemetry")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._bars.__exit__(kind, error, trace)
         if error is not None:
             reason = (
                 "it was interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
@@ -265,13 +256,14 @@ class RefreshProgress:
     def begin(self, total: int) -> None:
         """The number of series is known."""
         self._total = total
-        self._bar.update(self._task, description="Forecasting", total=total)
+        self._bars.update("Reading", 1, 1)
+        self._bars.update(f"Forecasting {total} series", 0, total)
         self._note("running", "forecasting")
 
     def advance(self, series: int) -> None:
         """Some more series are done."""
         self._done += series
-        self._bar.advance(self._task, series)
+        self._bars.update(f"Forecasting {self._total} series", self._done, self._total)
         if time.monotonic() - self._noted >= NOTE_EVERY_SECONDS:
             self._note("running", "forecasting")
 

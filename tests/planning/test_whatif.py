@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.schema.errors import SettingError
-from data.store.scenario_body import packed
+from data.store.scenarios import packed
 from forecasting.planning.augment_programme import AugmentOptions, build_problem, violations
 from forecasting.planning.augments import CapacityAddition, additions_of_purchases, plan_augments
 from forecasting.planning.capacity import Policy

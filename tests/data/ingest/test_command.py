@@ -15,9 +15,8 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from data import console as printing
 from data.__main__ import COMMANDS, main
-from data.ingest import report as show
-from data.ingest.report import progress_bars
 from data.lake.tables import Lake
 from tests.data.ingest.ingest_frames import held, sites, telemetry, with_column, write
 
@@ -235,11 +234,11 @@ def test_watch_goes_on_until_it_is_told_to_end(inbox: Path, tmp_path: Path) -> N
 def test_bars_are_drawn_where_somebody_looks_and_not_where_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(show, "console", lambda **_: Console(stderr=True, force_terminal=True, width=100))
+    monkeypatch.setattr(printing, "console", lambda **_: Console(stderr=True, force_terminal=True, width=100))
     for quiet, drawn in ((False, True), (True, False)):
-        with progress_bars(quiet=quiet) as shown:
-            shown.taking_in(1, 2, "[red]x.parquet")
-            shown.rolling_up(3, 3)
+        with printing.ProgressBars(quiet=quiet) as bars:
+            bars.update("Snapshots", 1, 2)
+            bars.update("Hourly and daily figures", 3, 3)
         said = capsys.readouterr().err
         assert ("Snapshots" in said, "50%" in said, "Hourly and daily figures" in said) == (drawn, drawn, drawn)
 

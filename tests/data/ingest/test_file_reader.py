@@ -17,7 +17,7 @@ import pytest
 from data.__main__ import main
 from data.ingest.check import KnownPlaces, check_snapshot
 from data.ingest.column_mapping import detect_table, read_options
-from data.ingest.file_reader import RefusedError, column_names
+from data.ingest.file_reader import UNPACKED_ALWAYS, UNPACKED_FACTOR, RefusedError, column_names
 from data.ingest.sources import Source
 from data.lake.tables import Lake
 from data.schema import STAMP
@@ -46,6 +46,30 @@ def test_bare_cr_is_read_in_a_packed_file_too(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(bare_cr()))
     [outcome] = take(lake_of(tmp_path, "a"), path)
     assert (outcome.state, outcome.accepted) == ("accepted", 2)
+
+
+def test_gzip_that_unpacks_beyond_all_measure_is_refused(tmp_path: Path) -> None:
+    lake, path = lake_of(tmp_path, "a"), tmp_path / "telemetry.csv.gz"
+    packed = gzip.compress("\n".join([HEADER, *ROWS, ""]).encode() + b"0" * 2 * UNPACKED_ALWAYS)
+    path.write_bytes(packed)
+    good = write(tmp_path / "good.parquet", telemetry())
+    refused, accepted = take(lake, path, good)
+    assert (refused.state, accepted.state) == ("refused", "accepted")
+    [fault] = refused.faults
+    assert fault.value == f"{len(packed):,} bytes of gzip that unpack to more than {UNPACKED_ALWAYS:,}"
+    assert f"at most {UNPACKED_FACTOR} times" in fault.bound
+    assert "fill the memory" in fault.cause
+    assert "shorter spans" in fault.remedy
+
+
+def test_gzip_of_many_times_its_size_is_taken_in_where_it_is_small(tmp_path: Path) -> None:
+    lake, path = lake_of(tmp_path, "a"), tmp_path / "telemetry.csv.gz"
+    rows = [f"2026-03-{day:02d}T{hour:02d}:00Z,a,0,0" for day in range(1, 32) for hour in range(24)]
+    packed = gzip.compress(("\n".join([HEADER, *rows, ""]) + "\n" * 2_000_000).encode())
+    path.write_bytes(packed)
+    assert UNPACKED_FACTOR * len(packed) < 2_000_000
+    [outcome] = take(lake, path)
+    assert (outcome.state, outcome.accepted) == ("accepted", len(rows))
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,7 @@ from data.ingest import ledger
 from data.ingest import run as ingest_run
 from data.lake import rollups
 from data.lake.maintenance import maintain
-from data.lake.rollups import refresh_rollups
-from data.lake.staleness import stale_dates
+from data.lake.rollups import refresh_rollups, stale_dates
 from data.lake.tables import Lake
 from tests.data.ingest.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, write
 

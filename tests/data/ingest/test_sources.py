@@ -14,9 +14,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from data.ingest.column_mapping import read_options
+from data.ingest.command import Inbox
 from data.ingest.ledger import Outcome
 from data.ingest.sources import find_snapshots, read_bytes
-from data.ingest.watch import Inbox
 from data.lake.object_store import store_at
 from data.lake.tables import Lake
 from data.schema.errors import SettingError

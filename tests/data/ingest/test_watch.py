@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from data.ingest import watch
+from data.ingest import command
 from data.ingest.column_mapping import read_options
+from data.ingest.command import Inbox
 from data.ingest.run import IngestRun
-from data.ingest.watch import Inbox
 from data.lake.tables import Lake
 from tests.data.ingest.ingest_frames import held, lake_of, sites, telemetry, write
 
@@ -50,7 +50,7 @@ def test_a_file_that_is_being_written_waits(tmp_path: Path, inbox: Inbox) -> Non
     assert states(lake, inbox) == []
     path.write_bytes(whole)
     assert states(lake, inbox) == []
-    aged(path, watch.SETTLED.total_seconds() + 0.1)
+    aged(path, command.SETTLED.total_seconds() + 0.1)
     assert states(lake, inbox) == [("t.parquet", "accepted")]
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import queries
-from data.ingest.upsert import upsert
+from data.ingest.run import upsert
 from data.lake.maintenance import maintain
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake, conform

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data.schema.errors import ConflictError, ScenarioError, StoreError
 from data.store import Scenario, Scenarios, Store
-from data.store.scenario_body import BODY_BYTES, KINDS, packed
+from data.store.scenarios import BODY_BYTES, KINDS, packed
 
 BODY = {"changes": [{"kind": "growth", "metric": "egress_gbps", "factor": 1.2}], "policy": {"limit": 0.8}}
 
