@@ -89,7 +89,7 @@ def score_origin(
     has_actual = np.asarray(np.isfinite(actual).any(axis=0))
     if not has_actual.any():
         return
-    forecasts, drawn = model_comparison.forecast_models(part.history, len(actual), models, ORIGINS, executor)
+    forecasts, selected = model_comparison.forecast_models(part.history, len(actual), models, ORIGINS, executor)
     names = [name for name, is_scored in zip(part.names, has_actual, strict=True) if is_scored]
     scores = model_comparison.score_forecasts(part.history, forecasts, actual)
     board.add(
@@ -97,7 +97,7 @@ def score_origin(
         {model: {kind: values[has_actual] for kind, values in by_score.items()} for model, by_score in scores.items()},
     )
     board.spend(names, {model: forecast.seconds for model, forecast in forecasts.items()})
-    board.licences |= {name: drawn.licences(place) for place, name in enumerate(part.names) if has_actual[place]}
+    board.licences |= {name: selected.licences(place) for place, name in enumerate(part.names) if has_actual[place]}
 
 
 def _note_unscored(board: Scoreboard, request: PanelOptions, count: int) -> None:
@@ -190,10 +190,10 @@ def _past_origins(request: PanelOptions, count: int) -> Iterator[tuple[PanelPart
     """Earlier ends of the panel and what came after each."""
     for part in request.parts:
         for origin in origins(part.history, request.horizon, count):
-            known, _ = usable_part(PanelPart(part.names, part.history.until(origin)))
-            columns = [part.names.index(name) for name in known.names]
+            usable, _ = usable_part(PanelPart(part.names, part.history.until(origin)))
+            columns = [part.names.index(name) for name in usable.names]
             if columns:
-                yield known, part.history.measured[origin : origin + request.horizon, columns]
+                yield usable, part.history.measured[origin : origin + request.horizon, columns]
 
 
 def origins(history: History, horizon: int, count: int) -> Iterator[int]:

@@ -90,8 +90,10 @@ def forecast(options: argparse.Namespace) -> int:
     models = models_of(options, request.seasons, [LICENSED])
     with worker_pool(options, models) as executor:
         for part in request.parts:
-            forecasts, drawn = model_comparison.forecast_models(part.history, request.horizon, models, count, executor)
-            _add(answer, part, forecasts, drawn, request.panel)
+            forecasts, selected = model_comparison.forecast_models(
+                part.history, request.horizon, models, count, executor
+            )
+            _add(answer, part, forecasts, selected, request.panel)
     report = _report(answer, request, models, count)
     if options.out or str(options.json) != "-":
         _write(answer.frame if len(models) > 1 else answer.frame.drop(columns="model"), options.out)
@@ -105,12 +107,12 @@ def _add(
     answer: FileForecasts,
     part: PanelPart,
     forecasts: dict[str, ModelForecast],
-    drawn: SelectedForecast,
+    selected: SelectedForecast,
     panel: PanelFile,
 ) -> None:
     """The forecasts of one part, and what they rest on."""
-    answer.licences |= {name: drawn.licences(place) for place, name in enumerate(part.names)}
-    if untested := _untested(drawn):
+    answer.licences |= {name: selected.licences(place) for place, name in enumerate(part.names)}
+    if untested := _untested(selected):
         answer.about[untested] += part.names
     for place, name in enumerate(part.names):
         for model, forecast_of_model in forecasts.items():
@@ -136,9 +138,9 @@ def rows(part: PanelPart, place: int, model: str, forecast_of_model: ModelForeca
     )
 
 
-def _untested(drawn: SelectedForecast) -> str:
+def _untested(selected: SelectedForecast) -> str:
     """From where on no past origin, or too few, could tell what is best; empty where all was tested."""
-    blank = [band for band, verdict in zip(drawn.bands, drawn.verdicts, strict=True) if not verdict.origins.any()]
+    blank = [band for band, verdict in zip(selected.bands, selected.verdicts, strict=True) if not verdict.origins.any()]
     if not blank:
         return ""
     names = ", ".join(band.name for band in blank)
@@ -155,8 +157,8 @@ def _report(answer: FileForecasts, request: PanelOptions, models: Sequence[str],
         "origins_asked": count,
         "models": [{"model": model, "seconds": round(answer.seconds[model], 3)} for model in models],
         "series": {
-            name: {"licences": model_comparison.licence_records(found)}
-            for name, found in sorted(answer.licences.items())
+            name: {"licences": model_comparison.licence_records(licences)}
+            for name, licences in sorted(answer.licences.items())
         },
         "refused": model_comparison.refusal_records(request.refused),
         "notes": [*request.notes, *answer.notes],

@@ -60,39 +60,39 @@ def default_models(seasons: Sequence[int]) -> list[str]:
     return [LICENSED, BLEND, PROPHET_MAP, *baselines(seasons)]
 
 
-def checked_models(asked: Sequence[str], seasons: Sequence[int]) -> list[str]:
+def checked_models(names: Sequence[str], seasons: Sequence[int]) -> list[str]:
     """The models asked for, the licensed one first; raises SettingError for a name that is none."""
     models = known_models(seasons)
-    if unknown := [name for name in asked if name not in models]:
+    if unknown := [name for name in names if name not in models]:
         raise SettingError(
             f"No model is called {', '.join(unknown)}.",
             cause="it is mistyped, or needs a season that is not named",
             remedy=f"choose from {', '.join(models)}",
         )
-    return list(dict.fromkeys([LICENSED, *asked]))
+    return list(dict.fromkeys([LICENSED, *names]))
 
 
 def forecast_models(
-    history: History, horizon: int, asked: Sequence[str], count: int, executor: Executor | None
+    history: History, horizon: int, models: Sequence[str], count: int, executor: Executor | None
 ) -> tuple[dict[str, ModelForecast], SelectedForecast]:
     """The forecasts of the models asked for from the end of a history, and how the licensed one came about."""
     began = time.perf_counter()
-    learned = backtest_pool(history, horizon, count=count)
-    drawn = select_and_calibrate(learned)
+    pool_backtest = backtest_pool(history, horizon, count=count)
+    selected = select_and_calibrate(pool_backtest)
     seconds = time.perf_counter() - began
-    forecasts = {LICENSED: ModelForecast(drawn.point, drawn.quantiles, seconds)}
-    for name in asked:
+    forecasts = {LICENSED: ModelForecast(selected.point, selected.quantiles, seconds)}
+    for name in models:
         if name != LICENSED:
-            forecasts[name] = _forecast_model(name, learned, drawn, seconds, executor)
-    return forecasts, drawn
+            forecasts[name] = _forecast_model(name, pool_backtest, selected, seconds, executor)
+    return forecasts, selected
 
 
 def _forecast_model(
-    name: str, learned: PoolBacktest, drawn: SelectedForecast, seconds: float, executor: Executor | None
+    name: str, pool_backtest: PoolBacktest, selected: SelectedForecast, seconds: float, executor: Executor | None
 ) -> ModelForecast:
-    history, horizon = learned.history, learned.ahead.shape[1]
+    history, horizon = pool_backtest.history, pool_backtest.ahead.shape[1]
     if name == BLEND:
-        return ModelForecast(drawn.blend, drawn.blend_quantiles(learned), seconds)
+        return ModelForecast(selected.blend, selected.blend_quantiles(pool_backtest), seconds)
     began = time.perf_counter()
     if name == PROPHET:
         return _prophet(history, horizon, executor, began)
@@ -101,16 +101,18 @@ def _forecast_model(
     if name == PROPHET_MAP:
         own = np.maximum(panel_quantiles(fresh, horizon, LEVELS), lower_bound(history)[:, None])
         return ModelForecast(
-            learned.ahead[learned.backtest.models.index(name)].astype(float), own, time.perf_counter() - began
+            pool_backtest.ahead[pool_backtest.backtest.models.index(name)].astype(float),
+            own,
+            time.perf_counter() - began,
         )
     alone = time.perf_counter() - began
-    if name not in learned.backtest.models:  # trees, where there are too few series to learn from
+    if name not in pool_backtest.backtest.models:  # trees, where there are too few series to learn from
         return ModelForecast(
             np.full((horizon, history.measured.shape[1]), np.nan),
             np.full((horizon, history.measured.shape[1], len(LEVELS)), np.nan),
             alone,
         )
-    return ModelForecast(*model_quantiles(learned, name), alone)
+    return ModelForecast(*model_quantiles(pool_backtest, name), alone)
 
 
 def _prophet(history: History, horizon: int, executor: Executor | None, began: float) -> ModelForecast:
@@ -236,8 +238,8 @@ def licence_records(licences: Sequence[Licence]) -> list[dict[str, Any]]:
     return [_licence_record(licence) for licence in licences]
 
 
-def _licence_record(one: Licence) -> dict[str, Any]:
-    return {**one._asdict(), "gain": _plain(one.gain), "noise": _plain(one.noise)}
+def _licence_record(licence: Licence) -> dict[str, Any]:
+    return {**licence._asdict(), "gain": _plain(licence.gain), "noise": _plain(licence.noise)}
 
 
 def json_value(value: Any) -> Any:
@@ -259,8 +261,8 @@ def print_scores(report: Mapping[str, Any]) -> None:
         )
     console = Console(width=140)
     console.print(table)
-    asked = f" of {report['origins_asked']}" if report["origins"] < report["origins_asked"] else ""
-    origins = f"{report['origins']}{asked} {'origin' if report['origins_asked'] == 1 else 'origins'}"
+    of_asked = f" of {report['origins_asked']}" if report["origins"] < report["origins_asked"] else ""
+    origins = f"{report['origins']}{of_asked} {'origin' if report['origins_asked'] == 1 else 'origins'}"
     console.print(
         f"{len(report['series'])} series, {origins}, {report['horizon']} steps of {report['step']} ahead",
         highlight=False,
@@ -270,7 +272,10 @@ def print_scores(report: Mapping[str, Any]) -> None:
 
 def print_notes(console: Console, report: Mapping[str, Any]) -> None:
     """Print what is refused and noted, just as it stands: a series may be called [b] or be long."""
-    for line in [*(f"refused {one['series_id']}: {one['reason']}" for one in report["refused"]), *report["notes"]]:
+    for line in [
+        *(f"refused {refusal['series_id']}: {refusal['reason']}" for refusal in report["refused"]),
+        *report["notes"],
+    ]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

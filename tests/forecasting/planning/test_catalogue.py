@@ -23,7 +23,7 @@ from forecasting.planning.catalogue import (
     usual_steps,
 )
 from forecasting.planning.order_by import USUAL_LEAD_DAYS, OrderPolicy
-from tests.planning.networks import demand, growing, installed, names
+from tests.forecasting.planning.networks import demand, growing, installed, names
 
 AS_SOLD = OrderPolicy(times=1.0, plus_days=0.0)
 ONE = dict.fromkeys(names(20), "r0")

@@ -23,7 +23,7 @@ from data.lake.tables import Change, Lake, TableState, sibling, stored
 from data.schema import TABLES
 from data.schema.errors import LakeError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 START = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
 
 

@@ -41,7 +41,7 @@ from forecasting.planning.whatif import (
     to_body,
     to_text,
 )
-from tests.planning.networks import START, demand, growing, installed, steps, world
+from tests.forecasting.planning.networks import START, demand, growing, installed, steps, world
 
 COUNT, SPAN = 8, 53
 

@@ -14,7 +14,7 @@ from icalendar import Calendar
 from data.schema.errors import SettingError
 from forecasting.planning.order_by import Entry, OrderPolicy, calendar, order_by
 from forecasting.planning.runout import run_out_of_paths
-from tests.planning.networks import START
+from tests.forecasting.planning.networks import START
 
 HORIZON = START + pd.Timedelta(weeks=78)
 TODAY = pd.Timestamp("2027-01-05 09:30", tz="UTC")

@@ -17,7 +17,7 @@ from forecasting.planning.demand import Demand
 from forecasting.planning.failover import nearby
 from forecasting.planning.order_by import plan_calendar
 from forecasting.planning.plan import WORST_FIRST, by_urgency, with_plan
-from tests.planning.networks import START, installed, names, steps, weeks
+from tests.forecasting.planning.networks import START, installed, names, steps, weeks
 
 NOW = START + pd.Timedelta(days=1, hours=9)
 SPAN = 78

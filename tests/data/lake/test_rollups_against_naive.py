@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
 from data.lake.rollups import expand_coarse_samples, rolled_up
 from data.schema import METRICS, TABLES
-from tests.data.naive_rollups import NAMES, Network, Samples, rollups
+from tests.data.lake.naive_rollups import NAMES, Network, Samples, rollups
 
 START = datetime(2026, 2, 27, tzinfo=UTC)
 SITES = ("a", "b", "c", "d")

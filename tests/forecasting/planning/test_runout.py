@@ -23,7 +23,7 @@ from forecasting.planning.runout import (
     run_outs,
     run_outs_against,
 )
-from tests.planning.networks import START, demand, growing, installed, names, steps, weeks
+from tests.forecasting.planning.networks import START, demand, growing, installed, names, steps, weeks
 
 gbps = arrays(float, (3, 6, 5), elements=st.floats(0.0, 200.0))
 factors = st.floats(1.0, 3.0)

@@ -25,7 +25,7 @@ from forecasting.planning.failures import (
     site_failure,
     water_fill,
 )
-from tests.planning.networks import demand, growing, names, world
+from tests.forecasting.planning.networks import demand, growing, names, world
 
 GBPS = 1e-6
 

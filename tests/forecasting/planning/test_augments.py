@@ -27,7 +27,7 @@ from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Reals
 from forecasting.planning.failover import NOTHING_GBPS, Failover
 from forecasting.planning.order_by import OrderPolicy
-from tests.planning.networks import demand, growing, installed, names
+from tests.forecasting.planning.networks import demand, growing, installed, names
 
 AS_SOLD = OrderPolicy(times=1.0, plus_days=0.0)
 

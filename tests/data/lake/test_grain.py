@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.lake.aggregation import NAMES, measure_grain
-from tests.data.naive_rollups import grains_of
+from tests.data.lake.naive_rollups import grains_of
 
 START = datetime(2026, 3, 1, 7, 15, tzinfo=UTC)
 SITES = ("a", "b", "c")
