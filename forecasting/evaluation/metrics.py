@@ -83,11 +83,6 @@ def _over(values: Reals, others: Reals) -> float:
     return float(mean(np.where(np.isnan(others), np.nan, values)))
 
 
-def bias(actual: Reals, forecast: Reals) -> Reals:
-    """Sum of forecast minus actual over the sum of absolute actuals: above zero where too much was forecast."""
-    return ratio(mean(forecast - actual), mean(np.abs(actual)))
-
-
 def pinball(actual: Reals, quantiles: Reals, levels: Sequence[float]) -> Reals:
     """Mean quantile loss over steps and levels, in the unit of the series."""
     short = actual[:, :, None] - quantiles

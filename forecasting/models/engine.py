@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import pandas as pd
 
@@ -31,15 +31,13 @@ class ForecastOptions:
     """What to forecast: hours from the panel's start to `horizon` after it, bands from `band_back` before its end to
     `band_ahead` after it.
 
-    The same seed gives the same numbers. growth: the trend's shape as the history suggests it, or logistic below ten
-    times the highest value ever measured.
+    The same seed gives the same numbers.
     """
 
     horizon: pd.Timedelta = HORIZON
     band_back: pd.Timedelta = BAND_BACK
     band_ahead: pd.Timedelta = BAND_AHEAD
     seed: int = 1
-    growth: Literal["history", "logistic"] = "history"
 
     def hours(self, panel: Panel) -> pd.DatetimeIndex:
         """The hours of a forecast."""
@@ -103,9 +101,9 @@ def refusal_reason(hours: pd.Series, now: pd.Timestamp) -> str | None:
     return None
 
 
-def refused_result(series: Series, reason: str, status: str = "refused", seconds: float = 0.0) -> EngineResult:
+def refused_result(series: Series, reason: str, status: str = "refused") -> EngineResult:
     """The result of a series that was not fitted."""
-    fit = pd.DataFrame([[*series, status, reason, None, 0, seconds]], columns=STATUS_COLUMNS)
+    fit = pd.DataFrame([[*series, status, reason, None, 0, 0.0]], columns=STATUS_COLUMNS)
     return EngineResult(pd.DataFrame(columns=FORECAST_COLUMNS), pd.DataFrame(columns=BAND_COLUMNS), fit)
 
 

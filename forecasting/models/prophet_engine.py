@@ -20,7 +20,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ from forecasting.models.engine import (
     weekly_order,
 )
 from forecasting.panel.events import event_regressors
-from forecasting.panel.history import LOG_FLOOR, LogScale, Reals
+from forecasting.panel.history import LogScale, Reals
 from forecasting.panel.panel import HOUR, Panel
 
 # Paths that the trend may take, sampled.
@@ -81,7 +81,6 @@ class SeriesSpec:
     grain: pd.Timedelta
     seed: int
     zone: str
-    growth: Literal["history", "logistic"] = "history"
 
     @property
     def span(self) -> pd.Timedelta:
@@ -111,7 +110,6 @@ def series_spec(panel: Panel, series: Series, plan: ForecastOptions) -> SeriesSp
         panel.grain,
         plan.seed,
         zone,
-        plan.growth,
     )
 
 
@@ -134,7 +132,7 @@ class FittedProphet:
         """The expected log value of each interval."""
         if not len(stamps):
             return np.empty(0)
-        frame = _frame(stamps, event_regressors(self.events, stamps, step), self.zone, self.scale)
+        frame = _frame(stamps, event_regressors(self.events, stamps, step), self.zone)
         # Prophet sorts by local time, in which the hour that a clock repeats in autumn stands twice: one answer for
         # both.
         told = self.model.predict(frame.drop_duplicates("ds")).set_index("ds")["yhat"]
@@ -160,9 +158,9 @@ class FittedProphet:
         if self.model.growth == "flat":
             return np.zeros((len(stamps), 1))
         self.model.uncertainty_samples = PATHS
-        paths = self.model.predictive_samples(
-            _frame(stamps, event_regressors(self.events, stamps, HOUR), self.zone, self.scale)
-        )["trend"]
+        paths = self.model.predictive_samples(_frame(stamps, event_regressors(self.events, stamps, HOUR), self.zone))[
+            "trend"
+        ]
         self.model.uncertainty_samples = 0
         return np.asarray(paths, dtype=float)
 
@@ -218,7 +216,7 @@ def fit(job: SeriesSpec) -> FittedProphet:
     events = learnable(job.events, stamps)
     columns = event_regressors(events, stamps, HOUR)
     model = _model(job, list(columns))
-    model.fit(_frame(stamps, columns, job.zone, scale).assign(y=logs), seed=job.seed, timeout=FIT_TIMEOUT_SECONDS)
+    model.fit(_frame(stamps, columns, job.zone).assign(y=logs), seed=job.seed, timeout=FIT_TIMEOUT_SECONDS)
     cast("Any", model.stan_backend).cleanup()
     bare = FittedProphet(model, scale, events, job.zone, 0.0, np.empty(0), 1.0, "")
     residuals = pd.Series(logs - bare.curve(stamps, HOUR), index=stamps)
@@ -231,9 +229,9 @@ def fit(job: SeriesSpec) -> FittedProphet:
 
 def _model(job: SeriesSpec, columns: list[str]) -> Prophet:
     """An unfitted Prophet for a history of this length."""
-    span, by_history = job.span, "linear" if job.span >= SLOPE_AFTER else "flat"
+    span = job.span
     model = Prophet(
-        growth=cast("Any", "logistic" if job.growth == "logistic" else by_history),
+        growth="linear" if span >= SLOPE_AFTER else "flat",
         daily_seasonality=cast("Any", DAILY_ORDER),
         weekly_seasonality=cast("Any", weekly_order(span)),
         yearly_seasonality=cast("Any", span >= YEARLY_AFTER),
@@ -251,13 +249,9 @@ def _label(model: Prophet, columns: list[str], zone: str) -> str:
     return f"prophet, log scale, {model.growth} trend, {seasons}, clock of {zone}{known}"
 
 
-def _frame(stamps: pd.DatetimeIndex, columns: pd.DataFrame, zone: str, scale: LogScale) -> pd.DataFrame:
-    """Prophet's input: local stamps without a zone, which it refuses, the regressors, and the bounds of the scale,
-    which only a logistic trend reads.
-    """
-    return columns.reset_index(drop=True).assign(
-        ds=stamps.tz_convert(zone).tz_localize(None), cap=float(scale.ceiling), floor=LOG_FLOOR
-    )
+def _frame(stamps: pd.DatetimeIndex, columns: pd.DataFrame, zone: str) -> pd.DataFrame:
+    """Prophet's input: the regressors, and local stamps without a zone, which it refuses."""
+    return columns.reset_index(drop=True).assign(ds=stamps.tz_convert(zone).tz_localize(None))
 
 
 @contextmanager

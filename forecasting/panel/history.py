@@ -139,7 +139,6 @@ def nan_sum(blocks: Reals | Sequence[Reals]) -> Reals:
 # Zeros are finite on the log scale as a fiftieth of the usual value: low enough for any night, high enough that one
 # zero does not bend a fit.
 LOG_FLOOR_SHARE = 0.02
-LOG_FLOOR = float(np.log(LOG_FLOOR_SHARE))
 # Uncertainty that is carried 90 days ahead on a log scale knows no bound; beyond ten times the largest value ever
 # measured it says nothing.
 CEILING = 10.0

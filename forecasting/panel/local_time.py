@@ -71,14 +71,6 @@ def utc_offset_changes(zone: str, start: pd.Timestamp, end: pd.Timestamp) -> tup
     return tuple(offset - offsets[-1] for offset in offsets)
 
 
-def offset_fingerprint(zone: str, hours: pd.DatetimeIndex) -> bytes:
-    """What tells clocks apart that are not turned at the same hours (UTC); a constant distance changes no fit but the
-    phase of its shapes.
-    """
-    local = hours.tz_convert(zone).tz_localize(None).asi8 - hours.tz_localize(None).asi8
-    return np.asarray(local - local[0]).tobytes()
-
-
 def in_local_time(models: Mapping[str, Model]) -> dict[str, Model]:
     """The same models, each counting by the clock of the history's zone; where it does not change, they are what they
     were.

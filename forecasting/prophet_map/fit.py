@@ -182,11 +182,6 @@ class Curves:
             level[:] = self.scale.value(level)
         return np.moveaxis(quantiles, 0, 2)
 
-    def offsets(self, stamps: pd.DatetimeIndex, levels: Sequence[float], sigma: Reals) -> Reals:
-        """(H, N, Q): quantiles about the curve on the fitted scale, for noise of another size, (N,) or (H, N)."""
-        ahead = self._ahead(stamps)
-        return predictive_offsets(ahead, np.broadcast_to(self.change, ahead.shape), self.bends, sigma, levels)
-
     def trend_paths(self, steps_ahead_stamps: pd.DatetimeIndex, paths: int, rng: np.random.Generator) -> Reals:
         """(H, N, paths): how far sampled trends lie off the fitted one at ascending stamps, on the fitted scale; zero
         within the history.

@@ -235,11 +235,6 @@ class Estimate(NamedTuple):
     def of(self, series: Places) -> Estimate:
         return Estimate(*(part[series] for part in self))
 
-    def put(self, series: Places, other: Estimate) -> None:
-        """Take over the estimates of some series."""
-        for mine, theirs in zip(self, other, strict=True):
-            mine[series] = theirs
-
 
 class _Diagonal(NamedTuple):
     """Moments in coordinates where the smooth block's Gram is diag(values) and its prior's precision is the identity.
@@ -321,23 +316,15 @@ def negative_log(
     return np.asarray(fit + smooth_prior + np.abs(changes).sum(axis=1) / scale)
 
 
-def estimate(
-    held: Moments, precision: Reals, changepoint_prior: float, start: Estimate | None = None, rounds: int = ROUNDS
-) -> Estimate:
-    """The maximum a posteriori of n series; precision (U,) is that of the smooth coefficients' normal priors. `start`
-    is an estimate that is nearly right.
-    """
+def estimate(held: Moments, precision: Reals, changepoint_prior: float) -> Estimate:
+    """The maximum a posteriori of n series; precision (U,) is that of the smooth coefficients' normal priors."""
     diagonal = _Diagonal.begin(held, precision)
-    changes = np.zeros_like(held.to_hinge) if start is None else start.changes
+    changes = np.zeros_like(held.to_hinge)
     least = np.full(len(changes), LEAST_VARIANCE)
-    variance = (
-        best_variance(diagonal.residual(diagonal.smooth(changes, least), changes), held.observations)
-        if start is None
-        else start.variance.copy()
-    )
+    variance = best_variance(diagonal.residual(diagonal.smooth(changes, least), changes), held.observations)
     solution = LassoSolution.near(changes)
     moving, part = np.arange(len(changes)), diagonal
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         before = variance[moving]
         now = solve_lasso(*part.reduced(before), before / changepoint_prior, solution.of(moving))
         solution.put(moving, now)

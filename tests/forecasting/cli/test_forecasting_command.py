@@ -10,7 +10,7 @@ from data.lake.tables import Lake
 from forecasting import __main__ as command
 from forecasting.refresh import ENGINES, refresh
 from tests.forecasting.networks import Here, Steady
-from tests.forecasting.test_refresh import Mixed
+from tests.forecasting.refresh.test_refresh import Mixed
 
 
 @pytest.fixture

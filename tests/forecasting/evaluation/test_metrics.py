@@ -33,7 +33,6 @@ def test_scores_by_hand() -> None:
     actual, forecast = np.array([[2.0], [4.0], [np.nan], [0.0]]), np.array([[1.0], [5.0], [9.0], [0.0]])
     assert metrics.mae(actual, forecast) == pytest.approx(2.0 / 3.0)
     assert metrics.wape(actual, forecast) == pytest.approx(2.0 / 6.0)
-    assert metrics.bias(actual, forecast) == pytest.approx(0.0)
     assert metrics.smape(actual, forecast) == pytest.approx((200.0 / 3.0 + 200.0 / 9.0 + 0.0) / 3.0)
     assert metrics.mase(actual, forecast, np.array([2.0])) == pytest.approx(1.0 / 3.0)
 

@@ -254,17 +254,6 @@ def test_a_worker_that_dies_ends_the_refresh_with_a_remedy() -> None:
         list(ProphetEngine().forecast(panel_of(rows("fra-01", HOURS, SOUND)), SHORT, Dying()))
 
 
-def test_a_logistic_trend_levels_off_below_its_ceiling_by_the_reference_engine(engine: Engine) -> None:
-    stamps = stamps_of(90)
-    growing = daily(stamps) * np.exp(np.log(4.0) / 90 / 24 * np.arange(len(stamps)))
-    plan = ForecastOptions(pd.Timedelta(days=90), SHORT.band_back, SHORT.band_ahead, growth="logistic")
-    found = results(panel_of(rows("fra-01", stamps, growing)), plan, engine)
-    assert found.series_status["model"][0].startswith("prophet, log scale, logistic trend")
-    ahead = found.forecasts["q50"].to_numpy()
-    assert ahead.max() <= 10.0 * growing.max()
-    assert ahead[-24:].mean() < 4.0 * ahead[:24].mean()
-
-
 @pytest.fixture
 def loud() -> Iterator[None]:
     """Any warning is an error, whatever the test run says."""

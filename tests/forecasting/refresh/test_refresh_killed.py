@@ -23,7 +23,7 @@ from forecasting.refresh import refresh
 from tests.forecasting.halting import MOMENTS
 from tests.forecasting.networks import NOW, Here, Steady
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 ALL = Series("global", "all", "egress_gbps")
 
 
