@@ -28,6 +28,8 @@ from data.schema.errors import SettingError, SnapshotError
 from data.schema.validation import Fault, excerpt, first_value
 
 MAGIC, GZIP = b"PAR1", b"\x1f\x8b"
+# The last bytes of a Parquet file: the length of its footer, and the magic bytes.
+PARQUET_TAIL = 8
 DELIMITERS = (",", ";", "\t", "|")
 # A header longer than this is no header: columns of the contract fit a few hundred times.
 HEADER_LIMIT = 1_000_000
@@ -77,7 +79,7 @@ def column_names(file: BinaryIO, name: str) -> list[str]:
     """
     if _is_parquet(file, name):
         try:
-            return list(pq.ParquetFile(file).schema_arrow.names)
+            return list(pq.ParquetFile(pa.BufferReader(_footer(file))).schema_arrow.names)
         except READ_FAULTS as error:
             raise _damaged_refusal(error) from error
     return _header(file)[0]
@@ -187,6 +189,15 @@ def _first_line(file: IO[bytes]) -> bytes:
 
 def _unpacked(file: BinaryIO, first: bytes) -> IO[bytes]:
     return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if first.startswith(GZIP) else file
+
+
+def _footer(file: BinaryIO) -> pa.Buffer:
+    """The footer of a Parquet file, as a file of its own in memory that Arrow owns (see `_in_arrow`)."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(size - PARQUET_TAIL)
+    length = int.from_bytes(file.read(4), "little")
+    file.seek(max(0, size - PARQUET_TAIL - length))
+    return _in_arrow(MAGIC + file.read())
 
 
 def _in_arrow(data: bytes) -> pa.Buffer:
