@@ -48,6 +48,8 @@ SECONDS = {"telemetry_1h": HOUR_SECONDS, "telemetry_1d": DAY_SECONDS}
 NEEDED = ("telemetry", "telemetry_1h", "telemetry_1d", "sites", "capacity")
 # Figures that differ by less are the same sum, taken in another order.
 LAST_BITS = 1e-12
+# So few hours or days are those of a tick, which the next tick writes again and compaction merges with others.
+INTERIM_INTERVALS = 2
 # Every time a process starts over, another one has published; this many outlast any crowd.
 ATTEMPTS = 100
 
@@ -416,7 +418,8 @@ def _publish(lake: Lake, stale: Stale, name: str, folder: Path, changed: Collect
         batches = (batch for month in months for batch in _month(name, folder, month))
         rows = pa.RecordBatchReader.from_batches(stored_schema(TABLES[name]), batches)
         spans = None if not changed else consecutive(changed, timedelta(seconds=SECONDS.get(name, HOUR_SECONDS)))
-        return Change(rows, whole=changed is None, spans=spans, made_of=made_of_now)
+        interim = changed is not None and len(changed) <= INTERIM_INTERVALS
+        return Change(rows, whole=changed is None, spans=spans, made_of=made_of_now, interim=interim)
 
     lake.commit(name, change)
 

@@ -125,7 +125,7 @@ class Change:
 
     `dates` or `spans` (half-open) name what is replaced; neither appends, `whole` replaces the table. `made_of` are the
     versions of the tables that the rows derive from: `Lake.made_of` reads them, and of two commits that carry them at
-    once the second is made anew.
+    once the second is made anew. `interim` rows are soon superseded, and written for size and not for reading.
     """
 
     rows: pa.Table | pa.RecordBatchReader
@@ -135,6 +135,7 @@ class Change:
     marks: Sequence[str] = ()
     made_of: Mapping[str, int] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    interim: bool = False
 
 
 class TableState:
@@ -383,7 +384,7 @@ class Lake:
             table,
             rows,
             schema_mode="merge",
-            writer_properties=writer_properties(contract),
+            writer_properties=writer_properties(contract, interim=change.interim),
             commit_properties=properties,
             post_commithook_properties=hooks,
             **how,
@@ -432,18 +433,20 @@ def commit_attempts() -> Iterator[stamina.Attempt]:
     )
 
 
-def writer_properties(contract: Table) -> WriterProperties:
+def writer_properties(contract: Table, *, interim: bool = False) -> WriterProperties:
     """How files lie on disk. Measurements hardly repeat, so a dictionary of them only costs time and space.
 
     Rollups are read for every page: a year of hours unpacks a third faster from LZ4, for a quarter more bytes than
-    Zstandard.
+    Zstandard. What the next tick supersedes is kept for size alone.
     """
     plain = {
         c.name: ColumnProperties(dictionary_enabled=False) for c in contract.columns if pa.types.is_floating(c.type)
     }
     wide = any(c.type == DRAWS for c in contract.columns)
     codec: dict[str, Any] = (
-        {"compression": "LZ4_RAW"} if contract.owner == "rollup" else {"compression": "ZSTD", "compression_level": 1}
+        {"compression": "LZ4_RAW"}
+        if contract.owner == "rollup" and not interim
+        else {"compression": "ZSTD", "compression_level": 9 if interim else 1}
     )
     return WriterProperties(
         **codec, max_row_group_size=DRAWS_ROW_GROUP if wide else ROW_GROUP, column_properties=plain or None
