@@ -116,14 +116,8 @@ WATCH = StateMark("watch", "\u25b2", "triangle-up")
 ACT = StateMark("act", "\u25a0", "square")
 UNKNOWN = StateMark(NO_DATA, "\u25cb", "circle-open")
 
-# Where watching and acting begin: alarms at 70 and 90 % of capacity; quality as players are commonly graded (good below
-# the first, bad above the second).
-LIMITS: dict[str, tuple[float, float]] = {
-    "utilisation": (0.7, 0.9),
-    "rebuffer_ratio": (0.005, 0.01),
-    "startup_seconds": (2.0, 4.0),
-    "playback_failure_ratio": (0.005, 0.01),
-}
+# The states of a site, as the plan names them.
+STATES: dict[str, StateMark] = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": UNKNOWN}
 
 
 _MEANINGS: dict[str, Meaning] = {
@@ -173,14 +167,6 @@ def utilisation_colour(ratio: float | None, scheme: Scheme) -> str:
     """The colour of a utilisation (a ratio); grey without data."""
     step = utilisation_step(ratio)
     return PALETTES[scheme].context if step is None else PALETTES[scheme].utilisation[step]
-
-
-def state(value: float | None, of: str = "utilisation") -> StateMark:
-    """ok, watch or act by the limits of `of` (see LIMITS); unknown where there is no value or no limit is agreed."""
-    if missing(value) or value is None or of not in LIMITS:
-        return UNKNOWN
-    watch, act = LIMITS[of]
-    return ACT if value >= act else WATCH if value >= watch else OK
 
 
 def state_colour(of: StateMark, scheme: Scheme) -> str:

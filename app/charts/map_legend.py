@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import COLOURING, STATES, Look, Row, colour_of, records
+from app.charts.map_marks import COLOURING, Look, Row, colour_of, records
 from app.charts.map_view import located
 
 DOT, RING, LINE = "\u25cf", "\u25cb", "\u2501"
@@ -75,7 +75,9 @@ def unplaced(sites: pd.DataFrame) -> str:
 def described(sites: pd.DataFrame, look: Look, when: str) -> str:
     """The map in words, for a screen reader: what is drawn, when, and which sites need a look."""
     counts = sites["state"].value_counts()
-    states = ", ".join(f"{int(counts[name])} {state.word}" for name, state in STATES.items() if counts.get(name, 0))
+    states = ", ".join(
+        f"{int(counts[name])} {state.word}" for name, state in theme.STATES.items() if counts.get(name, 0)
+    )
     worst = ", ".join(str(name) for name in sites[sites["state"] == "act"]["name"].head(5))
     kind = "expected" if sites["expected"].any() else "measured"
     most = f" To act on: {worst}." if worst else ""

@@ -35,9 +35,6 @@ COLOURING = ["state", "utilisation", "runout", "run_out_p50"]
 OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 225, 110
 
 
-STATES: dict[str, theme.StateMark] = {"ok": theme.OK, "watch": theme.WATCH, "act": theme.ACT, "unknown": theme.UNKNOWN}
-
-
 class RunoutScale(NamedTuple):
     """How far away a run-out is as one of five steps, nearest last, so that it takes the colours of utilisation in the
     same order: the last one meets the eye first. `days`: below how many each of the middle steps begins; `title`: what
@@ -152,7 +149,7 @@ def colour_of(site: Site, look: Look) -> str | None:
 
 def health(site: Site) -> theme.StateMark:
     """The state of a site as word, glyph and shape."""
-    return STATES.get(site["state"], theme.UNKNOWN)
+    return theme.STATES.get(site["state"], theme.UNKNOWN)
 
 
 def records(frame: pd.DataFrame) -> list[Site]:

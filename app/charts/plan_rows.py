@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import STATES, records
-from app.theme import ACT, OK, UNKNOWN, WATCH, StateMark
+from app.charts.map_marks import records
+from app.theme import ACT, OK, STATES, UNKNOWN, WATCH, StateMark
 
 # Overdue is for now; due is for the calendar; no order is well; and nothing can be said.
 ORDER_STATES: dict[str, StateMark] = {"overdue": ACT, "due": WATCH, "none": OK, "unknown": UNKNOWN}

@@ -12,8 +12,8 @@ import pandas as pd
 from app.charts import marks
 from app.charts.axes import CONTEXT_POINTS, Trace, drawable, times, values
 from app.charts.panels import End, Panel
-from app.theme import LIMITS, PALETTES, Palette, Scheme, Unit, hue, unit
-from data.schema import METRIC
+from app.theme import PALETTES, Palette, Scheme, Unit, hue, unit
+from data.schema import METRIC, QUALITY_LIMITS
 
 QUALITY_METRICS = ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio", "ingest_starved_ratio")
 LEAST_TOP = {"ingest_starved_ratio": 0.01}  # without an agreed limit, an axis that does not blow up noise
@@ -43,7 +43,7 @@ def quality_panel(spec: QualityChart) -> Panel:
         (spec.history["ts"] >= spec.start) & (spec.history["ts"] <= min(spec.now, spec.end))
     ].sort_values("ts", ignore_index=True)
     highest = history["value"].max()
-    least = LIMITS[spec.metric][1] if spec.metric in LIMITS else LEAST_TOP.get(spec.metric, 0.0)
+    least = QUALITY_LIMITS[spec.metric][1] if spec.metric in QUALITY_LIMITS else LEAST_TOP.get(spec.metric, 0.0)
     top = max(least, 0.0 if pd.isna(highest) else float(highest)) or 1.0
     axis = unit(spec.metric, top)
     absent = (f"no {metric.label.lower()} in this time", f"telemetry: {spec.metric}")
@@ -81,7 +81,7 @@ def _traces(spec: QualityChart, history: pd.DataFrame, axis: Unit) -> Iterator[T
 
 def _limit_lines(metric: str, axis: Unit, palette: Palette) -> Iterator[dict[str, object]]:
     """Where good ends (grey) and bad begins (vermilion)."""
-    for limit, colour in zip(LIMITS.get(metric, ()), (palette.context, palette.hues["capacity"]), strict=False):
+    for limit, colour in zip(QUALITY_LIMITS.get(metric, ()), (palette.context, palette.hues["capacity"]), strict=False):
         line = {"color": colour, "width": 1, "dash": "dot"}
         yield {
             "type": "line",
@@ -97,5 +97,5 @@ def _limit_lines(metric: str, axis: Unit, palette: Palette) -> Iterator[dict[str
 
 def _ends(metric: str, axis: Unit, palette: Palette) -> Iterator[End]:
     words = (("good", palette.muted), ("bad", palette.words["capacity"]))
-    for limit, (word, colour) in zip(LIMITS.get(metric, ()), words, strict=False):
+    for limit, (word, colour) in zip(QUALITY_LIMITS.get(metric, ()), words, strict=False):
         yield End(f"{word} {limit * axis.factor:g} {axis.word}", limit * axis.factor, colour)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import PLAN_RUNOUT, STATES, RunoutScale, records, runout_words
+from app.charts.map_marks import PLAN_RUNOUT, RunoutScale, records, runout_words
 
 # A sparkline in a cell is some 100 pixels wide: the highest of every few hours draws the same line in a fraction of the
 # bytes.
@@ -67,7 +67,7 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = PLA
         {
             "site_id": sites["site_id"],
             "Site": sites["name"],
-            "Health": [f"{STATES[state].glyph} {STATES[state].word}" for state in sites["state"]],
+            "Health": [f"{theme.STATES[state].glyph} {theme.STATES[state].word}" for state in sites["state"]],
             "Region": sites["region_name"].fillna(sites["region_id"]),
             "Partner": sites["partner"],
             "Egress": sites["egress_gbps"],

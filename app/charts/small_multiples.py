@@ -1,6 +1,4 @@
-"""Sites side by side, the fullest first, on one scale: how full each one runs, or what each carries where no capacity
-is known at all.
-"""
+"""Sites side by side on one scale: how full each one runs, or what each carries where no capacity is known at all."""
 
 from __future__ import annotations
 
@@ -17,7 +15,6 @@ from app.charts.marks import held, nothing, utilisation
 from app.theme import (
     NO_DATA,
     PALETTES,
-    UNKNOWN,
     Palette,
     Scheme,
     StateMark,
@@ -26,7 +23,6 @@ from app.theme import (
     label,
     metric_value,
     percent,
-    state,
     state_colour,
     template,
     unit,
@@ -41,10 +37,13 @@ HEIGHT, HEADER = 128, 24
 
 @dataclass(frozen=True)
 class Site:
-    """One site: `history` (ts, value in Gbps) and `capacity` (effective_from, capacity_gbps, status)."""
+    """One site: `history` (ts, value in Gbps), `capacity` (effective_from, capacity_gbps, status) and its state in the
+    plan.
+    """
 
     site_id: str
     name: str
+    state: StateMark
     history: pd.DataFrame
     capacity: pd.DataFrame
 
@@ -53,8 +52,8 @@ class Site:
 class Multiple:
     """One small chart, with what its heading tells in words.
 
-    `highest` is the highest utilisation in its time (not a number without capacity or data), `state` follows from it.
-    `of_capacity` is false where no site has a capacity, and traffic itself is drawn.
+    `highest` is the highest utilisation in its time (not a number without capacity or data). `of_capacity` is false
+    where no site has a capacity, and traffic itself is drawn.
     """
 
     site_id: str
@@ -83,9 +82,7 @@ class _Look:
 def small_multiples(
     sites: Sequence[Site], *, metric: str, start: pd.Timestamp, end: pd.Timestamp, zone: str, scheme: Scheme
 ) -> list[Multiple]:
-    """A chart for each site, the fullest first (where no capacity is known, the largest), all with the same axes; sites
-    without capacity last.
-    """
+    """A chart for each site, in the order given, all with the same axes."""
     rows = [_within(site, start, end) for site in sites]
     of_capacity = any(one["used"].notna().any() for one in rows)
     drawn = [one[["ts", "used" if of_capacity else "value"]].set_axis(["ts", "value"], axis=1) for one in rows]
@@ -100,11 +97,7 @@ def small_multiples(
         zone,
         scheme,
     )
-    order = sorted(
-        range(len(sites)),
-        key=lambda n: (np.isnan(peaks[n]), -peaks[n] if not np.isnan(peaks[n]) else 0.0, sites[n].name),
-    )
-    return [_multiple(sites[n], drawn[n], peaks[n], look) for n in order]
+    return [_multiple(site, rows, peak, look) for site, rows, peak in zip(sites, drawn, peaks, strict=True)]
 
 
 def _within(site: Site, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
@@ -147,24 +140,23 @@ def _times(start: pd.Timestamp, end: pd.Timestamp, zone: str) -> dict[str, Any]:
 
 
 def _multiple(site: Site, drawn: pd.DataFrame, peak: float, look: _Look) -> Multiple:
-    found = state(peak) if look.of_capacity else UNKNOWN
-    reading = _reading(peak, found, look)
+    reading = _reading(peak, site.state, look)
     annotations = [
-        *_words(site.name, reading, state_colour(found, look.scheme)),
+        *_words(site.name, reading, state_colour(site.state, look.scheme)),
         *_why_nothing(site, peak, look.scheme),
     ]
     figure = go.Figure({"data": list(_lines(drawn, look)), "layout": _layout(look) | {"annotations": annotations}})
     return Multiple(
-        site.site_id, site.name, peak if look.of_capacity else np.nan, found, reading, look.of_capacity, figure
+        site.site_id, site.name, peak if look.of_capacity else np.nan, site.state, reading, look.of_capacity, figure
     )
 
 
-def _reading(peak: float, found: StateMark, look: _Look) -> str:
+def _reading(peak: float, state: StateMark, look: _Look) -> str:
     """State and highest utilisation, or the highest traffic."""
     if np.isnan(peak):
         return NO_DATA
     return (
-        f"{found.glyph} {found.word}, {percent(peak)}"
+        f"{state.glyph} {state.word}, {percent(peak)}"
         if look.of_capacity
         else f"highest {metric_value(look.metric, peak)}"
     )
@@ -202,7 +194,7 @@ def _layout(look: _Look) -> dict[str, Any]:
 
 
 def _limit(palette: Palette) -> dict[str, Any]:
-    """The line of full capacity, and where acting begins is told by the state's word."""
+    """The line of full capacity; the state is told by its word."""
     return {
         "type": "line",
         "xref": "x domain",

@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
-from app.charts.map_marks import STATES
 from app.charts.sparkline import sparkline
 from app.components.header import Frame
 from app.components.states import plain
@@ -51,7 +50,7 @@ def _all_well(sites: pd.DataFrame) -> None:
 
 
 def _card(frame: Frame, site: pd.Series, ahead: pd.DataFrame) -> None:
-    of = STATES[site["state"]]
+    of = theme.STATES[site["state"]]
     with st.container(border=True, gap=None, key=f"card-{site['site_id']}"):
         if st.button(
             f"{of.glyph} **{plain(site['name'])}**: {of.word}",

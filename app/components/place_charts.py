@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
+from app.cached import planning
 from app.charts.bands import BANDS
 from app.charts.beside import CURVES, PEAK_COLUMNS
 from app.charts.panels import linked_figure
@@ -168,14 +169,14 @@ def _say_what_is_absent(frame: Frame, place: Place, told: list[Traffic], drawn: 
 
 
 def sites_side_by_side(frame: Frame, place: Place, window: Window) -> None:
-    """How full each site of the place runs, the fullest first; what each carries, where no capacity is known."""
+    """How full each site of the place runs, the most urgent first; what each carries, where no capacity is known."""
     sites = members(frame, place)
     if len(sites) < 2:
         return
     found = multiples(frame, sites.head(MOST_SITES), window)
-    what, most = ("egress over capacity", "fullest") if found[0].of_capacity else ("egress", "largest")
+    what, order = ("egress over capacity", "most urgent") if found[0].of_capacity else ("egress", "largest")
     whose = "All sites" if place.level == "global" else f"Sites of {states.plain(place.name)}"
-    st.markdown(f"##### {whose}, {what}")
+    st.markdown(f"##### {whose}, {what}, {order} first")
     shown = {f"multiple-{one.site_id}": (one.figure, f"{one.name}, {what}: {one.reading}") for one in found}
     rows = partial(
         cached.site_series, frame.pin, frame.scope, place.region_id, "egress_gbps", window.start, window.past_end
@@ -185,22 +186,19 @@ def sites_side_by_side(frame: Frame, place: Place, window: Window) -> None:
         shown, columns=COLUMNS, key="multiples", name=f"{place.name} sites", data=rows, units=units, zone=frame.zone
     )
     if len(sites) > MOST_SITES:
-        st.caption(
-            f"The {MOST_SITES} of {len(sites)} sites that were {most} in the last 7 days; the file holds them all, the Overview lists them."
-        )
+        st.caption(f"The {MOST_SITES} {order} of {len(sites)} sites; the file holds them all, the Overview lists them.")
 
 
 def members(frame: Frame, place: Place) -> pd.DataFrame:
-    """The sites of a region or of the network, the fullest of the last seven days first; none of a site, which has
-    nothing to be compared with here.
+    """The sites of a region or of the network, most urgent first (the largest, where no capacity is known); none of a
+    site, which has nothing to be compared with here.
     """
-    sites = cached.sites_now(frame.pin, frame.scope)
+    sites = planning.site_states(frame.pin, frame.scope, frame.scope)
+    if place.level == "site":
+        return sites.head(0)
     mine = sites if place.region_id is None else sites[sites["region_id"] == place.region_id]
-    return (
-        mine.head(0)
-        if place.level == "site"
-        else mine.sort_values(["peak_7d_utilisation", "egress_gbps"], ascending=False, na_position="last")
-    )
+    has_capacity = mine["peak_7d_utilisation"].notna().any()
+    return mine if has_capacity else mine.sort_values(["egress_gbps", "name"], ascending=[False, True])
 
 
 def multiples(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Multiple]:
@@ -209,8 +207,14 @@ def multiples(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Multipl
     hours = cached.site_hours(frame.pin, frame.scope, "egress_gbps", keys, window.start, window.past_end)
     steps = cached.site_capacity_steps(frame.pin, frame.scope, "egress", keys)
     charted = [
-        Site(str(key), str(name), hours[hours["site_id"] == key], steps[steps["site_id"] == key])
-        for key, name in zip(sites["site_id"], sites["name"], strict=True)
+        Site(
+            str(key),
+            str(name),
+            theme.STATES.get(state, theme.UNKNOWN),
+            hours[hours["site_id"] == key],
+            steps[steps["site_id"] == key],
+        )
+        for key, name, state in zip(sites["site_id"], sites["name"], sites["state"], strict=True)
     ]
     return small_multiples(
         charted, metric="egress_gbps", start=window.start, end=window.past_end, zone=frame.zone, scheme=frame.scheme

@@ -8,16 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from data.schema import UTILISATION_LIMIT
+from data.schema import QUALITY_LIMITS, UTILISATION_LIMIT
 
 State = Literal["ok", "watch", "act", "unknown"]
 
-# Rebuffering below half a percent is good; the industry's mean is 0.78 %.
-WATCH_REBUFFER = 0.005
-# A start within two seconds is good; viewers leave after four.
-WATCH_STARTUP = 2.0
-# Plays that fail: below half a percent is good.
-WATCH_FAILURE = 0.005
 # Starved ingest is a broadcaster's fault as often as ours, so a few streams are usual; one in twenty points at the
 # site.
 WATCH_STARVED = 0.05
@@ -77,9 +71,15 @@ def incident(site: SiteIndicators) -> str | None:
 
 
 def _incidents(site: SiteIndicators) -> Iterator[str]:
-    yield from _above(site.rebuffer_ratio, WATCH_REBUFFER, "Viewers rebuffer {:.2f} % of the time.")
-    yield from _above(site.playback_failure_ratio, WATCH_FAILURE, "{:.2f} % of plays fail.")
-    yield from _above(site.startup_seconds, WATCH_STARTUP, "Playback starts after {:.1f} s.", factor=1.0)
+    yield from _above(
+        site.rebuffer_ratio, QUALITY_LIMITS["rebuffer_ratio"][0], "Viewers rebuffer {:.2f} % of the time."
+    )
+    yield from _above(
+        site.playback_failure_ratio, QUALITY_LIMITS["playback_failure_ratio"][0], "{:.2f} % of plays fail."
+    )
+    yield from _above(
+        site.startup_seconds, QUALITY_LIMITS["startup_seconds"][0], "Playback starts after {:.1f} s.", factor=1.0
+    )
     yield from _above(site.ingest_starved_ratio, WATCH_STARVED, "{:.0f} % of streams arrive starved.")
     if site.completeness_24h is not None and site.completeness_24h < WATCH_COMPLETENESS:
         yield f"Only {100 * site.completeness_24h:.0f} % of the last 24 h arrived."

@@ -18,6 +18,13 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # The usual planning target of network operators: worry at 70 to 80 % of the busy hour; the rest is kept for failures and
 # surges. A site whose weekly peak passes this share of its capacity has run out.
 UTILISATION_LIMIT = 0.8
+# Quality as players are commonly graded, per metric: good below the first (above it an incident is open), bad above the
+# second. Half a percent of rebuffering is good, the industry's mean is 0.78 %; viewers leave after four seconds.
+QUALITY_LIMITS: dict[str, tuple[float, float]] = {
+    "rebuffer_ratio": (0.005, 0.01),
+    "startup_seconds": (2.0, 4.0),
+    "playback_failure_ratio": (0.005, 0.01),
+}
 # An hour of which less than this share was measured is missing: to models, and to what they are judged by.
 MIN_HOUR_COMPLETENESS = 0.5
 # A series with holes for half of its life tells more about its holes: it is refused.

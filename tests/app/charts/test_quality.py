@@ -7,8 +7,8 @@ import pytest
 
 from app.charts.panels import Panel, linked_figure
 from app.charts.quality import QUALITY_METRICS, QualityChart, quality_panel
-from app.theme import LIMITS, hue
-from data.schema import METRIC
+from app.theme import hue
+from data.schema import METRIC, QUALITY_LIMITS
 from tests.app.charts.traffic import END, NOW, START, history, moments, named
 
 
@@ -39,7 +39,7 @@ def test_limits_are_drawn_and_named(metric: str, good: float, bad: float, labels
 
 def test_no_limit_is_invented_for_starvation() -> None:
     shown = panel("ingest_starved_ratio")
-    assert "ingest_starved_ratio" not in LIMITS
+    assert "ingest_starved_ratio" not in QUALITY_LIMITS
     assert (levels(shown), list(shown.ends)) == ([], [])
 
 
