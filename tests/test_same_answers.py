@@ -1,4 +1,4 @@
-"""One answer to each question: the Capacity page, the Overview, the command and a saved plan give equal states, order,
+"""One answer to each question: the Capacity page, the Overview, Region, the command and a saved plan give equal states, order,
 dates and Gbps, on lakes of every awkward kind.
 """
 
@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,9 @@ from streamlit.util import calc_hash
 
 from app.cached import planning
 from app.cached.planning import PlanQuery
-from app.charts.map_marks import STATES
+from app.charts.small_multiples import Multiple
+from app.components import place_charts
+from app.theme import STATES
 from data.__main__ import main as data_command
 from data.lake.query import Scope
 from data.lake.tables import Lake
@@ -111,6 +114,20 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     return opened
 
 
+@pytest.fixture
+def multiples(monkeypatch: pytest.MonkeyPatch) -> list[Multiple]:
+    """The small charts of sites that Region drew last."""
+    drawn: list[Multiple] = []
+    draw = place_charts.small_multiples
+
+    def recorded(*sites: Any, **look: Any) -> list[Multiple]:
+        drawn[:] = draw(*sites, **look)
+        return list(drawn)
+
+    monkeypatch.setattr(place_charts, "small_multiples", recorded)
+    return drawn
+
+
 def command(lake: Path) -> pd.DataFrame:
     """The plan that the command writes, and keeps under the name Same."""
     out = lake.parent / f"{lake.name}.parquet"
@@ -126,7 +143,7 @@ def saved(lake: Path) -> pd.DataFrame:
     return rows
 
 
-def assert_same(lake: Path, open_page: Callable[..., AppTest]) -> pd.DataFrame:
+def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[Multiple]) -> pd.DataFrame:
     """Compare the places; returns the command's rows."""
     told = command(lake)
     keys = ["level", "key", "direction"]
@@ -167,14 +184,23 @@ def assert_same(lake: Path, open_page: Callable[..., AppTest]) -> pd.DataFrame:
     assert tiles["Over 80 % in 30 d"][1].startswith(f"{over.sum()} now")
     cards = [str(button.key).removeprefix("open-") for button in overview.button if str(button.key).startswith("open-")]
     assert cards == [site for site in listed.index if not listed.loc[site, "Health"].endswith("ok")][: len(cards)]
+
+    open_page("region", lake)
+    drawn = {multiple.site_id: multiple.state for multiple in multiples}
+    assert list(drawn) == listed.index.tolist()
+    assert [drawn[site] for site in common] == [STATES[state] for state in first["state"]]
     return told.set_index(["level", "key"])
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_page_overview_command_and_saved_plan_agree(
-    kind: str, lakes: dict[str, Path], open_page: Callable[..., AppTest], capsys: pytest.CaptureFixture[str]
+    kind: str,
+    lakes: dict[str, Path],
+    open_page: Callable[..., AppTest],
+    multiples: list[Multiple],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    rows = assert_same(lakes[kind], open_page)
+    rows = assert_same(lakes[kind], open_page, multiples)
     assert rows.loc[("site", "fra-01"), "state"] == "act"
     if kind == "unknown lead times":
         assert rows.loc[("site", "fra-01"), "lead_days"] == 90.0
