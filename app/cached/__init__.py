@@ -14,7 +14,7 @@ import pandas as pd
 from app.cached.answers import memoize
 from app.cached.pins import current_pin, invalidate_pin, lake_url, progress
 from data import queries
-from data.lake.query import EVERYTHING, Scope
+from data.lake.query import EVERYTHING, Scope, SiteFilter
 from data.lake.tables import Pin
 from data.queries import Extent, Fit, Futures, Run, ViewersPerGbps
 from data.queries.forecasts import LEAD_DAYS
@@ -41,6 +41,7 @@ __all__ = [
     "Run",
     "Scope",
     "Series",
+    "SiteFilter",
     "ViewersPerGbps",
     "current_pin",
     "invalidate_pin",

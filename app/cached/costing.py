@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from app.cached import Pin, Scope, catalogue, extent, hours_of_day, memoize, partner_months
+from app.cached import Pin, Scope, SiteFilter, catalogue, extent, hours_of_day, memoize, partner_months
 from app.cached.planning import PlanQuery, case_of, measured_weeks
 from data import queries
 from data.queries import reads
@@ -29,26 +29,26 @@ HOURS_DAYS = 28
 
 
 @reads(queries.extent, queries.partner_months)
-def bills(pin: Pin, scope: Scope, usd_a_mbps: float | None) -> pd.DataFrame:
+def bills(pin: Pin, scope: Scope, usd_a_mbps: float | None, sites: SiteFilter) -> pd.DataFrame:
     """costs.billing of the last half year; the current month is as long as it has been seen."""
     start, end = last_months(extent(pin, scope), BILL_MONTHS)
-    return billing(partner_months(pin, scope, tuple(DIRECTION_OF), start, end), usd_a_mbps)
+    return billing(partner_months(pin, scope, tuple(DIRECTION_OF), start, end, sites), usd_a_mbps)
 
 
 @memoize
 @reads(queries.extent, queries.hours_of_day, queries.capacity_now, queries.catalogue)
-def hours(pin: Pin, scope: Scope, direction: Direction) -> HoursOfDay:
+def hours(pin: Pin, scope: Scope, direction: Direction, sites: SiteFilter) -> HoursOfDay:
     """Which hours of the day each region is busy in, over the last four weeks."""
     start, end = last_days(extent(pin, scope), HOURS_DAYS)
-    rows = hours_of_day(pin, scope, f"{direction}_gbps", start, end)
-    return hours_by_region(rows, queries.capacity_now(pin, scope, direction, end), _regions(pin, scope))
+    rows = hours_of_day(pin, scope, f"{direction}_gbps", start, end, sites)
+    return hours_by_region(rows, queries.capacity_now(pin, scope, direction, end), _regions(pin, scope, sites))
 
 
 @memoize
 @reads(measured_weeks, queries.catalogue)
-def diversity_factors(pin: Pin, scope: Scope, direction: Direction) -> pd.DataFrame:
+def diversity_factors(pin: Pin, scope: Scope, direction: Direction, sites: SiteFilter) -> pd.DataFrame:
     """costs.diversity_factors of the network and each region, over the measured weeks of the last quarter."""
-    return factors_of(measured_weeks(pin, scope, direction), _regions(pin, scope))
+    return factors_of(measured_weeks(pin, scope, direction, sites), _regions(pin, scope, sites))
 
 
 @memoize
@@ -66,7 +66,8 @@ def stranded_headroom(pin: Pin, scope: Scope, question: PlanQuery) -> StrandedHe
     return stranded_by_weeks(weeks, question.statistic, question.limit, capacity)
 
 
-def _regions(pin: Pin, scope: Scope) -> dict[str, str]:
-    """region_id by site_id."""
-    sites = catalogue(pin, scope)
-    return dict(zip(sites["site_id"].astype(str), sites["region_id"].astype(str), strict=True))
+def _regions(pin: Pin, scope: Scope, sites: SiteFilter) -> dict[str, str]:
+    """region_id by site_id, of the sites of a filter."""
+    known = catalogue(pin, scope)
+    regions = dict(zip(known["site_id"].astype(str), known["region_id"].astype(str), strict=True))
+    return {site: region for site, region in regions.items() if sites is None or site in sites}

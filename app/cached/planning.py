@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from app.cached import Pin, Scope, catalogue, extent, latest_run, memoize, sites_now, weekly
+from app.cached import Pin, Scope, SiteFilter, catalogue, extent, latest_run, memoize, sites_now, weekly
 from data import queries
 from data.queries import reads
 from data.queries.lake_state import last_weeks
@@ -211,12 +211,14 @@ def cost(pin: Pin, scope: Scope, question: PlanQuery) -> float:
 
 
 @reads(network_plan, queries.sites_now)
-def site_states(pin: Pin, scope: Scope, filtered: Scope) -> pd.DataFrame:
+def site_states(pin: Pin, scope: Scope, sites: SiteFilter) -> pd.DataFrame:
     """The sites of a filter as they are measured, each with its state and run-out as the plan of all sites in scope has
     them, most urgent first: planning.plan.with_plan.
     """
-    solved = network_plan(pin, scope)
-    return with_plan(sites_now(pin, filtered), None if solved is None else solved.rows)
+    solved, measured = network_plan(pin, scope), sites_now(pin, scope)
+    if sites is not None:
+        measured = measured[measured["site_id"].isin(sites)].reset_index(drop=True)
+    return with_plan(measured, None if solved is None else solved.rows)
 
 
 # What was measured and declared
@@ -225,10 +227,10 @@ def site_states(pin: Pin, scope: Scope, filtered: Scope) -> pd.DataFrame:
 
 @memoize
 @reads(queries.extent, queries.weekly)
-def measured_weeks(pin: Pin, scope: Scope, direction: Direction) -> pd.DataFrame:
+def measured_weeks(pin: Pin, scope: Scope, direction: Direction, sites: SiteFilter = None) -> pd.DataFrame:
     """The measured weeks of the last quarter, whole ones only: as data.queries.weekly, ts (the week's end) beside it."""
     start, end = last_weeks(extent(pin, scope), WEEKS_BEFORE)
-    return whole_weeks(weekly(pin, scope, (f"{direction}_gbps",), start, end))
+    return whole_weeks(weekly(pin, scope, (f"{direction}_gbps",), start, end, sites))
 
 
 # Changes as text

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, theme
-from app.cached import Scope
+from app.cached import SiteFilter
 from app.charts.map_marks import PLAN_RUNOUT
 from app.charts.site_rows import SiteCounts, count_sites
 from app.components.header import Frame
@@ -26,9 +26,9 @@ HELP = {
 FORETOLD = ("over", "within", "possible", "beyond")
 
 
-def headline(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
-    """Traffic, audience, how full and how soon, and how fresh. `sites`: planning.site_states."""
-    rows = cached.headline(frame.pin, scope).set_index("metric")
+def headline(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame) -> None:
+    """Traffic, audience, how full and how soon, and how fresh. `sites`: planning.site_states of the filter `chosen`."""
+    rows = cached.headline(frame.pin, frame.scope, chosen).set_index("metric")
     counts = count_sites(sites, frame.extent.now)
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, state, theme
-from app.cached import Scope
+from app.cached import SiteFilter
 from app.charts import map_legend, map_marks, map_view
 from app.charts.map_legend import Entry
 from app.charts.map_marks import Colour, Look
@@ -31,22 +31,22 @@ LAYERS = {"sites": "Sites", "flows": "Flows", "labels": "Labels"}
 PICKED = ("sites", "states")
 
 
-def network_map(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
-    """`sites`: planning.site_states in `scope`. Switches and the slider draw the map
+def network_map(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame) -> None:
+    """`sites`: planning.site_states of the filter `chosen`. Switches and the slider draw the map
     alone anew, not the page.
     """
-    st.fragment(_panel, run_every=player.CLOCK.interval())(frame, scope, sites)
+    st.fragment(_panel, run_every=player.CLOCK.interval())(frame, chosen, sites)
 
 
-def _panel(frame: Frame, scope: Scope, sites: pd.DataFrame) -> None:
+def _panel(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame) -> None:
     _switches(has_flows=frame.pin.version("flows_1h") is not None)
     picture = st.container(gap="xsmall", key="map-picture")
     hours = player.player(frame)
     with picture:
-        chosen = _picture(frame, scope, sites, hours)
-    if chosen:
+        clicked = _picture(frame, chosen, sites, hours)
+    if clicked:
         player.CLOCK.stop()
-        state.open_page("region", site=chosen)
+        state.open_page("region", site=clicked)
 
 
 def _switches(*, has_flows: bool) -> None:
@@ -78,28 +78,34 @@ def _switches(*, has_flows: bool) -> None:
         )
 
 
-def _picture(frame: Frame, scope: Scope, sites: pd.DataFrame, hours: int) -> str | None:
+def _picture(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, hours: int) -> str | None:
     """The map of one moment and its legend; the site that was clicked."""
-    chosen, moment = state.current(), player.base(frame) + hours * player.HOUR
+    view, moment = state.current(), player.base(frame) + hours * player.HOUR
     shown = (
-        map_marks.at_moment(sites, cached.map_at(frame.pin, scope, moment)) if hours else map_marks.at_present(sites)
+        map_marks.at_moment(sites, cached.map_at(frame.pin, frame.scope, moment))
+        if hours
+        else map_marks.at_present(sites)
     )
-    arcs = map_marks.flow_rows(cached.flows_at(frame.pin, scope, moment), shown) if "flows" in chosen.layers else []
+    arcs = (
+        map_marks.flow_rows(cached.flows_at(frame.pin, frame.scope, moment, chosen), shown)
+        if "flows" in view.layers
+        else []
+    )
     canvas = map_view.NARROW if is_narrow() else map_view.WIDE
     size = map_marks.scale(sites, small=canvas is map_view.NARROW)
-    look = Look(cast("Colour", chosen.color), frame.scheme, size, frame.extent.now, present=hours == 0)
+    look = Look(cast("Colour", view.color), frame.scheme, size, frame.extent.now, present=hours == 0)
     drawn = deck(
         shown,
         arcs,
         look,
-        Drawing(chosen.layers, cast("Projection", chosen.map), OUTLINE, map_view.fit(frame.catalogue, canvas), canvas),
+        Drawing(view.layers, cast("Projection", view.map), OUTLINE, map_view.fit(frame.catalogue, canvas), canvas),
     )
     alt = map_legend.described(shown, look, theme.stamp(moment, frame.zone))
     event = st.pydeck_chart(
         drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt
     )
     st.markdown(legend_words(map_legend.legend(shown, arcs, look)))
-    if chosen.color == "runout" and bool(sites["answer"].notna().any()):
+    if view.color == "runout" and bool(sites["answer"].notna().any()):
         st.caption(
             f"Run-out: median date of the plan on which the peak of a week passes {theme.percent(UTILISATION_LIMIT)} "
             "of egress or ingest capacity, whichever comes first."

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import streamlit as st
 
 from app import state
-from app.cached import Scope
+from app.cached import SiteFilter
 from app.components.header import Frame
 from app.components.states import nothing
 
@@ -49,8 +47,8 @@ def roles_in(catalogue: pd.DataFrame) -> set[str]:
     return set(catalogue["roles"].dropna())
 
 
-def passing(frame: Frame) -> Scope:
-    """The viewer's own scope where nothing is filtered, else the sites of it that pass all filters."""
+def filtered_sites(frame: Frame) -> SiteFilter:
+    """The sites of the viewer's scope that pass all filters; None where all do."""
     chosen, sites = state.current(), frame.catalogue
     passes = pd.Series(True, index=sites.index)
     if chosen.region:
@@ -59,7 +57,7 @@ def passing(frame: Frame) -> Scope:
         passes &= sites["partner"] == chosen.partner
     if chosen.role:
         passes &= sites["roles"].fillna("").str.split(",").map(lambda roles: chosen.role in roles)
-    return frame.scope if passes.all() else replace(frame.scope, sites=frozenset(sites.loc[passes, "site_id"]))
+    return None if passes.all() else tuple(sorted(sites.loc[passes, "site_id"]))
 
 
 def no_site_passes() -> None:

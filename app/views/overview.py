@@ -9,23 +9,23 @@ from app.components.cards import cards
 from app.components.header import Frame
 from app.components.headline import headline
 from app.components.network_map import network_map
-from app.components.site_filter import no_site_passes, passing, site_filter
+from app.components.site_filter import filtered_sites, no_site_passes, site_filter
 from app.components.site_table import site_table
 
 
 def show(frame: Frame) -> None:
     """The numbers, the map beside where to look first, and every site."""
-    scope = passing(frame)
-    sites = planning.site_states(frame.pin, frame.scope, scope)
+    chosen = filtered_sites(frame)
+    sites = planning.site_states(frame.pin, frame.scope, chosen)
     if sites.empty:
         site_filter(frame)
         no_site_passes()
         return
-    headline(frame, scope, sites)
+    headline(frame, chosen, sites)
     left, right = st.columns([2, 1], gap="medium")
     with left:
         site_filter(frame)
-        network_map(frame, scope, sites)
+        network_map(frame, chosen, sites)
     with right:
         cards(frame, sites)
     site_table(sites, frame.extent.now)

@@ -54,6 +54,9 @@ class Scope:
 
 
 EVERYTHING = Scope()
+# The sites that a page is filtered to, by site_id; None where nothing is filtered. A filter chooses within a scope and
+# hides nothing: what it sums up is read as for any group, from the rollups where they have it.
+SiteFilter = tuple[str, ...] | None
 Cursor = duckdb.DuckDBPyConnection
 # Values by partition column (run_id, date, month): files of other values are left out.
 Partitions = Mapping[str, Collection[str]]
@@ -152,6 +155,11 @@ def in_span(start: datetime, end: datetime, column: str = "ts") -> str:
     """SQL: whether a stamp lies in the half-open span."""
     first, last = pd.Timestamp(start).isoformat(), pd.Timestamp(end).isoformat()
     return f"{column} >= TIMESTAMPTZ '{first}' AND {column} < TIMESTAMPTZ '{last}'"
+
+
+def in_filter(column: str, sites: SiteFilter) -> str:
+    """SQL that holds where a column names a site of the filter."""
+    return "true" if sites is None else f"{column} IN ({', '.join(map(quoted, sites)) or 'NULL'})"
 
 
 def day_span(day: date) -> Span:

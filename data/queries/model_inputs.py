@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen
-from data.lake.query import EVERYTHING, Cursor, Scope, connection, in_span, query, reads
+from data.lake.query import EVERYTHING, Cursor, Scope, SiteFilter, connection, in_filter, in_span, query, reads
 from data.lake.tables import Pin, Span
 from data.queries.series import known_metrics
 from data.schema import METRIC, week_start
@@ -68,9 +68,11 @@ WEEKLY_COLUMNS = ("level", "key", "metric", "week", "peak", "p95", "samples", "c
 
 
 @reads("telemetry", "telemetry_1d", "sites", "capacity")
-def weekly(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, end: datetime) -> pd.DataFrame:
+def weekly(
+    pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, end: datetime, sites: SiteFilter = None
+) -> pd.DataFrame:
     """level, key, metric, week, peak, p95, samples, completeness of all sites, regions and the network, start <= ts <
-    end, by series and week.
+    end, by series and week; of the sites of a filter, and what they are together, where there is one.
 
     `week` is Monday 00:00 UTC; `peak` the highest sample and `p95` the 95th percentile of the samples, in the metric's
     unit. A region's sample is the sum over its sites at that stamp, none where too few of them report; under a narrower
@@ -78,7 +80,7 @@ def weekly(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, en
     whole week that they cover. A week without a value has no row. SettingError for an unknown metric.
     """
     known_metrics(metrics)
-    frames = [_weeks_at_once(pin, metrics, span, (start, end), scope) for span in _week_spans(pin, start, end)]
+    frames = [_weeks_at_once(pin, metrics, span, (start, end), scope, sites) for span in _week_spans(pin, start, end)]
     nonempty = [frame for frame in frames if not frame.empty] or frames[:1]
     return pd.concat(nonempty, ignore_index=True).sort_values(["level", "key", "metric", "week"], ignore_index=True)
 
@@ -93,12 +95,16 @@ def _week_spans(pin: Pin, start: datetime, end: datetime) -> Iterator[Span]:
         yield monday, monday + size
 
 
-def _weeks_at_once(pin: Pin, metrics: tuple[str, ...], weeks: Span, limits: Span, scope: Scope) -> pd.DataFrame:
+def _weeks_at_once(
+    pin: Pin, metrics: tuple[str, ...], weeks: Span, limits: Span, scope: Scope, sites: SiteFilter
+) -> pd.DataFrame:
     """The rows of some weeks. Grains are measured on whole days; of these, only samples within `limits` count."""
     days = weeks[0], min(weeks[1], pd.Timestamp(limits[1]).ceil("D"))
     with connection(pin, ["telemetry", "telemetry_1d", "sites", "capacity"], scope=scope, span=days) as cursor:
-        cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-        aggregate_sites(cursor, SampleFilter(in_span(*days), metrics=tuple(METRIC[name] for name in metrics)))
+        dates = f"SELECT * FROM telemetry_1d WHERE {in_filter('key', sites)}"
+        cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen(dates)}")
+        samples = f"{in_span(*days)} AND {in_filter('site_id', sites)}"
+        aggregate_sites(cursor, SampleFilter(samples, metrics=tuple(METRIC[name] for name in metrics)))
         _measure(
             cursor, metrics, in_span(max(weeks[0], pd.Timestamp(limits[0])), min(weeks[1], pd.Timestamp(limits[1])))
         )

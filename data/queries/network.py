@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from data.lake.capacity import capacity_in_force, steps_in_force
-from data.lake.query import EVERYTHING, Scope, query, reads
+from data.lake.query import EVERYTHING, Scope, SiteFilter, in_filter, query, reads
 from data.lake.tables import Pin
 from data.queries.forecasts import latest_run
 from data.queries.lake_state import HOUR, Extent, extent, freshness, hour_of, last_hour
-from data.queries.series import history
+from data.queries.series import group_hours
 from data.queries.site_health import SILENT_SECONDS, SiteIndicators, assess, incident, silence
 
 # More arcs than this hide the map.
@@ -108,8 +108,9 @@ def _state(row: dict[Any, Any]) -> str:
 
 
 @reads("flows_1h", extent)
-def flows_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
-    """source_site_id, target_site_id, gbps, expected: the largest 200 flows of the hour that holds `ts`.
+def flows_at(pin: Pin, scope: Scope, ts: datetime, sites: SiteFilter = None) -> pd.DataFrame:
+    """source_site_id, target_site_id, gbps, expected: the largest 200 flows of the hour that holds `ts`, between the sites
+    of a filter where there is one.
 
     Where that hour has none (it lies ahead, or was lost), the same hour of the newest week that has it stands in, and
     `expected` is true.
@@ -118,14 +119,15 @@ def flows_at(pin: Pin, scope: Scope, ts: datetime) -> pd.DataFrame:
     hour = hour_of(ts)
     weeks = 0 if telemetry is None else max(0, -((telemetry.now - HOUR - hour) // WEEK))
     for back in (0, weeks, weeks + 1):
-        flows = _flows(pin, hour - back * WEEK, scope)
+        flows = _flows(pin, hour - back * WEEK, scope, sites)
         if len(flows):
             break
     return flows.assign(expected=back > 0)
 
 
-def _flows(pin: Pin, hour: pd.Timestamp, scope: Scope) -> pd.DataFrame:
+def _flows(pin: Pin, hour: pd.Timestamp, scope: Scope, sites: SiteFilter) -> pd.DataFrame:
     sql = f"""SELECT source_site_id, target_site_id, gbps FROM flows_1h WHERE ts = $hour AND gbps > 0
+                AND {in_filter("source_site_id", sites)} AND {in_filter("target_site_id", sites)}
               ORDER BY gbps DESC, source_site_id, target_site_id LIMIT {FLOWS_SHOWN}"""
     return query(pin, sql, ["flows_1h"], scope=scope, span=(hour, hour + HOUR), parameters={"hour": hour})
 
@@ -314,19 +316,19 @@ def _number(value: Any) -> float | None:
 HEADLINE_METRICS = ("egress_gbps", "ingest_gbps", "viewers")
 
 
-@reads("telemetry_1h", "capacity", extent, history)
-def headline(pin: Pin, scope: Scope) -> pd.DataFrame:
+@reads("telemetry_1h", "capacity", extent, group_hours)
+def headline(pin: Pin, scope: Scope, sites: SiteFilter = None) -> pd.DataFrame:
     """metric (egress_gbps, ingest_gbps, viewers, utilisation), value (newest hour of the last 3), week_ago (168 h
     before), series (the last 168 hourly means, None for missing). Utilisation is the egress of the sites that declare a
-    capacity over that capacity.
+    capacity over that capacity. Of the sites of a filter, where there is one.
     """
     telemetry = extent(pin, EVERYTHING)
     if telemetry is None:
         return pd.DataFrame(columns=["metric", "value", "week_ago", "series"])
     newest = last_hour(telemetry.now)
     start = newest - 2 * WEEK_HOURS * HOUR
-    hours = history(pin, scope, "global", "all", HEADLINE_METRICS, start, newest + HOUR, "1h").set_index("ts")
-    hours = hours.join(_utilisation(pin, start, newest + HOUR, scope))
+    hours = group_hours(pin, scope, sites, HEADLINE_METRICS, start, newest + HOUR).set_index("ts")
+    hours = hours.join(_utilisation(pin, start, newest + HOUR, scope, sites))
     columns = {**{m: f"{m}_mean" for m in HEADLINE_METRICS}, "utilisation": "utilisation"}
     return pd.DataFrame([_line(metric, hours[column], telemetry) for metric, column in columns.items()])
 
@@ -343,12 +345,13 @@ def _line(metric: str, hours: pd.Series, telemetry: Extent) -> dict[str, object]
     }
 
 
-def _utilisation(pin: Pin, start: pd.Timestamp, end: pd.Timestamp, scope: Scope) -> pd.Series:
+def _utilisation(pin: Pin, start: pd.Timestamp, end: pd.Timestamp, scope: Scope, sites: SiteFilter) -> pd.Series:
     """Hourly egress over capacity, of the sites that report the one and declare the other."""
     sql = f"""
         WITH steps AS (SELECT site_id, effective_from, capacity_gbps FROM ({steps_in_force()}) WHERE direction = 'egress')
         SELECT t.ts, sum(t.egress_gbps_mean) / nullif(sum(s.capacity_gbps), 0) AS utilisation
-        FROM (SELECT key, ts, egress_gbps_mean FROM telemetry_1h WHERE level = 'site' AND ts >= $start AND ts < $end AND egress_gbps_mean IS NOT NULL) t
+        FROM (SELECT key, ts, egress_gbps_mean FROM telemetry_1h WHERE level = 'site' AND ts >= $start AND ts < $end AND egress_gbps_mean IS NOT NULL
+                AND {in_filter("key", sites)}) t
         ASOF JOIN steps s ON s.site_id = t.key AND s.effective_from <= t.ts
         GROUP BY t.ts"""
     hours = query(

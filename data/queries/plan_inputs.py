@@ -19,13 +19,24 @@ import pandas as pd
 
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
 from data.lake.capacity import capacity_in_force, steps_in_force
-from data.lake.query import EVERYTHING, Cursor, Scope, connection, files_within, in_span, query, reads
+from data.lake.query import (
+    EVERYTHING,
+    Cursor,
+    Scope,
+    SiteFilter,
+    connection,
+    files_within,
+    in_filter,
+    in_span,
+    query,
+    reads,
+)
 from data.lake.tables import Pin, Span
 from data.queries.forecasts import Futures, Run, futures, latest_run
 from data.queries.lake_state import extent, last_weeks
 from data.queries.model_inputs import weekly
 from data.queries.network import catalogue
-from data.queries.series import capacity, known_metrics
+from data.queries.series import GROUP_TABLES, aggregate_group, capacity, known_metrics, whole_regions
 from data.schema import LEVELS, METRIC, TELEMETRY, Direction, Level
 from data.schema.errors import SettingError
 
@@ -83,9 +94,11 @@ TABLES = ["telemetry", "telemetry_1d", "sites", "capacity"]
 
 
 @reads("telemetry", "telemetry_1d", "sites", "capacity")
-def partner_months(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, end: datetime) -> pd.DataFrame:
+def partner_months(
+    pin: Pin, scope: Scope, metrics: tuple[str, ...], start: datetime, end: datetime, sites: SiteFilter = None
+) -> pd.DataFrame:
     """partner, month, metric, p95, apart, samples, completeness of every month (UTC) from that of `start` to that of
-    `end`, by partner, month and metric.
+    `end`, by partner, month and metric; of the sites of a filter, where there is one.
 
     `p95` is the 95th percentile, as ports are billed, of the sum over the partner's sites at each stamp, in the
     metric's unit; `apart` the sum of the sites' own. A stamp counts where enough of the sites report, as in a region.
@@ -96,12 +109,12 @@ def partner_months(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: date
     """
     _adds_up(metrics)
     since = (
-        query(pin, f"{first_seen('SELECT * FROM telemetry_1d')} ORDER BY site_id", ["telemetry_1d"], scope=scope)
+        query(pin, f"{_first_seen(sites)} ORDER BY site_id", ["telemetry_1d"], scope=scope)
         .set_index("site_id")
         .apply(pd.to_datetime)
     )
     frames = [
-        _of_month(_MonthQuery(month, metrics, scope, _dependencies(pin, month, since), pin))
+        _of_month(_MonthQuery(month, metrics, scope, sites, _dependencies(pin, month, since), pin))
         for month in _months(start, end)
     ]
     return pd.concat(frames, ignore_index=True)[list(MONTHLY)].sort_values(
@@ -109,29 +122,32 @@ def partner_months(pin: Pin, scope: Scope, metrics: tuple[str, ...], start: date
     )
 
 
-@reads("telemetry_1h", "telemetry", "telemetry_1d", "sites", "capacity")
-def hours_of_day(pin: Pin, scope: Scope, metric: str, start: datetime, end: datetime) -> pd.DataFrame:
+@reads("telemetry_1h", "telemetry", "telemetry_1d", "sites", "capacity", whole_regions)
+def hours_of_day(
+    pin: Pin, scope: Scope, metric: str, start: datetime, end: datetime, sites: SiteFilter = None
+) -> pd.DataFrame:
     """region_id, hour (0 to 23, UTC), value (mean over the days, in the metric's unit), days (that have the hour), by
-    region and hour; start <= ts < end.
+    region and hour; start <= ts < end. Of the sites of a filter, where there is one, as in group_hours.
 
     Hours in which too few of the region's sites report do not count. SettingError for a metric that does not add up.
     """
     _adds_up((metric,))
-    grouped = "hour(ts)::BIGINT AS hour, avg(value) AS value, count(DISTINCT date_trunc('day', ts)) AS days"
     within = in_span(start, end)
-    if scope.all:
-        sql = f"""SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric}_mean AS value FROM telemetry_1h WHERE level = 'region' AND {within})
-                  WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL"""
-        return query(pin, sql, ["telemetry_1h"], scope=scope, span=(start, end))
-    with connection(pin, TABLES, scope=scope, span=(start, end)) as cursor:
-        _summed(cursor, within, (metric,))
-        return (
-            cursor.sql(f"""
-            SELECT key AS region_id, {grouped} FROM (SELECT key, ts, {metric} AS value FROM _aggregates WHERE level = 'region')
-            WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL""")
-            .to_arrow_table()
-            .to_pandas()
-        )
+    tables = [*GROUP_TABLES, "telemetry"] if sites is None and not scope.all else GROUP_TABLES
+    with connection(pin, tables, scope=scope, span=(start, end)) as cursor:
+        regions = None if sites is None else tuple(whole_regions(pin, scope, sites))
+        hours = f"""SELECT key, ts, {metric}_mean AS value FROM telemetry_1h
+                    WHERE level = 'region' AND {within} AND {in_filter("key", regions)}"""
+        if sites is not None:
+            aggregate_group(cursor, sites, (metric,), within)
+            parts = f"SELECT key, ts, {metric} AS value FROM _aggregates WHERE level = 'region' AND NOT {in_filter('key', regions or ('',))}"
+            hours = f"{hours} UNION ALL {parts}"
+        elif not scope.all:
+            _aggregate_regions(cursor, within, (metric,))
+            hours = f"SELECT key, ts, {metric} AS value FROM _aggregates WHERE level = 'region'"
+        sql = f"""SELECT key AS region_id, hour(ts)::BIGINT AS hour, avg(value) AS value, count(DISTINCT date_trunc('day', ts)) AS days
+                  FROM ({hours}) WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+        return cursor.sql(sql).to_arrow_table().to_pandas()
 
 
 def _adds_up(metrics: tuple[str, ...]) -> None:
@@ -160,6 +176,7 @@ class _MonthQuery:
     span: Span
     metrics: tuple[str, ...]
     scope: Scope
+    sites: SiteFilter
     depends_on: tuple[object, ...]
     pin: Pin = field(compare=False)
 
@@ -186,10 +203,10 @@ def _of_month(month_query: _MonthQuery) -> pd.DataFrame:
     with connection(month_query.pin, TABLES, scope=month_query.scope, span=month) as cursor:
         cursor.execute("CREATE TEMP TABLE _by_partner AS SELECT * REPLACE (partner AS region_id) FROM sites")
         cursor.execute("CREATE OR REPLACE TEMP VIEW sites AS SELECT * FROM _by_partner")
-        _summed(cursor, in_span(*month), metrics)
+        _aggregate_regions(cursor, in_span(*month), metrics, month_query.sites)
         own = ", ".join(f"{_percentile(name)} AS {name}" for name in metrics)
         cursor.execute(
-            f"CREATE TEMP TABLE _own AS SELECT site_id, {own} FROM telemetry WHERE {in_span(*month)} GROUP BY site_id"
+            f"CREATE TEMP TABLE _own AS SELECT site_id, {own} FROM telemetry SEMI JOIN _first USING (site_id) WHERE {in_span(*month)} GROUP BY site_id"
         )
         seconds = (month[1] - month[0]).total_seconds()
         return (
@@ -199,9 +216,15 @@ def _of_month(month_query: _MonthQuery) -> pd.DataFrame:
         )
 
 
-def _summed(cursor: Cursor, within: str, metrics: tuple[str, ...]) -> None:
-    cursor.execute(f"CREATE TEMP TABLE _first AS {first_seen('SELECT * FROM telemetry_1d')}")
-    aggregate_sites(cursor, SampleFilter(within, "level = 'region'", tuple(METRIC[name] for name in metrics)))
+def _aggregate_regions(cursor: Cursor, within: str, metrics: tuple[str, ...], sites: SiteFilter = None) -> None:
+    """The tables of aggregate_sites, of regions alone."""
+    cursor.execute(f"CREATE TEMP TABLE _first AS {_first_seen(sites)}")
+    samples = f"{within} AND {in_filter('site_id', sites)}"
+    aggregate_sites(cursor, SampleFilter(samples, "level = 'region'", tuple(METRIC[name] for name in metrics)))
+
+
+def _first_seen(sites: SiteFilter) -> str:
+    return first_seen(f"SELECT * FROM telemetry_1d WHERE {in_filter('key', sites)}")
 
 
 def _billed(name: str, month: Span, seconds: float) -> str:

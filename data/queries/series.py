@@ -14,13 +14,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen, measure_grain
+from data.lake.aggregation import MEASURED, SampleFilter, aggregate_hours, aggregate_sites, first_seen, measure_grain
 from data.lake.capacity import steps_in_force
-from data.lake.query import EVERYTHING, Cursor, Scope, connection, in_span, query, quoted, reads
+from data.lake.query import EVERYTHING, Cursor, Scope, SiteFilter, connection, in_filter, in_span, query, quoted, reads
 from data.lake.rollups import HOUR_SECONDS, expand_coarse_samples
 from data.lake.tables import Pin
 from data.queries.lake_state import extent
-from data.schema import DIRECTION_OF, METRIC, Direction, Level, Series
+from data.schema import DIRECTION_OF, GLOBAL_KEY, METRIC, METRICS, Direction, Level, Series
 from data.schema.errors import SettingError
 from data.schema.validation import excerpt
 
@@ -60,6 +60,59 @@ def history(
         pd.Timestamp(start).floor(f"{step}s"), end, freq=f"{step}s", inclusive="left", unit="us", name="ts"
     )
     return rows.set_index("ts").reindex(axis).reset_index()
+
+
+@reads("telemetry_1h", "telemetry_1d", "sites", "capacity", history)
+def group_hours(
+    pin: Pin, scope: Scope, sites: SiteFilter, metrics: tuple[str, ...], start: datetime, end: datetime
+) -> pd.DataFrame:
+    """ts on a complete hourly axis, start <= ts < end, and {metric}_mean of the sites of a filter together; without a
+    filter, of all in scope.
+
+    What is exactly a region is that region, from its rollup. Any other group is the sum of its sites' hourly means (a
+    viewer-weighted mean for ratios), missing where too few of them report in the hour.
+    """
+    known_metrics(metrics)
+    if sites is None:
+        return history(pin, scope, "global", GLOBAL_KEY, metrics, start, end, "1h")
+    for region, members in whole_regions(pin, scope, sites).items():
+        if members == frozenset(sites):
+            return history(pin, scope, "region", region, metrics, start, end, "1h")
+    with connection(pin, GROUP_TABLES, scope=scope, span=(start, end)) as cursor:
+        aggregate_group(cursor, sites, metrics, in_span(start, end))
+        columns = ", ".join(["ts", *(f"{m} AS {m}_mean" for m in metrics)])
+        hours = cursor.sql(f"SELECT {columns} FROM _aggregates WHERE level = 'global'").to_arrow_table().to_pandas()
+    axis = pd.date_range(pd.Timestamp(start).floor("h"), end, freq="h", inclusive="left", unit="us", name="ts")
+    return hours.set_index("ts").reindex(axis).reset_index()
+
+
+# What the hours of a group are read from.
+GROUP_TABLES = ["telemetry_1h", "telemetry_1d", "sites", "capacity"]
+
+
+def aggregate_group(cursor: Cursor, sites: SiteFilter, metrics: tuple[str, ...], within: str) -> None:
+    """The table `_aggregates` of data.lake.aggregation, of the hourly figures of the sites of a filter; needs views of
+    GROUP_TABLES.
+    """
+    means = ", ".join(f"{m.name}_mean AS {m.name}" for m in METRICS)
+    cursor.execute(f"""CREATE OR REPLACE TEMP VIEW telemetry AS SELECT key AS site_id, ts, ts::DATE AS date, {means}
+        FROM telemetry_1h WHERE level = 'site' AND {in_filter("key", sites)}""")
+    days = f"SELECT * FROM telemetry_1d WHERE {in_filter('key', sites)}"
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE _first AS {first_seen(days)}")
+    aggregate_hours(cursor, SampleFilter(within, metrics=tuple(METRIC[name] for name in metrics)))
+
+
+@reads("sites")
+def whole_regions(pin: Pin, scope: Scope, sites: SiteFilter) -> dict[str, frozenset[str]]:
+    """The regions that a filter has all sites of, with these, so that their rollups stand for them; none under a narrower
+    scope, which may see but a part of a region.
+    """
+    if not scope.all:
+        return {}
+    sql = f"""SELECT region_id, list(site_id ORDER BY site_id) AS sites FROM sites
+              GROUP BY region_id HAVING bool_and({in_filter("site_id", sites)}) ORDER BY region_id"""
+    regions = query(pin, sql, ["sites"], scope=scope).set_index("region_id")["sites"]
+    return {str(region): frozenset(members) for region, members in regions.items()}
 
 
 def known_metrics(metrics: tuple[str, ...]) -> None:

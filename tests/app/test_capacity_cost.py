@@ -123,7 +123,7 @@ def test_without_capacity_or_partners_the_sheet_says_what_is_missing(open_page: 
 
 
 def test_the_hours_of_a_region_are_where_its_wave_peaks(lake: Path) -> None:
-    found = costing.hours(Lake(lake).pin(), Scope(), "egress")
+    found = costing.hours(Lake(lake).pin(), Scope(), "egress", None)
     busiest = found.share.idxmax(axis=1)
     assert busiest["sa"] == 0  # the wave of the third site peaks at 06:00 less two times three hours
     assert found.capacity_gbps["asia"] == pytest.approx(1200.0 + 1500.0)

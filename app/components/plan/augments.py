@@ -16,7 +16,7 @@ from app.cached.planning import PlanQuery
 from app.components import states
 from app.components.header import Frame
 from app.components.plan import catalogue, choices, count_in, purchases, save_plan, what_if
-from app.components.site_filter import passing
+from app.components.site_filter import filtered_sites
 
 SURVIVES = {"nothing": "No failure", "n-1": "Any one site may fail"}
 BUDGET_STEP = 50_000
@@ -69,8 +69,8 @@ def choose(frame: Frame, question: PlanQuery) -> AugmentRequest:
             help=f"What may be spent on {question.direction} within these months. Empty: as much as it takes",
             **state.bound("budget"),
         )
-    steps, kept = catalogue.choose(frame, question), passing(frame).sites
-    return catalogue.wish(steps)._replace(sites=None if kept is None else tuple(sorted(kept)))
+    steps = catalogue.choose(frame, question)
+    return catalogue.wish(steps)._replace(sites=filtered_sites(frame))
 
 
 def _select(name: str, label: str, width: int, words: Any) -> None:
@@ -79,10 +79,10 @@ def _select(name: str, label: str, width: int, words: Any) -> None:
 
 def _about(frame: Frame, question: PlanQuery) -> str:
     """Which sites the plan is about, and who helps whom."""
-    kept, rule = passing(frame).sites, failover_rule(question.failover)
-    if kept is None:
+    chosen, rule = filtered_sites(frame), failover_rule(question.failover)
+    if chosen is None:
         return f"For all sites; in a failure they help each other {rule}."
-    return f"For the {len(kept)} sites that pass the filters; in a failure they help only each other, {rule}."
+    return f"For the {len(chosen)} sites that pass the filters; in a failure they help only each other, {rule}."
 
 
 def show(frame: Frame, question: PlanQuery, wish: AugmentRequest) -> None:

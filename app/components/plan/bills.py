@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.column_config import LineChartColumn, NumberColumn, TextColumn
 
 from app import theme
-from app.cached import Scope, costing
+from app.cached import SiteFilter, costing
 from app.charts.bills import WHOLE, bills_chart
 from app.components import export, states
 from app.components.header import Frame
@@ -25,7 +25,7 @@ UNITS = dict.fromkeys(("ingest_gbps", "egress_gbps", "billed_gbps", "apart_gbps"
 }
 
 
-def draw(frame: Frame, scope: Scope) -> None:
+def draw(frame: Frame, chosen: SiteFilter) -> None:
     """A chart of the largest partners and a table of all."""
     st.markdown("##### 95th-percentile billing by partner")
     if frame.catalogue["partner"].isna().all():
@@ -33,7 +33,7 @@ def draw(frame: Frame, scope: Scope) -> None:
         return
     price = st.session_state.get(_PRICE)
     with st.spinner("Reading half a year of samples", show_time=True):
-        rows = costing.bills(frame.pin, scope, price)
+        rows = costing.bills(frame.pin, frame.scope, price, chosen)
     if rows.empty:
         states.nothing(
             "Nothing to bill",
@@ -43,7 +43,7 @@ def draw(frame: Frame, scope: Scope) -> None:
         return
     part = (
         ""
-        if scope.sites is None
+        if chosen is None
         else " Only the sites that pass the filters are added up, which may be less than a partner bills."
     )
     st.caption(

@@ -13,7 +13,7 @@ from app.cached.planning import PlanQuery
 from app.components import export, states
 from app.components.header import Frame
 from app.components.plan import failover_choice
-from app.components.site_filter import passing, site_filter
+from app.components.site_filter import filtered_sites, site_filter
 
 DIRECTIONS = {"egress": "Egress", "ingest": "Ingest"}
 STATISTICS = {"peak": "Peak of week", "p95": "Weekly P95"}
@@ -84,10 +84,9 @@ def limit_words(question: PlanQuery) -> str:
 
 def sites_of(frame: Frame, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of an outlook that are sites which pass the filters, with name, region and partner, in their order."""
-    kept, known = passing(frame).sites, frame.catalogue.set_index("site_id")
-    mine = rows[(rows["level"] == "site") & (rows["key"].isin(kept) if kept is not None else True)].reset_index(
-        drop=True
-    )
+    chosen, known = filtered_sites(frame), frame.catalogue.set_index("site_id")
+    passes = rows["key"].isin(chosen) if chosen is not None else True
+    mine = rows[(rows["level"] == "site") & passes].reset_index(drop=True)
     told = known.reindex(mine["key"]).reset_index(drop=True)
     return mine.assign(
         name=told["name"].fillna(mine["key"]),
@@ -100,7 +99,8 @@ def no_futures(frame: Frame, question: PlanQuery) -> None:
     """Said where the newest run has no futures to plan from: the reason of each site, or which command makes them."""
     command = {"Make the forecasts and futures": f"python -m forecasting refresh --lake {frame.pin.url}"}
     run = cached.latest_run(frame.pin, frame.scope)
-    refused = planning.refusal_reasons(frame.pin, passing(frame), question.direction)
+    chosen, reasons = filtered_sites(frame), planning.refusal_reasons(frame.pin, frame.scope, question.direction)
+    refused = {site: reason for site, reason in reasons.items() if chosen is None or site in chosen}
     if run is None:
         states.nothing(
             "No plan yet: nothing is forecast",

@@ -20,7 +20,7 @@ from app.components import export, states
 from app.components.header import Frame
 from app.components.place import region_names, site_names
 from app.components.plan import bills, what_if
-from app.components.site_filter import no_site_passes, passing
+from app.components.site_filter import filtered_sites, no_site_passes
 from app.components.site_table import HEADER_PX, ROW_PX
 from app.components.tile import tile
 from data.schema import GLOBAL_KEY
@@ -42,17 +42,17 @@ BASIS = {
 
 def draw(frame: Frame, asked: PlanQuery) -> None:
     """The numbers, then each table and chart; bills last, because they are read from every sample of half a year."""
-    scope = passing(frame)
-    if scope.sites is not None and not scope.sites:
+    chosen = filtered_sites(frame)
+    if chosen == ():
         no_site_passes()
         return
     outlooks = what_if.outlooks(frame, asked)
     question = asked if outlooks is None else outlooks.question
     found, shared = (
         costing.stranded_headroom(frame.pin, frame.scope, question),
-        costing.diversity_factors(frame.pin, scope, question.direction),
+        costing.diversity_factors(frame.pin, frame.scope, question.direction, chosen),
     )
-    mine = frozenset(frame.catalogue["site_id"]) if scope.sites is None else scope.sites
+    mine = frozenset(frame.catalogue["site_id"] if chosen is None else chosen)
     kept = found._replace(rows=found.rows[found.rows["site_id"].isin(mine)], declared=found.declared & mine)
     base = (
         costing.stranded_headroom(frame.pin, frame.scope, question._replace(changes="")).rows
@@ -66,7 +66,7 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
         strip(frame, question)
     with right:
         diversity(frame, shared)
-    bills.draw(frame, scope)
+    bills.draw(frame, chosen)
 
 
 def numbers(idle: pd.DataFrame, shared: pd.DataFrame, base: pd.DataFrame | None) -> None:
@@ -176,8 +176,8 @@ def columns() -> dict[str, Any]:
 
 def strip(frame: Frame, question: PlanQuery) -> None:
     """The hours of the day by region."""
-    scope = passing(frame)
-    found, names = costing.hours(frame.pin, scope, question.direction), region_names(frame.catalogue)
+    found = costing.hours(frame.pin, frame.scope, question.direction, filtered_sites(frame))
+    names = region_names(frame.catalogue)
     days = costing.HOURS_DAYS
     drawn = hour_strip_chart(
         found.share,

@@ -20,7 +20,7 @@ from app.components.place import site_names
 from app.components.plan import declared_versions, working_copy
 from app.components.plan.difference import difference_table, step_words
 from app.components.plan.working_copy import WorkingCopy
-from app.components.site_filter import passing
+from app.components.site_filter import filtered_sites
 from app.components.site_table import ROW_PX
 
 PLACE, LETTERS = "declared", 500  # letters of a note that is kept
@@ -33,7 +33,7 @@ def draw(frame: Frame, _: PlanQuery) -> None:
     """The table, what was changed in it, the versions, and how it is done by file."""
     writing.tell(PLACE)
     can_write = declared.writable(frame.pin)
-    copy = working_copy.held(frame, passing(frame))
+    copy = working_copy.held(frame, filtered_sites(frame))
     heading(frame, copy)
     if not can_write:
         read_only(frame)

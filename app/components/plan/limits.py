@@ -15,7 +15,7 @@ from app.components import export, states
 from app.components.header import Frame
 from app.components.place import region_names
 from app.components.plan import limit_offer, limit_table
-from app.components.site_filter import no_site_passes, passing
+from app.components.site_filter import filtered_sites, no_site_passes
 from data.schema import METRIC
 
 # What viewers, or broadcasters, feel of a full site.
@@ -33,11 +33,9 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     if not measured:
         states.partial("A safe limit", {name: METRIC[name].meaning for name in QUALITY[asked.direction]})
         return
-    sites = (
-        frame.catalogue
-        if passing(frame).sites is None
-        else frame.catalogue[frame.catalogue["site_id"].isin(passing(frame).sites or ())]
-    )
+    chosen, sites = filtered_sites(frame), frame.catalogue
+    if chosen is not None:
+        sites = sites[sites["site_id"].isin(chosen)]
     if sites.empty:
         no_site_passes()
         return

@@ -19,7 +19,7 @@ from app.charts.runout_bars import dated, runout_bars
 from app.components import export, states
 from app.components.header import Frame
 from app.components.plan.choices import limit_words
-from app.components.site_filter import passing
+from app.components.site_filter import filtered_sites
 from app.components.site_table import HEADER_PX, ROW_PX, opened
 from app.components.tile import tile
 
@@ -204,7 +204,7 @@ def _json(plan: pd.DataFrame) -> bytes:
 def late_augments(frame: Frame, question: PlanQuery) -> None:
     """The planned augments whose date has passed: none of them counts as capacity."""
     found = planning.plan(frame.pin, frame.scope, question)
-    kept = passing(frame).sites
+    kept = filtered_sites(frame)
     late = (
         []
         if found is None

@@ -13,7 +13,7 @@ from app.charts.network_map import Drawing, deck
 from app.components.header import Frame
 from app.components.network_map import OUTLINE, legend_words, picked
 from app.components.plan.what_if import Outlooks
-from app.components.site_filter import passing
+from app.components.site_filter import filtered_sites
 from app.components.viewport import is_narrow
 
 # Beside the dates the map has two fifths of the page.
@@ -23,7 +23,9 @@ _CHOSEN = "runout-map.chosen"
 
 def draw(frame: Frame, found: Outlooks) -> None:
     """The map of the outlook's dates. A what-if may add sites, which have no place on it."""
-    sites = planning.with_plan(cached.sites_now(frame.pin, passing(frame)), found.rows)
+    chosen, sites = filtered_sites(frame), planning.with_plan(cached.sites_now(frame.pin, frame.scope), found.rows)
+    if chosen is not None:
+        sites = sites[sites["site_id"].isin(chosen)].reset_index(drop=True)
     canvas = map_view.NARROW if is_narrow() else BESIDE
     shown = map_marks.at_present(sites)
     look = Look(

@@ -12,7 +12,7 @@ from app.components import states
 from app.components.header import Frame
 from app.components.plan.catalogue import steps_of, wish
 from app.components.plan.choices import limit_words
-from app.components.site_filter import passing
+from app.components.site_filter import filtered_sites
 from data.schema import DIRECTION_OF
 
 # Streamlit forgets a field that is not drawn; who saves a second plan is still the same.
@@ -26,7 +26,7 @@ def save_form(frame: Frame, asked: PlanQuery) -> None:
     with st.expander("Save the plan", icon=":material/save:", expanded=bool(st.session_state.get(_SAVED))):
         left_out = (
             " The what-if and the filters are not part of it."
-            if asked.changes or passing(frame).sites is not None
+            if asked.changes or filtered_sites(frame) is not None
             else ""
         )
         st.caption(states.plain(f"Kept: both directions, from the newest run; policy: {limit_words(asked)}.{left_out}"))

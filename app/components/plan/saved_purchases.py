@@ -12,7 +12,7 @@ from app.components import export
 from app.components.header import Frame
 from app.components.place import site_names
 from app.components.plan.purchases import MOST_PX, UNITS, columns
-from app.components.site_filter import passing
+from app.components.site_filter import filtered_sites
 from app.components.site_table import HEADER_PX, ROW_PX
 
 # What a policy file that names none is planned for.
@@ -33,7 +33,7 @@ def words(card: Card) -> str:
 
 def draw(frame: Frame, card: Card, asked: PlanQuery) -> None:
     """The purchases of the direction at the sites that pass the filters, if there are any."""
-    kept, names = passing(frame).sites, site_names(frame.catalogue, None)
+    kept, names = filtered_sites(frame), site_names(frame.catalogue, None)
     bought = card.purchases[card.purchases["direction"] == asked.direction]
     mine = bought if kept is None else bought[bought["site_id"].isin(kept)]
     if mine.empty:

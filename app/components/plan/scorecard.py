@@ -21,7 +21,7 @@ from app.components.place import region_names, site_names
 from app.components.plan import saved_purchases
 from app.components.plan.choices import IN_WORDS
 from app.components.plan.save_plan import save_form
-from app.components.site_filter import passing
+from app.components.site_filter import filtered_sites
 from app.components.site_table import HEADER_PX, ROW_PX
 from app.components.tile import tile
 from data.schema import GLOBAL_KEY
@@ -171,7 +171,7 @@ def _too_young(card: Card) -> None:
 
 def mine(rows: pd.DataFrame, frame: Frame, asked: PlanQuery) -> pd.DataFrame:
     """The rows of a direction that pass the filters; regions and the network only where nothing is filtered."""
-    chosen = passing(frame).sites
+    chosen = filtered_sites(frame)
     here = rows["direction"] == asked.direction
     return rows[
         here & ((rows["level"] == "site") & rows["key"].isin(chosen) if chosen is not None else True)

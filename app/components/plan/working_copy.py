@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from app.cached import Scope, declared
+from app.cached import SiteFilter, declared
 from app.cached.declared import KEY, VALUES, Draft
 from app.components.header import Frame
 
@@ -35,7 +35,7 @@ class WorkingCopy:
     base: int | None
     seed: pd.DataFrame
     hidden: pd.DataFrame
-    sites: frozenset[str] | None
+    sites: SiteFilter
     key: str
     carried: bool = False
     met: pd.DataFrame | None = None
@@ -57,20 +57,20 @@ class Drawn(NamedTuple):
     touched: bool
 
 
-def held(frame: Frame, passing: Scope) -> WorkingCopy:
+def held(frame: Frame, sites: SiteFilter) -> WorkingCopy:
     """The session's working copy. Without edits it follows the newest version; with edits it keeps to the version that
     they were made to.
     """
     copy: WorkingCopy | None = st.session_state.get(_COPY)
     if copy is None:
-        return _opened(frame, passing)
+        return _opened(frame, sites)
     # The editor forgets its edits once it has not been drawn, as when another sheet was looked at.
     left = _drawn(copy).touched and copy.key not in st.session_state
     if not (copy.touched or left):
-        same = copy.base == frame.pin.version("capacity") and copy.sites == passing.sites
-        return copy if same else _opened(frame, passing)
-    if left or copy.sites != passing.sites:
-        return _kept(copy.base, _drawn(copy).rows, passing.sites, carried=True, met=copy.met)
+        same = copy.base == frame.pin.version("capacity") and copy.sites == sites
+        return copy if same else _opened(frame, sites)
+    if left or copy.sites != sites:
+        return _kept(copy.base, _drawn(copy).rows, sites, carried=True, met=copy.met)
     return copy
 
 
@@ -81,10 +81,10 @@ def note(copy: WorkingCopy, shown: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _opened(frame: Frame, passing: Scope) -> WorkingCopy:
+def _opened(frame: Frame, sites: SiteFilter) -> WorkingCopy:
     base, rows = declared.opened(frame.pin, frame.scope)
     forget()
-    return _kept(base, rows, passing.sites, carried=False)
+    return _kept(base, rows, sites, carried=False)
 
 
 def _drawn(copy: WorkingCopy) -> Drawn:
@@ -128,7 +128,7 @@ def with_theirs(rows: pd.DataFrame, met: pd.DataFrame) -> pd.DataFrame:
 def _kept(
     base: int | None,
     rows: pd.DataFrame,
-    sites: frozenset[str] | None,
+    sites: SiteFilter,
     *,
     carried: bool,
     met: pd.DataFrame | None = None,

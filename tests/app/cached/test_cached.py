@@ -48,7 +48,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 # A million samples are not kept: what is learned from them is, in app.cached.limits. The Overview counts over sites
 # that are kept, with the plan's dates. Plans and costs keep what they make of plan_tables and capacity_now.
-NOT_KEPT = frozenset({"loads", "counts", "reads", "refit_inputs", "plan_tables", "capacity_now"})
+NOT_KEPT = frozenset({"loads", "counts", "reads", "refit_inputs", "plan_tables", "capacity_now", "group_hours"})
 # Questions about what a run says of its own models, which the lake of the others has not.
 JUDGED: dict[str, dict[str, Any]] = {
     "licences": {},
