@@ -37,8 +37,8 @@ from forecasting.planning.augments import solve_augments
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import Demand, Reals
 from forecasting.planning.failover import nearby
-from forecasting.planning.failure_report import FAILURE_WEEKS
 from forecasting.planning.failures import (
+    FAILURE_WEEKS,
     NetworkLoad,
     group_failure,
     relocate,

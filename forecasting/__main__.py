@@ -17,7 +17,6 @@ from data.lake.tables import Lake
 from data.queries import runs
 from forecasting.cli.backtest import add_backtest, backtest
 from forecasting.cli.forecast import add_forecast, forecast
-from forecasting.cli.plan_file import add_plan
 from forecasting.refresh import ENGINES, Summary, refresh
 from forecasting.refresh.run import NOTE
 
@@ -64,7 +63,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="what to order by when",
         description="When each site, region and the network runs out; what to order by when.",
     )
-    add_plan(plan_parser)
+    if "plan" in arguments:
+        from forecasting.cli.plan import (
+            add_plan,  # its solvers take a second to import, in each worker of a refresh too
+        )
+
+        add_plan(plan_parser)
     for command in (refresh_parser, status_parser, plan_parser):
         command.add_argument(
             "--lake",
@@ -127,7 +131,7 @@ def run_line(run: Any) -> str:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from forecasting.cli.plan import plan  # its solvers take a second to import, in each worker of a refresh too
+    from forecasting.cli.plan import plan  # deferred as above
 
     return plan(options)
 

@@ -14,16 +14,17 @@ from app.cached import Pin, Scope, ingest_paths, memoize, viewers_per_gbps
 from app.cached.planning import PlanQuery, case_of
 from data import queries
 from data.queries import reads
-from forecasting.planning.failover import ROUND_TRIP_MS, reach_km
-from forecasting.planning.failover_table import (
+from forecasting.planning.failover import (
     FAILOVER_COLUMNS,
     FAILOVER_SETTING,
+    ROUND_TRIP_MS,
     DeclaredFailover,
     failover_rule,
     file_content,
     parse_failover,
+    reach_km,
 )
-from forecasting.planning.failure_report import (
+from forecasting.planning.failures import (
     FailureRefusal,
     FailureReport,
     FailureSpec,

@@ -20,8 +20,7 @@ from forecasting.planning.augment_programme import AugmentOptions
 from forecasting.planning.capacity import Policy
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.demand import Statistic
-from forecasting.planning.failover import Failover
-from forecasting.planning.failover_table import DeclaredFailover, failover_of
+from forecasting.planning.failover import DeclaredFailover, Failover, failover_of
 from forecasting.planning.order_by import plan_calendar
 from forecasting.planning.plan import PLAN_COLUMNS, Fan, details, with_plan
 from forecasting.planning.plan import fan as fan_of

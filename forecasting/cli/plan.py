@@ -5,8 +5,9 @@ when?
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,10 @@ from rich.table import Table
 
 from data.schema import Direction
 from data.schema.errors import SettingError
-from forecasting.cli.plan_file import CALENDAR, WRITERS
 from forecasting.cli.policy_file import PlanPolicy, read_policy
 from forecasting.planning import Plan, solve
 from forecasting.planning.augments import AugmentPlan, all_purchases
-from forecasting.planning.failover_table import FAILOVER_SETTING, failover_rule, read_failover
+from forecasting.planning.failover import FAILOVER_SETTING, failover_rule, read_failover
 from forecasting.planning.order_by import plan_calendar
 from forecasting.planning.plan import WORST_FIRST
 from forecasting.planning.whatif import augment_plans
@@ -30,6 +30,42 @@ from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
 # A screenful; the file has them all.
 LISTED = 25
 NAMED_AT_MOST = 3
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """The options of `plan` but for the lake."""
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON: statistic, limit, limits, planned, ordering, augments (default: the usual)",
+    )
+    parser.add_argument(
+        "--failover",
+        type=Path,
+        metavar="FILE",
+        help="who takes over for whom where the policy asks for N-1: CSV or Parquet with site_id, helper_site_id, weight "
+        "(default: HEADROOM_FAILOVER, else distance and headroom)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=f"the plan: {', '.join(WRITERS)}, or {CALENDAR} for a calendar of its orders",
+    )
+    parser.add_argument("--save", metavar="NAME", help="keep the plan under this name, to be scored by what comes")
+    parser.add_argument(
+        "--author", default=login(), metavar="NAME", help="who keeps it (default: the login name, %(default)r)"
+    )
+
+
+def login() -> str:
+    """The name of whoever runs the command; empty where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return ""
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -42,37 +78,57 @@ def plan(options: argparse.Namespace) -> int:
             cause="it is mistyped",
             remedy=f"end it with {', '.join((*WRITERS, CALENDAR))}",
         )
-    under = read_policy(options.policy)
-    inputs = plan_inputs(options.lake, under.policy, under.ordering)
-    known = set(inputs.sites["site_id"])
-    _known("limits", under.policy.limits, known)
-    _known("the catalogue", () if under.catalogue is None else under.catalogue["site_id"], known)
+    policy = read_policy(options.policy)
+    inputs = plan_inputs(options.lake, policy.policy, policy.ordering)
+    site_ids = set(inputs.sites["site_id"])
+    _check_sites("limits", policy.policy.limits, site_ids)
+    _check_sites("the catalogue", () if policy.catalogue is None else policy.catalogue["site_id"], site_ids)
     table_path = options.failover or os.environ.get(FAILOVER_SETTING)
-    table = read_failover(Path(table_path), known) if table_path else None
-    found = solve(*inputs.cases.values())
-    augments = augment_plans(inputs.cases, under.catalogue, under.request, table)
-    write(found.rows, options.out, inputs.now)
+    table = read_failover(Path(table_path), site_ids) if table_path else None
+    solved = solve(*inputs.cases.values())
+    augments = augment_plans(inputs.cases, policy.catalogue, policy.request, table)
+    write(solved.rows, options.out, inputs.now)
     console = Console(width=160, highlight=False, markup=False)
-    show(console, found, inputs, under)
+    show(console, solved, inputs, policy)
     console.print(f"written to {options.out}", soft_wrap=True)
     if augments:
         show_augments(console, augments, options.out, inputs.now)
-        if under.request.n_minus_1:
+        if policy.request.n_minus_1:
             console.print(f"N-1: a failed site's demand goes to others {failover_rule(table)}", soft_wrap=True)
     if options.save is not None:
-        note = keep_plan(inputs, found, augments, under.said, options.save, options.author)
-        console.print(f"kept as {note.name!r} ({note.id})", soft_wrap=True)
+        kept_plan = keep_plan(inputs, solved, augments, policy.said, options.save, options.author)
+        console.print(f"kept as {kept_plan.name!r} ({kept_plan.id})", soft_wrap=True)
     return 0
 
 
-def _known(where: str, named: Collection[str], known: Collection[str]) -> None:
+def _check_sites(where: str, names: Collection[str], site_ids: Collection[str]) -> None:
     """Every site that is named must be one of the lake's."""
-    if unknown := sorted(set(named).difference(known)):
+    if unknown := sorted(set(names).difference(site_ids)):
         raise SettingError(
             f"{where} names {', '.join(unknown[:NAMED_AT_MOST])}, which the lake does not have.",
             cause="a typing error, or another lake",
-            remedy=f"name sites such as {', '.join(sorted(known)[:NAMED_AT_MOST])}",
+            remedy=f"name sites such as {', '.join(sorted(site_ids)[:NAMED_AT_MOST])}",
         )
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Stamps and numbers as they are."""
+    frame.to_parquet(path, index=False)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Empty where nothing is known."""
+    frame.to_csv(path, index=False)
+
+
+def write_json(frame: pd.DataFrame, path: Path) -> None:
+    """One object a row, stamps in ISO 8601."""
+    frame.to_json(path, orient="records", date_format="iso", indent=1)
+
+
+Writer = Callable[[pd.DataFrame, Path], None]
+WRITERS: dict[str, Writer] = {".parquet": write_parquet, ".csv": write_csv, ".json": write_json}
+CALENDAR = ".ics"
 
 
 def write(frame: pd.DataFrame, path: Path, today: pd.Timestamp) -> None:
@@ -95,12 +151,12 @@ def write(frame: pd.DataFrame, path: Path, today: pd.Timestamp) -> None:
         ) from error
 
 
-def show(console: Console, plan: Plan, inputs: PlanInputs, under: PlanPolicy) -> None:
+def show(console: Console, plan: Plan, inputs: PlanInputs, policy: PlanPolicy) -> None:
     """The most urgent rows in words, and which planned augments are late."""
     rows = plan.rows
-    told = f"Plan as of {inputs.now:%Y-%m-%d %H:%M} UTC, from run {inputs.run.number}: the {under.policy.statistic} of each week at or below "
+    heading = f"Plan as of {inputs.now:%Y-%m-%d %H:%M} UTC, from run {inputs.run.number}: the {policy.policy.statistic} of each week at or below "
     console.print(
-        f"{told}{under.policy.limit:.0%} of capacity{', planned augments included' if under.policy.planned else ''}"
+        f"{heading}{policy.policy.limit:.0%} of capacity{', planned augments included' if policy.policy.planned else ''}"
     )
     table = Table(
         "site or group",
@@ -152,20 +208,20 @@ def show_augments(console: Console, augments: Mapping[Direction, AugmentPlan], o
     """Write what to buy beside the plan, and say what it costs and which constraint cannot be kept."""
     path = out.with_name(f"{out.stem}-purchases{out.suffix if out.suffix.lower() in WRITERS else '.csv'}")
     write(all_purchases(augments), path, today)
-    for direction, one in augments.items():
-        if one.refused:
-            console.print(f"{direction} augments: {one.refused}", soft_wrap=True)
+    for direction, cheapest in augments.items():
+        if cheapest.refused:
+            console.print(f"{direction} augments: {cheapest.refused}", soft_wrap=True)
             continue
-        proof = "proved cheapest" if one.proved else f"at most {one.gap:.1%} above the cheapest"
+        proof = "proved cheapest" if cheapest.proved else f"at most {cheapest.gap:.1%} above the cheapest"
         console.print(
-            f"{direction} augments: {len(one.purchases)} purchases, {one.cost_usd:,.0f} USD in {one.problem.request.months} months, {proof}; "
-            f"risk {one.risk_without:,.0f} to {one.risk:,.0f} Gbps-months",
+            f"{direction} augments: {len(cheapest.purchases)} purchases, {cheapest.cost_usd:,.0f} USD in {cheapest.problem.request.months} months, {proof}; "
+            f"risk {cheapest.risk_without:,.0f} to {cheapest.risk:,.0f} Gbps-months",
             soft_wrap=True,
         )
-        if one.unbound_usd is not None:
+        if cheapest.unbound_usd is not None:
             console.print(
-                f"  the budget of {one.problem.request.budget_usd:,.0f} USD does not reach: the plan without it costs {one.unbound_usd:,.0f} USD"
+                f"  the budget of {cheapest.problem.request.budget_usd:,.0f} USD does not reach: the plan without it costs {cheapest.unbound_usd:,.0f} USD"
             )
-        for broken in one.broken[:NAMED_AT_MOST]:
+        for broken in cheapest.broken[:NAMED_AT_MOST]:
             console.print(f"  cannot be kept: {broken}", soft_wrap=True)
     console.print(f"purchases written to {path}", soft_wrap=True)

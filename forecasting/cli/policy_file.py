@@ -1,4 +1,9 @@
-"""The file that a plan's policy is written down in: TOML or JSON."""
+"""The file that a plan's policy is written down in, TOML or JSON, and the catalogue of steps on offer that it names.
+
+Settings are checked here and by the policies' own classes, not by a schema library: jsonschema, which is installed with
+Streamlit, says "'0.8' is not of type 'number'", without the file, the nearest known name, the cause or the remedy, so that
+each of its errors would have to be taken apart and written again.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +63,7 @@ def read_policy(path: Path | None) -> PlanPolicy:
     for what is not usable.
     """
     if path is None:
-        return parsed({}, Path())
+        return parse_policy({}, Path())
     if path.suffix.lower() not in PARSERS:
         raise SettingError(
             f"{path} has no ending that is known.",
@@ -66,7 +71,7 @@ def read_policy(path: Path | None) -> PlanPolicy:
             remedy=f"end it with {' or '.join(PARSERS)}",
         )
     try:
-        found = PARSERS[path.suffix.lower()](path.read_text(encoding="utf-8"))
+        settings = PARSERS[path.suffix.lower()](path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError(
             f"The policy {path} cannot be read: {error.strerror}.",
@@ -79,22 +84,22 @@ def read_policy(path: Path | None) -> PlanPolicy:
             cause="a typing error",
             remedy="mend that line",
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(settings, dict):
         raise SettingError(
             f"The policy {path} holds no table of settings.",
             cause="it is another file",
             remedy="write settings such as limit = 0.8",
         )
-    return parsed(found, path)
+    return parse_policy(settings, path)
 
 
-def parsed(found: Mapping[str, Any], path: Path) -> PlanPolicy:
+def parse_policy(settings: Mapping[str, Any], path: Path) -> PlanPolicy:
     """The policy that settings make; `path` names their file, beside which a catalogue is looked for."""
-    main = _checked(found, POLICY_KEYS | SECTIONS, path, "")
-    order = _checked(main.pop("ordering", {}), ORDER_KEYS, path, "ordering.")
-    augments = _checked(main.pop("augments", {}), AUGMENT_KEYS, path, "augments.")
+    main = _checked_values(settings, POLICY_KEYS | SECTIONS, path, "")
+    order = _checked_values(main.pop("ordering", {}), ORDER_KEYS, path, "ordering.")
+    augments = _checked_values(main.pop("augments", {}), AUGMENT_KEYS, path, "augments.")
     if "limits" in main:
-        main["limits"] = _checked(main["limits"], dict.fromkeys(main["limits"], float), path, "limits.")
+        main["limits"] = _checked_values(main["limits"], dict.fromkeys(main["limits"], float), path, "limits.")
     catalogue = augments.pop("catalogue", None)
     if augments and catalogue is None:
         raise SettingError(
@@ -112,25 +117,25 @@ def parsed(found: Mapping[str, Any], path: Path) -> PlanPolicy:
     return PlanPolicy(policy, ordering, AugmentOptions(policy, ordering=ordering, **augments), offered, said)
 
 
-def _checked(found: Mapping[str, Any], known: Mapping[str, type], path: Path, under: str) -> dict[str, Any]:
+def _checked_values(settings: Mapping[str, Any], types: Mapping[str, type], path: Path, section: str) -> dict[str, Any]:
     """The settings, each of its type; a number is a float."""
-    for name, value in found.items():
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
+    for name, value in settings.items():
+        if name not in types:
+            near = get_close_matches(name, types, n=1)
             raise SettingError(
-                f"{path} sets {under}{name}, which no policy has.",
-                cause=f"a typing error for {under}{near[0]}" if near else "a typing error",
-                remedy=f"use {', '.join(f'{under}{one}' for one in known)}",
+                f"{path} sets {section}{name}, which no policy has.",
+                cause=f"a typing error for {section}{near[0]}" if near else "a typing error",
+                remedy=f"use {', '.join(f'{section}{each}' for each in types)}",
             )
-        fits = (int, float) if known[name] is float else known[name]
-        odd = not isinstance(value, fits) or (isinstance(value, bool) and known[name] is not bool)
+        fits = (int, float) if types[name] is float else types[name]
+        odd = not isinstance(value, fits) or (isinstance(value, bool) and types[name] is not bool)
         if odd or (isinstance(value, float) and not math.isfinite(value)):
             raise SettingError(
-                f"{path} sets {under}{name} to {value!r}, which is not {WORDS[known[name]]}.",
+                f"{path} sets {section}{name} to {value!r}, which is not {WORDS[types[name]]}.",
                 cause="quotation marks, or a missing value",
-                remedy=f"give {WORDS[known[name]]}",
+                remedy=f"give {WORDS[types[name]]}",
             )
-    return {name: float(value) if known[name] is float else value for name, value in found.items()}
+    return {name: float(value) if types[name] is float else value for name, value in settings.items()}
 
 
 def read_catalogue(path: Path) -> pd.DataFrame:
@@ -138,25 +143,25 @@ def read_catalogue(path: Path) -> pd.DataFrame:
     has them.
     """
     try:
-        found = pd.read_csv(path, dtype={"site_id": str}) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+        steps = pd.read_csv(path, dtype={"site_id": str}) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
     except (OSError, ArrowInvalid, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SettingError(
             f"The catalogue {path} cannot be read: {' '.join(str(error).split())[:200]}.",
             cause="the path was mistyped, or it is another file",
             remedy="name a CSV or Parquet file; a relative path starts from the policy's folder",
         ) from error
-    if missing := [name for name in CATALOGUE_COLUMNS if name not in found]:
+    if missing := [name for name in CATALOGUE_COLUMNS if name not in steps]:
         raise SettingError(
-            f"The catalogue {path} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, found.columns))}.",
+            f"The catalogue {path} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, steps.columns))}.",
             cause="its columns have other names",
             remedy=f"name them {', '.join(CATALOGUE_COLUMNS)}",
         )
-    ways = found["direction"].fillna("egress") if "direction" in found else pd.Series("egress", index=found.index)
+    ways = steps["direction"].fillna("egress") if "direction" in steps else pd.Series("egress", index=steps.index)
     if strange := sorted(set(ways) - {"ingest", "egress"}):
         raise SettingError(
             f"The catalogue {path} has the direction {strange[0]!r}.",
             cause="a typing error",
             remedy="write ingest or egress",
         )
-    numbers = {name: pd.to_numeric(found[name], errors="coerce") for name in CATALOGUE_NUMBERS if name in found}
-    return found.assign(site_id=found["site_id"].astype(str), direction=ways, **numbers)
+    numbers = {name: pd.to_numeric(steps[name], errors="coerce") for name in CATALOGUE_NUMBERS if name in steps}
+    return steps.assign(site_id=steps["site_id"].astype(str), direction=ways, **numbers)

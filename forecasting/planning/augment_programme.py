@@ -24,8 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from data.schema.errors import SettingError
 from forecasting.planning.capacity import Policy, weekly_capacity
 from forecasting.planning.demand import Demand, Reals
-from forecasting.planning.failover import NOTHING_GBPS, Failover
-from forecasting.planning.failures import CEILING, headroom
+from forecasting.planning.failover import CEILING, NOTHING_GBPS, Failover, headroom
 from forecasting.planning.order_by import OrderPolicy
 
 Whole = npt.NDArray[np.int64]
@@ -68,7 +67,7 @@ class AugmentProblem:
     """Arrays of a plan. Sites without any declared capacity are left out.
 
     months: the first Monday of each. peaks: (keys, months, paths), the highest week of each month, Gbps; need: its
-    quantile, (keys, months); capacity: the least in force in the month, 0 where `known` is false: the site is not in
+    quantile, (keys, months); capacity: the least in force in the month, 0 where `in_service` is false: the site is not in
     service yet. allowed: (failed, helper).
     Of each option: the position of its site, Gbps and costs of one unit, the first month that it can serve (len(months)
     where none), the most units.
@@ -80,7 +79,7 @@ class AugmentProblem:
     peaks: Reals
     need: Reals
     capacity: Reals
-    known: npt.NDArray[np.bool_]
+    in_service: npt.NDArray[np.bool_]
     limits: Reals
     allowed: npt.NDArray[np.bool_]
     site: Whole
@@ -99,7 +98,7 @@ class AugmentProblem:
 
     def in_force(self, units: Reals) -> Reals:
         """Capacity with the plan, (keys, months); 0 where the site is not in service."""
-        return np.where(self.known, self.capacity + self.added(units), 0.0)
+        return np.where(self.in_service, self.capacity + self.added(units), 0.0)
 
     def cost(self, units: Reals) -> float:
         """USD within the months: each unit once, and for each month in service."""
@@ -137,7 +136,7 @@ def build_problem(
     rows_with_capacity = [i for i, row in enumerate(capacity) if not np.isnan(row).all()]
     month, mondays = _months(demand.weeks, request.months)
     peaks = np.stack([demand.gbps[rows_with_capacity][:, month == m].max(axis=1) for m in range(len(mondays))], axis=1)
-    known = np.stack(
+    in_service = np.stack(
         [~np.isnan(capacity[rows_with_capacity][:, month == m]).any(axis=1) for m in range(len(mondays))], axis=1
     )
     least = np.stack(
@@ -165,8 +164,8 @@ def build_problem(
         mondays,
         peaks,
         need,
-        np.where(known, least, 0.0),
-        known,
+        np.where(in_service, least, 0.0),
+        in_service,
         limits,
         allowed,
         site,
@@ -184,7 +183,7 @@ def violations(problem: AugmentProblem, units: Reals) -> list[Violation]:
     programme that found it.
     """
     capacity = problem.in_force(units)
-    short = np.where(problem.known, problem.need - problem.limits[:, None] * capacity, 0.0)
+    short = np.where(problem.in_service, problem.need - problem.limits[:, None] * capacity, 0.0)
     exceeded = [
         Violation("limit", problem.keys[i], int(m), float(short[i, m])) for i, m in np.argwhere(short > NOTHING_GBPS)
     ]
@@ -211,9 +210,9 @@ class Exposure:
     @classmethod
     def of(cls, problem: AugmentProblem, units: Reals) -> Exposure:
         """The risk with `units` (options, months) in service."""
-        capacity, known, none = problem.in_force(units), problem.known, np.empty((0, 0))
+        capacity, in_service, none = problem.in_force(units), problem.in_service, np.empty((0, 0))
         bound = problem.limits[:, None] * capacity
-        over = (np.maximum(problem.peaks - bound[:, :, None], 0.0) * known[:, :, None]).mean(axis=2)
+        over = (np.maximum(problem.peaks - bound[:, :, None], 0.0) * in_service[:, :, None]).mean(axis=2)
         if not problem.request.n_minus_1:
             return cls(problem, capacity, over, none, none)
         room = headroom(problem.peaks, capacity[:, :, None], problem.request.ceiling)
@@ -228,7 +227,9 @@ class Exposure:
     def more_without(self, site: int, gbps: Reals) -> float:
         """Gbps-months that come on top where a site has so much less capacity in each month (months,)."""
         problem, left = self.problem, np.maximum(self.capacity[site] - gbps, 0.0)[:, None]
-        over = np.maximum(problem.peaks[site] - problem.limits[site] * left, 0.0).mean(axis=1) * problem.known[site]
+        over = (
+            np.maximum(problem.peaks[site] - problem.limits[site] * left, 0.0).mean(axis=1) * problem.in_service[site]
+        )
         more = float((over - self.over[site]).sum())
         failing = problem.allowed[:, site]
         if not self.worst.size or not failing.any():
@@ -250,7 +251,7 @@ def _unsafe(problem: AugmentProblem, capacity: Reals) -> list[tuple[int, int, fl
     if not problem.request.n_minus_1:
         return []
     short = problem.need - problem.allowed.astype(float) @ headroom(problem.need, capacity, problem.request.ceiling)
-    return [(int(i), int(m), float(short[i, m])) for i, m in np.argwhere((short > NOTHING_GBPS) & problem.known)]
+    return [(int(i), int(m), float(short[i, m])) for i, m in np.argwhere((short > NOTHING_GBPS) & problem.in_service)]
 
 
 def _months(weeks: pd.DatetimeIndex, count: int) -> tuple[Whole, pd.DatetimeIndex]:
@@ -467,7 +468,7 @@ def _rows(problem: AugmentProblem) -> ConstraintRows:
 
 def _cells(problem: AugmentProblem) -> Whole:
     """Flat positions (site, month) where the limit is not kept without purchases."""
-    return np.flatnonzero(problem.known & (problem.need > problem.limits[:, None] * problem.capacity))
+    return np.flatnonzero(problem.in_service & (problem.need > problem.limits[:, None] * problem.capacity))
 
 
 def _limit_rows(problem: AugmentProblem, option: Whole, month: Whole) -> tuple[csr_array, Reals]:
@@ -489,14 +490,14 @@ def _failure_rows(problem: AugmentProblem, option: Whole, month: Whole) -> tuple
     cannot be bettered the headroom is known.
     """
     count, months = problem.need.shape
-    ceiling, reach = problem.request.ceiling, (problem.allowed[:, :, None] & problem.known[None]).astype(float)
+    ceiling, reach = problem.request.ceiling, (problem.allowed[:, :, None] & problem.in_service[None]).astype(float)
     better = np.zeros((count, months), dtype=bool)
     better[problem.site[option], month] = True
     spare = ceiling * problem.capacity - problem.need
     over, spare = better & (spare < 0.0), np.where(better, spare, np.maximum(spare, 0.0))
     lacks = problem.need - np.einsum("fjm,jm->fm", reach, spare)
     really = problem.need - np.einsum("fjm,jm->fm", reach, np.maximum(spare, 0.0))
-    failed, when = np.nonzero((really > 0.0) & problem.known & problem.request.n_minus_1)
+    failed, when = np.nonzero((really > 0.0) & problem.in_service & problem.request.n_minus_1)
     gain = reach[failed[:, None], problem.site[option][None, :], month[None, :]] * (when[:, None] == month[None, :])
     helped = np.zeros((len(failed), count, months))
     helped[np.arange(len(failed)), :, when] = (reach * over)[failed, :, when]

@@ -1,5 +1,6 @@
-"""Failover: who takes over for whom (by distance and headroom, or as the operator declares; never beyond the reach that
-latency allows), and how failed sites share the helpers within their reach, for all weeks at once.
+"""Failover: who takes over for whom (by distance and headroom, or as a table of the operator declares, CSV or Parquet;
+never beyond the reach that latency allows), and how failed sites share the helpers within their reach, for all weeks at
+once.
 
 What is shed in all is as little as can be. Among the ways to shed so little, the failed sites shed the same share of
 their demand as far as reach allows: the greatest share is as small as can be, then the next, and so on (the
@@ -13,12 +14,16 @@ raises what it asks of everybody by one factor until all is placed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import hashlib
+import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pyarrow import ArrowInvalid
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
@@ -26,6 +31,9 @@ from data.schema import geography
 from data.schema.errors import SettingError
 from forecasting.planning.demand import Reals
 
+# A failed-over site may be filled to the brim: the limit leaves room for this very case. What passes the limit is
+# reported beside it.
+CEILING = 1.0
 # Light in fibre covers 200 km a millisecond, and cables run about half as far again as the great circle.
 FIBRE_KM_A_MS, DETOUR = 200.0, 1.5
 # 60 ms there and back: beyond it a player's first segments come late enough to be felt.
@@ -73,6 +81,11 @@ class Failover:
         """Weights of some helpers, in the shape of their headroom (helpers, ...)."""
         pull = self.pull[failed, helpers].reshape(-1, *([1] * (headroom.ndim - 1)))
         return np.asarray(pull * headroom if self.by_headroom else np.broadcast_to(pull, headroom.shape))
+
+
+def headroom(demand: Reals, capacity: Reals, ceiling: float) -> Reals:
+    """Ceiling x capacity less demand, never below nought; nought where no capacity is declared."""
+    return np.maximum(ceiling * np.nan_to_num(capacity, nan=0.0) - demand, 0.0)
 
 
 def reach_km(round_trip_ms: float = ROUND_TRIP_MS) -> float:
@@ -292,3 +305,117 @@ def _dual_objective(levels: Reals, demand: Reals, offered: Reals, pull: Reals) -
         (demand * np.log(total, out=np.zeros_like(total), where=total > 0.0)).sum(axis=1)
         - (offered * levels).sum(axis=1)
     )
+
+
+FAILOVER_COLUMNS = ("site_id", "helper_site_id", "weight")
+# The environment variable that names the table which holds for everybody.
+FAILOVER_SETTING = "HEADROOM_FAILOVER"
+# Sites that a message names as examples.
+FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredFailover:
+    """A checked table: rows of site, helper, weight. Its name and digest stand for it where an answer is kept."""
+
+    name: str
+    digest: str
+    rows: tuple[tuple[str, str, float], ...] = field(repr=False)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows in FAILOVER_COLUMNS."""
+        return pd.DataFrame(list(self.rows), columns=list(FAILOVER_COLUMNS))
+
+
+def failover_of(table: DeclaredFailover | None, sites: pd.DataFrame, keys: Sequence[str]) -> Failover:
+    """The weights that a table declares, of the pairs of which both sites are among `keys`; distance and headroom where
+    there is none.
+    """
+    if table is None:
+        return nearby(sites, keys)
+    rows = table.frame
+    return declared(rows[rows["site_id"].isin(keys) & rows["helper_site_id"].isin(keys)], sites, keys)
+
+
+def failover_rule(table: DeclaredFailover | None) -> str:
+    """Which weights hold, in a few words: 'as ours.csv declares'."""
+    return "by distance and headroom" if table is None else f"as {table.name} declares"
+
+
+def read_failover(path: Path, site_ids: Collection[str]) -> DeclaredFailover:
+    """The table in a file; SettingError where it is not usable."""
+    return parse_failover(path.name, file_content(path), site_ids)
+
+
+def file_content(path: Path) -> bytes:
+    """What the file holds; SettingError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingError(
+            f"The failover table {path} cannot be read: {error.strerror or error}.",
+            cause="the path names another place",
+            remedy="name a CSV or Parquet file",
+        ) from error
+
+
+def parse_failover(name: str, content: bytes, site_ids: Collection[str]) -> DeclaredFailover:
+    """The table in a file's content, checked against the sites that are known; SettingError with the first fault."""
+    table = _as_table(name, content)
+    if missing := [column for column in FAILOVER_COLUMNS if column not in table]:
+        raise SettingError(
+            f"{name} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, table.columns))[:200]}.",
+            cause="its columns have other names",
+            remedy=f"name them {', '.join(FAILOVER_COLUMNS)}",
+        )
+    if table.empty:
+        raise SettingError(
+            f"{name} has no rows.",
+            cause="it is an empty export",
+            remedy=f"give a row for each pair: {', '.join(FAILOVER_COLUMNS)}",
+        )
+    rows = table.assign(site_id=table["site_id"].astype(str), helper_site_id=table["helper_site_id"].astype(str))
+    rows["number"] = pd.to_numeric(rows["weight"], errors="coerce")
+    _check(name, rows, site_ids)
+    pairs = tuple(
+        (str(site), str(helper), float(weight))
+        for site, helper, weight in zip(rows["site_id"], rows["helper_site_id"], rows["number"], strict=True)
+    )
+    return DeclaredFailover(name, hashlib.sha256(repr(sorted(pairs)).encode()).hexdigest(), pairs)
+
+
+def _as_table(name: str, content: bytes) -> pd.DataFrame:
+    try:
+        return (
+            pd.read_parquet(io.BytesIO(content))
+            if name.lower().endswith(".parquet")
+            else pd.read_csv(io.BytesIO(content), dtype={"site_id": str, "helper_site_id": str})
+        )
+    except (OSError, ArrowInvalid, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise SettingError(
+            f"{name} cannot be read as a table: {' '.join(str(error).split())[:200]}.",
+            cause="it is another kind of file",
+            remedy="send CSV or Parquet",
+        ) from error
+
+
+def _check(name: str, rows: pd.DataFrame, site_ids: Collection[str]) -> None:
+    """SettingError for the first kind of fault, with the row of the file (its header being row 1)."""
+    faults = {
+        "names a site that the lake does not have": ~rows["site_id"].isin(site_ids)
+        | ~rows["helper_site_id"].isin(site_ids),
+        "lets a site help itself": rows["site_id"] == rows["helper_site_id"],
+        "has a weight that is not a number of at least 0": ~(rows["number"] >= 0.0) | (rows["number"] == float("inf")),
+        "names a pair a second time": rows.duplicated(["site_id", "helper_site_id"]),
+    }
+    for what, bad in faults.items():
+        if bad.any():
+            at = int(bad.to_numpy().argmax())
+            row = rows.iloc[at]
+            pair = f"{row['site_id']} to {row['helper_site_id']} with weight {row['weight']}"
+            raise SettingError(
+                f"Row {at + 2} of {name} {what}: {pair[:200]}.",
+                cause="a typing error, or the table of another network",
+                remedy=f"mend the row; sites are called like {', '.join(sorted(site_ids)[:FEW])}",
+            )

@@ -15,8 +15,7 @@ from data.schema import GLOBAL_KEY, MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS, Direc
 from forecasting.planning.augments import CapacityAddition
 from forecasting.planning.capacity import Policy, weekly_capacity
 from forecasting.planning.demand import WEEK, Demand, Diversity, Reals, Statistic, coincidence_factor
-from forecasting.planning.failover import Failover, nearby
-from forecasting.planning.failures import CEILING
+from forecasting.planning.failover import CEILING, Failover, nearby
 from forecasting.planning.order_by import USUAL_LEAD_DAYS, OrderPolicy
 
 NO_TELEMETRY = "capacity is declared, but no traffic was ever measured"

@@ -26,9 +26,8 @@ from forecasting.planning.augments import (
 )
 from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import WEEK, Demand, Reals
-from forecasting.planning.failover import ROUND_TRIP_MS, Failover, nearby
-from forecasting.planning.failover_table import DeclaredFailover, failover_of
-from forecasting.planning.failure_report import single_failures_of
+from forecasting.planning.failover import ROUND_TRIP_MS, DeclaredFailover, Failover, failover_of, nearby
+from forecasting.planning.failures import single_failures_of
 from forecasting.planning.plan import DATES, Plan, solve
 from forecasting.planning.plan_case import PlanCase
 from forecasting.planning.runout import RunOut
@@ -525,7 +524,7 @@ def single_step_cost(case: PlanCase, request: AugmentOptions) -> float:
         ceiling=max(case.ceiling, request.ceiling),
     )
     problem = build_problem(case.demand, case.steps, case.catalogue, None, options)
-    short = np.where(problem.known, problem.need - problem.limits[:, None] * problem.capacity, 0.0)[problem.site]
+    short = np.where(problem.in_service, problem.need - problem.limits[:, None] * problem.capacity, 0.0)[problem.site]
     served = np.arange(len(problem.months))[None, :] >= problem.first[:, None]
     wanted = np.ceil(np.maximum(short, 0.0) / (problem.limits[problem.site] * problem.gbps)[:, None] - 1e-9)
     units = np.maximum.accumulate(np.where(served, np.minimum(wanted, problem.most[:, None]), 0.0), axis=1)

@@ -21,7 +21,7 @@ from data.schema import TABLES
 from data.schema.errors import SettingError
 from data.store import Plans, open_store, store_url
 from forecasting import __main__ as command
-from forecasting.cli.plan_file import login
+from forecasting.cli.plan import login
 from forecasting.cli.policy_file import read_policy
 from forecasting.planning.plan import PLAN_COLUMNS
 from tests.forecasting.networks import NOW as UNTIL
@@ -456,5 +456,5 @@ def test_the_author_is_the_login_name_where_there_is_one(monkeypatch: pytest.Mon
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")
 
-    monkeypatch.setattr("forecasting.cli.plan_file.getpass.getuser", nobody)
+    monkeypatch.setattr("forecasting.cli.plan.getpass.getuser", nobody)
     assert login() == ""

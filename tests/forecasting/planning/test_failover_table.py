@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from data.schema.errors import SettingError
-from forecasting.planning.failover import nearby
-from forecasting.planning.failover_table import failover_of, failover_rule, parse_failover, read_failover
+from forecasting.planning.failover import failover_of, failover_rule, nearby, parse_failover, read_failover
 
 SITES = ["fra-01", "ams-01", "gru-01"]
 GOOD = "site_id,helper_site_id,weight\nfra-01,ams-01,2\nfra-01,gru-01,0.5\n"
