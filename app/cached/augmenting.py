@@ -93,11 +93,11 @@ def offer(pin: Pin, scope: Scope, direction: Direction) -> Offer:
 
 @memoize
 @reads(case_of)
-def augment_plan(pin: Pin, scope: Scope, question: PlanQuery, request: AugmentRequest) -> AugmentPlan | None:
+def augment_plan(pin: Pin, scope: Scope, query: PlanQuery, request: AugmentRequest) -> AugmentPlan | None:
     """The cheapest purchases that keep the policy; None where the newest run has no futures of sites. SettingError for
     a request that cannot be.
     """
-    case = case_of(pin, scope, question)
+    case = case_of(pin, scope, query)
     if case is None:
         return None
     if not request.steps:
@@ -123,45 +123,44 @@ def augment_plan(pin: Pin, scope: Scope, question: PlanQuery, request: AugmentRe
 
 @memoize
 @reads(augment_plan)
-def risk_curve(pin: Pin, scope: Scope, question: PlanQuery, request: AugmentRequest) -> pd.DataFrame:
+def risk_curve(pin: Pin, scope: Scope, query: PlanQuery, request: AugmentRequest) -> pd.DataFrame:
     """augments.curve_of_plan: cost against risk, whatever the budget, and which point the plan is."""
-    plan = augment_plan(pin, scope, question, request)
+    plan = augment_plan(pin, scope, query, request)
     if plan is None:
         return pd.DataFrame(columns=["q", "cost_usd", "risk", "gap", "chosen"])
     return curve_of_plan(plan, CURVE_SECONDS)
 
 
 @reads(case_of)
-def capacity_rows(pin: Pin, scope: Scope, question: PlanQuery, plan: AugmentPlan) -> pd.DataFrame:
+def capacity_rows(pin: Pin, scope: Scope, query: PlanQuery, plan: AugmentPlan) -> pd.DataFrame:
     """The rows of the table of capacity that make a plan known to the lake, and what the what-if adds with it."""
     with_it, without = (
-        case_of(pin, scope, question._replace(changes=text))
-        for text in (question.changes, _without_additions(question))
+        case_of(pin, scope, query._replace(changes=text)) for text in (query.changes, _without_additions(query))
     )
     if with_it is None or without is None:
         return pd.DataFrame(columns=CAPACITY_COLUMNS)
-    return declared_steps((*with_it.added, *additions_of_purchases(plan.purchases)), without.steps, question.direction)
+    return declared_steps((*with_it.added, *additions_of_purchases(plan.purchases)), without.steps, query.direction)
 
 
-def with_purchases(question: PlanQuery, plan: AugmentPlan) -> str:
-    """The what-if of a question with the purchases of a plan, as one change more."""
-    return to_text([*_changes(question), CapacityAdded(additions_of_purchases(plan.purchases), question.direction)])
+def with_purchases(query: PlanQuery, plan: AugmentPlan) -> str:
+    """The what-if of a query with the purchases of a plan, as one change more."""
+    return to_text([*_changes(query), CapacityAdded(additions_of_purchases(plan.purchases), query.direction)])
 
 
-def taken_out(question: PlanQuery) -> str | None:
-    """The what-if without the capacity that it adds in the question's direction; None where it adds none."""
-    left = _without_additions(question)
-    return None if len(_changes(question._replace(changes=left))) == len(_changes(question)) else left
+def taken_out(query: PlanQuery) -> str | None:
+    """The what-if without the capacity that it adds in the query's direction; None where it adds none."""
+    left = _without_additions(query)
+    return None if len(_changes(query._replace(changes=left))) == len(_changes(query)) else left
 
 
-def _changes(question: PlanQuery) -> list[Change]:
-    return from_text(question.changes) if question.changes else []
+def _changes(query: PlanQuery) -> list[Change]:
+    return from_text(query.changes) if query.changes else []
 
 
-def _without_additions(question: PlanQuery) -> str:
+def _without_additions(query: PlanQuery) -> str:
     kept = [
         change
-        for change in _changes(question)
-        if not (isinstance(change, CapacityAdded) and change.direction == question.direction)
+        for change in _changes(query)
+        if not (isinstance(change, CapacityAdded) and change.direction == query.direction)
     ]
     return to_text(kept) if kept else ""

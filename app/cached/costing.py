@@ -53,17 +53,17 @@ def diversity_factors(pin: Pin, scope: Scope, direction: Direction, sites: SiteF
 
 @memoize
 @reads(case_of, measured_weeks, queries.extent, queries.capacity_now)
-def stranded_headroom(pin: Pin, scope: Scope, question: PlanQuery) -> StrandedHeadroom:
+def stranded_headroom(pin: Pin, scope: Scope, query: PlanQuery) -> StrandedHeadroom:
     """What is paid for and not needed, against the peak that is planned for, or the measured one where nothing is
     forecast.
     """
-    case = case_of(pin, scope, question)
+    case = case_of(pin, scope, query)
     _, now = last_days(extent(pin, scope), 1)
-    capacity = queries.capacity_now(pin, scope, question.direction, now)
+    capacity = queries.capacity_now(pin, scope, query.direction, now)
     if case is not None:
         return stranded_by_futures(case, capacity)
-    weeks = measured_weeks(pin, scope, question.direction)
-    return stranded_by_weeks(weeks, question.statistic, question.limit, capacity)
+    weeks = measured_weeks(pin, scope, query.direction)
+    return stranded_by_weeks(weeks, query.statistic, query.limit, capacity)
 
 
 def _regions(pin: Pin, scope: Scope, sites: SiteFilter) -> dict[str, str]:

@@ -56,26 +56,26 @@ TABLES_KEPT = 16
 
 @memoize
 @reads(case_of)
-def single_failures(pin: Pin, scope: Scope, question: PlanQuery) -> FailureReport | None:
+def single_failures(pin: Pin, scope: Scope, query: PlanQuery) -> FailureReport | None:
     """Every single failure of the next half year; None where the newest run has no futures of sites."""
-    case = case_of(pin, scope, question)
+    case = case_of(pin, scope, query)
     return None if case is None else failure_report(case)
 
 
 @memoize
 @reads(case_of, queries.ingest_paths, queries.viewers_per_gbps)
 def simulate(
-    pin: Pin, scope: Scope, question: PlanQuery, spec: FailureSpec, quantile: float
+    pin: Pin, scope: Scope, query: PlanQuery, spec: FailureSpec, quantile: float
 ) -> FailureTimeline | FailureRefusal | None:
     """A failure played over the half year, on the joint future at `quantile` of each week's total; None where the
     newest run has no futures of sites.
 
     HeadroomError where the query's changes cannot be applied.
     """
-    case = case_of(pin, scope, question)
+    case = case_of(pin, scope, query)
     if case is None:
         return None
-    viewers = viewers_per_gbps(pin, scope) if question.direction == "egress" else None
+    viewers = viewers_per_gbps(pin, scope) if query.direction == "egress" else None
     return play_failure(
         case,
         spec,

@@ -116,15 +116,15 @@ def _failover(pin: Pin, scope: Scope, table: DeclaredFailover | None, keys: tupl
 
 
 @reads(published_case, _failover)
-def case_of(pin: Pin, scope: Scope, question: PlanQuery) -> PlanCase | None:
+def case_of(pin: Pin, scope: Scope, query: PlanQuery) -> PlanCase | None:
     """The case under a query's policy, after its changes; None where the newest run has no futures of sites."""
-    published = published_case(pin, scope, question.direction, question.statistic)
+    published = published_case(pin, scope, query.direction, query.statistic)
     if published is None or not published.demand.keys:
         return None
-    policy = Policy(question.statistic, question.limit, planned=question.planned)
-    failover = _failover(pin, scope, question.failover, published.demand.keys)
+    policy = Policy(query.statistic, query.limit, planned=query.planned)
+    failover = _failover(pin, scope, query.failover, published.demand.keys)
     case = replace(published, policy=policy, failover=failover)
-    return applied(case, from_text(question.changes)) if question.changes else case
+    return applied(case, from_text(query.changes)) if query.changes else case
 
 
 @memoize
@@ -145,11 +145,11 @@ def refusal_reasons(pin: Pin, scope: Scope, direction: Direction) -> dict[str, s
 
 @memoize
 @reads(case_of)
-def plan(pin: Pin, scope: Scope, question: PlanQuery) -> Plan | None:
+def plan(pin: Pin, scope: Scope, query: PlanQuery) -> Plan | None:
     """The plan of one direction; None where the newest run has no futures of sites. HeadroomError where the changes
     cannot be read or applied.
     """
-    case = case_of(pin, scope, question)
+    case = case_of(pin, scope, query)
     return None if case is None else solve(case)
 
 
@@ -158,51 +158,51 @@ def plan(pin: Pin, scope: Scope, question: PlanQuery) -> Plan | None:
 def network_plan(pin: Pin, scope: Scope) -> Plan | None:
     """The plan of both directions under the usual policy; None where the newest run has no futures of sites."""
     usual = Policy()
-    questions = [PlanQuery(each, usual.statistic, usual.limit, usual.planned) for each in DIRECTION_OF.values()]
-    cases = [case for question in questions if (case := case_of(pin, scope, question)) is not None]
+    plan_queries = [PlanQuery(each, usual.statistic, usual.limit, usual.planned) for each in DIRECTION_OF.values()]
+    cases = [case for query in plan_queries if (case := case_of(pin, scope, query)) is not None]
     return solve(*cases) if cases else None
 
 
 @memoize
 @reads(case_of, plan)
-def run_out_table(pin: Pin, scope: Scope, question: PlanQuery) -> pd.DataFrame | None:
+def run_out_table(pin: Pin, scope: Scope, query: PlanQuery) -> pd.DataFrame | None:
     """A row for each site, region and the network; None where the newest run has no futures of sites.
 
     The columns of planning.plan.PLAN_COLUMNS and those of planning.plan.details, most urgent first. HeadroomError where
     the changes cannot be read or applied.
     """
-    case, solved = case_of(pin, scope, question), plan(pin, scope, question)
+    case, solved = case_of(pin, scope, query), plan(pin, scope, query)
     return None if case is None or solved is None else solved.rows.join(details(case, solved))
 
 
 @memoize
 @reads(case_of, plan)
-def fan(pin: Pin, scope: Scope, question: PlanQuery, level: Level, key: str) -> Fan | None:
+def fan(pin: Pin, scope: Scope, query: PlanQuery, level: Level, key: str) -> Fan | None:
     """What one place is expected to carry, against what it may; None where no future of it is known."""
-    case, solved = case_of(pin, scope, question), plan(pin, scope, question)
+    case, solved = case_of(pin, scope, query), plan(pin, scope, query)
     return None if case is None or solved is None else fan_of(case, solved, level, key)
 
 
 @memoize
 @reads(case_of)
-def plan_result(pin: Pin, scope: Scope, question: PlanQuery) -> ScenarioResult | None:
+def plan_result(pin: Pin, scope: Scope, query: PlanQuery) -> ScenarioResult | None:
     """The plan of a query, and its N-1 safety, without its cost; None where the newest run has no futures of sites.
     HeadroomError as in plan.
     """
-    case = case_of(pin, scope, question)
+    case = case_of(pin, scope, query)
     return None if case is None else evaluate_scenario(case)
 
 
 @memoize
 @reads(case_of)
-def cost(pin: Pin, scope: Scope, question: PlanQuery) -> float:
+def cost(pin: Pin, scope: Scope, query: PlanQuery) -> float:
     """whatif.single_step_cost of a query: USD of the usual ports that keep its limits, NaN where too few costs are
     declared to price them.
     """
-    case, declared = case_of(pin, scope, question), case_of(pin, scope, question._replace(changes=""))
+    case, declared = case_of(pin, scope, query), case_of(pin, scope, query._replace(changes=""))
     if case is None or declared is None:
         return float("nan")
-    law = price_law(declared.steps, question.direction, declared.regions)
+    law = price_law(declared.steps, query.direction, declared.regions)
     if not law.costs:
         return float("nan")
     offered = at_every_site(usual_steps(law), case.sites)

@@ -36,7 +36,7 @@ __all__ = [
     "get",
     "imported",
     "listed",
-    "question_of",
+    "query_of",
     "rename",
     "restore",
     "save",
@@ -48,15 +48,15 @@ __all__ = [
 # ----------------------------------------------------------------------------------------------------
 
 
-def body_of(question: PlanQuery) -> Body:
+def body_of(query: PlanQuery) -> Body:
     """The changes and the policy of a query, as a scenario keeps them."""
     return to_body(
-        from_text(question.changes) if question.changes else [],
-        Policy(question.statistic, question.limit, planned=question.planned),
+        from_text(query.changes) if query.changes else [],
+        Policy(query.statistic, query.limit, planned=query.planned),
     )
 
 
-def question_of(body: Body, direction: Direction, least: float) -> PlanQuery:
+def query_of(body: Body, direction: Direction, least: float) -> PlanQuery:
     """What a scenario asks. Limits of single sites, and one below `least`, which the page does not offer, come as its
     first changes.
     """
@@ -79,18 +79,18 @@ class ScenarioComparison(NamedTuple):
     refused: dict[str, str]
 
 
-def side_by_side(pin: Pin, scope: Scope, questions: Mapping[str, PlanQuery]) -> ScenarioComparison | None:
+def side_by_side(pin: Pin, scope: Scope, queries: Mapping[str, PlanQuery]) -> ScenarioComparison | None:
     """The answers to queries by name, the first of them the base; None where there are no futures of sites."""
     results, refused = dict[str, ScenarioResult](), dict[str, str]()
-    for name, question in questions.items():
+    for name, query in queries.items():
         try:
-            result = plan_result(pin, scope, question)
+            result = plan_result(pin, scope, query)
         except HeadroomError as error:
             refused[name] = str(error)
             continue
         if result is None:
             return None
-        results[name] = replace(result, cost_usd=cost(pin, scope, question))
+        results[name] = replace(result, cost_usd=cost(pin, scope, query))
     safe_until = {name: result.safe_until for name, result in results.items()}
     return ScenarioComparison(compare_scenarios(results), safe_until, refused)
 

@@ -98,7 +98,7 @@ def first_answers(moment: pd.Timestamp) -> pd.Timestamp:
 def save(
     pin: Pin,
     scope: Scope,
-    question: PlanQuery,
+    query: PlanQuery,
     name: str,
     author: str,
     requests: Mapping[Direction, AugmentRequest] | None = None,
@@ -109,12 +109,12 @@ def save(
     ScenarioError where the name cannot be kept, LakeError where there is nothing to plan from, SettingError for a
     request that cannot be.
     """
-    policy = Policy(question.statistic, question.limit, planned=question.planned)
+    policy = Policy(query.statistic, query.limit, planned=query.planned)
     run = latest_run(pin, scope)
     cases = {
         direction: replace(case, policy=policy)
         for direction in DIRECTION_OF.values()
-        if (case := published_case(pin, scope, direction, question.statistic)) is not None
+        if (case := published_case(pin, scope, direction, query.statistic)) is not None
     }
     if run is None or not any(case.demand.keys for case in cases.values()):
         raise LakeError(

@@ -209,13 +209,15 @@ def lone(frame: pd.DataFrame, zone: str, unit: Unit, colour: str) -> Iterator[Tr
         )
 
 
-def held(stamps: pd.Series, capacity: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """The installed capacity in Gbps at each stamp; not a number before the first step."""
-    steps = capacity[capacity["status"] == "installed"].sort_values("effective_from")
-    known = np.append(
-        steps["capacity_gbps"].to_numpy(dtype=float), np.nan
-    )  # the last place is what stamps before the first step find
-    return np.asarray(known[np.searchsorted(steps["effective_from"].to_numpy(), stamps.to_numpy(), side="right") - 1])
+def installed_capacity(stamps: pd.Series, steps: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """The installed capacity of one place in Gbps at each stamp, from its steps as the query `capacity_steps` gives them;
+    not a number before the first one.
+    """
+    installed = steps[steps["status"] == "installed"].sort_values("effective_from", kind="stable")
+    # The last place is what stamps before the first step find.
+    gbps = np.append(installed["capacity_gbps"].to_numpy(dtype=float), np.nan)
+    starts = pd.DatetimeIndex(pd.to_datetime(installed["effective_from"], utc=True))
+    return np.asarray(gbps[starts.searchsorted(pd.DatetimeIndex(stamps), side="right") - 1])
 
 
 def utilisation(values_gbps: pd.Series, limit_gbps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import Trace, drawable, instant, ticks, times, values
-from app.charts.marks import held, nothing, utilisation
+from app.charts.marks import installed_capacity, nothing, utilisation
 from app.theme import (
     NO_DATA,
     PALETTES,
@@ -105,7 +105,9 @@ def _within(site: Site, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     history = site.history[(site.history["ts"] >= start) & (site.history["ts"] <= end)].sort_values(
         "ts", ignore_index=True
     )
-    return history[["ts", "value"]].assign(used=utilisation(history["value"], held(history["ts"], site.capacity)))
+    return history[["ts", "value"]].assign(
+        used=utilisation(history["value"], installed_capacity(history["ts"], site.capacity))
+    )
 
 
 def _shares(highest: float) -> tuple[Unit, dict[str, Any]]:

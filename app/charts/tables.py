@@ -8,7 +8,7 @@ import pandas as pd
 
 from app.charts.bands import BANDS, QUANTILES
 from app.charts.beside import CURVES, PEAK_COLUMNS
-from app.charts.marks import held
+from app.charts.marks import installed_capacity
 from app.charts.quality import QualityChart
 from app.charts.timeseries import TrafficChart
 from data.schema import METRIC
@@ -44,7 +44,7 @@ def _table(chart: TrafficChart | QualityChart) -> pd.DataFrame:
             else table
         )
     return (
-        table.assign(**{f"{chart.metric}_capacity": held(table["ts"], chart.capacity)})
+        table.assign(**{f"{chart.metric}_capacity": installed_capacity(table["ts"], chart.capacity)})
         if len(chart.capacity)
         else table
     )

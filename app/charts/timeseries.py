@@ -231,7 +231,7 @@ def _box(few: pd.DataFrame, spec: TrafficChart, axis: Unit) -> dict[str, Any]:
     if "max" in few:
         known.append(values(few["max"], axis))
         lines.append(f"highest %{{customdata[0]:.3~r}} {axis.word}")
-    limit = marks.held(few["ts"], spec.capacity)
+    limit = marks.installed_capacity(few["ts"], spec.capacity)
     if np.isfinite(limit).any():
         alone = len(np.unique(limit)) == 1  # what never changes need not be sent with every point
         of = significant(limit[0] * axis.factor) if alone else f"%{{customdata[{len(known) + 1}]:.3~r}}"

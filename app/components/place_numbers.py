@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, theme
+from app.charts import marks
 from app.components.header import Frame
 from app.components.place import Place
 from app.components.series import WEEK, measured
@@ -79,18 +80,6 @@ def utilisation(frame: Frame, place: Place, hours: pd.DataFrame) -> pd.Series:
     shares = []
     for metric, direction in DIRECTION_OF.items():
         steps = cached.capacity_steps(frame.pin, frame.scope, place.level, place.key, direction)
-        shares.append(hours[f"{metric}_mean"] / held(steps, hours.index))
+        limits = marks.installed_capacity(hours.index.to_series(), steps)
+        shares.append(pd.Series(marks.utilisation(hours[f"{metric}_mean"], limits), hours.index))
     return pd.concat(shares, axis=1).max(axis=1)
-
-
-def held(steps: pd.DataFrame, stamps: pd.DatetimeIndex) -> pd.Series:
-    """Installed capacity at each stamp; null before the first step and where a site is closed."""
-    installed = steps[(steps["status"] == "installed") & steps["effective_from"].notna()].sort_values("effective_from")
-    if installed.empty:
-        return pd.Series(float("nan"), index=stamps)
-    known = pd.Series(
-        installed["capacity_gbps"].to_numpy(dtype=float), index=pd.DatetimeIndex(installed["effective_from"])
-    )
-    known = known[~known.index.duplicated(keep="last")]
-    values = known.reindex(known.index.union(stamps)).ffill().reindex(stamps)
-    return values.where(values > 0)

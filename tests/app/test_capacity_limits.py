@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app import cached
+from app.cached import Scope, limits
 from app.components.plan import limit_offer
-from data.lake.tables import Lake
+from data import queries
+from data.lake.tables import Lake, Pin
 from tests.app.conftest import Opener
 from tests.small_lake import make_lake
 
@@ -96,6 +101,31 @@ def test_all_sites_are_learned_on_a_button_lowest_knee_first(open_page: Opener, 
     page.selectbox("limits.quality").select("startup_seconds").run()
     assert page.query_params["quality"] == "startup_seconds"
     assert not page.dataframe
+
+
+def test_all_sites_are_learned_from_one_reading_and_as_their_regions_are(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    st.cache_resource.clear()
+    regions_read: list[str | None] = []
+    loads = queries.loads
+
+    def counted(pin: Pin, scope: Scope, region_id: str | None, *rest: Any) -> pd.DataFrame:
+        regions_read.append(region_id)
+        return loads(pin, scope, region_id, *rest)
+
+    monkeypatch.setattr(queries, "loads", counted)
+    pin = Lake(lake).pin()
+    together = limits.site_limits(pin, Scope(), "egress", "rebuffer_ratio")
+    assert regions_read == [None]
+    regions = sorted(set(cached.catalogue(pin, Scope())["region_id"]))
+    apart = [
+        site
+        for region in regions
+        for site in limits.region_limits(pin, Scope(), "egress", "rebuffer_ratio", region).sites
+    ]
+    assert len(together) == 6
+    assert [repr(site) for site in together] == [repr(site) for site in sorted(apart, key=lambda site: site.key)]
 
 
 def test_too_little_is_refused_with_its_reason(open_page: Opener) -> None:

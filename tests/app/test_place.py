@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 import pytest
 
@@ -28,24 +26,6 @@ def test_region_without_a_name_goes_by_its_identifier() -> None:
 def test_sites_of_a_region_are_sorted_as_people_read() -> None:
     assert list(place.site_names(CATALOGUE, "eu").values()) == ["amsterdam", "Frankfurt"]
     assert set(place.site_names(CATALOGUE, None)) == {"fra-01", "ams-01", "gru-01"}
-
-
-def test_capacity_held_is_that_of_the_last_installed_step() -> None:
-    steps = pd.DataFrame(
-        {
-            "effective_from": [STAMPS[1], STAMPS[3], STAMPS[4]],
-            "capacity_gbps": [100.0, 200.0, 900.0],
-            "status": ["installed", "installed", "planned"],
-        }
-    )
-    held = place_numbers.held(steps, STAMPS)
-    assert math.isnan(held.iloc[0])
-    assert held.iloc[1:].tolist() == [100.0, 100.0, 200.0, 200.0, 200.0]
-
-
-def test_closed_site_has_no_capacity_to_divide_by() -> None:
-    steps = pd.DataFrame({"effective_from": STAMPS[[0, 3]], "capacity_gbps": [100.0, 0.0], "status": ["installed"] * 2})
-    assert place_numbers.held(steps, STAMPS).isna().tolist() == [False, False, False, True, True, True]
 
 
 def test_now_is_the_newest_value_and_a_week_ago_the_same_hour() -> None:

@@ -317,12 +317,12 @@ def test_the_failover_table_that_is_declared_holds_for_every_scenario(
 
 def test_a_question_comes_back_as_it_was_kept(lake: Path) -> None:
     asked = PlanQuery("egress", "p95", 0.75, False, to_text([Growth(5.0)]))
-    assert cached.question_of(cached.body_of(asked), "egress", 0.5) == asked
+    assert cached.query_of(cached.body_of(asked), "egress", 0.5) == asked
 
 
 def test_limits_that_the_page_does_not_offer_come_as_changes() -> None:
     body = to_body([Growth(5.0)], Policy(limit=0.3, limits={"fra-01": 0.6}))
-    asked = cached.question_of(body, "egress", 0.5)
+    asked = cached.query_of(body, "egress", 0.5)
     assert (asked.limit, asked.changes) == (0.5, to_text([Limit(0.3), Limit(0.6, "fra-01"), Growth(5.0)]))
 
 

@@ -78,7 +78,7 @@ def answers(frame: Frame, asked: PlanQuery, chosen: list[Scenario]) -> tuple[Sce
     questions, refused = {FORECAST: asked._replace(changes="")}, {}
     for one in chosen:
         try:
-            questions[one.id] = scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)._replace(
+            questions[one.id] = scenarios.query_of(one.body, asked.direction, state.LEAST_LIMIT)._replace(
                 failover=asked.failover
             )
         except HeadroomError as error:

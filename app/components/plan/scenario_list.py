@@ -116,7 +116,7 @@ def policy_words(body: Body) -> str:
 
 def _question(body: Body) -> planning.PlanQuery:
     direction: Direction = "ingest" if state.current().direction == "ingest" else "egress"
-    return scenarios.question_of(body, direction, state.LEAST_LIMIT)
+    return scenarios.query_of(body, direction, state.LEAST_LIMIT)
 
 
 # What can be done

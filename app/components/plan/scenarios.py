@@ -99,7 +99,7 @@ def _standing(frame: Frame, asked: PlanQuery, one: Scenario, seen: int) -> str:
         return f"{states.plain(one.updated_by or 'somebody')} saved revision {one.revision} meanwhile"
     try:
         kept, here = (
-            scenarios.body_of(scenarios.question_of(one.body, asked.direction, state.LEAST_LIMIT)),
+            scenarios.body_of(scenarios.query_of(one.body, asked.direction, state.LEAST_LIMIT)),
             scenarios.body_of(asked),
         )
     except HeadroomError:

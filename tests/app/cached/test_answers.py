@@ -14,7 +14,7 @@ import streamlit as st
 
 from app.cached.answers import SizedCache, memoize, size_of
 from data.lake.query import EVERYTHING, Scope, query
-from data.lake.tables import Lake, Pin
+from data.lake.tables import Lake, Pin, UndeclaredTableError
 from data.queries import reads
 from tests.lakes import Plan, full_lake
 
@@ -53,6 +53,22 @@ def test_two_queries_of_one_name_have_answers_of_their_own(pin: Pin) -> None:
         return names(pin, EVERYTHING)
 
     assert [first(), second(), first()] == ["first", "second", "first"]
+
+
+def test_a_cached_function_that_reads_an_undeclared_table_raises(pin: Pin) -> None:
+    @memoize
+    @reads("sites")
+    def sites(pin: Pin, scope: Scope) -> int:
+        return len(query(pin, "SELECT * FROM sites", ["sites"], scope=scope))
+
+    @memoize
+    @reads("capacity")
+    def steps_by_site(pin: Pin, scope: Scope) -> float:
+        return len(query(pin, "SELECT * FROM capacity", ["capacity"], scope=scope)) / sites(pin, scope)
+
+    assert sites(pin, EVERYTHING) == 2
+    with pytest.raises(UndeclaredTableError, match="reads sites and declares capacity alone"):
+        steps_by_site(pin, EVERYTHING)
 
 
 def test_an_argument_by_position_and_by_name_is_the_same_question(pin: Pin) -> None:
