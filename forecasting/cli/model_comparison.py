@@ -92,7 +92,7 @@ def _forecast_model(
 ) -> ModelForecast:
     history, horizon = pool_backtest.history, pool_backtest.ahead.shape[1]
     if name == BLEND:
-        return ModelForecast(selected.blend, selected.blend_quantiles(pool_backtest), seconds)
+        return ModelForecast(selected.blend, selected.blend_quantiles(history), seconds)
     began = time.perf_counter()
     if name == PROPHET:
         return _prophet(history, horizon, executor, began)

@@ -1,9 +1,10 @@
-"""Backtests: every model forecasts from origins in the past, told nothing of what came after, and is compared with what
-did.
+"""Backtests: every model forecasts from origins in the past, given nothing of what came after, and is compared with
+what did.
 
-A `Backtest` keeps the forecasts themselves, not only their errors, so that the blend's weights, its bands and the
+A `Backtest` keeps the forecasts themselves, not only their errors, so that the blend's weights, its intervals and the
 licence are arithmetic on one set of arrays; `known_at` cuts that set back to what was known at an earlier moment, which
-is how the whole procedure is itself backtested.
+is how the whole procedure is itself backtested. `OutOfSample` holds one procedure's forecasts at past origins: those of
+a model, or of the blend with each origin left out when its own weights are chosen.
 """
 
 from __future__ import annotations
@@ -58,10 +59,10 @@ class Backtest(NamedTuple):
             self.models, tuple(Fold(fold.origin, fold.forecasts[:, :left], fold.actual[:left]) for fold, left in cut)
         )
 
-    def only(self, held: npt.NDArray[np.bool_]) -> Backtest:
-        """Some of the models, (models)."""
-        names = tuple(name for name, one in zip(self.models, held, strict=True) if one)
-        return Backtest(names, tuple(fold._replace(forecasts=fold.forecasts[held]) for fold in self.folds))
+    def only(self, kept: npt.NDArray[np.bool_]) -> Backtest:
+        """Some of the models, by a mask (models)."""
+        names = tuple(name for name, is_kept in zip(self.models, kept, strict=True) if is_kept)
+        return Backtest(names, tuple(fold._replace(forecasts=fold.forecasts[kept]) for fold in self.folds))
 
     def errors(self, bands: Sequence[HorizonBand]) -> Reals:
         """Mean absolute errors, (origins, models, bands, series); NaN where an origin does not reach half of a band or
@@ -70,22 +71,22 @@ class Backtest(NamedTuple):
         blank = np.full((len(self.models), self.folds[0].actual.shape[1] if self.folds else 0), np.nan)
         return np.array([[_band_error(fold, band, blank) for band in bands] for fold in self.folds]).swapaxes(1, 2)
 
-    def looks(self, bands: Sequence[HorizonBand], counted: npt.NDArray[np.bool_] | None = None) -> Reals:
-        """How often each band was seen, had no two origins seen the same step; of the folds that count there (folds,
-        bands), where not all do.
+    def effective_windows(self, bands: Sequence[HorizonBand], counted: npt.NDArray[np.bool_] | None = None) -> Reals:
+        """Effective number of non-overlapping evaluation windows of each band, (bands).
+
+        counted: which folds count in which band, (folds, bands); all by default.
         """
-        found = np.zeros(len(bands))
+        windows = np.zeros(len(bands))
         for place, band in enumerate(bands):
+            is_counted = [True] * len(self.folds) if counted is None else counted[:, place]
             seen = 0
-            for fold, counts in zip(
-                self.folds, [True] * len(self.folds) if counted is None else counted[:, place], strict=True
-            ):
+            for fold, counts in zip(self.folds, is_counted, strict=True):
                 first, last = fold.origin + band.first, fold.origin + min(band.last, len(fold.actual))
                 if counts and last > max(first, seen):
-                    found[place] += last - max(first, seen)
+                    windows[place] += last - max(first, seen)
                     seen = last
-            found[place] /= band.last - band.first
-        return found
+            windows[place] /= band.last - band.first
+        return windows
 
 
 def _band_error(fold: Fold, band: HorizonBand, blank: Reals) -> Reals:
@@ -93,21 +94,21 @@ def _band_error(fold: Fold, band: HorizonBand, blank: Reals) -> Reals:
     actual = fold.actual[band.first : band.last]
     if 2 * len(actual) < band.last - band.first or not len(actual):
         return blank
-    missed, held = fold.forecasts[:, band.first : band.last] - actual, ~np.isnan(actual)
-    np.abs(missed, out=missed)
-    np.copyto(missed, 0.0, where=~held)
-    count, total = held.sum(axis=0), missed.sum(axis=1)
+    errors, is_measured = fold.forecasts[:, band.first : band.last] - actual, ~np.isnan(actual)
+    np.abs(errors, out=errors)
+    np.copyto(errors, 0.0, where=~is_measured)
+    count, total = is_measured.sum(axis=0), errors.sum(axis=1)
     return np.where(2 * count >= len(actual), total / np.maximum(count, 1), np.nan)
 
 
 def horizon_bands(step: pd.Timedelta, horizon: int) -> tuple[HorizonBand, ...]:
     """The bands that `horizon` steps reach into; what lies beyond the last edge belongs to the last band."""
-    found = []
+    bands = []
     for first, last, name in EDGES:
         start, stop = int(np.ceil(first * DAY / step)), min(int(np.ceil(last * DAY / step)), horizon)
         if start < stop:
-            found.append(HorizonBand(name, start, stop))
-    return (*found[:-1], found[-1]._replace(last=horizon))
+            bands.append(HorizonBand(name, start, stop))
+    return (*bands[:-1], bands[-1]._replace(last=horizon))
 
 
 def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[int, int]:
@@ -119,7 +120,7 @@ def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[
     the history allows. Each forecasts to the end of the band that asked for it, and a week at least.
     """
     length, day, least = len(history.stamps), history.short, min_train_size(history)
-    found: dict[int, int] = {}
+    steps: dict[int, int] = {}
     for band in bands:
         reach = min(max(band.last, WEEKLY_CYCLES * day), bands[-1].last)
         newest = max(length - band.last, min(least, length - (band.first + band.last + 1) // 2))
@@ -130,15 +131,15 @@ def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[
         else:
             wanted = max(count // 2, 2)
             stride = int(np.clip((newest - least) // max(wanted - 1, 1) // day * day, day, max(history.long, day)))
-        found |= {
-            origin: max(reach, found.get(origin, 0)) for k in range(wanted) if least <= (origin := newest - k * stride)
+        steps |= {
+            origin: max(reach, steps.get(origin, 0)) for k in range(wanted) if least <= (origin := newest - k * stride)
         }
-    return dict(sorted(found.items()))
+    return dict(sorted(steps.items()))
 
 
 def min_train_size(history: History) -> int:
-    """Steps that must be known at an origin: two long cycles, or half of a history that has not four, but two short
-    cycles at least.
+    """Steps that must be known at an origin: two long cycles, or half of a history shorter than four, but at least two
+    short cycles.
     """
     return max(2 * history.short, min(2 * history.long, len(history.stamps) // 2))
 
@@ -157,11 +158,11 @@ def backtest(
     folds = []
     for origin, horizon in sorted(starts.items()):
         actual = history.measured[origin : origin + horizon]
-        told = forecasts(history.until(origin), models, len(actual))
+        predicted = forecasts(history.until(origin), models, len(actual))
         lived = origin - first
-        unlike = grown & (lived < least) | (lived < history.short)
-        told[np.broadcast_to(unlike[:, None], told.shape)] = np.nan
-        folds.append(Fold(origin, told, actual))
+        is_too_young = grown & (lived < least) | (lived < history.short)
+        predicted[np.broadcast_to(is_too_young[:, None], predicted.shape)] = np.nan
+        folds.append(Fold(origin, predicted, actual))
     return Backtest(tuple(models), tuple(folds))
 
 
@@ -190,36 +191,38 @@ class OutOfSample(NamedTuple):
 
     def errors(self, bands: Sequence[HorizonBand]) -> Reals:
         """Mean absolute errors, (K, bands, N); NaN where less than half of a band could be compared."""
-        missed = np.abs(self.forecasts - self.actual)
-        return np.stack([_at_least_half(missed[:, band.first : band.last]) for band in bands], axis=1)
+        errors = np.abs(self.forecasts - self.actual)
+        return np.stack([_means_of_half(errors[:, band.first : band.last]) for band in bands], axis=1)
+
+    def filled(self, other: OutOfSample) -> OutOfSample:
+        """The same, with the other's forecasts of the same origins where it has none."""
+        return self._replace(forecasts=np.where(np.isnan(self.forecasts), other.forecasts, self.forecasts))
 
 
-def _at_least_half(missed: Reals) -> Reals:
-    """Means over the steps, (K, h, N) to (K, N)."""
-    held = ~np.isnan(missed)
-    count = held.sum(axis=1)
-    return np.where(
-        2 * count >= missed.shape[1], np.where(held, missed, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan
-    )
+def _means_of_half(errors: Reals) -> Reals:
+    """Means over the steps, (K, h, N) to (K, N); NaN where less than half of them are known."""
+    is_known = ~np.isnan(errors)
+    count = is_known.sum(axis=1)
+    means = np.where(is_known, errors, 0.0).sum(axis=1) / np.maximum(count, 1)
+    return np.where(2 * count >= errors.shape[1], means, np.nan)
 
 
 def padded(
-    origins: Sequence[int], told: Sequence[Reals], came: Sequence[Reals], horizon: int, series: int
+    origins: Sequence[int], forecasts: Sequence[Reals], actuals: Sequence[Reals], horizon: int, series: int
 ) -> OutOfSample:
-    """Trials from forecasts and actuals of unequal length, each (h, N)."""
-    both = np.full((2, len(told), horizon, series), np.nan)
-    for place, (forecast, actual) in enumerate(zip(told, came, strict=True)):
+    """Forecasts and actuals of unequal length, each (h, N), side by side; NaN beyond their ends."""
+    both = np.full((2, len(forecasts), horizon, series), np.nan)
+    for place, (forecast, actual) in enumerate(zip(forecasts, actuals, strict=True)):
         both[0, place, : len(forecast)], both[1, place, : len(actual)] = forecast, actual
     return OutOfSample(tuple(origins), both[0], both[1])
 
 
 def model_out_of_sample(backtest: Backtest, place: int, horizon: int) -> OutOfSample:
-    """The trials of one model of the pool."""
+    """One model of the pool at past origins."""
     folds = backtest.folds
-    told = [fold.forecasts[place].astype(float) for fold in folds]
     return padded(
         [fold.origin for fold in folds],
-        told,
+        [fold.forecasts[place].astype(float) for fold in folds],
         [fold.actual for fold in folds],
         horizon,
         folds[0].actual.shape[1] if folds else 0,
@@ -232,7 +235,43 @@ def ensemble_weights(backtest: Backtest, bands: Sequence[HorizonBand], history: 
     """
     if not backtest.folds:
         return np.full((len(backtest.models), len(bands), history.measured.shape[1]), 1.0 / len(backtest.models))
-    return weights(backtest.errors(bands), backtest.looks(bands), _ages(backtest, history), _standing(backtest))
+    windows, ages = backtest.effective_windows(bands), _ages(backtest, history)
+    return weights(backtest.errors(bands), windows, ages, _standing(backtest))
+
+
+def leave_one_origin_out_weights(backtest: Backtest, bands: Sequence[HorizonBand], history: History) -> list[Reals]:
+    """The weights (models, bands, N) that each origin would have had without its own evidence, one array for each."""
+    if not backtest.folds:
+        return []
+    errors, ages, standing = backtest.errors(bands), _ages(backtest, history), _standing(backtest)
+    return [
+        weights(
+            np.where(left_out[:, None, :, None], np.nan, errors),
+            backtest.effective_windows(bands, ~left_out),
+            ages,
+            standing,
+        )
+        for left_out in leave_out_mask(backtest, bands)
+    ]
+
+
+def leave_out_mask(backtest: Backtest, bands: Sequence[HorizonBand]) -> npt.NDArray[np.bool_]:
+    """Which origins must not inform the score of which: True at [target, other, band] where `other` is left out when
+    `target` is scored.
+
+    An origin never informs its own score. Origins whose window overlaps the target's are left out too, as they were
+    scored on the same steps, unless that would leave fewer than `MIN_TRAINING_ORIGINS`.
+
+    Returns: shape (origins, origins, bands).
+    """
+    origins = np.array([fold.origin for fold in backtest.folds])
+    distance = np.abs(origins[:, None] - origins[None, :])[:, :, None]
+    overlaps = distance < np.array([band.last - band.first for band in bands])
+    is_same_origin = np.broadcast_to(distance == 0, overlaps.shape)
+
+    has_score = np.isfinite(backtest.errors(bands)).any(axis=(1, 3))
+    remaining = np.count_nonzero(has_score & ~overlaps, axis=1)
+    return np.where((remaining >= MIN_TRAINING_ORIGINS)[:, None], overlaps, is_same_origin)
 
 
 def _ages(backtest: Backtest, history: History) -> Reals:
@@ -244,65 +283,38 @@ def _ages(backtest: Backtest, history: History) -> Reals:
 
 
 def _standing(backtest: Backtest) -> Reals:
+    """As how many models each one counts, (models)."""
     return np.array([STANDING.get(name, 1.0) for name in backtest.models])
 
 
-def leave_out_mask(backtest: Backtest, bands: Sequence[HorizonBand]) -> npt.NDArray[np.bool_]:
-    """Whose evidence each origin is judged without, (origin judged, origin, bands): its own, and where two others are
-    left that of all which saw its steps.
-    """
-    scored = np.isfinite(backtest.errors(bands)).any(axis=(1, 3))
-    origins, widths = (
-        np.array([fold.origin for fold in backtest.folds]),
-        np.array([band.last - band.first for band in bands]),
-    )
-    apart = np.abs(np.subtract.outer(origins, origins))[:, :, None]
-    near, alone = apart < widths, np.broadcast_to(apart == 0, (*apart.shape[:2], len(widths)))
-    left = np.count_nonzero(scored & ~near, axis=1)
-    return np.where((left >= MIN_TRAINING_ORIGINS)[:, None], near, alone)
-
-
-def leave_one_origin_out_weights(backtest: Backtest, bands: Sequence[HorizonBand], history: History) -> list[Reals]:
-    """The weights that each origin would have had without the evidence of what came after it, a (models, bands, N) for
-    each.
-    """
-    if not backtest.folds:
-        return []
-    errors, ages, standing = backtest.errors(bands), _ages(backtest, history), _standing(backtest)
-    return [
-        weights(np.where(out[:, None, :, None], np.nan, errors), backtest.looks(bands, ~out), ages, standing)
-        for out in leave_out_mask(backtest, bands)
-    ]
-
-
 def ensemble_out_of_sample(
-    backtest: Backtest, chosen: Sequence[Reals], bands: Sequence[HorizonBand], history: History
+    backtest: Backtest, weights_by_origin: Sequence[Reals], bands: Sequence[HorizonBand], history: History
 ) -> OutOfSample:
-    """The trials of a blend, its weights (models, bands, N) given for each origin."""
-    told = [combine_fold(fold, share, bands, history.short) for fold, share in zip(backtest.folds, chosen, strict=True)]
+    """A blend at past origins, its weights (models, bands, N) given for each origin."""
+    folds = backtest.folds
     return padded(
-        [fold.origin for fold in backtest.folds],
-        told,
-        [fold.actual for fold in backtest.folds],
+        [fold.origin for fold in folds],
+        [combine_fold(*pair, bands, history.short) for pair in zip(folds, weights_by_origin, strict=True)],
+        [fold.actual for fold in folds],
         bands[-1].last,
         history.measured.shape[1],
     )
 
 
-def combine_fold(fold: Fold, share: Reals, bands: Sequence[HorizonBand], cycle: int) -> Reals:
-    """The blend's forecast of one fold."""
-    return weighted_mean(fold.forecasts.astype(float), by_step(share, bands, cycle)[:, : fold.forecasts.shape[1]])
+def combine_fold(fold: Fold, band_weights: Reals, bands: Sequence[HorizonBand], cycle: int) -> Reals:
+    """The blend's forecast of one fold, (h, N)."""
+    steps = fold.forecasts.shape[1]
+    return weighted_mean(fold.forecasts.astype(float), weights_by_step(band_weights, bands, cycle)[:, :steps])
 
 
-def by_step(share: Reals, bands: Sequence[HorizonBand], cycle: int) -> Reals:
+def weights_by_step(band_weights: Reals, bands: Sequence[HorizonBand], cycle: int) -> Reals:
     """Weights of bands (models, bands, N) as weights of steps (models, H, N), passing gently from one band to the
     next.
     """
-    found = np.repeat(share, [band.last - band.first for band in bands], axis=1)
+    by_step = np.repeat(band_weights, [band.last - band.first for band in bands], axis=1)
     for number, band in enumerate(bands[1:], start=1):
         half = min(int(PASSING_CYCLES * cycle), band.first - bands[number - 1].first, band.last - band.first)
         rise = ((np.arange(2 * half) + 0.5) / (2 * half))[None, :, None] if half else np.empty((1, 0, 1))
-        found[:, band.first - half : band.first + half] = (1.0 - rise) * share[:, None, number - 1] + rise * share[
-            :, None, number
-        ]
-    return found
+        before, after = band_weights[:, None, number - 1], band_weights[:, None, number]
+        by_step[:, band.first - half : band.first + half] = (1.0 - rise) * before + rise * after
+    return by_step

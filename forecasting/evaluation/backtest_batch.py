@@ -1,6 +1,4 @@
-"""Series of a lake judged: what each would have been told at past origins, what is drawn therefore, and how good that
-was, as the rows that a run publishes.
-"""
+"""Backtest, model selection and forecast of a batch of series, as the rows that a run publishes: what a worker does."""
 
 from __future__ import annotations
 
@@ -44,14 +42,16 @@ AT = {name: place for place, name in enumerate(QUANTILES)}
 SCORE_COLUMNS = ("model", "horizon", "score", "value", "origins")
 # The week of past forecasts that is published is that of the newest origins; older ones count in the scores.
 WEEKS_SHOWN, DAYS_A_WEEK = 8, 7
+# What numerical code raises where it cannot handle the values of a series: a singular matrix, an overflow, an infinity.
+NUMERICAL_FAULTS = (np.linalg.LinAlgError, ArithmeticError, ValueError)
 # Origins from which the whole horizon can be seen: neighbours tell nearly the same story.
 FAR = 4
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesBatch:
-    """Series that are judged together: hours (T, N) with one column for each, NaN where missing or masked, index UTC;
-    the zone by whose clock they live.
+    """Series that are evaluated together, for they share their fits: hours (T, N) with one column for each, NaN where
+    missing or masked, index UTC; the zone by whose clock they live.
 
     events: for each series those that touch it, as `Panel.touching` gives them. groups: for each series the sums that
     it is part of; none for a sum. holidays: those of each series.
@@ -63,6 +63,17 @@ class SeriesBatch:
     events: tuple[pd.DataFrame, ...]
     groups: tuple[tuple[Series, ...], ...]
     holidays: tuple[Holidays, ...] = ()
+
+    def of(self, places: slice) -> SeriesBatch:
+        """Some of the series."""
+        return SeriesBatch(
+            self.series[places],
+            self.hours.iloc[:, places],
+            self.zone,
+            self.events[places],
+            self.groups[places],
+            self.holidays[places],
+        )
 
     def history(self, horizon: int) -> History:
         """The series as the pool sees them, with the events of the past and of the hours ahead."""
@@ -82,9 +93,9 @@ ByOrigin = Mapping[pd.Timestamp, Reals]
 
 
 class SiteContribution(NamedTuple):
-    """What some sites add to a sum of theirs: the first stamp at which one of them was measured, and by past origin
-    what would have been drawn for them together, (h): `trials` as far as was forecast there, `weeks` over a week and by
-    what was known then.
+    """What the sites of one batch add to a sum of theirs: the first stamp at which one of them was measured, and by
+    past origin their forecasts added up, (h): `trials` as far as was forecast there, `weeks` over a week and by what
+    was known then. What travels from a worker grows with the sums, not with the sites.
     """
 
     first: pd.Timestamp
@@ -93,11 +104,11 @@ class SiteContribution(NamedTuple):
 
 
 class AggregateBacktest(NamedTuple):
-    """Series that are sums, G of them, as they were judged themselves, at K origins and in bands B.
+    """Backtest of the G series of a batch that are sums, by forecasts of their own, at K origins and in bands B.
 
-    past: the trials of what would have been drawn for each and its bounds; rivals: errors (K, M, B, G) of the baselines
-    that are named; best: (B, G), which of them is shown; looks: (B), disjoint looks at each band; scale: (G), what
-    errors are measured in.
+    past: their forecasts at past origins and the intervals of these; baseline_errors: (K, M, B, G) of the baselines
+    that are named; best: (B, G), which of them is shown; windows: (B), effective number of windows of each band; scale:
+    (G), what errors are measured in.
     """
 
     series: tuple[Series, ...]
@@ -105,9 +116,9 @@ class AggregateBacktest(NamedTuple):
     bands: tuple[HorizonBand, ...]
     baselines: tuple[str, ...]
     past: PastIntervals
-    rivals: Reals
+    baseline_errors: Reals
     best: npt.NDArray[np.intp]
-    looks: Reals
+    windows: Reals
     scale: Reals
 
 
@@ -117,10 +128,11 @@ class BatchEvaluation(NamedTuple):
 
     recent: what would have been forecast for the last two weeks, out of sample (IDENTITY, ts, yhat, quantiles), a row
     for each series and hour, NaN where nothing. seconds: what it took, for each series.
-    contributions: what the sites add to their sums at past origins; aggregates: what the sums among the series are
-    measured by.
+    contributions: what the sites add to their sums at past origins; aggregates: the backtest of the sums among the
+    series.
     """
 
+    series: tuple[Series, ...]
     forecasts: pd.DataFrame
     recent: pd.DataFrame
     seconds: float
@@ -130,51 +142,66 @@ class BatchEvaluation(NamedTuple):
     contributions: dict[Series, SiteContribution]
     aggregates: AggregateBacktest
 
-    def apart(self, leaning: Collection[Series]) -> tuple[BatchEvaluation, BatchEvaluation]:
-        """What is settled of the series that lean on no other; and what is not yet: the rest, with every forecast."""
-        both = [_split(frame, leaning) for frame in (self.licences, self.scores, self.backtests)]
-        (licences, scores, backtests), (later_licences, later_scores, later_backtests) = zip(*both, strict=True)
-        now = self._replace(forecasts=NOTHING, recent=NOTHING, licences=licences, scores=scores, backtests=backtests)
-        return now, self._replace(licences=later_licences, scores=later_scores, backtests=later_backtests)
-
-
-def _split(frame: pd.DataFrame, leaning: Collection[Series]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of other series, and of these."""
-    inside = rows_of(frame, leaning)
-    return frame[~inside], frame[inside]
+    def split(self, dependent: Collection[Series]) -> tuple[BatchEvaluation, BatchEvaluation]:
+        """The evidence that is final, that of series which depend on no other; and the rest, with every forecast."""
+        frames = {name: getattr(self, name) for name in ("licences", "scores", "backtests")}
+        is_dependent = {name: rows_of(frame, dependent) for name, frame in frames.items()}
+        final = {name: frame[~is_dependent[name]] for name, frame in frames.items()}
+        rest = {name: frame[is_dependent[name]] for name, frame in frames.items()}
+        return self._replace(forecasts=NOTHING, recent=NOTHING, **final), self._replace(**rest)
 
 
 def rows_of(frame: pd.DataFrame, series: Collection[Series]) -> npt.NDArray[np.bool_]:
-    """Which rows are of one of these series."""
+    """Mask of the rows that are of one of these series."""
     if frame.empty or not series:
         return np.zeros(len(frame), dtype=bool)
     return np.asarray(pd.MultiIndex.from_frame(frame[list(Series._fields)]).isin(list(series)))
 
 
-def evaluate_batch(subject: SeriesBatch, horizon: int) -> BatchEvaluation:
-    """Backtest the pool, license, and forecast `horizon` hours; runs in a worker."""
+def evaluate_isolating_failures(batch: SeriesBatch, horizon: int) -> tuple[list[BatchEvaluation], dict[Series, str]]:
+    """Evaluate a batch, in halves where arithmetic fails on it, until the series that it fails on stand alone; runs in
+    a worker.
+
+    Returns the evaluations, and the reason for each series without one: one odd series does not decide for the others.
+    """
+    try:
+        return [evaluate_batch(batch, horizon)], {}
+    except NUMERICAL_FAULTS as error:
+        if len(batch.series) == 1:
+            return [], {batch.series[0]: f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+    middle = len(batch.series) // 2
+    first, failed_first = evaluate_isolating_failures(batch.of(slice(None, middle)), horizon)
+    second, failed_second = evaluate_isolating_failures(batch.of(slice(middle, None)), horizon)
+    return [*first, *second], failed_first | failed_second
+
+
+def evaluate_batch(batch: SeriesBatch, horizon: int) -> BatchEvaluation:
+    """Backtest the pool, select a forecast for each series and band of horizons, and forecast `horizon` hours."""
     began = time.perf_counter()
-    history = subject.history(horizon)
-    learned = backtest_pool(
+    history = batch.history(horizon)
+    pool_backtest = backtest_pool(
         history,
         horizon,
         models=with_event_effects(pool(history.seasons)),
         starts=shared_origins(history, horizon),
     )
-    drawn = select_and_calibrate(learned)
+    selected = select_and_calibrate(pool_backtest)
     scale = metrics.seasonal_scale(history.measured, history.short)
-    past = out_of_sample_intervals(drawn.trials, history)
-    backtests = published_backtests(learned, drawn, past)
-    sums = {place: series for place, series in enumerate(subject.series) if series.level != "site"}
-    rows = _forecasts(subject, learned, drawn), _recent(subject, past)
+    past = out_of_sample_intervals(selected.trials, history)
+    backtests = published_backtests(pool_backtest, selected, past)
+    sums = {place: series for place, series in enumerate(batch.series) if series.level != "site"}
     return BatchEvaluation(
-        *rows,
-        (time.perf_counter() - began) / len(subject.series),
-        _licences(subject, drawn, scale),
-        _scores(subject, learned, drawn, past),
-        _backtests(subject, backtests),
-        site_contributions(history, subject.groups, drawn.trials, {one.origin: one.point for one in backtests}),
-        aggregate_backtest(learned, drawn, past, scale, sums),
+        batch.series,
+        forecasts=_forecasts(batch, pool_backtest, selected),
+        recent=_recent(batch, past),
+        seconds=(time.perf_counter() - began) / len(batch.series),
+        licences=_licences(batch, selected, scale),
+        scores=_scores(batch, pool_backtest, selected, past),
+        backtests=_backtests(batch, backtests),
+        contributions=site_contributions(
+            history, batch.groups, selected.trials, {backtest.origin: backtest.point for backtest in backtests}
+        ),
+        aggregates=aggregate_backtest(pool_backtest, selected, past, scale, sums),
     )
 
 
@@ -189,27 +216,15 @@ def shared_origins(history: History, horizon: int) -> Origins | None:
     far = [length - horizon - WEEK * back for back in range(FAR)] if horizon > MONTH else []
     if min([*weeks, *far]) < min_train_size(history):
         return None
-    found = {length - DAY_AND_WEEK[0]: DAY_AND_WEEK[0]} | {
-        origin: MONTH if length - origin >= MONTH else WEEK for origin in weeks
-    }
-    return {origin: min(reach, horizon) for origin, reach in sorted((found | dict.fromkeys(far, horizon)).items())}
-
-
-class PastWeek(NamedTuple):
-    """What would have been drawn at a past origin for the week after it: stamps (168), what came (168, N), and what
-    `draw` said of it then.
-    """
-
-    origin: pd.Timestamp
-    stamps: pd.DatetimeIndex
-    actual: Reals
-    drawn: SelectedForecast
-    learned: PoolBacktest
+    steps = {length - DAY_AND_WEEK[0]: DAY_AND_WEEK[0]}
+    steps |= {origin: MONTH if length - origin >= MONTH else WEEK for origin in weeks}
+    steps |= dict.fromkeys(far, horizon)
+    return {origin: min(ahead, horizon) for origin, ahead in sorted(steps.items())}
 
 
 class PublishedBacktest(NamedTuple):
-    """A backtest that is published: from its origin on point (h, N), quantiles (h, N, 7), and by name the curves (h, N)
-    beside them.
+    """A backtest that is published: its origin, from there on point (h, N) and quantiles (h, N, 7), and by name the
+    curves (h, N) that are shown beside them.
     """
 
     origin: pd.Timestamp
@@ -218,149 +233,159 @@ class PublishedBacktest(NamedTuple):
     beside: Mapping[str, Reals]
 
 
-def published_backtests(learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals) -> list[PublishedBacktest]:
+def published_backtests(
+    pool_backtest: PoolBacktest, selected: SelectedForecast, past: PastIntervals
+) -> list[PublishedBacktest]:
     """The past weeks, each by what was known then; and from one origin all hours of the plan, where an origin sees more
     than a week.
     """
-    weeks = [
-        PublishedBacktest(week.origin, week.drawn.point, week.drawn.quantiles, _beside(week.learned, week.drawn))
-        for week in past_weeks(learned)
-    ]
-    far = longest_backtest(learned, drawn, past)
-    return weeks if far is None else [far, *(week for week in weeks if week.origin != far.origin)]
+    weeks = past_weeks(pool_backtest)
+    longest = longest_backtest(pool_backtest, selected, past)
+    return weeks if longest is None else [longest, *(week for week in weeks if week.origin != longest.origin)]
 
 
-def longest_backtest(learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals) -> PublishedBacktest | None:
+def longest_backtest(
+    pool_backtest: PoolBacktest, selected: SelectedForecast, past: PastIntervals
+) -> PublishedBacktest | None:
     """The newest of the origins that see furthest, as the scores judge it; None where none sees more than a week.
 
-    Drawn without its own evidence, yet with that of the origins around it: by what was known then, hardly any origin
+    Selected without its own evidence, yet with that of the origins around it: by what was known then, hardly any origin
     had seen so far.
     """
-    folds = learned.backtest.folds
-    place = max(range(len(folds)), key=lambda one: (len(folds[one].actual), one), default=None)
-    bounds = past.bounds[place] if place is not None else np.empty(0)
-    if place is None or len(bounds) <= WEEK:
+    folds = pool_backtest.backtest.folds
+    if not folds:
         return None
-    then = learned.at(folds[place])
-    beside = {name: curve[: len(bounds)] for name, curve in _beside(then, drawn).items()}
+    place = max(range(len(folds)), key=lambda fold: (len(folds[fold].actual), fold))
+    bounds = past.bounds[place]
+    if len(bounds) <= WEEK:
+        return None
+    curves = _curves_beside(pool_backtest.at(folds[place]), selected)
     return PublishedBacktest(
-        pd.Timestamp(learned.history.stamps[folds[place].origin]),
+        pd.Timestamp(pool_backtest.history.stamps[folds[place].origin]),
         past.trials.forecasts[place, : len(bounds)],
         bounds,
-        beside,
+        {name: curve[: len(bounds)] for name, curve in curves.items()},
     )
 
 
-def past_weeks(learned: PoolBacktest) -> list[PastWeek]:
-    """Whole weeks after past origins, the newest and others as far apart as there are weeks to show, each drawn from
+def past_weeks(pool_backtest: PoolBacktest) -> list[PublishedBacktest]:
+    """Whole weeks after past origins, the newest and others as far apart as there are weeks to show, each selected by
     what was known then, oldest first.
     """
-    bands = tuple(band for band in learned.bands if band.last <= WEEK)
+    bands = tuple(band for band in pool_backtest.bands if band.last <= WEEK)
     if not bands:
         return []
-    short = [Fold(fold.origin, fold.forecasts[:, :WEEK], fold.actual[:WEEK]) for fold in learned.backtest.folds]
-    week = PoolBacktest(
-        learned.history, bands, Backtest(learned.backtest.models, tuple(short)), learned.ahead[:, :WEEK]
-    )
-    found = []
-    for fold in _spread([fold for fold in short if len(fold.actual) == WEEK]):
-        then = week.at(fold)
-        stamps = pd.DatetimeIndex(learned.history.stamps[fold.origin : fold.origin + WEEK])
-        found.append(PastWeek(stamps[0], stamps, fold.actual, select_and_calibrate(then), then))
-    return found
+    models, folds = pool_backtest.backtest
+    weeks = tuple(Fold(fold.origin, fold.forecasts[:, :WEEK], fold.actual[:WEEK]) for fold in folds)
+    week_ahead = PoolBacktest(pool_backtest.history, bands, Backtest(models, weeks), pool_backtest.ahead[:, :WEEK])
+    backtests = []
+    for fold in _evenly_spread([fold for fold in weeks if len(fold.actual) == WEEK]):
+        known_then = week_ahead.at(fold)
+        selected = select_and_calibrate(known_then)
+        origin = pd.Timestamp(pool_backtest.history.stamps[fold.origin])
+        curves = _curves_beside(known_then, selected)
+        backtests.append(PublishedBacktest(origin, selected.point, selected.quantiles, curves))
+    return backtests
 
 
-def _spread(folds: list[Fold]) -> list[Fold]:
+def _evenly_spread(folds: list[Fold]) -> list[Fold]:
     """As many folds as are shown, evenly back from the newest; a week apart at most where there is one for every
     day.
     """
-    apart = min(max(len(folds) // WEEKS_SHOWN, 1), DAYS_A_WEEK)
-    return folds[::-apart][:WEEKS_SHOWN][::-1]
+    stride = min(max(len(folds) // WEEKS_SHOWN, 1), DAYS_A_WEEK)
+    return folds[::-stride][:WEEKS_SHOWN][::-1]
 
 
-def _long(
-    subject: SeriesBatch, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals], *, whole: bool = False
-) -> pd.DataFrame:
-    """Arrays (H, N) as rows, one for each series and stamp; those without a value only where the whole is asked for."""
-    count = len(stamps)
-    identity = {name: np.repeat([getattr(one, name) for one in subject.series], count) for name in Series._fields}
-    rows = pd.DataFrame(
-        {
-            **identity,
-            "ts": np.tile(stamps, len(subject.series)),
-            **{name: values.T.ravel() for name, values in columns.items()},
-        }
-    )
-    rows["ts"] = pd.DatetimeIndex(rows["ts"]).as_unit("us")
-    return rows if whole else rows[np.isfinite(rows[next(iter(columns))])]
-
-
-def _forecasts(subject: SeriesBatch, learned: PoolBacktest, drawn: SelectedForecast) -> pd.DataFrame:
-    bounds = {name: drawn.quantiles[:, :, place] for name, place in AT.items()}
-    return _long(subject, stamps_ahead(learned), {"yhat": drawn.point, **bounds, **_beside(learned, drawn)})
-
-
-def _recent(subject: SeriesBatch, past: PastIntervals) -> pd.DataFrame:
-    """The last hours as they would have been forecast, those without a forecast included."""
-    stamps = pd.DatetimeIndex(subject.hours.index)
-    point, bounds = recent_forecasts(past, len(stamps))
-    hours = pd.date_range(end=stamps[-1], periods=len(point), freq=HOUR)
-    columns = {"yhat": point} | {name: bounds[:, :, place] for name, place in AT.items()}
-    return _long(subject, hours, columns, whole=True)
-
-
-def _beside(learned: PoolBacktest, drawn: SelectedForecast) -> dict[str, Reals]:
-    """What is shown beside what is drawn: the curves that the backtests and the leaderboard know by the same names."""
+def _curves_beside(pool_backtest: PoolBacktest, selected: SelectedForecast) -> dict[str, Reals]:
+    """Prophet and the best baseline, (H, N) each, by the names that backtests and leaderboard know them by."""
     return {
-        "prophet": np.maximum(prophet_curve(learned), 0.0),
-        "baseline": np.maximum(best_baseline(learned, drawn), 0.0),
+        "prophet": np.maximum(prophet_curve(pool_backtest), 0.0),
+        "baseline": np.maximum(best_baseline(pool_backtest, selected), 0.0),
     }
 
 
-def _backtests(subject: SeriesBatch, backtests: Sequence[PublishedBacktest]) -> pd.DataFrame:
+# Rows
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _long(
+    batch: SeriesBatch, stamps: pd.DatetimeIndex, columns: Mapping[str, Reals], *, keep_missing: bool = False
+) -> pd.DataFrame:
+    """Arrays (H, N) as rows, one for each series and stamp; without those that miss the first column, unless kept."""
+    steps = len(stamps)
+    identity = {name: np.repeat([getattr(series, name) for series in batch.series], steps) for name in Series._fields}
+    values = {name: array.T.ravel() for name, array in columns.items()}
+    rows = pd.DataFrame({**identity, "ts": np.tile(stamps, len(batch.series)), **values})
+    rows["ts"] = pd.DatetimeIndex(rows["ts"]).as_unit("us")
+    return rows if keep_missing else rows[np.isfinite(rows[next(iter(columns))])]
+
+
+def _forecasts(batch: SeriesBatch, pool_backtest: PoolBacktest, selected: SelectedForecast) -> pd.DataFrame:
+    bounds = {name: selected.quantiles[:, :, place] for name, place in AT.items()}
+    columns = {"yhat": selected.point, **bounds, **_curves_beside(pool_backtest, selected)}
+    return _long(batch, stamps_ahead(pool_backtest), columns)
+
+
+def _recent(batch: SeriesBatch, past: PastIntervals) -> pd.DataFrame:
+    """The last hours as they would have been forecast, those without a forecast included."""
+    stamps = pd.DatetimeIndex(batch.hours.index)
+    point, bounds = recent_forecasts(past, len(stamps))
+    hours = pd.date_range(end=stamps[-1], periods=len(point), freq=HOUR)
+    columns = {"yhat": point} | {name: bounds[:, :, place] for name, place in AT.items()}
+    return _long(batch, hours, columns, keep_missing=True)
+
+
+def _backtests(batch: SeriesBatch, backtests: Sequence[PublishedBacktest]) -> pd.DataFrame:
     frames = []
-    for one in backtests:
-        known = np.where(np.isfinite(one.quantiles).all(axis=2), one.point, np.nan)
-        columns = {"yhat": known, **one.beside, **{name: one.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS}}
-        stamps = pd.date_range(one.origin, periods=len(known), freq=HOUR)
-        frames.append(_long(subject, stamps, columns).assign(origin=one.origin))
+    for backtest in backtests:
+        point = np.where(np.isfinite(backtest.quantiles).all(axis=2), backtest.point, np.nan)
+        bounds = {name: backtest.quantiles[:, :, AT[name]] for name in BACKTEST_LEVELS}
+        stamps = pd.date_range(backtest.origin, periods=len(point), freq=HOUR)
+        rows = _long(batch, stamps, {"yhat": point, **backtest.beside, **bounds})
+        frames.append(rows.assign(origin=backtest.origin))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _licences(subject: SeriesBatch, drawn: SelectedForecast, scale: Reals) -> pd.DataFrame:
-    """Errors scaled as MASE is; the noise, a share of the errors' ratio, as the difference of errors that it makes of
-    the baseline's.
+def _licences(batch: SeriesBatch, selected: SelectedForecast, scale: Reals) -> pd.DataFrame:
+    """Errors scaled as MASE is; the standard error, a share of the errors' ratio, as the difference of errors that it
+    makes of the baseline's.
     """
     rows = []
-    for place, series in enumerate(subject.series):
-        for licence, verdict in zip(drawn.licences(place), drawn.verdicts, strict=True):
-            own, other = verdict.blend_error[place] / scale[place], verdict.baseline_error[place] / scale[place]
-            blend = licence.drawn == BLEND
-            numbers = {
-                "error": own if blend else other,
-                "baseline_error": other,
-                "margin": other * (1.0 - np.exp(-licence.noise)),
-            }
-            told = {
-                "horizon": licence.horizon,
-                "model": licence.drawn,
-                "baseline": licence.baseline,
-                "licensed": blend and licence.origins > 0,
-            }
-            rows.append(series._asdict() | told | numbers | {"origins": licence.origins, "reason": licence.sentence})
+    for place, series in enumerate(batch.series):
+        for licence, verdict in zip(selected.licences(place), selected.verdicts, strict=True):
+            blend_error, baseline_error = (
+                errors[place] / scale[place] for errors in (verdict.blend_error, verdict.baseline_error)
+            )
+            is_blend = licence.drawn == BLEND
+            rows.append(
+                series._asdict()
+                | {
+                    "horizon": licence.horizon,
+                    "model": licence.drawn,
+                    "baseline": licence.baseline,
+                    "licensed": is_blend and licence.origins > 0,
+                    "error": blend_error if is_blend else baseline_error,
+                    "baseline_error": baseline_error,
+                    "margin": baseline_error * (1.0 - np.exp(-licence.noise)),
+                    "origins": licence.origins,
+                    "reason": licence.sentence,
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def _scores(subject: SeriesBatch, learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals) -> pd.DataFrame:
+def _scores(
+    batch: SeriesBatch, pool_backtest: PoolBacktest, selected: SelectedForecast, past: PastIntervals
+) -> pd.DataFrame:
     """The leaderboard of every series."""
-    told = scores(learned, drawn, past)
-    places = told["series"].to_numpy(dtype=int)
-    identity = {name: [getattr(subject.series[place], name) for place in places] for name in Series._fields}
-    return pd.DataFrame({**identity, **{name: told[name].to_numpy() for name in SCORE_COLUMNS}})
+    rows = scores(pool_backtest, selected, past)
+    places = rows["series"].to_numpy(dtype=int)
+    identity = {name: [getattr(batch.series[place], name) for place in places] for name in Series._fields}
+    return pd.DataFrame({**identity, **{name: rows[name].to_numpy() for name in SCORE_COLUMNS}})
 
 
 # What the batch says of sums
-# ---------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def site_contributions(
@@ -371,53 +396,53 @@ def site_contributions(
     """
     members: dict[Series, list[int]] = defaultdict(list)
     for place, sums in enumerate(groups):
-        for one in sums:
-            members[one].append(place)
-    held = ~np.isnan(history.measured)
-    told = {
-        history.stamps[origin]: forecast[: _reach(forecast)]
+        for group in sums:
+            members[group].append(place)
+    is_measured = ~np.isnan(history.measured)
+    forecasts = {
+        history.stamps[origin]: forecast[: _steps_forecast(forecast)]
         for origin, forecast in zip(trials.origins, trials.forecasts, strict=True)
     }
     return {
         group: SiteContribution(
-            history.stamps[int(held[:, places].any(axis=1).argmax())],
-            _sums_by_origin(told, places),
+            history.stamps[int(is_measured[:, places].any(axis=1).argmax())],
+            _sums_by_origin(forecasts, places),
             _sums_by_origin(weeks, places),
         )
         for group, places in members.items()
     }
 
 
-def _reach(forecast: Reals) -> int:
+def _steps_forecast(forecast: Reals) -> int:
     """Steps of (H, N) up to the last that any series has."""
     return int(np.flatnonzero(np.isfinite(forecast).any(axis=1))[-1:].sum()) + int(np.isfinite(forecast).any())
 
 
-def _sums_by_origin(told: ByOrigin, places: list[int]) -> dict[pd.Timestamp, Reals]:
-    return {origin: nan_sum(forecast[:, places].T) for origin, forecast in told.items()}
+def _sums_by_origin(forecasts: ByOrigin, places: list[int]) -> dict[pd.Timestamp, Reals]:
+    """The sums of some series' forecasts, (h) by origin."""
+    return {origin: nan_sum(forecast[:, places].T) for origin, forecast in forecasts.items()}
 
 
 def aggregate_backtest(
-    learned: PoolBacktest, drawn: SelectedForecast, past: PastIntervals, scale: Reals, named: Mapping[int, Series]
+    pool_backtest: PoolBacktest,
+    selected: SelectedForecast,
+    past: PastIntervals,
+    scale: Reals,
+    sums: Mapping[int, Series],
 ) -> AggregateBacktest:
-    """The series of a panel that are sums, by their places, with what their leaderboard was told of what is drawn."""
-    columns, known, bands = list(named), learned.backtest, learned.bands
-    baselines = [known.models.index(name) for name in drawn.baselines]
-    rivals = (
-        known.errors(bands)[:, baselines]
-        if known.folds
-        else np.full((0, len(baselines), len(bands), learned.ahead.shape[2]), np.nan)
-    )
-    best = np.stack([verdict.baseline[columns] for verdict in drawn.verdicts])
-    origins = tuple(learned.history.stamps[fold.origin] for fold in known.folds)
+    """The backtest of the series of a panel that are sums, by their places."""
+    columns, backtest, bands = list(sums), pool_backtest.backtest, pool_backtest.bands
+    baselines = [backtest.models.index(name) for name in selected.baselines]
+    blank = np.full((0, len(baselines), len(bands), pool_backtest.ahead.shape[2]), np.nan)
+    baseline_errors = backtest.errors(bands)[:, baselines] if backtest.folds else blank
     return AggregateBacktest(
-        tuple(named.values()),
-        origins,
+        tuple(sums.values()),
+        tuple(pool_backtest.history.stamps[fold.origin] for fold in backtest.folds),
         bands,
-        drawn.baselines,
+        selected.baselines,
         past.of(columns),
-        rivals[..., columns],
-        best,
-        known.looks(bands),
+        baseline_errors[..., columns],
+        np.stack([verdict.baseline[columns] for verdict in selected.verdicts]),
+        backtest.effective_windows(bands),
         scale[columns],
     )

@@ -1,10 +1,10 @@
-"""The licence: what may be drawn for a series and a band of horizons, and why.
+"""The licence: which forecast may be published for a series and a band of horizons, and why.
 
-The blend is drawn where it beat the best baseline out of sample, by more than the noise of that comparison; else the
-best baseline is. The comparison is paired by origin, as a logarithm of the two errors' ratio, so that a hard week
-counts no more than an easy one; and as no origin weighs on the blend that it judges, none weighs on which baseline it
-judges as the best. A series with few origins leans on the others of its panel by as much as they agree (a
-random-effects mean, DerSimonian and Laird, 1986); what stands apart from them, such as a site that is idle or never
+The blend is published where it beat the best baseline out of sample, by more than the standard error of that
+comparison; else the best baseline is. The comparison is paired by origin, as a logarithm of the two errors' ratio, so
+that a hard week counts no more than an easy one; and as no origin informs the blend that it scores, none informs which
+baseline it scores as the best. A series with few origins is pulled towards the others of its panel by as much as they
+agree (a random-effects mean, DerSimonian and Laird, 1986); what is far from them, such as a site that is idle or never
 changes, is counted as no further off than the rest of the panel may be (winsorised), so that it takes no licence from
 the others.
 """
@@ -33,21 +33,23 @@ ERROR_OFFSET = 0.05
 WINSOR_LIMIT = 3.0
 # The median absolute deviation of a normal distribution, as a share of its standard deviation, is one over this.
 NORMAL = 1.4826
-# A variance over few origins leans on the panel's by this many.
+# A variance over few origins is shrunk to the panel's, which counts as this many.
 SHARED_ORIGINS = 2.0
 TOO_SHORT = "the history is too short for backtests"
 
 
 class Verdict(NamedTuple):
-    """The comparison in one band: for each series the best baseline's place, the gain (log ratio of errors, above zero
-    where the blend was better), its noise (standard error), the mean errors of the blend, of the best baseline, and of
-    the baselines that it is compared with, which the other origins name for each origin; and the number of its origins.
-    NaN and 0 where nothing could be compared.
+    """The comparison with the baselines in one band, for each series.
+
+    baseline: the best baseline's place. gain: log ratio of errors, above zero where the blend was better, and its
+    standard error. blend_error, baseline_error: mean errors of the blend and of the best baseline; rival_error: of the
+    baselines that it is compared with, which the other origins name for each origin. origins: how many. NaN and 0 where
+    nothing could be compared.
     """
 
     baseline: npt.NDArray[np.intp]
     gain: Reals
-    noise: Reals
+    standard_error: Reals
     blend_error: Reals
     baseline_error: Reals
     rival_error: Reals
@@ -55,15 +57,17 @@ class Verdict(NamedTuple):
 
     @property
     def licensed(self) -> npt.NDArray[np.bool_]:
-        """Whether the blend may be drawn: the gain passes its noise, and the series' own mean errors, which lean on no
-        other series, do not deny it.
+        """Whether the blend may be published: the gain passes its margin, and the series' own mean errors, which know of
+        no other series, do not deny it.
         """
-        noise = STANDARD_ERRORS * np.nan_to_num(self.noise)
-        return (np.nan_to_num(self.gain, nan=-np.inf) > noise) & (self.blend_error < np.exp(noise) * self.rival_error)
+        margin = STANDARD_ERRORS * np.nan_to_num(self.standard_error)
+        return (np.nan_to_num(self.gain, nan=-np.inf) > margin) & (self.blend_error < np.exp(margin) * self.rival_error)
 
 
 class Licence(NamedTuple):
-    """What is drawn for one series in one band, and why, in a sentence with the numbers."""
+    """What is published (`drawn`) for one series in one band, and why, in a sentence with the numbers; `noise` is the
+    standard error of the gain.
+    """
 
     horizon: str
     drawn: str
@@ -74,31 +78,27 @@ class Licence(NamedTuple):
     sentence: str
 
 
-def verdicts(blend: Reals, baselines: Reals, looks: Reals, default: int) -> list[Verdict]:
+def verdicts(blend: Reals, baselines: Reals, windows: Reals, default: int) -> list[Verdict]:
     """One for each band: mean absolute errors of the blend (K, B, N) and of the baselines (K, M, B, N) at the same
-    origins, and disjoint looks at each band.
+    origins, and the effective number of windows of each band.
 
     A band that too few origins saw takes over the verdict of the band before it, with no origin of its own; where there
     is none, nothing is proven and the baseline `default` stands.
     """
-    found: list[Verdict] = []
+    series = blend.shape[2]
+    origins_needed = ORIGINS_TOGETHER if series >= SERIES_TOGETHER else ORIGINS_ALONE
+    by_band: list[Verdict] = []
     for band in range(blend.shape[1]):
-        seen = _some(np.isfinite(blend[:, band])) & np.all(_some(np.isfinite(baselines[:, :, band])), axis=1)
-        enough = np.count_nonzero(seen) >= (ORIGINS_TOGETHER if blend.shape[2] >= SERIES_TOGETHER else ORIGINS_ALONE)
-        if enough:
-            found.append(_compared(blend[seen, band], baselines[seen][:, :, band], float(looks[band])))
+        has_blend = np.isfinite(blend[:, band]).any(axis=-1)
+        has_baselines = np.isfinite(baselines[:, :, band]).any(axis=-1).all(axis=1)
+        compared = has_blend & has_baselines
+        if np.count_nonzero(compared) >= origins_needed:
+            by_band.append(_compare(blend[compared, band], baselines[compared][:, :, band], float(windows[band])))
+        elif by_band:
+            by_band.append(by_band[-1]._replace(origins=np.zeros(series, dtype=np.intp)))
         else:
-            found.append(
-                found[-1]._replace(origins=np.zeros(blend.shape[2], dtype=np.intp))
-                if found
-                else _unproven(blend.shape[2], default)
-            )
-    return found
-
-
-def _some(held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Whether any series holds."""
-    return np.asarray(np.any(held, axis=-1))
+            by_band.append(_unproven(series, default))
+    return by_band
 
 
 def _unproven(series: int, default: int) -> Verdict:
@@ -108,23 +108,24 @@ def _unproven(series: int, default: int) -> Verdict:
     )
 
 
-def _compared(blend: Reals, baselines: Reals, looks: float) -> Verdict:
+def _compare(blend: Reals, baselines: Reals, windows: float) -> Verdict:
     """The verdict on errors of the same origins: blend (K, N), baselines (K, M, N)."""
     best, rivals = _best(_means(baselines)), _best(_means_of_others(baselines))
-    other = np.take_along_axis(baselines, rivals[:, None], axis=1)[:, 0]
-    logs = np.log(_offset_ratio(other, blend))
-    gain = _means(logs)
-    noise = _variance(logs) / max(min(len(blend), looks), 1.0)
-    gain, noise = _partial_pooling(gain, noise) if blend.shape[1] >= SERIES_TOGETHER else (gain, noise)
-    mine = np.take_along_axis(baselines, np.broadcast_to(best, (len(blend), 1, len(best))), axis=1)[:, 0]
+    rival_errors = np.take_along_axis(baselines, rivals[:, None], axis=1)[:, 0]
+    log_ratios = np.log(_offset_ratio(rival_errors, blend))
+    gain = _means(log_ratios)
+    variance = _variance(log_ratios) / max(min(len(blend), windows), 1.0)
+    if blend.shape[1] >= SERIES_TOGETHER:
+        gain, variance = _partial_pooling(gain, variance)
+    best_errors = np.take_along_axis(baselines, np.broadcast_to(best, (len(blend), 1, len(best))), axis=1)[:, 0]
     return Verdict(
         best,
         gain,
-        np.sqrt(noise),
+        np.sqrt(variance),
         _means(blend),
-        _means(mine),
-        _means(other),
-        np.count_nonzero(np.isfinite(logs), axis=0),
+        _means(best_errors),
+        _means(rival_errors),
+        np.count_nonzero(np.isfinite(log_ratios), axis=0),
     )
 
 
@@ -135,30 +136,30 @@ def _best(usual: Reals) -> npt.NDArray[np.intp]:
 
 def _means_of_others(values: Reals) -> Reals:
     """For each origin the means over all others, (K, M, N) to the same; NaN where there is none."""
-    held = ~np.isnan(values)
-    each = np.where(held, values, 0.0)
-    count = held.sum(axis=0) - held
-    return np.where(count > 0, (each.sum(axis=0) - each) / np.maximum(count, 1), np.nan)
+    is_known = ~np.isnan(values)
+    known = np.where(is_known, values, 0.0)
+    count = is_known.sum(axis=0) - is_known
+    return np.where(count > 0, (known.sum(axis=0) - known) / np.maximum(count, 1), np.nan)
 
 
 def _offset_ratio(other: Reals, blend: Reals) -> Reals:
     """The ratio of two errors (K, N), each with a share of the series' usual error added; one where there is never
     any.
     """
-    ease = ERROR_OFFSET * _means(0.5 * (other + blend))
-    ease = np.where(ease > 0.0, ease, 1.0)
-    return np.asarray((other + ease) / (blend + ease))
+    offset = ERROR_OFFSET * _means(0.5 * (other + blend))
+    offset = np.where(offset > 0.0, offset, 1.0)
+    return np.asarray((other + offset) / (blend + offset))
 
 
 def _means(values: Reals) -> Reals:
     """Means over the origins, NaN left out."""
-    held = ~np.isnan(values)
-    count = held.sum(axis=0)
-    return np.where(count > 0, np.where(held, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+    is_known = ~np.isnan(values)
+    count = is_known.sum(axis=0)
+    return np.where(count > 0, np.where(is_known, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _variance(logs: Reals) -> Reals:
-    """The variance over origins of each series, leaning on the panel's median variance; NaN without an origin."""
+    """The variance over origins of each series, shrunk to the panel's median variance; NaN without an origin."""
     count = (~np.isnan(logs)).sum(axis=0)
     squares = _means((logs - _means(logs)) ** 2) * count
     own = squares / np.maximum(count - 1, 1)
@@ -167,36 +168,37 @@ def _variance(logs: Reals) -> Reals:
     return np.asarray((np.where(count > 1, own, 0.0) * weight + SHARED_ORIGINS * usual) / (weight + SHARED_ORIGINS))
 
 
-def _partial_pooling(gain: Reals, noise: Reals) -> tuple[Reals, Reals]:
-    """Gains and squared noises that lean on the panel's mean gain, by as much as the series agree."""
-    known = np.isfinite(gain) & np.isfinite(noise)
-    if known.sum() < SERIES_TOGETHER:
-        return gain, noise
-    usual = float(np.median(noise[known]))
-    near = _winsorised(gain[known], usual)
-    between = max(float(near.var(ddof=1)) - usual, 1e-9)
-    own, middle = 1.0 / np.maximum(noise, 1e-12), float(near.mean())
+def _partial_pooling(gain: Reals, variance: Reals) -> tuple[Reals, Reals]:
+    """Gains and their variances, shrunk to the panel's mean gain by as much as the series agree."""
+    is_known = np.isfinite(gain) & np.isfinite(variance)
+    count = is_known.sum()
+    if count < SERIES_TOGETHER:
+        return gain, variance
+    usual = float(np.median(variance[is_known]))
+    gains = _winsorised(gain[is_known], usual)
+    between = max(float(gains.var(ddof=1)) - usual, 1e-9)
+    own, mean = 1.0 / np.maximum(variance, 1e-12), float(gains.mean())
     precision = own + 1.0 / between
-    return (own * gain + middle / between) / precision, 1.0 / precision + (between + usual) / known.sum()
+    return (own * gain + mean / between) / precision, 1.0 / precision + (between + usual) / count
 
 
-def _winsorised(gain: Reals, noise: float) -> Reals:
-    """Gains, none further from their median than is usual among them; `noise` is the usual squared noise."""
-    middle = float(np.median(gain))
-    reach = WINSOR_LIMIT * max(NORMAL * float(np.median(np.abs(gain - middle))), float(np.sqrt(noise)))
-    return np.asarray(np.clip(gain, middle - reach, middle + reach))
+def _winsorised(gain: Reals, variance: float) -> Reals:
+    """Gains, none further from their median than is usual among them; `variance` is the usual one of a gain."""
+    median = float(np.median(gain))
+    reach = WINSOR_LIMIT * max(NORMAL * float(np.median(np.abs(gain - median))), float(np.sqrt(variance)))
+    return np.asarray(np.clip(gain, median - reach, median + reach))
 
 
 def licences(
-    found: Sequence[Verdict], bands: Sequence[HorizonBand], baselines: Sequence[str], series: int
+    by_band: Sequence[Verdict], bands: Sequence[HorizonBand], baselines: Sequence[str], series: int
 ) -> list[Licence]:
     """The licences of one series, one for each band."""
-    return [_licence(verdict, band.name, baselines, series) for verdict, band in zip(found, bands, strict=True)]
+    return [_licence(verdict, band.name, baselines, series) for verdict, band in zip(by_band, bands, strict=True)]
 
 
 def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: int) -> Licence:
     name, drawn = baselines[verdict.baseline[series]], bool(verdict.licensed[series])
-    gain, noise = float(verdict.gain[series]), float(verdict.noise[series])
+    gain, noise = float(verdict.gain[series]), float(verdict.standard_error[series])
     return Licence(
         horizon,
         BLEND if drawn else name,
@@ -225,23 +227,23 @@ def reason_of_sum(verdict: Verdict, name: str, sites: int, series: int) -> str:
     """The decision on a sum of sites, which is drawn in any case, against the baseline of that name; the verdict's
     blend is the sum.
     """
-    told = (
+    subject = (
         f"The sum of its {sites} sites' forecasts is drawn" if sites != 1 else "The forecast of its only site is drawn"
     )
     if not verdict.origins[series] or not np.isfinite(verdict.gain[series]):
-        return f"{told}, untested: {TOO_SHORT}{' this far ahead' if np.isfinite(verdict.gain[series]) else ''}."
+        return f"{subject}, untested: {TOO_SHORT}{' this far ahead' if np.isfinite(verdict.gain[series]) else ''}."
     gain, noise, numbers, lower = _compared_in_words(verdict, series)
     if verdict.licensed[series]:
         alone = "" if lower else "; alone no lower, within the noise"
-        return (
-            f"{told}: it beat {name}, its best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
-        )
-    return f"{told}: against {name}, its best baseline, it {_outcome(gain)} give or take {noise:.0f}, no proof ({numbers.removeprefix('mean absolute ')})."
+        return f"{subject}: it beat {name}, its best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
+    return f"{subject}: against {name}, its best baseline, it {_outcome(gain)} give or take {noise:.0f}, no proof ({numbers.removeprefix('mean absolute ')})."
 
 
 def _compared_in_words(verdict: Verdict, series: int) -> tuple[float, float, str, bool]:
     """Gain and noise in percent, both errors in words, and whether the first was lower."""
-    gain, noise = (float(100.0 * (1.0 - np.exp(-value))) for value in (verdict.gain[series], verdict.noise[series]))
+    gain, noise = (
+        float(100.0 * (1.0 - np.exp(-value))) for value in (verdict.gain[series], verdict.standard_error[series])
+    )
     own, other = verdict.blend_error[series], verdict.baseline_error[series]
     return (
         gain,

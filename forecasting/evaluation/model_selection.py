@@ -1,9 +1,9 @@
-"""What to expect of a panel, and how far to trust it: backtests, the blend, the licence and the bands in one pass over
-plain arrays.
+"""Model selection: the pool's backtests, the blend or a baseline for each series and band of horizons, and intervals
+for it, in one pass over plain arrays.
 
-`learn` lets the pool forecast from past origins and from the end; `draw` turns that into a licensed forecast with
-bands. Everything that `draw` decides it decides from the backtest it is given, so the same function, given only what
-was known at an earlier origin, is backtested itself.
+`backtest_pool` lets the pool forecast from past origins and from the end; `select_and_calibrate` turns that into a
+licensed forecast with intervals. All that it decides it decides from the backtest that it is given, so the same
+function, given only what was known at an earlier origin, is backtested itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from forecasting.panel.history import History, Model, Reals
 
 # Origins for each band of horizons; eight let the best models decide (docs/methods.md).
 ORIGINS = 8
-# What is drawn until anything is proven: it was the best of the baselines on short histories.
+# What is published until anything is proven: it was the best of the baselines on short histories.
 UNPROVEN = "level_adjusted_median"
 # Origins, counted in steps from the start of the history, and how many steps each forecasts.
 Origins = Mapping[int, int]
@@ -46,7 +46,7 @@ Origins = Mapping[int, int]
 
 @dataclass(frozen=True, slots=True)
 class PoolBacktest:
-    """The pool's forecasts at past origins and at the end of a history: `ahead` is (models, H, N)."""
+    """The pool's forecasts at past origins, `backtest`, and at the end of a history: `ahead` (models, H, N)."""
 
     history: History
     bands: tuple[HorizonBand, ...]
@@ -60,19 +60,18 @@ class PoolBacktest:
 
     def at(self, fold: Fold) -> PoolBacktest:
         """What was known at an earlier origin, as far ahead as was forecast there."""
-        reach = fold.forecasts.shape[1]
-        bands = horizon_bands(self.history.step, reach)
-        return PoolBacktest(
-            self.history.until(fold.origin), bands, self.backtest.known_at(fold.origin, reach), fold.forecasts
-        )
+        steps = fold.forecasts.shape[1]
+        bands = horizon_bands(self.history.step, steps)
+        backtest_then = self.backtest.known_at(fold.origin, steps)
+        return PoolBacktest(self.history.until(fold.origin), bands, backtest_then, fold.forecasts)
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedForecast:
-    """A licensed forecast: `point` (H, N), `quantiles` (H, N, 7) in the contract's levels, and how it came about.
+    """A licensed forecast: `point` (H, N), `quantiles` (H, N, 7) in the contract's levels, and what it was chosen by.
 
-    blend: (H, N), the blend whether licensed or not. weights: (models, bands, N), what `point` is made of. trials and
-    blend_trials: the same procedures at past origins, each without its own evidence.
+    blend: (H, N), the blend whether licensed or not. weights: (models, bands, N), what `point` is made of. verdicts: of
+    each band. trials and blend_trials: `point` and `blend` at past origins, each without its own evidence.
     """
 
     point: Reals
@@ -85,14 +84,12 @@ class SelectedForecast:
     baselines: tuple[str, ...]
     bands: tuple[HorizonBand, ...]
 
-    def blend_quantiles(self, learned: PoolBacktest) -> Reals:
-        """The blend with bands of its own trials, (H, N, 7)."""
-        return quantiles(
-            self.blend, half_widths(self.blend, self.blend_trials, learned.history), lower_bound(learned.history)
-        )
+    def blend_quantiles(self, history: History) -> Reals:
+        """The blend with intervals of its own trials, (H, N, 7)."""
+        return quantiles(self.blend, half_widths(self.blend, self.blend_trials, history), lower_bound(history))
 
     def licences(self, series: int) -> list[Licence]:
-        """What is drawn for one series in each band, and why."""
+        """What is published for one series in each band, and why."""
         return licences(self.verdicts, self.bands, self.baselines, series)
 
 
@@ -111,75 +108,82 @@ def backtest_pool(
     `starts` names the origins instead, each with how many steps it forecasts. A model that has no forecast for any of
     the series is left out.
     """
-    chosen = pool(history.seasons) if models is None else models
+    candidates = pool(history.seasons) if models is None else models
     bands = horizon_bands(history.step, horizon)
-    found = origins(history, bands, count) | dict.fromkeys(more, horizon) if starts is None else starts
-    past, ahead = (
-        backtest(history, chosen, found, least_history_of(history.seasons)),
-        forecasts(history, chosen, horizon),
-    )
-    able = np.asarray(np.isfinite(ahead).any(axis=(1, 2)))
-    if able.any() and not able.all():
-        past, ahead = past.only(able), ahead[able]
+    if starts is None:
+        starts = origins(history, bands, count) | dict.fromkeys(more, horizon)
+    past = backtest(history, candidates, starts, least_history_of(history.seasons))
+    ahead = forecasts(history, candidates, horizon)
+    has_forecast = np.asarray(np.isfinite(ahead).any(axis=(1, 2)))
+    if has_forecast.any() and not has_forecast.all():
+        past, ahead = past.only(has_forecast), ahead[has_forecast]
     return PoolBacktest(history, bands, past, ahead)
 
 
-def select_and_calibrate(learned: PoolBacktest) -> SelectedForecast:
-    """The licensed forecast of every series."""
-    known, bands, history = learned.backtest, learned.bands, learned.history
-    names = tuple(name for name in baselines(history.seasons) if name in known.models)
-    places = [known.models.index(name) for name in names]
-    whole, apart = ensemble_weights(known, bands, history), leave_one_origin_out_weights(known, bands, history)
-    blend_trials = ensemble_out_of_sample(known, apart, bands, history)
-    found, *others = _compare_with_baselines(
-        known, blend_trials, places, bands, default=names.index(UNPROVEN) if UNPROVEN in names else 0
-    )
-    shares = [
-        _mix_with_baseline(one, share, places) for one, share in zip((found, *others), (whole, *apart), strict=True)
-    ]
-    point, blend = (combine_fold(learned.now, share, bands, history.short) for share in (shares[0], whole))
-    trials = ensemble_out_of_sample(known, shares[1:], bands, history)
-    trials = trials._replace(forecasts=np.where(np.isnan(trials.forecasts), blend_trials.forecasts, trials.forecasts))
-    lowest = lower_bound(history)
-    half = half_widths(point, trials, history)
-    return SelectedForecast(
-        np.maximum(point, lowest),
-        quantiles(point, half, lowest),
-        blend,
-        shares[0],
-        found,
-        trials,
-        blend_trials,
-        names,
-        bands,
-    )
+def select_and_calibrate(pool_backtest: PoolBacktest) -> SelectedForecast:
+    """Choose a forecast for each series and band of horizons by its backtests, and calibrate its intervals.
 
-
-def _compare_with_baselines(
-    known: Backtest, blend: OutOfSample, places: list[int], bands: tuple[HorizonBand, ...], *, default: int
-) -> list[list[Verdict]]:
-    """The verdicts of each band, by all evidence, then as they would have been without that of each past origin."""
-    if not known.folds:
-        blank = np.full((0, len(places), len(bands), blend.forecasts.shape[2]), np.nan)
-        return [verdicts(blank[:, 0], blank, known.looks(bands), default)]
-    errors, others = blend.errors(bands), known.errors(bands)[:, places]
-    found = [verdicts(errors, others, known.looks(bands), default)]
-    for out in leave_out_mask(known, bands):
-        left = np.where(out[:, :, None], np.nan, errors), np.where(out[:, None, :, None], np.nan, others)
-        found.append(verdicts(*left, known.looks(bands, ~out), default))
-    return found
-
-
-def _mix_with_baseline(found: Sequence[Verdict], share: Reals, places: list[int]) -> Reals:
-    """The blend's weights (models, bands, N) where it is licensed; else one for the best baseline and zero for all
-    else.
+    Weights, comparison and mixture are made once from all origins, and once for each past origin without its own
+    evidence. Source of the intervals: split conformal prediction (Lei et al., 2018), on the errors of this whole
+    procedure out of sample.
     """
-    drawn = share.copy()
-    for band, verdict in enumerate(found):
-        alone = np.flatnonzero(~verdict.licensed)
-        drawn[:, band, alone] = 0.0
-        drawn[np.array(places)[verdict.baseline[alone]], band, alone] = 1.0
-    return drawn
+    backtest, bands, history = pool_backtest.backtest, pool_backtest.bands, pool_backtest.history
+    names = tuple(name for name in baselines(history.seasons) if name in backtest.models)
+    places = [backtest.models.index(name) for name in names]
+    default = names.index(UNPROVEN) if UNPROVEN in names else 0
+
+    weights = ensemble_weights(backtest, bands, history)
+    weights_then = leave_one_origin_out_weights(backtest, bands, history)
+    blend_trials = ensemble_out_of_sample(backtest, weights_then, bands, history)
+
+    verdicts_now, verdicts_then = compare_with_baselines(backtest, blend_trials, places, bands, default)
+    mixture = mix_with_baseline(weights, verdicts_now, places)
+    mixtures_then = [mix_with_baseline(*then, places) for then in zip(weights_then, verdicts_then, strict=True)]
+    trials = ensemble_out_of_sample(backtest, mixtures_then, bands, history)
+    trials = trials.filled(blend_trials)
+
+    lowest = lower_bound(history)
+    blend = combine_fold(pool_backtest.now, weights, bands, history.short)
+    point = combine_fold(pool_backtest.now, mixture, bands, history.short)
+    intervals = quantiles(point, half_widths(point, trials, history), lowest)
+    return SelectedForecast(
+        np.maximum(point, lowest), intervals, blend, mixture, verdicts_now, trials, blend_trials, names, bands
+    )
+
+
+def compare_with_baselines(
+    backtest: Backtest, blend: OutOfSample, places: list[int], bands: tuple[HorizonBand, ...], default: int
+) -> tuple[list[Verdict], list[list[Verdict]]]:
+    """The verdicts of each band by all evidence, and for each past origin those without its own evidence.
+
+    places: of the baselines among the models. default: which of them stands where nothing is proven.
+    """
+    if not backtest.folds:
+        blank = np.full((0, len(places), len(bands), blend.forecasts.shape[2]), np.nan)
+        return verdicts(blank[:, 0], blank, backtest.effective_windows(bands), default), []
+    blend_errors, baseline_errors = blend.errors(bands), backtest.errors(bands)[:, places]
+    without = [
+        verdicts(
+            np.where(left_out[:, :, None], np.nan, blend_errors),
+            np.where(left_out[:, None, :, None], np.nan, baseline_errors),
+            backtest.effective_windows(bands, ~left_out),
+            default,
+        )
+        for left_out in leave_out_mask(backtest, bands)
+    ]
+    return verdicts(blend_errors, baseline_errors, backtest.effective_windows(bands), default), without
+
+
+def mix_with_baseline(weights: Reals, band_verdicts: Sequence[Verdict], places: list[int]) -> Reals:
+    """The weights (models, bands, N) of what is published: the blend's where it is licensed; else one for the best
+    baseline and zero for all others.
+    """
+    mixture = weights.copy()
+    for band, verdict in enumerate(band_verdicts):
+        unlicensed = np.flatnonzero(~verdict.licensed)
+        mixture[:, band, unlicensed] = 0.0
+        mixture[np.array(places)[verdict.baseline[unlicensed]], band, unlicensed] = 1.0
+    return mixture
 
 
 def lower_bound(history: History) -> Reals:
@@ -187,34 +191,36 @@ def lower_bound(history: History) -> Reals:
     return np.where(np.fmin.reduce(history.measured, axis=0) < 0.0, -np.inf, 0.0)
 
 
-def model_quantiles(learned: PoolBacktest, name: str) -> tuple[Reals, Reals]:
-    """A single model of the pool with bands of its own trials: point (H, N) and quantiles (H, N, 7)."""
-    place = learned.backtest.models.index(name)
-    point = learned.ahead[place].astype(float)
-    half = half_widths(point, model_out_of_sample(learned.backtest, place, len(point)), learned.history)
-    return point, quantiles(point, half, lower_bound(learned.history))
+def model_quantiles(pool_backtest: PoolBacktest, name: str) -> tuple[Reals, Reals]:
+    """A single model of the pool with intervals of its own trials: point (H, N) and quantiles (H, N, 7)."""
+    backtest, history = pool_backtest.backtest, pool_backtest.history
+    place = backtest.models.index(name)
+    point = pool_backtest.ahead[place].astype(float)
+    widths = half_widths(point, model_out_of_sample(backtest, place, len(point)), history)
+    return point, quantiles(point, widths, lower_bound(history))
 
 
-def best_baseline(learned: PoolBacktest, drawn: SelectedForecast, forecasts: Stored | None = None) -> Reals:
-    """The best baseline of each series and band, (H, N), to be shown beside what is drawn; of what the models forecast
-    ahead, or of these (M, h, N).
+def best_baseline(pool_backtest: PoolBacktest, selected: SelectedForecast, forecasts: Stored | None = None) -> Reals:
+    """The best baseline of each series and band, (H, N), to be shown beside what is published; of what the models
+    forecast ahead, or of these (M, h, N).
     """
-    of_models = learned.ahead if forecasts is None else forecasts
-    told = of_models[[learned.backtest.models.index(name) for name in drawn.baselines]].astype(float)
-    series = np.arange(told.shape[2])
+    of_models = pool_backtest.ahead if forecasts is None else forecasts
+    places = [pool_backtest.backtest.models.index(name) for name in selected.baselines]
+    of_baselines = of_models[places].astype(float)
+    series = np.arange(of_baselines.shape[2])
     return np.concatenate(
         [
-            told[verdict.baseline, band.first : band.last, series].T
-            for verdict, band in zip(drawn.verdicts, drawn.bands, strict=True)
+            of_baselines[verdict.baseline, band.first : band.last, series].T
+            for verdict, band in zip(selected.verdicts, selected.bands, strict=True)
         ]
     )
 
 
-def prophet_curve(learned: PoolBacktest) -> Reals:
-    """Panel Prophet with its trend, (H, N), to be shown beside what is drawn."""
-    return np.asarray(learned.ahead[learned.backtest.models.index(PROPHET_MAP)], dtype=float)
+def prophet_curve(pool_backtest: PoolBacktest) -> Reals:
+    """Panel Prophet with its trend, (H, N), to be shown beside what is published."""
+    return np.asarray(pool_backtest.ahead[pool_backtest.backtest.models.index(PROPHET_MAP)], dtype=float)
 
 
-def stamps_ahead(learned: PoolBacktest) -> pd.DatetimeIndex:
+def stamps_ahead(pool_backtest: PoolBacktest) -> pd.DatetimeIndex:
     """The stamps of every forecast."""
-    return learned.history.ahead(learned.ahead.shape[1])
+    return pool_backtest.history.ahead(pool_backtest.ahead.shape[1])

@@ -339,7 +339,7 @@ def _select(one: AggregateBacktest, columns: list[int]) -> AggregateBacktest:
     return one._replace(
         series=series,
         past=one.past.of(columns),
-        rivals=one.rivals[..., columns],
+        baseline_errors=one.baseline_errors[..., columns],
         best=one.best[:, columns],
         scale=one.scale[columns],
     )
@@ -351,7 +351,7 @@ def _concatenate(group: Sequence[AggregateBacktest]) -> AggregateBacktest:
     return first._replace(
         series=tuple(series for one in group for series in one.series),
         past=PastIntervals.joined([one.past for one in group]),
-        rivals=np.concatenate([one.rivals for one in group], axis=3),
+        baseline_errors=np.concatenate([one.baseline_errors for one in group], axis=3),
         best=np.concatenate([one.best for one in group], axis=1),
         scale=np.concatenate([one.scale for one in group]),
     )
@@ -385,7 +385,12 @@ def _licences(
     """The rows of each sum: what it is, whether it beat the best baseline of the sum's own series, and that it is drawn
     in any case.
     """
-    found = verdicts(summed.trials.errors(one.bands) if one.origins else one.rivals[:, 0], one.rivals, one.looks, 0)
+    found = verdicts(
+        summed.trials.errors(one.bands) if one.origins else one.baseline_errors[:, 0],
+        one.baseline_errors,
+        one.windows,
+        0,
+    )
     for band, verdict, best in zip(one.bands, found, one.best, strict=True):
         for place, series in enumerate(one.series):
             baseline = one.baselines[best[place]]
@@ -407,7 +412,7 @@ def _numbers(verdict: Verdict, place: int, scale: float) -> dict[str, object]:
         "licensed": licensed,
         "error": own,
         "baseline_error": other,
-        "margin": other * (1.0 - np.exp(-verdict.noise[place])),
+        "margin": other * (1.0 - np.exp(-verdict.standard_error[place])),
         "origins": origins,
     }
 

@@ -1,4 +1,11 @@
-"""The pool: every model that may be drawn or blended, by name, each a small pure function of a history."""
+"""The ensemble: every candidate model by name (`pool`), and how their forecasts are blended by their past errors.
+
+A model is a small pure function of a history. Its weight in the blend, for each series and band of horizons, is an
+inverse power of its error: the geometric mean over origins of its error relative to the other models', so that a hard
+week counts no more than an easy one, and a recent origin more than an old one. The power grows with what the origins
+saw: eight non-overlapping windows of a band let the best models decide, one nearly averages (docs/methods.md has the
+measurements).
+"""
 
 from __future__ import annotations
 
@@ -123,29 +130,29 @@ def memoized(name: str, model: Model) -> Model:
     return lambda history, steps: shared(history, (name, steps), lambda: model(history, steps))
 
 
-# The power for each disjoint look at the band, and its limits.
-POWER_PER_LOOK, LEAST_POWER, GREATEST_POWER = 1.5, 2.0, 12.0
+# The power for each non-overlapping window of the band, and its limits.
+POWER_PER_WINDOW, LEAST_POWER, GREATEST_POWER = 1.5, 2.0, 12.0
 # An origin two weeks back counts for half, whatever the season.
 HALF_LIFE_CYCLES = 2.0
 # A model that was exact at one origin is not certain to be so again.
 LEAST_RELATIVE_ERROR = 1e-3
 
 
-def weights(errors: Reals, looks: Reals, ages: Reals, standing: Reals | None = None) -> Reals:
+def weights(errors: Reals, windows: Reals, ages: Reals, standing: Reals | None = None) -> Reals:
     """Weights (models, bands, N) that sum to one over the models.
 
-    errors: mean absolute, (origins, models, bands, N), NaN where not scored; looks: disjoint looks at each band; ages:
+    errors: mean absolute, (origins, models, bands, N), NaN where not scored; windows: effective number of each band; ages:
     of the origins, in long cycles;
     standing: as how many models each one counts, (models), one each where it is not given. A model without an error in
     a band, because it was not yet itself, counts as the best one; a band that no origin saw is weighted like the band
     before it.
     """
-    relative, looks = _relative(errors, 0.5 ** (ages / HALF_LIFE_CYCLES)), looks.copy()
+    relative, windows = _relative(errors, 0.5 ** (ages / HALF_LIFE_CYCLES)), windows.copy()
     for band in range(relative.shape[1]):
         blank = np.isnan(relative[:, band]).all(axis=0)
         relative[:, band, blank] = relative[:, band - 1, blank] if band else 1.0
-        looks[band] = looks[band] or (looks[band - 1] if band else 0.0)
-    power = np.clip(POWER_PER_LOOK * looks, LEAST_POWER, GREATEST_POWER)
+        windows[band] = windows[band] or (windows[band - 1] if band else 0.0)
+    power = np.clip(POWER_PER_WINDOW * windows, LEAST_POWER, GREATEST_POWER)
     best = np.fmin.reduce(relative, axis=0)
     raw = np.where(np.isnan(relative), 1.0, relative / best) ** -power[None, :, None]
     raw *= 1.0 if standing is None else standing[:, None, None]

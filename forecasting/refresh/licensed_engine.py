@@ -1,4 +1,4 @@
-"""The engine that a lake is refreshed with: judged forecasts that add up across levels, bands about now by the same
+"""The engine that a lake is refreshed with: licensed forecasts that add up across levels, bands about now by the same
 models, and the coming weeks' peaks.
 """
 
@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor, as_completed
 
 import numpy as np
 import pandas as pd
 
 from data.schema import LICENSED_ENGINE, Series
-from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, evaluate_batch
+from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, evaluate_isolating_failures
 from forecasting.evaluation.recent_bands import bands_at_grain
 from forecasting.evaluation.reconciliation import ReconciledForecasts, dependent_series, joined, reconcile, sums_of
 from forecasting.models.engine import (
@@ -28,61 +28,77 @@ from forecasting.models.engine import (
 )
 from forecasting.panel.events import regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.peaks.weekly_peaks import PeakResult, forecast_weekly_peaks, peak_inputs
+from forecasting.peaks.weekly_peaks import PeakInputs, PeakResult, forecast_weekly_peaks, peak_inputs
 
-# Series that one worker judges at once: enough to share their fits, few enough that every worker has some.
+# Series that one worker evaluates at once: enough to share their fits, few enough that every worker has some.
 TOGETHER = 32
 
 
 class LicensedEngine:
-    """Judges every series by backtests and draws what won."""
+    """Evaluates every series by backtests and publishes the forecast that won."""
 
     name = LICENSED_ENGINE
 
     def forecast(self, panel: Panel, plan: ForecastOptions, executor: Executor) -> Iterator[EngineResult]:
-        """As in `Engine`; refusals come first, then the evidence on grown sites as they are judged. Forecasts and
-        bands, which must add up, the evidence on sums and on young sites, which lean on other series, and the coming
-        weeks come with the last part.
+        """As in `Engine`: refusals first, then the evidence on each batch of series as its worker is done.
+
+        The last part holds what needs all series: forecasts and bands, which must add up; the evidence on sums and on
+        young sites, which depend on other series; and the coming weeks.
         """
-        unsettled = dependent_series(panel, forecastable(panel))
+        series = forecastable(panel)
+        dependent = dependent_series(panel, series)
+        young_sites = [site for site in dependent if site.level == "site"]
         hours = int(plan.horizon / HOUR)
-        waiting: dict[Future[BatchEvaluation], SeriesBatch] = {
-            executor.submit(evaluate_batch, one, hours): one for one in series_batches(panel, forecastable(panel))
-        }
-        weeks = [
-            executor.submit(forecast_weekly_peaks, one)
-            for metric in metrics_of(panel)
-            if (one := peak_inputs(panel, metric, plan.seed)) is not None
-        ]
-        for series in panel.series:
-            if reason := refusal_reason(panel.hourly[series], panel.now):
-                yield refused_result(series, reason)
-        held, seconds = list[BatchEvaluation](), dict[Series, float]()
-        for done in as_completed(list(waiting)):
-            judged, subject = done.result(), waiting.pop(done)
-            now, later = judged.apart(unsettled)
-            held.append(later)
-            seconds |= dict.fromkeys(subject.series, judged.seconds)
-            fits = status_rows(panel, [one for one in subject.series if one not in unsettled], now.licences, seconds)
-            yield EngineResult(NOTHING, NOTHING, fits, now.licences, now.scores, now.backtests)
-        found = reconcile(panel, held, [one for one in unsettled if one.level == "site"])
-        fits = status_rows(panel, sorted(unsettled), found.licences, seconds, found.notes)
-        yield _last(found, bands(panel, plan, found), fits, [one.result() for one in weeks])
+
+        # Results are let go of as they come in: whole batches of a large lake would not fit into memory twice.
+        batches = as_completed(
+            [executor.submit(evaluate_isolating_failures, batch, hours) for batch in series_batches(panel, series)]
+        )
+        weeks = [executor.submit(forecast_weekly_peaks, inputs) for inputs in all_peak_inputs(panel, plan.seed)]
+        yield from refused_results(panel)
+
+        evaluations, seconds, failed = list[BatchEvaluation](), dict[Series, float](), set[Series]()
+        for batch in batches:
+            evaluated, failures = batch.result()
+            for evaluation in evaluated:
+                final, rest = evaluation.split(dependent)
+                evaluations.append(rest)
+                seconds |= dict.fromkeys(evaluation.series, evaluation.seconds)
+                independent = [one for one in evaluation.series if one not in dependent]
+                status = status_rows(panel, independent, final.licences, seconds)
+                yield EngineResult(NOTHING, NOTHING, status, final.licences, final.scores, final.backtests)
+            for one, reason in failures.items():
+                failed.add(one)
+                yield refused_result(one, reason, "failed")
+
+        reconciled = reconcile(panel, evaluations, young_sites)
+        status = status_rows(panel, sorted(dependent - failed), reconciled.licences, seconds, reconciled.notes)
+        yield last_result(reconciled, bands(panel, plan, reconciled), status, [one.result() for one in weeks])
 
 
-def metrics_of(panel: Panel) -> list[str]:
-    """The metrics of the panel's series."""
-    return sorted({series.metric for series in panel.series})
+def refused_results(panel: Panel) -> Iterator[EngineResult]:
+    """The series that have too little to go on, with their reasons."""
+    for series in panel.series:
+        if reason := refusal_reason(panel.hourly[series], panel.now):
+            yield refused_result(series, reason)
 
 
-def bands(panel: Panel, plan: ForecastOptions, found: ReconciledForecasts) -> pd.DataFrame:
-    """Rows of `bands`, on both sides of now by what is drawn."""
-    if not len(found.forecasts):
+def all_peak_inputs(panel: Panel, seed: int) -> Iterator[PeakInputs]:
+    """What the coming weeks of each metric are simulated from."""
+    for metric in sorted({series.metric for series in panel.series}):
+        if (inputs := peak_inputs(panel, metric, seed)) is not None:
+            yield inputs
+
+
+def bands(panel: Panel, plan: ForecastOptions, reconciled: ReconciledForecasts) -> pd.DataFrame:
+    """Rows of `bands`, on both sides of now by the forecasts that are published."""
+    if not len(reconciled.forecasts):
         return NOTHING
     # One hour more, because samples lie between the middles of two hours.
-    ahead = found.forecasts["ts"] <= plan.band(panel)[-1].ceil("h")
-    columns = list(found.recent.columns)
-    return bands_at_grain(panel, joined([found.recent, found.forecasts.loc[ahead, columns]]), plan.band(panel))
+    ahead = reconciled.forecasts["ts"] <= plan.band(panel)[-1].ceil("h")
+    columns = list(reconciled.recent.columns)
+    hourly = joined([reconciled.recent, reconciled.forecasts.loc[ahead, columns]])
+    return bands_at_grain(panel, hourly, plan.band(panel))
 
 
 def status_rows(
@@ -92,7 +108,7 @@ def status_rows(
     seconds: Mapping[Series, float],
     notes: Mapping[Series, str] | None = None,
 ) -> pd.DataFrame:
-    """Rows of `series_status`; what is drawn in the first day stands as the model, with what a young series borrowed."""
+    """Rows of `series_status`; the model is that of the first day, with what a young series took from its region."""
     first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
     rows = []
     for one in series:
@@ -103,13 +119,20 @@ def status_rows(
     return pd.DataFrame(rows, columns=STATUS_COLUMNS)
 
 
-def _last(
-    found: ReconciledForecasts, bands: pd.DataFrame, fits: pd.DataFrame, weeks: Sequence[PeakResult]
+def last_result(
+    reconciled: ReconciledForecasts, bands: pd.DataFrame, status: pd.DataFrame, weeks: Sequence[PeakResult]
 ) -> EngineResult:
-    """All forecasts and what leaned on others; the peaks and paths."""
-    more = {name: joined([getattr(one, name) for one in weeks]) for name in ("peaks", "simulated_peaks")}
-    scores = joined([found.scores, *(one.scores for one in weeks)])
-    return EngineResult(found.forecasts, bands, fits, found.licences, scores, found.backtests, **more)
+    """All forecasts, the evidence on dependent series, the peaks and the paths behind them."""
+    return EngineResult(
+        reconciled.forecasts,
+        bands,
+        status,
+        reconciled.licences,
+        joined([reconciled.scores, *(result.scores for result in weeks)]),
+        reconciled.backtests,
+        joined([result.peaks for result in weeks]),
+        joined([result.simulated_peaks for result in weeks]),
+    )
 
 
 def forecastable(panel: Panel) -> list[Series]:

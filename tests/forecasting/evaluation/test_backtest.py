@@ -9,13 +9,13 @@ import pytest
 from forecasting.evaluation.backtest import (
     Backtest,
     backtest,
-    by_step,
     ensemble_out_of_sample,
     ensemble_weights,
     forecasts,
     horizon_bands,
     leave_one_origin_out_weights,
     origins,
+    weights_by_step,
 )
 from forecasting.evaluation.model_selection import backtest_pool, select_and_calibrate
 from forecasting.models.baselines import seasonal_naive
@@ -128,7 +128,7 @@ def test_what_was_known_at_an_origin_is_cut_to_it() -> None:
 def test_looks_count_disjoint_views_of_a_band() -> None:
     values, bands = demand(300, 1), horizon_bands(HOUR, 24)
     apart, together = (
-        backtest(history(values), baselines(SEASONS), dict.fromkeys(starts, 24)).looks(bands)[0]
+        backtest(history(values), baselines(SEASONS), dict.fromkeys(starts, 24)).effective_windows(bands)[0]
         for starts in ([100, 150, 200], [100, 106, 112])
     )
     assert (apart, together) == (3.0, 1.5)
@@ -184,7 +184,7 @@ def test_weights_pass_gently_from_band_to_band_and_sum_to_one() -> None:
     values, bands = demand(700, 2), horizon_bands(HOUR, 60)
     known = history(values)
     share = ensemble_weights(backtest(known, baselines(SEASONS), dict.fromkeys([400, 500, 600], 60)), bands, known)
-    steps = by_step(share, bands, SHORT)
+    steps = weights_by_step(share, bands, SHORT)
     np.testing.assert_allclose(steps.sum(axis=0), 1.0)
     np.testing.assert_array_equal(steps[:, 0], share[:, 0])
     np.testing.assert_array_equal(steps[:, -1], share[:, 1])

@@ -44,7 +44,7 @@ def test_a_blend_that_is_no_better_leaves_the_best_baseline_drawn_and_says_so() 
 def test_a_margin_within_its_noise_is_no_proof() -> None:
     blend = np.array([0.5, 2.0, 0.5, 2.0, 0.4, 2.0])[:, None, None]
     found = verdicts(blend, np.full((6, 1, 1, 1), 1.1), np.array([6.0]), 0)[0]
-    assert 0.0 < found.gain[0] < found.noise[0]
+    assert 0.0 < found.gain[0] < found.standard_error[0]
     assert not found.licensed[0]
 
 
@@ -90,7 +90,7 @@ def test_a_series_leans_on_a_panel_that_agrees_and_not_on_one_that_does_not() ->
     baselines = np.ones((4, 1, 1, 21))
     together = verdicts(agreeing, baselines, np.array([4.0]), 0)[0]
     alone = verdicts(own, baselines[:, :, :, :1], np.array([4.0]), 0)[0]
-    assert together.noise[0] < alone.noise[0]
+    assert together.standard_error[0] < alone.standard_error[0]
     assert abs(together.gain[0] - np.log(2.0)) < abs(alone.gain[0] - np.log(2.0))
 
 
@@ -107,7 +107,7 @@ def of_a_panel(last: float) -> tuple[Verdict, str]:
     blend, baselines = 0.5 * np.exp(0.3 * np.random.default_rng(1).normal(size=(6, 1, 21))), np.ones((6, 1, 1, 21))
     blend[:, 0, 0] = [0.2, 0.9, 0.9, 0.9, 0.9, last]
     found = verdicts(blend, baselines, np.array([6.0]), 0)[0]
-    assert found.gain[0] > found.noise[0]
+    assert found.gain[0] > found.standard_error[0]
     assert found.licensed[1:].all()
     return found, licences([found], BANDS[:1], NAMES, 0)[0].sentence
 
@@ -139,7 +139,7 @@ def test_idle_and_constant_series_take_no_licence_from_the_others_of_their_panel
     assert apart.licensed.all()
     assert together.licensed[:6].all()
     assert not together.licensed[6:].any()
-    assert (together.noise[:6] < 0.1).all()
+    assert (together.standard_error[:6] < 0.1).all()
 
 
 def test_an_error_next_to_nothing_on_a_day_without_traffic_outweighs_no_other_day() -> None:
