@@ -90,7 +90,7 @@ def verdicts(blend: Reals, baselines: Reals, windows: Reals, default: int) -> li
     by_band: list[Verdict] = []
     for band in range(blend.shape[1]):
         has_blend = np.isfinite(blend[:, band]).any(axis=-1)
-        has_baselines = np.isfinite(baselines[:, :, band]).any(axis=-1).all(axis=1)
+        has_baselines = np.all(np.isfinite(baselines[:, :, band]).any(axis=-1), axis=1)
         compared = has_blend & has_baselines
         if np.count_nonzero(compared) >= origins_needed:
             by_band.append(_compare(blend[compared, band], baselines[compared][:, :, band], float(windows[band])))
