@@ -1,6 +1,6 @@
 """The contract: every table and column with type, unit, range and meaning; the one place that names them.
 
-`types` holds the vocabulary (metrics, levels, series), `tables` and `run_tables` the tables, `validation` the check of
+`types` holds the vocabulary (metrics, levels, series), `tables` the tables, `validation` the check of
 a frame against a table.
 """
 

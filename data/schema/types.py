@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+from haversine import Unit, haversine_vector
 
 STAMP = pa.timestamp("us", tz="UTC")
 TEXT, REAL, WHOLE, DAY, FLAG = pa.string(), pa.float64(), pa.int64(), pa.date32(), pa.bool_()
@@ -201,3 +204,13 @@ Moment = TypeVar("Moment", bound=datetime)
 def week_start(moment: Moment) -> Moment:
     """Monday 00:00 of the week that holds a moment, in its own zone (stamps of the lake are UTC)."""
     return moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=moment.weekday())
+
+
+EARTH_KM = 6371.0
+
+
+def distances_km(lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Great-circle distances in km between all pairs of places, (places, places); lat and lon in degrees, (places,)."""
+    places: Any = np.column_stack([np.asarray(lat, dtype=float), np.asarray(lon, dtype=float)])
+    # Longitudes beyond 180 degrees, as some catalogues write them, are the same places.
+    return np.asarray(EARTH_KM * haversine_vector(places, places, Unit.RADIANS, comb=True, normalize=True))

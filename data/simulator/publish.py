@@ -33,8 +33,7 @@ from data.simulator.options import (
     moment,
     options_of_source,
 )
-from data.simulator.simulation import Day, Simulation, simulate
-from data.simulator.telemetry import CUT_SECONDS
+from data.simulator.simulation import CUT_SECONDS, Day, Simulation, simulate
 
 # A lake or a folder --------------------------------------------------------------------------------------------------
 

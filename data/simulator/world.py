@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data.schema import TABLES, geography
+from data.schema import TABLES, types
 from data.schema.errors import SettingError
 from data.simulator.options import random_stream
 
@@ -346,7 +346,7 @@ def sites_table(world: World) -> pa.Table:
 
 def distances_km(sites: tuple[Site, ...]) -> Real:
     """Great-circle distances between all sites, (sites, sites)."""
-    return geography.distances_km([s.lat for s in sites], [s.lon for s in sites])
+    return types.distances_km([s.lat for s in sites], [s.lon for s in sites])
 
 
 def _takeover(km: Real, weight: Real) -> Real:

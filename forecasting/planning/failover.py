@@ -27,7 +27,7 @@ from pyarrow import ArrowInvalid
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-from data.schema import geography
+from data.schema import types
 from data.schema.errors import SettingError
 from forecasting.planning.demand import Reals
 
@@ -134,7 +134,7 @@ def distances_km(sites: pd.DataFrame, keys: Sequence[str]) -> Reals:
             f"Where {', '.join(map(str, unknown))} stands is not known.",
             remedy="give lat and lon of every site in the table of sites",
         )
-    return geography.distances_km(placed["lat"], placed["lon"])
+    return types.distances_km(placed["lat"], placed["lon"])
 
 
 Flags = npt.NDArray[np.bool_]

@@ -21,7 +21,7 @@ from data.simulator.capacity import runs_out_on
 from data.simulator.demand import WEEK_SLOTS, Field, Octave, local_slots
 from data.simulator.network import build_network
 from data.simulator.options import DAY_MINUTES, SIMULATOR_MARK, TICK, minutes, moment, options_of_source
-from data.simulator.telemetry import CUT_SECONDS
+from data.simulator.simulation import CUT_SECONDS
 from data.simulator.world import INGEST, REGIONS, build_world
 
 END = datetime(2026, 5, 14, 12, 5, tzinfo=UTC)
