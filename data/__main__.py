@@ -79,8 +79,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return COMMANDS[chosen.command].run(chosen)
     except command.EXPECTED as error:
-        told = disk_full(str(getattr(error, "filename", None) or "."), error) or error
-        command.print_lines([f"python -m data {chosen.command}: {command.one_line(told)}"], errors=True)
+        shown = disk_full(str(getattr(error, "filename", None) or "."), error) or error
+        command.print_lines([f"python -m data {chosen.command}: {command.one_line(shown)}"], errors=True)
         return command.USAGE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -246,11 +246,11 @@ def upsert(lake: Lake, contract: Table, snapshots: Mapping[str, pa.Table]) -> in
     return lake.commit(contract.name, make)
 
 
-def _merged(contract: Table, held: pa.Table, rows: pa.Table) -> pa.Table:
+def _merged(contract: Table, stored: pa.Table, rows: pa.Table) -> pa.Table:
     """The rows of the table with the new ones, in one piece: the writer takes the pieces of a table in whatever order
     it likes.
     """
-    return merge_rows(contract, held, rows).combine_chunks()
+    return merge_rows(contract, stored, rows).combine_chunks()
 
 
 def _dates(rows: pa.Table) -> list[date]:

@@ -91,7 +91,7 @@ class CachedFile:
                     break
             return [gap for gap in (*gaps, (start, end)) if gap[0] < gap[1]]
 
-    def held(self) -> int:
+    def cached_bytes(self) -> int:
         """Bytes on the local disk."""
         with self._lock:
             return sum(last - first for first, last in self._present)
@@ -164,7 +164,7 @@ def _folder() -> Path:
 def _make_room() -> None:
     """Throw out the files that were longest unused, as far as the room asks for it."""
     with _LOCK:
-        sizes = {path: file.held() for path, file in _FILES.items()}
+        sizes = {path: file.cached_bytes() for path, file in _FILES.items()}
         excess = sum(sizes.values()) - ROOM_BYTES
         for path in sorted(sizes, key=lambda path: _FILES[path].used):
             if excess <= 0 or time.monotonic() - _FILES[path].used < IN_USE_SECONDS:

@@ -222,8 +222,8 @@ def _stored_columns(listed: str) -> tuple[frozenset[str], bool]:
     in earlier files.
     """
     sql = f"SELECT DISTINCT columns FROM (SELECT list(name ORDER BY name) AS columns FROM parquet_schema([{listed}]) GROUP BY file_name)"
-    found = [frozenset(columns) for (columns,) in _database().cursor().sql(sql).fetchall()]
-    return frozenset().union(*found), len(found) == 1
+    column_sets = [frozenset(columns) for (columns,) in _database().cursor().sql(sql).fetchall()]
+    return frozenset().union(*column_sets), len(column_sets) == 1
 
 
 def _may_hold(table: Table, value: str | None, span: Span | None) -> bool:

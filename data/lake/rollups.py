@@ -215,15 +215,15 @@ def refresh_rollups(lake: Lake, *, anew: bool = False, progress: Progress | None
 def _recompute(lake: Lake, stale: Stale, progress: Progress | None) -> int:
     """Recompute and publish stale dates; returns how many. _SupersededError where another process published first."""
     pin = stale.pin
-    held = sorted(_dates(pin, "telemetry"))
+    all_dates = sorted(_dates(pin, "telemetry"))
     everything = stale.telemetry is None
-    touched = held if stale.telemetry is None else sorted(stale.telemetry)
+    touched = all_dates if stale.telemetry is None else sorted(stale.telemetry)
     flows = sorted(_dates(pin, "flows") if stale.flows is None else stale.flows)
     with temporary_folder("rollup") as folder:
         changed: dict[str, set[datetime]] = {name: set() for name in SECONDS}
         if touched:
-            firsts, widened = _first_seen(pin, touched, held, everything=everything)
-            touched = sorted({*touched, *widened, *_beside(pin, touched, held)})
+            firsts, widened = _first_seen(pin, touched, all_dates, everything=everything)
+            touched = sorted({*touched, *widened, *_beside(pin, touched, all_dates)})
             pieces = _pieces(touched, firsts.num_rows)
             for done, piece in enumerate(pieces):
                 for name, starts in _roll_up(pin, piece, firsts, folder, everything=everything).items():
@@ -272,9 +272,9 @@ def _span(dates: Sequence[date]) -> Span:
 # ----------------------------------------------------------------------------------------------------------------
 
 
-def _beside(pin: Pin, touched: Sequence[date], held: Sequence[date]) -> set[date]:
+def _beside(pin: Pin, touched: Sequence[date], all_dates: Sequence[date]) -> set[date]:
     """Dates next to touched ones with so few samples that their neighbours say how long each stands."""
-    near = {day + timedelta(days=off) for day in touched for off in (-1, 1)}.intersection(held).difference(touched)
+    near = {day + timedelta(days=off) for day in touched for off in (-1, 1)}.intersection(all_dates).difference(touched)
     if not near:
         return set()
     sql = f"SELECT DISTINCT ts::DATE FROM telemetry_1d WHERE level = 'site' AND samples < {SCARCE_BELOW} AND ts::DATE IN ({_listed(sorted(near))})"
@@ -283,7 +283,7 @@ def _beside(pin: Pin, touched: Sequence[date], held: Sequence[date]) -> set[date
 
 
 def _first_seen(
-    pin: Pin, touched: Sequence[date], held: Sequence[date], *, everything: bool
+    pin: Pin, touched: Sequence[date], all_dates: Sequence[date], *, everything: bool
 ) -> tuple[pa.Table, set[date]]:
     """First dates of each site and metric with the touched dates taken in, and the other dates on which that changes
     who is expected.
@@ -304,20 +304,20 @@ def _first_seen(
         after = cursor.sql(
             f"SELECT site_id, {least} FROM (SELECT * FROM _kept UNION ALL BY NAME ({fresh})) GROUP BY site_id"
         ).to_arrow_table()
-    return after, set() if everything else _between(before, after, held)
+    return after, set() if everything else _between(before, after, all_dates)
 
 
-def _between(before: pa.Table, after: pa.Table, held: Sequence[date]) -> set[date]:
+def _between(before: pa.Table, after: pa.Table, all_dates: Sequence[date]) -> set[date]:
     """Dates with telemetry that lie between an old and a new first date."""
     old, new = ({row["site_id"]: row for row in table.to_pylist()} for table in (before, after))
-    found: set[date] = set()
+    dates: set[date] = set()
     for site in old.keys() | new.keys():
         for name in (*NAMES, "any_metric"):
             was, now = old.get(site, {}).get(name), new.get(site, {}).get(name)
             if was != now:
                 low, high = min(was or date.max, now or date.max), max(was or date.max, now or date.max)
-                found.update(day for day in held if low <= day < high)
-    return found
+                dates.update(day for day in all_dates if low <= day < high)
+    return dates
 
 
 # Rolling up
@@ -340,13 +340,13 @@ def _roll_up(
         expand_coarse_samples(cursor, condition)
         for name, seconds in SECONDS.items():
             cursor.execute(f"CREATE OR REPLACE TEMP TABLE _fresh AS {rolled_up(seconds, condition)}")
-            known = f"SELECT * FROM {name} WHERE {'false' if everything else f'ts::DATE IN ({_listed(dates)})'}"
-            changed[name] = _write_changed(cursor, TABLES[name], known, folder / f"{name}-{dates[0]}.parquet")
+            stored_rows = f"SELECT * FROM {name} WHERE {'false' if everything else f'ts::DATE IN ({_listed(dates)})'}"
+            changed[name] = _write_changed(cursor, TABLES[name], stored_rows, folder / f"{name}-{dates[0]}.parquet")
     return changed
 
 
-def _write_changed(cursor: duckdb.DuckDBPyConnection, table: Table, known: str, path: Path) -> set[datetime]:
-    """Write the rows of `_fresh` that lie in intervals in which they differ from the `known` ones; returns the starts.
+def _write_changed(cursor: duckdb.DuckDBPyConnection, table: Table, stored_rows: str, path: Path) -> set[datetime]:
+    """Write the rows of `_fresh` that lie in intervals in which they differ from `stored_rows`; returns their starts.
 
     Sums of many threads differ in their last bits from one time to the next, which is no difference.
     """
@@ -357,7 +357,7 @@ def _write_changed(cursor: duckdb.DuckDBPyConnection, table: Table, known: str, 
     )
     key = ", ".join(table.key)
     cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _changed AS
-        SELECT DISTINCT ts FROM (SELECT *, true AS _in FROM _fresh) f FULL JOIN (SELECT *, true AS _in FROM ({known})) k USING ({key})
+        SELECT DISTINCT ts FROM (SELECT *, true AS _in FROM _fresh) f FULL JOIN (SELECT *, true AS _in FROM ({stored_rows})) k USING ({key})
         WHERE f._in IS NULL OR k._in IS NULL OR NOT coalesce({alike}, false)""")
     cursor.execute(f"COPY (FROM _fresh SEMI JOIN _changed USING (ts)) TO {quoted(str(path))} (FORMAT parquet)")
     starts = cursor.execute("SELECT epoch_us(ts) FROM _changed").fetchall()
@@ -455,7 +455,7 @@ def expand_coarse_samples(cursor: duckdb.DuckDBPyConnection, condition: str) -> 
 
 
 def _measure(cursor: duckdb.DuckDBPyConnection) -> None:
-    """`_hold` (site_id, date, held) and `_grid_hold` (date, held): for how many seconds a sample stands.
+    """Make `_hold` (site_id, date, hold_seconds) and `_grid_hold` (date, hold_seconds): for how many seconds a sample stands.
 
     That is the grain, where the date has enough samples to show it; else no longer than the samples of the day before
     or after lie apart, and an hour where there are none.
@@ -464,27 +464,25 @@ def _measure(cursor: duckdb.DuckDBPyConnection) -> None:
         WITH days AS (SELECT site_id, date, count(*) AS samples FROM telemetry
                       WHERE {MEASURED} AND date BETWEEN (SELECT min(date) - 1 FROM _grain) AND (SELECT max(date) + 1 FROM _grain) GROUP BY ALL)
         SELECT g.site_id, g.date, CASE WHEN own.samples >= {SCARCE_BELOW} THEN g.seconds
-               ELSE least(g.seconds, coalesce({DAY_SECONDS} // greatest(before.samples, after.samples), {HOUR_SECONDS})) END AS held
+               ELSE least(g.seconds, coalesce({DAY_SECONDS} // greatest(before.samples, after.samples), {HOUR_SECONDS})) END AS hold_seconds
         FROM _grain g JOIN days own USING (site_id, date)
         LEFT JOIN days before ON before.site_id = g.site_id AND before.date = g.date - 1
         LEFT JOIN days after ON after.site_id = g.site_id AND after.date = g.date + 1""")
     cursor.execute("""CREATE OR REPLACE TEMP TABLE _grid_hold AS
-        SELECT date, least(any_value(_grid_grain.seconds), arg_max(held, (sites, -held))) AS held
-        FROM (SELECT date, held, count(*) AS sites FROM _hold GROUP BY ALL) JOIN _grid_grain USING (date) GROUP BY date""")
+        SELECT date, least(any_value(_grid_grain.seconds), arg_max(hold_seconds, (sites, -hold_seconds))) AS hold_seconds
+        FROM (SELECT date, hold_seconds, count(*) AS sites FROM _hold GROUP BY ALL) JOIN _grid_grain USING (date) GROUP BY date""")
 
 
-def _by_hour(rows: str, held: str) -> str:
+def _by_hour(rows: str, holds: str) -> str:
     """SQL: the rows, those that stand for longer than an hour once for each hour of their interval, within their
     date.
     """
-    first = (
-        f"CASE WHEN held > {HOUR_SECONDS} THEN epoch_us(ts) // (1000000 * held) * held ELSE epoch_us(ts) // 1000000 END"
-    )
-    after = f"first + CASE WHEN held > {HOUR_SECONDS} THEN held ELSE 1 END"
+    first = f"CASE WHEN hold_seconds > {HOUR_SECONDS} THEN epoch_us(ts) // (1000000 * hold_seconds) * hold_seconds ELSE epoch_us(ts) // 1000000 END"
+    after = f"first + CASE WHEN hold_seconds > {HOUR_SECONDS} THEN hold_seconds ELSE 1 END"
     return f"""
-        SELECT * EXCLUDE (ts, held, first, hour), to_timestamp(hour * {HOUR_SECONDS}) AS ts
+        SELECT * EXCLUDE (ts, hold_seconds, first, hour), to_timestamp(hour * {HOUR_SECONDS}) AS ts
         FROM (SELECT *, unnest(range(first // {HOUR_SECONDS}, ({after} + {HOUR_SECONDS - 1}) // {HOUR_SECONDS})) AS hour
-              FROM (SELECT *, {first} AS first FROM ({rows}) JOIN {held}))
+              FROM (SELECT *, {first} AS first FROM ({rows}) JOIN {holds}))
         WHERE to_timestamp(hour * {HOUR_SECONDS})::DATE = date"""
 
 
@@ -493,7 +491,7 @@ def _by_hour(rows: str, held: str) -> str:
 
 
 def _roll_up_flows(pin: Pin, dates: Sequence[date], folder: Path, *, everything: bool) -> set[datetime]:
-    """Hourly means of the flows on some dates, written and told as in `_roll_up`. A flow without a row in an hour
+    """Hourly means of the flows on some dates, written and reported as in `_roll_up`. A flow without a row in an hour
     carried nothing that was measured: it has no row here either.
     """
     changed = set[datetime]()
@@ -503,6 +501,6 @@ def _roll_up_flows(pin: Pin, dates: Sequence[date], folder: Path, *, everything:
             cursor.execute(f"""CREATE OR REPLACE TEMP TABLE _fresh AS
                 SELECT source_site_id, target_site_id, {_bucket(HOUR_SECONDS)} AS ts, avg(gbps) AS gbps
                 FROM flows WHERE date IN ({_listed(piece)}) GROUP BY ALL""")
-            known = f"SELECT * FROM flows_1h WHERE {'false' if everything else f'ts::DATE IN ({_listed(piece)})'}"
-            changed |= _write_changed(cursor, TABLES["flows_1h"], known, folder / f"flows_1h-{piece[0]}.parquet")
+            stored_rows = f"SELECT * FROM flows_1h WHERE {'false' if everything else f'ts::DATE IN ({_listed(piece)})'}"
+            changed |= _write_changed(cursor, TABLES["flows_1h"], stored_rows, folder / f"flows_1h-{piece[0]}.parquet")
     return changed

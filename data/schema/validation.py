@@ -284,11 +284,11 @@ def _number_faults(column: Column, values: pa.ChunkedArray) -> Iterator[Found]:
 
 def _text_faults(column: Column, values: pa.ChunkedArray) -> Iterator[Found]:
     if column.choices:
-        known = pc.is_in(values, value_set=pa.array(column.choices))
+        is_choice = pc.is_in(values, value_set=pa.array(column.choices))
         yield from _found(
             column,
             values,
-            pc.and_(pc.invert(known), pc.is_valid(values)),
+            pc.and_(pc.invert(is_choice), pc.is_valid(values)),
             f"one of {', '.join(column.choices)}",
             "another vocabulary at the producer",
             "translate the value before export",

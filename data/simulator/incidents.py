@@ -343,7 +343,7 @@ def _site_surges(options: SimulationOptions, world: World, week: int) -> Iterato
 
 
 def _starvations(options: SimulationOptions, world: World, week: int) -> Iterator[Incident]:
-    found = _each(
+    all_incidents = _each(
         options,
         world,
         week,
@@ -351,7 +351,7 @@ def _starvations(options: SimulationOptions, world: World, week: int) -> Iterato
         STARVATION_RATE,
         lambda rng: (_minutes(rng, 70, 30, 240), rng.uniform(0.1, 0.35)),
     )
-    return (incident for incident in found if world.sites[incident.site].ingest)
+    return (incident for incident in all_incidents if world.sites[incident.site].ingest)
 
 
 def _gaps(options: SimulationOptions, world: World, week: int) -> Iterator[Incident]:

@@ -75,10 +75,10 @@ def broadcast_day(
     streams = (offered + world.ingest_takeover.T @ (offered * (1.0 - up))) * up
     starved = _starved(broadcast, world, struck, day)
     capacity = capacity_on(steps, world, "ingest", day * DAY_MINUTES)[world.ingest, None]
-    asked = streams * MEGABITS_A_STREAM / 1000.0 * (1.0 - STARVED_LOSS * starved)
+    needed = streams * MEGABITS_A_STREAM / 1000.0 * (1.0 - STARVED_LOSS * starved)
     return (
         streams,
-        delivered(asked / capacity) * capacity,
+        delivered(needed / capacity) * capacity,
         starved,
         np.minimum(streams / broadcast.transcode_streams[:, None], 1.0),
     )

@@ -137,8 +137,8 @@ class _Harvest:
 
 def span_of(telemetry: pa.Table) -> tuple[datetime | None, datetime | None]:
     """The earliest and the latest stamp; None where there are no rows."""
-    found = pc.min_max(telemetry["ts"]).as_py()
-    return found["min"], found["max"]
+    bounds = pc.min_max(telemetry["ts"]).as_py()
+    return bounds["min"], bounds["max"]
 
 
 def _write_telemetry(simulation: Simulation, lake: Lake, progress: ProgressReport) -> _Harvest:
@@ -228,8 +228,8 @@ class LakeOutlet:
 
     def _announce(self, events: pa.Table) -> None:
         """Add the events that the lake does not have yet."""
-        known = self.lake.read("events")["event_id"]
-        fresh = events.filter(pc.invert(pc.is_in(events["event_id"], value_set=pc.unique(known))))
+        stored_ids = self.lake.read("events")["event_id"]
+        fresh = events.filter(pc.invert(pc.is_in(events["event_id"], value_set=pc.unique(stored_ids))))
         if fresh.num_rows:
             self.lake.append("events", fresh)
 

@@ -382,12 +382,12 @@ def _fill(listed: set[Metro]) -> Iterator[Metro]:
     """International airports of the regions' countries, in an order that is scattered over the globe but always the
     same.
     """
-    known = {country for region in REGIONS for country in region.countries.split()}
+    served_countries = {country for region in REGIONS for country in region.countries.split()}
     names = {metro.code for metro in listed}
     codes = [
         c
         for c, row in _gazetteer().items()
-        if "International" in str(row["name"]) and row["city"] and row["country"] in known and c not in names
+        if "International" in str(row["name"]) and row["city"] and row["country"] in served_countries and c not in names
     ]
     for code in sorted(codes, key=lambda c: (zlib.crc32(c.encode()), c)):
         yield Metro(code, str(_gazetteer()[code]["city"]), FILL_WEIGHT)

@@ -109,7 +109,7 @@ def faults_by_row(edited: pd.DataFrame) -> list[RowFault]:
         for fault in _repeated(rows[(rows[KEY] == twice.loc[label, KEY]).all(axis=1)])
     ]
     places = {label: place for place, label in enumerate(rows.index)}
-    return sorted([*_row_faults(rows), *again], key=lambda one: places[one.row])
+    return sorted([*_row_faults(rows), *again], key=lambda row_fault: places[row_fault.row])
 
 
 def _row_faults(rows: pd.DataFrame) -> Iterator[RowFault]:
@@ -131,8 +131,8 @@ def difference(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     both = before.merge(after, on=KEY, how="outer", suffixes=("_before", "_after"), indicator=True)
     same = pd.Series(data=True, index=both.index)
     for name in VALUES:
-        one, other = both[f"{name}_before"], both[f"{name}_after"]
-        same &= (one == other) | (one.isna() & other.isna())
+        before_value, after_value = both[f"{name}_before"], both[f"{name}_after"]
+        same &= (before_value == after_value) | (before_value.isna() & after_value.isna())
     differs = both[~same | (both["_merge"] != "both")]
     return differs.assign(change=differs["_merge"].astype(str).map(WORDS)).sort_values(KEY, ignore_index=True)[
         DIFFERENCE
