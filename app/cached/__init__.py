@@ -1,5 +1,5 @@
-"""What the pages know of the lake: every query of data.queries under its own name, asked once for a version of the
-tables that it reads, and the pin that says which versions are shown.
+"""What the pages read of the lake: every query of data.queries under its own name, run once for a version of the tables
+that it reads, and the pin that says which versions are shown.
 
     cached.history(pin, scope, "site", "fra-01", ("egress_gbps",), start, end, "1h")
 """
@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from app.cached.answers import memoize
 from app.cached.pins import current_pin, invalidate_pin, lake_url, progress
+from app.cached.query_cache import memoize
 from data import queries
 from data.lake.query import EVERYTHING, Scope, SiteFilter
 from data.lake.tables import Pin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.cached.answers import memoize
+from app.cached.query_cache import memoize
 from data import queries
 from data.lake.query import Scope
 from data.lake.tables import Pin

@@ -74,7 +74,7 @@ class Summary:
 def refresh(
     lake: Lake,
     *,
-    engine: str | Engine = "panel",
+    engine: str | Engine = LICENSED_ENGINE,
     workers: int | None = None,
     bar: bool = False,
     executor: Executor | None = None,

@@ -1,8 +1,8 @@
-"""Answers of queries, kept: each is asked once for the versions of the tables that it reads.
+"""The cache of query results: each query runs once for the versions of the tables that it reads.
 
 The key is the query's full name, the pin of its declared tables, the viewer's scope and the arguments: scalars, never
-frames. Answers are kept as objects and handed out as shallow copies: under pandas' copy-on-write a page that changes
-its copy leaves the kept frame alone, and a hit costs the same for 48 sites as for 500, which a pickled copy would not.
+frames. Results are cached as objects and handed out as shallow copies: under pandas' copy-on-write a page that changes
+its copy leaves the cached frame alone, and a hit costs the same for 48 sites as for 500, which a pickled copy would not.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from data.queries.metrics import QUERY_SECONDS
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# A page of 48 sites keeps 1 to 4 MB, the samples of a region over 32 days 3 MB, a plan's simulated demand 20 MB: a
+# A page of 48 sites caches 1 to 4 MB, the samples of a region over 32 days 3 MB, a plan's simulated demand 20 MB: a
 # server of two dozen viewers at different places stays below it, and next to the 400 MB of a warm process it is no
 # surprise.
-KEPT_BYTES = 256_000_000
+CACHE_BYTES = 256_000_000
 
 
 class SizedCache:
-    """The answers asked for last, within a budget of bytes.
+    """The results used last, within a budget of bytes.
 
     st.cache_resource bounds entries alone, of which one may hold 500 bytes or 80 MB; st.cache_data bounds bytes
     (`max_size`) and unpickles a copy at each hit, 36 ms for a million rows.
@@ -41,45 +41,45 @@ class SizedCache:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.kept_bytes = 0
-        self._answers: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self.used_bytes = 0
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._computing: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """The kept answer, else the computed one. Of several sessions that ask for it at once one computes, and the
-        others wait. An error is not kept, nor an answer that alone passes the budget.
+        """The cached result, else the computed one. Of several sessions that need it at once one computes, and the
+        others wait. An error is not cached, nor a result that alone passes the budget.
         """
         with self._lock:
-            if key in self._answers:
-                return self._used(key)
+            if key in self._entries:
+                return self._touched(key)
             computing = self._computing.setdefault(key, threading.Lock())
         with computing:
             with self._lock:
-                if key in self._answers:
-                    return self._used(key)
+                if key in self._entries:
+                    return self._touched(key)
             try:
-                answer = compute()
-                size = size_of((key, answer))
+                result = compute()
+                size = size_of((key, result))
                 with self._lock:
-                    self._keep(key, answer, size)
+                    self._store(key, result, size)
             finally:
                 with self._lock:
                     self._computing.pop(key, None)
-        return answer
+        return result
 
-    def _used(self, key: Hashable) -> Any:
-        self._answers.move_to_end(key)
-        return self._answers[key][0]
+    def _touched(self, key: Hashable) -> Any:
+        self._entries.move_to_end(key)
+        return self._entries[key][0]
 
-    def _keep(self, key: Hashable, answer: Any, size: int) -> None:
+    def _store(self, key: Hashable, result: Any, size: int) -> None:
         if size > self.max_bytes:
             return
-        while self.kept_bytes + size > self.max_bytes:
-            _, (_, freed) = self._answers.popitem(last=False)
-            self.kept_bytes -= freed
-        self._answers[key] = answer, size
-        self.kept_bytes += size
+        while self.used_bytes + size > self.max_bytes:
+            _, (_, freed) = self._entries.popitem(last=False)
+            self.used_bytes -= freed
+        self._entries[key] = result, size
+        self.used_bytes += size
 
 
 def size_of(value: object) -> int:
@@ -105,7 +105,7 @@ class _ByteCounter:
 
 
 class _SizePickler(pickle.Pickler):
-    """Also takes what pickle refuses and answers hold: read-only mappings, and functions, which weigh nothing."""
+    """Also takes what pickle refuses and results hold: read-only mappings, and functions, which weigh nothing."""
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, MappingProxyType):
@@ -114,11 +114,11 @@ class _SizePickler(pickle.Pickler):
 
 
 def memoize(query: Query[P, R]) -> Query[P, R]:
-    """The query with its answers kept: called alike, `memoize(query)(pin, scope, ...)`. Arguments must be hashable."""
+    """The query with its results cached: called alike, `memoize(query)(pin, scope, ...)`. Arguments must be hashable."""
     signature = inspect.signature(query.function)
 
     @wraps(query.function)
-    def answer(pin: Pin, scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def cached(pin: Pin, scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(pin, scope, *args, **kwargs)
         bound.apply_defaults()
 
@@ -126,17 +126,17 @@ def memoize(query: Query[P, R]) -> Query[P, R]:
             with QUERY_SECONDS.labels(query.name).time():
                 return query(pin, scope, *args, **kwargs)
 
-        kept: R = _shallow_copy(_kept().get((query.name, tuple(bound.arguments.values())), compute))
-        return kept
+        result: R = _shallow_copy(_cache().get((query.name, tuple(bound.arguments.values())), compute))
+        return result
 
-    return Query(answer, query.tables)
+    return Query(cached, query.tables)
 
 
-def _shallow_copy(answer: Any) -> Any:
-    return answer.copy(deep=False) if isinstance(answer, pd.DataFrame) else answer
+def _shallow_copy(result: Any) -> Any:
+    return result.copy(deep=False) if isinstance(result, pd.DataFrame) else result
 
 
 @st.cache_resource(show_spinner=False)
-def _kept() -> SizedCache:
+def _cache() -> SizedCache:
     """One for all sessions of the process."""
-    return SizedCache(KEPT_BYTES)
+    return SizedCache(CACHE_BYTES)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 
-from app.cached.answers import SizedCache, memoize, size_of
+from app.cached.query_cache import SizedCache, memoize, size_of
 from data.lake.query import EVERYTHING, Scope, query
 from data.lake.tables import Lake, Pin, UndeclaredTableError
 from data.queries import reads
@@ -132,7 +132,7 @@ def test_answers_are_bounded_in_bytes_and_the_one_used_last_stays() -> None:
     for number in range(20):
         answer(number)
         answer(0)
-    assert kept.kept_bytes <= 5_500_000
+    assert kept.used_bytes <= 5_500_000
     assert len(computed) == 20
     answer(19)
     assert len(computed) == 20
@@ -143,7 +143,7 @@ def test_answers_are_bounded_in_bytes_and_the_one_used_last_stays() -> None:
 def test_an_answer_that_alone_passes_the_budget_is_handed_out_and_not_kept() -> None:
     kept = SizedCache(500_000)
     assert [len(kept.get("large", ONE_MB.copy)) for _ in range(2)] == [125_000, 125_000]
-    assert kept.kept_bytes == 0
+    assert kept.used_bytes == 0
 
 
 def test_the_size_counts_arrays_frames_and_text() -> None:
