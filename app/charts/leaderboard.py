@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from app.charts.plain import layout, names_axis
 from app.theme import PALETTES, Scheme, hue, label, percent, significant
+from data.schema import model_words
 
 ROW, LEFT = 24, 172
 # Models of `scores` that are no candidates: what the licence would have drawn at each origin, and the weekly quantiles
@@ -112,7 +113,7 @@ def leaderboard(spec: Leaderboard) -> go.Figure:
         "cliponaxis": False,
         "marker": {"color": colours},
         "textfont": {"size": 12, "color": palette.ink},
-        "hovertext": [f"{label(model)}: {text}" for model, text in zip(rows["model"], texts, strict=True)],
+        "hovertext": [f"{label(model_words(model))}: {text}" for model, text in zip(rows["model"], texts, strict=True)],
         "hoverinfo": "text",
     }
     return go.Figure({"data": [bars], "layout": base | _axes(rows, factor)})
@@ -127,7 +128,7 @@ def _axes(rows: pd.DataFrame, factor: float) -> dict[str, Any]:
     """Names at the left; to the right of the longest bar room for the words."""
     low, high = min(0.0, float(rows["value"].min()) * factor), max(0.0, float(rows["value"].max()) * factor)
     span = (high - low) or 1.0
-    names = [label(model, 26) for model in rows["model"]]
+    names = [label(model_words(model), 26) for model in rows["model"]]
     return {
         "xaxis": {
             "range": [1.1 * low, high + 0.62 * span],

@@ -11,6 +11,7 @@ import pandas as pd
 from app import theme
 from app.components.states import plain
 from app.theme import StateMark
+from data.schema import model_words
 
 LICENSED = StateMark("licensed", "\u25cf", "circle")
 BASELINE = StateMark("baseline", "\u25b2", "triangle-up")
@@ -43,7 +44,7 @@ def sentence(label: str, rows: pd.DataFrame) -> str:
 def _part(rows: list[Any]) -> str:
     first = rows[0]
     told = {LICENSED: _won, BASELINE: _lost, UNTRIED: _untried}[verdict(first)]
-    return f"**{plain(first.model)}** {reach([row.horizon for row in rows])}{told(rows)}"
+    return f"**{plain(model_words(first.model))}** {reach([row.horizon for row in rows])}{told(rows)}"
 
 
 def reach(horizons: list[str]) -> str:
@@ -53,7 +54,7 @@ def reach(horizons: list[str]) -> str:
 
 
 def _won(rows: list[Any]) -> str:
-    baseline = f"{plain(rows[0].baseline)}, its best baseline"
+    baseline = f"{plain(model_words(rows[0].baseline))}, its best baseline"
     if not lower(rows[0]):
         return f", on its own no lower than {baseline}, but licensed by the gains of its backtests and its panel together, in {_tests(rows)}"
     return f", {_below(rows)} {baseline}, in {_tests(rows)}"
@@ -70,7 +71,7 @@ def _below(rows: list[Any]) -> str:
 def _lost(rows: list[Any]) -> str:
     if anyhow(rows[0]):
         return (
-            f", drawn so that all levels add up, though it did not beat {plain(rows[0].baseline)}, its best baseline, "
+            f", drawn so that all levels add up, though it did not beat {plain(model_words(rows[0].baseline))}, its best baseline, "
             f"by more than the noise in {_tests(rows)}"
         )
     return f", which the blend did not beat by more than the noise in {_tests(rows)}"
@@ -94,7 +95,10 @@ def lines(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """For each horizon a line of Markdown with verdict and numbers, and the run's own reason."""
     for row in rows.itertuples():
         found = verdict(row)
-        yield f"{found.glyph} **{plain(row.horizon)}: {plain(row.model)}**, {_numbers(row)}", str(row.reason)
+        yield (
+            f"{found.glyph} **{plain(row.horizon)}: {plain(model_words(row.model))}**, {_numbers(row)}",
+            str(row.reason),
+        )
 
 
 def _numbers(row: Any) -> str:
@@ -106,8 +110,8 @@ def _numbers(row: Any) -> str:
     if row.licensed:
         how = _below([row]) if lower(row) else "on its own no lower than"
         by = "licensed" if lower(row) else "licensed with its panel"
-        return f"{by}: MASE {theme.significant(row.error)}, {how} {plain(row.baseline)} ({theme.significant(row.baseline_error)}; {plain(needed)})"
+        return f"{by}: MASE {theme.significant(row.error)}, {how} {plain(model_words(row.baseline))} ({theme.significant(row.baseline_error)}; {plain(needed)})"
     if anyhow(row):
-        other = f"{plain(row.baseline)}, the best baseline, {theme.significant(row.baseline_error)}"
+        other = f"{plain(model_words(row.baseline))}, the best baseline, {theme.significant(row.baseline_error)}"
         return f"drawn so that all levels add up: MASE {theme.significant(row.error)}, {other}: not better by more than the noise ({plain(needed)})"
     return f"the best baseline, MASE {theme.significant(row.baseline_error)}: the blend did not beat it by more than the noise ({plain(needed)})"

@@ -16,6 +16,7 @@ from app.charts.panels import Panel, linked_figure
 from app.components import export, states
 from app.components.header import Frame
 from app.components.ledger import ledger
+from data.schema import model_words
 
 RUNS = {
     "number": "Run",
@@ -149,6 +150,7 @@ def against(frame: Frame, series: Series, name: str, runs: pd.DataFrame) -> None
         "series": "Series in both",
     }
     told = rows.assign(
+        model=rows["model"].map(model_words),
         verdict=compared(score, rows["value"], rows["other_value"]),
         verdict_all=compared(score, rows["mean"], rows["other_mean"]),
     )

@@ -11,6 +11,7 @@ from app.charts.leaderboard import MEANINGS, OF_WEEKS, SCORES, Leaderboard, best
 from app.components import export, states
 from app.components.header import Frame
 from app.components.licence import lines
+from data.schema import model_words
 
 COLUMNS = 2
 
@@ -85,4 +86,6 @@ def _spec(
 def alt(spec: Leaderboard) -> str:
     """The chart in a sentence."""
     best = best_first(spec.rows, spec.score)
-    return f"{SCORES[spec.score]} of {len(best)} models {spec.horizon} ahead, best first: {', '.join(best['model'])}; drawn is {spec.drawn or 'none'}"
+    names = ", ".join(map(model_words, best["model"]))
+    drawn = model_words(spec.drawn) or "none"
+    return f"{SCORES[spec.score]} of {len(best)} models {spec.horizon} ahead, best first: {names}; drawn is {drawn}"

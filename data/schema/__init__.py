@@ -39,6 +39,7 @@ from data.schema.types import (
     Series,
     Table,
     identifier,
+    model_words,
     stamp,
     week_start,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "Series",
     "Table",
     "identifier",
+    "model_words",
     "stamp",
     "validate",
     "week_start",

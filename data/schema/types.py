@@ -214,3 +214,39 @@ def distances_km(lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.float
     places: Any = np.column_stack([np.asarray(lat, dtype=float), np.asarray(lon, dtype=float)])
     # Longitudes beyond 180 degrees, as some catalogues write them, are the same places.
     return np.asarray(EARTH_KM * haversine_vector(places, places, Unit.RADIANS, comb=True, normalize=True))
+
+
+# Models by the names that tables, options and the code have for them, in words for pages and sentences: short enough
+# for the axis of a chart.
+MODEL_WORDS: dict[str, str] = {
+    "prophet": "Prophet",
+    "prophet_map": "Prophet",
+    "prophet_flat_trend": "Prophet, flat trend",
+    "prophet_damped_trend": "Prophet, damped trend",
+    "prophet_flat_trend_residuals": "Prophet, flat, corrected",
+    "prophet_log_flat_trend": "log Prophet, flat trend",
+    "prophet_log_flat_trend_residuals": "log Prophet, corrected",
+    "prophet_log_sharp_residuals": "log Prophet, sharp day",
+    "double_seasonal_smoothing_slow": "smoothing, slow week",
+    "double_seasonal_smoothing_quick": "smoothing, quick week",
+    "double_seasonal_smoothing_log_slow": "log smoothing, slow week",
+    "double_seasonal_smoothing_log_quick": "log smoothing, quick week",
+    "boosted_trees_weekly": "boosted trees, weekly",
+    "boosted_trees_daily": "boosted trees, daily",
+    "naive": "last value",
+    "seasonal_naive_24": "same hour yesterday",
+    "seasonal_naive_168": "same hour last week",
+    "seasonal_median": "median of four weeks",
+    "level_adjusted_median": "median at today's level",
+    "rescaled_seasonal_median": "median scaled to today",
+    "daily_median": "median of seven days",
+    "exponentially_weighted_mean": "weighted mean of six weeks",
+    "median_of_five": "median of five models",
+    "median_of_three": "median of three models",
+    "mean_of_three": "mean of three models",
+}
+
+
+def model_words(name: str) -> str:
+    """A model of an hourly series in words; a name without words stays as it is."""
+    return MODEL_WORDS.get(name, name)

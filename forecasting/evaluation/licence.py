@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.schema import model_words
 from forecasting.evaluation.backtest import HorizonBand
 from forecasting.panel.history import Reals
 
@@ -211,22 +212,26 @@ def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: i
 
 
 def _reason(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
+    """The decision in a sentence, with the baseline of that name in words."""
+    name = model_words(name)
+    baseline = name[:1].upper() + name[1:]
     if not verdict.origins[series] and np.isfinite(verdict.gain[series]):
-        return f"{'The blend' if drawn else name} is drawn, as nearer to now: {TOO_SHORT} this far ahead."
+        return f"{'The blend' if drawn else baseline} is drawn, as nearer to now: {TOO_SHORT} this far ahead."
     if not np.isfinite(verdict.gain[series]):
-        return f"{name} is drawn: {TOO_SHORT} that could prove anything better."
+        return f"{baseline} is drawn: {TOO_SHORT} that could prove anything better."
     gain, noise, numbers, lower = _compared_in_words(verdict, series)
     if drawn:
         alone = "" if lower else "; on this series alone no lower, within the noise"
         return f"The blend is drawn: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
     proof = "no proof" if lower else "no proof, for its own mean error was no lower"
-    return f"{name} is drawn: against this baseline the blend {_outcome(gain)} give or take {noise:.0f}, {proof} ({numbers})."
+    return f"{baseline} is drawn: against this baseline the blend {_outcome(gain)} give or take {noise:.0f}, {proof} ({numbers})."
 
 
 def reason_of_sum(verdict: Verdict, name: str, sites: int, series: int) -> str:
     """The decision on a sum of sites, which is drawn in any case, against the baseline of that name; the verdict's
     blend is the sum.
     """
+    name = model_words(name)
     subject = (
         f"The sum of its {sites} sites' forecasts is drawn" if sites != 1 else "The forecast of its only site is drawn"
     )

@@ -11,7 +11,7 @@ from concurrent.futures import Executor, as_completed
 import numpy as np
 import pandas as pd
 
-from data.schema import LICENSED_ENGINE, Series
+from data.schema import LICENSED_ENGINE, Series, model_words
 from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, evaluate_isolating_failures
 from forecasting.evaluation.recent_bands import bands_at_grain
 from forecasting.evaluation.reconciliation import ReconciledForecasts, dependent_series, joined, reconcile, sums_of
@@ -115,7 +115,9 @@ def status_rows(
         hours = panel.hourly[one].loc[panel.start - FIT_HISTORY :].dropna()
         kinds = regressor_kinds([learnable(panel.touching(one), pd.DatetimeIndex(hours.index))])
         note = (notes or {}).get(one) or ", ".join([f"clock of {panel.clock(one)}", *kinds])
-        rows.append([*one, "fitted", None, f"{first.get(tuple(one), '')}; {note}", len(hours), seconds[one]])
+        rows.append(
+            [*one, "fitted", None, f"{model_words(first.get(tuple(one), ''))}; {note}", len(hours), seconds[one]]
+        )
     return pd.DataFrame(rows, columns=STATUS_COLUMNS)
 
 

@@ -36,7 +36,7 @@ def test_a_blend_that_clearly_beats_the_best_baseline_is_drawn() -> None:
 def test_a_blend_that_is_no_better_leaves_the_best_baseline_drawn_and_says_so() -> None:
     first, _ = judged(1.9, 2.5, 1.5)
     assert (first.drawn, first.baseline) == ("median", "median")
-    assert first.sentence.startswith("median is drawn: against this baseline the blend erred 1")
+    assert first.sentence.startswith("Median is drawn: against this baseline the blend erred 1")
     assert " % more, give or take " in first.sentence
     assert "no proof" in first.sentence
 
@@ -57,7 +57,7 @@ def test_without_a_backtest_the_default_stands_and_the_sentence_says_why() -> No
     found = verdicts(np.empty((0, 2, 1)), np.empty((0, 2, 2, 1)), np.zeros(2), default=1)
     first, second = licences(found, BANDS, NAMES, 0)
     assert first.drawn == second.drawn == "median"
-    assert first.sentence == "median is drawn: the history is too short for backtests that could prove anything better."
+    assert first.sentence == "Median is drawn: the history is too short for backtests that could prove anything better."
 
 
 def test_a_band_that_no_origin_saw_takes_over_the_verdict_before_it() -> None:

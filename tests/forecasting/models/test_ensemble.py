@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.models.ensemble import weighted_mean, weights
+from data.schema import model_words
+from forecasting.models.ensemble import pool, weighted_mean, weights
 
 ERRORS = arrays(float, (4, 3, 2, 2), elements=st.one_of(st.integers(0, 1000).map(float), st.just(np.nan)))
 AGES = np.array([4.0, 3.0, 2.0, 1.0])
@@ -65,3 +66,12 @@ def test_a_model_that_stands_for_several_weighs_as_much_as_they_together() -> No
     several = weights(errors, np.array([2.0]), np.ones(2))[:, 0, 0]
     one = weights(errors[:, :2], np.array([2.0]), np.ones(2), np.array([1.0, 2.0]))[:, 0, 0]
     assert one[1] == pytest.approx(several[1:].sum())
+
+
+def test_every_model_of_the_pool_has_words_of_its_own_that_fit_an_axis() -> None:
+    names = list(pool((24, 168)))
+    words = [model_words(name) for name in names]
+    assert len(set(words)) == len(names)
+    assert [word for word in words if "_" in word or len(word) > 26] == []
+    assert model_words("seasonal_naive_168") == "same hour last week"
+    assert model_words("a model of an older run") == "a model of an older run"
