@@ -32,7 +32,7 @@ def test_the_best_the_drawn_and_the_baseline_are_marked_in_words() -> None:
     said = dict(zip(leaderboard(BOARD).layout.yaxis.ticktext, bars.text, strict=True))
     assert said["blend"] == f"0.800  {BEST[0]}{DRAWN[0]} best, drawn"
     assert said["seasonal naive 168 h"] == f"1.00  {BASELINE[0]} best baseline"
-    assert said["prophet"].strip() == "1.40"
+    assert said["Prophet"].strip() == "1.40"
 
 
 def test_what_was_drawn_at_each_origin_is_no_candidate_for_the_best() -> None:
