@@ -22,6 +22,7 @@ from app.state import CHOICES, NONE, State
 from app.theme import change
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
+from data.schema import model_words
 from tests.app.conftest import Opener
 from tests.judged_runs import FAR_DAYS
 
@@ -124,7 +125,8 @@ def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(
         "peaks",
         "peaks-p95",
     }
-    assert all(set(figure["layout"]["yaxis"]["ticktext"]) == models for figure in figures(page))
+    names = set(map(model_words, models))
+    assert all(set(figure["layout"]["yaxis"]["ticktext"]) == names for figure in figures(page))
     assert len(figures(page)) == 2
 
 
