@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from tests.conftest import LAKES, RUN_FOLDER, SERVERS, alone, end, is_running
+from tests.conftest import LAKES, RUN_FOLDER, SERVERS, SharedLake, alone, end, is_running
 from tests.futures import publish_futures
 from tests.lakes import RUN, SITES, Plan, full_lake
-from tests.small_lake import make_lake
 
 ROOT = Path(__file__).resolve().parents[2]
 # A slow machine that runs several tests at once takes this long to start a server, and to draw a page with a map.
@@ -43,7 +43,12 @@ MESA, OWN = (
 )
 DRAWS = "document.createElement('canvas').getContext('webgl2') !== null"
 BUSY = '[data-testid="stApp"][data-test-script-state="running"], [data-testid="stApp"][data-test-script-state="initial"], [data-testid="stSkeleton"]'
+OVERFLOW = "Math.max(...[document.documentElement, ...document.querySelectorAll('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth))"
+BACKGROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 WORLD = Plan(days=9)
+# The site whose name would be a script, and its name.
+HOSTILE, SCRIPT = "dfw-01", '"><script>alert(1)</script>'
 REGIONS = {site[0]: site[2] for site in SITES}
 expect.set_options(timeout=DRAWN)
 
@@ -52,8 +57,6 @@ expect.set_options(timeout=DRAWN)
 TRIES_MORE = 2
 
 Serve = Callable[[Path], str]
-SharedLake = Callable[[str, Callable[[Path], object]], Path]
-OpenPage = Callable[..., Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,19 +68,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @dataclass
-class Check:
-    """What a page may not do: errors on the console, errors in scripts, requests that fail, requests to anyone but its
-    server.
+class Traffic:
+    """What goes between a page and servers: faults (errors on the console or in scripts, requests that fail or go to
+    anyone but its server), paths that were answered, and bytes over the websocket.
     """
 
     host: str
     faults: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    received: int = 0
 
     def watch(self, page: Page) -> None:
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.faults.append(f"error in a script: {error}"))
         page.on("request", self._request)
         page.on("requestfailed", self._failed)
+        page.on("response", lambda response: self.answered.append(f"{response.status} {urlsplit(response.url).path}"))
+        page.on("websocket", lambda socket: socket.on("framereceived", self._count))
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -91,6 +98,54 @@ class Check:
         # A page that is closed or left takes its requests with it; that is no fault of the page.
         if request.failure != "net::ERR_ABORTED":
             self.faults.append(f"a request failed: {request.url}: {request.failure}")
+
+    def _count(self, frame: str | bytes) -> None:
+        self.received += len(frame)
+
+
+class OpenPage:
+    """Opens paths in new tabs, and keeps what each tab said, asked and fetched."""
+
+    def __init__(self, context: BrowserContext, serve: Serve, lake: Path) -> None:
+        self._context, self._serve, self._lake = context, serve, lake
+        self.traffic: dict[Page, Traffic] = {}
+
+    def __call__(
+        self,
+        path: str = "/",
+        *,
+        on: Path | None = None,
+        width: int = 1440,
+        height: int = 900,
+        scheme: Literal["light", "dark"] = "light",
+        context: BrowserContext | None = None,
+    ) -> Page:
+        """Open a path and wait until it is drawn: in the colours of its scheme, without a fault, no wider than the
+        window.
+        """
+        address = self._serve(on or self._lake)
+        page = (context or self._context).new_page()
+        self.traffic[page] = Traffic(urlsplit(address).netloc)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        self.traffic[page].watch(page)
+        page.goto(address + path)
+        settle(page)
+        assert page.evaluate(BACKGROUND) == GROUNDS[scheme]
+        assert overflow(page) <= 0, f"{path} scrolls sideways"
+        assert "wrong on this page" not in page.inner_text("body")
+        return page
+
+    def received(self, page: Page) -> int:
+        """Bytes that the server sent over the websocket since it was last asked."""
+        traffic = self.traffic[page]
+        received, traffic.received = traffic.received, 0
+        return received
+
+
+def overflow(page: Page) -> int:
+    """Pixels by which the page is wider than the window."""
+    return int(page.evaluate(OVERFLOW))
 
 
 @pytest.fixture(scope="session")
@@ -203,61 +258,31 @@ def context(chromium: Browser) -> BrowserContext:
 
 @pytest.fixture(scope="session")
 def lake(shared_lake: SharedLake) -> Path:
-    """Twelve sites, sixteen days until now, and one run of forecasts."""
-    return shared_lake(
-        "until-now", lambda where: full_lake(where, Plan(end=pd.Timestamp.now("UTC").floor("5min").to_pydatetime()))
-    )
-
-
-@pytest.fixture(scope="session")
-def world(shared_lake: SharedLake) -> Path:
-    """Twelve sites on two continents, of which Paris passes 80 % of its 157 Gbps within the year and Dallas declares no
-    capacity; with flows, forecasts and simulated peaks.
+    """Twelve sites on two continents, of which Paris passes 80 % of its 157 Gbps within the year, and Dallas declares no
+    capacity and has a name that would be a script; with flows, forecasts and simulated peaks.
     """
 
     def build(where: Path) -> None:
         made = full_lake(where, WORLD)
         lines = dict.fromkeys(REGIONS, (60.0, 62.0)) | {"par-01": (100.0, 220.0)}
         publish_futures(made, RUN, pd.Timestamp(WORLD.end), lines, REGIONS)
+        sites = made.read("sites").to_pandas()
+        sites.loc[sites["site_id"] == HOSTILE, "name"] = SCRIPT
+        made.replace("sites", pa.Table.from_pandas(sites, preserve_index=False))
 
     return shared_lake("world", build)
-
-
-@pytest.fixture(scope="session")
-def hostile(shared_lake: SharedLake) -> Path:
-    """Six sites, one of them with a name that would be a script."""
-    return shared_lake("hostile", lambda where: make_lake(where, "2026-11-01", days=1))
 
 
 @pytest.fixture
 def open_page(context: BrowserContext, serve: Serve, lake: Path) -> Iterator[OpenPage]:
     """Open a path in a new tab and wait until it is drawn; any fault that the page ever shows fails the test."""
-    opened: list[tuple[Check, Page]] = []
-
-    def at(
-        path: str = "/",
-        *,
-        on: Path = lake,
-        width: int = 1440,
-        height: int = 900,
-        scheme: Literal["light", "dark"] = "light",
-    ) -> Page:
-        address = serve(on)
-        page, check = context.new_page(), Check(urlsplit(address).netloc)
-        opened.append((check, page))
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=scheme)
-        check.watch(page)
-        page.goto(address + path)
-        settle(page)
-        return page
-
-    yield at
-    for _, page in opened:
+    pages = OpenPage(context, serve, lake)
+    yield pages
+    for page in pages.traffic:
         page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
         page.close()
     context.clear_cookies()
-    assert [fault for check, _ in opened for fault in dict.fromkeys(check.faults)] == []
+    assert [fault for traffic in pages.traffic.values() for fault in dict.fromkeys(traffic.faults)] == []
 
 
 def settle(page: Page, calm: int = 600) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, WebSocket
+from playwright.sync_api import Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from app import theme
@@ -173,22 +173,3 @@ def saved(page: Page, button: Locator) -> tuple[str, bytes]:
     with page.expect_download(timeout=DRAWN) as download:
         button.click()
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
-
-
-class Wire:
-    """Bytes that the server sends over the websocket."""
-
-    def __init__(self, page: Page) -> None:
-        self.bytes = 0
-        page.on("websocket", self._listen)
-
-    def _listen(self, socket: WebSocket) -> None:
-        socket.on("framereceived", self._count)
-
-    def _count(self, frame: str | bytes) -> None:
-        self.bytes += len(frame)
-
-    def taken(self) -> int:
-        """Bytes since it was last asked."""
-        taken, self.bytes = self.bytes, 0
-        return taken

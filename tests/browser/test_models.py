@@ -1,10 +1,9 @@
-"""The Models page in a real browser: from the network to one series, its backtests, a refit, and back by the link."""
+"""The Models page in a real browser: from the network to one series, its backtests, a refit and the runs."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,12 +11,12 @@ from playwright.sync_api import Page, expect
 from data import queries
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
-from tests.browser.conftest import OpenPage, SharedLake, settle
+from tests.browser.conftest import OpenPage, overflow, settle
+from tests.browser.pictures import asked
+from tests.conftest import SharedLake
 from tests.judged_runs import judged_lake
 
 pytestmark = pytest.mark.browser
-
-OVERFLOW = "Math.max(...[document.documentElement, ...document.querySelectorAll('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth))"
 
 
 @pytest.fixture(scope="session")
@@ -26,17 +25,16 @@ def judged(shared_lake: SharedLake) -> Path:
     return shared_lake("judged", judged_lake)
 
 
-def asked(page: Page, name: str) -> str:
-    return parse_qs(urlsplit(page.url).query)[name][0]
-
-
 def open_part(page: Page, label: str) -> None:
     page.get_by_text(label, exact=True).first.click()
     settle(page)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    assert overflow(page) <= 0, label
+    assert "wrong on this page" not in page.inner_text("body"), label
 
 
-def test_from_the_network_to_a_refit_and_back_by_its_link(open_page: OpenPage, judged: Path) -> None:
-    page = open_page("/models?site=nrt-01", on=judged)
+def test_every_part_from_the_network_to_the_runs_on_a_dark_telephone(open_page: OpenPage, judged: Path) -> None:
+    page = open_page("/models?site=nrt-01", on=judged, scheme="dark", width=390)
     body = page.locator("body")
     expect(body).to_contain_text("Licensed, 0-24 h")
     expect(body).to_contain_text("Where to look")
@@ -53,9 +51,7 @@ def test_from_the_network_to_a_refit_and_back_by_its_link(open_page: OpenPage, j
     with page.expect_download() as picture:
         page.get_by_role("button", name="SVG of Tokyo 1 drift").click()
     assert picture.value.suggested_filename == "Tokyo-1-drift.svg"
-    assert (asked(page, "part"), asked(page, "site")) == ("runs", "nrt-01")
-    again = open_page(urlsplit(page.url)._replace(scheme="", netloc="").geturl(), on=judged)
-    expect(again.locator(".st-key-drift .js-plotly-plot")).to_be_visible()
+    assert {"part": "runs", "site": "nrt-01"}.items() <= asked(page).items()
 
 
 def test_a_selected_row_shows_its_series_and_another_place_can_be_chosen_after_it(
@@ -75,18 +71,3 @@ def test_a_selected_row_shows_its_series_and_another_place_can_be_chosen_after_i
     page.get_by_role("combobox", name=re.compile("Metric")).click()
     page.get_by_role("option", name="Viewers").click()
     expect(page).to_have_url(re.compile("metric=viewers"))
-
-
-def test_no_part_scrolls_sideways_on_a_narrow_dark_screen(open_page: OpenPage, judged: Path) -> None:
-    page = open_page("/models?site=nrt-01", on=judged, scheme="dark", width=390)
-    for part in ("Drawn and why", "Backtests", "Components", "Runs"):
-        open_part(page, part)
-        expect(page.locator(".js-plotly-plot").first).to_be_visible()
-        assert int(page.evaluate(OVERFLOW)) <= 0, part
-        assert "wrong on this page" not in page.inner_text("body"), part
-
-
-def test_the_region_page_says_what_is_drawn(open_page: OpenPage, judged: Path) -> None:
-    page = open_page("/region?site=nrt-01&range=28d&show=forecast,peaks,prophet,baseline", on=judged)
-    expect(page.locator("body")).to_contain_text("Egress, drawn:")
-    expect(page.locator(".st-key-place .js-plotly-plot")).to_contain_text("peak of week")
