@@ -68,6 +68,7 @@ POSTGRESQL = "postgresql"
 # Lakes that are built once for all workers, and notes with the process numbers of the servers that they share.
 LAKES, SERVERS = "lakes", "servers"
 SERVER_ENDS_SECONDS = 20.0
+SharedLake = Callable[[str, Callable[[Path], object]], Path]
 
 _ran_in_browser: set[str] = set()
 
@@ -127,7 +128,7 @@ def alone(name: str) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def shared_lake() -> Callable[[str, Callable[[Path], object]], Path]:
+def shared_lake() -> SharedLake:
     """Build a lake under a name once for all workers of a run: its folder, which no test may write to."""
 
     def built(name: str, build: Callable[[Path], object]) -> Path:

@@ -23,14 +23,15 @@ from app.cached.planning import PlanQuery
 from app.charts.small_multiples import Multiple
 from app.components import place_charts
 from app.theme import STATES
-from data.__main__ import main as data_command
 from data.lake.query import Scope
 from data.lake.tables import Lake
 from data.schema import UTILISATION_LIMIT
 from data.store import Plans, open_store, store_url
 from forecasting.__main__ import main as forecasting_command
 from forecasting.planning.plan import DATES, PLAN_COLUMNS
+from tests.conftest import SharedLake
 from tests.planned_lake import START, planned_lake
+from tests.real_lakes import NETWORKS, real_lake
 
 MAIN = Path(__file__).resolve().parents[1] / "app" / "main.py"
 CLOSED = START + pd.Timedelta(weeks=10)
@@ -224,12 +225,9 @@ def test_page_overview_command_and_saved_plan_agree(
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_they_agree_on_abilene(tmp_path: Path, datasets: Path) -> None:
+def test_they_agree_on_abilene(tmp_path: Path, datasets: Path, shared_lake: SharedLake) -> None:
     """A fortnight is too short to plan from: every place refuses, with the same reasons."""
-    lake = tmp_path / "abilene"
-    arguments = ["ingest", str(datasets / "abilene"), "--recipe", "abilene", "--lake", str(lake), "--quiet"]
-    assert data_command(arguments) == 0
-    assert forecasting_command(["refresh", "--lake", str(lake), "--engine", "panel", "--workers", "1", "--quiet"]) == 0
+    lake = Path(shutil.copytree(real_lake(NETWORKS[0], datasets, shared_lake), tmp_path / "abilene"))
     rows = command(lake)
     assert set(rows["answer"]) == {"refused"}
     reasons = planning.refusal_reasons(Lake(lake).pin(), Scope(), "egress")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from app.cached import pins, stores
+from tests.conftest import SharedLake
 from tests.judged_runs import judged_lake
 from tests.planned_lake import planned_lake
 from tests.small_lake import make_lake
@@ -44,33 +44,28 @@ def one_scan() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def fresh_answers() -> None:
-    """No module sees what another was answered."""
-    st.cache_resource.clear()
-
-
 @pytest.fixture(scope="session")
-def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def lakes(shared_lake: SharedLake, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """full: everything, until the end of today; partial: required columns alone and no run; stale: of 2004, measured;
     empty: nothing at all;
     judged: two runs with licences, backtests, scores and peaks.
+    No test may write to them; what pages were answered about them stays.
     """
-    where = tmp_path_factory.mktemp("lakes")
     start = f"{pd.Timestamp.now('UTC') - pd.Timedelta(days=DAYS - 1):%Y-%m-%d}"
-    make_lake(where / "full", start, days=DAYS)
-    make_lake(where / "partial", start, days=DAYS, optional=False, run=False)
-    make_lake(where / "stale", "2004-03-01", days=DAYS, source="abilene/X01.parquet")
-    judged_lake(where / "judged")
-    return {name: where / name for name in ("full", "partial", "stale", "empty", "judged")}
+    builders: dict[str, Callable[[Path], object]] = {
+        "full": lambda where: make_lake(where, start, days=DAYS),
+        "partial": lambda where: make_lake(where, start, days=DAYS, optional=False, run=False),
+        "stale": lambda where: make_lake(where, "2004-03-01", days=DAYS, source="abilene/X01.parquet"),
+        "judged": judged_lake,
+    }
+    lakes = {name: shared_lake(name, build) for name, build in builders.items()}
+    return lakes | {"empty": tmp_path_factory.mktemp("lakes") / "empty"}
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One with futures, as planned_lake makes it; where a module needs another, it makes its own."""
-    where = tmp_path_factory.mktemp("planned") / "lake"
-    planned_lake(where)
-    return where
+@pytest.fixture(scope="session")
+def lake(shared_lake: SharedLake) -> Path:
+    """One with futures, as planned_lake makes it, to be read only; where a module needs another, it makes its own."""
+    return shared_lake("planned", planned_lake)
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import Opener
-from tests.real_lakes import NETWORKS, Network, SharedLake, real_lake
+from tests.conftest import SharedLake
+from tests.real_lakes import NETWORKS, Network, real_lake
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -59,13 +62,28 @@ def test_every_section_of_the_data_opens(open_page: Opener, lake: Path, network:
     assert page.dataframe or page.get("plotly_chart")
 
 
-@pytest.mark.parametrize(
-    ("part", "says"), [("verdict", "icensed"), ("backtests", "stale"), ("components", "Unpublished")]
-)
+@pytest.mark.parametrize(("part", "says"), [("verdict", "icensed"), ("components", "Unpublished")])
 def test_the_models_open(open_page: Opener, lake: Path, network: Network, part: str, says: str) -> None:
     page = open_page("models", lake, part=part, site=network.site, metric="egress_gbps")
     assert page.get("plotly_chart")
     assert says in without_fault(page, network)
+
+
+def test_a_backtest_is_held_against_what_came(open_page: Opener, lake: Path, network: Network) -> None:
+    page = open_page("models", lake, part="backtests", site=network.site, metric="egress_gbps")
+    without_fault(page, network)
+    chart = page.get("plotly_chart")[0].proto
+    figure = json.loads(chart.spec)
+    assert {"actual", "expected", "Prophet", "baseline", "95 % band, upper bound"} <= {
+        trace.get("name") for trace in figure["data"]
+    }
+    assert "origin: nothing after it was known" in " ".join(note["text"] for note in figure["layout"]["annotations"])
+    told = re.search(r"(\d+) % of (\d+) hours lay inside the 95 % interval, error (\d+) % of what came", chart.alt)
+    assert told, chart.alt
+    covered, hours, error = map(int, told.groups())
+    assert 60 <= covered <= 100
+    assert hours >= 72
+    assert 0 < error < 60
 
 
 def test_the_plan_opens_or_says_why_it_cannot(open_page: Opener, lake: Path, network: Network) -> None:

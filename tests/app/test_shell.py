@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -217,34 +218,27 @@ def test_a_refresh_is_told_by_its_note(note: dict[str, Any] | None, told: tuple[
     assert status.refresh_of(note, NOW)[:3] == told
 
 
-def test_progress_shows_while_a_refresh_runs_and_goes_when_it_is_done(
-    open_page: Opener, lakes: dict[str, Path]
-) -> None:
-    lake = Lake(lakes["partial"])
-    lake.write_note(
-        "refresh",
-        {"state": "running", "done": 3, "total": 9, "updated": pd.Timestamp.now("UTC").isoformat(), "message": ""},
-    )
-    test = open_page("data", "partial")
-    assert "no forecast yet" in words(test)
+@pytest.fixture
+def own(lakes: dict[str, Path], tmp_path: Path) -> Lake:
+    """A stale lake that a test may change."""
+    return Lake(shutil.copytree(lakes["stale"], tmp_path / "lake"))
+
+
+def test_progress_a_new_run_and_a_failure_are_shown_as_the_note_and_the_lake_say(open_page: Opener, own: Lake) -> None:
+    note = {"done": 3, "total": 9, "message": ""}
+    own.write_note("refresh", {"state": "running", "updated": pd.Timestamp.now("UTC").isoformat(), **note})
+    test = open_page("data", Path(own.url))
+    assert "run 88" in words(test)
     assert test.get("progress")[0].proto.text == "Forecasts: 3 of 9 series"
-    lake.write_note("refresh", {"state": "done", "done": 9, "total": 9})
+    publish_run(own, pd.Timestamp("2004-03-05", tz="UTC"), number=89)
+    own.write_note("refresh", {"state": "done", **note})
     st.cache_resource.clear()
     test.run()
     assert not test.get("progress")
-
-
-def test_a_failed_refresh_says_so(open_page: Opener, lakes: dict[str, Path]) -> None:
-    Lake(lakes["stale"]).write_note("refresh", {"state": "failed", "message": "no *space* left"})
-    test = open_page("data", "stale")
-    assert "refresh failed" in words(test)
-
-
-def test_a_new_run_is_shown(open_page: Opener, lakes: dict[str, Path]) -> None:
-    test = open_page("data", "stale")
-    publish_run(Lake(lakes["stale"]), pd.Timestamp("2004-03-05", tz="UTC"), number=89)
+    assert "run 89" in words(test)
+    own.write_note("refresh", {"state": "failed", "message": "no *space* left"})
     st.cache_resource.clear()
-    assert "run 89" in words(test.run())
+    assert "refresh failed" in words(test.run())
 
 
 # Errors

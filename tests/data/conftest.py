@@ -14,26 +14,27 @@ from sqlalchemy import Engine, create_engine, make_url
 
 from data.lake.tables import Lake
 from data.store import Store, open_store
+from tests.conftest import SharedLake
 from tests.judged_runs import judged_lake
 from tests.lakes import empty_lake, full_lake, partial_lake, stale_lake
 
 
 @pytest.fixture(scope="session")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def full(shared_lake: SharedLake) -> Lake:
     """A lake with everything."""
-    return full_lake(tmp_path_factory.mktemp("full") / "lake")
+    return Lake(shared_lake("everything", full_lake))
 
 
 @pytest.fixture(scope="session")
-def partial(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def partial(shared_lake: SharedLake) -> Lake:
     """Ingest and egress alone."""
-    return partial_lake(tmp_path_factory.mktemp("partial") / "lake")
+    return Lake(shared_lake("required", partial_lake))
 
 
 @pytest.fixture(scope="session")
-def stale(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def stale(shared_lake: SharedLake) -> Lake:
     """A lake that ended in 2004."""
-    return stale_lake(tmp_path_factory.mktemp("stale") / "lake")
+    return Lake(shared_lake("of-2004", stale_lake))
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +44,9 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.fixture(scope="session")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def judged(shared_lake: SharedLake) -> Lake:
     """Two runs with licences, backtests, scores and peaks."""
-    return judged_lake(tmp_path_factory.mktemp("judged") / "lake")
+    return Lake(shared_lake("judged", judged_lake))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
 from data.queries.metrics import QUERY_SECONDS
 from data.schema import Series
+from tests.conftest import SharedLake
 from tests.judged_runs import judged_lake
 from tests.lakes import Plan, full_lake
 
@@ -69,8 +70,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return judged_lake(tmp_path_factory.mktemp("judged") / "lake")
+def judged(shared_lake: SharedLake) -> Lake:
+    return Lake(shared_lake("judged", judged_lake))
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -37,21 +39,17 @@ def test_each_sample_stands_against_the_capacity_installed_then(full: Lake) -> N
     np.testing.assert_allclose(found["quality"], wanted["rebuffer_ratio"])
 
 
-def test_a_step_of_capacity_counts_from_its_date_on(full: Lake) -> None:
-    held, rows = full.read("capacity").to_pandas(), full.read("telemetry").to_pandas()
+def test_a_step_of_capacity_counts_from_its_date_on(full: Lake, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(full.url, tmp_path / "lake"))
+    held, rows = lake.read("capacity").to_pandas(), lake.read("telemetry").to_pandas()
     later = held[(held["site_id"] == "fra-01") & (held["direction"] == "egress") & (held["status"] == "installed")]
     grown = pd.concat([held, later.assign(effective_from=NOW - pd.Timedelta(days=1), capacity_gbps=900.0)])
-    version = full.version("capacity")
-    try:
-        full.replace("capacity", _table(grown))
-        found = (
-            queries.loads(full.pin(), EVERYTHING, "eu-west", "egress", "rebuffer_ratio", START, NOW)
-            .query("site_id == 'fra-01'")
-            .set_index("ts")
-        )
-    finally:
-        full.replace("capacity", _table(held))
-    assert version is not None
+    lake.replace("capacity", _table(grown))
+    found = (
+        queries.loads(lake.pin(), EVERYTHING, "eu-west", "egress", "rebuffer_ratio", START, NOW)
+        .query("site_id == 'fra-01'")
+        .set_index("ts")
+    )
     own = rows[rows["site_id"] == "fra-01"].set_index("ts")["egress_gbps"].reindex(found.index)
     capacity = np.where(found.index >= NOW - pd.Timedelta(days=1), 900.0, 90.0)
     np.testing.assert_allclose(found["utilisation"], own / capacity)

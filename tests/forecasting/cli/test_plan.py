@@ -15,7 +15,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.__main__ import main as data_main
 from data.lake.tables import Lake
 from data.schema import TABLES
 from data.schema.errors import SettingError
@@ -24,7 +23,9 @@ from forecasting import __main__ as command
 from forecasting.cli.plan import login
 from forecasting.cli.policy_file import read_policy
 from forecasting.planning.plan import PLAN_COLUMNS
+from tests.conftest import SharedLake
 from tests.forecasting.networks import NOW as UNTIL
+from tests.real_lakes import NETWORKS, real_lake
 
 ROOT = Path(__file__).resolve().parents[3]
 MONDAY = pd.Timestamp("2026-03-16", tz="UTC")
@@ -436,11 +437,9 @@ def test_what_cannot_be_written_loses_nothing(
 @pytest.mark.real
 @pytest.mark.slow
 def test_a_fortnight_of_abilene_is_refused_site_by_site(
-    tmp_path: Path, datasets: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, datasets: Path, shared_lake: SharedLake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lake = Lake(tmp_path / "lake")
-    assert data_main(["ingest", str(datasets / "abilene"), "--recipe", "abilene", "--lake", lake.url, "--quiet"]) == 0
-    assert command.main(["refresh", "--lake", lake.url, "--engine", "panel", "--workers", "1", "--quiet"]) == 0
+    lake = Lake(real_lake(NETWORKS[0], datasets, shared_lake))
     capsys.readouterr()
     found = made(lake, tmp_path / "plan.parquet")
     assert found["state"].tolist() == ["unknown"] * (2 * (12 + 1 + 1))
