@@ -210,7 +210,7 @@ def cost(pin: Pin, scope: Scope, query: PlanQuery) -> float:
 
 
 @reads(network_plan, queries.sites_now)
-def site_states(pin: Pin, scope: Scope, sites: SiteFilter) -> pd.DataFrame:
+def site_states(pin: Pin, scope: Scope, sites: SiteFilter = None) -> pd.DataFrame:
     """The sites of a filter as they are measured, each with its state and run-out as the plan of all sites in scope has
     them, most urgent first: planning.plan.with_plan.
     """

@@ -193,7 +193,7 @@ def members(frame: Frame, place: Place) -> pd.DataFrame:
     """The sites of a region or of the network, most urgent first (the largest, where no capacity is known); none of a
     site, which has nothing to be compared with here.
     """
-    sites = planning.site_states(frame.pin, frame.scope, frame.scope)
+    sites = planning.site_states(frame.pin, frame.scope)
     if place.level == "site":
         return sites.head(0)
     mine = sites if place.region_id is None else sites[sites["region_id"] == place.region_id]
