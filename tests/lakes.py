@@ -5,15 +5,16 @@ Every value follows from its place and time, so that a test can work out what to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from data.lake.rollups import refresh_rollups
-from data.lake.tables import Lake
+from data.lake.tables import Change, Lake
 from data.schema import PEAK_QUANTILES, QUANTILES
 
 SITES = (
@@ -265,3 +266,8 @@ def _at(moment: datetime) -> str:
 
 def _table(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     return con.sql(sql).to_arrow_table()
+
+
+def replace_dates(lake: Lake, name: str, rows: pa.Table, dates: Sequence[date]) -> int:
+    """Replace all rows of a table whose UTC date is among `dates`; returns its version."""
+    return lake.commit(name, lambda _: Change(rows, dates=dates))

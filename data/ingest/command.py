@@ -220,7 +220,7 @@ def _poll(inbox: Inbox, lake: Lake) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """What is wrong, without the trace and the source of some libraries' errors."""
+    """First line of an error, without the trace and the source of some libraries' errors."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
@@ -236,7 +236,7 @@ def _sources(arguments: argparse.Namespace) -> list[Source]:
 
 
 def _options_of(arguments: argparse.Namespace) -> Callable[[Source], Sequence[ReadOptions]]:
-    """How each file is to be read."""
+    """The reading options of each file."""
     own = (arguments.table, arguments.map, arguments.constant, arguments.timezone, arguments.missing_rows)
     if arguments.recipe is None:
         options = read_options(*own)

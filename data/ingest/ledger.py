@@ -33,7 +33,7 @@ OutcomeState = Literal["accepted", "partial", "refused", "known", "unreadable"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a snapshot, with the contract's words for it and two more.
+    """Outcome of a snapshot, with the contract's words for it and two more.
 
     `known` was taken in before; `unreadable` could not be read at all, `error` says why. Of the `rows` read, some
     were `accepted`, some `quarantined`, some only `repeated` others; `zeros` were added; `unused` are columns that

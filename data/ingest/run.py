@@ -64,7 +64,7 @@ class PendingSnapshot:
 
 
 def plan_tasks(sources: Iterable[Source], options_of: Callable[[Source], Sequence[ReadOptions]]) -> list[IngestTask]:
-    """What to do with each source, in the order in which to do it: tables that others name first, and else as found."""
+    """Tasks for each source, in the order in which to do it: tables that others name first, and else as found."""
     tasks = [
         IngestTask(source, options, _likely_table(source, options))
         for source in sources
@@ -206,7 +206,7 @@ def dry_run(
 
 
 def _check_only(task: IngestTask, places: KnownPlaces | None, now: datetime) -> tuple[Outcome, pa.Table | None]:
-    """What would become of one snapshot, and its rows."""
+    """The outcome that one snapshot would have, and its rows."""
     source = task.source
     try:
         data = read_bytes(source)

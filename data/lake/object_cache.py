@@ -218,7 +218,7 @@ class _OpenFile:
         return True
 
     def close(self) -> None:
-        """Nothing is open between reads."""
+        """Do nothing: no file is open between reads."""
 
 
 class LakeFiles(AbstractFileSystem):  # type: ignore[misc]

@@ -69,7 +69,7 @@ Versions = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """What has to be recomputed: the dates (None: all) whose telemetry, and whose flows, the rollups are behind.
+    """Dates to recompute: those (None: all) whose telemetry, and whose flows, the rollups are behind.
 
     `pin` is what to recompute from and what the rollups hold; `made_of` are the versions that each rollup carries.
     """
@@ -91,7 +91,7 @@ class Stale:
 
 
 def stale_dates(lake: Lake, *, anew: bool = False) -> Stale:
-    """What the rollups are behind; all where `anew`, where they do not say what they are made of, as those of an older
+    """Dates that the rollups are behind; all where `anew`, where they do not say what they are made of, as those of an older
     release, and where the log no longer tells what changed.
     """
     # The rollups' versions come first: what they are made of is then never newer than the pin.

@@ -307,10 +307,6 @@ class Lake:
         """Replace a whole table."""
         return self.commit(name, lambda _: Change(rows, whole=True, marks=marks))
 
-    def replace_dates(self, name: str, rows: pa.Table, dates: Iterable[date], marks: Sequence[str] = ()) -> int:
-        """Replace all rows whose UTC date is among `dates`."""
-        return self.commit(name, lambda _: Change(rows, dates=sorted(dates), marks=marks))
-
     def drop_runs(self, name: str, run_ids: Collection[str]) -> None:
         """Delete the rows of these runs from a table that is partitioned by run_id; older versions of the table still
         hold them.

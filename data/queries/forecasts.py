@@ -42,7 +42,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What became of one series in the newest run."""
+    """Outcome of one series in the newest run."""
 
     status: str
     reason: str | None
@@ -93,7 +93,7 @@ def bands(pin: Pin, scope: Scope, series: Series, start: datetime, end: datetime
 
 @reads("series_status", latest_run)
 def fit(pin: Pin, scope: Scope, series: Series) -> Fit | None:
-    """What became of a series in the newest run; None where the run did not meet it."""
+    """Outcome of a series in the newest run; None where the run did not meet it."""
     sql = f"SELECT status, reason, model, observations, seconds FROM series_status WHERE {OF_SERIES}"
     rows = _of_newest_run(pin, "series_status", sql, series, {}, scope)
     if rows is None or rows.empty:
@@ -108,7 +108,7 @@ def _fit(row: pd.Series) -> Fit:
 
 @reads("series_status", latest_run)
 def site_fits(pin: Pin, scope: Scope, metric: str) -> dict[str, Fit]:
-    """What became of a metric of every site in the newest run, by site_id; sites that the run did not meet are left
+    """Outcome of a metric of every site in the newest run, by site_id; sites that the run did not meet are left
     out.
     """
     run = latest_run(pin, scope)
@@ -340,7 +340,7 @@ def _ask_tested(
 
 
 def _reach(pin: Pin, series: Series, scope: Scope) -> Span | None:
-    """From the first to past the last hour of the backtests, so that other months of telemetry are left alone."""
+    """Span from the first to past the last hour of the backtests, so that other months of telemetry are left alone."""
     sql = f"SELECT min(ts) AS first, max(ts) AS last FROM backtests WHERE {OF_SERIES}"
     first, last = _query_newest(pin, sql, "backtests", scope, series._asdict()).iloc[0]
     return None if pd.isna(first) else (first, last + pd.Timedelta(hours=1))

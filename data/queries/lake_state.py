@@ -39,7 +39,7 @@ class Extent:
 
 @reads("telemetry", "telemetry_1d", "sites", "snapshots")
 def extent(pin: Pin, scope: Scope) -> Extent | None:
-    """What the lake holds; None where it holds no telemetry. Times are those of the whole lake, `sites` those in
+    """Extent of the telemetry; None where it holds no telemetry. Times are those of the whole lake, `sites` those in
     scope.
     """
     return _extent(pin.only(("telemetry", "telemetry_1d", "sites", "snapshots")), scope)
@@ -134,13 +134,13 @@ BEFORE_ALL = pd.Timestamp(0, tz="UTC")
 
 
 def last_days(extent: Extent | None, days: int) -> Span:
-    """So many days up to the end of the telemetry; without telemetry, before all."""
+    """Span of so many days up to the end of the telemetry; without telemetry, before all."""
     end = BEFORE_ALL if extent is None else extent.now
     return end - timedelta(days=days), end
 
 
 def last_weeks(extent: Extent | None, weeks: int) -> Span:
-    """So many weeks (Monday 00:00 UTC on) that are over at the end of the telemetry; without telemetry, before all."""
+    """Span of so many weeks (Monday 00:00 UTC on) that are over at the end of the telemetry; without telemetry, before all."""
     end = week_start(BEFORE_ALL if extent is None else extent.now)
     return end - timedelta(weeks=weeks), end
 

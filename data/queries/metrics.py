@@ -81,7 +81,7 @@ def _telemetry(pin: Pin) -> Families:
 
 
 def _ingest(pin: Pin) -> Families:
-    """From the ledger of snapshots."""
+    """Metrics of ingest, from the ledger of snapshots."""
     counts = "count(*) AS snapshots, sum(rows_accepted) AS accepted, sum(rows_quarantined) AS refused, max(ingested_at) AS newest"
     ledger = query(
         pin,
@@ -113,7 +113,7 @@ def _ingest(pin: Pin) -> Families:
 
 
 def _refresh(pin: Pin) -> Families:
-    """From the newest published run."""
+    """Metrics of the newest published run."""
     run = latest_run(pin, EVERYTHING)
     if run is None:
         return

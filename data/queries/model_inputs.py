@@ -55,16 +55,9 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
         )
 
 
-def run_rows(pin: Pin, table: str, run_id: str) -> pd.DataFrame:
-    """The rows that a run wrote to one of the tables by series, without run_id."""
-    sql = f"SELECT * EXCLUDE (run_id) FROM {table} WHERE run_id = $run"
-    return query(pin, sql, [table], scope=EVERYTHING, partitions={"run_id": (run_id,)}, parameters={"run": run_id})
-
-
 WEEK = pd.Timedelta(weeks=1)
 # Site-days that are read at once, as for the rollups: a few hundred MB.
 PIECE_SITE_DAYS = 20_000
-WEEKLY_COLUMNS = ("level", "key", "metric", "week", "peak", "p95", "samples", "completeness")
 
 
 @reads("telemetry", "telemetry_1d", "sites", "capacity")

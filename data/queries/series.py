@@ -166,7 +166,7 @@ def _sampled(
     grain: Grain,
     scope: Scope,
 ) -> pd.DataFrame:
-    """From the samples themselves; whole days of them, for hours those beside too, because a grain cannot be told from
+    """History from the samples themselves; whole days of them, for hours those beside too, because a grain cannot be told from
     a few stamps.
     """
     step = _step(pin, grain)
@@ -298,7 +298,7 @@ def usual(pin: Pin, scope: Scope, metric: str) -> pd.DataFrame:
 
 
 class RefitInputs(NamedTuple):
-    """What a series is fitted anew from: hours (ts on a complete axis, value, completeness), its events until the end of
+    """Inputs of a refit of one series: hours (ts on a complete axis, value, completeness), its events until the end of
     the horizon, `usual` of every site, and now.
     """
 
@@ -375,7 +375,7 @@ def silences(hours: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
 
 
 def _series_start(pin: Pin, level: Level, key: str, otherwise: pd.Timestamp, scope: Scope) -> pd.Timestamp:
-    """When the series begins; before it nothing is missing."""
+    """The first stamp of the series; before it nothing is missing."""
     sql = f"SELECT min(ts) AS ts FROM telemetry_1d WHERE level = 'site' AND key IN (SELECT site_id FROM sites WHERE {members(level, key)})"
     first = query(pin, sql, ["telemetry_1d", "sites"], scope=scope)["ts"][0]
     return otherwise if pd.isna(first) else max(pd.Timestamp(first), otherwise)

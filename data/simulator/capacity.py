@@ -80,7 +80,7 @@ class CapacityStep:
 
 
 def fates(world: World, seed: int) -> list[Fate]:
-    """What becomes of each site's headroom."""
+    """Fate of each site's headroom."""
     order = random_stream(seed, "fates").permutation(len(world))
     dealt: list[Fate] = ["later"] * len(world)
     for turn, site in enumerate(order):

@@ -200,7 +200,7 @@ def write_samples(folder: Path) -> list[Path]:
 
 
 class Outlet(Protocol):
-    """Where ticks go."""
+    """Destination of ticks."""
 
     def put(self, simulation: Simulation, since: int, until: int) -> int:
         """Write what arrived between two cuts (minutes since 1970); returns the rows of telemetry."""

@@ -108,9 +108,6 @@ class Simulation:
     def telemetry_days(self) -> Iterator[pa.Table]:
         return (day.telemetry for day in self.days())
 
-    def flows_days(self) -> Iterator[pa.Table]:
-        return (day.flows for day in self.days())
-
     def truth(self, labels: Iterable[Incident] | None = None) -> pa.Table:
         """The contract's `simulated_incidents`; `labels` are those of all days, where the caller has been through
         them.

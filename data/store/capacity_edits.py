@@ -76,7 +76,7 @@ def opened(lake: Lake, scope: Scope) -> Opened:
 
 
 def draft(lake: Lake, base: int | None, edited: pd.DataFrame, scope: Scope) -> Draft:
-    """What it means to put `edited` in the place of the rows of version `base` that the scope sees; rows that it does
+    """The edit that puts `edited` in the place of the rows of version `base` that the scope sees; rows that it does
     not see stay.
 
     Rows without any value are left out, as an editor's empty last line is. An empty status is "installed".
@@ -113,7 +113,7 @@ def faults_by_row(edited: pd.DataFrame) -> list[RowFault]:
 
 
 def _row_faults(rows: pd.DataFrame) -> Iterator[RowFault]:
-    """By halves, so that a table of thousands of good rows costs one look."""
+    """Faults of rows, found by halving the table, so that one of thousands of good rows costs one look."""
     faults = validate(CAPACITY, arrow_from_pandas(rows)).faults if len(rows) else []
     if len(rows) > 1 and faults:
         yield from _row_faults(rows.iloc[: len(rows) // 2])
@@ -156,12 +156,12 @@ def restore(lake: Lake, version: int, base: int | None, *, author: str, note: st
 
 
 def undoing(lake: Lake, version: int, base: int | None) -> Draft:
-    """What `restore` would change."""
+    """The difference that `restore` would make."""
     return draft(lake, base, _frame(_held(lake, version)), EVERYTHING)
 
 
 def met(lake: Lake, edit: Draft, version: int | None) -> pd.DataFrame:
-    """What others did from `edit.base` to a version to the steps that the edit changes, as a difference."""
+    """Changes of others from `edit.base` to a version to the steps that the edit changes, as a difference."""
     theirs = difference(_frame(_held(lake, edit.base)), _frame(_held(lake, version)))
     return theirs[theirs.set_index(KEY).index.isin(edit.difference.set_index(KEY).index)]
 
@@ -303,7 +303,7 @@ def _repeated(rows: pd.DataFrame) -> Iterator[Fault]:
 
 
 def _warnings(lake: Lake, rows: pd.DataFrame, changes: pd.DataFrame) -> Iterator[Fault]:
-    """What may be meant and seldom is, of the steps that the edit touches."""
+    """Warnings of what is seldom meant, of the steps that the edit touches."""
     touched = rows.set_index(KEY).index.isin(changes.set_index(KEY).index)
     before = rows.groupby(["site_id", "direction"])[["capacity_gbps", "status"]].shift()
     idle = (before == rows[["capacity_gbps", "status"]]).all(axis=1)

@@ -111,7 +111,7 @@ _OF_PLAN = ("plan_id", "level", "key", "direction")
 
 
 def _keys() -> list[Column[str]]:
-    """What names a row of a plan: the plan, the series, the direction."""
+    """Columns that identify a row of a plan: the plan, the series, the direction."""
     return [
         Column("plan_id", Text, ForeignKey("plans.id"), primary_key=True),
         *(Column(name, Text, primary_key=True) for name in _OF_PLAN[1:]),

@@ -227,7 +227,7 @@ def _fresh(name: object, body: str, lake: str, author: str, run_id: str | None) 
 
 
 def _step(author: str) -> dict[str, Any]:
-    """What every change sets."""
+    """Values that every change sets."""
     return {"revision": SCENARIOS.c.revision + 1, "updated": datetime.now(UTC), "updated_by": _checked_author(author)}
 
 
@@ -267,7 +267,7 @@ def _scenario(row: RowMapping) -> Scenario:
 
 
 def _conflict(now: Scenario, revision: int, values: Mapping[str, Any]) -> ConflictError:
-    """What the caller wanted, and what stands there."""
+    """ConflictError with what the caller wanted, and what stands there."""
     yours = {name: json.loads(value) if name == "body" else value for name, value in values.items()}
     did = "deleted" if now.deleted else "changed"
     return ConflictError(

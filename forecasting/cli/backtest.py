@@ -167,7 +167,7 @@ def _unscored_reasons(
 
 
 def _no_actuals_message(request: PanelOptions, test: PanelFile, path: Path) -> str:
-    """What to say of a test file by which nothing can be scored."""
+    """Message about a test file by which nothing can be scored."""
     part = request.parts[0]
     broken = f"; it is refused for {listed_with_reasons(test.refused)}" if test.refused else ""
     first = request.panel.place(part.history.ahead(1)[0])

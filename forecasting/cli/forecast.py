@@ -53,7 +53,7 @@ class FileForecasts:
 
     @property
     def notes(self) -> list[str]:
-        """What to know of the forecasts, with the series that it holds for."""
+        """Notes on the forecasts, each with the series that it holds for."""
         return [f"{note}: {first_names(names)}" for note, names in self.about.items()]
 
 
@@ -149,7 +149,7 @@ def _untested(selected: SelectedForecast) -> str:
 
 
 def _report(answer: FileForecasts, request: PanelOptions, models: Sequence[str], count: int) -> dict[str, Any]:
-    """What there is to say beside the forecasts, with the keys of `backtest`."""
+    """The JSON report beside the forecasts, with the keys of `backtest`."""
     return {
         "horizon": request.horizon,
         "step": str(request.panel.step),

@@ -54,7 +54,7 @@ def known_models(seasons: Sequence[int]) -> list[str]:
 
 
 def default_models(seasons: Sequence[int]) -> list[str]:
-    """What is scored where nothing is named: what is drawn, what it is made of, the panel's Prophet and the
+    """Models that are scored by default: the licensed forecast, the ensemble, the panel's Prophet and the
     baselines.
     """
     return [LICENSED, BLEND, PROPHET_MAP, *baselines(seasons)]
@@ -184,7 +184,7 @@ class Scoreboard:
             self.origins[name] += 1
 
     def spend(self, names: Sequence[str], seconds: Mapping[str, float]) -> None:
-        """What each model took at one origin, for these series together."""
+        """Add the seconds that each model took at one origin, for these series together."""
         for model, took in seconds.items():
             for name in names:
                 self.seconds[model, name] += took / len(names)

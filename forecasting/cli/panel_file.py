@@ -444,7 +444,7 @@ def seasons_of(step: pd.Timedelta) -> tuple[int, ...]:
 
 
 def actuals(panel: PanelFile, part: PanelPart, horizon: int) -> Reals:
-    """What came after a part, (H, N), from the panel of a test file; NaN where it has nothing."""
+    """Actual values after a part, (H, N), from the panel of a test file; NaN where it has nothing."""
     ahead = part.history.ahead(horizon)
     own = panel.frame[panel.frame["series_id"].isin(part.names)]
     return np.asarray(_wide(own).reindex(index=ahead, columns=list(part.names)), dtype=float)

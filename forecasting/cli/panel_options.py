@@ -1,4 +1,4 @@
-"""What `backtest` and `forecast` are asked: their shared options, and the panel that these name."""
+"""Options that `backtest` and `forecast` share, and the panel that these name."""
 
 from __future__ import annotations
 

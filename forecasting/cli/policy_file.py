@@ -45,7 +45,7 @@ WORDS = {str: "a text", float: "a number", bool: "true or false", int: "a whole 
 
 @dataclass(frozen=True, slots=True)
 class PlanPolicy:
-    """What a plan is made under. catalogue: steps on offer, as in augment_programme.build_problem, with their direction; None
+    """The settings of a plan. catalogue: steps on offer, as in augment_programme.build_problem, with their direction; None
     where nothing is to be bought.
 
     said: the policy in plain values, as a store keeps it.

@@ -33,7 +33,7 @@ MONTHS = 12
 
 @dataclass(frozen=True, slots=True)
 class AugmentOptions:
-    """What to plan for: the policy holds in each of the coming months with probability `q` at each site, and while any
+    """Options of an augment plan: the policy holds in each of the coming months with probability `q` at each site, and while any
     one site is down if `n_minus_1`.
 
     `budget_usd` bounds what is spent within those months. Orders can be placed from `today` on, or from the first week
@@ -179,8 +179,8 @@ def build_problem(
 
 
 def violations(problem: AugmentProblem, units: Reals) -> list[Violation]:
-    """What a plan, (options, months) units in service, does not keep: reckoned from the definition, not from the
-    programme that found it.
+    """Constraints that a plan, (options, months) units in service, does not keep: computed from the definition, not from
+    the programme that found it.
     """
     capacity = problem.in_force(units)
     short = np.where(problem.in_service, problem.need - problem.limits[:, None] * capacity, 0.0)
@@ -509,7 +509,7 @@ def _failure_rows(problem: AugmentProblem, option: Whole, month: Whole) -> tuple
 
 
 def _stay_rows(option: Whole, month: Whole) -> csr_array:
-    """What is in service in a month is in service in the next."""
+    """Constraint rows: what is in service in a month is in service in the next."""
     first = np.flatnonzero((option[1:] == option[:-1]) & (month[1:] == month[:-1] + 1))
     rows: npt.NDArray[np.int64] = np.arange(len(first))
     values = np.r_[-np.ones(len(first)), np.ones(len(first))]

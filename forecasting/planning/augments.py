@@ -141,7 +141,7 @@ class AugmentPlan:
 
     @property
     def gap(self) -> float:
-        """How much cheaper, as a share of its cost, the cheapest plan might be at most; not a number where no plan was
+        """Optimality gap: how much cheaper, as a share of its cost, the cheapest plan might be at most; NaN where no plan was
         found.
         """
         if self.refused:
@@ -389,7 +389,7 @@ class CapacityAddition(NamedTuple):
 
     @property
     def day(self) -> pd.Timestamp:
-        """When it comes into service; SettingError where `start` is no date."""
+        """The day on which it comes into service; SettingError where `start` is no date."""
         return stamp(self.start)
 
 
@@ -405,7 +405,7 @@ def parse_addition(values: object) -> CapacityAddition:
 
 
 def additions_of_purchases(purchases: Iterable[Purchase]) -> tuple[CapacityAddition, ...]:
-    """What a plan buys, by day and site; steps that come into service together are one."""
+    """The purchases of a plan as additions, by day and site; steps that come into service together are one."""
     rows = [
         (purchase.in_service, purchase.site_id, purchase.gbps * purchase.units, purchase.usd_month, purchase.usd_once)
         for purchase in purchases

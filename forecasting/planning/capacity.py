@@ -30,7 +30,7 @@ LATE_COLUMNS = ["site_id", "direction", "effective_from", "capacity_gbps", "days
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a site may carry: the weekly statistic (peak or P95) stays at or below `limit` x capacity, or the site's own
+    """Planning policy, what a site may carry: the weekly statistic (peak or P95) stays at or below `limit` x capacity, or the site's own
     share in `limits`.
 
     `planned` says whether augments that are planned and not yet installed count as capacity.
@@ -158,7 +158,7 @@ def _weekly_minimum(starts: Whole, gbps: Reals, mondays: Whole) -> Reals:
 def apply_augments(
     steps: pd.DataFrame, bought: pd.DataFrame, status: Literal["installed", "planned"] = "planned"
 ) -> pd.DataFrame:
-    """What purchases make of the steps of one direction: the rows that are new or higher, in the columns of `steps`;
+    """Capacity steps of one direction with purchases applied: the rows that are new or higher, in the columns of `steps`;
     what is bought has the status given.
 
     bought: site_id, effective_from, gbps, and usd, a month. A capacity holds until the next step, so that every step
@@ -190,7 +190,7 @@ def apply_augments(
 
 
 def usable_capacity(steps: pd.DataFrame, demand: Demand, policy: Policy, now: pd.Timestamp | None = None) -> Reals:
-    """What the policy lets each key of a demand carry in each of its weeks, Gbps, (keys, weeks); NaN where no capacity
+    """Capacity in force times the policy's limit, of each key of a demand in each of its weeks, Gbps, (keys, weeks); NaN where no capacity
     is declared. `now` as in weekly_capacity.
 
     SettingError where the demand is of another statistic than the policy's.

@@ -1,5 +1,5 @@
-"""What there is to buy where nobody has said: usual port sizes, at what the capacity of the lake itself costs; and what
-a plan of purchases declares.
+"""The catalogue of steps on offer where none is given: usual port sizes at prices fitted to the declared costs; and the
+planned capacity steps that purchases become.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def at_every_site(steps: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
 
 
 def declared_steps(added: Sequence[CapacityAddition], steps: pd.DataFrame, direction: Direction) -> pd.DataFrame:
-    """What additions make of the contract's `capacity`, in its columns: a planned step whenever something comes into
+    """Additions as rows of the contract's `capacity`: a planned step whenever something comes into
     service.
 
     A capacity holds until the next step, so the steps that are declared for later are given again, higher by what was

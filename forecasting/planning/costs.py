@@ -23,7 +23,7 @@ STRANDED_WEEKS, STRANDED_QUANTILE = 52, 0.9
 
 
 def billing(months: pd.DataFrame, usd_a_mbps: float | None = None) -> pd.DataFrame:
-    """What each partner's month is billed by, and what it comes to at one price.
+    """The bill of each partner's month: the billed Gbps, and USD at one price.
 
     months: partner, month, metric, p95 and apart (Gbps), completeness, as data.queries.partner_months gives them for
     ingest and egress. Columns: partner, month, ingest_gbps and egress_gbps (P95 of the partner's sum), billed_gbps (the
@@ -92,7 +92,7 @@ class StrandedHeadroom(NamedTuple):
 
 
 def stranded_by_futures(case: PlanCase, capacity: pd.DataFrame) -> StrandedHeadroom:
-    """What is paid for and not needed, against the P90 of the highest week of the coming year.
+    """Stranded capacity against the P90 of the highest week of the coming year.
 
     capacity: site_id, capacity_gbps and cost_usd_month of what is in force now. A what-if's additions within that year
     count as well, in capacity and in cost.
@@ -107,7 +107,7 @@ def stranded_by_futures(case: PlanCase, capacity: pd.DataFrame) -> StrandedHeadr
 def stranded_by_weeks(
     weeks: pd.DataFrame, statistic: Statistic, limit: float, capacity: pd.DataFrame
 ) -> StrandedHeadroom:
-    """What is paid for and not needed, against the highest of some measured weeks (level, key, peak and p95); `capacity`
+    """Stranded capacity against the highest of some measured weeks (level, key, peak and p95); `capacity`
     as in stranded_by_futures.
     """
     peaks = weeks[weeks["level"] == "site"].groupby("key")[statistic].max().to_dict()

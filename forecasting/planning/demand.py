@@ -80,7 +80,7 @@ class Demand:
         return replace(self, keys=tuple(keys), gbps=self.gbps[self.positions(keys)])
 
     def positions(self, keys: Sequence[str]) -> list[int]:
-        """Where the keys stand; SettingError for one that is not here."""
+        """Positions of the keys along the first axis; SettingError for one that is missing."""
         at = {key: i for i, key in enumerate(self.keys)}
         if unknown := [key for key in keys if key not in at]:
             raise SettingError(

@@ -94,7 +94,7 @@ def reach_km(round_trip_ms: float = ROUND_TRIP_MS) -> float:
 
 
 def nearby(sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float = ROUND_TRIP_MS) -> Failover:
-    """The default: near sites with room take most. Weight is headroom over distance, within the reach of the round
+    """The default failover: near sites with room take most. Weight is headroom over distance, within the reach of the round
     trip.
 
     sites: the contract's, of which site_id, lat and lon count. SettingError for a key that is not among them.
@@ -106,7 +106,7 @@ def nearby(sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float = ROUN
 
 
 def declared(table: pd.DataFrame, sites: pd.DataFrame, keys: Sequence[str], round_trip_ms: float = np.inf) -> Failover:
-    """What the operator declares: rows of site_id, helper_site_id and weight; a pair that is not there does not help,
+    """Failover from a declared table: rows of site_id, helper_site_id and weight; a pair that is not there does not help,
     nor one beyond the round trip, if given.
 
     SettingError for an unknown site, a negative weight, or a site that is to help itself.
@@ -153,7 +153,7 @@ PROMISED, FLAT = 1e-4, 1e-11
 
 
 def allocate(required: Reals, room: Reals, weights: Reals) -> Reals:
-    """What moves, (failed, helpers, weeks) Gbps. required: (failed, weeks); room: (helpers, weeks); weights: (failed,
+    """Gbps that each helper takes over from each failed site, (failed, helpers, weeks). required: (failed, weeks); room: (helpers, weeks); weights: (failed,
     helpers, weeks), 0 without reach.
     """
     placed, usable = max_min_fair(required, room, (weights > 0.0) & (room > 0.0))
@@ -165,7 +165,7 @@ def allocate(required: Reals, room: Reals, weights: Reals) -> Reals:
 
 
 def max_min_fair(required: Reals, room: Reals, reach: Flags) -> tuple[Reals, Flags]:
-    """What each failed site places, (failed, weeks), and which pairs may take part in it, as `reach` (failed, helpers,
+    """Max-min fair placement: Gbps that each failed site places, (failed, weeks), and which pairs may take part in it, as `reach` (failed, helpers,
     weeks): the others would cost room.
     """
     open_ = reach & (required > NOTHING_GBPS)[:, None, :]
@@ -235,7 +235,7 @@ def _pools(open_: Flags, room: Reals) -> tuple[Flags, npt.NDArray[np.intp], Real
 
 
 def gravity_fit(placed: Reals, room: Reals, weights: Reals) -> Reals:
-    """Where it goes, (failed, helpers, weeks): placed x weights x factor, shared out, with a factor of each full helper
+    """Doubly constrained gravity model, (failed, helpers, weeks): placed x weights x factor, shared out, with a factor of each full helper
     below 1. By Newton's method.
 
     The logarithms of the factors minimise a smooth convex function: the sum of placed x log(sum of weights x factor),

@@ -61,13 +61,13 @@ class NetworkLoad:
     ceiling: float = CEILING
 
     def headroom(self) -> Reals:
-        """What each site could take on top of its own, Gbps."""
+        """Headroom of each site, Gbps."""
         return headroom(self.demand, self.capacity, self.ceiling)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relocation:
-    """Where demand went.
+    """Result of a failure at one moment: where demand moved, what was shed, what every site then carries.
 
     moved: (failed, keys) Gbps; shed: (failed,) Gbps; load: (keys,) Gbps that each site carries now; passed: sites above
     their limit that were not before.
@@ -111,7 +111,7 @@ def path_failure(source: str, target: str, flow_gbps: float, egress_gbps: float)
 
 
 def relocate(failure: Failure, failover: Failover, state: NetworkLoad) -> Relocation:
-    """Where demand goes at one moment. SettingError where a failed site is not in the network."""
+    """Reallocate demand after a failure at one moment. SettingError where a failed site is not in the network."""
     return _relocated(
         failure, failover, state.keys, state.demand[:, None], state.capacity[:, None], state.limits, state.ceiling
     )[0]
@@ -179,7 +179,7 @@ SHARED_OUT = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SingleFailures:
-    """What each site's failure does.
+    """Every single-site failure, in every week and future: demand shed, use of the helpers' room, limits passed.
 
     shed: (failed, weeks, paths) Gbps; used: demand of the failed over the room for it, same shape; above 1 some is
     shed. passes: (failed, helper, weeks) share of futures in which the helper passes its limit because of it; empty
@@ -192,12 +192,12 @@ class SingleFailures:
     passes: Reals
 
     def safe_until(self) -> RunOut:
-        """When the network stops being N-1 safe: the first week in which some single failure sheds demand."""
+        """Run-out of N-1 safety: the first week in which some single failure sheds demand."""
         worst = self.used.max(axis=0, keepdims=True)
         return run_out_of_paths("global", GLOBAL_KEY, self.demand.start, self.demand.horizon, first_crossings(worst)[0])
 
     def run_outs(self) -> list[RunOut]:
-        """When the failure of each site can no longer be carried."""
+        """Run-out of each site's failure: when it can no longer be carried without shedding."""
         days = first_crossings(self.used)
         return [
             run_out_of_paths("site", key, self.demand.start, self.demand.horizon, row)
@@ -290,7 +290,7 @@ def _passes(failed: int, required: Reals, room: Reals, spare: Reals, failover: F
 
 
 def water_fill(required: Reals, room: Reals, weights: Reals) -> Reals:
-    """What each helper takes, (helpers, cases), of `required` (cases): min(room, level x weight), with the level at
+    """Water-filling allocation, (helpers, cases), of `required` (cases): min(room, level x weight), with the level at
     which all that fits is taken.
 
     The sum over the helpers is concave and piecewise linear in the level, so that Newton's steps from below never pass
@@ -438,7 +438,7 @@ def play_failure(
 
 
 def failure_of(case: PlanCase, spec: FailureSpec, paths: pd.DataFrame) -> Failure | FailureRefusal:
-    """What is displaced, or why nothing is."""
+    """The failure that a spec names, or the reason why it displaces nothing."""
     keys = case.demand.keys
     if spec.kind in GROUP_COLUMN:
         if not _members(case.sites, spec).intersection(keys):
@@ -496,7 +496,7 @@ def _site_rows(
 
 
 def _beyond_tolerance(gbps: float) -> float:
-    """What lies within the solver's tolerance is nothing."""
+    """Gbps with what lies within the solver's tolerance set to 0."""
     return float(gbps) if gbps > NOTHING_GBPS else 0.0
 
 

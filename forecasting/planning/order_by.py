@@ -20,7 +20,7 @@ USUAL_LEAD_DAYS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class OrderPolicy:
-    """How early to order: so that the padded lead time ends by the day on which a share `early` of the futures has run
+    """When to order: so that the padded lead time ends by the day on which a share `early` of the futures has run
     out.
 
     Practice pads what the vendor says: double it and add five days.
@@ -38,11 +38,11 @@ class OrderPolicy:
             )
 
     def padded(self, lead_days: float) -> float:
-        """Days to reckon with for a lead time of `lead_days`."""
+        """Padded days for a lead time of `lead_days`."""
         return self.times * lead_days + self.plus_days
 
     def lead(self, lead_days: float) -> pd.Timedelta:
-        """The same in whole days, rounded up: from an order to capacity in service."""
+        """Padded lead time in whole days, rounded up: from an order to capacity in service."""
         return (self.padded(lead_days) * DAY).ceil("D")
 
 

@@ -65,7 +65,7 @@ PEAK_SHARES = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What some cases, one a direction, come to.
+    """The plan of one case a direction: rows, late augments and run-out distributions.
 
     rows: PLAN_COLUMNS, most urgent first. A date is NaT after the horizon; probability: share of futures that run out
     by it; over_share: what is carried over what the policy lets it carry, where it is over its limit now; reason: why
@@ -123,7 +123,7 @@ def by_urgency(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _run_outs(case: PlanCase) -> list[RunOut]:
-    """Of every site, region and the network, refused ones among them."""
+    """Run-outs of every site, region and the network, refused ones among them."""
     demand = case.demand
     measured = case.measured
     answers = run_outs(demand, case.steps, case.policy, measured=measured.get("site"), now=case.moment)
@@ -134,7 +134,7 @@ def _run_outs(case: PlanCase) -> list[RunOut]:
 
 
 def _group_run_outs(case: PlanCase, level: Level) -> list[RunOut]:
-    """Of the regions, or the network. A group is answered where all of its sites that carry traffic are."""
+    """Run-outs of the regions, or of the network. A group is answered where all of its sites that carry traffic are."""
     groups = case.groups(level)
     with_futures = {site: name for site, name in groups.items() if site in case.demand.keys}
     answers = group_run_outs(
@@ -262,7 +262,7 @@ def _state(
 
 
 def _without(case: PlanCase, run_out: RunOut) -> str:
-    """Which silent sites a group is answered without."""
+    """Note that names the silent sites a group is answered without."""
     if run_out.level == "site":
         return ""
     groups = case.groups(run_out.level)
@@ -362,7 +362,7 @@ def plan_to_save(cases: Iterable[PlanCase], plan: Plan, augments: Mapping[Direct
 
 
 class Fan(NamedTuple):
-    """What one place is expected to carry against what it may.
+    """Expected demand of one place against its usable capacity.
 
     run_out: its answer. weeks: ts (the end of the week), PEAK_QUANTILES of the demand and room_gbps (limit x capacity; NaN
     where it is not known), and probability (of having run out by then). steps: its capacity as steps in time.

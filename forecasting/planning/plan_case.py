@@ -1,4 +1,4 @@
-"""A plan case: all that a plan is computed from, in one direction, and how it is made of what a run published."""
+"""A plan case: all inputs of a plan in one direction, and how they are built from what a run published."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class PlanCase:
         return {site: regions[site] for site in sites if site in regions}
 
     def capacity(self, demand: Demand) -> Reals:
-        """What is in force in the weeks of some demand, (keys, weeks)."""
+        """Capacity in force in the weeks of some demand, (keys, weeks)."""
         return weekly_capacity(
             self.steps, demand.keys, demand.direction, demand.weeks, planned=self.policy.planned, now=self.moment
         )

@@ -1,4 +1,4 @@
-"""When does each site, region and the network run out under a policy, and how sure is that?
+"""Run-out of each site, region and the network under a policy, as a distribution.
 
 A run-out is the first crossing of what the policy lets a place carry, told as a distribution over the simulated
 futures; where nothing can be said, the reason stands in its place.
@@ -28,7 +28,7 @@ NAMED_AT_MOST = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunOut:
-    """When demand passes the limit, as a distribution over futures.
+    """Run-out date as a distribution over futures: when demand passes the limit.
 
     days: days from `start` to the crossing in each future, ascending; 0 where it is over from the start, infinite where
     it is not by `horizon`; empty where refused. A date is None where the futures asked for do not cross by the horizon:
@@ -173,7 +173,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def refusal(level: Level, key: str, start: pd.Timestamp, horizon: pd.Timestamp, reason: str) -> RunOut:
-    """The answer where nothing can be said."""
+    """A refused run-out, with its reason."""
     return RunOut(level, key, "refused", start, horizon, np.empty(0), reason)
 
 

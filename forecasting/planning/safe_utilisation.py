@@ -57,7 +57,7 @@ LEAST = 0.01
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SafeUtilisation:
-    """What is known of one site or region. knee, low, high: ratios of capacity, the median and the 5 to 95 % interval
+    """Safe utilisation of one site or region. knee, low, high: ratios of capacity, the median and the 5 to 95 % interval
     over resamples; NaN unless found.
 
     limit: what may be offered as a limit: the lower end of the knee's interval; the highest utilisation seen where no
@@ -100,12 +100,6 @@ def safe_utilisation(
     )
     with BLAS.limit(limits=1, user_api="blas"):
         return [_estimate(key, parts.get(key, usable.iloc[:0]), seed) for key in keys]
-
-
-def safe_frame(results: list[SafeUtilisation]) -> pd.DataFrame:
-    """One row a key: key, state, knee, low, high, limit, seen_up_to, reason."""
-    names = ["key", "state", "knee", "low", "high", "limit", "seen_up_to", "reason"]
-    return pd.DataFrame([[getattr(result, name) for name in names] for result in results], columns=names)
 
 
 def _at_low_load(usable: pd.DataFrame) -> pd.Series:

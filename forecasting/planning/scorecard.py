@@ -1,4 +1,4 @@
-"""How a saved plan did: its run-out dates, orders and weekly peaks against what came. What is not over yet is not
+"""Scorecard of a saved plan: its run-out dates, orders and weekly peaks against what came. What is not over yet is not
 known, and never counts as a miss.
 """
 

@@ -456,7 +456,7 @@ def _grown(failover: Failover, sites: pd.DataFrame, site: str) -> Failover:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScenarioResult:
-    """What a case comes to, small enough to keep many.
+    """Results of a scenario (plan, N-1 safety, cost), small enough to keep many.
 
     safe_until: when the network stops being N-1 safe. cost_usd: what the cheapest single kind of step at each site
     costs within the months of the options, and what a what-if adds; NaN without a catalogue.

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake, conform
 from data.schema import TABLES
+from tests.lakes import replace_dates
 
 START = datetime(2026, 1, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -269,7 +270,8 @@ def test_only_the_dates_touched_are_recomputed_in_one_commit_a_table(tmp_path: P
     measure(lake, "a", constant(10.0), hours=96)
     assert refresh_rollups(lake) == 4
     before = lake.pin()
-    lake.replace_dates(
+    replace_dates(
+        lake,
         "telemetry",
         rows("telemetry", [{"ts": START + timedelta(days=1, hours=2), "site_id": "a", "egress_gbps": 99.0}]),
         [date(2026, 1, 31)],

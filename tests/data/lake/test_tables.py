@@ -22,6 +22,7 @@ from data.lake.rollups import refresh_rollups
 from data.lake.tables import Change, Lake, TableState, sibling, stored
 from data.schema import TABLES
 from data.schema.errors import LakeError
+from tests.lakes import replace_dates
 
 ROOT = Path(__file__).resolve().parents[3]
 START = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
@@ -62,7 +63,7 @@ def count(lake: Lake, **older: int) -> int:
 
 def test_every_version_can_be_read_again(lake: Lake) -> None:
     versions = [lake.append("telemetry", samples(0, 12)), lake.append("telemetry", samples(12, 12))]
-    versions.append(lake.replace_dates("telemetry", samples(0, 1), [date(2026, 1, 31)]))
+    versions.append(replace_dates(lake, "telemetry", samples(0, 1), [date(2026, 1, 31)]))
     versions.append(lake.replace("telemetry", samples(0, 5)))
     assert versions == sorted(set(versions))
     assert [count(lake, telemetry=version) for version in versions] == [12, 24, 13, 5]
@@ -91,7 +92,7 @@ def test_a_new_version_is_seen_by_one_who_has_looked_before(lake: Lake) -> None:
 
 def test_replacing_dates_leaves_the_others_alone(lake: Lake) -> None:
     lake.append("telemetry", samples(0, 24))
-    lake.replace_dates("telemetry", samples(12, 1, egress=7.0), [date(2026, 2, 1)])
+    replace_dates(lake, "telemetry", samples(12, 1, egress=7.0), [date(2026, 2, 1)])
     held = lake.read("telemetry").to_pandas().sort_values("ts")
     assert held["egress_gbps"].tolist() == [1.0] * 12 + [7.0]
 
@@ -99,7 +100,7 @@ def test_replacing_dates_leaves_the_others_alone(lake: Lake) -> None:
 def test_rows_outside_the_dates_replaced_are_refused(lake: Lake) -> None:
     lake.append("telemetry", samples(0, 3))
     with pytest.raises(DeltaError, match=r"1 rows failed validation check"):
-        lake.replace_dates("telemetry", samples(0, 1), [date(2026, 2, 1)])
+        replace_dates(lake, "telemetry", samples(0, 1), [date(2026, 2, 1)])
     assert count(lake) == 3
 
 

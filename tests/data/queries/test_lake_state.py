@@ -11,7 +11,7 @@ import pytest
 from data import queries
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
-from tests.lakes import Plan, full_lake
+from tests.lakes import Plan, full_lake, replace_dates
 
 NOW = pd.Timestamp(Plan().end)
 
@@ -70,7 +70,7 @@ def test_versions_of_all_tables(full: Lake) -> None:
 def test_versions_of_an_older_pin_are_its_own(tmp_path: Path) -> None:
     lake = full_lake(tmp_path / "lake", Plan(sites=1, days=1, flows=False, forecasts=False, gap=None))
     old = lake.pin()
-    lake.replace_dates("telemetry", lake.read("telemetry").slice(0, 0), [date(2026, 3, 16)])
+    replace_dates(lake, "telemetry", lake.read("telemetry").slice(0, 0), [date(2026, 3, 16)])
     assert queries.table_versions(old, EVERYTHING).set_index("table").loc["telemetry", "rows"] == 288
     assert queries.table_versions(lake.pin(), EVERYTHING).set_index("table").loc["telemetry", "rows"] == 113
 

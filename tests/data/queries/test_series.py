@@ -18,7 +18,7 @@ from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.queries.series import shortened, silences
 from data.schema.errors import SettingError
-from tests.lakes import Plan, full_lake
+from tests.lakes import Plan, full_lake, replace_dates
 
 NOW = pd.Timestamp(Plan().end)
 DAY = pd.Timedelta(days=1)
@@ -300,7 +300,7 @@ def test_a_corrected_day_shows_at_every_grain(tmp_path: Path) -> None:
     rows = query(
         old, "SELECT * EXCLUDE (date) FROM telemetry WHERE date = DATE '2026-03-15'", ["telemetry"], scope=EVERYTHING
     ).assign(egress_gbps=1.0)
-    lake.replace_dates("telemetry", pa.Table.from_pandas(rows, preserve_index=False), [day.date()])
+    replace_dates(lake, "telemetry", pa.Table.from_pandas(rows, preserve_index=False), [day.date()])
     refresh_rollups(lake)
     for grain in ("5min", "1h", "1d"):
         assert history(lake, "global", "all", day, day + timedelta(days=1), grain)["egress_gbps_mean"].eq(2.0).all()

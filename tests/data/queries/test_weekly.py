@@ -15,7 +15,6 @@ from data import queries
 from data.lake.query import EVERYTHING, Scope
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
-from data.queries.model_inputs import WEEKLY_COLUMNS
 from data.schema.errors import SettingError
 from tests.lakes import Plan
 
@@ -23,6 +22,7 @@ NOW = pd.Timestamp(Plan().end)
 START = NOW - pd.Timedelta(days=16)
 METRICS = ("egress_gbps", "viewers")
 KEYS = ["level", "key", "metric", "week"]
+WEEKLY_COLUMNS = ("level", "key", "metric", "week", "peak", "p95", "samples", "completeness")
 
 
 def naive(lake: Lake, start: pd.Timestamp, end: pd.Timestamp, sites: set[str] | None = None) -> pd.DataFrame:

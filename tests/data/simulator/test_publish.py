@@ -113,7 +113,7 @@ def test_batches_agree_wherever_they_start_and_end(ticks: int, earlier_days: int
 @settings(max_examples=10, deadline=None)
 def test_live_ticks_and_their_batch_are_a_longer_batch(gaps: list[int], seed: int) -> None:
     batch = simulate(replace(PLAN, seed=seed))
-    parts, flows, since = list(batch.telemetry_days()), list(batch.flows_days()), batch.last
+    parts, flows, since = list(batch.telemetry_days()), [day.flows for day in batch.days()], batch.last
     for gap in gaps:
         until = since + 5 * gap
         parts.append(batch.received(since, until))
@@ -122,7 +122,9 @@ def test_live_ticks_and_their_batch_are_a_longer_batch(gaps: list[int], seed: in
     longer = simulate(batch.options).until(since)
     assert pa.concat_tables(parts).sort_by(ORDER).equals(arranged(longer))
     keys = [(name, "ascending") for name in TABLES["flows"].key]
-    assert pa.concat_tables(flows).sort_by(keys).equals(pa.concat_tables(longer.flows_days()).sort_by(keys))
+    assert (
+        pa.concat_tables(flows).sort_by(keys).equals(pa.concat_tables(day.flows for day in longer.days()).sort_by(keys))
+    )
 
 
 @pytest.fixture(scope="module")
