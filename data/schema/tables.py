@@ -51,6 +51,7 @@ def _quantile_columns(quantiles: dict[str, float]) -> tuple[Column, ...]:
     return tuple(Column(n, REAL, f"{p:g} quantile", "of the metric", low=0.0) for n, p in quantiles.items())
 
 
+# Rows lie in the order of the key: the Overview reads one metric of all sites, a third of the file.
 FORECASTS = Table(
     "forecasts",
     "Hourly forecasts to 90 days ahead",
@@ -64,7 +65,7 @@ FORECASTS = Table(
         Column("prophet", REAL, "What Prophet with its trend expects", "of the metric", required=False, low=0.0),
         Column("baseline", REAL, "What the best baseline expects", "of the metric", required=False, low=0.0),
     ),
-    ("run_id", "level", "key", "metric", "ts"),
+    ("run_id", "level", "metric", "key", "ts"),
     partition="run_id",
 )
 BANDS = Table(

@@ -89,7 +89,7 @@ class Keys:
         """
         key = [column for column in TABLES[name].key if column in rows]
         again = (rows[key] == rows[key].shift()).all(axis=1)
-        parts = rows[[column for column in key if column in (*IDENTITY, "model")]]
+        parts = rows[[column for column in (*IDENTITY, "model") if column in key]]
         found = set(parts.drop_duplicates().itertuples(index=False, name=None))
         if again.any() or not found.isdisjoint(self._held[name]):
             twice = min(parts[again].itertuples(index=False, name=None), default=None) or min(found & self._held[name])
