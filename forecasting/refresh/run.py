@@ -8,8 +8,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,8 +21,7 @@ import pandas as pd
 from data.console import ProgressBars
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin
-from data.queries import Extent, extent, weekly
-from data.queries import model_inputs as training
+from data.queries import Extent, extent, model_inputs, weekly
 from data.schema import DEMAND_METRICS, LICENSED_ENGINE
 from data.schema.errors import LakeError, SettingError
 from forecasting.models.engine import IDENTITY, RESIDUAL_SPAN, YEARLY_HISTORY, Engine, EngineResult, ForecastOptions
@@ -84,87 +83,77 @@ def refresh(
     `executor` takes the place of a pool of `workers` processes, for instance a cluster's. Raises LakeError where there
     is nothing to forecast from, SettingError for a setting that cannot be used.
     """
-    started, clock = datetime.now(UTC), time.perf_counter()
+    started, began = datetime.now(UTC), time.perf_counter()
     run_id = new_run_id(started)
-    maker = ENGINES[engine]() if isinstance(engine, str) else engine
+    forecaster = ENGINES[engine]() if isinstance(engine, str) else engine
     pin = lake.pin()
-    held = telemetry_extent(pin)
-    with (
-        RefreshProgress(lake, started, bar=bar) as telling,
-        _workers(executor, workers, early=isinstance(engine, str)) as crew,
-    ):
-        panel = read_panel(pin, held)
+    telemetry = telemetry_extent(pin)
+    processes = pool(workers, early=isinstance(engine, str)) if executor is None else nullcontext(executor)
+    with RefreshProgress(lake, started, bar=bar) as progress, processes as executor:
+        panel = read_panel(pin, telemetry)
         tidy(lake, started)
-        telling.begin(len(panel.series))
-        made = _forecast(write(lake, run_id, maker.forecast(panel, ForecastOptions(), crew)), telling)
-        summary = _published(lake, run_id, maker.name, held, made, started, time.perf_counter() - clock)
-        telling.end(str(summary))
+        progress.begin(len(panel.series))
+        results = forecaster.forecast(panel, ForecastOptions(), executor)
+        outcome = RunOutcome.of(write(lake, run_id, results), progress)
+        row = run_row(run_id, forecaster.name, telemetry, started, time.perf_counter() - began, outcome)
+        summary = Summary(run_id, publish(lake, row), row.seconds, outcome.series_status)
+        progress.end(str(summary))
     return summary
 
 
-def _workers(executor: Executor | None, workers: int | None, *, early: bool) -> AbstractContextManager[Executor]:
-    return pool(workers, early=early) if executor is None else nullcontext(executor)
-
-
-@dataclass(slots=True)
-class RunAccumulator:
-    """What a run holds so far: rows of `series_status`, and for each series and horizon that was tested whether its model is
-    licensed.
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What became of each series (rows of `series_status`), and the share of series and horizons whose model is
+    licensed, of those that were tested; None where none was.
     """
 
-    parts: list[pd.DataFrame] = field(default_factory=list)
-    licensed: list[bool] = field(default_factory=list)
+    series_status: pd.DataFrame
+    licensed_share: float | None
 
-    def add(self, result: EngineResult) -> None:
-        """Count in a part."""
-        if len(result.series_status):
-            self.parts.append(result.series_status)
-        if len(result.licences):
-            self.licensed += result.licences.loc[result.licences["origins"] > 0, "licensed"].tolist()
-
-    def series_status(self) -> pd.DataFrame:
-        """What became of each series."""
-        return pd.concat(self.parts, ignore_index=True) if self.parts else pd.DataFrame(columns=[*IDENTITY, "status"])
-
-
-def _forecast(results: Iterable[EngineResult], telling: RefreshProgress) -> RunAccumulator:
-    """Tell of results as they come in, and keep what is counted."""
-    made = RunAccumulator()
-    for result in results:
-        made.add(result)
-        telling.advance(len(result.series_status))
-    return made
+    @classmethod
+    def of(cls, results: Iterable[EngineResult], progress: RefreshProgress) -> RunOutcome:
+        """Count results as they come in, and show how many have."""
+        statuses, licensed = [pd.DataFrame(columns=[*IDENTITY, "status"])], list[bool]()
+        for result in results:
+            statuses.append(result.series_status)
+            if len(result.licences):
+                licensed += result.licences.loc[result.licences["origins"] > 0, "licensed"].tolist()
+            progress.advance(len(result.series_status))
+        filled = [status for status in statuses if len(status)]
+        return cls(
+            pd.concat(filled, ignore_index=True) if filled else statuses[0],
+            sum(licensed) / len(licensed) if licensed else None,
+        )
 
 
-def _published(
-    lake: Lake, run_id: str, engine: str, held: Extent, made: RunAccumulator, started: datetime, seconds: float
-) -> Summary:
-    fits, share = made.series_status(), sum(made.licensed) / len(made.licensed) if made.licensed else None
-    counts = {status: int((fits["status"] == status).sum()) for status in ("fitted", "refused", "failed")}
-    row = RunRow(
+def run_row(
+    run_id: str, engine: str, telemetry: Extent, started: datetime, seconds: float, outcome: RunOutcome
+) -> RunRow:
+    """The row of `runs` that makes a run visible."""
+    counts = {name: int((outcome.series_status["status"] == name).sum()) for name in ("fitted", "refused", "failed")}
+    return RunRow(
         run_id,
-        held.telemetry_version,
-        held.now,
+        telemetry.telemetry_version,
+        telemetry.now,
         engine,
         json.dumps(versions()),
         git_commit(),
         started,
         seconds,
         **counts,
-        licensed_share=share,
+        licensed_share=outcome.licensed_share,
     )
-    return Summary(run_id, publish(lake, row), seconds, fits)
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that make the numbers."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            installed[name] = "missing"
+    return installed
 
 
 def git_commit() -> str | None:
@@ -182,46 +171,54 @@ def git_commit() -> str | None:
 
 def telemetry_extent(pin: Pin) -> Extent:
     """The telemetry that there is; raises LakeError where there is none."""
-    held = extent(pin, EVERYTHING)
-    if held is None:
+    telemetry = extent(pin, EVERYTHING)
+    if telemetry is None:
         raise LakeError(
             f"The lake {pin.url} holds no telemetry to forecast from.",
             cause="nothing was taken in yet, or --lake names another folder",
             remedy="take in snapshots with `python -m data ingest PATH`, or make a simulated lake with `python -m data demo`",
         )
-    return held
+    return telemetry
 
 
-def read_panel(pin: Pin, held: Extent) -> Panel:
+def read_panel(pin: Pin, telemetry: Extent) -> Panel:
     """Demand (egress, ingest and viewers, where measured) of every site and region and of the network."""
-    metrics = [name for name in DEMAND_METRICS if name in held.metrics]
+    metrics = [name for name in DEMAND_METRICS if name in telemetry.metrics]
     if not metrics:
         raise LakeError(
             f"The telemetry of the lake {pin.url} has no value of {', '.join(DEMAND_METRICS)}.",
             cause="the columns were exported empty, or under other names",
             remedy="take in snapshots that fill one of them",
         )
-    hours = training.hourly(pin, metrics, held.now - YEARLY_HISTORY, held.now)
-    newest = hours["ts"].max() if len(hours) else held.first
-    if held.now - newest > ROLLUPS_BEHIND_AT_MOST and training.measured_since(pin, newest + HOUR, held.now):
+    hours = model_inputs.hourly(pin, metrics, telemetry.now - YEARLY_HISTORY, telemetry.now)
+    newest = hours["ts"].max() if len(hours) else telemetry.first
+    if telemetry.now - newest > ROLLUPS_BEHIND_AT_MOST and model_inputs.measured_since(
+        pin, newest + HOUR, telemetry.now
+    ):
         raise LakeError(
-            f"The hourly figures end at {newest:%Y-%m-%d %H:%M} UTC, the telemetry at {held.now:%Y-%m-%d %H:%M} UTC.",
+            f"The hourly figures end at {newest:%Y-%m-%d %H:%M} UTC, the telemetry at {telemetry.now:%Y-%m-%d %H:%M} UTC.",
             cause="an ingest was cut off before it rolled its rows up",
             remedy="make them anew with `python -m data rollup`",
         )
     lake = Lake(pin.url)
     sites, events = (lake.read(name, pin.version(name)).to_pandas() for name in ("sites", "events"))
-    samples = training.samples(pin, metrics, held.now - RESIDUAL_SPAN, held.now)
+    samples = model_inputs.samples(pin, metrics, telemetry.now - RESIDUAL_SPAN, telemetry.now)
     regions, zones, countries = (
         sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone", "country")
     )
-    weeks = weekly(pin, EVERYTHING, tuple(metrics), held.now - PEAK_HISTORY, held.now)
-    return build(
-        Sources(
-            hours, samples, regions, events, held.now, pd.Timedelta(seconds=held.grain_seconds), zones, weeks, countries
-        ),
-        metrics,
+    weeks = weekly(pin, EVERYTHING, tuple(metrics), telemetry.now - PEAK_HISTORY, telemetry.now)
+    sources = Sources(
+        hours=hours,
+        samples=samples,
+        regions=regions,
+        events=events,
+        now=telemetry.now,
+        grain=pd.Timedelta(seconds=telemetry.grain_seconds),
+        zones=zones,
+        weeks=weeks,
+        countries=countries,
     )
+    return build(sources, metrics)
 
 
 # Progress
@@ -229,7 +226,7 @@ def read_panel(pin: Pin, held: Extent) -> Panel:
 
 
 class RefreshProgress:
-    """Tells how a refresh is doing while it lasts, and how it ended, whichever way that is."""
+    """Shows how far a refresh has come while it lasts, and how it ended, whichever way that is."""
 
     def __init__(self, lake: Lake, started: datetime, *, bar: bool) -> None:
         self._lake, self._started = lake, started

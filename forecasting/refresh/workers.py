@@ -14,8 +14,6 @@ from data.schema.errors import SettingError
 
 # More would only wait for each other; a typing error for a handful should not start a thousand processes.
 WORKERS_AT_MOST = 256
-
-
 # More workers than this are not begun before there is work: what is read for a small lake does not keep them busy.
 EARLY_AT_MOST = 8
 
