@@ -78,9 +78,11 @@ def test_a_backtest_is_held_against_what_came(open_page: Opener, lake: Path, net
         trace.get("name") for trace in figure["data"]
     }
     assert "origin: nothing after it was known" in " ".join(note["text"] for note in figure["layout"]["annotations"])
-    told = re.search(r"(\d+) % of (\d+) hours lay inside the 95 % interval, error (\d+) % of what came", chart.alt)
+    told = re.search(
+        r"([\d.]+) % of (\d+) hours lay inside the 95 % interval, error ([\d.]+) % of what came", chart.alt
+    )
     assert told, chart.alt
-    covered, hours, error = map(int, told.groups())
+    covered, hours, error = map(float, told.groups())
     assert 60 <= covered <= 100
     assert hours >= 72
     assert 0 < error < 60
