@@ -1,6 +1,6 @@
 """A simulated live-video network: the same seed, the same bytes, and a truth to hold findings against.
 
-`simulate(Plan(...))` gives tables in the contract's columns. Nothing here is measured: the cities are real, the
+`simulate(SimulationOptions(...))` gives tables in the contract's columns. Nothing here is measured: the cities are real, the
 partners, the traffic and the incidents are invented, and every snapshot, ledger row and event that comes of it says so
 (`simulator`).
 """
