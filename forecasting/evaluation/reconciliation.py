@@ -1,5 +1,9 @@
-"""What leans on other series, and is settled when all are judged: young sites borrow the shape of their region, regions
-and the network are the sums of their sites; and what is published as evidence is about that.
+"""Hierarchical reconciliation, once all batches are evaluated: regions and the network as the sums of their sites
+(bottom-up), young sites by the shape of their region (cold start), and the licences and scores of both.
+
+Sites of one sum are evaluated in several workers. Each adds up its own (`SiteContribution`), so that what travels grows
+with the sums and not with the sites; the worker that evaluated the sum's own series keeps what its forecasts are
+measured by (`AggregateBacktest`).
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ KNOWN_AFTER = pd.Timedelta(days=8)
 
 class ReconciledForecasts(NamedTuple):
     """Rows without run_id: all forecasts, those of the last two weeks as they would have been (recent: hourly, NaN
-    where nothing), and the evidence on series that lean on others. notes: what to know of a series.
+    where nothing), and the evidence on series that depend on others. notes: how a young series was forecast.
     """
 
     forecasts: pd.DataFrame
@@ -51,14 +55,11 @@ class ReconciledForecasts(NamedTuple):
     notes: dict[Series, str]
 
 
-def dependent_series(panel: Panel, able: Sequence[Series]) -> frozenset[Series]:
-    """The sums, and the sites that are young."""
-    sites = [one for one in able if one.level == "site"]
-    fresh = young(_history(panel, sites)) if sites else []
-    return frozenset(
-        [one for one in able if one.level != "site"]
-        + [one for one, is_young in zip(sites, fresh, strict=True) if is_young]
-    )
+def dependent_series(panel: Panel, series: Sequence[Series]) -> frozenset[Series]:
+    """The series whose forecast is made of others': the sums, and the young sites."""
+    sites = [one for one in series if one.level == "site"]
+    is_young = young(_history(panel, sites)) if sites else []
+    return frozenset(series) - {site for site, fresh in zip(sites, is_young, strict=True) if not fresh}
 
 
 def _history(panel: Panel, series: Sequence[Series]) -> History:
@@ -73,60 +74,51 @@ def sums_of(panel: Panel, site: Series) -> tuple[Series, ...]:
     return (Series("region", region, site.metric), whole) if region else (whole,)
 
 
-def reconcile(panel: Panel, held: Sequence[BatchEvaluation], fresh: Collection[Series]) -> ReconciledForecasts:
-    """Forecasts that agree, and what leans on others, of which `fresh` are the young sites, with evidence that is about
-    what is drawn.
-    """
+def reconcile(panel: Panel, batches: Sequence[BatchEvaluation], young_sites: Collection[Series]) -> ReconciledForecasts:
+    """Forecasts that add up across levels, and the evidence on dependent series, which is about what is published."""
     forecasts, recent, licences, scores, backtests = (
-        joined([getattr(batch, name) for batch in held]) for name in ReconciledForecasts._fields[:-1]
+        joined([getattr(batch, name) for batch in batches]) for name in ReconciledForecasts._fields[:-1]
     )
-    found = ReconciledForecasts(forecasts, recent, licences, scores, backtests, {})
-    if not len(found.forecasts):
-        return found
-    return sum_sites(panel, apply_cold_start(panel, found, fresh), held)
+    base = ReconciledForecasts(forecasts, recent, licences, scores, backtests, {})
+    if not len(base.forecasts):
+        return base
+    return sum_sites(panel, apply_cold_start(panel, base, young_sites), batches)
 
 
 def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Frames as one; empty ones may lack columns."""
-    held = [frame for frame in frames if len(frame)]
-    return pd.concat(held, ignore_index=True) if held else NOTHING
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else NOTHING
 
 
 # Young sites
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def apply_cold_start(panel: Panel, found: ReconciledForecasts, fresh: Collection[Series]) -> ReconciledForecasts:
-    """Young sites drawn after the grown sites of their region, where there is one; how their own model would have done
+def apply_cold_start(panel: Panel, base: ReconciledForecasts, young_sites: Collection[Series]) -> ReconciledForecasts:
+    """Young sites forecast by the shape of the grown sites of their region, where there is one; how their own model did
     is no evidence of that, and left out.
     """
-    forecasts, recent, notes = found.forecasts, found.recent, dict[Series, str]()
-    for region, metric in sorted({(panel.regions[one.key], one.metric) for one in fresh if one.key in panel.regions}):
+    forecasts, recent, notes = base.forecasts, base.recent, dict[Series, str]()
+    groups = {(panel.regions[site.key], site.metric) for site in young_sites if site.key in panel.regions}
+    for region, metric in sorted(groups):
         mates = [
-            one
-            for one in _whole(forecasts)
-            if one.level == "site" and one.metric == metric and panel.regions.get(one.key) == region
+            series
+            for series in _whole(forecasts)
+            if series.level == "site" and series.metric == metric and panel.regions.get(series.key) == region
         ]
-        rows, told = _cold_start_rows(panel, forecasts[rows_of(forecasts, mates)], mates, f"{region}, {metric}")
-        notes |= told
-        forecasts = joined([forecasts[~rows_of(forecasts, told)], rows[rows_of(rows, told)]])
-        if told:
+        rows, new_notes = _cold_start_rows(panel, forecasts[rows_of(forecasts, mates)], mates, f"{region}, {metric}")
+        notes |= new_notes
+        forecasts = joined([forecasts[~rows_of(forecasts, new_notes)], rows[rows_of(rows, new_notes)]])
+        if new_notes:
             before, _ = _cold_start_rows(panel, recent[rows_of(recent, mates)], mates, region)
-            before = _since_opened(panel, before[rows_of(before, told)], told)
-            recent = joined([recent[~rows_of(recent, told)], before])
-    scores = (
-        found.scores[~(rows_of(found.scores, notes) & (found.scores.get("model") == LICENSED))]
-        if notes
-        else found.scores
-    )
-    return ReconciledForecasts(
-        forecasts,
-        recent,
-        _unproven_licences(found.licences, notes),
-        scores,
-        found.backtests[~rows_of(found.backtests, notes)],
-        notes,
-    )
+            before = _since_opened(panel, before[rows_of(before, new_notes)], new_notes)
+            recent = joined([recent[~rows_of(recent, new_notes)], before])
+    scores = base.scores
+    if notes:
+        scores = scores[~(rows_of(scores, notes) & (scores.get("model") == LICENSED))]
+    licences, backtests = _unproven_licences(base.licences, notes), base.backtests[~rows_of(base.backtests, notes)]
+    return ReconciledForecasts(forecasts, recent, licences, scores, backtests, notes)
 
 
 def _since_opened(panel: Panel, rows: pd.DataFrame, series: Collection[Series]) -> pd.DataFrame:
@@ -146,75 +138,59 @@ def _whole(forecasts: pd.DataFrame) -> list[Series]:
 def _cold_start_rows(
     panel: Panel, rows: pd.DataFrame, mates: Sequence[Series], label: str
 ) -> tuple[pd.DataFrame, dict[Series, str]]:
-    """The rows of forecasts of a region's sites, and notes of those that borrowed; `mates` in the order of their
-    names.
+    """The forecasts of a region's sites with those of young ones replaced, and a note for each of these; `mates` in the
+    order of their names.
     """
     rows = rows.sort_values(["key", "ts"], ignore_index=True)
     values = np.moveaxis(rows[VALUE_COLUMNS].to_numpy(float).reshape(len(mates), -1, len(VALUE_COLUMNS)), 0, 1)
-    told = borrow_shape(_history(panel, mates), values[:, :, 0], values[:, :, 1:], [label] * len(mates))
-    drawn = np.concatenate([told.point[:, :, None], told.quantiles], axis=2)
-    rows[VALUE_COLUMNS] = np.moveaxis(drawn, 1, 0).reshape(-1, len(VALUE_COLUMNS))
-    return rows, {series: note for series, note in zip(mates, told.notes, strict=True) if note}
+    cold = borrow_shape(_history(panel, mates), values[:, :, 0], values[:, :, 1:], [label] * len(mates))
+    replaced = np.concatenate([cold.point[:, :, None], cold.quantiles], axis=2)
+    rows[VALUE_COLUMNS] = np.moveaxis(replaced, 1, 0).reshape(-1, len(VALUE_COLUMNS))
+    return rows, {series: note for series, note in zip(mates, cold.notes, strict=True) if note}
 
 
 def _unproven_licences(licences: pd.DataFrame, notes: Mapping[Series, str]) -> pd.DataFrame:
-    """Licences whose borrowers are told as such: nothing was tested of what they are drawn by."""
-    mine = rows_of(licences, notes)
-    if not mine.any():
+    """Licences with those of cold starts marked as such: no backtest tested that forecast."""
+    is_cold = rows_of(licences, notes)
+    if not is_cold.any():
         return licences
-    rows = licences[mine]
+    rows = licences[is_cold]
     reasons = [
         f"The {COLD_START} is drawn: {notes[Series(*key)]}."
         for key in rows[IDENTITY].itertuples(index=False, name=None)
     ]
-    return joined(
-        [
-            licences[~mine],
-            rows.assign(
-                model=COLD_START,
-                licensed=False,
-                error=np.nan,
-                baseline_error=np.nan,
-                margin=np.nan,
-                origins=0,
-                reason=reasons,
-            ),
-        ]
-    )
+    unknown = dict.fromkeys(("error", "baseline_error", "margin"), np.nan)
+    rows = rows.assign(model=COLD_START, licensed=False, **unknown, origins=0, reason=reasons)
+    return joined([licences[~is_cold], rows])
 
 
 # Sums
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def sum_sites(panel: Panel, found: ReconciledForecasts, held: Sequence[BatchEvaluation]) -> ReconciledForecasts:
-    """Regions and the network drawn as the sums of their sites, which measured better than forecasts of their own
-    (docs/methods.md), and judged as such.
+def sum_sites(panel: Panel, base: ReconciledForecasts, batches: Sequence[BatchEvaluation]) -> ReconciledForecasts:
+    """Regions and the network as the sums of their sites, which measured better than forecasts of their own
+    (docs/methods.md), with licences and scores of these sums.
 
     Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more
     than its sites, and stays as it is.
     """
-    sites = complete_hierarchies(panel, found.forecasts)
-    parts = {one: [batch.contributions[one] for batch in held if one in batch.contributions] for one in sites}
-    evidence = score_aggregates(
-        [batch.aggregates for batch in held], parts, {one: len(members) for one, members in sites.items()}
-    )
-    direct = (
-        rows_of(found.scores, sites) & (found.scores.get("model") == LICENSED)
-        if len(found.scores)
-        else np.zeros(0, dtype=bool)
-    )
-    return found._replace(
-        forecasts=_shift_rows(found.forecasts, sites, _sums_of_forecasts(found.forecasts, sites), VALUE_COLUMNS),
-        recent=_shift_rows(found.recent, sites, _recent_sums(panel, found.recent, sites), VALUE_COLUMNS),
-        licences=joined([found.licences[~rows_of(found.licences, sites)], evidence.licences]),
-        scores=joined([found.scores[~direct], evidence.scores]),
-        backtests=_shift_rows(
-            found.backtests,
-            sites,
-            _sums_of_past_weeks(parts),
-            ["yhat", *BACKTEST_LEVELS],
-        ),
+    sites = complete_hierarchies(panel, base.forecasts)
+    parts = {
+        group: [batch.contributions[group] for batch in batches if group in batch.contributions] for group in sites
+    }
+    counts = {group: len(members) for group, members in sites.items()}
+    evidence = score_aggregates([batch.aggregates for batch in batches], parts, counts)
+    scores = base.scores
+    if len(scores):
+        scores = scores[~(rows_of(scores, sites) & (scores.get("model") == LICENSED))]
+    past_sums = _sums_of_past_weeks(parts)
+    return base._replace(
+        forecasts=_shift_rows(base.forecasts, sites, _sums_of_forecasts(base.forecasts, sites), VALUE_COLUMNS),
+        recent=_shift_rows(base.recent, sites, _recent_sums(panel, base.recent, sites), VALUE_COLUMNS),
+        licences=joined([base.licences[~rows_of(base.licences, sites)], evidence.licences]),
+        scores=joined([scores, evidence.scores]),
+        backtests=_shift_rows(base.backtests, sites, past_sums, ["yhat", *BACKTEST_LEVELS]),
     )
 
 
@@ -223,9 +199,9 @@ def complete_hierarchies(panel: Panel, forecasts: pd.DataFrame) -> dict[Series, 
     whole = set(_whole(forecasts))
     members: dict[Series, list[Series]] = defaultdict(list)
     for site in panel.series:
-        for one in sums_of(panel, site) if site.level == "site" else ():
-            members[one].append(site)
-    return {one: sites for one, sites in members.items() if whole.issuperset([one, *sites])}
+        for group in sums_of(panel, site) if site.level == "site" else ():
+            members[group].append(site)
+    return {group: sites for group, sites in members.items() if whole.issuperset([group, *sites])}
 
 
 def _sums_of_forecasts(forecasts: pd.DataFrame, sites: Mapping[Series, Sequence[Series]]) -> pd.DataFrame:
@@ -257,39 +233,33 @@ def _recent_sums(panel: Panel, recent: pd.DataFrame, sites: Mapping[Series, Sequ
 
 
 def _sums_of_past_weeks(parts: Mapping[Series, Sequence[SiteContribution]]) -> pd.DataFrame:
-    """The sums of what the sites would have been told for the weeks after past origins: IDENTITY, origin, ts, sum."""
-    found = []
-    for one, held in parts.items():
-        for origin in sorted({origin for part in held for origin in part.weeks}):
-            told: Reals | None = sum_contributions([part.weeks for part in held], [part.first for part in held], origin)
-            if told is not None:
-                stamps = pd.date_range(origin, periods=len(told), freq=HOUR, unit="us")
-                found.append(pd.DataFrame({**one._asdict(), "origin": origin, "ts": stamps, "sum": told}))
-    return joined(found)
+    """The sums of the sites' forecasts for the weeks after past origins: IDENTITY, origin, ts, sum."""
+    sums = []
+    for group, contributions in parts.items():
+        weeks, firsts = [part.weeks for part in contributions], [part.first for part in contributions]
+        for origin in sorted({origin for part in weeks for origin in part}):
+            total = sum_contributions(weeks, firsts, origin)
+            if total is not None:
+                stamps = pd.date_range(origin, periods=len(total), freq=HOUR, unit="us")
+                sums.append(pd.DataFrame({**group._asdict(), "origin": origin, "ts": stamps, "sum": total}))
+    return joined(sums)
 
 
 def _shift_rows(
     rows: pd.DataFrame, sites: Collection[Series], sums: pd.DataFrame, names: Sequence[str]
 ) -> pd.DataFrame:
-    """Rows whose expected values and quantiles are moved where they are of a sum, none below zero; those of a sum that
-    is not known are left out.
+    """Rows with the expected values and quantiles (`names`) of sums moved to their sites' total, none below zero; those
+    of a sum that is not known are left out.
     """
-    mine = rows_of(rows, sites)
-    if not mine.any():
+    is_sum = rows_of(rows, sites)
+    if not is_sum.any():
         return rows
-    both = (
-        rows[mine].merge(sums, on=[name for name in sums.columns if name != "sum"])
-        if len(sums)
-        else rows[mine].assign(sum=np.nan)
-    )
-    both = both[both["sum"].notna()]
-    by = (both["sum"] - both["yhat"]).to_numpy()
-    return joined(
-        [
-            rows[~mine],
-            both.drop(columns="sum").assign(**{name: np.maximum(both[name].to_numpy() + by, 0.0) for name in names}),
-        ]
-    )
+    keys = [name for name in sums.columns if name != "sum"]
+    moved = rows[is_sum].merge(sums, on=keys) if len(sums) else rows[is_sum].assign(sum=np.nan)
+    moved = moved[moved["sum"].notna()]
+    by = (moved["sum"] - moved["yhat"]).to_numpy()
+    values = {name: np.maximum(moved[name].to_numpy() + by, 0.0) for name in names}
+    return joined([rows[~is_sum], moved.drop(columns="sum").assign(**values)])
 
 
 # Licences and scores of sums
@@ -303,123 +273,122 @@ class Evidence(NamedTuple):
     scores: pd.DataFrame
 
 
-def sum_contributions(found: Sequence[ByOrigin], firsts: Sequence[pd.Timestamp], origin: pd.Timestamp) -> Reals | None:
-    """What the parts of a sum would have been told at an origin, (h), as far as all of them were; None where one that
-    knew something was not asked then.
+def sum_contributions(parts: Sequence[ByOrigin], firsts: Sequence[pd.Timestamp], origin: pd.Timestamp) -> Reals | None:
+    """The sum of the parts' forecasts at an origin, (h), as far as all of them reach; None where a part that was
+    measured before the origin has no forecast from it.
     """
-    known = [at.get(origin) for at, first in zip(found, firsts, strict=True) if first < origin]
-    told = [one for one in known if one is not None]
-    if not told or len(told) < len(known):
+    expected = [part.get(origin) for part, first in zip(parts, firsts, strict=True) if first < origin]
+    forecasts = [forecast for forecast in expected if forecast is not None]
+    if not forecasts or len(forecasts) < len(expected):
         return None
-    reach = min(map(len, told))
-    return nan_sum([one[:reach] for one in told])
+    steps = min(map(len, forecasts))
+    return nan_sum([forecast[:steps] for forecast in forecasts])
 
 
 def score_aggregates(
-    held: Sequence[AggregateBacktest], lent: Mapping[Series, Sequence[SiteContribution]], sites: Mapping[Series, int]
+    aggregates: Sequence[AggregateBacktest],
+    parts: Mapping[Series, Sequence[SiteContribution]],
+    counts: Mapping[Series, int],
 ) -> Evidence:
-    """Licences and scores of the sums in `lent`, from all their parts; `sites` says of how many each is made up."""
-    alike: dict[tuple[object, ...], list[AggregateBacktest]] = defaultdict(list)
-    for one, metric in product(held, sorted({series.metric for series in lent})):
-        columns = [place for place, series in enumerate(one.series) if series in lent and series.metric == metric]
-        alike[metric, one.origins, one.bands, one.baselines].append(_select(one, columns))
+    """Licences and scores of the sums in `parts`, from all their parts; `counts` says of how many sites each is made
+    up.
+    """
+    comparable: dict[tuple[object, ...], list[AggregateBacktest]] = defaultdict(list)
+    for aggregate, metric in product(aggregates, sorted({series.metric for series in parts})):
+        columns = [place for place, one in enumerate(aggregate.series) if one in parts and one.metric == metric]
+        if columns:
+            key = (metric, aggregate.origins, aggregate.bands, aggregate.baselines)
+            comparable[key].append(_select(aggregate, columns))
     licences, scores = list[dict[str, object]](), list[pd.DataFrame]()
-    for group in alike.values():
-        together = _concatenate([one for one in group if one.series]) if any(one.series for one in group) else None
-        if together is not None:
-            summed = _backtest_of_sums(together, lent)
-            licences += _licences(together, summed, sites)
-            scores += _scores(together, summed)
+    for group in comparable.values():
+        aggregate = _concatenate(group)
+        summed = _backtest_of_sums(aggregate, parts)
+        licences += _licences(aggregate, summed, counts)
+        scores += _scores(aggregate, summed)
     return Evidence(pd.DataFrame(licences), pd.concat(scores, ignore_index=True) if scores else pd.DataFrame())
 
 
-def _select(one: AggregateBacktest, columns: list[int]) -> AggregateBacktest:
+def _select(aggregate: AggregateBacktest, columns: list[int]) -> AggregateBacktest:
     """Some of the sums."""
-    series = tuple(one.series[place] for place in columns)
-    return one._replace(
-        series=series,
-        past=one.past.of(columns),
-        baseline_errors=one.baseline_errors[..., columns],
-        best=one.best[:, columns],
-        scale=one.scale[columns],
+    return aggregate._replace(
+        series=tuple(aggregate.series[place] for place in columns),
+        past=aggregate.past.of(columns),
+        baseline_errors=aggregate.baseline_errors[..., columns],
+        best=aggregate.best[:, columns],
+        scale=aggregate.scale[columns],
     )
 
 
 def _concatenate(group: Sequence[AggregateBacktest]) -> AggregateBacktest:
-    """Sums of one metric and the same origins side by side, so that they lean on each other as any panel does."""
-    first = group[0]
-    return first._replace(
-        series=tuple(series for one in group for series in one.series),
-        past=PastIntervals.joined([one.past for one in group]),
-        baseline_errors=np.concatenate([one.baseline_errors for one in group], axis=3),
-        best=np.concatenate([one.best for one in group], axis=1),
-        scale=np.concatenate([one.scale for one in group]),
+    """Sums of one metric and the same origins side by side, so that they are pooled as any panel is."""
+    return group[0]._replace(
+        series=tuple(series for aggregate in group for series in aggregate.series),
+        past=PastIntervals.joined([aggregate.past for aggregate in group]),
+        baseline_errors=np.concatenate([aggregate.baseline_errors for aggregate in group], axis=3),
+        best=np.concatenate([aggregate.best for aggregate in group], axis=1),
+        scale=np.concatenate([aggregate.scale for aggregate in group]),
     )
 
 
-def _backtest_of_sums(one: AggregateBacktest, lent: Mapping[Series, Sequence[SiteContribution]]) -> PastIntervals:
-    """The trials of the sums, their bounds moved as those that are served are."""
-    trials = one.past.trials
+def _backtest_of_sums(
+    aggregate: AggregateBacktest, parts: Mapping[Series, Sequence[SiteContribution]]
+) -> PastIntervals:
+    """The sums at past origins, with the quantiles of the series' own forecasts moved as those published are."""
+    trials = aggregate.past.trials
     sums: Reals = np.full_like(trials.forecasts, np.nan)
-    for column, series in enumerate(one.series):
-        found, firsts = [part.trials for part in lent[series]], [part.first for part in lent[series]]
-        for place, origin in enumerate(one.origins):
-            told = sum_contributions(found, firsts, origin)
-            if told is not None:
-                sums[place, : len(told), column] = told[: len(sums[place])]
+    for column, series in enumerate(aggregate.series):
+        forecasts, firsts = [part.trials for part in parts[series]], [part.first for part in parts[series]]
+        for place, origin in enumerate(aggregate.origins):
+            total = sum_contributions(forecasts, firsts, origin)
+            if total is not None:
+                sums[place, : len(total), column] = total[: len(sums[place])]
     move = sums - trials.forecasts
-    return PastIntervals(
-        trials._replace(forecasts=sums),
-        [shift(bounds, move[place, : len(bounds)]) for place, bounds in enumerate(one.past.bounds)],
-    )
+    bounds = [shift(bounds, move[place, : len(bounds)]) for place, bounds in enumerate(aggregate.past.bounds)]
+    return PastIntervals(trials._replace(forecasts=sums), bounds)
 
 
 def shift(bounds: Reals, by: Reals) -> Reals:
-    """Bounds (h, G, Q) moved by (h, G), none below zero; what is NaN stays so."""
+    """Quantiles (h, G, Q) moved by (h, G), none below zero; what is NaN stays so."""
     return np.asarray(np.maximum(bounds + by[:, :, None], 0.0))
 
 
 def _licences(
-    one: AggregateBacktest, summed: PastIntervals, sites: Mapping[Series, int]
+    aggregate: AggregateBacktest, summed: PastIntervals, counts: Mapping[Series, int]
 ) -> Iterator[dict[str, object]]:
-    """The rows of each sum: what it is, whether it beat the best baseline of the sum's own series, and that it is drawn
-    in any case.
+    """The rows of each sum: whether it beat the best baseline of the sum's own series, and that it is published in any
+    case.
     """
-    found = verdicts(
-        summed.trials.errors(one.bands) if one.origins else one.baseline_errors[:, 0],
-        one.baseline_errors,
-        one.windows,
-        0,
-    )
-    for band, verdict, best in zip(one.bands, found, one.best, strict=True):
-        for place, series in enumerate(one.series):
-            baseline = one.baselines[best[place]]
-            told = {
+    errors = summed.trials.errors(aggregate.bands) if aggregate.origins else aggregate.baseline_errors[:, 0]
+    by_band = verdicts(errors, aggregate.baseline_errors, aggregate.windows, 0)
+    for band, verdict, best in zip(aggregate.bands, by_band, aggregate.best, strict=True):
+        for place, series in enumerate(aggregate.series):
+            baseline = aggregate.baselines[best[place]]
+            identity = {
                 "horizon": band.name,
                 "model": SUM,
                 "baseline": baseline,
-                "reason": reason_of_sum(verdict, baseline, sites[series], place),
+                "reason": reason_of_sum(verdict, baseline, counts[series], place),
             }
-            yield series._asdict() | told | _numbers(verdict, place, one.scale[place])
+            yield series._asdict() | identity | _numbers(verdict, place, aggregate.scale[place])
 
 
 def _numbers(verdict: Verdict, place: int, scale: float) -> dict[str, object]:
-    """Errors scaled as MASE is, and what their difference had to pass."""
-    own, other = verdict.blend_error[place] / scale, verdict.baseline_error[place] / scale
+    """Errors scaled as MASE is, and the margin that their difference had to pass."""
+    error, baseline_error = verdict.blend_error[place] / scale, verdict.baseline_error[place] / scale
     origins = int(verdict.origins[place])
-    licensed = bool(verdict.licensed[place]) and origins > 0
     return {
-        "licensed": licensed,
-        "error": own,
-        "baseline_error": other,
-        "margin": other * (1.0 - np.exp(-verdict.standard_error[place])),
+        "licensed": bool(verdict.licensed[place]) and origins > 0,
+        "error": error,
+        "baseline_error": baseline_error,
+        "margin": baseline_error * (1.0 - np.exp(-verdict.standard_error[place])),
         "origins": origins,
     }
 
 
-def _scores(one: AggregateBacktest, summed: PastIntervals) -> Iterator[pd.DataFrame]:
-    """The leaderboard's rows of each sum, under its own name and as what is drawn."""
-    rows = leaderboard(SUM, summed, one.bands, one.scale)
+def _scores(aggregate: AggregateBacktest, summed: PastIntervals) -> Iterator[pd.DataFrame]:
+    """The leaderboard's rows of each sum, under its own name and as what is published."""
+    rows = leaderboard(SUM, summed, aggregate.bands, aggregate.scale)
     places = rows.pop("series").to_numpy(dtype=int)
-    rows = rows.assign(**{name: [getattr(one.series[place], name) for place in places] for name in Series._fields})
+    identity = {name: [getattr(aggregate.series[place], name) for place in places] for name in Series._fields}
+    rows = rows.assign(**identity)
     yield from (rows, rows.assign(model=LICENSED))
