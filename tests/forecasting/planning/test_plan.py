@@ -16,7 +16,7 @@ from forecasting.planning.capacity import Policy, in_force, late_augments, weekl
 from forecasting.planning.demand import Demand
 from forecasting.planning.failover import nearby
 from forecasting.planning.order_by import plan_calendar
-from forecasting.planning.plan import WORST_FIRST, by_urgency, with_plan
+from forecasting.planning.plan import WORST_FIRST, by_urgency, fan, with_plan
 from tests.forecasting.planning.networks import START, installed, names, steps, weeks
 
 NOW = START + pd.Timedelta(days=1, hours=9)
@@ -251,3 +251,34 @@ def test_late_augments_are_those_that_the_capacity_in_force_ignores(
     week = pd.DatetimeIndex([now.floor("D") - pd.Timedelta(days=now.weekday()) + pd.Timedelta(weeks=9)])
     a, b = (weekly_capacity(held, ["a"], "egress", week, planned=True, now=now) for held in (made, kept))
     assert np.array_equal(a, b, equal_nan=True)
+
+
+def test_a_fan_is_the_demand_of_its_sites_against_what_they_may_carry() -> None:
+    capacity = steps(
+        [
+            ("a", "2020-01-01", 100.0, "installed"),
+            ("b", "2020-01-01", 50.0, "installed"),
+            ("b", "2027-03-01", 80.0, "planned"),
+        ]
+    )
+    made = case({"a": (60.0, 1.5), "b": (20.0, 0.1)}, capacity)
+    plan = solve(made)
+    region, site = fan(made, plan, "region", "eu"), fan(made, plan, "site", "b")
+    assert region is not None
+    assert site is not None
+    assert site.weeks["q50"].to_numpy() == pytest.approx(made.demand.only(["b"]).quantile(0.5)[0])
+    assert region.weeks["q50"].to_numpy() == pytest.approx(np.quantile(made.demand.gbps.sum(axis=0), 0.5, axis=1))
+    assert site.weeks["room_gbps"].iloc[[0, -1]].tolist() == pytest.approx([40.0, 64.0])
+    assert region.weeks["room_gbps"].iloc[[0, -1]].tolist() == pytest.approx([120.0, 144.0])
+    assert region.weeks["probability"].is_monotonic_increasing
+    assert region.steps["capacity_gbps"].tolist() == [150.0, 180.0]
+    assert region.steps["status"].tolist() == ["installed", "planned"]
+    assert fan(made, plan, "site", "elsewhere") is None
+
+
+def test_a_fan_of_a_group_with_a_part_that_is_unknown_has_no_limit() -> None:
+    made = case({"a": (60.0, 1.5), "b": (20.0, 0.1)}, installed([100.0], ["a"]))
+    whole = fan(made, solve(made), "region", "eu")
+    assert whole is not None
+    assert whole.run_out.answer == "refused"
+    assert whole.weeks["room_gbps"].isna().all()
