@@ -23,7 +23,7 @@ FANCY = re.compile("[\u2018\u2019\u201c\u201d\u2013\u2014]")
 # Packages within which a class name stands for one thing.
 PACKAGES = ("app", "data", "forecasting")
 # Faults that are still to be mended: nothing may be added, and what is mended is taken out.
-REPEATED_CLASSES = {
+REPEATED_CLASSES: dict[str, set[str]] = {
     "app": set(),
     "data": set(),
     "forecasting": set(),
