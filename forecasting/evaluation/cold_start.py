@@ -1,5 +1,5 @@
-"""Too little history: under a floor the answer is a refusal with its reason; above it a young series borrows the shape
-of its group, at its own level.
+"""Cold start: which series have too little history to forecast, and young series forecast by the shape of their group at
+their own level.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def refusals(history: History) -> list[str | None]:
     return [_refusal(column, floor) for column in ~np.isnan(history.measured.T)]
 
 
-def _refusal(held: np.ndarray[tuple[int], np.dtype[np.bool_]], floor: int) -> str | None:
-    count = int(held.sum())
+def _refusal(is_known: np.ndarray[tuple[int], np.dtype[np.bool_]], floor: int) -> str | None:
+    count = int(is_known.sum())
     if not count:
         return "no usable value: all are missing"
-    life = len(held) - int(held.argmax())
+    life = len(is_known) - int(is_known.argmax())
     if count < floor:
         return f"{count} usable values; at least {floor} are needed"
     if count < MIN_SERIES_COMPLETENESS * life:
@@ -51,16 +51,16 @@ def _refusal(held: np.ndarray[tuple[int], np.dtype[np.bool_]], floor: int) -> st
 
 def young(history: History) -> list[bool]:
     """Whether each series has not yet seen its longest season twice over, as its shape would need."""
-    lives = [len(held) - int(held.argmax()) if held.any() else 0 for held in ~np.isnan(history.measured.T)]
+    lives = [len(known) - int(known.argmax()) if known.any() else 0 for known in ~np.isnan(history.measured.T)]
     return [life < 2 * history.long for life in lives]
 
 
 def borrow_shape(history: History, point: Reals, quantiles: Reals, groups: Sequence[str]) -> ColdStart:
-    """The forecasts of an expected panel with those of young series drawn after their groups' grown members; a group
-    without one lends nothing.
+    """The forecasts of a panel with those of young series made from their groups' grown members; in a group without
+    one they stay as they are.
     """
     point, quantiles = point.copy(), quantiles.copy()
-    told: list[str | None] = [None] * len(groups)
+    notes: list[str | None] = [None] * len(groups)
     fresh, labels = np.array(young(history)), np.array(groups)
     for series in np.flatnonzero(fresh):
         mates = _mates_measured_beside(history.measured, series, np.flatnonzero((labels == labels[series]) & ~fresh))
@@ -71,16 +71,16 @@ def borrow_shape(history: History, point: Reals, quantiles: Reals, groups: Seque
         point[:, series] = share * shape
         quantiles[:, series] = _spread(point[:, series], point[:, mates], quantiles[:, mates])
         cycles = int((~np.isnan(history.measured[:, series])).sum()) / max(history.short, 1)
-        told[series] = (
+        notes[series] = (
             f"{cycles:.0f} cycles of its own; the shape is that of {len(mates)} series of {labels[series]}, with bands {WIDER:g} times as wide"
         )
-    return ColdStart(point, quantiles, told)
+    return ColdStart(point, quantiles, notes)
 
 
 def _mates_measured_beside(measured: Reals, series: np.intp, mates: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """The mates that were measured in enough of the steps in which the series was."""
-    held = ~np.isnan(measured[~np.isnan(measured[:, series])][:, mates])
-    return mates[held.mean(axis=0) >= TOGETHER_AT_LEAST] if len(held) else mates
+    is_known = ~np.isnan(measured[~np.isnan(measured[:, series])][:, mates])
+    return mates[is_known.mean(axis=0) >= TOGETHER_AT_LEAST] if len(is_known) else mates
 
 
 def _share(own: Reals, others: Reals) -> float | None:
@@ -99,7 +99,7 @@ def _spread(centre: Reals, others: Reals, quantiles: Reals) -> Reals:
     """
     size = np.where(others > 0.0, others, np.nan)[:, :, None]
     relative = (quantiles - others[:, :, None]) / size
-    held = ~np.isnan(relative)
-    usual = np.where(held, relative, 0.0).sum(axis=1) / np.maximum(held.sum(axis=1), 1)
-    found = centre[:, None] * (1.0 + WIDER * usual)
-    return np.asarray(np.maximum(found, 0.0) if not (quantiles < 0.0).any() else found)
+    is_known = ~np.isnan(relative)
+    usual = np.where(is_known, relative, 0.0).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
+    widened = centre[:, None] * (1.0 + WIDER * usual)
+    return np.asarray(np.maximum(widened, 0.0) if not (quantiles < 0.0).any() else widened)

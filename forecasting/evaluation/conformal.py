@@ -1,12 +1,11 @@
-"""Bands from what the very same procedure missed at past origins: split conformal prediction on rolling-origin
-residuals.
+"""Prediction intervals by split conformal prediction on the residuals of the very same procedure at past origins.
 
 After Vovk, Gammerman and Shafer (2005) and, for the rolling origins, Stankeviciute, Alaa and van der Schaar (2021).
 Residuals are divided by the square root of the forecast (a busy hour errs more than a quiet one, though not in
-proportion), by how much that phase of the day usually errs, and, within the first cycle,
-by how much less the first steps err: that ties the band to the present. Their absolute values are pooled over a cycle
-of horizon on either side, and a series with few of them leans on the shape of all. Symmetric about the forecast, so
-levels are nested and ordered by construction.
+proportion), by how much that phase of the day usually errs, and, within the first cycle, by how much less the first
+steps err: that ties the interval to the present. Their absolute values are pooled over a cycle of horizon on either
+side, and a series with few of them is shrunk to the shape of all. Symmetric about the forecast, so levels are nested
+and ordered by construction.
 """
 
 from __future__ import annotations
@@ -45,36 +44,37 @@ def quantiles(point: Reals, half: Reals, lowest: Reals) -> Reals:
     """The contract's seven quantiles (H, N, 7) of a forecast (H, N) with half widths (H, N, 3) of LEVELS, none below
     `lowest` (N).
     """
-    found = np.repeat(point[:, :, None], 2 * half.shape[2] + 1, axis=2)
-    found[:, :, : half.shape[2]] -= half[:, :, ::-1]
-    found[:, :, half.shape[2] + 1 :] += half
-    return np.asarray(np.maximum(found, lowest[:, None], out=found))
+    levels = half.shape[2]
+    bounds = np.repeat(point[:, :, None], 2 * levels + 1, axis=2)
+    bounds[:, :, :levels] -= half[:, :, ::-1]
+    bounds[:, :, levels + 1 :] += half
+    return np.asarray(np.maximum(bounds, lowest[:, None], out=bounds))
 
 
 def half_widths(point: Reals, trials: OutOfSample, history: History, levels: Sequence[float] = LEVELS) -> Reals:
     """Half the width of an interval of each level, (H, N, levels), about the forecast `point` (H, N)."""
-    missed = trials.actual - trials.forecasts
-    if not np.isfinite(missed).any():
+    residuals = trials.actual - trials.forecasts
+    if not np.isfinite(residuals).any():
         trials = in_sample(history, len(point))
-        missed = trials.actual - trials.forecasts
+        residuals = trials.actual - trials.forecasts
     floor = _floor(history)
-    np.abs(missed, out=missed)
-    widest = _widest(missed, trials, point)
-    missed /= np.sqrt(np.abs(trials.forecasts) + floor)
+    np.abs(residuals, out=residuals)
+    widest = _widest(residuals, trials, point)
+    residuals /= np.sqrt(np.abs(trials.forecasts) + floor)
     length, ahead = len(history.stamps), np.arange(len(point))
     # Where an origin in the past is judged, some of the others come after it.
     shown = local_steps(history, max((length, *trials.origins)) - length + len(point)) % history.short
     places = shown[np.array(trials.origins)[:, None] + ahead]
-    phases, lead = _seasonal_scale(missed, places, history.short), np.ones(len(point))
-    missed /= phases[places]
-    lead[: history.short] = _horizon_scale(missed[:, : history.short])
-    missed[:, : history.short] /= lead[: history.short, None]
-    pooled = _pooled(missed, history.short, levels)
-    found = (np.sqrt(np.abs(point) + floor) * phases[shown[length + ahead]] * lead[:, None])[:, :, None] * pooled
-    return np.asarray(np.minimum(found, widest[:, None]))
+    seasonal, lead = _seasonal_scale(residuals, places, history.short), np.ones(len(point))
+    residuals /= seasonal[places]
+    lead[: history.short] = _horizon_scale(residuals[:, : history.short])
+    residuals[:, : history.short] /= lead[: history.short, None]
+    pooled = _pooled(residuals, history.short, levels)
+    scale = np.sqrt(np.abs(point) + floor) * seasonal[shown[length + ahead]] * lead[:, None]
+    return np.asarray(np.minimum(scale[:, :, None] * pooled, widest[:, None]))
 
 
-def _widest(missed: Reals, trials: OutOfSample, point: Reals) -> Reals:
+def _widest(residuals: Reals, trials: OutOfSample, point: Reals) -> Reals:
     """Twice the largest error that was ever made, more where the forecast exceeds all that was seen, (N).
 
     A site that was launched was once forecast as idle; that error, taken as a multiple of an idle hour's, is none of a
@@ -82,7 +82,7 @@ def _widest(missed: Reals, trials: OutOfSample, point: Reals) -> Reals:
     """
     highest, error = (
         np.fmax.reduce(values, axis=(0, 1), initial=0.0)
-        for values in (np.fmax(np.abs(trials.actual), np.abs(trials.forecasts)), missed)
+        for values in (np.fmax(np.abs(trials.actual), np.abs(trials.forecasts)), residuals)
     )
     risen = np.fmax.reduce(np.abs(point), axis=0) / np.where(highest > 0.0, highest, np.inf)
     return np.where(error > 0.0, TIMES_LARGEST * error * np.sqrt(np.fmax(risen, 1.0)), np.inf)
@@ -91,13 +91,14 @@ def _widest(missed: Reals, trials: OutOfSample, point: Reals) -> Reals:
 def in_sample(history: History, horizon: int) -> OutOfSample:
     """For a history that no origin fits into: as if each cycle had been forecast by the one before it."""
     values, step = history.measured, history.short if len(history.stamps) > history.short else 1
-    told, came = values[:-step][-horizon:], values[step:][-horizon:]
-    if not len(came):
-        told, came = values, np.zeros_like(values)
-    return OutOfSample((len(values) - len(came),), _long(told, horizon)[None], _long(came, horizon)[None])
+    forecast, actual = values[:-step][-horizon:], values[step:][-horizon:]
+    if not len(actual):
+        forecast, actual = values, np.zeros_like(values)
+    return OutOfSample((len(values) - len(actual),), _long(forecast, horizon)[None], _long(actual, horizon)[None])
 
 
 def _long(values: Reals, horizon: int) -> Reals:
+    """Values (h, N) as (horizon, N), NaN after their end."""
     return np.concatenate([values, np.full((horizon - len(values), values.shape[1]), np.nan)])
 
 
@@ -114,16 +115,17 @@ def _floor(history: History) -> Reals:
     return np.where(usual > 0.0, RESIDUAL_FLOOR_SHARE * usual, 1.0)
 
 
-def _seasonal_scale(missed: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
+def _seasonal_scale(residuals: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
     """How much each phase of the short cycle errs, (cycle, N), with a mean of one; shrunk to one where little was
     seen.
     """
-    usual = mean(missed.reshape(-1, missed.shape[2]))
-    shares = missed / np.where(usual > 0.0, usual, 1.0)
-    held = ~np.isnan(shares)
-    totals, counts = _by_phase(np.where(held, shares, 0.0), places, cycle), _by_phase(held.astype(float), places, cycle)
-    found = (totals + PHASE_EVIDENCE) / (counts + PHASE_EVIDENCE)
-    return np.asarray(found / found.mean(axis=0))
+    usual = mean(residuals.reshape(-1, residuals.shape[2]))
+    shares = residuals / np.where(usual > 0.0, usual, 1.0)
+    is_known = ~np.isnan(shares)
+    totals = _by_phase(np.where(is_known, shares, 0.0), places, cycle)
+    counts = _by_phase(is_known.astype(float), places, cycle)
+    scale = (totals + PHASE_EVIDENCE) / (counts + PHASE_EVIDENCE)
+    return np.asarray(scale / scale.mean(axis=0))
 
 
 def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
@@ -141,13 +143,13 @@ def _by_phase(values: Reals, places: npt.NDArray[np.intp], cycle: int) -> Reals:
     return found
 
 
-def _horizon_scale(missed: Reals) -> Reals:
+def _horizon_scale(residuals: Reals) -> Reals:
     """How much of the first cycle's error each of its steps has, at most one and never falling; what is usual among the
     series.
 
     A series that errs at few of the steps, being idle at the others, says nothing of how errors grow.
     """
-    each = np.stack([mean(steps) for steps in missed.swapaxes(0, 1)])
+    each = np.stack([mean(steps) for steps in residuals.swapaxes(0, 1)])
     usual = mean(each)
     telling = (usual > 0.0) & (2 * np.count_nonzero(each > 0.0, axis=0) >= len(each))
     if not telling.any():
@@ -172,13 +174,13 @@ def _rising(values: Reals) -> list[float]:
     return [level for level, count in blocks for _ in range(count)]
 
 
-def _pooled(missed: Reals, cycle: int, levels: Sequence[float]) -> Reals:
+def _pooled(residuals: Reals, cycle: int, levels: Sequence[float]) -> Reals:
     """Quantiles of absolute residuals (K, H, N) at each step, (H, N, levels), linear between the middles of blocks."""
-    horizon = missed.shape[1]
+    horizon = residuals.shape[1]
     edges = _edges(cycle, horizon)
     blocks: list[Reals] = []
     for first, last in pairwise(edges):
-        found = _quantiles(missed[:, max(first - cycle, 0) : last + cycle], levels)
+        found = _quantiles(residuals[:, max(first - cycle, 0) : last + cycle], levels)
         blank = np.isnan(found[:, 0])
         if blank.any() and blocks:
             found[blank] = blocks[-1][blank] * (last / first) ** GROWTH
@@ -189,7 +191,7 @@ def _pooled(missed: Reals, cycle: int, levels: Sequence[float]) -> Reals:
 
 
 def _edges(cycle: int, horizon: int) -> npt.NDArray[np.intp]:
-    """Where the blocks of horizon begin and end: single cycles for a week, then weeks."""
+    """Where the blocks of horizon begin, and the last one ends: single cycles for a week, then weeks."""
     block = max(cycle, 1)
     daily = np.arange(0, DAILY_CYCLES * block, block)
     weekly = np.arange(DAILY_CYCLES * block, horizon, WEEKLY_CYCLES * block)
@@ -197,22 +199,22 @@ def _edges(cycle: int, horizon: int) -> npt.NDArray[np.intp]:
     return np.append(starts[starts < horizon], horizon)
 
 
-def _quantiles(missed: Reals, levels: Sequence[float]) -> Reals:
+def _quantiles(residuals: Reals, levels: Sequence[float]) -> Reals:
     """Conformal quantiles of the pooled residuals (K, h, N), (N, levels): own and shared ones in geometric mean by
     evidence; NaN without residuals.
     """
-    rows = np.sort(missed.reshape(-1, missed.shape[2]), axis=0)  # NaN last
+    rows = np.sort(residuals.reshape(-1, residuals.shape[2]), axis=0)  # NaN last
     count = (~np.isnan(rows)).sum(axis=0)
-    independent = INDEPENDENT_PER_ORIGIN * np.maximum((~np.isnan(missed)).any(axis=1).sum(axis=0), 1)
+    independent = INDEPENDENT_PER_ORIGIN * np.maximum((~np.isnan(residuals)).any(axis=1).sum(axis=0), 1)
     usual = mean(rows)
     shared = (rows / np.where(usual > 0.0, usual, np.nan)).ravel()
     shared = shared[~np.isnan(shared)]
     raised = [np.minimum(level * (1.0 + 1.0 / independent), 1.0) for level in levels]
-    ranks = [_rank(one, np.full(len(count), len(shared))) for one in raised]
-    # Only these ranks are asked for: to put all in order would take most of the time.
+    ranks = [_rank(level, np.full(len(count), len(shared))) for level in raised]
+    # Only these ranks are needed: to put all in order would take most of the time.
     shared = np.partition(shared, np.unique(ranks)) if len(shared) else shared
     trust = count / (count + OWN_EVIDENCE)
-    found = np.empty((missed.shape[2], len(levels)))
+    found = np.empty((residuals.shape[2], len(levels)))
     for place, (level, rank) in enumerate(zip(raised, ranks, strict=True)):
         own = np.take_along_axis(rows, _rank(level, count)[None], axis=0)[0]
         other = shared[rank] * usual if len(shared) else own
