@@ -87,38 +87,38 @@ def offsets(trials: WeeklyBacktest, groups: Whole, origin: int) -> Reals:
     errors = _errors(trials)
     moments = np.r_[trials.origins, origin]
     near = int(np.searchsorted(trials.ahead, DIRECT, side="right"))
-    found = np.zeros((len(moments), *errors.shape[1:]))
-    fed = np.zeros((near, *errors.shape[2:]))
+    moves = np.zeros((len(moments), *errors.shape[1:]))
+    feedback = np.zeros((near, *errors.shape[2:]))
     for position, now in enumerate(moments):
         seen = int(moments[position - 1]) if position else 0
-        fed = fed + _feedback(trials, errors, found, seen, int(now))
-        fed = np.where(fed * OUTWARD > 0.0, fed, 0.0)
-        asked = near if position < len(trials.origins) else len(trials.ahead)
-        for at in range(asked):
-            found[position, at] = pooled(trials, errors, groups, int(now), at) + (
-                fed[min(at, near - 1)] if near else 0.0
+        feedback = feedback + _feedback(trials, errors, moves, seen, int(now))
+        feedback = np.where(feedback * OUTWARD > 0.0, feedback, 0.0)
+        horizons = near if position < len(trials.origins) else len(trials.ahead)
+        for at in range(horizons):
+            moves[position, at] = pooled(trials, errors, groups, int(now), at) + (
+                feedback[min(at, near - 1)] if near else 0.0
             )
-    return found
+    return moves
 
 
 def _errors(trials: WeeklyBacktest) -> Reals:
-    """Log of what came over each quantile, (O, A, 2, L, M)."""
+    """Log of the actual over each quantile, (O, A, 2, L, M)."""
     actual = np.log(np.maximum(trials.actual, LEAST))
     return np.asarray(actual[:, :, :, None] - np.log(np.maximum(trials.predicted, LEAST)))
 
 
-def _feedback(trials: WeeklyBacktest, errors: Reals, found: Reals, seen: int, now: int) -> Reals:
-    """The steps of weeks that came between two origins, (near, 2, L, M): up after a miss, down by the odds after a hit,
+def _feedback(trials: WeeklyBacktest, errors: Reals, moves: Reals, seen: int, now: int) -> Reals:
+    """The steps of weeks that ended between two origins, (near, 2, L, M): up after a miss, down by the odds after a hit,
     none for the median.
     """
     near = int(np.searchsorted(trials.ahead, DIRECT, side="right"))
     steps = np.zeros((near, *errors.shape[2:]))
     tails = (LEVELS != 0.5)[:, None]
     for at in range(near):
-        came = trials.origins + trials.ahead[at]
-        for position in np.flatnonzero((came > seen) & (came <= now)):
+        ended = trials.origins + trials.ahead[at]
+        for position in np.flatnonzero((ended > seen) & (ended <= now)):
             error = errors[position, at]
-            missed = (error > found[position, at]) - (1.0 - LEVELS)[:, None]
+            missed = (error > moves[position, at]) - (1.0 - LEVELS)[:, None]
             steps[at] += np.where(
                 np.isfinite(error) & tails, FEEDBACK * _usual_error(errors, int(position), at) * missed, 0.0
             )
@@ -133,25 +133,25 @@ def _usual_error(errors: Reals, position: int, at: int) -> Reals:
 
 
 def pooled(trials: WeeklyBacktest, errors: Reals, groups: Whole, now: int, at: int) -> Reals:
-    """The conformal offset (2, L, M) of the horizon `trials.ahead[at]`, from the weeks that came before the position
+    """The conformal offset (2, L, M) of the horizon `trials.ahead[at]`, from the weeks that ended before the position
     `now`.
     """
-    known = trials.origins[:, None] + trials.ahead <= now
-    age = (now - trials.origins[:, None] - trials.ahead)[known]
+    is_past = trials.origins[:, None] + trials.ahead <= now
+    age = (now - trials.origins[:, None] - trials.ahead)[is_past]
     octaves = np.abs(np.log2(trials.ahead / trials.ahead[at]))
-    weights = AGEING**age * (OCTAVE ** np.broadcast_to(octaves, known.shape)[known])
-    past, came = errors[known], trials.actual[known]
-    found = np.zeros(errors.shape[2:])
+    weights = AGEING**age * (OCTAVE ** np.broadcast_to(octaves, is_past.shape)[is_past])
+    past_errors, actual = errors[is_past], trials.actual[is_past]
+    quantiles = np.zeros(errors.shape[2:])
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
-        for statistic in range(len(found)):
-            own = past[:, statistic][:, :, members]
-            given = winsorised(own, came[:, statistic, members], weights)
+        for statistic in range(len(quantiles)):
+            own = past_errors[:, statistic][:, :, members]
+            given = winsorised(own, actual[:, statistic, members], weights)
             for number, level in enumerate(LEVELS):
-                found[statistic, number, members] = weighted_quantile(
+                quantiles[statistic, number, members] = weighted_quantile(
                     own[:, number], weights, float(level), lent=given[:, number]
                 )
-    return found
+    return quantiles
 
 
 def winsorised(past: Reals, actual: Reals, weights: Reals) -> Reals:

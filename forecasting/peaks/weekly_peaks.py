@@ -1,9 +1,8 @@
-"""The coming weeks of a lake as rows: calibrated peaks and P95, and the joint paths behind them, of every site, region
-and the network.
+"""Forecast of the peak and P95 of each coming week, of every site, region and the network: calibrated quantiles and
+the joint paths behind them, also as rows of a lake.
 
-A series that is refused has none, whatever could be drawn for it: what is told of its weeks is told of its hours. Sums
-do without their silent sites (`paths.py`); a site that is refused for another reason, such as too many holes, still
-counts in them.
+A series that is refused has no rows, whatever could be simulated for it, as it has no hours. Sums do without their
+silent sites (`simulation.py`); a site that is refused for another reason, such as too many holes, still counts in them.
 """
 
 from __future__ import annotations
@@ -90,11 +89,11 @@ def forecast_peaks(
     """
     past = weekly_backtest(history, Simulation(TRIAL_PATHS, draw.seed)) if past is None else past
     moves = offsets(past, groups, history.whole_weeks)
-    came = np.isfinite(past.actual).any(axis=(0, 2, 3))
+    checked = np.isfinite(past.actual).any(axis=(0, 2, 3))
     paths = shift_ranks(
-        simulate(history, weeks, draw), extend_offsets(moves[-1, came], past.ahead[came], np.arange(1, weeks + 1))
+        simulate(history, weeks, draw), extend_offsets(moves[-1, checked], past.ahead[checked], np.arange(1, weeks + 1))
     )
-    paths = reorder_ranks(paths, persistence(past), int(past.ahead[came][-1]) if came.any() else 1, draw.seed)
+    paths = reorder_ranks(paths, persistence(past), int(past.ahead[checked][-1]) if checked.any() else 1, draw.seed)
     short = np.isfinite(history.weekly.peak).sum(axis=0) < MIN_PEAK_WEEKS
     paths = paths._replace(
         peak=np.where(short[:, None], np.nan, paths.peak), p95=np.where(short[:, None], np.nan, paths.p95)
@@ -147,10 +146,10 @@ def quantiles(paths: JointPaths) -> Reals:
 
 @dataclass(frozen=True, slots=True)
 class PeakInputs:
-    """What the weeks of one metric are drawn from: the sites' hours as in `paths.History`, and what the series beyond
+    """What the weeks of one metric are drawn from: the sites' hours as in `SimulationHistory`, and what the series beyond
     them are called.
 
-    refused: those of the series that are told nothing of.
+    refused: the series that have no rows.
     """
 
     series: tuple[Series, ...]
@@ -214,15 +213,15 @@ def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Week
     return Weekly(weeks, wide[0], wide[1], np.isfinite(wide[0]).astype(float))
 
 
-def forecast_weekly_peaks(subject: PeakInputs) -> PeakResult:
-    """Draw the coming weeks; runs in a worker."""
-    groups = np.unique(subject.labels, return_inverse=True)[1]
-    past = weekly_backtest(subject.history, Simulation(TRIAL_PATHS, subject.draw.seed))
-    found = forecast_peaks(subject.history, groups, WEEKS_PLANNED, subject.draw, past)
+def forecast_weekly_peaks(inputs: PeakInputs) -> PeakResult:
+    """Simulate and calibrate the coming weeks of one metric; runs in a worker."""
+    groups = np.unique(inputs.labels, return_inverse=True)[1]
+    past = weekly_backtest(inputs.history, Simulation(TRIAL_PATHS, inputs.draw.seed))
+    forecast = forecast_peaks(inputs.history, groups, WEEKS_PLANNED, inputs.draw, past)
     return PeakResult(
         *(
-            _without_refused(rows, subject.refused)
-            for rows in (_peaks(subject, found), _paths(subject, found), _scores(subject, past, found.moves))
+            _without_refused(rows, inputs.refused)
+            for rows in (_peaks(inputs, forecast), _paths(inputs, forecast), _scores(inputs, past, forecast.moves))
         )
     )
 
@@ -232,36 +231,34 @@ def _without_refused(rows: pd.DataFrame, refused: frozenset[Series]) -> pd.DataF
     return rows[~pd.MultiIndex.from_frame(rows[list(Series._fields)]).isin(refused)] if refused and len(rows) else rows
 
 
-def _peaks(subject: PeakInputs, found: PeakForecast) -> pd.DataFrame:
-    shown = found.quantiles[:WEEKS_SHOWN]
-    rows = _identified(subject, found.weeks[:WEEKS_SHOWN])
+def _peaks(inputs: PeakInputs, forecast: PeakForecast) -> pd.DataFrame:
+    shown = forecast.quantiles[:WEEKS_SHOWN]
+    rows = _identified(inputs, forecast.weeks[:WEEKS_SHOWN])
     values = np.moveaxis(shown, (3, 0, 1, 2), (0, 1, 2, 3)).reshape(-1, len(LEVELS))
     return rows.assign(**{name: values[:, place] for place, name in enumerate(PEAK_QUANTILES)})[
         np.isfinite(values).all(axis=1)
     ]
 
 
-def _paths(subject: PeakInputs, found: PeakForecast) -> pd.DataFrame:
-    both = np.stack([found.paths.peak, found.paths.p95], axis=1)
+def _paths(inputs: PeakInputs, forecast: PeakForecast) -> pd.DataFrame:
+    both = np.stack([forecast.paths.peak, forecast.paths.p95], axis=1)
     values = np.moveaxis(both, (2, 0, 1, 3), (0, 1, 2, 3)).reshape(-1, both.shape[3]).astype(np.float32)
-    return _identified(subject, found.weeks).assign(samples=list(values))[np.isfinite(values).all(axis=1)]
+    return _identified(inputs, forecast.weeks).assign(samples=list(values))[np.isfinite(values).all(axis=1)]
 
 
-def _identified(subject: PeakInputs, weeks: Stamps) -> pd.DataFrame:
+def _identified(inputs: PeakInputs, weeks: Stamps) -> pd.DataFrame:
     """level, key, metric, week, statistic of every series, week and statistic, in that order."""
     each = len(weeks) * len(STATISTICS)
-    identity = {name: np.repeat([getattr(one, name) for one in subject.series], each) for name in Series._fields}
+    identity = {name: np.repeat([getattr(one, name) for one in inputs.series], each) for name in Series._fields}
     stamps = (
-        pd.DatetimeIndex(np.tile(np.repeat(weeks, len(STATISTICS)), len(subject.series)))
+        pd.DatetimeIndex(np.tile(np.repeat(weeks, len(STATISTICS)), len(inputs.series)))
         .tz_localize("UTC")
         .as_unit("us")
     )
-    return pd.DataFrame(
-        {**identity, "week": stamps, "statistic": np.tile(STATISTICS, len(weeks) * len(subject.series))}
-    )
+    return pd.DataFrame({**identity, "week": stamps, "statistic": np.tile(STATISTICS, len(weeks) * len(inputs.series))})
 
 
-def _scores(subject: PeakInputs, past: WeeklyBacktest, moves: Reals) -> pd.DataFrame:
+def _scores(inputs: PeakInputs, past: WeeklyBacktest, moves: Reals) -> pd.DataFrame:
     """How often peak and P95 of past weeks, 1 to 4 weeks ahead, stayed below the calibrated quantiles, each calibrated
     from what was known at its origin.
     """
@@ -274,7 +271,7 @@ def _scores(subject: PeakInputs, past: WeeklyBacktest, moves: Reals) -> pd.DataF
         bound = past.predicted[:, at, statistic, place] * np.exp(moves[:-1, at, statistic, place])
         known = np.isfinite(bound) & np.isfinite(came)
         held = ((came <= bound) & known).sum(axis=0)
-        for one, hits, count in zip(subject.series, held, known.sum(axis=0), strict=True):
+        for one, hits, count in zip(inputs.series, held, known.sum(axis=0), strict=True):
             if count >= HITS_AT_LEAST:
                 rows.append(
                     {
