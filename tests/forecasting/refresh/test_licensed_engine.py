@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, validate
+from data.schema import PEAK_QUANTILES, QUANTILES, TABLES, model_words, validate
 from forecasting.evaluation.backtest_batch import longest_backtest, past_weeks, published_backtests, shared_origins
 from forecasting.evaluation.model_selection import UNPROVEN, backtest_pool, select_and_calibrate
 from forecasting.evaluation.reconciliation import COLD_START, SUM
@@ -241,7 +241,9 @@ def test_bands_before_now_are_of_the_model_that_is_drawn_after_it(made: EngineRe
     fits = made.series_status[made.series_status["status"] == "fitted"].set_index("key")["model"]
     licences = made.licences[made.licences["horizon"] == "0-24 h"].set_index("key")["model"]
     for key in (*REGIONS, "eu", "asia"):
-        assert fits[key].startswith(f"{licences[key]}; clock of "), "no other engine's model is named, or fitted"
+        assert fits[key].startswith(f"{model_words(licences[key])}; clock of "), (
+            "no other engine's model is named, or fitted"
+        )
 
 
 def test_peaks_are_the_quantiles_of_the_paths(made: EngineResult) -> None:
