@@ -4,7 +4,8 @@
 
 A simulated network's last day arrives tick by tick in a lake that holds the day before: each is appended, written down
 in the ledger and rolled up, and the lake is maintained as `watch` and `demo --live` do it. Ticks come faster than five
-minutes apart, so the two hours for which superseded files stay readable are counted in ticks.
+minutes apart, so the hour for which superseded files stay readable, and the six for which entries of the log stay, are
+counted in ticks.
 
 One JSON line: bytes that the lake grew by, tables and logs, once the day is over (`grown`) and at its worst (`peak`),
 `telemetry` the bytes of the day's samples in one file, and seconds a tick. The bar is on `grown`: within three times.
@@ -26,13 +27,14 @@ import pyarrow.compute as pc
 
 from data.lake.maintenance import COMMITS_BETWEEN, LIVE_RETENTION, compact
 from data.lake.rollups import refresh_rollups
-from data.lake.tables import GROWN_BY_TICKS, Lake
+from data.lake.tables import GROWN_BY_TICKS, LIVE_LOG, Lake
 from data.simulator.options import SimulationOptions
 from data.simulator.publish import ledger_row, small_table, span_of
 from data.simulator.simulation import simulate
 
 BAR = 3.0
 TICK = timedelta(minutes=5)
+LOG_AGE = timedelta(hours=int(LIVE_LOG.split()[1]))
 END = datetime(2026, 5, 2, tzinfo=UTC)
 
 
@@ -68,7 +70,8 @@ def measure(lake: Lake, sites: int, ticks: int) -> dict[str, float]:
             compact(lake)
             vacuum_by_ticks(lake, versions)
     seconds = time.monotonic() - started
-    grown, telemetry = size_of(lake) - before, alone(pa.concat_tables(_ticks(today, ticks)), Path(lake.url).parent)
+    grown = size_of(lake) - before - expired_log(lake, versions)
+    telemetry = alone(pa.concat_tables(_ticks(today, ticks)), Path(lake.url).parent)
     return {
         "grown": grown,
         "peak": max(peak - before, grown),
@@ -87,6 +90,21 @@ def vacuum_by_ticks(lake: Lake, versions: dict[str, list[int]]) -> None:
         if table is not None:
             newest = list(range(seen[-kept:][0], table.version() + 1))
             table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, keep_versions=newest)
+
+
+def expired_log(lake: Lake, versions: dict[str, list[int]]) -> int:
+    """Bytes of log entries that would be gone, had the ticks come five minutes apart: those behind a checkpoint that are
+    older than the log of a live table goes back.
+    """
+    kept, expired = int(LOG_AGE / TICK), 0
+    for name, seen in versions.items():
+        log = Path(lake.url) / name / "_delta_log"
+        newest = log / "_last_checkpoint"
+        checkpoint = json.loads(newest.read_text(encoding="utf-8"))["version"] if newest.exists() else 0
+        oldest = min(checkpoint, seen[-kept:][0])
+        entries = [path for path in log.glob("*.*") if path.name[:20].isdigit() and int(path.name[:20]) < oldest]
+        expired += sum(path.stat().st_size for path in entries)
+    return expired
 
 
 def size_of(lake: Lake) -> int:
