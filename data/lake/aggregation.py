@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from data.lake.capacity import steps_in_force
+from data.lake.capacity_in_force import steps_in_force
 from data.schema import DIRECTION_OF, METRICS, Metric
 
 # Share of the expected sites that must report for a stamp to count: one silent site in ten still leaves a usable sum.

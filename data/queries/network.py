@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.lake.capacity import capacity_in_force, steps_in_force
+from data.lake.capacity_in_force import capacity_in_force, steps_in_force
 from data.lake.query import EVERYTHING, Scope, SiteFilter, in_filter, query, reads
 from data.lake.tables import Pin
 from data.queries.forecasts import latest_run

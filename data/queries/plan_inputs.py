@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from data.lake.aggregation import SampleFilter, aggregate_sites, first_seen
-from data.lake.capacity import capacity_in_force, steps_in_force
+from data.lake.capacity_in_force import capacity_in_force, steps_in_force
 from data.lake.query import (
     EVERYTHING,
     Cursor,

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_hours, aggregate_sites, first_seen, measure_grain
-from data.lake.capacity import steps_in_force
+from data.lake.capacity_in_force import steps_in_force
 from data.lake.query import EVERYTHING, Cursor, Scope, SiteFilter, connection, in_filter, in_span, query, quoted, reads
 from data.lake.rollups import HOUR_SECONDS, expand_coarse_samples
 from data.lake.tables import Pin

@@ -23,7 +23,7 @@ from forecasting.planning import Plan, solve
 from forecasting.planning.augments import AugmentPlan, all_purchases
 from forecasting.planning.failover import FAILOVER_SETTING, failover_rule, read_failover
 from forecasting.planning.order_by import plan_calendar
-from forecasting.planning.plan import WORST_FIRST
+from forecasting.planning.site_state import WORST_FIRST
 from forecasting.planning.whatif import augment_plans
 from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
 

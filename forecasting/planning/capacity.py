@@ -1,6 +1,6 @@
 """Capacity steps of the contract as what is in force in each week, and the policy that says how much of it may be used.
 
-`counts` is the rule in NumPy; `data.lake.capacity` has the same rule in
+`counts` is the rule in NumPy; `data.lake.capacity_in_force` has the same rule in
 SQL, and a test holds the two equal.
 
 In force at t is the newest installed step at or before t. A planned step counts from its date only where that date lies

@@ -26,15 +26,10 @@ from forecasting.planning.demand import WEEK, Diversity
 from forecasting.planning.order_by import USUAL_LEAD_DAYS, order_by
 from forecasting.planning.plan_case import PlanCase
 from forecasting.planning.runout import NO_CAPACITY, RunOut, group_run_outs, listed, over_share, refusal, run_outs
+from forecasting.planning.site_state import by_urgency, state_of
 
-# act: over its limit now, or the order-by date has passed and an order placed today comes too late for the median
-# run-out. watch: to be ordered within ORDER_SOON, or an incident is open. unknown: the reason says why.
-State = Literal["act", "watch", "ok", "unknown"]
 # overdue: the order-by date has passed. due: it has not. none: too few futures run out to order for. unknown: refused.
 Order = Literal["overdue", "due", "none", "unknown"]
-WORST_FIRST: tuple[State, ...] = ("act", "watch", "ok", "unknown")
-# A month is what it takes to get an order signed.
-ORDER_SOON = pd.Timedelta(days=30)
 RUN_OUT_SOON = pd.Timedelta(days=90)
 YEAR_WEEKS = 52
 # A probability every four weeks draws its curve in a table's cell.
@@ -100,22 +95,6 @@ def solve(*cases: PlanCase) -> Plan:
     numbers = dict.fromkeys(("lead_days", "padded_days", "probability", "over_share"), float)
     rows = by_urgency(rows.astype(stamps | numbers | {"days_left": "Int64"}))
     return Plan(rows, pd.concat([frame for frame in late if len(frame)] or late, ignore_index=True), run_outs_by_key)
-
-
-def by_urgency(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of plans in the one order of urgency: by state; within it what is over its limit, by how much; then what an
-    order can no longer save, by how soon it runs out; then by order-by date, and by the early run-out.
-    """
-    over = rows["over_share"].astype(float)
-    unmet = rows["run_out_p50"].where(rows["state"].eq("act") & over.isna())
-    keys = {
-        "_state": rows["state"].map({state: place for place, state in enumerate(WORST_FIRST)}),
-        "_over": -over,
-        "_unmet": unmet,
-    }
-    order = [*keys, "order_by", "run_out_p10", "key", "direction"]
-    ordered = rows.assign(**keys).sort_values(order, kind="stable", na_position="last")
-    return ordered.drop(columns=list(keys)).reset_index(drop=True)
 
 
 # Run-out
@@ -202,7 +181,7 @@ def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, used: float |
         "unknown" if run_out.answer == "refused" else "none" if last is None else "overdue" if last < today else "due"
     )
     over = run_out.answer == "over" or (used is not None and used > 1.0)
-    state, why = _state(case, run_out, last, lead, over=over, used=used, site=site)
+    state, why = state_of(case, run_out, last, lead, over=over, used=used, site=site)
     return {
         "level": run_out.level,
         "key": run_out.key,
@@ -223,42 +202,6 @@ def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, used: float |
         "reason": run_out.reason or _without(case, run_out),
         "state_reason": why,
     }
-
-
-def _state(
-    case: PlanCase,
-    run_out: RunOut,
-    last: pd.Timestamp | None,
-    lead: pd.Timedelta,
-    *,
-    over: bool,
-    used: float | None,
-    site: str,
-) -> tuple[State, str]:
-    """The state of a row, and in one sentence why: the first that holds, worst first. last: the order-by date; used and
-    site: as in _row.
-    """
-    today, median = case.moment.floor("D"), run_out.p50
-    limit = f"{case.policy.limits.get(site, case.policy.limit):.0%} of capacity"
-    what = f"{case.direction.capitalize()} {'peaks' if case.policy.statistic == 'peak' else 'P95'}"
-    is_overdue = last is not None and last < today
-    state: State = "ok"
-    why = "Within all limits."
-    if over:
-        share = "" if used is None or not 1.0 < used < np.inf else f", by {used - 1.0:.0%} of it"
-        state, why = "act", f"{what} above {limit} now{share}."
-    elif is_overdue and median is not None and today + lead > median:
-        state, why = "act", f"{what} pass {limit} by {median:%Y-%m-%d}, before an order of today is there."
-    elif site in case.incidents:
-        state, why = "watch", case.incidents[site]
-    elif last is not None and last <= today + ORDER_SOON:
-        due = "was due on" if is_overdue else "is due by"
-        state, why = "watch", f"The order of {case.direction} capacity {due} {last:%Y-%m-%d}."
-    elif run_out.answer == "refused":
-        state, why = "unknown", f"When {case.direction} runs out is not known: {run_out.reason}."
-    elif site in case.unheard:
-        state, why = "unknown", case.unheard[site]
-    return state, why
 
 
 def _without(case: PlanCase, run_out: RunOut) -> str:

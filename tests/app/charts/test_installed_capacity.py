@@ -1,4 +1,4 @@
-"""The capacity that charts and numbers divide by is the one in force: that of data/lake/capacity.py."""
+"""The capacity that charts and numbers divide by is the one in force: that of data/lake/capacity_in_force.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.charts.marks import installed_capacity, utilisation
-from data.lake.capacity import capacity_in_force
+from data.lake.capacity_in_force import capacity_in_force
 from data.schema import TABLES
 
 STAMPS = pd.Series(pd.date_range("2026-11-01", periods=6, freq="h", tz="UTC", unit="us"))

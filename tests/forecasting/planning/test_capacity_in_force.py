@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.lake.capacity import capacity_in_force, steps_in_force
+from data.lake.capacity_in_force import capacity_in_force, steps_in_force
 from data.schema import TABLES
 from forecasting.planning.capacity import counts, in_force, weekly_capacity
 

@@ -16,7 +16,8 @@ from forecasting.planning.capacity import Policy, in_force, late_augments, weekl
 from forecasting.planning.demand import Demand
 from forecasting.planning.failover import nearby
 from forecasting.planning.order_by import plan_calendar
-from forecasting.planning.plan import WORST_FIRST, by_urgency, fan, with_plan
+from forecasting.planning.plan import fan, with_plan
+from forecasting.planning.site_state import WORST_FIRST, by_urgency
 from tests.forecasting.planning.networks import START, installed, names, steps, weeks
 
 NOW = START + pd.Timedelta(days=1, hours=9)
