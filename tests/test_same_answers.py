@@ -20,7 +20,7 @@ from streamlit.util import calc_hash
 
 from app.cached import planning
 from app.cached.planning import PlanQuery
-from app.charts.small_multiples import Multiple
+from app.charts.small_multiples import Multiple, small_multiples
 from app.components import place_charts
 from app.theme import STATES
 from data.lake.query import Scope
@@ -119,7 +119,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
 def multiples(monkeypatch: pytest.MonkeyPatch) -> list[Multiple]:
     """The small charts of sites that Region drew last."""
     drawn: list[Multiple] = []
-    draw = place_charts.small_multiples
+    draw = small_multiples
 
     def recorded(*sites: Any, **look: Any) -> list[Multiple]:
         drawn[:] = draw(*sites, **look)
