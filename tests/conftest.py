@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS = Path(os.environ.get("HEADROOM_DATASETS", ROOT.parent / "shared" / "datasets"))
-GOLDEN = ROOT / "tests" / "golden"
+TESTS = ROOT / "tests"
+GOLDEN = TESTS / "golden"
 BROWSERS = (
     "chromium-headless-shell",
     "chromium",
@@ -238,7 +239,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     pages = {
         path: sum(item.get_closest_marker("browser") is not None for item in tests) for path, tests in files.items()
     }
-    others = iter([path for path, count in pages.items() if not count])
+    # Those at the top start servers and commands: one of them at the end would leave the other worker idle for a minute.
+    others = iter(sorted((path for path, count in pages.items() if not count), key=lambda path: path.parent != TESTS))
     items.clear()
     for path, count in pages.items():
         if not count:

@@ -51,13 +51,13 @@ def check(frame: pd.DataFrame, columns: list[str], limit: int) -> None:
             assert frame[(frame["ts"] >= before) & (frame["ts"] <= after)][column].notna().all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(frames(), st.integers(40, 120))
 def test_one_column(frame: pd.DataFrame, limit: int) -> None:
     check(frame, ["a"], limit)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(frames(), st.integers(40, 120))
 def test_two_columns(frame: pd.DataFrame, limit: int) -> None:
     check(frame, ["a", "b"], limit)

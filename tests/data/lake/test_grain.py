@@ -32,7 +32,7 @@ def days(draw: st.DrawFn) -> dict[str, list[datetime]]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(days())
 def test_the_grain_of_a_day_is_its_most_common_step(stamps: dict[str, list[datetime]]) -> None:
     rows = [{"site_id": site, "ts": ts, "date": ts.date()} for site, held in stamps.items() for ts in held]

@@ -359,7 +359,7 @@ deliveries = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(delivered=deliveries)
 def test_dates_touched_one_delivery_after_another_end_as_a_full_rebuild(
     tmp_path_factory: pytest.TempPathFactory, delivered: list[tuple[Any, ...]]

@@ -100,7 +100,7 @@ def _by_sql(network: Network, seconds: int) -> dict[tuple[str, str, datetime], d
     return found
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(network=networks(), seconds=st.sampled_from([3600, 86_400]))
 def test_rollups_are_what_the_rules_say(network: Network, seconds: int) -> None:
     wanted, found = rollups(network, seconds), _by_sql(network, seconds)

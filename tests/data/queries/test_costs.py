@@ -86,7 +86,7 @@ def test_every_month_that_is_touched_has_its_rows(full: Lake) -> None:
     ).empty
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(count=st.integers(1, 70), seed=st.integers(0, 1000))
 def test_the_busiest_twentieth_is_free_in_whole_samples(
     tmp_path_factory: pytest.TempPathFactory, count: int, seed: int

@@ -91,7 +91,7 @@ def test_every_question_takes_a_pin_and_a_scope(name: str) -> None:
     assert list(inspect.signature(QUESTIONS[name].function).parameters)[:2] == ["pin", "scope"]
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sites=st.frozensets(st.sampled_from(sorted(NAMES)), max_size=11))
 def test_no_question_tells_of_a_site_outside_the_scope(full: Lake, sites: frozenset[str]) -> None:
     pin = full.pin()

@@ -34,7 +34,7 @@ def steps_of(made: list[tuple[str, str, pd.Timestamp, float, str | None]]) -> pd
     return frame.assign(cost_usd_month=100.0)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(rows, moments, moments)
 def test_sql_and_numpy_agree_on_what_is_in_force(
     made: list[tuple[str, str, pd.Timestamp, float, str | None]], at: pd.Timestamp, now: pd.Timestamp

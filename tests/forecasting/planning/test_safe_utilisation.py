@@ -141,7 +141,7 @@ def test_an_evening_that_passes_midnight_is_one_day() -> None:
     assert felt_on([12]).reason.count("January") == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     knee=st.floats(0.5, 0.85),
     worse=st.floats(0.5, 20.0),
