@@ -10,6 +10,7 @@ them would take hours: a sample is drawn, the same one for the same seed. What s
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import subprocess
 import sys
@@ -41,11 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def mutants() -> list[str]:
-    """Every change; makes them first, and collects which test reaches what."""
-    # No change has this name, so that mutmut stops when it has made them all and timed the tests.
+    """Every change; makes them first, and collects which test reaches what.
+
+    Their names are read from mutmut's files: `mutmut print-time-estimates` would forget what reaches what.
+    """
+    # No change has this name, so that mutmut stops when it has made them all and timed the tests, with a failed assertion.
     mutmut("run", "none", quiet=True, check=False)
-    lines = mutmut("print-time-estimates", quiet=True).splitlines()
-    return sorted(line.split()[-1] for line in lines if line.startswith("<no tests> ") or "ms " in line)
+    files = sorted((ROOT / "mutants").rglob("*.py.meta"))
+    return sorted(name for file in files for name in json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"])
 
 
 def results() -> dict[str, str]:
@@ -71,9 +75,10 @@ def mutmut(*words: str, quiet: bool = False, check: bool = True) -> str:
     """
     # Neither `python -m mutmut`, which it runs twice, nor its script, whose first line names one environment.
     command = [sys.executable, "-c", "from mutmut.__main__ import cli; cli()", *words]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE if quiet else None, text=True, check=False)
+    pipe = subprocess.PIPE if quiet else None
+    done = subprocess.run(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, check=False)
     if check and done.returncode:
-        print(done.stdout or "", file=sys.stderr)
+        print(done.stdout or "", done.stderr or "", file=sys.stderr)
         raise SystemExit(f"mutmut {words[0]} ended with exit code {done.returncode}")
     return done.stdout or ""
 
