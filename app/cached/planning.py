@@ -93,20 +93,7 @@ def published_case(pin: Pin, scope: Scope, direction: Direction, statistic: Stat
     tables = queries.plan_tables(pin, scope, direction, statistic)
     if tables is None:
         return None
-    health = sites_now(pin, scope).set_index("site_id")
-    return build_case(
-        direction,
-        statistic,
-        futures=tables.futures,
-        status=tables.status,
-        capacity=tables.capacity,
-        sites=tables.sites,
-        weeks=tables.weeks,
-        now=tables.now,
-        incidents=health["incident"].dropna().to_dict(),
-        unheard=health["silence"].dropna().to_dict(),
-        narrow=not scope.all,
-    )
+    return build_case(direction, statistic, tables, sites_now(pin, scope), narrow=not scope.all)
 
 
 @memoize

@@ -1,16 +1,13 @@
 """The health of a site as far as it is measured: over its limit, quality incidents, silence. Pure rules; every limit has
-its reason beside it. A plan adds the order-by date to it (forecasting/planning/plan.py).
+its reason beside it. Where a plan has the site, the plan's state counts (forecasting/planning/site_state.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from data.schema import QUALITY_LIMITS, UTILISATION_LIMIT
-
-State = Literal["ok", "watch", "act", "unknown"]
+from data.schema import QUALITY_LIMITS, UTILISATION_LIMIT, SiteState
 
 # Starved ingest is a broadcaster's fault as often as ours, so a few streams are usual; one in twenty points at the
 # site.
@@ -41,7 +38,7 @@ class SiteIndicators:
 class HealthState:
     """The state of a site and, in one sentence, why."""
 
-    state: State
+    state: SiteState
     reason: str
 
 

@@ -48,6 +48,9 @@ COUNT_LIMIT = 10_000_000_000.0
 SECONDS_LIMIT = 86_400.0
 
 Level = Literal["site", "region", "global"]
+# How a site stands: what is measured of it says so (data.queries.site_health), and once it is planned for its plan does
+# (forecasting.planning.site_state).
+SiteState = Literal["act", "watch", "ok", "unknown"]
 LEVELS: tuple[Level, ...] = ("site", "region", "global")
 GLOBAL_KEY = "all"
 Direction = Literal["ingest", "egress"]

@@ -114,31 +114,48 @@ class PlanCase:
         return {str(key): float(most) for key, most in days.groupby(self.sites[column].astype(str)).max().items()}
 
 
+class PublishedTables(Protocol):
+    """What a run published and the lake holds for a plan of one direction and statistic: data.queries.PlanTables.
+
+    futures: by level, None where there are none. status: key, status, reason, observations (hours) of the sites in the
+    run. weeks: rows of data.queries.weekly of the last whole week. now: the end of the telemetry.
+    """
+
+    @property
+    def futures(self) -> Mapping[Level, PublishedFutures | None]: ...
+    @property
+    def status(self) -> pd.DataFrame: ...
+    @property
+    def capacity(self) -> pd.DataFrame: ...
+    @property
+    def sites(self) -> pd.DataFrame: ...
+    @property
+    def weeks(self) -> pd.DataFrame: ...
+    @property
+    def now(self) -> pd.Timestamp: ...
+
+
 def build_case(
     direction: Direction,
     statistic: Statistic,
+    tables: PublishedTables,
+    health: pd.DataFrame,
     *,
-    futures: Mapping[Level, PublishedFutures | None],
-    status: pd.DataFrame,
-    capacity: pd.DataFrame,
-    sites: pd.DataFrame,
-    weeks: pd.DataFrame,
-    now: pd.Timestamp,
-    incidents: Mapping[str, str],
-    unheard: Mapping[str, str],
     narrow: bool = False,
 ) -> PlanCase | None:
     """The case of one direction as a run published it, under the usual policy; None where no site carries any of it.
 
-    futures: by level, None where there are none. narrow: whether a scope hides those of regions and the network, which
-    are then answered from the sum of their sites, an upper bound. status: key, status, reason, observations (hours) of the sites
-    in the run. weeks: rows of data.queries.model_inputs of the last whole week. incidents, unheard, now: as in PlanCase.
+    health: rows of data.queries.sites_now, for the open incident and the silence of each site. narrow: whether a scope
+    hides the futures of regions and the network, which are then answered from the sum of their sites, an upper bound.
     """
-    demand = _demand(futures.get("site"), direction, statistic, now)
+    capacity, sites, weeks, now = tables.capacity, tables.sites, tables.weeks, tables.now
+    by_site = health.set_index("site_id")
+    incidents, unheard = (by_site[name].dropna().to_dict() for name in ("incident", "silence"))
+    demand = _demand(tables.futures.get("site"), direction, statistic, now)
     # A run may hold futures of a site that it refused, such as a silent one.
     refused = {
         str(row.key): refusal_reason(row)
-        for row in status.sort_values("key").itertuples(index=False)
+        for row in tables.status.sort_values("key").itertuples(index=False)
         if row.status == "refused" or row.key not in demand.keys
     }
     demand = demand.only([key for key in demand.keys if key not in refused])
@@ -162,7 +179,7 @@ def build_case(
         unheard=unheard,
         now=now,
     )
-    return case if narrow or not demand.keys else _with_groups(case, futures)
+    return case if narrow or not demand.keys else _with_groups(case, tables.futures)
 
 
 def refusal_reason(status: Any) -> str:

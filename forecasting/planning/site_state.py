@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 
+from data.schema import SiteState
 from forecasting.planning.plan_case import PlanCase
 from forecasting.planning.runout import RunOut
 
 # act: over its limit now, or the order-by date has passed and an order placed today comes too late for the median
 # run-out. watch: to be ordered within ORDER_SOON, or an incident is open. unknown: the reason says why.
-State = Literal["act", "watch", "ok", "unknown"]
-WORST_FIRST: tuple[State, ...] = ("act", "watch", "ok", "unknown")
+WORST_FIRST: tuple[SiteState, ...] = ("act", "watch", "ok", "unknown")
 # A month is what it takes to get an order signed.
 ORDER_SOON = pd.Timedelta(days=30)
 
@@ -27,7 +25,7 @@ def state_of(
     over: bool,
     used: float | None,
     site: str,
-) -> tuple[State, str]:
+) -> tuple[SiteState, str]:
     """The state of a row, and in one sentence why: the first that holds, worst first. last: the order-by date; used and
     site: what is carried now over what the policy allows, and the site that the series is, if it is one.
     """
@@ -35,7 +33,7 @@ def state_of(
     limit = f"{case.policy.limits.get(site, case.policy.limit):.0%} of capacity"
     what = f"{case.direction.capitalize()} {'peaks' if case.policy.statistic == 'peak' else 'P95'}"
     is_overdue = last is not None and last < today
-    state: State = "ok"
+    state: SiteState = "ok"
     why = "Within all limits."
     if over:
         share = "" if used is None or not 1.0 < used < np.inf else f", by {used - 1.0:.0%} of it"

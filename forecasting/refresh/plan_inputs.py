@@ -39,42 +39,31 @@ def plan_inputs(url: str, policy: Policy, ordering: OrderPolicy | None = None) -
     lake, everyone = Lake(url), Scope()
     pin = lake.pin()
     run = latest_run(pin, everyone)
-    found = {
+    tables_by_direction = {
         direction: tables
         for direction in DIRECTION_OF.values()
         if (tables := plan_tables(pin, everyone, direction, policy.statistic)) is not None
     }
-    if run is None or not found:
+    if run is None or not tables_by_direction:
         raise LakeError(
             f"The lake {lake.url} has no published run to plan from.",
             cause="nothing was forecast yet, or --lake names another folder",
             remedy="publish one with `python -m forecasting refresh`",
         )
     if run.engine != LICENSED_ENGINE and not any(
-        futures for tables in found.values() for futures in tables.futures.values()
+        futures for tables in tables_by_direction.values() for futures in tables.futures.values()
     ):
         raise LakeError(
             f"Run {run.number} of the lake {lake.url} has no joint futures of coming weeks to plan from.",
             cause=f"the engine {run.engine} draws none",
             remedy=f"publish a run with `python -m forecasting refresh --engine {LICENSED_ENGINE}`",
         )
-    health = sites_now(pin, everyone).set_index("site_id")
+    health = sites_now(pin, everyone)
     cases = {
-        direction: build_case(
-            direction,
-            policy.statistic,
-            futures=tables.futures,
-            status=tables.status,
-            capacity=tables.capacity,
-            sites=tables.sites,
-            weeks=tables.weeks,
-            now=tables.now,
-            incidents=health["incident"].dropna().to_dict(),
-            unheard=health["silence"].dropna().to_dict(),
-        )
-        for direction, tables in found.items()
+        direction: build_case(direction, policy.statistic, tables, health)
+        for direction, tables in tables_by_direction.items()
     }
-    first = next(iter(found.values()))
+    first = next(iter(tables_by_direction.values()))
     return PlanInputs(
         lake.url,
         run,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from data.schema import week_start
 from data.schema.errors import SettingError
 from forecasting.peaks.weekly_statistics import WEEK, Reals, monday, p95, weekly
 
@@ -65,6 +68,12 @@ def test_stamps_on_no_grid_are_refused(minutes: list[int]) -> None:
 def test_a_week_begins_on_monday() -> None:
     assert monday(np.datetime64("2026-03-08T23:55", "us")) == MONDAY
     assert monday(MONDAY) == MONDAY
+
+
+@unhurried
+@given(st.datetimes())
+def test_a_week_begins_where_plans_and_queries_begin_it(moment: datetime) -> None:
+    assert monday(np.datetime64(moment, "us")) == np.datetime64(week_start(moment), "us")
 
 
 @unhurried
