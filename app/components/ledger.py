@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,21 +13,22 @@ from app.components import export
 
 # Rows that a table shows before it scrolls inside itself.
 ROWS_SHOWN = 16
-ROW_HEIGHT = 35
+# Heights of a row and of the head.
+ROW_PX, HEADER_PX = 35, 38
 
 
 def ledger(frame: pd.DataFrame, labels: dict[str, str], zone: str, *, name: str, alt: str) -> None:
     """Draw the columns that `labels` names, in its order, and offer them as `name`.csv."""
     heads = {column: headed(frame, column, labels, zone) for column in labels}
     shown = in_zone(frame[list(labels)], zone).rename(columns=heads)
-    height = (min(len(shown), ROWS_SHOWN) + 1) * ROW_HEIGHT + 3
+    height = HEADER_PX + min(len(shown), ROWS_SHOWN) * ROW_PX
     # A column whose format is None would be hidden, so that text has no entry.
     formats = {heads[column]: how for column in labels if (how := written(frame, column))}
     st.dataframe(
         shown,
         hide_index=True,
         height=height,
-        row_height=ROW_HEIGHT,
+        row_height=ROW_PX,
         column_config=formats,
         placeholder=theme.NO_DATA,
         alt=alt,
@@ -53,3 +55,9 @@ def in_zone(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
 def headed(frame: pd.DataFrame, column: str, labels: dict[str, str], zone: str) -> str:
     """A column's head; that of a time names the zone."""
     return f"{labels[column]} ({zone})" if isinstance(frame[column].dtype, pd.DatetimeTZDtype) else labels[column]
+
+
+def opened(selection: Mapping[str, Any], click: Mapping[str, Any] | None) -> int | None:
+    """The position of the row whose name was clicked, or that was selected."""
+    found = [*([] if click is None else [click["row"]]), *selection["rows"]]
+    return int(found[0]) if found else None

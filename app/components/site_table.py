@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,8 +12,9 @@ from app import state, theme
 from app.charts.map_marks import PLAN_RUNOUT
 from app.charts.site_rows import site_table as rows_of
 from app.components import export
+from app.components.ledger import HEADER_PX, ROW_PX, opened
 
-ROW_PX, HEADER_PX, MOST_PX = 35, 38, 560
+MOST_PX = 560
 UNITS = {"Egress": "Gbps", "Utilisation": "%", "Peak of capacity": "%", "Complete": "%"}
 # What a lake without partners, capacity or forecasts has nothing for.
 MAY_BE_EMPTY = ("Partner", "Utilisation", "Peak of capacity", "Days left")
@@ -49,12 +49,6 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> None:
 def empty(rows: pd.DataFrame) -> dict[str, None]:
     """Columns without a single value, as settings that hide them; the file has them all."""
     return {name: None for name in MAY_BE_EMPTY if rows[name].isna().all()}
-
-
-def opened(selection: Mapping[str, Any], click: Mapping[str, Any] | None) -> int | None:
-    """The position of the row whose name was clicked, or that was selected."""
-    found = [*([] if click is None else [click["row"]]), *selection["rows"]]
-    return int(found[0]) if found else None
 
 
 def columns(unit: str) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from app import cached, state, theme
 from app.charts.leaderboard import AS_DRAWN, PEAKS, WEEKS_P95
 from app.components import export, states
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.licence import LICENSED, UNTRIED
 from app.components.place import region_names, site_names
 from app.components.tile import tile
 from data.schema import GLOBAL_KEY, METRIC
 
 # Series that stand in the table before it scrolls; and its rows in px.
-MOST_PX, ROW_PX, HEADER_PX = 322, 35, 38
+MOST_PX = 322
 _TABLE = "trust-series"
 IDENTITY = ["level", "key", "metric"]
 LICENSED_HELP = "Series whose blend beat the best baseline out of sample by more than the noise, with what its panel proves counted in."

@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.components import network_map, player, site_table, ticker
+from app.components import ledger, network_map, player, ticker
 from app.components.cards import MOST
 from data.lake.rollups import refresh_rollups
 from tests.app.conftest import Opener
@@ -370,4 +370,4 @@ def test_a_click_on_a_marker_names_its_site(objects: dict[str, Any], site: str |
 def test_a_click_on_a_name_or_a_selected_row_names_its_row(
     selection: dict[str, Any], click: dict[str, Any] | None, row: int | None
 ) -> None:
-    assert site_table.opened(selection, click) == row
+    assert ledger.opened(selection, click) == row

@@ -15,7 +15,7 @@ from app.cached import SiteFilter, costing
 from app.charts.bills import WHOLE, bills_chart
 from app.components import export, states
 from app.components.header import Frame
-from app.components.site_table import HEADER_PX, ROW_PX
+from app.components.ledger import HEADER_PX, ROW_PX
 
 MOST_PX = 420
 _PRICE = "bills.price"

@@ -18,10 +18,10 @@ from app.cached.planning import PlanQuery
 from app.charts.hour_strip import hour_strip_chart
 from app.components import export, states
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.place import region_names, site_names
 from app.components.plan import bills, what_if
 from app.components.site_filter import filtered_sites, no_site_passes
-from app.components.site_table import HEADER_PX, ROW_PX
 from app.components.tile import tile
 from data.schema import GLOBAL_KEY
 

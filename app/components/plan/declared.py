@@ -16,12 +16,12 @@ from app.cached.planning import PlanQuery
 from app.components import export, states, writing
 from app.components.author import ask_author, author
 from app.components.header import Frame
+from app.components.ledger import ROW_PX
 from app.components.place import site_names
 from app.components.plan import declared_versions, working_copy
 from app.components.plan.difference import difference_table, step_words
 from app.components.plan.working_copy import WorkingCopy
 from app.components.site_filter import filtered_sites
-from app.components.site_table import ROW_PX
 
 PLACE, LETTERS = "declared", 500  # letters of a note that is kept
 MOST_PX = 460

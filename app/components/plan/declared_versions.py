@@ -11,9 +11,9 @@ from app.cached import HeadroomError, declared
 from app.components import states, writing
 from app.components.author import ask_author, author
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.plan import working_copy
 from app.components.plan.difference import difference_table
-from app.components.site_table import HEADER_PX, ROW_PX
 
 PLACE, MOST_PX = "declared", 260
 _OLDER = "declared-version"

@@ -11,8 +11,8 @@ from streamlit.column_config import TextColumn
 
 from app import theme
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.place import site_names
-from app.components.site_table import HEADER_PX, ROW_PX
 
 MOST_PX = 300
 SIGNS = {"added": "+ added", "removed": "- removed", "changed": "* changed"}

@@ -18,11 +18,11 @@ from app.charts.failure_rows import MOVE_UNITS, NAMED, SITE_UNITS, listed, move_
 from app.charts.map_view import NARROW, WIDE, fit
 from app.components import export, states
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.network_map import OUTLINE, legend_words
 from app.components.place import site_names
 from app.components.plan import failover_choice, week_player, what_fails
 from app.components.plan.choices import IN_WORDS
-from app.components.site_table import HEADER_PX, ROW_PX
 from app.components.tile import tile
 from app.components.viewport import is_narrow
 

@@ -18,8 +18,8 @@ from app.charts.failure_rows import listed
 from app.charts.plan_rows import soon_words
 from app.components import export, states
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.plan import choices, failover_choice, failure_player, what_if
-from app.components.site_table import HEADER_PX, ROW_PX
 
 MOST = 10
 

@@ -14,7 +14,7 @@ from app.cached.planning import PlanQuery
 from app.charts.safe_limit import limit_table
 from app.components import export
 from app.components.header import Frame
-from app.components.site_table import HEADER_PX, ROW_PX, opened
+from app.components.ledger import HEADER_PX, ROW_PX, opened
 
 MOST_PX = 480
 _CLICK, _CHOSEN = "limits.click", "limits.chosen"

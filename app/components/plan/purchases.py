@@ -19,9 +19,9 @@ from app.charts.augment_curve import augment_curve
 from app.charts.augment_rows import broken_words, purchase_table
 from app.components import export, states
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.place import site_names
 from app.components.plan import count_in
-from app.components.site_table import HEADER_PX, ROW_PX
 from app.components.tile import tile
 
 MOST_PX, BROKEN_SHOWN = 420, 8

@@ -18,9 +18,9 @@ from app.charts.plan_rows import answer_words, order_words, plan_table, soon_wor
 from app.charts.runout_bars import dated, runout_bars
 from app.components import export, states
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX, opened
 from app.components.plan.choices import limit_words
 from app.components.site_filter import filtered_sites
-from app.components.site_table import HEADER_PX, ROW_PX, opened
 from app.components.tile import tile
 
 MOST_PX = 420

@@ -10,10 +10,10 @@ from app.cached.scorecards import Card
 from app.charts.augment_rows import purchase_table
 from app.components import export
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.place import site_names
 from app.components.plan.purchases import MOST_PX, UNITS, columns
 from app.components.site_filter import filtered_sites
-from app.components.site_table import HEADER_PX, ROW_PX
 
 # What a policy file that names none is planned for.
 USUAL_MONTHS = 12

@@ -18,9 +18,9 @@ from app.charts.plan_rows import answer_words
 from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
 from app.components import export, states
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.plan import choices, failover_choice
 from app.components.plan.failures import safe_words
-from app.components.site_table import HEADER_PX, ROW_PX
 
 FORECAST, HERE = "as forecast", "here"
 _CHOSEN = "scenario-compare"

@@ -14,8 +14,8 @@ from app.cached.scenarios import Body, Scenario
 from app.components import export, states, writing
 from app.components.author import author
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.plan.what_if_words import sentence
-from app.components.site_table import HEADER_PX, ROW_PX
 
 PLACE = "scenarios"
 MOST_PX, FILE_MB = 320, 16

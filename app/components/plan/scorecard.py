@@ -17,12 +17,12 @@ from app.cached.scorecards import Card
 from app.charts.plan_card import CARD_UNITS, calibration_chart, counted, held_words, middle, outcome_rows
 from app.components import export, states
 from app.components.header import Frame
+from app.components.ledger import HEADER_PX, ROW_PX
 from app.components.place import region_names, site_names
 from app.components.plan import saved_purchases
 from app.components.plan.choices import IN_WORDS
 from app.components.plan.save_plan import save_form
 from app.components.site_filter import filtered_sites
-from app.components.site_table import HEADER_PX, ROW_PX
 from app.components.tile import tile
 from data.schema import GLOBAL_KEY
 
