@@ -14,9 +14,9 @@ from pathlib import Path
 import streamlit as st
 from streamlit import config
 
-from app.failures import on_script_error
 from app.pages import VIEWS
 from app.routes import routes
+from app.ui.empty_states import on_script_error
 
 # Under another ASGI server Streamlit looks for .streamlit/config.toml beside app/main.py and in the working folder; it
 # lies here.

@@ -9,8 +9,8 @@ import streamlit as st
 
 from app import cached
 from app.cached import EVERYTHING, HeadroomError
-from app.components import header, states
 from app.pages import VIEWS, View
+from app.ui import empty_states, header
 
 STATIC = Path(__file__).parent / "static"
 # Nobody signs in, so that every viewer sees every site: the one place that says so.
@@ -26,7 +26,7 @@ def draw(view: View) -> None:
                 view.show(frame)
         except HeadroomError as error:
             cached.count_error(view.name)
-            states.failed(error)
+            empty_states.failed(error)
 
 
 # The icon comes before the navigation: else the browser would ask a font's host for that of the page.

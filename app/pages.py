@@ -7,8 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.components.header import Frame
-from app.views import capacity, data, models, overview, region
+from app.ui.header import Frame
+from app.views.capacity import page as capacity
+from app.views.data import page as data
+from app.views.models import page as models
+from app.views.overview import page as overview
+from app.views.region import page as region
 
 
 class View(NamedTuple):

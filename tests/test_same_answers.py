@@ -20,9 +20,9 @@ from streamlit.util import calc_hash
 
 from app.cached import planning
 from app.cached.planning import PlanQuery
-from app.charts.small_multiples import Multiple, small_multiples
-from app.components import place_charts
 from app.theme import STATES
+from app.views.region import traffic
+from app.views.region.charts import Multiple, small_multiples
 from data.lake.query import Scope
 from data.lake.tables import Lake
 from data.schema import UTILISATION_LIMIT
@@ -125,7 +125,7 @@ def multiples(monkeypatch: pytest.MonkeyPatch) -> list[Multiple]:
         drawn[:] = draw(*sites, **look)
         return list(drawn)
 
-    monkeypatch.setattr(place_charts, "small_multiples", recorded)
+    monkeypatch.setattr(traffic, "small_multiples", recorded)
     return drawn
 
 

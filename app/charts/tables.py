@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from app.charts.bands import BANDS, QUANTILES
-from app.charts.beside import CURVES, PEAK_COLUMNS
+from app.charts.comparison import CURVES, PEAK_COLUMNS
 from app.charts.marks import installed_capacity
 from app.charts.quality import QualityChart
 from app.charts.timeseries import TrafficChart

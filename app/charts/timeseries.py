@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts import bands, beside, events, marks
+from app.charts import bands, comparison, events, marks
 from app.charts.axes import CONTEXT_POINTS, HISTORY_POINTS, Trace, drawable, times, values
 from app.charts.panels import LOW, End, Panel, linked_figure
 from app.theme import PALETTES, Palette, Scheme, Unit, fade, hue, meaning, significant, unit
@@ -26,7 +26,7 @@ _PARTS: dict[str, dict[str, str]] = {
     "events": {"title": _TEXT, "kind": _TEXT, "start": _STAMP, "end": _STAMP},
     "gaps": {"start": _STAMP, "end": _STAMP, "names": _TEXT},
     "beside": {"ts": _STAMP},
-    "peaks": {"week": _STAMP} | dict.fromkeys(beside.PEAK_COLUMNS, _REAL),
+    "peaks": {"week": _STAMP} | dict.fromkeys(comparison.PEAK_COLUMNS, _REAL),
 }
 
 
@@ -42,7 +42,7 @@ class TrafficChart:
     - `last_week`: ts (already shifted by a week), value.
     - `capacity`: effective_from, capacity_gbps, status (installed, planned).
     - `events`: title, kind, start, end. `gaps`: start, end, names (of the sites that are missing).
-    - `beside`: ts, and a column for each other curve, of those that beside.CURVES names. `peaks`: week, q50, q90, q95
+    - `beside`: ts, and a column for each other curve, of those that comparison.CURVES names. `peaks`: week, q50, q90, q95
       (the table `peaks`).
 
     `grain` says how the values came about ("hourly mean"); it stands in the subtitle.
@@ -123,7 +123,7 @@ def _within(spec: TrafficChart) -> TrafficChart:
         capacity=marks.steps_between(spec.capacity, spec.start, spec.end),
         gaps=spec.gaps[(spec.gaps["start"] < spec.end) & (spec.gaps["end"] > spec.start)],
         beside=_between(spec.beside, spec.start, spec.end),
-        peaks=beside.weeks_between(spec.peaks, max(spec.start, spec.now), spec.end),
+        peaks=comparison.weeks_between(spec.peaks, max(spec.start, spec.now), spec.end),
     )
 
 
@@ -150,7 +150,7 @@ def _scale(spec: TrafficChart) -> _Scale:
         _highest(spec.forecast, "q975"),
         _highest(spec.bands, "upper_95"),
         _highest(spec.peaks, "q95"),
-        _highest(spec.beside, *beside.CURVES),
+        _highest(spec.beside, *comparison.CURVES),
     )
     data = max(usual, min(beyond, 1.5 * usual))
     limits = spec.capacity["capacity_gbps"]
@@ -189,8 +189,8 @@ def _traces(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[Tra
         if len(expected):
             share = (expected["ts"].iloc[-1] - expected["ts"].iloc[0]) / (spec.end - spec.start)
             yield from bands.expectation(expected, names, share, colour, zone, axis, noun)
-    yield from beside.curves(spec.beside, zone, axis, palette)
-    yield from beside.week_peaks(spec.peaks, zone, axis, palette.words[meaning(spec.metric)])
+    yield from comparison.curves(spec.beside, zone, axis, palette)
+    yield from comparison.week_peaks(spec.peaks, zone, axis, palette.words[meaning(spec.metric)])
     yield from marks.capacity_lines(spec.capacity, spec.end, zone, axis, palette.hues["capacity"])
     if len(spec.history):
         yield from _measured(spec, axis, colour)
@@ -254,7 +254,7 @@ def _notes(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[mark
     if spec.start <= spec.now <= spec.end and spec.height > LOW:
         yield marks.now_note(spec.now, spec.start, spec.end, spec.zone, palette)
     limits = spec.capacity["capacity_gbps"]
-    yield from beside.peaks_note(
+    yield from comparison.peaks_note(
         spec.peaks, limits, spec.zone, scale.unit, palette, palette.words[meaning(spec.metric)]
     )
     if spec.history["value"].notna().sum() == 0:
@@ -267,10 +267,10 @@ def _ends(spec: TrafficChart, axis: Unit, palette: Palette) -> Iterator[End]:
     if len(spec.forecast):
         last = spec.forecast.iloc[-1]
         yield End("expected", last["yhat"] * axis.factor, word)
-        yield from beside.curve_ends(spec.beside, axis, palette)
+        yield from comparison.curve_ends(spec.beside, axis, palette)
         yield End("95 % band", last["q975"] * axis.factor, word)
     elif (measured := spec.history["value"].dropna()).size:
         yield End("actual", float(measured.iloc[-1]) * axis.factor, word)
-        yield from beside.curve_ends(spec.beside, axis, palette)
+        yield from comparison.curve_ends(spec.beside, axis, palette)
     if (ghost := spec.last_week["value"].dropna()).size:
         yield End("last week", float(ghost.iloc[-1]) * axis.factor, palette.muted)

@@ -1,1 +1,1 @@
-"""One module for each page; its docstring states the question that the page answers."""
+"""One package for each page: page.py answers the question that its docstring states, its parts stand beside it."""

@@ -17,8 +17,8 @@ from streamlit.testing.v1 import AppTest
 from app import state
 from app.cached import Scope, planning
 from app.cached.planning import PlanQuery
-from app.components.plan import choices
-from app.views.capacity import SHEETS
+from app.views.capacity import choices
+from app.views.capacity.page import SHEETS
 from data.lake.tables import Lake
 from tests.app.conftest import Opener
 from tests.planned_lake import LINES, REFUSAL, START, planned_lake

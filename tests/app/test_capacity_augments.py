@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 from app.cached import Scope, augmenting, planning
 from app.cached.augmenting import AugmentRequest
 from app.cached.planning import PlanQuery
-from app.components import export
-from app.components.plan import catalogue
+from app.ui import export
+from app.views.capacity import catalogue
 from data.__main__ import main as data_command
 from data.lake.tables import Lake
 from tests.app.conftest import Opener

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope, costing
 from app.cached.planning import PlanQuery
-from app.components.plan.bills import bill_rows
+from app.views.capacity.costs import bill_rows
 from data.lake.tables import Lake
 from forecasting.planning.augments import CapacityAddition
 from forecasting.planning.whatif import CapacityAdded, to_text

@@ -16,8 +16,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from app.cached import Scope, limits
-from app.components.plan import limit_offer
+from app.cached import Scope
+from app.cached import limits as cached_limits
+from app.views.capacity import limits
 from data import queries
 from data.lake.tables import Lake, Pin
 from tests.app.conftest import Opener
@@ -116,13 +117,13 @@ def test_all_sites_are_learned_from_one_reading_and_as_their_regions_are(
 
     monkeypatch.setattr(queries, "loads", counted)
     pin = Lake(lake).pin()
-    together = limits.site_limits(pin, Scope(), "egress", "rebuffer_ratio")
+    together = cached_limits.site_limits(pin, Scope(), "egress", "rebuffer_ratio")
     assert regions_read == [None]
     regions = sorted(set(cached.catalogue(pin, Scope())["region_id"]))
     apart = [
         site
         for region in regions
-        for site in limits.region_limits(pin, Scope(), "egress", "rebuffer_ratio", region).sites
+        for site in cached_limits.region_limits(pin, Scope(), "egress", "rebuffer_ratio", region).sites
     ]
     assert len(together) == 6
     assert [repr(site) for site in together] == [repr(site) for site in sorted(apart, key=lambda site: site.key)]
@@ -157,4 +158,4 @@ def test_ingest_is_judged_by_what_broadcasters_feel(open_page: Opener, lake: Pat
 
 @pytest.mark.parametrize(("share", "offered"), [(0.49, False), (0.5, True), (1.0, True)])
 def test_a_limit_that_no_link_can_hold_is_not_offered(share: float, offered: bool) -> None:
-    assert limit_offer._may_be(share) is offered
+    assert limits._may_be(share) is offered

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.state import CHOICES
-from app.views import data
+from app.views.data import page
 from data.lake.tables import Lake
 from data.schema import TABLES
 from tests.app.conftest import DAYS, Opener
@@ -120,7 +120,7 @@ def test_only_the_chosen_section_is_computed(open_page: Opener, monkeypatch: pyt
     def never(*_: object) -> None:
         raise AssertionError("this section was not chosen")
 
-    monkeypatch.setattr(data, "completeness", never)
+    monkeypatch.setattr(page, "completeness", never)
     test = open_page("data", section="snapshots")
     assert not test.exception
     test.segmented_control[0].set_value("completeness").run()

@@ -15,8 +15,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope, declared
-from app.components import export
-from app.components.plan.working_copy import with_theirs
+from app.ui import export
+from app.views.capacity.working_copy import with_theirs
 from data.__main__ import main
 from data.lake import tables as lakes_module
 from data.lake.query import EVERYTHING

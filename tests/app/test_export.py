@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from app.components.export import FORMULA, csv, file_name, guarded, settings
+from app.ui.export import FORMULA, csv, file_name, guarded, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 # A page with two linked panels and two single charts, as a view would draw them.
@@ -22,7 +22,7 @@ import streamlit as st
 
 from app.charts.panels import linked_figure
 from app.charts.timeseries import TrafficChart, traffic_chart, traffic_panel
-from app.components import export
+from app.ui import export
 
 st.set_page_config(layout="wide")
 now = pd.Timestamp("2026-11-20", tz="UTC")

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from app.cached import Scope, failures
 from app.cached.failures import FAILOVER_SETTING, FailureRefusal, FailureSpec, FailureTimeline
 from app.cached.planning import PlanQuery
-from app.components import ticker
+from app.ui import autoplay
 from data.lake.tables import Lake
 from tests import lakes
 from tests.app.conftest import Opener
@@ -151,9 +151,9 @@ def test_the_week_is_in_the_link_and_plays_on(open_page: Opener, lake: Path, mon
     page = open_page("capacity", lake, sheet="failures", week=f"{MONDAY + pd.Timedelta(days=16):%Y-%m-%dT%H:%M}")
     assert page.select_slider("weeks.slider").value == 2
     now = [1000.0]
-    monkeypatch.setattr("app.components.ticker.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("app.ui.autoplay.time.monotonic", lambda: now[0])
     page.button("weeks.play").click().run()
-    now[0] += ticker.TICK
+    now[0] += autoplay.TICK
     assert page.run().select_slider("weeks.slider").value == 3
     page.button("weeks.play").click().run()
     assert page.query_params["week"] == f"{MONDAY + pd.Timedelta(days=21):%Y-%m-%dT%H:%M}"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.components.licence import BASELINE, LICENSED, UNTRIED, lines, reach, sentence, verdict
+from app.ui.licence import BASELINE, LICENSED, UNTRIED, lines, reach, sentence, verdict
 
 
 def row(horizon: str, model: str = "blend", error: float = 0.8, **other: Any) -> dict[str, Any]:

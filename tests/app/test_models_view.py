@@ -15,11 +15,12 @@ from streamlit.testing.v1 import AppTest
 from app import cached
 from app.cached import Series, refits
 from app.cached.refits import RefitOptions
-from app.components import export, run_history
-from app.components.header import Frame
-from app.components.trust import choice, misses
 from app.state import CHOICES, NONE, State
 from app.theme import change
+from app.ui import export
+from app.ui.header import Frame
+from app.views.models import run_history
+from app.views.models.fleet_accuracy import choice, misses
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.schema import model_words

@@ -12,8 +12,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.components import ledger, network_map, player, ticker
-from app.components.cards import MOST
+from app.ui import autoplay, map_player, maps, tables
+from app.views.overview.cards import MOST
 from data.lake.rollups import refresh_rollups
 from tests.app.conftest import Opener
 from tests.lakes import Plan, full_lake
@@ -99,8 +99,8 @@ def test_the_map_is_described_and_its_outline_comes_from_the_server(open_page: O
     (chart,) = page.get("deck_gl_json_chart")
     assert chart.proto.alt.startswith("Map of 12 sites, coloured by utilisation, measured at 17 Mar 2026 09:00")
     assert layer(page, "outline") is not None
-    assert layer(page, "outline")["data"] == network_map.OUTLINE  # type: ignore[index]
-    assert (Path(network_map.__file__).parents[1] / "static" / Path(network_map.OUTLINE).name).is_file()
+    assert layer(page, "outline")["data"] == maps.OUTLINE  # type: ignore[index]
+    assert (Path(maps.__file__).parents[1] / "static" / Path(maps.OUTLINE).name).is_file()
 
 
 def test_a_partial_lake_says_what_is_missing_and_how_to_supply_it(
@@ -238,7 +238,7 @@ def test_the_slider_runs_from_a_week_ago_to_the_end_of_the_forecast(open_page: O
 def test_without_a_forecast_the_slider_ends_now(open_page: Opener) -> None:
     slider = open_page("overview", "partial").select_slider(key="player.slider")
     assert slider.value == 0
-    assert len(slider.options) == 3 * 24 // player.STEP_HOURS + 8
+    assert len(slider.options) == 3 * 24 // map_player.STEP_HOURS + 8
 
 
 def test_the_past_is_measured_and_the_future_expected(open_page: Opener, world: Path) -> None:
@@ -266,44 +266,44 @@ def test_playing_moves_the_slider_and_pausing_keeps_it(
     open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.components.ticker.time.monotonic", clock)
+    monkeypatch.setattr("app.ui.autoplay.time.monotonic", clock)
     page = open_page("overview", world)
     page.button(key="player.play").click().run()
     assert page.select_slider(key="player.slider").value == 0, "the first step comes with the first tick"
     for step in (1, 2):
-        clock.now += ticker.TICK
+        clock.now += autoplay.TICK
         page.run()
-        assert page.select_slider(key="player.slider").value == step * player.STEP_HOURS
+        assert page.select_slider(key="player.slider").value == step * map_player.STEP_HOURS
     assert page.query_params["at"] == "now", "steps are no pages of the browser's history"
-    clock.now += ticker.TICK
+    clock.now += autoplay.TICK
     page.button(key="player.play").click().run()
-    assert page.select_slider(key="player.slider").value == 2 * player.STEP_HOURS
+    assert page.select_slider(key="player.slider").value == 2 * map_player.STEP_HOURS
     assert page.query_params["at"] == "2026-03-17T15:00"
-    clock.now += ticker.TICK
-    assert page.run().select_slider(key="player.slider").value == 2 * player.STEP_HOURS
+    clock.now += autoplay.TICK
+    assert page.run().select_slider(key="player.slider").value == 2 * map_player.STEP_HOURS
 
 
 def test_a_player_that_reaches_the_end_stops(open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.components.ticker.time.monotonic", clock)
+    monkeypatch.setattr("app.ui.autoplay.time.monotonic", clock)
     page = open_page("overview", world)
-    page.select_slider(key="player.slider").set_value(player.AHEAD_HOURS).run()
+    page.select_slider(key="player.slider").set_value(map_player.AHEAD_HOURS).run()
     page.button(key="player.play").click().run()
-    clock.now += ticker.TICK
+    clock.now += autoplay.TICK
     page.run()
     assert page.button(key="player.play").label == "Play"
-    assert page.select_slider(key="player.slider").value == player.AHEAD_HOURS
+    assert page.select_slider(key="player.slider").value == map_player.AHEAD_HOURS
 
 
 def test_a_player_that_was_left_behind_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.components.ticker.time.monotonic", clock)
+    monkeypatch.setattr("app.ui.autoplay.time.monotonic", clock)
     monkeypatch.setattr(st, "session_state", {"player.playing": True, "player.ticked": clock.now})
-    clock.now += ticker.FORGOTTEN - 1
-    assert player.CLOCK.interval() == ticker.TICK
+    clock.now += autoplay.FORGOTTEN - 1
+    assert map_player.CLOCK.interval() == autoplay.TICK
     clock.now += 2
-    assert player.CLOCK.interval() is None
-    assert not player.CLOCK.playing()
+    assert map_player.CLOCK.interval() is None
+    assert not map_player.CLOCK.playing()
 
 
 class Clock:
@@ -317,11 +317,11 @@ class Clock:
 
 
 def test_moments_reach_back_as_far_as_there_is_telemetry() -> None:
-    assert player.offsets(NOW - 7 * HOUR, NOW, ahead=False) == [-6, -3, 0]
-    assert player.offsets(NOW, NOW, ahead=False) == [0]
-    assert player.offsets(NOW - 900 * HOUR, NOW, ahead=True)[0] == -168
-    assert player.nearest([-6, -3, 0, 3], 1.4) == 0
-    assert player.nearest([-6, -3, 0, 3], 999) == 3
+    assert map_player.offsets(NOW - 7 * HOUR, NOW, ahead=False) == [-6, -3, 0]
+    assert map_player.offsets(NOW, NOW, ahead=False) == [0]
+    assert map_player.offsets(NOW - 900 * HOUR, NOW, ahead=True)[0] == -168
+    assert map_player.nearest([-6, -3, 0, 3], 1.4) == 0
+    assert map_player.nearest([-6, -3, 0, 3], 999) == 3
 
 
 # Opening a site
@@ -355,7 +355,7 @@ def test_at_most_six_cards_and_none_of_a_site_that_is_well(open_page: Opener, wo
     ],
 )
 def test_a_click_on_a_marker_names_its_site(objects: dict[str, Any], site: str | None) -> None:
-    assert network_map.picked({"selection": {"indices": {}, "objects": objects}}) == site
+    assert maps.picked({"selection": {"indices": {}, "objects": objects}}) == site
 
 
 @pytest.mark.parametrize(
@@ -370,4 +370,4 @@ def test_a_click_on_a_marker_names_its_site(objects: dict[str, Any], site: str |
 def test_a_click_on_a_name_or_a_selected_row_names_its_row(
     selection: dict[str, Any], click: dict[str, Any] | None, row: int | None
 ) -> None:
-    assert ledger.opened(selection, click) == row
+    assert tables.opened(selection, click) == row

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from app.components import place, place_numbers, series
-from app.components.window import Grain, Window
+from app.ui import place, series
+from app.ui.time_range import Grain, Window
+from app.views.region import numbers
 
 CATALOGUE = pd.DataFrame(
     {
@@ -31,12 +32,12 @@ def test_sites_of_a_region_are_sorted_as_people_read() -> None:
 def test_now_is_the_newest_value_and_a_week_ago_the_same_hour() -> None:
     stamps = pd.date_range("2026-11-01", periods=169, freq="h", tz="UTC", unit="us")
     hours = pd.Series(range(169), index=stamps, dtype=float)
-    assert place_numbers.now_and_then(hours, stamps[-1] + pd.Timedelta(hours=1)) == (168.0, 0.0)
+    assert numbers.now_and_then(hours, stamps[-1] + pd.Timedelta(hours=1)) == (168.0, 0.0)
 
 
 def test_value_of_yesterday_does_not_stand_for_now() -> None:
     hours = pd.Series([5.0, None, None, None, None, None], index=STAMPS)
-    assert place_numbers.now_and_then(hours, STAMPS[-1]) == (None, None)
+    assert numbers.now_and_then(hours, STAMPS[-1]) == (None, None)
 
 
 def test_published_bounds_are_averaged_to_a_coarser_grain_and_left_at_their_own() -> None:

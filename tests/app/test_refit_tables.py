@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from app.cached.refits import Refit, RefitOptions
-from app.components.refit_tables import curves, effects, trends
+from app.views.models.components import curves, effect_table, trends
 
 FIRST = pd.Timestamp("2026-03-02", tz="UTC")
 HOURS = pd.date_range(FIRST, periods=96, freq="h", unit="us")
@@ -62,7 +62,7 @@ def test_every_table_says_by_which_settings_it_was_made(wish: RefitOptions, said
     for table in (
         curves("viewers", PAST, AHEAD, refit, None, wish),
         trends("viewers", PAST.head(2), refit, wish),
-        effects(refit, wish),
+        effect_table(refit, wish),
     ):
         assert table[
             ["refit", "window_days", "changepoint_prior", "events_otherwise"]
@@ -70,5 +70,5 @@ def test_every_table_says_by_which_settings_it_was_made(wish: RefitOptions, said
 
 
 def test_the_parts_are_told_apart() -> None:
-    assert effects(made(110.0), WISH)["part"].value_counts().to_dict() == {"week": 168, "day": 24, "event": 1}
-    assert np.isclose(effects(made(110.0), WISH)["effect"].iloc[-1], 0.5)
+    assert effect_table(made(110.0), WISH)["part"].value_counts().to_dict() == {"week": 168, "day": 24, "event": 1}
+    assert np.isclose(effect_table(made(110.0), WISH)["effect"].iloc[-1], 0.5)

@@ -21,7 +21,7 @@ from app.cached import Scope
 from app.cached import scenarios as cached
 from app.cached.failures import FAILOVER_SETTING
 from app.cached.planning import PlanQuery
-from app.charts.scenario_bars import measured, over_within_a_year, scenario_bars
+from app.views.capacity.run_out_charts import measured, over_within_a_year, scenario_bars
 from data.lake.tables import Lake
 from data.schema.errors import ConflictError
 from data.store import Scenario, Scenarios, open_store

@@ -13,11 +13,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import cached, failures
+from app import cached
 from app.cached import Extent, Run
-from app.components import header, states, status
 from app.pages import VIEWS
 from app.state import CARRIED, HOME, State
+from app.ui import empty_states, header
 from data.lake.tables import Lake
 from data.schema.errors import LakeError
 from tests.app.conftest import MAIN, Opener
@@ -71,27 +71,27 @@ def test_an_empty_lake_says_which_command_helps(open_page: Opener, lakes: dict[s
 
 def test_as_of_names_time_age_version_and_run() -> None:
     four = NOW + pd.Timedelta("4min")
-    assert status.as_of(EXTENT, RUN, "UTC", four) == "as of **09:25 UTC**, 4 min ago \u00b7 v412 \u00b7 run 88"
-    assert status.as_of(EXTENT, None, "Europe/Berlin", four).startswith(
+    assert header.as_of(EXTENT, RUN, "UTC", four) == "as of **09:25 UTC**, 4 min ago \u00b7 v412 \u00b7 run 88"
+    assert header.as_of(EXTENT, None, "Europe/Berlin", four).startswith(
         "as of **10:25 CET**, 4 min ago \u00b7 v412 \u00b7 no forecast yet"
     )
-    assert "**06:25 UTC-3**" in status.as_of(EXTENT, RUN, "America/Sao_Paulo", four)
+    assert "**06:25 UTC-3**" in header.as_of(EXTENT, RUN, "America/Sao_Paulo", four)
 
 
 @pytest.mark.parametrize(("minutes", "stale"), [(15, False), (16, True)])
 def test_stale_begins_after_three_intervals(minutes: int, stale: bool) -> None:
-    assert ("stale" in status.as_of(EXTENT, RUN, "UTC", NOW + pd.Timedelta(minutes=minutes))) is stale
+    assert ("stale" in header.as_of(EXTENT, RUN, "UTC", NOW + pd.Timedelta(minutes=minutes))) is stale
 
 
 def test_an_older_day_is_named() -> None:
-    assert "**20 Nov 2026 09:25 UTC**, 3 days ago" in status.as_of(EXTENT, RUN, "UTC", NOW + pd.Timedelta(days=3))
+    assert "**20 Nov 2026 09:25 UTC**, 3 days ago" in header.as_of(EXTENT, RUN, "UTC", NOW + pd.Timedelta(days=3))
 
 
 def test_details_say_what_the_run_knew_and_where_none_is_which_command_makes_one() -> None:
-    told = status.details(EXTENT, RUN, "UTC")
+    told = header.details(EXTENT, RUN, "UTC")
     assert "a value every 5 min, 48 sites" in told
     assert "30 series were fitted, 1 refused, 0 failed" in told
-    assert "`python -m forecasting refresh`" in status.details(EXTENT, None, "UTC")
+    assert "`python -m forecasting refresh`" in header.details(EXTENT, None, "UTC")
 
 
 # Zone
@@ -215,7 +215,7 @@ def test_a_hostile_link_opens_the_default_and_says_so(open_page: Opener, page: s
     ],
 )
 def test_a_refresh_is_told_by_its_note(note: dict[str, Any] | None, told: tuple[str, int, int]) -> None:
-    assert status.refresh_of(note, NOW)[:3] == told
+    assert header.refresh_of(note, NOW)[:3] == told
 
 
 @pytest.fixture
@@ -260,9 +260,9 @@ def failing() -> None:
     """A page that raises what the session holds."""
     import streamlit as st
 
-    from app import failures
+    from app.ui import empty_states
 
-    failures.on_script_error(st.session_state["error"])
+    empty_states.on_script_error(st.session_state["error"])
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_an_error_that_nobody_caught_is_counted_and_told_in_words(error: Excepti
     assert shown in words(test)
     assert "secret" not in words(test)
     assert cached.metrics_text() != before
-    assert failures.on_script_error.__annotations__["return"] == "bool"
+    assert empty_states.on_script_error.__annotations__["return"] == "bool"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_an_error_that_nobody_caught_is_counted_and_told_in_words(error: Excepti
     ],
 )
 def test_foreign_text_is_shown_letter_by_letter(text: str) -> None:
-    written = states.plain(text)
+    written = empty_states.plain(text)
     assert written.replace("\\", "") == " ".join(text.split())
     assert not any(written[n] in "`*_{}[]()<>#+.!|~$:&-" and written[n - 1] != "\\" for n in range(1, len(written)))
 

@@ -15,7 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.components.states import RETRY
+from app.ui.empty_states import RETRY
 from data.__main__ import main as data_command
 from data.lake import object_store
 from data.lake.query import EVERYTHING, query

@@ -12,8 +12,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.components.plan.what_if_forms import FORMS, KINDS
-from app.components.plan.what_if_words import sentence, words
+from app.views.capacity.what_if import FORMS, KINDS, sentence, words
 from data.lake.tables import Lake
 from data.schema import TABLES
 from forecasting.planning import whatif

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, Position, expect
 from app import theme
 from app.charts import map_view
 from app.charts.map_layers import LAND
-from app.components import ledger
-from app.components.network_map import OUTLINE
+from app.ui import tables
+from app.ui.maps import OUTLINE
 from tests import lakes
 from tests.browser.conftest import HOSTILE, SCRIPT, OpenPage, settle
 from tests.browser.pictures import (
@@ -85,7 +85,7 @@ def test_the_map_shows_names_as_they_are_written_and_marker_and_table_open_their
     picture(page, lambda seen: share(before, seen) < 0.005)  # no site is still chosen, and none is dimmed
 
     grid = page.get_by_test_id("stDataFrame")
-    first_row: Position = {"x": 90, "y": ledger.HEADER_PX + ledger.ROW_PX // 2}
+    first_row: Position = {"x": 90, "y": tables.HEADER_PX + tables.ROW_PX // 2}
     until(page, lambda: grid.click(position=first_row, timeout=1000 * PATIENCE), lambda: "/region" in page.url)
     reached(page, "/region", site="fra-01")  # the worst comes first
 

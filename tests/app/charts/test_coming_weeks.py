@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from app.charts.coming_weeks import LEVELS, WEEK, WeeksChart, weeks_panel, weeks_table
 from app.charts.panels import linked_figure
+from app.views.region.charts import LEVELS, WEEK, WeeksChart, weeks_panel, weeks_table
 from tests.app.charts.traffic import capacity, moments, named, words
 
 MONDAY = pd.Timestamp("2026-11-23", tz="UTC")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.charts.completeness import ROWS, WORDS, completeness_chart, step
+from app.views.data.charts import ROWS, WORDS, completeness_chart, step
 from tests.app.charts.traffic import words
 
 DAYS = pd.date_range("2026-11-01", periods=5, tz="UTC")

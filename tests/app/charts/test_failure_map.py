@@ -14,17 +14,18 @@ import pandas as pd
 
 from app import theme
 from app.charts import map_view
-from app.charts.failure_map import (
+from app.charts.map_view import Camera
+from app.views.capacity.failure_charts import (
     ARCS_SHOWN,
     FailureMap,
     arc_rows,
     failure_deck,
     failure_legend,
+    move_rows,
     pickable_layers,
+    site_rows,
     words,
 )
-from app.charts.failure_rows import move_rows, site_rows
-from app.charts.map_view import Camera
 
 WEEK = pd.Timestamp("2026-11-16", tz="UTC")
 

@@ -10,13 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as any_
 
-from app.charts.calibration import CalibrationChart, CoverageChart, calibration_chart, coverage_panel, wilson
-from app.charts.drift import YOUNG_HOURS, drift_panel, error_since_panel
-from app.charts.effects import day_chart, events_chart, week_chart
-from app.charts.leaderboard import BASELINE, BEST, DRAWN, Leaderboard, best_first, leaderboard
 from app.charts.panels import linked_figure
-from app.charts.residuals import by_hour_of_week, distribution_chart, hour_of_week_chart
 from app.theme import PALETTES, hue, percent
+from app.views.models.charts import (
+    YOUNG_HOURS,
+    CalibrationChart,
+    CoverageChart,
+    by_hour_of_week,
+    calibration_chart,
+    coverage_panel,
+    day_chart,
+    distribution_chart,
+    drift_panel,
+    error_since_panel,
+    events_chart,
+    hour_of_week_chart,
+    week_chart,
+    wilson,
+)
+from app.views.models.leaderboard_charts import BASELINE, BEST, DRAWN, Leaderboard, best_first, leaderboard
 from tests.app.charts.judged import calibration, residuals, scores
 from tests.app.charts.traffic import words
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as any_
 
 from app import theme
-from app.charts import map_labels, map_legend, map_marks, map_view
+from app.charts import map_marks, map_view, network_map
 from app.charts.map_marks import Colour, Look, Scale
 from app.charts.map_view import Camera, Canvas, Projection
 from app.charts.network_map import TOOLTIP, Drawing, deck
@@ -223,9 +223,9 @@ def test_a_site_without_a_place_is_not_drawn() -> None:
         site(1), site(2, lat=None), site(3, lon=float("nan")), site(4, lat=0.0, lon=0.0), site(5, lat=0.0, lon=-1.5)
     )
     assert set(rows_of(sites)) == {"s-001", "s-005"}
-    assert map_legend.unplaced(sites) == "3 sites have no place on the map"
-    assert map_legend.unplaced(sites.head(2)) == "1 site has no place on the map"
-    assert map_legend.unplaced(sites.head(1)) == ""
+    assert map_marks.unplaced(sites) == "3 sites have no place on the map"
+    assert map_marks.unplaced(sites.head(2)) == "1 site has no place on the map"
+    assert map_marks.unplaced(sites.head(1)) == ""
 
 
 def test_health_is_a_shape_as_well_as_a_colour() -> None:
@@ -385,9 +385,9 @@ def test_a_hostile_name_is_text_and_nothing_else(name: str) -> None:
 # ----------------------------------------------------------------------------------------------------------------
 
 
-def legend(sites: pd.DataFrame, colour: Colour = "utilisation", arcs: int = 0) -> list[map_legend.Entry]:
+def legend(sites: pd.DataFrame, colour: Colour = "utilisation", arcs: int = 0) -> list[map_marks.Entry]:
     shown = sites if "expected" in sites else map_marks.at_present(sites)
-    return map_legend.legend(shown, [{"w": 1.0}] * arcs, look(sites, colour))
+    return map_marks.legend(shown, [{"w": 1.0}] * arcs, look(sites, colour))
 
 
 def test_the_legend_writes_the_steps_of_utilisation_in_their_colours() -> None:
@@ -434,11 +434,11 @@ def test_the_legend_explains_only_what_is_there() -> None:
 
 def test_the_map_is_told_in_words() -> None:
     sites = network(site(1, state="act", name="Lyon"), site(2, state="watch"), site(3))
-    told = map_legend.described(map_marks.at_present(sites), look(sites), "20 Nov 2026 09:00")
+    told = map_marks.described(map_marks.at_present(sites), look(sites), "20 Nov 2026 09:00")
     assert told.startswith(
         "Map of 3 sites, coloured by utilisation, measured at 20 Nov 2026 09:00: 1 ok, 1 watch, 1 act. To act on: Lyon."
     )
-    assert "expected at" in map_legend.described(map_marks.at_moment(sites, moment(sites)), look(sites), "then")
+    assert "expected at" in map_marks.described(map_marks.at_moment(sites, moment(sites)), look(sites), "then")
 
 
 # Names on the map
@@ -456,25 +456,25 @@ marks = any_.builds(
 @given(any_.lists(marks, max_size=25), any_.sampled_from([map_view.WIDE, map_view.NARROW]))
 def test_no_name_lies_on_a_name_or_a_marker_or_off_the_map(rows: list[map_marks.Row], canvas: Canvas) -> None:
     camera = Camera(20.0, 10.0, 0.8)
-    boxes = [(row, box_of(row, camera)) for row in map_labels.labels(rows, camera, canvas)]
+    boxes = [(row, box_of(row, camera)) for row in network_map.labels(rows, camera, canvas)]
     for at, (row, box) in enumerate(boxes):
         assert not any(box.meets(other) for _, other in boxes[:at])
         others = [mark for mark in rows if mark["p"] != row["p"]]
-        assert not any(box.meets(map_labels.marker(mark, *map_labels.spot(mark, camera))) for mark in others)
+        assert not any(box.meets(network_map.marker(mark, *network_map.spot(mark, camera))) for mark in others)
         assert box.right - box.left <= canvas.width
 
 
-def box_of(label: map_marks.Row, camera: Camera) -> map_labels.Box:
-    x, y = map_labels.spot(label, camera)
+def box_of(label: map_marks.Row, camera: Camera) -> network_map.Box:
+    x, y = network_map.spot(label, camera)
     near, far = (
         x + label["o"][0],
-        x + label["o"][0] + (1 if label["a"] == "start" else -1) * map_labels.LETTER_PX * len(label["n"]),
+        x + label["o"][0] + (1 if label["a"] == "start" else -1) * network_map.LETTER_PX * len(label["n"]),
     )
-    return map_labels.Box(min(near, far), y - map_labels.SIZE_PX / 2, max(near, far), y + map_labels.SIZE_PX / 2)
+    return network_map.Box(min(near, far), y - network_map.SIZE_PX / 2, max(near, far), y + network_map.SIZE_PX / 2)
 
 
 def test_the_largest_site_gets_its_name_first_and_a_long_one_is_cut() -> None:
     rows = [{"p": [8.0, 50.0], "r": 20.0, "n": "Frankfurt " * 9}, {"p": [8.1, 50.0], "r": 5.0, "n": "Offenbach"}]
-    found = map_labels.labels(rows, Camera(50.0, 8.0, 4.0), map_view.WIDE)
+    found = network_map.labels(rows, Camera(50.0, 8.0, 4.0), map_view.WIDE)
     assert found[0]["n"].startswith("Frankfurt")
-    assert len(found[0]["n"]) == map_labels.LONGEST
+    assert len(found[0]["n"]) == network_map.LONGEST

@@ -10,7 +10,14 @@ import pytest
 
 from app.charts import map_marks
 from app.charts.map_marks import Look, Scale
-from app.charts.plan_card import calibration_chart, came_words, counted, expected_words, held_words, outcome_rows
+from app.views.capacity.scorecard_charts import (
+    calibration_chart,
+    came_words,
+    counted,
+    expected_words,
+    held_words,
+    outcome_rows,
+)
 
 NOW = pd.Timestamp("2026-11-21", tz="UTC")
 

@@ -11,12 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.charts.augment_curve import augment_curve
-from app.charts.augment_rows import broken_words, order_words
-from app.charts.bills import bills_chart, largest
-from app.charts.hour_strip import hour_strip_chart
-from app.charts.safe_limit import SafeChart, answer_words, limit_table, safe_chart
 from app.theme import PALETTES, Scheme
+from app.views.capacity.augment_charts import augment_curve, broken_words, order_words
+from app.views.capacity.cost_charts import bills_chart, hour_strip_chart, largest
+from app.views.capacity.limit_charts import SafeChart, answer_words, limit_table, safe_chart
 from forecasting.planning.augment_programme import Violation
 from forecasting.planning.augments import UnmetConstraint
 

@@ -8,11 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.charts.fan import FanChart, fan_panels, fan_table
 from app.charts.panels import linked_figure
-from app.charts.plan_rows import answer_words, order_words, plan_table, soon_words
-from app.charts.runout_bars import runout_bars
 from app.theme import PALETTES
+from app.views.capacity.run_out_charts import (
+    FanChart,
+    answer_words,
+    fan_panels,
+    fan_table,
+    order_words,
+    plan_table,
+    runout_bars,
+    soon_words,
+)
 
 NOW = pd.Timestamp("2026-11-21T15:45", tz="UTC")
 HORIZON = pd.Timestamp("2028-05-15", tz="UTC")

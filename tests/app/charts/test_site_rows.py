@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as any_
 
-from app.charts.site_rows import HOURS_A_POINT, count_sites, days_left, peak, site_table, thinned
+from app.views.overview.charts import HOURS_A_POINT, count_sites, days_left, peak, site_table, thinned
 
 NOW = pd.Timestamp("2026-11-20T09:25Z")
 DAY = pd.Timedelta(days=1)

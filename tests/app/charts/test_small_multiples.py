@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.charts.small_multiples import Multiple, Site, small_multiples
 from app.theme import ACT, OK, UNKNOWN, WATCH, StateMark
+from app.views.region.charts import Multiple, Site, small_multiples
 from tests.app.charts.traffic import NOW, START, capacity, history, words
 
 

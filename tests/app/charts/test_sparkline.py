@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as any_
 
 from app import theme
-from app.charts.sparkline import HEIGHT, PAD, WIDTH, runs, sparkline
+from app.views.overview.charts import HEIGHT, PAD, WIDTH, runs, sparkline
 
 NOTHING = pd.DataFrame({"yhat": [], "q10": [], "q90": []})
 AHEAD = pd.DataFrame({"yhat": [5.0, 6.0, 7.0], "q10": [4.0, 4.5, 5.0], "q90": [6.0, 8.0, 10.0]})

@@ -1,1 +1,0 @@
-"""The Capacity page, one sheet at a time."""

@@ -1,0 +1,63 @@
+"""A table of plain rows: names and units in its head, times in the chosen zone, and the same rows as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import theme
+from app.ui import export
+
+# Rows that a table shows before it scrolls inside itself.
+ROWS_SHOWN = 16
+# Heights of a row and of the head.
+ROW_PX, HEADER_PX = 35, 38
+
+
+def ledger(frame: pd.DataFrame, labels: dict[str, str], zone: str, *, name: str, alt: str) -> None:
+    """Draw the columns that `labels` names, in its order, and offer them as `name`.csv."""
+    heads = {column: headed(frame, column, labels, zone) for column in labels}
+    shown = in_zone(frame[list(labels)], zone).rename(columns=heads)
+    height = HEADER_PX + min(len(shown), ROWS_SHOWN) * ROW_PX
+    # A column whose format is None would be hidden, so that text has no entry.
+    formats = {heads[column]: how for column in labels if (how := written(frame, column))}
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=height,
+        row_height=ROW_PX,
+        column_config=formats,
+        placeholder=theme.NO_DATA,
+        alt=alt,
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        export.csv_button(frame[list(labels)], name, f"{name}-csv", zone=zone)
+
+
+def written(frame: pd.DataFrame, column: str) -> Any:
+    """How a column's values are written: times like 3 Dec 2026 09:25, numbers with their thousands apart."""
+    if isinstance(frame[column].dtype, pd.DatetimeTZDtype):
+        return st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm")
+    if pd.api.types.is_numeric_dtype(frame[column]):
+        return st.column_config.NumberColumn(format="bytes" if column == "bytes" else "localized")
+    return None
+
+
+def in_zone(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+    """Stamps as naive times of the zone: a browser shifts aware ones to its own without a word."""
+    stamps = frame.select_dtypes("datetimetz").columns
+    return frame.assign(**{column: theme.localize(frame[column], zone) for column in stamps})
+
+
+def headed(frame: pd.DataFrame, column: str, labels: dict[str, str], zone: str) -> str:
+    """A column's head; that of a time names the zone."""
+    return f"{labels[column]} ({zone})" if isinstance(frame[column].dtype, pd.DatetimeTZDtype) else labels[column]
+
+
+def opened(selection: Mapping[str, Any], click: Mapping[str, Any] | None) -> int | None:
+    """The position of the row whose name was clicked, or that was selected."""
+    found = [*([] if click is None else [click["row"]]), *selection["rows"]]
+    return int(found[0]) if found else None

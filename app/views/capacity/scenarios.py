@@ -1,0 +1,493 @@
+"""Named scenarios: what the page asks is kept under a name, opened again, saved over without losing anybody's work, and
+compared.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.column_config import NumberColumn, TextColumn
+
+from app import state, theme
+from app.cached import Direction, HeadroomError, planning, scenarios
+from app.cached.planning import PlanQuery
+from app.cached.scenarios import Body, Scenario
+from app.ui import empty_states, export, writing
+from app.ui.header import Frame
+from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.writing import ask_author, author
+from app.views.capacity import scenario_comparison, what_if
+from app.views.capacity.what_if import sentence
+
+LETTERS = 200  # of a name that is kept
+_NAME = "scenario-name"
+
+
+def draw(frame: Frame, asked: PlanQuery) -> None:
+    """The what-if, a name to keep it under, what is kept, and scenarios side by side."""
+    found = what_if.outlooks(frame, asked)
+    usable = asked if found is None else found.question
+    what_if.panel(frame, usable)
+    try:
+        held = scenarios.listed(frame.pin)
+        keep(frame, asked, held)
+        settle(frame)
+        draw_list(frame, held)
+    except HeadroomError as error:
+        unusable(error)
+        return
+    scenario_comparison.draw(frame, usable, held)
+
+
+def unusable(error: HeadroomError) -> None:
+    """Said where the store cannot be used; the rest of the page does without it."""
+    empty_states.nothing(
+        "Scenarios cannot be kept here",
+        f"{error.problem} Likely cause: {error.cause}. What mends it: {error.remedy}. What the page asks stays in its address, which can be passed on.",
+        {
+            "Name another place before the server starts": "export HEADROOM_STORE=sqlite:////path/to/scenarios.db   # or postgresql://USER:PASSWORD@HOST/DATABASE"
+        },
+        icon="database_off",
+    )
+
+
+# Keeping what the page asks
+# ----------------------------------------------------------------------------------------------
+
+
+def keep(frame: Frame, asked: PlanQuery, held: list[Scenario]) -> None:
+    """Save under a name; where a scenario is open, over it."""
+    writing.tell(PLACE)
+    open_one = next((one for one in held if one.id == (opened() or ("", 0))[0]), None)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        with (
+            st.form("scenario-save", border=False, width="content"),
+            st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
+        ):
+            st.text_input(
+                "Name of the scenario",
+                key=_NAME,
+                max_chars=LETTERS,
+                placeholder="Growth of 20 %, Tokyo closes",
+                width=300,
+            )
+            st.form_submit_button(
+                "Save as a new one", icon=":material/bookmark_add:", on_click=_create, args=(frame, asked)
+            )
+        ask_author()
+    if open_one is not None:
+        _open_line(frame, asked, open_one)
+
+
+def _open_line(frame: Frame, asked: PlanQuery, one: Scenario) -> None:
+    """Which scenario is open, whether the page still asks what it holds, and the button that saves over it."""
+    seen = (opened() or ("", 0))[1]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f":material/bookmark: Open: **{empty_states.plain(one.name)}**, revision {seen}; {_standing(frame, asked, one, seen)}",
+            width="content",
+        )
+        st.button(
+            "Save over it",
+            key="scenario-over",
+            icon=":material/save:",
+            on_click=_save,
+            args=(frame, asked, one.id, seen),
+        )
+        st.button("Close it", key="scenario-close", type="tertiary", on_click=state.update, kwargs={"scenario": None})
+
+
+def _standing(frame: Frame, asked: PlanQuery, one: Scenario, seen: int) -> str:
+    if one.revision != seen:
+        return f"{empty_states.plain(one.updated_by or 'somebody')} saved revision {one.revision} meanwhile"
+    try:
+        kept, here = (
+            scenarios.body_of(scenarios.query_of(one.body, asked.direction, state.LEAST_LIMIT)),
+            scenarios.body_of(asked),
+        )
+    except HeadroomError:
+        return "it cannot be read"
+    return "as kept" if kept == here else "changed here, and not saved yet"
+
+
+def _create(frame: Frame, asked: PlanQuery) -> None:
+    name = st.session_state[_NAME]
+    made = writing.carry_out(
+        PLACE,
+        lambda: scenarios.create(frame.pin, frame.scope, name, scenarios.body_of(asked), author()),
+        lambda one: f"Kept {one.name} as a new scenario",
+    )
+    if made is not None:
+        st.session_state[_NAME] = ""
+        _now_open(made)
+
+
+def _save(frame: Frame, asked: PlanQuery, scenario_id: str, revision: int) -> None:
+    _now_open(
+        writing.carry_out(
+            PLACE,
+            lambda: scenarios.save(frame.pin, frame.scope, scenario_id, revision, scenarios.body_of(asked), author()),
+            _saved,
+        )
+    )
+
+
+def _saved(one: Scenario) -> str:
+    return f"Saved {one.name}, revision {one.revision}"
+
+
+def _now_open(one: Scenario | None) -> None:
+    if one is not None:
+        state.update(scenario=f"{one.id}.{one.revision}")
+
+
+# Somebody else was first
+# -------------------------------------------------------------------------------------------------
+
+
+def settle(frame: Frame) -> None:
+    """Both versions of a scenario that somebody else changed first, and what can be done."""
+    met = writing.conflict(PLACE)
+    if met is None:
+        return
+    theirs: Scenario = met.theirs
+    did, who = "deleted" if theirs.deleted else "changed", theirs.updated_by or "Somebody else"
+    with st.container(border=True, key="scenario-conflict"):
+        st.markdown(
+            f"#### :material/call_split: {empty_states.plain(who)} {did} {empty_states.plain(theirs.name)} before you"
+        )
+        st.markdown(
+            empty_states.plain(
+                f"It is at revision {theirs.revision} since {when(theirs, frame)} {frame.zone}. Yours was not written, and nothing of either is lost."
+            )
+        )
+        if "body" not in met.yours:
+            st.markdown("The list below shows how it stands; rename it there once more if you still want to.")
+            st.button("Go on", key="scenario-aside", on_click=writing.set_aside, args=(PLACE,))
+            return
+        mine = met.yours["body"]
+        st.markdown(
+            f"- **Theirs:** {empty_states.plain(_in_words(frame, theirs.body))}\n- **Yours:** {empty_states.plain(_in_words(frame, mine))}"
+        )
+        with st.container(horizontal=True, gap="small"):
+            label = (
+                "Restore it, and save mine over it" if theirs.deleted else f"Save mine over revision {theirs.revision}"
+            )
+            st.button(label, key="scenario-mine", on_click=_save_mine, args=(frame, theirs, mine))
+            st.button(
+                "Keep mine under another name", key="scenario-both", on_click=_keep_both, args=(frame, theirs, mine)
+            )
+            st.button(
+                "Open theirs instead",
+                key="scenario-theirs",
+                on_click=take,
+                args=(frame, theirs),
+                disabled=theirs.deleted is not None,
+            )
+
+
+def _in_words(frame: Frame, body: scenarios.Body) -> str:
+    return f"{described(body, frame)} ({policy_words(body)})"
+
+
+def _save_mine(frame: Frame, theirs: Scenario, mine: scenarios.Body) -> None:
+    def act() -> Scenario:
+        now = scenarios.restore(frame.pin, theirs.id, author()) if theirs.deleted else theirs
+        return scenarios.save(frame.pin, frame.scope, theirs.id, now.revision, mine, author())
+
+    _now_open(writing.carry_out(PLACE, act, _saved))
+
+
+def _keep_both(frame: Frame, theirs: Scenario, mine: scenarios.Body) -> None:
+    name = f"{theirs.name[: LETTERS - 7]} (mine)"
+    _now_open(
+        writing.carry_out(
+            PLACE,
+            lambda: scenarios.create(frame.pin, frame.scope, name, mine, author()),
+            lambda one: f"Kept yours as {one.name}",
+        )
+    )
+
+
+PLACE = "scenarios"
+MOST_PX, FILE_MB = 320, 16
+_CHOSEN, _ROW, _GONE, _FILES = "scenario-chosen", "scenarios.row", "scenarios.gone", "scenarios.files"
+STATISTICS = {"peak": "peak of week", "p95": "weekly P95"}
+
+
+def opened() -> tuple[str, int] | None:
+    """The scenario that the page was opened from, at the revision that was seen."""
+    scenario_id, _, revision = (state.current().scenario or "").partition(".")
+    return (scenario_id, int(revision)) if revision else None
+
+
+def draw_list(frame: Frame, held: list[Scenario]) -> None:
+    """The table, the actions, and files."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("##### Kept scenarios")
+        with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
+            _import(frame)
+            _deleted(frame)
+            if held:
+                export.csv_button(lambda: table(frame, held), "scenarios", key="scenarios-csv")
+                _file("Export all", frame, [one.id for one in held], "scenarios", key="scenarios-all")
+    _undo(frame)
+    if not held:
+        empty_states.nothing(
+            "No scenario is kept yet",
+            "Change something under What if above, give it a name, and save it.",
+            icon="bookmarks",
+        )
+        return
+    rows = table(frame, held)
+    event = st.dataframe(
+        rows,
+        column_config=COLUMNS,
+        hide_index=True,
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        on_select="rerun",
+        selection_mode="single-row",
+        key="scenarios-table",
+        alt=f"{len(rows)} kept scenarios, newest change first",
+    )
+    _actions(frame, held, [int(row) for row in event.selection["rows"]])
+
+
+# In words
+# ----------------------------------------------------------------------------------------------------------------
+
+
+def table(frame: Frame, held: list[Scenario]) -> pd.DataFrame:
+    """Name, Changes, Policy, Author, Changed, By, Revision."""
+    return pd.DataFrame(
+        {
+            "Name": [one.name for one in held],
+            "Changes": [described(one.body, frame) for one in held],
+            "Policy": [policy_words(one.body) for one in held],
+            "Author": [one.author or "-" for one in held],
+            "Changed": [when(one, frame) for one in held],
+            "By": [one.updated_by or "-" for one in held],
+            "Revision": [one.revision for one in held],
+        }
+    )
+
+
+COLUMNS = {
+    "Name": TextColumn(width=220, pinned=True),
+    "Changes": TextColumn(width=430),
+    "Policy": TextColumn(width=210),
+    "Author": TextColumn(width=120),
+    "Changed": TextColumn(width=140, help="In the zone of the times"),
+    "By": TextColumn(width=120, help="Who changed it last"),
+    "Revision": NumberColumn(width=70),
+}
+
+
+def when(one: Scenario, frame: Frame) -> str:
+    """When it was changed last, in the zone of the times."""
+    return theme.stamp(pd.Timestamp(one.updated), frame.zone)
+
+
+def described(body: Body, frame: Frame) -> str:
+    """What changes, by the names of the catalogue; why not, where it cannot be read."""
+    try:
+        return sentence(planning.changes(_question(body).changes), frame.catalogue)
+    except HeadroomError as error:
+        return f"cannot be read: {error.problem}"
+
+
+def policy_words(body: Body) -> str:
+    """The policy of a scenario in words."""
+    try:
+        asked = _question(body)
+    except HeadroomError:
+        return "-"
+    return f"{100 * asked.limit:g} %, {STATISTICS[asked.statistic]}, {'with' if asked.planned else 'without'} planned"
+
+
+def _question(body: Body) -> planning.PlanQuery:
+    direction: Direction = "ingest" if state.current().direction == "ingest" else "egress"
+    return scenarios.query_of(body, direction, state.LEAST_LIMIT)
+
+
+# What can be done
+# --------------------------------------------------------------------------------------------------------
+
+
+def _actions(frame: Frame, held: list[Scenario], selected: list[int]) -> None:
+    """The scenario that is meant, chosen in the table or here, and the buttons for it."""
+    known = {one.id: one for one in held}
+    if selected != st.session_state.get(_ROW) and selected and selected[0] < len(held):
+        st.session_state[_CHOSEN] = held[selected[0]].id
+    st.session_state[_ROW] = selected
+    if st.session_state.get(_CHOSEN) not in known:
+        st.session_state[_CHOSEN] = (opened() or ("", 0))[0] if (opened() or ("", 0))[0] in known else held[0].id
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="scenario-actions"):
+        one = known[
+            st.selectbox(
+                "Scenario",
+                list(known),
+                format_func=lambda key: known[key].name if key in known else key,
+                key=_CHOSEN,
+                width=300,
+            )
+        ]
+        st.button("Open", key="scenario-open", icon=":material/folder_open:", on_click=take, args=(frame, one))
+        with (
+            st.popover("Rename", icon=":material/edit:"),
+            st.form(f"scenario-rename-{one.id}-{one.revision}", border=False),
+        ):
+            key = f"scenario-new-name-{one.id}-{one.revision}"
+            st.text_input("New name", one.name, key=key, max_chars=200)
+            st.form_submit_button("Rename it", on_click=_rename, args=(frame, one, key))
+        st.button(
+            "Duplicate", key="scenario-copy", icon=":material/content_copy:", on_click=_duplicate, args=(frame, one)
+        )
+        st.button("Delete", key="scenario-delete", icon=":material/delete:", on_click=_delete, args=(frame, one))
+        _file("Export", frame, [one.id], one.name, key="scenario-export")
+
+
+def take(frame: Frame, one: Scenario) -> None:
+    """Put a scenario's changes and policy into the page, as a callback does."""
+    writing.carry_out(PLACE, lambda: _into_page(one), lambda name: f"Opened {name}")
+
+
+def _into_page(one: Scenario) -> str:
+    asked = _question(one.body)
+    if not state.fits(asked.changes):
+        problem = (
+            f"The changes of {one.name} take {len(asked.changes):,} letters, and an address does not hold so many."
+        )
+        raise HeadroomError(
+            problem,
+            cause="many changes in one scenario",
+            remedy="compare it below, which needs no address, or split it in two",
+        )
+    limit = min(asked.limit, state.MOST_LIMIT)
+    planned = "counted" if asked.planned else "left-out"
+    state.update(
+        whatif=asked.changes or None,
+        statistic=asked.statistic,
+        limit=limit,
+        planned=planned,
+        scenario=f"{one.id}.{one.revision}",
+    )
+    return one.name
+
+
+def _rename(frame: Frame, one: Scenario, key: str) -> None:
+    name = st.session_state[key]
+    done = writing.carry_out(
+        PLACE,
+        lambda: scenarios.rename(frame.pin, one.id, one.revision, name, author()),
+        lambda now: f"Renamed to {now.name}",
+    )
+    if done is not None and opened() == (one.id, one.revision):
+        state.update(scenario=f"{done.id}.{done.revision}")
+
+
+def _duplicate(frame: Frame, one: Scenario) -> None:
+    done = writing.carry_out(
+        PLACE, lambda: scenarios.duplicate(frame.pin, one.id, author()), lambda now: f"Duplicated as {now.name}"
+    )
+    if done is not None:
+        st.session_state[_CHOSEN] = done.id
+
+
+def _delete(frame: Frame, one: Scenario) -> None:
+    done = writing.carry_out(
+        PLACE, lambda: scenarios.delete(frame.pin, one.id, author()), lambda now: f"Deleted {now.name}"
+    )
+    if done is not None:
+        st.session_state[_GONE] = (done.id, done.name)
+
+
+def _undo(frame: Frame) -> None:
+    """The last deletion of this session can be taken back at once."""
+    gone = st.session_state.get(_GONE)
+    if gone is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f":material/delete: Deleted {empty_states.plain(gone[1])}", width="content")
+            st.button(
+                "Undo",
+                key="scenario-undo",
+                type="tertiary",
+                icon=":material/undo:",
+                on_click=_restore,
+                args=(frame, gone[0]),
+            )
+
+
+def _deleted(frame: Frame) -> None:
+    """Every deleted scenario, to be put back."""
+    gone = {one.id: one for one in scenarios.listed(frame.pin, deleted=True)}
+    if not gone:
+        return
+    with st.popover(f"Deleted: {len(gone)}", type="tertiary"):
+        chosen = st.selectbox(
+            "Deleted scenario",
+            list(gone),
+            format_func=lambda key: gone[key].name if key in gone else key,
+            key="scenario-gone",
+        )
+        st.caption(
+            empty_states.plain(f"Deleted by {gone[chosen].updated_by or 'somebody'}, {when(gone[chosen], frame)}")
+        )
+        st.button(
+            "Put it back", key="scenario-restore", icon=":material/undo:", on_click=_restore, args=(frame, chosen)
+        )
+
+
+def _restore(frame: Frame, scenario_id: str) -> None:
+    done = writing.carry_out(
+        PLACE, lambda: scenarios.restore(frame.pin, scenario_id, author()), lambda now: f"Put {now.name} back"
+    )
+    if done is not None:
+        st.session_state[_CHOSEN] = done.id
+    st.session_state.pop(_GONE, None)
+
+
+# Files
+# -------------------------------------------------------------------------------------------------------------------
+
+
+def _file(label: str, frame: Frame, chosen: list[str], name: str, *, key: str) -> None:
+    """A button that saves scenarios as a file, which is made when it is asked for."""
+
+    def content() -> bytes:
+        return scenarios.exported(frame.pin, chosen)
+
+    st.download_button(
+        label,
+        content,
+        f"{export.file_name(name)}.json",
+        "application/json",
+        key=key,
+        on_click="ignore",
+        type="tertiary",
+    )
+
+
+def _import(frame: Frame) -> None:
+    """A file of exported scenarios, taken in whole or not at all."""
+    key = f"scenario-file-{st.session_state.get(_FILES, 0)}"
+    with st.popover("Import", type="tertiary"):
+        st.file_uploader("Exported scenarios", type=["json"], key=key, max_upload_size=FILE_MB)
+        st.button(
+            "Take them in",
+            key="scenario-import",
+            disabled=st.session_state.get(key) is None,
+            on_click=_take_in,
+            args=(frame, key),
+        )
+
+
+def _take_in(frame: Frame, key: str) -> None:
+    content = st.session_state[key].getvalue()
+    done = writing.carry_out(
+        PLACE, lambda: scenarios.imported(frame.pin, content, author()), lambda made: f"Took in {len(made)} scenarios"
+    )
+    if done:
+        st.session_state[_CHOSEN] = done[0].id
+        st.session_state[_FILES] = st.session_state.get(_FILES, 0) + 1

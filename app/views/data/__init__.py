@@ -1,0 +1,1 @@
+"""What do we have, how complete is it, and how fresh?"""

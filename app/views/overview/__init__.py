@@ -1,0 +1,1 @@
+"""Is the network healthy now, and where does it run out next?"""

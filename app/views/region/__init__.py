@@ -1,0 +1,1 @@
+"""What does this region or site carry, what should it carry, and what is off?"""

@@ -1,0 +1,388 @@
+"""Charts of a place: the peaks of its coming weeks, and its sites side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.charts.axes import Trace, drawable, instant, ticks, times, values, written
+from app.charts.bands import band
+from app.charts.marks import (
+    Note,
+    capacity_above,
+    capacity_lines,
+    capacity_notes,
+    future,
+    installed_capacity,
+    nothing,
+    steps_between,
+    utilisation,
+)
+from app.charts.panels import End, Panel
+from app.theme import (
+    BAND_80,
+    BAND_95,
+    DASH,
+    NO_DATA,
+    PALETTES,
+    Palette,
+    Scheme,
+    StateMark,
+    Unit,
+    day,
+    fade,
+    hue,
+    label,
+    local,
+    meaning,
+    metric_value,
+    percent,
+    state_colour,
+    template,
+    unit,
+)
+
+WEEK = pd.Timedelta(days=7)
+LEVELS = ("q05", "q10", "q50", "q90", "q95")
+# What is said of a week, by what the table `peaks` calls it.
+STATISTICS = {"peak": "peak of each week", "p95": "P95 of each week"}
+# Of the highest thing drawn, so that its words fit; and capacity further above demand than this would press the ranges
+# flat: it is written at the top instead.
+ABOVE, REACH = 1.12, 2.0
+HEIGHT = 210
+
+
+@dataclass(frozen=True, slots=True)
+class WeeksChart:
+    """One statistic of one metric: `weeks` are week (its Monday 00:00 UTC) and LEVELS, in the metric's own unit;
+    `capacity` as in TrafficChart.
+
+    `highest` is what the axis reaches to at least, in the metric's unit, so that charts side by side may share it.
+    """
+
+    title: str
+    metric: str
+    statistic: str
+    weeks: pd.DataFrame
+    capacity: pd.DataFrame
+    highest: float
+    zone: str = "UTC"
+    scheme: Scheme = "light"
+
+    @property
+    def start(self) -> pd.Timestamp:
+        return self.weeks["week"].min()
+
+    @property
+    def end(self) -> pd.Timestamp:
+        return self.weeks["week"].max() + WEEK
+
+
+def weeks_panel(chart: WeeksChart) -> Panel:
+    """The chart as one panel."""
+    palette, steps = PALETTES[chart.scheme], steps_between(chart.capacity, chart.start, chart.end)
+    top = _top(chart, steps)
+    of = unit(chart.metric, top)
+    colour = hue(chart.metric, chart.scheme)
+    return Panel(
+        chart.title,
+        f"{of.word}, weeks from Monday (UTC), 80 and 90 % ranges",
+        HEIGHT,
+        of,
+        top * of.factor,
+        traces=[
+            *_ranges(chart, colour, of),
+            *capacity_lines(steps, chart.end, chart.zone, of, palette.hues["capacity"]),
+            *_medians(chart, colour, of),
+        ],
+        shapes=future(chart.start, chart.end, chart.zone, palette)[:1],
+        notes=list(_notes(chart, steps, of, top, palette)),
+        ends=list(_ends(chart, of, palette)),
+    )
+
+
+def _top(chart: WeeksChart, steps: pd.DataFrame) -> float:
+    """The upper rim in the metric's unit: every range, and capacity as far as it does not dwarf them."""
+    carried = max(chart.highest, float(chart.weeks["q95"].max()), 1e-9)
+    within = steps.loc[steps["capacity_gbps"] <= REACH * carried, "capacity_gbps"]
+    return ABOVE * max(carried, float(within.max()) if len(within) else 0.0)
+
+
+def _edges(chart: WeeksChart) -> Trace:
+    """Begin and end of every week in turn, so that what is drawn over them is a step a week."""
+    return {
+        "x": written(pd.Series(np.column_stack([chart.weeks["week"], chart.weeks["week"] + WEEK]).ravel()), chart.zone)
+    }
+
+
+def _ranges(chart: WeeksChart, colour: str, of: Unit) -> Iterator[Trace]:
+    drawn = {level: np.repeat(values(chart.weeks[level], of), 2) for level in LEVELS}
+    for low, high, alpha, name in (("q05", "q95", BAND_95, "90 % range"), ("q10", "q90", BAND_80, "80 % range")):
+        yield from band(_edges(chart), drawn[low], drawn[high], fade(colour, alpha), name)
+
+
+def _medians(chart: WeeksChart, colour: str, of: Unit) -> Iterator[Trace]:
+    """The medians as dashed steps, and in the middle of each week a mark that answers for it."""
+    step = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "median",
+        "line": {"color": colour, "width": 1.5, "dash": DASH},
+        "hoverinfo": "skip",
+    }
+    yield step | _edges(chart) | {"y": np.repeat(values(chart.weeks["q50"], of), 2)}
+    ranges = [
+        f"{share} % %{{customdata[{n}]:.3~r}} to %{{customdata[{n + 1}]:.3~r}} {of.word}"
+        for share, n in ((80, 0), (90, 2))
+    ]
+    text = f"week from %{{text}}: median <b>%{{y:.3~r}} {of.word}</b>"
+    yield {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{chart.statistic} of week, median",
+        "marker": {"color": colour, "size": 5, "symbol": "diamond-wide"},
+        "x": written(chart.weeks["week"] + WEEK / 2, chart.zone),
+        "y": values(chart.weeks["q50"], of),
+        "text": [day(local(week, "UTC")) for week in chart.weeks["week"]],
+        "customdata": np.column_stack([values(chart.weeks[level], of) for level in ("q10", "q90", "q05", "q95")]),
+        "hovertemplate": "<br>".join([text, *ranges]) + "<extra></extra>",
+    }
+
+
+def _notes(chart: WeeksChart, steps: pd.DataFrame, of: Unit, top: float, palette: Palette) -> Iterator[Note]:
+    middle = float(chart.weeks["q50"].median()) * of.factor
+    for note in capacity_notes(steps, chart.start, chart.end, chart.zone, of, top * of.factor, palette):
+        # On the side of the line that the medians are not on.
+        yield note | {"yanchor": "top" if note["y"] < middle else "bottom"}
+    if len(steps) and steps["capacity_gbps"].min() > top:
+        yield capacity_above(
+            float(steps["capacity_gbps"].iloc[0]), float(chart.weeks["q95"].max()), palette.words["capacity"]
+        )
+
+
+def _ends(chart: WeeksChart, of: Unit, palette: Palette) -> Iterator[End]:
+    last, word = chart.weeks.iloc[-1], palette.words[meaning(chart.metric)]
+    yield from (
+        End(text, float(last[level]) * of.factor, word)
+        for level, text in (("q05", "5 %"), ("q50", "median"), ("q95", "95 %"))
+    )
+
+
+def weeks_table(charts: Sequence[WeeksChart]) -> pd.DataFrame:
+    """The numbers behind: a row for each week and statistic, and for each metric its five quantiles."""
+    told = [
+        chart.weeks[["week", *LEVELS]]
+        .assign(statistic=chart.statistic)
+        .set_index(["week", "statistic"])
+        .add_prefix(f"{chart.metric}_")
+        for chart in charts
+    ]
+    metrics = dict.fromkeys(chart.metric for chart in charts)
+    wide = [
+        pd.concat([frame for frame, chart in zip(told, charts, strict=True) if chart.metric == metric])
+        for metric in metrics
+    ]
+    return pd.concat(wide, axis=1).sort_index().reset_index()
+
+
+PERCENT = Unit(100.0, "%")
+# Tops of the scale for networks that run far below their capacity, where the scale of a full one would show flat lines.
+LOW_TOPS = (0.1, 0.25, 0.5)
+POINTS = 120
+HEIGHT, HEADER = 128, 24
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site: `history` (ts, value in Gbps), `capacity` (effective_from, capacity_gbps, status) and its state in the
+    plan.
+    """
+
+    site_id: str
+    name: str
+    state: StateMark
+    history: pd.DataFrame
+    capacity: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Multiple:
+    """One small chart, with what its heading tells in words.
+
+    `highest` is the highest utilisation in its time (not a number without capacity or data). `of_capacity` is false
+    where no site has a capacity, and traffic itself is drawn.
+    """
+
+    site_id: str
+    name: str
+    highest: float
+    state: StateMark
+    reading: str
+    of_capacity: bool
+    figure: go.Figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What all charts share: the metric, whether utilisation or the metric itself is drawn, in which unit, the axes,
+    and the colours.
+    """
+
+    metric: str
+    of_capacity: bool
+    unit: Unit
+    axes: dict[str, Any]
+    zone: str
+    scheme: Scheme
+
+
+def small_multiples(
+    sites: Sequence[Site], *, metric: str, start: pd.Timestamp, end: pd.Timestamp, zone: str, scheme: Scheme
+) -> list[Multiple]:
+    """A chart for each site, in the order given, all with the same axes."""
+    rows = [_within(site, start, end) for site in sites]
+    of_capacity = any(one["used"].notna().any() for one in rows)
+    drawn = [one[["ts", "used" if of_capacity else "value"]].set_axis(["ts", "value"], axis=1) for one in rows]
+    peaks = [float(one["value"].max()) for one in drawn]
+    highest = max((peak for peak in peaks if not np.isnan(peak)), default=0.0)
+    shown, axis = _shares(highest) if of_capacity else _traffic(highest, metric)
+    look = _Look(
+        metric,
+        of_capacity,
+        shown,
+        {"xaxis": _times(start, end, zone), "yaxis": axis | {"fixedrange": True}},
+        zone,
+        scheme,
+    )
+    return [_multiple(site, rows, peak, look) for site, rows, peak in zip(sites, drawn, peaks, strict=True)]
+
+
+def _within(site: Site, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """ts, value and utilisation (`used`, a ratio) of the site between start and end."""
+    history = site.history[(site.history["ts"] >= start) & (site.history["ts"] <= end)].sort_values(
+        "ts", ignore_index=True
+    )
+    return history[["ts", "value"]].assign(
+        used=utilisation(history["value"], installed_capacity(history["ts"], site.capacity))
+    )
+
+
+def _shares(highest: float) -> tuple[Unit, dict[str, Any]]:
+    """The axis of utilisation: up to the limit, or lower where nothing comes near it."""
+    full = 100 * next((low for low in LOW_TOPS if highest <= low), 1.0)
+    return PERCENT, {
+        "range": [0, 1.08 * max(full, 100 * highest)],
+        "tickvals": [0, full / 2, full],
+        "ticktext": ["0", f"{full / 2:g}", f"{full:g} %"],
+    }
+
+
+def _traffic(highest: float, metric: str) -> tuple[Unit, dict[str, Any]]:
+    """The axis of the metric itself."""
+    own = unit(metric, highest)
+    top = 1.08 * highest * own.factor or 1.0
+    at, texts = ticks(0.0, top, own, 2)
+    return own, {"range": [0, top], "tickvals": at, "ticktext": texts}
+
+
+def _times(start: pd.Timestamp, end: pd.Timestamp, zone: str) -> dict[str, Any]:
+    span = (end - start) / pd.Timedelta(1, "D")
+    axis = {
+        "type": "date",
+        "range": [instant(start, zone), instant(end, zone)],
+        "nticks": 5,
+        "tickangle": 0,
+        "showgrid": False,
+        "fixedrange": True,
+    }
+    return axis | {"tickformat": "%H:%M" if span <= 2 else "%-d %b", "hoverformat": f"%a %-d %b, %H:%M {label(zone)}"}
+
+
+def _multiple(site: Site, drawn: pd.DataFrame, peak: float, look: _Look) -> Multiple:
+    reading = _reading(peak, site.state, look)
+    annotations = [
+        *_words(site.name, reading, state_colour(site.state, look.scheme)),
+        *_why_nothing(site, peak, look.scheme),
+    ]
+    figure = go.Figure({"data": list(_lines(drawn, look)), "layout": _layout(look) | {"annotations": annotations}})
+    return Multiple(
+        site.site_id, site.name, peak if look.of_capacity else np.nan, site.state, reading, look.of_capacity, figure
+    )
+
+
+def _reading(peak: float, state: StateMark, look: _Look) -> str:
+    """State and highest utilisation, or the highest traffic."""
+    if np.isnan(peak):
+        return NO_DATA
+    return (
+        f"{state.glyph} {state.word}, {percent(peak)}"
+        if look.of_capacity
+        else f"highest {metric_value(look.metric, peak)}"
+    )
+
+
+def _lines(drawn: pd.DataFrame, look: _Look) -> Iterator[Trace]:
+    few = drawable(drawn, ["value"], POINTS)
+    if len(few):
+        name, word = ("utilisation", "% used") if look.of_capacity else ("traffic", look.unit.word)
+        line = {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "line": {"color": hue(look.metric, look.scheme), "width": 1.3},
+            "connectgaps": False,
+        }
+        yield (
+            line
+            | times(few, look.zone)
+            | {"y": values(few["value"], look.unit), "hovertemplate": f"%{{y:.2~r}} {word}<extra></extra>"}
+        )
+
+
+def _layout(look: _Look) -> dict[str, Any]:
+    reached = look.of_capacity and look.axes["yaxis"]["range"][1] >= 100
+    return look.axes | {
+        "template": template(look.scheme),
+        "height": HEIGHT,
+        "margin": {"l": 44, "r": 8, "t": HEADER, "b": 20},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "dragmode": False,
+        "shapes": [_limit(PALETTES[look.scheme])] if reached else [],
+    }
+
+
+def _limit(palette: Palette) -> dict[str, Any]:
+    """The line of full capacity; the state is told by its word."""
+    return {
+        "type": "line",
+        "xref": "x domain",
+        "yref": "y",
+        "x0": 0,
+        "x1": 1,
+        "y0": 100,
+        "y1": 100,
+        "line": {"color": palette.hues["capacity"], "width": 1},
+    }
+
+
+def _words(name: str, reading: str, colour: str) -> list[dict[str, Any]]:
+    """Name at the left, the reading at the right."""
+    top = {"xref": "paper", "yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 4, "showarrow": False}
+    named = top | {"x": 0, "xanchor": "left", "xshift": -36, "text": f"<b>{label(name, 22)}</b>", "font": {"size": 12}}
+    return [named, top | {"x": 1, "xanchor": "right", "text": reading, "font": {"size": 11, "color": colour}}]
+
+
+def _why_nothing(site: Site, peak: float, scheme: Scheme) -> list[dict[str, Any]]:
+    """What stands in the middle of an empty chart."""
+    measured = bool(site.history["value"].notna().any())
+    return (
+        [nothing(PALETTES[scheme], "no capacity declared" if measured else "nothing was measured")]
+        if np.isnan(peak)
+        else []
+    )

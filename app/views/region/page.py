@@ -1,0 +1,22 @@
+"""What does this region or site carry, what should it carry, and what is off?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.ui import place, time_range
+from app.ui.header import Frame
+from app.views.region import numbers, traffic
+
+
+def show(frame: Frame) -> None:
+    """The place and the time at choice; its numbers; traffic, forecast and quality over one time axis; its sites; the
+    numbers behind.
+    """
+    with st.container(horizontal=True, vertical_alignment="top", gap="small", key="region-choices"):
+        where = place.choose(frame)
+        when = time_range.choose(frame)
+    numbers.draw(frame, where, when)
+    drawn = traffic.draw(frame, where, when)
+    traffic.sites_side_by_side(frame, where, when)
+    traffic.table(frame, where, drawn)
