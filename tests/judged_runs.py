@@ -29,7 +29,7 @@ ORIGINS, AHEAD, WEEKS = 8, 90 * 24, 26
 # The winner must beat the best baseline by this share of its error.
 NOISE = 0.03
 KEYS = ["level", "key", "metric"]
-BASELINES = ("hour-of-week median", "seasonal naive 168 h", "seasonal naive 24 h")
+BASELINES = ("seasonal_median", "seasonal_naive_168", "seasonal_naive_24")
 # Regions and the network are drawn as the sums of their sites, whatever beat what; here that is what the blend would
 # have said.
 SUM = "sum of sites"
@@ -191,9 +191,9 @@ def _blend(past: Reals, ahead: int) -> Reals:
 METHODS: dict[str, Callable[[Reals, int], Reals]] = {
     "blend": _blend,
     "prophet": _sloped,
-    "hour-of-week median": _median,
-    "seasonal naive 168 h": _naive(WEEK),
-    "seasonal naive 24 h": _naive(24),
+    "seasonal_median": _median,
+    "seasonal_naive_168": _naive(WEEK),
+    "seasonal_naive_24": _naive(24),
 }
 
 
@@ -248,7 +248,7 @@ def _licences(judged: Judged) -> Iterator[dict[str, Any]]:
         tried = _within(horizon) is not None
         errors = _errors(judged, horizon if tried else "1-7 d")
         for n, column in enumerate(judged.hours.columns):
-            base = min(BASELINES, key=lambda name: errors[name][n]) if tried else "seasonal naive 168 h"
+            base = min(BASELINES, key=lambda name: errors[name][n]) if tried else "seasonal_naive_168"
             best = min(errors, key=lambda name: errors[name][n])
             noise = NOISE * errors[base][n]
             best = best if column[0] == "site" else "blend"
@@ -357,7 +357,7 @@ def _backtest(judged: Judged, at: int, told: dict[str, Reals]) -> Iterator[pd.Da
     for n, column in enumerate(judged.hours.columns):
         curves = {
             short: told[name][:, n]
-            for short, name in (("yhat", "blend"), ("prophet", "prophet"), ("baseline", "seasonal naive 168 h"))
+            for short, name in (("yhat", "blend"), ("prophet", "prophet"), ("baseline", "seasonal_naive_168"))
         }
         stamps = pd.date_range(judged.hours.index[at], periods=len(curves["yhat"]), freq="h", unit="us")
         bounds = {

@@ -1,4 +1,6 @@
-"""What a licence says, in words: which model is drawn how far ahead, and the numbers that decided it."""
+"""How far a forecast may be trusted, in words: how far off it typically is and whether its bands hold, as backtests have
+measured it; then which model is drawn how far ahead, and the numbers that decided it.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,95 @@ import pandas as pd
 from app import theme
 from app.theme import StateMark
 from app.ui.empty_states import plain
-from data.schema import model_words
+from data.schema import Series, model_words
 
 LICENSED = StateMark("licensed", "\u25cf", "circle")
 BASELINE = StateMark("baseline", "\u25b2", "triangle-up")
 UNTRIED = StateMark("not tested", "\u25cb", "circle-open")
+
+# How far ahead each horizon of `cached.accuracy` reaches, as people say it.
+AHEAD = {
+    "0-24 h": "a day ahead",
+    "1-7 d": "within a week",
+    "8-28 d": "at 4 weeks",
+    "29-90 d": "at 3 months",
+}
+# A 95 % band with fewer of the hours inside is called too narrow. With some ten backtests chance alone moves the share by
+# a few points.
+HOLDS = 0.90
+# A smaller difference from repeating last week is none that some ten backtests could tell from chance.
+EVEN = 0.02
+UNTESTED = "not tested: its history is too short for a backtest"
+
+
+def accuracy_of(accuracy: pd.DataFrame, series: Series) -> pd.DataFrame:
+    """The rows of one series of `cached.accuracy`, by horizon."""
+    mine = (accuracy[["level", "key", "metric"]] == list(series)).all(axis=1)
+    return accuracy[mine].set_index("horizon", drop=False)
+
+
+def accuracy_sentence(label: str, rows: pd.DataFrame) -> str:
+    """'Egress, next 7 days: typically off by 2.7 %; 98 of 100 hours inside the 95 % band; 18 % better than repeating
+    last week. Further ahead: 3.8 % at 4 weeks.' Plain text; `rows` as `accuracy_of` gives them.
+    """
+    near = next((rows.loc[name] for name in ("0-7 d", "0-24 h") if name in rows.index), None)
+    if near is None:
+        return f"{label}: {UNTESTED}."
+    over = "next 7 days" if near["horizon"] == "0-7 d" else "next 24 hours"
+    parts = [
+        f"typically off by {theme.percent(near['wape'])}",
+        f"{_of_100(near['inside_95'])} hours inside the 95 % band",
+        *([] if theme.missing(near["gain"]) else [_against_last_week(near["gain"])]),
+    ]
+    further = [row for name, row in rows.iterrows() if name in ("8-28 d", "29-90 d")]
+    said = [f"{theme.percent(row['wape'])} {AHEAD[row['horizon']]}" for row in further]
+    less_sure = bool(further) and further[-1]["wape"] > near["wape"]
+    tail = (
+        f" Further ahead{', less sure' if less_sure else ''}: off by {', '.join(said)}."
+        if said
+        else " Further ahead it is not tested: its history is too short."
+    )
+    return f"{label}, {over}: {'; '.join(parts)}.{tail}"
+
+
+def accuracy_chip(rows: pd.DataFrame) -> str:
+    """'off by 2.3 % a day ahead, 5.2 % at 3 months; bands hold': the nearest and the furthest horizon that were tested.
+    Plain text.
+    """
+    tested = rows[rows["horizon"] != "0-7 d"]
+    if tested.empty:
+        return UNTESTED
+    ends = [tested.iloc[0], *([tested.iloc[-1]] if len(tested) > 1 else [])]
+    off = ", ".join(f"{theme.percent(row['wape'])} {AHEAD[row['horizon']]}" for row in ends)
+    worst = tested.loc[tested["inside_95"].idxmin()]
+    bands = (
+        "bands hold"
+        if worst["inside_95"] >= HOLDS
+        else f"band too narrow {AHEAD[worst['horizon']]}: {_of_100(worst['inside_95'])} hours in the 95 % band"
+    )
+    return f"off by {off}; {bands}"
+
+
+def accuracy_details(rows: pd.DataFrame) -> str:
+    """Markdown for a hover: each horizon with its numbers and what they are."""
+    told = [
+        f"**{plain(row.horizon)}**: WAPE {theme.percent(row.wape)}, {theme.percent(row.inside_95)} of hours in the 95 % interval"
+        + ("" if theme.missing(row.gain) else f", {_against_last_week(row.gain)}")
+        + f" ({int(row.origins)} backtests)"
+        for row in rows.itertuples()
+    ]
+    return "  \n".join(["Measured in backtests: the mean absolute error as a share of what came (WAPE).", *told])
+
+
+def _of_100(share: float) -> str:
+    """'98 of 100'; what is not all does not read 100."""
+    return "all" if share == 1 else f"{min(round(100 * share), 99)} of 100"
+
+
+def _against_last_week(gain: float) -> str:
+    if abs(gain) < EVEN:
+        return "about as good as repeating last week"
+    return f"{theme.percent(abs(gain))} {'better' if gain > 0 else 'worse'} than repeating last week"
 
 
 def verdict(row: Any) -> StateMark:

@@ -7,7 +7,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.ui.licence import BASELINE, LICENSED, UNTRIED, lines, reach, sentence, verdict
+from app.ui.licence import (
+    BASELINE,
+    LICENSED,
+    UNTRIED,
+    accuracy_chip,
+    accuracy_of,
+    accuracy_sentence,
+    lines,
+    reach,
+    sentence,
+    verdict,
+)
+from data.schema import Series
+
+NETWORK = Series("global", "all", "egress_gbps")
 
 
 def row(horizon: str, model: str = "blend", error: float = 0.8, **other: Any) -> dict[str, Any]:
@@ -107,3 +121,35 @@ def test_a_sum_that_beat_nothing_is_drawn_so_that_levels_add_up_and_is_not_calle
         "drawn so that all levels add up: MASE 1.10, seasonal naive 168 h, the best baseline, 1.00: not better by more than the noise"
         in told
     )
+
+
+def accuracy(**horizons: tuple[float, float, float]) -> pd.DataFrame:
+    """wape, share inside the 95 % interval and gain on last week by horizon ('week', 'day', 'rest', 'month',
+    'quarter') of one series.
+    """
+    names = {"week": "0-7 d", "day": "0-24 h", "rest": "1-7 d", "month": "8-28 d", "quarter": "29-90 d"}
+    columns = [*NETWORK._fields, "horizon", "wape", "inside_95", "gain", "origins"]
+    return accuracy_of(
+        pd.DataFrame([[*NETWORK, names[name], *numbers, 9] for name, numbers in horizons.items()], columns=columns),
+        NETWORK,
+    )
+
+
+def test_accuracy_reads_as_a_sentence_and_as_a_chip() -> None:
+    rows = accuracy(week=(0.02, 0.984, 0.14), day=(0.018, 0.99, 0.2), rest=(0.02, 0.98, 0.1), quarter=(0.06, 0.93, 0.1))
+    assert accuracy_sentence("Egress", rows) == (
+        "Egress, next 7 days: typically off by 2.0 %; 98 of 100 hours inside the 95 % band; 14 % better than repeating last week. "
+        "Further ahead, less sure: off by 6.0 % at 3 months."
+    )
+    assert accuracy_chip(rows) == "off by 1.8 % a day ahead, 6.0 % at 3 months; bands hold"
+
+
+def test_a_band_that_misses_too_much_an_equal_error_and_a_short_history_are_said() -> None:
+    rows = accuracy(day=(0.05, 0.8, -0.01))
+    assert accuracy_sentence("Egress", rows) == (
+        "Egress, next 24 hours: typically off by 5.0 %; 80 of 100 hours inside the 95 % band; about as good as repeating last week. "
+        "Further ahead it is not tested: its history is too short."
+    )
+    assert accuracy_chip(rows).endswith("; band too narrow a day ahead: 80 of 100 hours in the 95 % band")
+    assert accuracy_chip(accuracy()) == "not tested: its history is too short for a backtest"
+    assert accuracy_sentence("Egress", accuracy()).startswith("Egress: not tested")

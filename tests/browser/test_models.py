@@ -38,7 +38,7 @@ def test_every_part_from_the_network_to_the_runs_on_a_dark_telephone(open_page: 
     body = page.locator("body")
     expect(body).to_contain_text("Licensed, 0-24 h")
     expect(body).to_contain_text("Where to look")
-    expect(page.locator(".st-key-licence")).to_contain_text("seasonal naive")
+    expect(page.locator(".st-key-licence")).to_contain_text("last week")
     expect(page.locator(".st-key-leaderboard-0 .js-plotly-plot")).to_be_visible()
     open_part(page, "Backtests")
     expect(page.locator(".st-key-backtest .js-plotly-plot")).to_contain_text("origin: nothing after it was known")

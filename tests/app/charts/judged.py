@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-MODELS = {"blend": 0.8, "licensed": 0.75, "prophet": 1.4, "seasonal naive 168 h": 1.0, "seasonal naive 24 h": 1.2}
+MODELS = {"blend": 0.8, "licensed": 0.75, "prophet": 1.4, "seasonal_naive_168": 1.0, "seasonal_naive_24": 1.2}
 
 
 def scores(values: dict[str, float] = MODELS) -> pd.DataFrame:

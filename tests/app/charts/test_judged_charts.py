@@ -32,7 +32,7 @@ from app.views.models.leaderboard_charts import BASELINE, BEST, DRAWN, Leaderboa
 from tests.app.charts.judged import calibration, residuals, scores
 from tests.app.charts.traffic import words
 
-BOARD = Leaderboard("1-7 d", "mase", "egress_gbps", scores(), "blend", "seasonal naive 168 h")
+BOARD = Leaderboard("1-7 d", "mase", "egress_gbps", scores(), "blend", "seasonal_naive_168")
 
 
 # Leaderboard
@@ -43,7 +43,7 @@ def test_the_best_the_drawn_and_the_baseline_are_marked_in_words() -> None:
     (bars,) = leaderboard(BOARD).data
     said = dict(zip(leaderboard(BOARD).layout.yaxis.ticktext, bars.text, strict=True))
     assert said["blend"] == f"0.800  {BEST[0]}{DRAWN[0]} best, drawn"
-    assert said["seasonal naive 168 h"] == f"1.00  {BASELINE[0]} best baseline"
+    assert said["same hour last week"] == f"1.00  {BASELINE[0]} best baseline"
     assert said["Prophet"].strip() == "1.40"
 
 

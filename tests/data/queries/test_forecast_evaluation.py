@@ -85,6 +85,18 @@ def test_calibration_reads_the_nominal_share_off_the_score(judged: Lake) -> None
     assert set(stored.index) == {"peaks", "peaks-p95"}
 
 
+def test_accuracy_is_that_of_what_is_drawn_with_the_first_week_as_the_mean_of_its_hours(judged: Lake) -> None:
+    found = queries.accuracy(judged.pin(), EVERYTHING)
+    mine = found[(found[[*Series._fields]] == list(TOKYO)).all(axis=1)].set_index("horizon")
+    assert mine.index.tolist() == ["0-7 d", "0-24 h", "1-7 d"]
+    stored = rows(judged, "scores", TOKYO).set_index(["model", "horizon", "score"])["value"]
+    day, week = (stored["licensed", name, "wape"] for name in ("0-24 h", "1-7 d"))
+    assert mine.loc["0-24 h", "wape"] == day
+    assert mine.loc["0-7 d", "wape"] == pytest.approx((day + 6 * week) / 7)
+    assert mine.loc["0-24 h", "inside_95"] == stored["licensed", "0-24 h", "coverage_95"]
+    assert mine.loc["1-7 d", "gain"] == pytest.approx(1 - week / stored["seasonal_naive_168", "1-7 d", "wape"])
+
+
 @pytest.mark.parametrize("series", SERIES)
 def test_coverage_counts_the_hours_inside_each_interval(judged: Lake, series: Series) -> None:
     found = queries.coverage(judged.pin(), EVERYTHING, series).set_index("origin")
@@ -229,6 +241,7 @@ def test_a_lake_whose_run_judged_nothing_answers_with_empty_frames(full: Lake) -
             assert ask(pin, EVERYTHING, TOKYO).empty, ask.name
         assert queries.licences(pin, EVERYTHING).empty
         assert queries.calibration(pin, EVERYTHING).empty
+        assert queries.accuracy(pin, EVERYTHING).empty
         assert queries.run_against_run(pin, EVERYTHING, 2, 1, TOKYO).empty
         assert queries.backtest(pin, EVERYTHING, TOKYO, pd.Timestamp("2026-03-13", tz="UTC")).empty
 
