@@ -110,6 +110,7 @@ def augment_plan(pin: Pin, scope: Scope, query: PlanQuery, request: AugmentReque
     steps = at_every_site(pd.DataFrame(request.steps, columns=STEP_COLUMNS).astype(float), case.sites)
     options = AugmentOptions(
         case.policy,
+        ordering=case.ordering,
         q=request.q,
         months=request.months,
         n_minus_1=request.n_minus_1,

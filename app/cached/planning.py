@@ -21,8 +21,8 @@ from forecasting.planning.capacity import Policy
 from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.demand import Statistic
 from forecasting.planning.failover import DeclaredFailover, Failover, failover_of
-from forecasting.planning.order_by import plan_calendar
-from forecasting.planning.plan import PLAN_COLUMNS, Fan, details, with_plan
+from forecasting.planning.order_by import LEAD_FACTOR, LEAD_PLUS_DAYS, OrderPolicy, plan_calendar
+from forecasting.planning.plan import PLAN_COLUMNS, Fan, PlanSummary, details, summarise, with_plan
 from forecasting.planning.plan import fan as fan_of
 from forecasting.planning.plan_case import NO_TELEMETRY, whole_weeks
 from forecasting.planning.runout import NO_CAPACITY, RunOut
@@ -43,6 +43,7 @@ __all__ = [
     "DeclaredFailover",
     "Fan",
     "PlanQuery",
+    "PlanSummary",
     "RunOut",
     "ScenarioResult",
     "calendar",
@@ -56,6 +57,7 @@ __all__ = [
     "refusal_reasons",
     "run_out_table",
     "site_states",
+    "summarise",
     "with_change",
     "with_plan",
     "without_change",
@@ -69,7 +71,8 @@ class PlanQuery(NamedTuple):
     """What a plan is asked: the policy, the direction, the changes to what is expected (whatif.to_text; "" for none),
     and who takes over for whom.
 
-    failover: the table that the operator declares, None for distance and headroom.
+    failover: the table that the operator declares, None for distance and headroom. lead_factor, lead_plus_days: how
+    declared lead times are padded (OrderPolicy).
     """
 
     direction: Direction
@@ -78,6 +81,8 @@ class PlanQuery(NamedTuple):
     planned: bool
     changes: str = ""
     failover: DeclaredFailover | None = None
+    lead_factor: float = LEAD_FACTOR
+    lead_plus_days: float = LEAD_PLUS_DAYS
 
 
 # From the lake to a case
@@ -110,7 +115,8 @@ def case_of(pin: Pin, scope: Scope, query: PlanQuery) -> PlanCase | None:
         return None
     policy = Policy(query.statistic, query.limit, planned=query.planned)
     failover = _failover(pin, scope, query.failover, published.demand.keys)
-    case = replace(published, policy=policy, failover=failover)
+    ordering = OrderPolicy(times=query.lead_factor, plus_days=query.lead_plus_days)
+    case = replace(published, policy=policy, failover=failover, ordering=ordering)
     return applied(case, from_text(query.changes)) if query.changes else case
 
 

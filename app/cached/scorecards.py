@@ -25,6 +25,7 @@ from forecasting.planning.augments import AugmentPlan, with_risk_per_usd
 from forecasting.planning.capacity import Policy
 from forecasting.planning.catalogue import STEP_COLUMNS, at_every_site
 from forecasting.planning.demand import WEEK, Statistic
+from forecasting.planning.order_by import OrderPolicy
 from forecasting.planning.plan import plan_to_save
 from forecasting.planning.scorecard import calibration, measured_values, peak_hits, score_plan, usable_by_week
 from forecasting.planning.whatif import augment_plans
@@ -110,9 +111,10 @@ def save(
     request that cannot be.
     """
     policy = Policy(query.statistic, query.limit, planned=query.planned)
+    ordering = OrderPolicy(times=query.lead_factor, plus_days=query.lead_plus_days)
     run = latest_run(pin, scope)
     cases = {
-        direction: replace(case, policy=policy)
+        direction: replace(case, policy=policy, ordering=ordering)
         for direction in DIRECTION_OF.values()
         if (case := published_case(pin, scope, direction, query.statistic)) is not None
     }
@@ -122,11 +124,10 @@ def save(
             cause="nothing was forecast yet, or the newest run's engine draws none",
             remedy="publish a run with `python -m forecasting refresh`",
         )
-    ordering = next(iter(cases.values())).ordering
     said: dict[str, Any] = {**policy.as_dict(), "ordering": asdict(ordering), "augments": {}}
     plan, purchases = solve(*cases.values()), {}
     if requests:
-        purchases = _augment_plans(cases, policy, requests)
+        purchases = _augment_plans(cases, policy, ordering, requests)
         said["augments"] = _request_in_words(next(iter(requests.values())))
     frames = plan_to_save(cases.values(), plan, purchases)
     with store_of(pin) as store:
@@ -138,12 +139,16 @@ def save(
 
 
 def _augment_plans(
-    cases: Mapping[Direction, PlanCase], policy: Policy, requests: Mapping[Direction, AugmentRequest]
+    cases: Mapping[Direction, PlanCase],
+    policy: Policy,
+    ordering: OrderPolicy,
+    requests: Mapping[Direction, AugmentRequest],
 ) -> dict[Direction, AugmentPlan]:
     """The cheapest purchases of both directions; what differs between the requests is the steps on offer."""
     request = next(iter(requests.values()))
     options = AugmentOptions(
         policy,
+        ordering=ordering,
         q=request.q,
         months=request.months,
         n_minus_1=request.n_minus_1,

@@ -112,6 +112,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
         "statistic",
         "limit",
         "planned",
+        "lead",
         "focus",
         "whatif",
         "scenario",
@@ -157,6 +158,8 @@ class State:
     is played (None: the first), `plan` a saved plan (None: the newest). `weights` is how demand fails over: as declared
     (by distance and headroom where no table is), or nearby: by these anyhow.
 
+    `lead` pads declared lead times: a factor and days, as FACTORxDAYS.
+
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first);
     `whatif` the changes to what is expected, as app.cached.planning reads them (None: none); `steps` what augments are
     bought from, as reading.STEPS has it (None: the usual sizes), and `budget` what they may cost, USD (None: what it
@@ -187,6 +190,7 @@ class State:
     statistic: str = "peak"
     limit: float = UTILISATION_LIMIT
     planned: str = "counted"
+    lead: str = "2x5"
     focus: str | None = None
     whatif: str | None = None
     scenario: str | None = None

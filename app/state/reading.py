@@ -39,6 +39,7 @@ SHAPED: dict[str, tuple[str, str, str | None]] = {
     "scenario": ("names a scenario that there is not", SCENARIO, NONE),
     "compare": ("names a scenario that there is not", SCENARIOS, NONE),
     "plan": ("names a plan that there is not", r"[0-9a-f]{16}", NEWEST),
+    "lead": ("pads lead times in a way that cannot be read", r"[1-9](\.\d{1,2})?x\d{1,3}", None),
     "steps": ("holds a catalogue that cannot be read", STEPS, USUAL),
 }
 # What nobody spends on capacity, USD.

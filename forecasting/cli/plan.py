@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +23,7 @@ from forecasting.cli.policy_file import PlanPolicy, read_policy
 from forecasting.planning import Plan, solve
 from forecasting.planning.augments import AugmentPlan, all_purchases
 from forecasting.planning.failover import FAILOVER_SETTING, failover_rule, read_failover
-from forecasting.planning.order_by import plan_calendar
+from forecasting.planning.order_by import LEAD_FACTOR, LEAD_PLUS_DAYS, plan_calendar
 from forecasting.planning.site_state import WORST_FIRST
 from forecasting.planning.whatif import augment_plans
 from forecasting.refresh.plan_inputs import PlanInputs, keep_plan, plan_inputs
@@ -39,6 +40,18 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="TOML or JSON: statistic, limit, limits, planned, ordering, augments (default: the usual)",
+    )
+    parser.add_argument(
+        "--lead-factor",
+        type=float,
+        metavar="X",
+        help=f"multiply declared lead times by this (default: the policy's, usually {LEAD_FACTOR:g})",
+    )
+    parser.add_argument(
+        "--lead-plus",
+        type=float,
+        metavar="DAYS",
+        help=f"and add so many days (default: the policy's, usually {LEAD_PLUS_DAYS:g})",
     )
     parser.add_argument(
         "--failover",
@@ -78,7 +91,7 @@ def plan(options: argparse.Namespace) -> int:
             cause="it is mistyped",
             remedy=f"end it with {', '.join((*WRITERS, CALENDAR))}",
         )
-    policy = read_policy(options.policy)
+    policy = read_policy(options.policy).padded(options.lead_factor, options.lead_plus)
     inputs = plan_inputs(options.lake, policy.policy, policy.ordering)
     site_ids = set(inputs.sites["site_id"])
     _check_sites("limits", policy.policy.limits, site_ids)
@@ -163,7 +176,10 @@ def show(console: Console, plan: Plan, inputs: PlanInputs, policy: PlanPolicy) -
         "way",
         "state",
         "order by",
-        "lead days",
+        "lead days, padded",
+        "Gbps short",
+        "add",
+        "ordered today",
         "runs out (P10, P50, P90)",
         "by the horizon",
         "answer",
@@ -191,8 +207,10 @@ def cells(row: Any) -> tuple[str, ...]:
     """A row of the plan as text."""
     name = row.key if row.level == "site" else f"{row.level} {row.key}"
     order = "-" if pd.isna(row.order_by) else f"{row.order_by:%Y-%m-%d}{' OVERDUE' if row.order == 'overdue' else ''}"
+    lead = f"{row.lead_days:g}, {row.padded_days:g}"
+    gbps = tuple("-" if pd.isna(value) or value <= 0.0 else f"{value:.3g}" for value in (row.short_gbps, row.add_gbps))
     if row.answer == "refused":
-        return name, row.direction, row.state, order, f"{row.lead_days:g}", "not known", "-", row.reason
+        return name, row.direction, row.state, order, lead, *gbps, "-", "not known", "-", row.reason
     dates = (
         "already over"
         if row.answer == "over"
@@ -201,7 +219,11 @@ def cells(row: Any) -> tuple[str, ...]:
             for day in (row.run_out_p10, row.run_out_p50, row.run_out_p90)
         )
     )
-    return name, row.direction, row.state, order, f"{row.lead_days:g}", dates, f"{row.probability:.0%}", row.answer
+    today = "-" if pd.isna(row.order_by) else f"{row.in_service_today:%Y-%m-%d}"
+    if row.weeks_over > 0.0 and not pd.isna(row.order_by):
+        today += f", {np.ceil(row.weeks_over):.0f} weeks over"
+    chance = f"{row.probability:.0%}"
+    return name, row.direction, row.state, order, lead, *gbps, today, dates, chance, row.answer
 
 
 def show_augments(console: Console, augments: Mapping[Direction, AugmentPlan], out: Path, today: pd.Timestamp) -> None:

@@ -11,7 +11,7 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,14 @@ class PlanPolicy:
     request: AugmentOptions = field(default_factory=AugmentOptions)
     catalogue: pd.DataFrame | None = None
     said: dict[str, Any] = field(default_factory=dict)
+
+    def padded(self, factor: float | None, plus_days: float | None) -> PlanPolicy:
+        """The policy with other paddings of lead times; None leaves one as it is."""
+        times = self.ordering.times if factor is None else factor
+        plus = self.ordering.plus_days if plus_days is None else plus_days
+        ordering = replace(self.ordering, times=times, plus_days=plus)
+        said = {**self.said, "ordering": asdict(ordering)}
+        return replace(self, ordering=ordering, request=replace(self.request, ordering=ordering), said=said)
 
 
 def read_policy(path: Path | None) -> PlanPolicy:

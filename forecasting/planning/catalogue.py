@@ -27,6 +27,12 @@ CHEAPEST_POWER, DEAREST_POWER = 0.5, 1.0
 CAPACITY_COLUMNS = ["site_id", "direction", "effective_from", "capacity_gbps", "status", "cost_usd_month"]
 
 
+def whole_ports(gbps: float) -> float:
+    """Capacity rounded up to whole ports of the largest usual size that is not larger than it, Gbps: 37 to 40, 140 to 200."""
+    size = max((size for size in SIZES_GBPS[:2] if size <= gbps), default=SIZES_GBPS[0])
+    return float(np.ceil(gbps / size - 1e-9) * size)
+
+
 class PriceLaw(NamedTuple):
     """USD a month of so many Gbps: usd x gbps ^ power. costs: how many declared costs tell so; 0 where it is
     assumed.

@@ -16,19 +16,19 @@ from forecasting.planning.runout import EARLY, RunOut
 # What an order takes where the contract's `lead_time_days` is silent: a quarter, between the 30 days of a cross-connect
 # and the 150 of a build.
 USUAL_LEAD_DAYS = 90.0
+# Practice pads what the vendor says: double it and add five days.
+LEAD_FACTOR, LEAD_PLUS_DAYS = 2.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class OrderPolicy:
     """When to order: so that the padded lead time ends by the day on which a share `early` of the futures has run
     out.
-
-    Practice pads what the vendor says: double it and add five days.
     """
 
     early: float = EARLY
-    times: float = 2.0
-    plus_days: float = 5.0
+    times: float = LEAD_FACTOR
+    plus_days: float = LEAD_PLUS_DAYS
 
     def __post_init__(self) -> None:
         if not (0.0 < self.early < 1.0 and self.times >= 1.0 and self.plus_days >= 0.0):

@@ -22,11 +22,12 @@ from forecasting.planning.capacity import (
     usable_capacity,
     weekly_capacity,
 )
+from forecasting.planning.catalogue import whole_ports
 from forecasting.planning.demand import WEEK, Diversity
 from forecasting.planning.order_by import USUAL_LEAD_DAYS, order_by
 from forecasting.planning.plan_case import PlanCase
-from forecasting.planning.runout import NO_CAPACITY, RunOut, group_run_outs, listed, over_share, refusal, run_outs
-from forecasting.planning.site_state import by_urgency, state_of
+from forecasting.planning.runout import NO_CAPACITY, RunOut, group_run_outs, listed, refusal, run_outs
+from forecasting.planning.site_state import GRADES, Grade, by_urgency, grade_of, state_of
 
 # overdue: the order-by date has passed. due: it has not. none: too few futures run out to order for. unknown: refused.
 Order = Literal["overdue", "due", "none", "unknown"]
@@ -53,7 +54,18 @@ PLAN_COLUMNS = [
     "answer",
     "reason",
     "state_reason",
+    "grade",
+    "peak_gbps",
+    "capacity_gbps",
+    "limit_gbps",
+    "short_gbps",
+    "add_gbps",
+    "in_service_by",
+    "in_service_today",
+    "weeks_over",
 ]
+# An augment of today's order is to last a year, in nine of ten futures, as an augment plan does where nobody says else.
+ADD_QUANTILE = 0.9
 # What a saved plan is scored by, beside its dates.
 PEAK_SHARES = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
 
@@ -65,6 +77,13 @@ class Plan:
     rows: PLAN_COLUMNS, most urgent first. A date is NaT after the horizon; probability: share of futures that run out
     by it; over_share: what is carried over what the policy lets it carry, where it is over its limit now; reason: why
     nothing can be said, or which silent sites a group is answered without; state_reason: the state in a sentence.
+    grade: site_state.Grade. peak_gbps: the policy's statistic of the last whole week, or of this one in the median of
+    futures, whichever is higher; capacity_gbps: in force this week; limit_gbps: what of it the policy lets be used;
+    short_gbps: the peak above the limit, 0 where it is not; add_gbps: whole ports that, ordered today, keep the limit
+    for the rest of a year in ADD_QUANTILE of futures (of a group: the sum of its sites). in_service_by: the early
+    run-out, for which the order-by date leaves the padded lead time; in_service_today: when an order of today is in
+    service, at the padded lead time; weeks_over: how many weeks until then are expected above the limit (mean over
+    the futures).
     late: planned augments whose date has passed and that are not built (capacity.late_augments).
     run_outs: the distributions by direction, level and key.
     """
@@ -91,8 +110,10 @@ def solve(*cases: PlanCase) -> Plan:
         steps = case.steps[case.steps["direction"] == case.direction]
         late.append(late_augments(steps, case.moment))
     rows = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)[PLAN_COLUMNS]
-    stamps = dict.fromkeys(("order_by", *DATES, "horizon"), "datetime64[us, UTC]")
-    numbers = dict.fromkeys(("lead_days", "padded_days", "probability", "over_share"), float)
+    days = ("order_by", *DATES, "horizon", "in_service_by", "in_service_today")
+    stamps = dict.fromkeys(days, "datetime64[us, UTC]")
+    gbps = ("peak_gbps", "capacity_gbps", "limit_gbps", "short_gbps", "add_gbps")
+    numbers = dict.fromkeys(("lead_days", "padded_days", "probability", "over_share", "weeks_over", *gbps), float)
     rows = by_urgency(rows.astype(stamps | numbers | {"days_left": "Int64"}))
     return Plan(rows, pd.concat([frame for frame in late if len(frame)] or late, ignore_index=True), run_outs_by_key)
 
@@ -152,11 +173,17 @@ def _refused(case: PlanCase, level: Level, key: str, reason: str) -> RunOut:
 
 def _rows(case: PlanCase, answers: Sequence[RunOut]) -> pd.DataFrame:
     leads = {level: case.lead_days(level) for level in LEVELS}
-    over, sites = _over_now(case), _single_sites(case)
+    loads, sites = _loads_now(case), _single_sites(case)
+    added, weeks_over = _added(case, leads["site"]), _weeks_over(case, leads)
     rows = []
     for run_out in answers:
         place = run_out.level, run_out.key
-        rows.append(_row(case, run_out, leads[run_out.level].get(run_out.key), over.get(place), sites.get(place, "")))
+        lead = leads[run_out.level].get(run_out.key)
+        row = _row(case, run_out, lead, loads.get(place), sites.get(place, ""))
+        row["weeks_over"] = weeks_over.get(place, np.nan)
+        if row["order_by"] is not None:
+            row["add_gbps"] = added.get(place, np.nan)
+        rows.append(row)
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
 
 
@@ -171,8 +198,8 @@ def _single_sites(case: PlanCase) -> dict[tuple[Level, str], str]:
     return site_of
 
 
-def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, used: float | None, site: str) -> dict[str, object]:
-    """used: what is carried now over what the policy allows; site: the site that the series is, if it is one."""
+def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, load: Load | None, site: str) -> dict[str, object]:
+    """load: what is carried now, where it is known; site: the site that the series is, if it is one."""
     ordering, today = case.ordering, case.moment.floor("D")
     days = USUAL_LEAD_DAYS if lead_days is None else lead_days
     lead = ordering.lead(days)
@@ -180,6 +207,7 @@ def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, used: float |
     order: Order = (
         "unknown" if run_out.answer == "refused" else "none" if last is None else "overdue" if last < today else "due"
     )
+    used = None if load is None else load.used
     over = run_out.answer == "over" or (used is not None and used > 1.0)
     state, why = state_of(case, run_out, last, lead, over=over, used=used, site=site)
     return {
@@ -201,6 +229,13 @@ def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, used: float |
         "answer": run_out.answer,
         "reason": run_out.reason or _without(case, run_out),
         "state_reason": why,
+        "grade": grade_of(run_out, last, today, lead, over=over),
+        "peak_gbps": np.nan if load is None else load.peak_gbps,
+        "capacity_gbps": np.nan if load is None else load.capacity_gbps,
+        "limit_gbps": np.nan if load is None else load.limit_gbps,
+        "short_gbps": np.nan if load is None else max(load.peak_gbps - load.limit_gbps, 0.0),
+        "in_service_by": None if last is None else last + lead,
+        "in_service_today": today + lead,
     }
 
 
@@ -213,29 +248,90 @@ def _without(case: PlanCase, run_out: RunOut) -> str:
     return f"without {listed(gone)}, which carried nothing" if gone else ""
 
 
-def _over_now(case: PlanCase) -> dict[tuple[Level, str], float]:
-    """By level and key: what the last whole week carried over what the policy allows in the first week planned, and of
-    the futures of that week the median, whichever is higher; where either is known.
+class Load(NamedTuple):
+    """What a place carries now against its capacity and what the policy lets it carry, Gbps."""
+
+    peak_gbps: float
+    capacity_gbps: float
+    limit_gbps: float
+
+    @property
+    def used(self) -> float | None:
+        """Peak over limit; None where nothing is carried."""
+        if self.peak_gbps <= 0.0:
+            return None
+        return self.peak_gbps / self.limit_gbps if self.limit_gbps > 0.0 else np.inf
+
+
+def _loads_now(case: PlanCase) -> dict[tuple[Level, str], Load]:
+    """By level and key, where capacity is declared: what the last whole week carried, or the first week planned in the
+    median of its futures, whichever is higher, against the capacity of the first week planned.
     """
     first = case.demand.until(1)
     keys = tuple(dict.fromkeys((*first.keys, *(site for site in case.refused if site not in case.silent))))
-    gbps = weekly_capacity(case.steps, keys, case.direction, first.weeks, planned=case.policy.planned, now=case.moment)[
-        :, 0
-    ]
-    room = dict(zip(keys, case.policy.shares(keys) * gbps, strict=True))
-    shares: dict[tuple[Level, str], float] = {}
+    capacity = weekly_capacity(
+        case.steps, keys, case.direction, first.weeks, planned=case.policy.planned, now=case.moment
+    )[:, 0]
+    capacity_of = dict(zip(keys, capacity, strict=True))
+    limit_of = dict(zip(keys, case.policy.shares(keys) * capacity, strict=True))
+    loads: dict[tuple[Level, str], Load] = {}
     for level in LEVELS:
         groups = {site: name for site, name in case.groups(level).items() if site in keys}
         demand = first if level == "site" else first.summed(groups, _first_week(case.diversity))
         carried = dict(zip(demand.keys, np.median(demand.gbps[:, 0], axis=1), strict=True))
         measured = case.measured.get(level, {})
         for name in sorted(set(groups.values())):
-            rooms = [room[site] for site, group in groups.items() if group == name]
-            value = max(carried.get(name, 0.0), measured.get(name, 0.0))
-            if not np.isnan(rooms).any() and value > 0.0:
-                total = float(np.sum(rooms))
-                shares[level, name] = value / total if total > 0.0 else np.inf
-    return shares
+            members = [site for site, group in groups.items() if group == name]
+            gbps = float(np.sum([capacity_of[site] for site in members]))
+            if not np.isnan(gbps):
+                peak = max(carried.get(name, 0.0), measured.get(name, 0.0))
+                loads[level, name] = Load(peak, gbps, float(np.sum([limit_of[site] for site in members])))
+    return loads
+
+
+def _added(case: PlanCase, lead_days: Mapping[str, float]) -> dict[tuple[Level, str], float]:
+    """By level and key, Plan's add_gbps: of each site the whole ports for the worst week between the day on which an order
+    of today is in service and a year from now (its last month, where the order takes longer); of a group the sum.
+    """
+    year = case.demand.until(YEAR_WEEKS)
+    if not year.keys:
+        return {}
+    shares, capacity = case.policy.shares(year.keys), case.capacity(year)
+    excess = year.gbps - (shares[:, None] * capacity)[:, :, None]
+    leads = [case.ordering.lead(lead_days.get(key, USUAL_LEAD_DAYS)) for key in year.keys]
+    ready = [min(case.moment.floor("D") + lead, year.horizon - CURVE_STEP) for lead in leads]
+    # A closed site is not served by more capacity.
+    counted = (np.array([year.weeks + WEEK > day for day in ready])) & (np.nan_to_num(capacity) > 0.0)
+    short = np.quantile(np.where(counted[:, :, None], excess, 0.0).max(axis=1), ADD_QUANTILE, axis=1)
+    by_site = {
+        key: whole_ports(max(gbps, 0.0) / share)
+        for key, gbps, share, row in zip(year.keys, short, shares, capacity, strict=True)
+        if not np.isnan(row).all()
+    }
+    added: dict[tuple[Level, str], float] = {}
+    for level in LEVELS:
+        for site, name in case.groups(level).items():
+            if site in by_site:
+                added[level, name] = added.get((level, name), 0.0) + by_site[site]
+    return added
+
+
+def _weeks_over(case: PlanCase, leads: Mapping[Level, Mapping[str, float]]) -> dict[tuple[Level, str], float]:
+    """By level and key, Plan's weeks_over, where capacity is declared."""
+    demand = case.demand
+    limits = case.policy.shares(demand.keys)[:, None] * case.capacity(demand)
+    weeks: dict[tuple[Level, str], float] = {}
+    for level in LEVELS:
+        groups = {site: name for site, name in case.groups(level).items() if site in demand.keys}
+        summed = demand if level == "site" else demand.summed(groups, case.diversity)
+        members = [[groups.get(site) == name for site in demand.keys] for name in summed.keys]
+        limit = np.array([limits[mask].sum(axis=0) for mask in members]).reshape(len(summed.keys), len(demand.weeks))
+        over = np.asarray((summed.gbps > limit[:, :, None]).mean(axis=2))
+        for name, row, share in zip(summed.keys, limit, over, strict=True):
+            lead = case.ordering.lead(leads[level].get(name, USUAL_LEAD_DAYS))
+            if not np.isnan(row).any():
+                weeks[level, name] = float(share[demand.weeks < case.moment.floor("D") + lead].sum())
+    return weeks
 
 
 def _first_week(diversity: Diversity) -> Diversity:
@@ -248,13 +344,10 @@ def _first_week(diversity: Diversity) -> Diversity:
 
 
 def details(case: PlanCase, plan: Plan) -> pd.DataFrame:
-    """For each row of the plan of one case: within_90 (share of futures that run out within 90 days), over_in_year (of
-    sites: share that stands above the limit in a year's time) and odds (list: those that have run out, every four weeks
-    to the horizon; None where refused).
+    """For each row of the plan of one case: within_90 (share of futures that run out within 90 days) and odds (list: those
+    that have run out, every four weeks to the horizon; None where refused).
     """
     demand = case.demand
-    year = demand.until(YEAR_WEEKS)
-    over = dict(zip(year.keys, over_share(year, case.steps, case.policy, case.moment)[:, -1], strict=True))
     stamps = pd.date_range(demand.start, demand.horizon, freq=CURVE_STEP)
     rows = plan.rows
     run_outs = [
@@ -263,12 +356,44 @@ def details(case: PlanCase, plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "within_90": [run_out.probability_by(case.moment + RUN_OUT_SOON) for run_out in run_outs],
-            "over_in_year": rows["key"].where(rows["level"] == "site").map(over).astype(float),
             "odds": [
                 run_out.probabilities(stamps).tolist() if run_out.answer != "refused" else None for run_out in run_outs
             ],
         },
         index=rows.index,
+    )
+
+
+class PlanSummary(NamedTuple):
+    """What some rows of a plan come to: how many are of each grade, the first late and the first due row by their dates
+    (None where there is none), the range of weeks that the over ones stay over when ordered today, and Gbps.
+
+    short_gbps: above the limit now; add_gbps: to order of all that run out.
+    """
+
+    sites: int
+    grades: Mapping[Grade, int]
+    first_late: pd.Series | None
+    first_due: pd.Series | None
+    weeks_over: tuple[float, float] | None
+    short_gbps: float
+    add_gbps: float
+
+
+def summarise(rows: pd.DataFrame) -> PlanSummary:
+    """The summary of rows of one level of a plan."""
+    grades = rows["grade"].value_counts()
+    late = rows[rows["grade"] == "late"].sort_values("run_out_p50", kind="stable")
+    due = rows[rows["grade"].isin(("due", "later"))].sort_values("order_by", kind="stable")
+    weeks = rows.loc[rows["grade"] == "over", "weeks_over"]
+    return PlanSummary(
+        len(rows),
+        {grade: int(grades.get(grade, 0)) for grade in GRADES},
+        late.iloc[0] if len(late) else None,
+        due.iloc[0] if len(due) else None,
+        (float(weeks.min()), float(weeks.max())) if len(weeks) else None,
+        float(rows["short_gbps"].sum()),
+        float(rows["add_gbps"].sum()),
     )
 
 
@@ -366,7 +491,21 @@ def capacity_of_sites(case: PlanCase, sites: Sequence[str]) -> pd.DataFrame:
 # ----------------------------------------------------------------------------------------------------------------------
 
 CAPACITIES = ["egress_capacity_gbps", "ingest_capacity_gbps"]
-JOINED = ["direction", "order", "order_by", "lead_days", *DATES, "horizon", "over_share", "answer"]
+JOINED = [
+    "direction",
+    "order",
+    "order_by",
+    "lead_days",
+    *DATES,
+    "horizon",
+    "over_share",
+    "answer",
+    "grade",
+    "short_gbps",
+    "add_gbps",
+    "in_service_today",
+    "weeks_over",
+]
 
 
 def with_plan(sites: pd.DataFrame, plan: pd.DataFrame | None) -> pd.DataFrame:
@@ -394,5 +533,5 @@ def with_plan(sites: pd.DataFrame, plan: pd.DataFrame | None) -> pd.DataFrame:
         runout=runout.fillna(bare.map({True: "no capacity", False: "no forecast"})),
     )
     joined["over_share"] = mine["over_share"].astype(float).fillna(measured)
-    joined = joined.astype(dict.fromkeys(("order_by", *DATES, "horizon"), "datetime64[us, UTC]"))
+    joined = joined.astype(dict.fromkeys(("order_by", *DATES, "horizon", "in_service_today"), "datetime64[us, UTC]"))
     return by_urgency(joined.assign(key=joined["site_id"])).drop(columns="key")

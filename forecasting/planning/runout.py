@@ -155,17 +155,6 @@ def run_outs_against(
     ]
 
 
-def over_share(demand: Demand, steps: pd.DataFrame, policy: Policy, now: pd.Timestamp | None = None) -> Reals:
-    """Share of futures that stand above the limit in each week, (keys, weeks); NaN where no capacity is declared.
-
-    A run-out is the first crossing, which capacity that comes later does not undo; what stands above the limit then
-    falls again.
-    """
-    room = usable_capacity(steps, demand, policy, now)
-    share = (utilisation(demand.gbps, room[:, :, None]) > 1.0).mean(axis=2)
-    return np.where(np.isnan(room), np.nan, share)
-
-
 def listed(names: Sequence[str]) -> str:
     """A few names in full, and how many more there are."""
     more = len(names) - NAMED_AT_MOST

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,11 @@ from forecasting.planning.runout import RunOut
 WORST_FIRST: tuple[SiteState, ...] = ("act", "watch", "ok", "unknown")
 # A month is what it takes to get an order signed.
 ORDER_SOON = pd.Timedelta(days=30)
+# over: over its limit now, whatever is ordered today comes late. late: passes its limit (median) before an order of
+# today is in service. due: order now or within ORDER_SOON, in time. later: an order is due after that. none: too few
+# futures run out to order for. unknown: refused.
+Grade = Literal["over", "late", "due", "later", "none", "unknown"]
+GRADES: tuple[Grade, ...] = get_args(Grade)
 
 
 def state_of(
@@ -50,6 +57,21 @@ def state_of(
     elif site in case.unheard:
         state, why = "unknown", case.unheard[site]
     return state, why
+
+
+def grade_of(
+    run_out: RunOut, last: pd.Timestamp | None, today: pd.Timestamp, lead: pd.Timedelta, *, over: bool
+) -> Grade:
+    """What an order of today still achieves; last: the order-by date, lead: the padded lead time."""
+    if over:
+        return "over"
+    if run_out.answer == "refused":
+        return "unknown"
+    if last is None:
+        return "none"
+    if last < today and run_out.p50 is not None and today + lead > run_out.p50:
+        return "late"
+    return "due" if last <= today + ORDER_SOON else "later"
 
 
 def by_urgency(rows: pd.DataFrame) -> pd.DataFrame:

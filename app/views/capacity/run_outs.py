@@ -69,24 +69,18 @@ UNITS = {"Within 90 days": "%", "Lead time": "days", "Later by": "days"}
 
 
 class Counts(NamedTuple):
-    """What the tiles count of sites, in half of the futures: over now, over within 90 days, over in a year's time; and
-    orders overdue.
-    """
+    """What the tiles count of sites, in half of the futures: over now, over within 90 days; and orders overdue."""
 
     over: int
     soon: int
-    year: int
     late: int
 
 
 def counted(sites: pd.DataFrame) -> Counts:
     """The counts of some sites."""
     over = sites["answer"] == "over"
-    soon, year = (
-        ~over & (sites["within_90"].astype(float) >= MORE_LIKELY_THAN_NOT),
-        sites["over_in_year"] >= MORE_LIKELY_THAN_NOT,
-    )
-    return Counts(int(over.sum()), int(soon.sum()), int(year.sum()), int((sites["order"] == "overdue").sum()))
+    soon = ~over & (sites["within_90"].astype(float) >= MORE_LIKELY_THAN_NOT)
+    return Counts(int(over.sum()), int(soon.sum()), int((sites["order"] == "overdue").sum()))
 
 
 def numbers(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None, safe: str, base_safe: str, rule: str) -> None:
@@ -99,13 +93,6 @@ def numbers(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None, safe: 
     with st.container(horizontal=True, gap="small", key="plan-numbers"):
         tile("Over the limit now", f"{here.over} of {len(sites)}", without("in half the futures", was and was.over))
         tile("Likely over within 90 days", str(here.soon), without("more, in half of them", was and was.soon))
-        if was is not None:
-            tile(
-                "Over in a year's time",
-                str(here.year),
-                without("", was.year),
-                help_="Sites that stand above the limit then, in half of the futures",
-            )
         tile(
             "Orders overdue",
             str(here.late),

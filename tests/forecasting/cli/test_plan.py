@@ -195,6 +195,8 @@ def test_a_policy_file_says_otherwise_in_toml_or_json(planned: Lake, tmp_path: P
     fra = made(planned, tmp_path / "c.parquet", "--policy", str(js)).loc[("site", "fra-01")]
     assert abs(fra["run_out_p50"] - crossing(35.0, 0.5, 40.0, 0.5)) <= pd.Timedelta(days=1)
     assert fra["order_by"] == fra["run_out_p50"] - pd.Timedelta(days=63)
+    padded = made(planned, tmp_path / "d.parquet", "--policy", str(js), "--lead-factor", "1.5", "--lead-plus", "0")
+    assert padded.loc[("site", "fra-01"), "padded_days"] == 90.0
 
 
 def test_every_format_holds_the_same_plan(planned: Lake, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from forecasting.planning import Plan, PlanCase, solve
 from forecasting.planning.capacity import Policy, in_force, late_augments, weekly_capacity
 from forecasting.planning.demand import Demand
 from forecasting.planning.failover import nearby
-from forecasting.planning.order_by import plan_calendar
-from forecasting.planning.plan import fan, with_plan
+from forecasting.planning.order_by import OrderPolicy, plan_calendar
+from forecasting.planning.plan import fan, summarise, with_plan
 from forecasting.planning.site_state import WORST_FIRST, by_urgency
 from tests.forecasting.planning.networks import START, installed, names, steps, weeks
 
@@ -145,6 +145,34 @@ def test_a_silent_site_leaves_its_region_and_the_network_with_an_answer_that_nam
     assert rows.loc[("site", "mute"), "state"] == "unknown"
     carrying = solve(replace(silent, silent=frozenset())).rows.set_index(["level", "key"])
     assert carrying.loc[("region", "eu"), "reason"] == "no forecast for mute"
+
+
+def test_rows_say_the_gbps_and_what_ordering_today_achieves() -> None:
+    made = case(
+        {"over": (90.0, 1.0), "late": (70.0, 2.0), "soon": (60.0, 1.5), "later": (60.0, 0.5), "slow": (50.0, 0.0)}
+    )
+    rows = sites_of(solve(made))
+    assert rows["grade"].to_dict() == {"over": "over", "late": "late", "soon": "due", "later": "later", "slow": "none"}
+    assert rows.loc["over", ["peak_gbps", "capacity_gbps", "limit_gbps", "short_gbps"]].tolist() == [90, 100, 80, 10]
+    arrival = NOW.floor("D") + pd.Timedelta(days=65)
+    assert (rows["in_service_today"] == arrival).all()
+    assert (rows["in_service_by"] - rows["order_by"]).dropna().eq(pd.Timedelta(days=65)).all()
+    # Ten weeks begin before an order of today is in service: over in all of them, late from the sixth or seventh on.
+    assert rows.loc["over", "weeks_over"] == 10.0
+    assert 3.0 < rows.loc["late", "weeks_over"] < 5.0
+    assert rows.loc["slow", "weeks_over"] == 0.0
+    # 90 + 1.08 x 51 weeks is 65 Gbps above the limit in nine of ten futures: 81 Gbps more at 80 %, in ports of 10.
+    assert rows.loc["over", "add_gbps"] == 90.0
+    assert np.isnan(rows.loc["slow", "add_gbps"])
+    everything = solve(made).rows.set_index("level").loc["global"]
+    assert everything["add_gbps"] == rows["add_gbps"].sum()
+    told = summarise(rows.reset_index())
+    assert (told.grades["over"], told.grades["unknown"], told.weeks_over) == (1, 0, (10.0, 10.0))
+    assert told.first_late is not None
+    assert told.first_due is not None
+    assert (told.first_late["key"], told.first_due["key"]) == ("late", "soon")
+    quick = sites_of(solve(replace(made, ordering=OrderPolicy(times=1.0, plus_days=0.0))))
+    assert (quick.loc["late", "grade"], quick.loc["late", "padded_days"]) == ("due", 30.0)
 
 
 @pytest.mark.parametrize("level", ["region", "global"])

@@ -18,7 +18,6 @@ from forecasting.planning.runout import (
     RunOut,
     first_crossings,
     group_run_outs,
-    over_share,
     refusal,
     run_outs,
     run_outs_against,
@@ -250,15 +249,3 @@ def test_settings_that_cannot_be_are_refused() -> None:
         run_outs(demand(np.ones((1, 3, 2))), installed([1.0]), Policy("p95"))
     with pytest.raises(SettingError, match="No demand is known for x"):
         demand(np.ones((1, 3, 2))).only(["x"])
-
-
-@settings(max_examples=30)
-@given(gbps, st.floats(1.0, 3.0))
-def test_what_stands_above_the_limit_falls_again_when_capacity_comes(values: Reals, factor: float) -> None:
-    held, capacity = demand(values), installed([100.0, 50.0], ["s000", "s001"])
-    later = steps([("s000", "2027-01-18", 100.0 * factor, "installed")])
-    before, after = (over_share(held, rows, Policy(limit=0.5)) for rows in (capacity, pd.concat([capacity, later])))
-    assert before[0].tolist() == [(values[0, week] > 50.0).mean() for week in range(6)]
-    assert np.isnan(before[2]).all()
-    assert after[0, :2].tolist() == before[0, :2].tolist()
-    assert after[0, 2:].tolist() == [(values[0, week] > 50.0 * factor).mean() for week in range(2, 6)]
