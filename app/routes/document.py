@@ -6,6 +6,7 @@ browser's console and a retry before every deep link. A page's path has one part
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from streamlit.file_util import get_static_dir
 
 SERVER = '<script>window.__streamlit = { BACKEND_BASE_URL: new URL(".", window.location.href).href }</script>'
+
+OWN = Path(__file__).parent.parent / "static"
 
 
 def document(_: Request) -> HTMLResponse:
@@ -28,8 +31,16 @@ def to_root(request: Request) -> RedirectResponse:
 
 @cache
 def text() -> str:
-    """Streamlit's document with the server's address and our title."""
-    own = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
-    return own.replace("<head>", f"<head>\n    {SERVER}", 1).replace(
+    """Streamlit's document with the server's address, our title, and what its front end leaves to its host page: history,
+    keys and paper.
+    """
+    document = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
+    shell = f'<script src="{_address("shell.js")}"></script><link rel="stylesheet" href="{_address("shell.css")}" />'
+    return document.replace("<head>", f"<head>\n    {SERVER}\n    {shell}", 1).replace(
         "<title>Streamlit</title>", "<title>Headroom</title>"
     )
+
+
+def _address(name: str) -> str:
+    """Where a file of app/static is served: another address once it has changed, as browsers keep it."""
+    return f"./app/static/{name}?{hashlib.sha256((OWN / name).read_bytes()).hexdigest()[:12]}"

@@ -55,6 +55,7 @@ __all__ = [
     "STEPS_MOST",
     "Known",
     "State",
+    "address",
     "bound",
     "current",
     "fits",
@@ -230,10 +231,24 @@ def read(catalogue: pd.DataFrame, page: str) -> State:
     `catalogue` has the columns site_id, region_id and partner of every site.
     """
     asked = {name: st.query_params[name] for name in ("zone", *CARRIED.get(page, ())) if name in st.query_params}
-    state = parse(_remembered(asked, page) | asked, known(catalogue))
+    world = known(catalogue)
+    state = parse(_remembered(asked, page) | asked, world)
+    if (conflict := _region_conflict(asked, state, world)) is not None:
+        state = replace(state, notes=(*state.notes, conflict))
     st.session_state[_PAGE] = page
     _keep(state)
     return state
+
+
+def _region_conflict(asked: Mapping[str, str], state: State, world: Known) -> str | None:
+    """What a link says that names a site, and a region in which it does not lie: the site is shown."""
+    region = asked.get("region", ALL)
+    if not state.site or "site" not in asked or region in (ALL, state.region) or region not in world.region_of.values():
+        return None
+    return (
+        f"The link asks for the site {reading.shown(state.site)} in the region {reading.shown(region)}; it lies in "
+        f"{reading.shown(str(state.region))}, which is shown."
+    )
 
 
 def current() -> State:
@@ -251,6 +266,12 @@ def link(page: str, **changes: Any) -> str:
     """The address, relative to any page, that reproduces `page` with these changes."""
     path = "" if page == HOME else page
     return f"./{path}?{urlencode(texts(_changed(current(), changes), page))}"
+
+
+def address(page: str) -> str:
+    """The full address that reproduces `page` as it stands, for another person."""
+    server = str(st.context.url or "").split("?")[0].rstrip("/")
+    return f"{server}?{urlencode(texts(current(), page))}"
 
 
 def open_page(page: str, **changes: Any) -> None:

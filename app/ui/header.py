@@ -19,7 +19,14 @@ from app.theme import Scheme
 from app.ui import empty_states
 from app.ui.empty_states import plain
 
-_SEARCH, _FOUND = "header.search", "header.found"
+_SEARCH, _FOUND, _READ = "header.search", "header.found", "header.welcome-read"
+# The cookie that app/static/shell.js sets when the line for first visits is put away.
+WELCOME_COOKIE = "headroom_welcome"
+WELCOME = (
+    "**Headroom** shows how healthy a network is and when it runs out. **Limit**: how much of a site's capacity may be "
+    "used. **Run-out**: when the peak of a week passes it. **Order by**: the last day to order in time."
+)
+KEYS = {"/": "search", "?": "this sheet", "Tab": "next control", "Enter": "open or choose", "Esc": "close"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +58,68 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
     chosen = state.read(catalogue, page)
     _follow_search(catalogue)
     zone = zone_of(chosen, catalogue, st.context.timezone)
+    frame = Frame(pin, extent, catalogue, chosen, zone, scheme(), scope)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="strip"):
-        search(cached.search_index(pin, scope))
+        with st.container(width=300, key="search"):
+            search(cached.search_index(pin, scope))
         status(pin, scope, extent, zone)
         _zone_switch()
+        _share(page)
+    _print_footer(frame, page)
+    _welcome()
     for note in chosen.notes:
         st.caption(f":material/link_off: {note}")
-    return Frame(pin, extent, catalogue, chosen, zone, scheme(), scope)
+    return frame
+
+
+def _share(page: str) -> None:
+    """The address of the page as it stands, its printed form, and the keys."""
+    with st.container(width="content", key="share"), st.popover("Share", icon=":material/share:"):
+        st.markdown("**Copy link**: it opens this page as it is now.")
+        st.code(state.address(page), language=None, wrap_lines=True)
+        st.button(
+            "Print, or save as PDF", icon=":material/print:", key="print", help="Charts whole, filters in the footer"
+        )
+        st.markdown("**Keys**")
+        st.markdown("  \n".join(f"`{key}` {meaning}" for key, meaning in KEYS.items()))
+
+
+def _print_footer(frame: Frame, page: str) -> None:
+    """What a sheet of paper says of itself: the page, its filters, as of when, which version and run."""
+    run, now = cached.latest_run(frame.pin, frame.scope), frame.extent.now
+    parts = [
+        f"Headroom, {page.capitalize()}",
+        plain(filter_words(frame.state, frame.catalogue, page)),
+        f"as of {theme.stamp(now, frame.zone)} {zone_word(now.tz_convert(frame.zone))}",
+        f"v{frame.extent.telemetry_version}",
+        f"run {run.number}" if run else "no forecast yet",
+        *(["simulated network"] if frame.extent.simulated else []),
+    ]
+    with st.container(key="print-footer"):
+        st.caption(" \u00b7 ".join(parts))
+
+
+def filter_words(chosen: State, catalogue: pd.DataFrame, page: str) -> str:
+    """The sites that a page is about, in words."""
+    carried, words = state.CARRIED[page], []
+    for name, column, label in (("site", "site_id", "name"), ("region", "region_id", "region_name")):
+        key = getattr(chosen, name)
+        if name in carried and key is not None and not (name == "region" and words):
+            words.append(str(catalogue.loc[catalogue[column] == key, label].iloc[0]))
+    words += [f"partner {chosen.partner}"] if "partner" in carried and chosen.partner else []
+    words += [f"{chosen.role} sites"] if "role" in carried and chosen.role else []
+    return ", ".join(words) or "all sites"
+
+
+def _welcome() -> None:
+    """One line for a first visit: what this is, and what its words mean."""
+    if st.session_state.get(_READ) or WELCOME_COOKIE in st.context.cookies:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="welcome"):
+        st.caption(WELCOME, width="content")
+        st.button(
+            "Got it", key="welcome-dismiss", type="tertiary", on_click=st.session_state.__setitem__, args=(_READ, True)
+        )
 
 
 def scheme() -> Scheme:
@@ -100,7 +162,6 @@ def search(index: pd.DataFrame) -> None:
         on_change=_found,
         args=(index,),
         label_visibility="collapsed",
-        width=300,
     )
 
 

@@ -181,7 +181,7 @@ def test_each_page_gets_a_document_that_knows_its_server(lakes: dict[str, Path])
         status, headers, body = get(path)
         assert (status, headers["cache-control"]) == (200, "no-cache")
         assert "<title>Headroom</title>" in body
-        assert body.index("BACKEND_BASE_URL") < body.index('type="module"')
+        assert body.index("BACKEND_BASE_URL") < body.index("app/static/shell.js?") < body.index('type="module"')
 
 
 def test_the_first_page_also_answers_to_its_name(lakes: dict[str, Path]) -> None:

@@ -342,6 +342,13 @@ def test_a_region_in_the_url_is_not_overruled_by_a_remembered_site() -> None:
     assert test.session_state["seen"].site is None
 
 
+def test_a_link_to_a_site_in_another_region_shows_the_site_and_says_so() -> None:
+    assert opened(site="gru-01", region="eu-west").session_state["seen"].notes == (
+        "The link asks for the site `gru-01` in the region `eu-west`; it lies in `sa`, which is shown.",
+    )
+    assert opened(site="gru-01", region="sa").session_state["seen"].notes == ()
+
+
 def test_a_link_reproduces_the_page() -> None:
     test = opened(zone="viewer", site="fra-01", range="90d")
     address = urlsplit(test.text[0].value)
