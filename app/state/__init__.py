@@ -263,9 +263,14 @@ def update(**changes: Any) -> None:
 
 
 def link(page: str, **changes: Any) -> str:
-    """The address, relative to any page, that reproduces `page` with these changes."""
+    """The address, relative to any page, that reproduces `page` with these changes. A site brings its region."""
     path = "" if page == HOME else page
-    return f"./{path}?{urlencode(texts(_changed(current(), changes), page))}"
+    return f"./{path}?{urlencode(texts(_changed(current(), _with_region(changes)), page))}"
+
+
+def _with_region(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes; a site that is named alone leaves the region that is shown."""
+    return {**({"region": None} if changes.get("site") else {}), **changes}
 
 
 def address(page: str) -> str:
@@ -276,7 +281,7 @@ def address(page: str) -> str:
 
 def open_page(page: str, **changes: Any) -> None:
     """Go to a page now; the run ends here. Not for callbacks."""
-    target = _changed(current(), changes)
+    target = _changed(current(), _with_region(changes))
     _keep(target, write=False)
     # Streamlit knows a page by its URL path; what draws it is registered in app/main.py.
     st.switch_page(st.Page(_drawn_elsewhere, title=page, url_path=page), query_params=texts(target, page))

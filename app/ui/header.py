@@ -101,7 +101,8 @@ def _print_footer(frame: Frame, page: str) -> None:
 
 def filter_words(chosen: State, catalogue: pd.DataFrame, page: str) -> str:
     """The sites that a page is about, in words."""
-    carried, words = state.CARRIED[page], []
+    carried = state.CARRIED[page]
+    words: list[str] = []
     for name, column, label in (("site", "site_id", "name"), ("region", "region_id", "region_name")):
         key = getattr(chosen, name)
         if name in carried and key is not None and not (name == "region" and words):
