@@ -124,7 +124,7 @@ def test_stale_lake_of_2004_is_shown_up_to_its_own_end(open_page: Opener) -> Non
     page = open_page("region", "stale", region="sa")
     assert not page.exception
     last = pd.Timestamp(max(figures(page)[0]["layout"]["xaxis"]["range"]))
-    assert last == pd.Timestamp("2004-03-07")
+    assert last == pd.Timestamp("2004-03-12")
 
 
 def test_empty_lake_says_which_command_helps(open_page: Opener) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, settle
+from tests.browser.conftest import WORLD, OpenPage, settle
 from tests.browser.pictures import drawn, reached, saved, until
 
 pytestmark = pytest.mark.browser
@@ -108,6 +108,32 @@ def test_charts_zoom_together_are_saved_and_follow_every_switch_and_little_goes_
     _, csv = saved(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").last)
     stamps = pd.to_datetime(pd.read_csv(io.BytesIO(csv))["ts"])
     assert stamps.is_monotonic_decreasing, "newest first"
+
+
+def test_range_is_picked_from_the_calendar_and_typed_as_text(open_page: OpenPage) -> None:
+    page = open_page("/region?region=eu-west&range=7d")
+    now = pd.Timestamp(WORLD.end)
+    page.get_by_role("radio", name="Dates", exact=True).click()
+    reached(page, range="custom")
+    typed = page.get_by_role("textbox", name="Dates as text")
+    week = (now - pd.Timedelta(days=7)).date(), (now + pd.Timedelta(days=7)).date()
+    expect(typed).to_have_value(f"{week[0]} to {week[1]}")
+    page.get_by_role("button", name="Choose date range").click()
+    for day in week[0], week[0] + pd.Timedelta(days=2):
+        page.get_by_role("button", name=f"{day.day} {day:%B} {day.year}").click()
+        settle(page)
+    end = week[0] + pd.Timedelta(days=3)
+    reached(page, start=f"{week[0]}T00:00", end=f"{end}T00:00")
+    typed.fill("4d")
+    typed.press("Enter")
+    start, end = now - pd.Timedelta(days=4), now + pd.Timedelta(days=4)
+    reached(page, start=f"{start:%Y-%m-%dT%H:%M}", end=f"{end:%Y-%m-%dT%H:%M}")
+    typed.fill("1999-12-31 to 2000-01-01")
+    typed.press("Enter")
+    expect(page.get_by_text("the range starts there")).to_be_visible()
+    typed.fill("next week")
+    typed.press("Enter")
+    expect(page.get_by_text("No range can be read")).to_be_visible()
 
 
 def test_on_a_telephone_charts_are_as_wide_as_the_screen_allows_and_a_finger_scrolls_over_them(
