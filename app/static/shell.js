@@ -21,6 +21,9 @@
   };
 })();
 
+// Width: below 640 px Streamlit stacks its columns, which the server has to know before it draws a map or a table.
+document.cookie = `headroom_narrow=${innerWidth < 640 ? 1 : 0}; path=/; SameSite=Lax`;
+
 // Keys: "/" goes to the search, "?" opens the sheet of keys; neither while somebody types.
 addEventListener("keydown", (event) => {
   const target = event.target;

@@ -22,6 +22,7 @@ from app.ui.empty_states import plain
 _SEARCH, _FOUND, _READ = "header.search", "header.found", "header.welcome-read"
 # The cookie that app/static/shell.js sets when the line for first visits is put away.
 WELCOME_COOKIE = "headroom_welcome"
+NARROW_COOKIE = "headroom_narrow"
 WELCOME = (
     "**Headroom** shows how healthy a network is and when it runs out. **Limit**: how much of a site's capacity may be "
     "used. **Run-out**: when the peak of a week passes it. **Order by**: the last day to order in time."
@@ -33,7 +34,7 @@ KEYS = {"/": "search", "?": "this sheet", "Tab": "next control", "Enter": "open 
 class Frame:
     """What a view is given: the pinned lake, how far it reaches, its sites, the state, and how to draw.
 
-    `zone` is the IANA name of the zone to draw times in.
+    `zone` is the IANA name of the zone to draw times in. `narrow`: columns are stacked, as on a telephone.
     """
 
     pin: Pin
@@ -43,6 +44,7 @@ class Frame:
     zone: str
     scheme: Scheme
     scope: Scope
+    narrow: bool = False
 
 
 def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
@@ -58,18 +60,27 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
     chosen = state.read(catalogue, page)
     _follow_search(catalogue)
     zone = zone_of(chosen, catalogue, st.context.timezone)
-    frame = Frame(pin, extent, catalogue, chosen, zone, scheme(), scope)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="strip"):
-        with st.container(width=300, key="search"):
-            search(cached.search_index(pin, scope))
-        status(pin, scope, extent, zone)
-        _zone_switch()
-        _share(page)
+    frame = Frame(pin, extent, catalogue, chosen, zone, scheme(), scope, is_narrow())
+    _strip(frame, page)
     _print_footer(frame, page)
     _welcome()
     for note in chosen.notes:
         st.caption(f":material/link_off: {note}")
     return frame
+
+
+def _strip(frame: Frame, page: str) -> None:
+    """Search, freshness, zone, Share; on a telephone search and Share come first, in one row."""
+    index = cached.search_index(frame.pin, frame.scope)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="strip"):
+        with st.container(width=240 if frame.narrow else 300, key="search"):
+            search(index)
+        if frame.narrow:
+            _share(page)
+        status(frame.pin, frame.scope, frame.extent, frame.zone)
+        _zone_switch()
+        if not frame.narrow:
+            _share(page)
 
 
 def _share(page: str) -> None:
@@ -126,6 +137,11 @@ def _welcome() -> None:
 def scheme() -> Scheme:
     """The viewer's theme."""
     return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def is_narrow() -> bool:
+    """Whether the browser stacks columns. Streamlit does not tell: app/static/shell.js notes it when a page is loaded."""
+    return st.context.cookies.get(NARROW_COOKIE) == "1"
 
 
 def zone_of(chosen: State, catalogue: pd.DataFrame, viewer: str | None) -> str:

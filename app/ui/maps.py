@@ -89,7 +89,7 @@ def _picture(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, hours: int) 
         if "flows" in view.layers
         else []
     )
-    canvas = map_view.NARROW if is_narrow() else map_view.WIDE
+    canvas = map_view.NARROW if frame.narrow else map_view.WIDE
     size = map_marks.scale(sites, small=canvas is map_view.NARROW)
     look = Look(cast("Colour", view.color), frame.scheme, size, frame.extent.now, present=hours == 0)
     drawn = deck(
@@ -126,33 +126,3 @@ def picked(event: Mapping[str, Any]) -> str | None:
     """The site_id of the marker that was clicked."""
     objects = event["selection"]["objects"]
     return next((str(found["id"]) for layer in PICKED for found in objects.get(layer, [])), None)
-
-
-# Streamlit stacks its columns below this width.
-STACKED_PX = 640
-# Speaks only where it has news, so that a wide page runs once.
-_JS = """
-export default function ({ data, setStateValue }) {
-  const narrow = window.innerWidth < data.limit;
-  if (narrow !== data.narrow) setStateValue("narrow", narrow);
-}
-"""
-_measure = st.components.v2.component("headroom.viewport", html="<div></div>", js=_JS)
-_KEY, _NARROW = "viewport", "viewport.narrow"
-
-
-def is_narrow() -> bool:
-    """Whether columns are stacked, as on a telephone. False until the browser has said otherwise."""
-    known = bool(st.session_state.get(_NARROW))
-    said = _measure(
-        key=_KEY,
-        data={"limit": STACKED_PX, "narrow": known},
-        default={"narrow": known},
-        on_narrow_change=_heard,
-        height=1,
-    )
-    return bool(said.narrow)
-
-
-def _heard() -> None:
-    st.session_state[_NARROW] = bool(st.session_state[_KEY].narrow)

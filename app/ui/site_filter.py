@@ -14,7 +14,18 @@ ROLES = {"ingest": "Ingest sites", "edge": "Edge sites"}
 
 
 def site_filter(frame: Frame) -> None:
-    """The filters that this lake has a use for."""
+    """The filters that this lake has a use for; on a telephone behind one button."""
+    if frame.narrow:
+        count = sum(
+            value is not None for value in (state.current().region, state.current().partner, state.current().role)
+        )
+        with st.popover(f"Filters: {count} set" if count else "Filters", icon=":material/filter_alt:", width="stretch"):
+            _selects(frame)
+    else:
+        _selects(frame)
+
+
+def _selects(frame: Frame) -> None:
     regions, partners = named_regions(frame.catalogue), sorted(frame.catalogue["partner"].dropna().unique())
     with st.container(horizontal=True, gap="small", key="filters"):
         if len(regions) > 1:

@@ -42,7 +42,12 @@ LIMITS = tuple(share / 100 for share in range(50, 101, 5))
 
 def choose(frame: Frame) -> PlanQuery:
     """Draw the choices; the question that they ask, with the what-if of the URL and the failover table in force."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="plan-policy"):
+    policy = (
+        st.popover("What is planned, and how", icon=":material/tune:", width="stretch")
+        if frame.narrow
+        else st.container(horizontal=True, vertical_alignment="center", gap="small", key="plan-policy")
+    )
+    with policy:
         _segments("direction", "Direction", DIRECTIONS)
         _segments("statistic", "Statistic", STATISTICS)
         held = state.current().limit

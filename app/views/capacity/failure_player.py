@@ -17,7 +17,7 @@ from app.charts.map_view import NARROW, WIDE, fit
 from app.ui import empty_states, export
 from app.ui.autoplay import Ticker
 from app.ui.header import Frame
-from app.ui.maps import OUTLINE, is_narrow, legend_words
+from app.ui.maps import OUTLINE, legend_words
 from app.ui.place import region_names, site_names
 from app.ui.tables import HEADER_PX, ROW_PX
 from app.ui.tile import tile
@@ -116,7 +116,7 @@ def drawing(frame: Frame, found: FailureTimeline, fails: FailureSpec, week: pd.T
         share=sites["site_id"].map(found.share).astype(float).fillna(0.0),
         region_name=sites["region_name"].fillna(sites["region_id"]),
     )
-    canvas = NARROW if is_narrow() else WIDE
+    canvas = NARROW if frame.narrow else WIDE
     largest = float(found.sites[["before_gbps", "load_gbps"]].to_numpy(float).max(initial=0.0))
     cut = (fails.source, fails.key) if fails.kind == "path" else None
     moves = found.moves[found.moves["week"] == week]

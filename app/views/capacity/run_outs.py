@@ -19,7 +19,7 @@ from app.charts.map_view import Canvas
 from app.charts.network_map import Drawing, deck
 from app.ui import empty_states, export
 from app.ui.header import Frame
-from app.ui.maps import OUTLINE, is_narrow, legend_words, picked
+from app.ui.maps import OUTLINE, legend_words, picked
 from app.ui.site_filter import filtered_sites
 from app.ui.tables import HEADER_PX, ROW_PX, opened
 from app.ui.tile import tile
@@ -257,7 +257,7 @@ def draw_map(frame: Frame, found: Outlooks) -> None:
     chosen, sites = filtered_sites(frame), planning.with_plan(cached.sites_now(frame.pin, frame.scope), found.rows)
     if chosen is not None:
         sites = sites[sites["site_id"].isin(chosen)].reset_index(drop=True)
-    canvas = map_view.NARROW if is_narrow() else BESIDE
+    canvas = map_view.NARROW if frame.narrow else BESIDE
     shown = map_marks.at_present(sites)
     look = Look(
         "runout",
