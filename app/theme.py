@@ -114,7 +114,7 @@ class StateMark(NamedTuple):
 OK = StateMark("ok", "\u25cf", "circle")
 WATCH = StateMark("watch", "\u25b2", "triangle-up")
 ACT = StateMark("act", "\u25a0", "square")
-UNKNOWN = StateMark(NO_DATA, "\u25cb", "circle-open")
+UNKNOWN = StateMark("unknown", "\u25cb", "circle-open")
 
 # The states of a site, as the plan names them.
 STATES: dict[str, StateMark] = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": UNKNOWN}

@@ -29,7 +29,7 @@ class Network(NamedTuple):
 
 
 NETWORKS = (
-    Network("abilene", "NYCMng", "2004", "All 12 sites are within their limits", "too little history to plan from"),
+    Network("abilene", "NYCMng", "2004", "12 sites cannot be planned yet", "too little history to plan from"),
     Network(
         "p2p_live",
         "FR",

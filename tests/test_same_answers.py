@@ -23,12 +23,14 @@ from app.cached.planning import PlanQuery
 from app.theme import STATES
 from app.views.region import traffic
 from app.views.region.charts import Multiple, small_multiples
+from data import queries
 from data.lake.query import Scope
-from data.lake.tables import Lake
+from data.lake.tables import Lake, Pin
 from data.schema import UTILISATION_LIMIT
 from data.store import Plans, open_store, store_url
 from forecasting.__main__ import main as forecasting_command
 from forecasting.planning.plan import DATES, PLAN_COLUMNS
+from forecasting.planning.site_state import ORDER_SOON
 from tests.conftest import SharedLake
 from tests.planned_lake import START, planned_lake
 from tests.real_lakes import NETWORKS, real_lake
@@ -144,6 +146,18 @@ def saved(lake: Path) -> pd.DataFrame:
     return rows
 
 
+def first_day(pin: Pin) -> pd.Timestamp:
+    """The day of the end of the telemetry."""
+    extent = queries.extent(pin, Scope())
+    assert extent is not None
+    return extent.now.floor("D")
+
+
+def cards_of(overview: AppTest) -> list[str]:
+    """The sites that the Overview has a card of."""
+    return [str(button.key).removeprefix("open-") for button in overview.button if str(button.key).startswith("open-")]
+
+
 def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[Multiple]) -> pd.DataFrame:
     """Compare the places; returns the command's rows."""
     told = command(lake)
@@ -180,11 +194,14 @@ def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[M
     common = [site for site in listed.index if site in first.index]
     assert common == first.index.tolist()
     assert [WORDS[word] for word in listed.loc[common, "Health"]] == first["state"].tolist()
-    tiles = {metric.label: (metric.value, metric.delta) for metric in overview.metric}
-    over = first["over_share"].notna()
-    assert tiles["Over 80 % in 30 d"][1].startswith(f"{over.sum()} now")
-    cards = [str(button.key).removeprefix("open-") for button in overview.button if str(button.key).startswith("open-")]
-    assert cards == [site for site in listed.index if not listed.loc[site, "Health"].endswith("ok")][: len(cards)]
+    tiles = {metric.label: metric.value for metric in overview.metric}
+    assert tiles["Over the limit"] == str(first["over_share"].notna().sum())
+    due = first["order_by"] <= first_day(pin) + ORDER_SOON
+    is_known = (first["answer"] != "refused").any()
+    assert tiles["Order within 30 d"] == (str(due.sum()) if is_known else "unknown")
+    cards = cards_of(overview)
+    is_urgent = ~listed["Health"].str.endswith(("ok", "unknown"))
+    assert cards == listed.index[is_urgent].tolist()[: len(cards)]
 
     open_page("region", lake)
     drawn = {multiple.site_id: multiple.state for multiple in multiples}
@@ -225,11 +242,22 @@ def test_page_overview_command_and_saved_plan_agree(
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_they_agree_on_abilene(tmp_path: Path, datasets: Path, shared_lake: SharedLake) -> None:
-    """A fortnight is too short to plan from: every place refuses, with the same reasons."""
+def test_they_agree_on_abilene(
+    tmp_path: Path,
+    datasets: Path,
+    shared_lake: SharedLake,
+    open_page: Callable[..., AppTest],
+    multiples: list[Multiple],
+) -> None:
+    """A fortnight is too short to plan from: every place refuses, with the same states and reasons."""
     lake = Path(shutil.copytree(real_lake(NETWORKS[0], datasets, shared_lake), tmp_path / "abilene"))
     rows = command(lake)
     assert set(rows["answer"]) == {"refused"}
     reasons = planning.refusal_reasons(Lake(lake).pin(), Scope(), "egress")
     sites = rows[(rows["level"] == "site") & (rows["direction"] == "egress")]
     assert reasons == dict(zip(sites["key"], sites["reason"], strict=True))
+    told = assert_same(lake, open_page, multiples)
+    assert set(told["state"]) == {"unknown"}
+    overview = open_page("overview", lake)
+    assert cards_of(overview) == [], "one card says it of all sites"
+    assert any(f"{len(sites)} sites cannot be planned yet" in line.value for line in overview.markdown)

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from app.cached import Pin, Scope, SiteFilter, catalogue, extent, latest_run, memoize, sites_now, weekly
+from app.cached import Pin, Scope, SiteFilter, catalogue, extent, memoize, sites_now, weekly
 from data import queries
 from data.queries import reads
 from data.queries.lake_state import last_weeks
-from data.schema import DIRECTION_OF, LICENSED_ENGINE, Direction, Level
+from data.schema import DIRECTION_OF, Direction, Level
 from forecasting.planning import Plan, PlanCase, build_case, solve
 from forecasting.planning.augment_programme import AugmentOptions
 from forecasting.planning.capacity import Policy
@@ -26,6 +26,7 @@ from forecasting.planning.plan import PLAN_COLUMNS, Fan, PlanSummary, details, s
 from forecasting.planning.plan import fan as fan_of
 from forecasting.planning.plan_case import NO_TELEMETRY, whole_weeks
 from forecasting.planning.runout import NO_CAPACITY, RunOut
+from forecasting.planning.site_state import NetworkSummary, summarise_sites
 from forecasting.planning.whatif import (
     ScenarioResult,
     applied,
@@ -42,6 +43,7 @@ __all__ = [
     "PLAN_COLUMNS",
     "DeclaredFailover",
     "Fan",
+    "NetworkSummary",
     "PlanQuery",
     "PlanSummary",
     "RunOut",
@@ -58,6 +60,7 @@ __all__ = [
     "run_out_table",
     "site_states",
     "summarise",
+    "summarise_sites",
     "with_change",
     "with_plan",
     "without_change",
@@ -92,11 +95,11 @@ class PlanQuery(NamedTuple):
 @memoize
 @reads(queries.plan_tables, queries.sites_now)
 def published_case(pin: Pin, scope: Scope, direction: Direction, statistic: Statistic) -> PlanCase | None:
-    """What the newest run expects, under the usual policy; None where the lake has no telemetry, no run, or no site that
-    carries any of it.
+    """What the newest run expects, under the usual policy; None where the lake has no telemetry, no run that simulates
+    futures, or no site that carries any of it.
     """
     tables = queries.plan_tables(pin, scope, direction, statistic)
-    if tables is None:
+    if tables is None or not tables.draws_futures:
         return None
     return build_case(direction, statistic, tables, sites_now(pin, scope), narrow=not scope.all)
 
@@ -121,13 +124,13 @@ def case_of(pin: Pin, scope: Scope, query: PlanQuery) -> PlanCase | None:
 
 
 @memoize
-@reads(published_case, queries.latest_run)
+@reads(published_case)
 def refusal_reasons(pin: Pin, scope: Scope, direction: Direction) -> dict[str, str]:
     """Why sites have no futures to plan from, by site_id; none where the newest run's engine draws no futures at
     all.
     """
-    run, case = latest_run(pin, scope), published_case(pin, scope, direction, "peak")
-    if run is None or case is None or run.engine != LICENSED_ENGINE:
+    case = published_case(pin, scope, direction, "peak")
+    if case is None:
         return {}
     return {site: reason for site, reason in case.refused.items() if reason != NO_TELEMETRY}
 
@@ -147,13 +150,14 @@ def plan(pin: Pin, scope: Scope, query: PlanQuery) -> Plan | None:
 
 
 @memoize
-@reads(case_of)
+@reads(published_case)
 def network_plan(pin: Pin, scope: Scope) -> Plan | None:
-    """The plan of both directions under the usual policy; None where the newest run has no futures of sites."""
-    usual = Policy()
-    plan_queries = [PlanQuery(each, usual.statistic, usual.limit, usual.planned) for each in DIRECTION_OF.values()]
-    cases = [case for query in plan_queries if (case := case_of(pin, scope, query)) is not None]
-    return solve(*cases) if cases else None
+    """The plan of both directions under the usual policy, refused sites with their reasons among its rows; None where
+    the newest run simulates no futures.
+    """
+    cases = [published_case(pin, scope, direction, Policy().statistic) for direction in DIRECTION_OF.values()]
+    solvable = [case for case in cases if case is not None]
+    return solve(*solvable) if solvable else None
 
 
 @memoize

@@ -217,11 +217,12 @@ def sites_now(pin: Pin, scope: Scope) -> pd.DataFrame:
 
     The catalogue's columns; the newest hourly mean, of the last 3 hours, of egress_gbps, ingest_gbps (Gbps), viewers
     and the quality metrics; egress_capacity_gbps, ingest_capacity_gbps installed now; egress_utilisation,
-    ingest_utilisation and utilisation (the higher); peak_7d_utilisation (highest hourly P95 over the capacity of now);
-    egress_week_ago; completeness_24h, completeness_7d; age_seconds; week (168 hourly means of egress, NaN for missing);
-    peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28 days); state and reason, as far as they are
-    measured, and of these incident and silence, sentences (data/queries/site_health.py). When a site runs out is not
-    measured: a plan says it.
+    ingest_utilisation and utilisation (the higher); peak_24h_gbps (egress, highest hourly mean of the last 24 hours),
+    peak_24h_utilisation (the same over the capacity of now, egress or ingest, whichever is higher); peak_7d_utilisation
+    (highest hourly P95 over the capacity of now); egress_week_ago; completeness_24h, completeness_7d; age_seconds; week
+    (168 hourly means of egress, NaN for missing); peak_28d_low, _mid, _high (Gbps: highest q10, q50, q90 of the next 28
+    days); state and reason, as far as they are measured, and of these incident and silence, sentences
+    (data/queries/site_health.py). When a site runs out is not measured: a plan says it.
     """
     telemetry = extent(pin, EVERYTHING)
     if telemetry is None:
@@ -254,7 +255,9 @@ def _measured(pin: Pin, telemetry: Extent, scope: Scope) -> pd.DataFrame:
     sql = f"""
         WITH mine AS (SELECT * FROM telemetry_1h WHERE level = 'site' AND ts >= $before AND ts <= $newest),
         newest_values AS (SELECT key, {values}, max(ts) FILTER (ts >= $recent AND egress_gbps_mean IS NOT NULL) AS at,
-                        max(egress_gbps_p95) FILTER (ts >= $start) AS egress_peak, max(ingest_gbps_p95) FILTER (ts >= $start) AS ingest_peak,
+                        max(egress_gbps_p95) FILTER (ts >= $start) AS egress_7d, max(ingest_gbps_p95) FILTER (ts >= $start) AS ingest_7d,
+                        max(egress_gbps_mean) FILTER (ts > $newest - INTERVAL 24 HOUR) AS egress_24h,
+                        max(ingest_gbps_mean) FILTER (ts > $newest - INTERVAL 24 HOUR) AS ingest_24h,
                         sum(completeness) FILTER (ts > $newest - INTERVAL 24 HOUR) AS day, sum(completeness) FILTER (ts >= $start) AS seven,
                         list({{'hour': (epoch_us(ts) - epoch_us($start)) // 3600000000, 'value': egress_gbps_mean}})
                           FILTER (ts >= $start AND egress_gbps_mean IS NOT NULL) AS hours
@@ -291,13 +294,17 @@ def _expected(pin: Pin, now: pd.Timestamp, scope: Scope) -> pd.DataFrame:
 
 
 def _with_utilisation(sites: pd.DataFrame) -> pd.DataFrame:
-    for direction in ("egress", "ingest"):
+    sites["peak_24h_gbps"] = sites["egress_24h"]
+    directions = ("egress", "ingest")
+    for direction in directions:
         capacity = sites[f"{direction}_capacity_gbps"].where(sites[f"{direction}_capacity_gbps"] > 0)
         sites[f"{direction}_utilisation"] = sites[f"{direction}_gbps"] / capacity
-        sites[f"_{direction}_peak"] = sites.pop(f"{direction}_peak") / capacity
+        for span in ("24h", "7d"):
+            sites[f"{direction}_{span}"] /= capacity
     sites["utilisation"] = sites[["egress_utilisation", "ingest_utilisation"]].max(axis=1)
-    sites["peak_7d_utilisation"] = sites[["_egress_peak", "_ingest_peak"]].max(axis=1)
-    return sites.drop(columns=["_egress_peak", "_ingest_peak"])
+    for span in ("24h", "7d"):
+        sites[f"peak_{span}_utilisation"] = sites[[f"{direction}_{span}" for direction in directions]].max(axis=1)
+    return sites.drop(columns=[f"{direction}_{span}" for direction in directions for span in ("24h", "7d")])
 
 
 def _indicators(row: dict[Any, Any]) -> SiteIndicators:
@@ -314,17 +321,20 @@ def _number(value: Any) -> float | None:
 
 
 HEADLINE_METRICS = ("egress_gbps", "ingest_gbps", "viewers")
+HEADLINE_COLUMNS = ["metric", "value", "week_ago", "peak_24h", "peak_24h_week_ago", "series"]
+DAY_HOURS = 24
 
 
 @reads("telemetry_1h", "capacity", extent, group_hours)
 def headline(pin: Pin, scope: Scope, sites: SiteFilter = None) -> pd.DataFrame:
     """metric (egress_gbps, ingest_gbps, viewers, utilisation), value (newest hour of the last 3), week_ago (168 h
-    before), series (the last 168 hourly means, None for missing). Utilisation is the egress of the sites that declare a
-    capacity over that capacity. Of the sites of a filter, where there is one.
+    before), peak_24h (highest hourly mean of the last 24 hours), peak_24h_week_ago, series (the last 168 hourly means,
+    None for missing). Utilisation is the egress of the sites that declare a capacity over that capacity. Of the sites
+    of a filter, where there is one.
     """
     telemetry = extent(pin, EVERYTHING)
     if telemetry is None:
-        return pd.DataFrame(columns=["metric", "value", "week_ago", "series"])
+        return pd.DataFrame(columns=HEADLINE_COLUMNS)
     newest = last_hour(telemetry.now)
     start = newest - 2 * WEEK_HOURS * HOUR
     hours = group_hours(pin, scope, sites, HEADLINE_METRICS, start, newest + HOUR).set_index("ts")
@@ -341,6 +351,8 @@ def _line(metric: str, hours: pd.Series, telemetry: Extent) -> dict[str, object]
         "metric": metric,
         "value": float("nan") if at is None else float(recent.iloc[-1]),
         "week_ago": float("nan") if at is None else float(hours.get(at - WEEK_HOURS * HOUR, float("nan"))),
+        "peak_24h": float(hours.tail(DAY_HOURS).max()),
+        "peak_24h_week_ago": float(hours.iloc[:-WEEK_HOURS].tail(DAY_HOURS).max()),
         "series": week,
     }
 

@@ -37,7 +37,7 @@ from data.queries.lake_state import extent, last_weeks
 from data.queries.model_inputs import weekly
 from data.queries.network import catalogue
 from data.queries.series import GROUP_TABLES, aggregate_group, capacity, known_metrics, whole_regions
-from data.schema import LEVELS, METRIC, TELEMETRY, Direction, Level
+from data.schema import LEVELS, LICENSED_ENGINE, METRIC, TELEMETRY, Direction, Level
 from data.schema.errors import SettingError
 
 
@@ -54,6 +54,13 @@ class PlanTables(NamedTuple):
     capacity: pd.DataFrame
     sites: pd.DataFrame
     weeks: pd.DataFrame
+
+    @property
+    def draws_futures(self) -> bool:
+        """Whether the run can be planned from: its engine simulates futures, if only to refuse every site with a
+        reason.
+        """
+        return self.run.engine == LICENSED_ENGINE or any(drawn is not None for drawn in self.futures.values())
 
 
 @reads("series_status", capacity, futures, latest_run, extent, catalogue, weekly)

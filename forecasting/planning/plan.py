@@ -512,13 +512,13 @@ def with_plan(sites: pd.DataFrame, plan: pd.DataFrame | None) -> pd.DataFrame:
     """Sites as they are measured (rows of data.queries.sites_now) with the most
     urgent row that a plan has of each, of both directions, most urgent first.
 
-    state and reason become the plan's where it has the site. JOINED are of that row, null without one; runout is over,
-    within, beyond, no capacity or no forecast. Where no plan has a site, it is over its limit where it is measured to
-    be.
+    state and reason become the plan's where it has the site. JOINED are of that row, null without one; refusal is why
+    the site cannot be planned, null where it can; runout is over, within, beyond, no capacity or no forecast. Where no
+    plan has a site, it is over its limit where it is measured to be, and unknown where it declares no capacity.
     """
     rows = pd.DataFrame(columns=PLAN_COLUMNS) if plan is None else plan[plan["level"] == "site"]
     first = by_urgency(rows).drop_duplicates("key").set_index("key")
-    joined = sites.drop(columns=[*JOINED, "runout"], errors="ignore")
+    joined = sites.drop(columns=[*JOINED, "refusal", "runout"], errors="ignore")
     mine = first.reindex(joined["site_id"]).set_index(joined.index)
     is_planned = mine["state"].notna()
     peaks = joined[["utilisation", "peak_7d_utilisation"]].astype(float).max(axis=1) / UTILISATION_LIMIT
@@ -530,8 +530,12 @@ def with_plan(sites: pd.DataFrame, plan: pd.DataFrame | None) -> pd.DataFrame:
         state=mine["state"].where(is_planned, joined["state"]),
         reason=mine["state_reason"].where(is_planned, joined["reason"]),
         **{name: mine[name] for name in JOINED},
+        refusal=mine["reason"].where(mine["answer"].eq("refused")),
         runout=runout.fillna(bare.map({True: "no capacity", False: "no forecast"})),
     )
+    is_bare = bare & ~is_planned & joined["state"].eq("ok")
+    joined["state"] = joined["state"].mask(is_bare, "unknown")
+    joined["reason"] = joined["reason"].mask(is_bare, f"When it runs out is not known: {NO_CAPACITY}.")
     joined["over_share"] = mine["over_share"].astype(float).fillna(measured)
     joined = joined.astype(dict.fromkeys(("order_by", *DATES, "horizon", "in_service_today"), "datetime64[us, UTC]"))
     return by_urgency(joined.assign(key=joined["site_id"])).drop(columns="key")

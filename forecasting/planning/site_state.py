@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 
-from data.schema import SiteState
+from data.schema import QUALITY_LIMITS, SiteState
 from forecasting.planning.plan_case import PlanCase
 from forecasting.planning.runout import RunOut
 
@@ -88,3 +89,67 @@ def by_urgency(rows: pd.DataFrame) -> pd.DataFrame:
     order = [*keys, "order_by", "run_out_p10", "key", "direction"]
     ordered = rows.assign(**keys).sort_values(order, kind="stable", na_position="last")
     return ordered.drop(columns=list(keys)).reset_index(drop=True)
+
+
+class NetworkSummary(NamedTuple):
+    """How some sites stand together, and what of it comes first.
+
+    states: sites by state. over: those over their limit at the weekly peak. overdue, due: those whose order-by date has
+    passed, or comes within ORDER_SOON. undeclared: those without a declared capacity. unplanned: those that cannot be
+    planned for another reason, `refusal`, the usual one of them. is_planned: whether a plan has any of them. next_site:
+    which runs out first of those that are not over, by next_date, the median. fullest_site: the highest peak of the
+    last 24 hours over capacity, fullest_share. poor: names of the sites where viewers fare worse than the good limits
+    (QUALITY_LIMITS) in the newest hour, worst first; None where that is measured at no site.
+    """
+
+    sites: int
+    states: Mapping[str, int]
+    over: int
+    overdue: int
+    due: int
+    undeclared: int
+    unplanned: int
+    refusal: str | None
+    is_planned: bool
+    next_site: str | None
+    next_date: pd.Timestamp | None
+    fullest_site: str | None
+    fullest_share: float
+    poor: tuple[str, ...] | None
+
+
+def summarise_sites(sites: pd.DataFrame, now: pd.Timestamp) -> NetworkSummary:
+    """The summary of some sites. `sites`: a frame of planning.plan.with_plan; `now`: the end of the telemetry."""
+    states = sites["state"].value_counts()
+    late, soon = sites["order"].eq("overdue"), sites["order_by"] <= now.floor("D") + ORDER_SOON
+    bare = sites["runout"].eq("no capacity")
+    refusals = sites.loc[sites["refusal"].notna() & ~bare, "refusal"]
+    ahead = sites[sites["runout"].eq("within") & sites["run_out_p50"].notna()]
+    following = ahead.sort_values("run_out_p50", kind="stable").head(1)
+    full = sites[sites["peak_24h_utilisation"].notna()].astype({"peak_24h_utilisation": float})
+    fullest = full.nlargest(1, "peak_24h_utilisation")
+    return NetworkSummary(
+        len(sites),
+        {state: int(states[state]) for state in WORST_FIRST if state in states},
+        int(sites["over_share"].notna().sum()),
+        int(late.sum()),
+        int((soon & ~late).sum()),
+        int(bare.sum()),
+        len(refusals),
+        None if refusals.empty else str(refusals.mode().iloc[0]),
+        bool(sites["answer"].notna().any()),
+        next(iter(following["name"]), None),
+        next(iter(following["run_out_p50"]), None),
+        next(iter(fullest["name"]), None),
+        next(iter(fullest["peak_24h_utilisation"]), np.nan),
+        _poor_quality(sites),
+    )
+
+
+def _poor_quality(sites: pd.DataFrame) -> tuple[str, ...] | None:
+    """Names of the sites where viewers fare worse than the good limits, worst first; None where nothing is measured."""
+    limits = pd.Series({name: good for name, (good, _) in QUALITY_LIMITS.items()})
+    shares = (sites[list(limits.index)].astype(float) / limits).max(axis=1)
+    if shares.isna().all():
+        return None
+    return tuple(sites.loc[shares[shares >= 1.0].sort_values(ascending=False, kind="stable").index, "name"].astype(str))

@@ -50,9 +50,7 @@ def plan_inputs(url: str, policy: Policy, ordering: OrderPolicy | None = None) -
             cause="nothing was forecast yet, or --lake names another folder",
             remedy="publish one with `python -m forecasting refresh`",
         )
-    if run.engine != LICENSED_ENGINE and not any(
-        futures for tables in tables_by_direction.values() for futures in tables.futures.values()
-    ):
+    if not any(tables.draws_futures for tables in tables_by_direction.values()):
         raise LakeError(
             f"Run {run.number} of the lake {lake.url} has no joint futures of coming weeks to plan from.",
             cause=f"the engine {run.engine} draws none",
@@ -62,6 +60,7 @@ def plan_inputs(url: str, policy: Policy, ordering: OrderPolicy | None = None) -
     cases = {
         direction: build_case(direction, policy.statistic, tables, health)
         for direction, tables in tables_by_direction.items()
+        if tables.draws_futures
     }
     first = next(iter(tables_by_direction.values()))
     return PlanInputs(

@@ -101,44 +101,7 @@ def _svg(content: str) -> str:
 # A sparkline in a cell is some 100 pixels wide: the highest of every few hours draws the same line in a fraction of the
 # bytes.
 HOURS_A_POINT = 3
-# Soon enough to be counted beside what is over already.
-COUNTED_SOON = pd.Timedelta(days=30)
 _DAY = pd.Timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class SiteCounts:
-    """How many sites are over their limit, now or soon, which is the busiest, and which runs out next (None or NaT
-    where there is none).
-    """
-
-    sites: int
-    over_now: int
-    over_soon: int
-    busiest_site_id: str | None
-    busiest_name: str | None
-    busiest_utilisation: float | None
-    next_site_id: str | None
-    next_name: str | None
-    next_p10: pd.Timestamp | None
-    next_p90: pd.Timestamp | None
-
-
-def count_sites(sites: pd.DataFrame, now: pd.Timestamp) -> SiteCounts:
-    """Counts over sites with their plan. The next run-out is that of the earliest median, else of the earliest possible
-    date, among those that are not over yet.
-    """
-    over = sites["runout"] == "over"
-    soon = over | (sites["run_out_p50"] <= now + COUNTED_SOON)
-    busiest = sites.sort_values("utilisation", ascending=False, na_position="last", kind="stable").head(1)
-    busiest = busiest[busiest["utilisation"].notna()]
-    ahead = sites[sites["runout"] == "within"].sort_values(
-        ["run_out_p50", "run_out_p10"], na_position="last", kind="stable"
-    )
-    names = ["site_id", "name", "utilisation"]
-    full = (None,) * 3 if busiest.empty else tuple(busiest.iloc[0][names])
-    nearest = (None,) * 4 if ahead.empty else tuple(ahead.iloc[0][["site_id", "name", "run_out_p10", "run_out_p90"]])
-    return SiteCounts(len(sites), int(over.sum()), int(soon.sum()), *full, *nearest)
 
 
 def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = PLAN_RUNOUT) -> pd.DataFrame:

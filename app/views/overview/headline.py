@@ -1,48 +1,108 @@
-"""The network in a row of numbers, each against last week, each with its week."""
+"""The state of the network: in one line, then in a row of numbers, each with its week."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 import streamlit as st
 
 from app import cached, theme
 from app.cached import SiteFilter
-from app.charts.map_marks import PLAN_RUNOUT
+from app.cached.planning import NetworkSummary
 from app.ui.empty_states import plain
 from app.ui.header import Frame
 from app.ui.tile import has_values, tile
-from app.views.overview.charts import SiteCounts, count_sites
+from data.schema import UTILISATION_LIMIT
 
 LABELS = {"egress_gbps": "Egress", "ingest_gbps": "Ingest", "viewers": "Viewers"}
+LIMIT = theme.percent(UTILISATION_LIMIT)
 HELP = {
-    "busiest": "Traffic over capacity in the newest hour, egress or ingest, whichever is fuller. The line is its egress of the week.",
-    "undeclared": "How full a site runs, and when it runs out, needs a declared capacity: `python -m data ingest PATH --table capacity`.",
-    "over": "Sites of which {what} within 30 days, more likely than not; now: sites above that already.",
-    "runout": "From the earliest to the latest date on which {what} then in force (80 % interval).",
-    "unpublished": "No forecast has been published yet: `python -m forecasting refresh` fits and publishes one.",
+    "peak": "Highest hourly mean of the last 24 hours, then the newest hour. The line: hourly means of the last 7 days.",
+    "fullest": "Highest hourly mean of the last 24 hours over capacity, egress or ingest, whichever is fuller.",
+    "over": f"Sites whose weekly peak stands above {LIMIT} of capacity, egress or ingest.",
+    "order": "Sites that need an order within 30 days to be in time, and those whose order-by date has passed already.",
+    "undeclared": "How full a site runs, and when it runs out, needs a declared capacity. The page Data says how to supply it.",
 }
+# Sites that a sentence names before it counts the rest.
+NAMED = 2
 
-# The run-out of a site of which a plan could be made.
-FORETOLD = ("over", "within", "possible", "beyond")
 
-
-def headline(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame) -> None:
-    """Traffic, audience, how full and how soon, and how fresh. `sites`: planning.site_states of the filter `chosen`."""
+def headline(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, summary: NetworkSummary) -> None:
+    """The verdict, then traffic, audience, how full and what is to be ordered. `sites`: planning.site_states of the
+    filter `chosen`; `summary`: of them.
+    """
+    st.markdown(f"## {plain(verdict(summary, len(frame.catalogue), frame.extent.now))}", width="stretch")
     rows = cached.headline(frame.pin, frame.scope, chosen).set_index("metric")
-    counts = count_sites(sites, frame.extent.now)
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
             _traffic(metric, rows)
-        if not declared(counts, sites):
-            _undeclared(sites)
-            _freshness(frame)
-            return
-        # A run that holds none of these sites tells as little as no run.
-        foretold = cached.latest_run(frame.pin, frame.scope) is not None and bool(sites["answer"].isin(FORETOLD).any())
-        _busiest(counts, sites)
-        _over(counts, foretold)
-        _freshness(frame)
-        _next(counts, frame.extent.now, foretold)
+        if summary.fullest_site is None:
+            _largest(sites)
+        else:
+            week = sites.set_index("name")["week"].loc[[summary.fullest_site]].iloc[0]
+            share = theme.percent(summary.fullest_share)
+            tile("Fullest, peak 24 h", share, plain(summary.fullest_site), week, HELP["fullest"])
+        _limits(summary)
+
+
+# The verdict
+# ------------------------------------------------------------------------------------------------------------------
+
+
+def verdict(summary: NetworkSummary, of: int, now: pd.Timestamp) -> str:
+    """The state of the network in one line of plain text: sites by state, what is over its limit and what runs out
+    next, and how viewers fare. `of`: all sites that the viewer may see.
+    """
+    return " ".join([_states(summary, of), *_limit_sentences(summary, now), _viewers(summary)])
+
+
+def _states(summary: NetworkSummary, of: int) -> str:
+    """'48 sites: 34 ok, 10 watch, 4 act.'"""
+    whole = "1 site" if of == 1 else f"{of} sites"
+    head = whole if summary.sites == of else f"{summary.sites} of {whole}"
+    states = [f"{summary.states[state]} {state}" for state in theme.STATES if state in summary.states]
+    if len(states) == 1 and summary.sites > 1:
+        return f"{head}: all {next(iter(summary.states))}."
+    return f"{head}: {', '.join(states)}."
+
+
+def _limit_sentences(summary: NetworkSummary, now: pd.Timestamp) -> Iterator[str]:
+    """What is over its limit, what runs out next, and what is not known, each where there is something to say."""
+    if summary.undeclared == summary.sites:
+        yield "No capacity is declared, so when they run out is not known."
+        return
+    following = ""
+    if summary.next_site is not None and summary.next_date is not None:
+        when = theme.day(summary.next_date, year=summary.next_date.year != now.year)
+        following = f"; next: {summary.next_site}, likely by {when}"
+    if summary.over or following or summary.unplanned < summary.sites - summary.undeclared:
+        number = "None is" if not summary.over else f"{summary.over} {'is' if summary.over == 1 else 'are'}"
+        yield f"{number} over {'its' if summary.over < 2 else 'their'} limit at the weekly peak{following}."
+    if summary.undeclared:
+        yield f"{summary.undeclared} {'declares' if summary.undeclared == 1 else 'declare'} no capacity."
+    if not summary.is_planned:
+        yield "No forecast to plan from has been published, so when sites run out is not known."
+    elif summary.unplanned:
+        cannot = "No site can" if summary.unplanned == summary.sites else f"{summary.unplanned} cannot"
+        yield f"{cannot} be planned yet ({summary.refusal})."
+
+
+def _viewers(summary: NetworkSummary) -> str:
+    if summary.poor is None:
+        return "How viewers fare is not measured."
+    return f"Viewers fare badly at {named(summary.poor)}." if summary.poor else "Viewers fine."
+
+
+def named(names: Sequence[str]) -> str:
+    """'Seoul', 'Seoul and Lima', 'Seoul, Lima and 3 more'."""
+    if len(names) <= NAMED:
+        return " and ".join(names)
+    return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+
+
+# The numbers
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def _traffic(metric: str, rows: pd.DataFrame) -> None:
@@ -50,84 +110,44 @@ def _traffic(metric: str, rows: pd.DataFrame) -> None:
     if row is None or not has_values(row["series"]):
         tile(LABELS[metric], theme.NO_DATA, help_=absent(metric))
         return
+    against = theme.change(row["peak_24h"], row["peak_24h_week_ago"])
     tile(
-        LABELS[metric],
-        theme.metric_value(metric, row["value"]),
-        theme.change(row["value"], row["week_ago"]),
+        f"{LABELS[metric]}, peak 24 h",
+        theme.metric_value(metric, row["peak_24h"]),
+        f"now {theme.metric_value(metric, row['value'])}",
         row["series"],
+        f"{HELP['peak']}  \nThe peak: {against}.",
     )
 
 
 def absent(metric: str) -> str:
     """What to do about a metric that this lake does not have."""
-    supply = (
-        f"Send the column; where yours has another name, map it: `python -m data ingest PATH --map YOURS={metric}`."
-    )
-    return f"No snapshot of the last week holds `{metric}`. {supply}"
+    return f"No snapshot of the last week holds `{metric}`. The page Data says how to send it."
 
 
-def _busiest(counts: SiteCounts, sites: pd.DataFrame) -> None:
-    if counts.busiest_site_id is None:
-        tile("Busiest site", theme.NO_DATA, help_=HELP["undeclared"])
-        return
-    week = sites.set_index("site_id").loc[counts.busiest_site_id, "week"]
-    tile("Busiest site", theme.percent(counts.busiest_utilisation), plain(counts.busiest_name), week, HELP["busiest"])
-
-
-def declared(counts: SiteCounts, sites: pd.DataFrame) -> bool:
-    """Whether any site has a capacity that it could run out of."""
-    return counts.busiest_site_id is not None or bool(sites["egress_capacity_gbps"].notna().any())
-
-
-def _undeclared(sites: pd.DataFrame) -> None:
-    """Without a capacity nothing is full and nothing runs out; the largest site is still worth a number."""
-    known = sites[sites["egress_gbps"].notna()]
+def _largest(sites: pd.DataFrame) -> None:
+    """Without a capacity nothing is full; the largest site is still worth a number."""
+    known = sites[sites["peak_24h_gbps"].notna()]
     if len(known):
-        largest = known.loc[known["egress_gbps"].idxmax()]
-        tile("Largest site", theme.gbps(largest["egress_gbps"]), plain(largest["name"]), largest["week"])
-    tile("Run-out", "unknown", "no capacity declared", help_=HELP["undeclared"])
+        largest = known.loc[known["peak_24h_gbps"].astype(float).idxmax()]
+        tile("Largest, peak 24 h", theme.gbps(largest["peak_24h_gbps"]), plain(largest["name"]), largest["week"])
 
 
-def _over(counts: SiteCounts, foretold: bool) -> None:
-    """How many sites are over, now or soon."""
-    if foretold:
+def _limits(summary: NetworkSummary) -> None:
+    """How many sites are over their limit, and how many orders are due."""
+    if summary.undeclared == summary.sites:
+        tile("Over the limit", "unknown", "no capacity declared", help_=HELP["undeclared"])
+        return
+    tile("Over the limit", str(summary.over), f"of {summary.sites}, at the weekly peak", help_=HELP["over"])
+    if not summary.is_planned:
+        tile("Order within 30 d", "unknown", "no forecast yet", help_=HELP["order"])
+    elif summary.unplanned == summary.sites:
         tile(
-            "Over 80 % in 30 d",
-            str(counts.over_soon),
-            f"{counts.over_now} now, of {sites_of(counts)}",
-            help_=HELP["over"].format(what=PLAN_RUNOUT.what),
+            "Order within 30 d",
+            "unknown",
+            "cannot be planned yet",
+            help_=f"{HELP['order']}  \n{plain(summary.refusal)}",
         )
     else:
-        tile("Over 80 % now", str(counts.over_now), f"of {sites_of(counts)}")
-
-
-def _next(counts: SiteCounts, now: pd.Timestamp, foretold: bool) -> None:
-    """Which site runs out first; the last tile of the row, for where the row breaks a wide one leaves no hole."""
-    if not foretold:
-        tile("Next run-out", "no forecast", "not published yet", help_=HELP["unpublished"])
-    elif counts.next_name is None:
-        tile("Next run-out", "none in sight", PLAN_RUNOUT.words[0], help_=HELP["runout"].format(what=PLAN_RUNOUT.what))
-    else:
-        when = theme.ahead(counts.next_p10, counts.next_p90, now)
-        tile(
-            "Next run-out",
-            when,
-            plain(counts.next_name),
-            help_=HELP["runout"].format(what=PLAN_RUNOUT.what),
-            wide=True,
-        )
-
-
-def sites_of(counts: SiteCounts) -> str:
-    """'1 site', '48 sites'."""
-    return f"{counts.sites} {'site' if counts.sites == 1 else 'sites'}"
-
-
-def _freshness(frame: Frame) -> None:
-    elapsed = (pd.Timestamp.now("UTC") - frame.extent.now).total_seconds()
-    tile(
-        "Freshness",
-        theme.age(elapsed),
-        theme.stamp(frame.extent.now, frame.zone),
-        help_=f"End of the newest interval, {plain(frame.zone)}.",
-    )
+        late = f"{summary.overdue} late already" if summary.overdue else "none late"
+        tile("Order within 30 d", str(summary.overdue + summary.due), late, help_=HELP["order"])

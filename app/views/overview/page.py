@@ -14,18 +14,19 @@ from app.views.overview.site_table import site_table
 
 
 def show(frame: Frame) -> None:
-    """The numbers, the map beside where to look first, and every site."""
+    """The verdict and its numbers, the map beside where to look first, and every site."""
     chosen = filtered_sites(frame)
     sites = planning.site_states(frame.pin, frame.scope, chosen)
     if sites.empty:
         site_filter(frame)
         no_site_passes()
         return
-    headline(frame, chosen, sites)
+    summary = planning.summarise_sites(sites, frame.extent.now)
+    headline(frame, chosen, sites, summary)
     left, right = st.columns([2, 1], gap="medium")
     with left:
         site_filter(frame)
         network_map(frame, chosen, sites)
     with right:
-        cards(frame, sites)
+        cards(frame, sites, summary)
     site_table(sites, frame.extent.now)

@@ -1,4 +1,4 @@
-"""The table of all sites: worst first, numbers that sort, intervals in words, gaps that stay gaps."""
+"""The verdict on the network, and the table of all sites: numbers that sort, intervals in words, gaps that stay gaps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as any_
 
-from app.views.overview.charts import HOURS_A_POINT, count_sites, days_left, peak, site_table, thinned
+from app.cached.planning import NetworkSummary
+from app.views.overview.charts import HOURS_A_POINT, days_left, peak, site_table, thinned
+from app.views.overview.headline import verdict
 
 NOW = pd.Timestamp("2026-11-20T09:25Z")
 DAY = pd.Timedelta(days=1)
@@ -48,22 +50,88 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
     )
 
 
-def test_counts_are_of_what_is_over_now_or_soon_and_what_is_next() -> None:
-    sites = frame(
-        site("over", runout="over", run_out_p50=NOW - DAY, utilisation=0.9),
-        site(
-            "next", runout="within", run_out_p10=NOW + 4 * DAY, run_out_p50=NOW + 29 * DAY, run_out_p90=NOW + 60 * DAY
-        ),
-        site("later", runout="within", run_out_p10=NOW + DAY, run_out_p50=NOW + 90 * DAY),
-        site("open", runout="within", run_out_p10=NOW + DAY),
-        site("well"),
+def summary(**changes: Any) -> NetworkSummary:
+    """48 sites of which three are over."""
+    usual = NetworkSummary(
+        sites=48,
+        states={"act": 4, "watch": 10, "ok": 34},
+        over=3,
+        overdue=5,
+        due=2,
+        undeclared=0,
+        unplanned=0,
+        refusal=None,
+        is_planned=True,
+        next_site="Seoul",
+        next_date=pd.Timestamp("2027-01-08T00:00Z"),
+        fullest_site="Frankfurt",
+        fullest_share=0.99,
+        poor=(),
     )
-    found = count_sites(sites, NOW)
-    assert (found.sites, found.over_now, found.over_soon) == (5, 1, 2)
-    assert (found.busiest_site_id, found.busiest_utilisation) == ("over", 0.9)
-    assert (found.next_site_id, found.next_p10, found.next_p90) == ("next", NOW + 4 * DAY, NOW + 60 * DAY)
-    nothing = count_sites(frame(site("a", utilisation=None)), NOW)
-    assert (nothing.busiest_site_id, nothing.next_site_id) == (None, None)
+    return usual._replace(**changes)
+
+
+RUN_OUT_UNKNOWN = {"next_site": None, "next_date": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "of", "says"),
+    [
+        (
+            {},
+            48,
+            (
+                "48 sites: 34 ok, 10 watch, 4 act. 3 are over their limit at the weekly peak; next: Seoul, likely by 8 Jan 2027. "
+                "Viewers fine."
+            ),
+        ),
+        (
+            {"sites": 6, "states": {"ok": 6}, "over": 0, "next_date": NOW + 20 * DAY, "poor": ("Lima",)},
+            48,
+            (
+                "6 of 48 sites: all ok. None is over its limit at the weekly peak; next: Seoul, likely by 10 Dec. "
+                "Viewers fare badly at Lima."
+            ),
+        ),
+        (
+            {"sites": 1, "states": {"act": 1}, "over": 1, **RUN_OUT_UNKNOWN, "poor": ("A", "B", "C", "D")},
+            1,
+            "1 site: 1 act. 1 is over its limit at the weekly peak. Viewers fare badly at A, B and 2 more.",
+        ),
+        (
+            {"states": {"ok": 47, "act": 1}, "over": 1, "is_planned": False, **RUN_OUT_UNKNOWN, "poor": None},
+            48,
+            (
+                "48 sites: 47 ok, 1 act. 1 is over its limit at the weekly peak. No forecast to plan from has been published, "
+                "so when sites run out is not known. How viewers fare is not measured."
+            ),
+        ),
+        (
+            {
+                "sites": 12,
+                "states": {"unknown": 12},
+                "over": 0,
+                "unplanned": 12,
+                "refusal": "too short",
+                **RUN_OUT_UNKNOWN,
+            },
+            12,
+            "12 sites: all unknown. No site can be planned yet (too short). Viewers fine.",
+        ),
+        (
+            {"sites": 17, "states": {"unknown": 17}, "over": 0, "undeclared": 17, **RUN_OUT_UNKNOWN, "poor": None},
+            17,
+            "17 sites: all unknown. No capacity is declared, so when they run out is not known. How viewers fare is not measured.",
+        ),
+        (
+            {"states": {"ok": 47, "unknown": 1}, "over": 0, "undeclared": 1, **RUN_OUT_UNKNOWN},
+            48,
+            "48 sites: 47 ok, 1 unknown. None is over its limit at the weekly peak. 1 declares no capacity. Viewers fine.",
+        ),
+    ],
+)
+def test_the_verdict_is_one_line(changes: dict[str, Any], of: int, says: str) -> None:
+    assert verdict(summary(**changes), of, NOW) == says
 
 
 def test_a_row_says_what_the_site_is_like() -> None:
@@ -102,7 +170,7 @@ def test_what_is_not_known_is_null_or_a_reason() -> None:
         "no forecast",
         "no forecast",
         "eu",
-        "\u25cb no data",
+        "\u25cb unknown",
     )
 
 

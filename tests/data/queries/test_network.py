@@ -132,6 +132,8 @@ def test_values_are_the_newest_hour_and_the_week_before(sites: pd.DataFrame) -> 
         assert sites.loc[site, "egress_week_ago"] == pytest.approx(hourly(site, hour - pd.Timedelta(days=7)))
     assert sites.loc["mad-01", "ingest_gbps"] != sites.loc["mad-01", "ingest_gbps"]
     assert sites.loc["fra-01", "viewers"] == pytest.approx(250 * sites.loc["fra-01", "egress_gbps"])
+    assert sites.loc["fra-01", "peak_24h_gbps"] == np.nanmax(sites.loc["fra-01", "week"][-24:])
+    assert sites.loc["fra-01", "peak_24h_utilisation"] == pytest.approx(sites.loc["fra-01", "peak_24h_gbps"] / 90)
 
 
 def test_the_week_is_168_hours_with_its_gap_missing(sites: pd.DataFrame) -> None:
@@ -231,6 +233,8 @@ def test_the_headline_is_the_network_now_and_a_week_ago(full: Lake) -> None:
         sum(hourly(site, hour - pd.Timedelta(days=7)) for site in SITE)
     )
     assert {len(series) for series in lines["series"]} == {168}
+    assert lines.loc["egress_gbps", "peak_24h"] == max(lines.loc["egress_gbps", "series"][-24:])
+    assert lines.loc["egress_gbps", "peak_24h"] > lines.loc["egress_gbps", "peak_24h_week_ago"], "it grows by the day"
     declared = [site for site in SITE if site != "dfw-01"]
     capacity = {site: CAPACITY.get(site, 3 * size) for site, (size, _) in SITE.items()}
     wanted = sum(hourly(site, hour, samples=5) for site in declared) / sum(capacity[site] for site in declared)

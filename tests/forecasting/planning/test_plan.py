@@ -17,10 +17,11 @@ from forecasting.planning.demand import Demand
 from forecasting.planning.failover import nearby
 from forecasting.planning.order_by import OrderPolicy, plan_calendar
 from forecasting.planning.plan import fan, summarise, with_plan
-from forecasting.planning.site_state import WORST_FIRST, by_urgency
+from forecasting.planning.site_state import WORST_FIRST, by_urgency, summarise_sites
 from tests.forecasting.planning.networks import START, installed, names, steps, weeks
 
 NOW = START + pd.Timedelta(days=1, hours=9)
+DAY = pd.Timedelta(days=1)
 SPAN = 78
 
 
@@ -242,10 +243,41 @@ def test_sites_take_the_most_urgent_row_of_the_plan_else_what_is_measured() -> N
     )
     found = with_plan(sites, plan).set_index("site_id")
     assert found.index.tolist() == ["a", "hot", "b", "calm"]
-    assert found["state"].tolist() == ["act", "act", "watch", "ok"]
+    assert found["state"].tolist() == ["act", "act", "watch", "unknown"]
     assert found["runout"].tolist() == ["over", "over", "within", "no capacity"]
     assert found.loc["hot", "over_share"] == pytest.approx(1.1)
     assert with_plan(sites, None)["site_id"].tolist() == ["hot", "a", "b", "calm"]
+
+
+def test_a_summary_counts_states_orders_and_what_comes_first() -> None:
+    sites = pd.DataFrame(
+        {
+            "name": ["Over", "Late", "Soon", "Bare", "Young", "Well"],
+            "state": ["act", "act", "watch", "unknown", "unknown", "ok"],
+            "over_share": [1.2, np.nan, np.nan, np.nan, np.nan, np.nan],
+            "order": ["overdue", "overdue", "due", "unknown", "unknown", "due"],
+            "order_by": pd.to_datetime(
+                ["2026-01-01", "2026-02-01", NOW + 9 * DAY, None, None, NOW + 90 * DAY], utc=True
+            ),
+            "run_out_p50": pd.to_datetime([NOW, NOW + 20 * DAY, NOW + 10 * DAY, None, None, None], utc=True),
+            "runout": ["over", "within", "within", "no capacity", "no forecast", "beyond"],
+            "answer": ["over", "within", "within", "refused", "refused", "beyond"],
+            "refusal": [None, None, None, "no capacity is declared", "too short", None],
+            "peak_24h_utilisation": [0.7, 0.95, 0.5, None, 0.2, 0.1],
+            "rebuffer_ratio": [0.006, 0.001, None, None, 0.012, 0.001],
+            "startup_seconds": [1.0, 1.0, None, None, 1.0, 1.0],
+            "playback_failure_ratio": None,
+        }
+    )
+    found = summarise_sites(sites, NOW)
+    assert found.states == {"act": 2, "watch": 1, "ok": 1, "unknown": 2}
+    assert (found.sites, found.over, found.overdue, found.due) == (6, 1, 2, 1)
+    assert (found.undeclared, found.unplanned, found.refusal) == (1, 1, "too short")
+    assert (found.next_site, found.next_date) == ("Soon", NOW + 10 * DAY)
+    assert (found.fullest_site, found.fullest_share) == ("Late", 0.95)
+    assert found.poor == ("Young", "Over")
+    nothing = summarise_sites(sites[3:4].assign(rebuffer_ratio=None, startup_seconds=None), NOW)
+    assert (nothing.next_site, nothing.fullest_site, nothing.poor) == (None, None, None)
 
 
 @settings(max_examples=3)
