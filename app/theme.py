@@ -230,6 +230,11 @@ def percent(ratio: float | None) -> str:
     return f"{value:,.{decimals}f} %"
 
 
+def terabytes(value: float | None) -> str:
+    """A volume in TB as text: '812 TB', '1.38 PB'."""
+    return NO_DATA if missing(value) or value is None else _scaled(value, ((1e3, "PB"), (1, "TB"), (1e-3, "GB")))
+
+
 def usd(value: float | None) -> str:
     """An amount of money as text: 'USD 812', 'USD 12.3 k', 'USD 1.38 M'."""
     return NO_DATA if missing(value) or value is None else f"USD {count(value)}"

@@ -16,7 +16,7 @@ from app.cached.query_cache import memoize
 from data import queries
 from data.lake.query import EVERYTHING, Scope, SiteFilter
 from data.lake.tables import Pin
-from data.queries import Extent, Fit, Futures, Run, ViewersPerGbps
+from data.queries import Comparison, Extent, Fit, Futures, Run, Subject, ViewersPerGbps
 from data.queries.forecasts import LEAD_DAYS
 from data.queries.metrics import ERRORS, PAGE_SECONDS, exposition
 from data.queries.series import Grain
@@ -28,6 +28,7 @@ from data.schema.errors import ConflictError, HeadroomError, ObjectStoreError
 __all__ = [
     "EVERYTHING",
     "LEAD_DAYS",
+    "Comparison",
     "ConflictError",
     "Direction",
     "Extent",
@@ -42,6 +43,7 @@ __all__ = [
     "Scope",
     "Series",
     "SiteFilter",
+    "Subject",
     "ViewersPerGbps",
     "current_pin",
     "invalidate_pin",
@@ -75,6 +77,7 @@ site_hours = memoize(queries.site_hours)
 weekly = memoize(queries.weekly)
 partner_months = memoize(queries.partner_months)
 hours_of_day = memoize(queries.hours_of_day)
+compare = memoize(queries.compare)
 
 # What runs have published
 latest_run = memoize(queries.latest_run)

@@ -236,7 +236,7 @@ def _end_notes(panel: Panel) -> Iterator[dict[str, Any]]:
             "yanchor": "middle",
             "xshift": 4,
             "showarrow": False,
-            "text": label(end.text, 16),
+            "text": label(end.text, 22),
             "font": {"size": 11, "color": end.colour},
             "align": "left",
         }

@@ -30,6 +30,7 @@ from app.state.reading import (
     NEWEST,
     NONE,
     NOW,
+    PLACES_MOST,
     RUN_DIGITS,
     STEPS_MOST,
     USUAL,
@@ -51,6 +52,7 @@ __all__ = [
     "LEAST_LIMIT",
     "MOST_LIMIT",
     "NONE",
+    "PLACES_MOST",
     "RUN_DIGITS",
     "STEPS_MOST",
     "Known",
@@ -94,6 +96,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "score": ("mase", "wape", "bias", "pinball", "coverage_50", "coverage_80", "coverage_95", "msis_95"),
     "beside": ("prophet", "baseline"),
     "history": ("28", "56", "90", "180", "365", "all"),
+    "scale": ("absolute", "capacity", "indexed"),
+    "by": ("time", "week"),
     "prior": ("0.001", "0.01", "0.05", "0.1", "0.5"),
 }
 # Choices that fit into a note; of more, only the wrong one is named.
@@ -103,7 +107,20 @@ HOME = "overview"
 # What the URL of a page carries beside the zone.
 CARRIED: dict[str, tuple[str, ...]] = {
     "overview": ("region", "partner", "role", "color", "layers", "map", "at"),
-    "region": ("region", "site", "range", "start", "end", "grain", "show"),
+    "region": (
+        "region",
+        "site",
+        "range",
+        "start",
+        "end",
+        "grain",
+        "show",
+        "metric",
+        "places",
+        "earlier",
+        "scale",
+        "by",
+    ),
     "capacity": (
         "region",
         "partner",
@@ -167,6 +184,9 @@ class State:
     takes); `scenario` the named one that the changes come from, as ID.REVISION, and `compare` those side by side, as
     ID,ID.
 
+    `places` are compared with the place of the page (each as `focus`), or `earlier` weeks with its time (as 4w), on a
+    `scale`, `by` time or hour of the week.
+
     Stamps are UTC. `notes` says, as Markdown, what in the link could not be used.
     """
 
@@ -179,6 +199,10 @@ class State:
     start: datetime | None = None
     end: datetime | None = None
     grain: str = "auto"
+    places: tuple[str, ...] | None = None
+    earlier: str | None = None
+    scale: str = "absolute"
+    by: str = "time"
     show: tuple[str, ...] = ("last_week", "forecast", "peaks", "events")
     color: str = "utilisation"
     layers: tuple[str, ...] = ("sites", "flows")
@@ -374,6 +398,9 @@ def _consistent(values: dict[str, Any], notes: list[str], world: Known) -> State
     if values.get("range") == "custom" and (start is None or (end is not None and start >= end)):
         notes.append("The link asks for a custom range that does not start before it ends.")
         values |= {"range": State().range, "start": None, "end": None}
+    if values.get("places") and values.get("earlier"):
+        notes.append("The link compares both places and times; the places are shown.")
+        values["earlier"] = None
     return State(**values, notes=tuple(notes))
 
 
@@ -412,7 +439,7 @@ _WITHOUT = {
     "focus": WORST,
     "fails": WORST,
     "plan": NEWEST,
-    **dict.fromkeys(("whatif", "scenario", "compare", "budget"), NONE),
+    **dict.fromkeys(("whatif", "scenario", "compare", "budget", "places", "earlier"), NONE),
     "steps": USUAL,
 }
 _PARSE: dict[str, Callable[[str, Known], Any]] = {
@@ -428,6 +455,7 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "budget": reading.budget,
     "focus": reading.focus,
     "fails": reading.failing,
+    "places": reading.places,
     "whatif": reading.whatif,
     **{name: partial(reading.shaped, *shape) for name, shape in reading.SHAPED.items()},
 }

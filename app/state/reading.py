@@ -28,6 +28,8 @@ WHATIF_PLAIN, WHATIF_PACKED, WHATIF_UNPACKED = 500, "z.", 65_536
 # A scenario at the revision that was opened, and up to so many scenarios side by side.
 COMPARED = 4
 SCENARIO, SCENARIOS = r"[0-9a-f]{16}\.[1-9][0-9]{0,8}", rf"[0-9a-f]{{16}}(,[0-9a-f]{{16}}){{0,{COMPARED - 1}}}"
+# Places beside the one of the page.
+PLACES_MOST = 3
 # Steps of a catalogue: Gbps, USD a month, USD once, days of lead time or nothing, by colons; one from the next by a
 # comma.
 STEP = r"\d{1,6}(\.\d{1,3})?:\d{1,10}:\d{1,10}:\d{0,4}"
@@ -38,6 +40,7 @@ SHAPED: dict[str, tuple[str, str, str | None]] = {
     "without": ("names an event that there is not", ID_PATTERN, None),
     "scenario": ("names a scenario that there is not", SCENARIO, NONE),
     "compare": ("names a scenario that there is not", SCENARIOS, NONE),
+    "earlier": ("compares with a time that cannot be read", r"[1-9]\d{0,2}w", NONE),
     "plan": ("names a plan that there is not", r"[0-9a-f]{16}", NEWEST),
     "lead": ("pads lead times in a way that cannot be read", r"[1-9](\.\d{1,2})?x\d{1,3}", None),
     "steps": ("holds a catalogue that cannot be read", STEPS, USUAL),
@@ -113,6 +116,16 @@ def focus(text: str, world: Known) -> str | None:
     if key not in places.get(level, set()):
         raise UnusableError(f"looks at a place that this lake does not have: {shown(text)}")
     return text
+
+
+def places(text: str, world: Known) -> tuple[str, ...] | None:
+    """Up to PLACES_MOST places by level and key, or none."""
+    if text == NONE:
+        return None
+    found = tuple(dict.fromkeys(part for part in text.split(",") if part and focus(part, world)))
+    if len(found) > PLACES_MOST:
+        raise UnusableError(f"compares with {len(found)} places; at most {PLACES_MOST} fit on one axis")
+    return found or None
 
 
 def failing(text: str, world: Known) -> str | None:

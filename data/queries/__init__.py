@@ -7,6 +7,7 @@ null or NaN, never zero. A run is visible only once its row is in `runs`; everyt
 from __future__ import annotations
 
 from data.lake.query import Query, reads
+from data.queries.compare import Comparison, Subject, compare
 from data.queries.forecasts import (
     Fit,
     Futures,
@@ -64,6 +65,7 @@ from data.queries.series import (
 )
 
 __all__ = [
+    "Comparison",
     "Extent",
     "Fit",
     "Futures",
@@ -71,6 +73,7 @@ __all__ = [
     "Query",
     "RefitInputs",
     "Run",
+    "Subject",
     "ViewersPerGbps",
     "accuracy",
     "backtest",
@@ -80,6 +83,7 @@ __all__ = [
     "capacity_now",
     "capacity_steps",
     "catalogue",
+    "compare",
     "completeness",
     "coverage",
     "drift",

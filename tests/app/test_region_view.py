@@ -286,3 +286,26 @@ def test_the_switch_for_peaks_takes_the_coming_weeks_away(open_page: Opener) -> 
     page = open_page("region", "judged", site="nrt-01", show="forecast")
     assert not any("of each week" in titles(figure) for figure in figures(page))
     assert "Coming weeks" not in words(page)
+
+
+# Compare
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_places_are_compared_on_one_axis_with_a_table(open_page: Opener) -> None:
+    page = open_page("region", region="eu-west", places="region:sa,site:fra-01", scale="capacity", by="week")
+    assert not page.exception
+    (figure,) = [found for found in figures(page) if "compared" in titles(found)]
+    assert names(figure) == ["Europe West", "South America", "Frankfurt 1"]
+    rows = page.dataframe[0].value
+    assert rows[""].tolist() == ["Europe West", "South America", "Frankfurt 1"]
+    assert rows["Change of mean"].str.contains("on Europe West").tolist() == [False, True, True]
+
+
+def test_an_earlier_time_is_chosen_beside_no_place_and_the_address_says_so(open_page: Opener) -> None:
+    page = open_page("region", site="fra-01", places="site:gru-01", range="24h")
+    page.selectbox("compare.earlier").select("1w").run()
+    assert not page.exception
+    assert (page.query_params["places"], page.query_params["earlier"]) == ("none", "1w")
+    page.multiselect("compare.places").set_value(["region:sa"]).run()
+    assert (page.query_params["places"], page.query_params["earlier"]) == ("region:sa", "none")

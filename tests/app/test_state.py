@@ -58,6 +58,8 @@ SINGLE = (
     "certainty",
     "survives",
     "quality",
+    "scale",
+    "by",
 )
 
 

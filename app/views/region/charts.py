@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.axes import Trace, drawable, instant, ticks, times, values, written
+from app.charts.axes import HISTORY_POINTS, Trace, drawable, instant, ticks, times, values, written
 from app.charts.bands import band
 from app.charts.marks import (
     Note,
@@ -23,7 +23,7 @@ from app.charts.marks import (
     steps_between,
     utilisation,
 )
-from app.charts.panels import End, Panel
+from app.charts.panels import End, Panel, linked_figure
 from app.theme import (
     BAND_80,
     BAND_95,
@@ -46,6 +46,7 @@ from app.theme import (
     template,
     unit,
 )
+from data.schema import METRIC
 
 WEEK = pd.Timedelta(days=7)
 LEVELS = ("q05", "q10", "q50", "q90", "q95")
@@ -386,3 +387,85 @@ def _why_nothing(site: Site, peak: float, scheme: Scheme) -> list[dict[str, Any]
         if np.isnan(peak)
         else []
     )
+
+
+# Compare
+# ---------------------------------------------------------------------------------------------------------------------
+
+COMPARE_HEIGHT = 300
+# Room at the right for the names of places.
+NAMES_PX = 136
+# A Monday, for hours of the week.
+MONDAY = pd.Timestamp("2001-01-01", tz="UTC")
+# The column of `rows` that each scale draws.
+SCALED = {"absolute": "value", "capacity": "share", "indexed": "index"}
+_BROWN: dict[Scheme, str] = {"light": "#8a6d3b", "dark": "#c9a96a"}
+
+
+@dataclass(frozen=True, slots=True)
+class CompareChart:
+    """Places or times on one axis: `rows` are hours or week of data.queries.compare, `labels` the names of its subjects;
+    `scale` and `by` as the state has them.
+    """
+
+    metric: str
+    scale: str
+    by: str
+    labels: Sequence[str]
+    rows: pd.DataFrame
+    start: pd.Timestamp
+    end: pd.Timestamp
+    zone: str = "UTC"
+    scheme: Scheme = "light"
+
+
+def compare_figure(chart: CompareChart) -> go.Figure:
+    """A line for each subject: the first in the metric's hue, the others apart from it and from each other."""
+    palette, column = PALETTES[chart.scheme], SCALED[chart.scale]
+    highest = float(chart.rows[column].max()) if chart.rows[column].notna().any() else 1.0
+    of = unit(chart.metric, highest) if chart.scale == "absolute" else PERCENT
+    grain = "mean by hour of week" if chart.by == "week" else "hourly mean"
+    against = {"absolute": of.word, "capacity": "% of installed capacity", "indexed": "% of each one's own mean"}
+    colours = (hue(chart.metric, chart.scheme), palette.ink, _BROWN[chart.scheme], palette.muted)
+    lines, ends = [], []
+    for number, (name, colour) in enumerate(zip(chart.labels, colours, strict=False)):
+        rows = chart.rows[chart.rows["subject"] == number]
+        if chart.by == "week":
+            rows = rows.assign(ts=MONDAY + pd.to_timedelta(rows["hour"], unit="h"))
+        drawn = drawable(rows[["ts", column]].reset_index(drop=True), [column], HISTORY_POINTS)
+        if drawn[column].notna().any():
+            lines.append(_compared_line(drawn, column, name, colour, of, chart))
+            ends.append(End(name, float(drawn[column].dropna().iloc[-1]) * of.factor, colour))
+    panel = Panel(
+        f"{METRIC[chart.metric].label} compared",
+        f"{against[chart.scale]}, {grain}, {chart.zone}",
+        COMPARE_HEIGHT,
+        of,
+        1.08 * max(highest, 1e-9) * of.factor,
+        traces=lines,
+        ends=ends,
+        notes=[] if lines else [nothing(palette, "there is nothing to draw on this scale")],
+    )
+    is_week = chart.by == "week"
+    start, end, zone = (MONDAY, MONDAY + WEEK, "UTC") if is_week else (chart.start, chart.end, chart.zone)
+    figure = linked_figure([panel], start=start, end=end, zone=zone, scheme=chart.scheme).update_layout(
+        margin_r=NAMES_PX
+    )
+    if not is_week:
+        return figure
+    figure.layout.xaxis.tickformatstops = None
+    days = {"tickformat": "%A", "dtick": 86_400_000, "ticklabelmode": "period"}
+    return figure.update_xaxes(hoverformat="%A, %H:%M", **days)
+
+
+def _compared_line(drawn: pd.DataFrame, column: str, name: str, colour: str, of: Unit, chart: CompareChart) -> Trace:
+    line = {"color": colour, "width": 1.8 if colour == hue(chart.metric, chart.scheme) else 1.4}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": label(name),
+        "line": line,
+        "connectgaps": False,
+        "hovertemplate": f"<b>%{{y:.3~r}} {of.word}</b> {label(name)}<extra></extra>",
+        "y": values(drawn[column], of),
+    } | times(drawn, chart.zone if chart.by == "time" else "UTC")

@@ -6,12 +6,12 @@ import streamlit as st
 
 from app.ui import place, time_range
 from app.ui.header import Frame
-from app.views.region import numbers, traffic
+from app.views.region import compare, numbers, traffic
 
 
 def show(frame: Frame) -> None:
-    """The place and the time at choice; its numbers; traffic, forecast and quality over one time axis; its sites; the
-    numbers behind.
+    """The place and the time at choice; its numbers; traffic, forecast and quality over one time axis; its sites; what it
+    is compared with; the numbers behind.
     """
     with st.container(horizontal=True, vertical_alignment="top", gap="small", key="region-choices"):
         where = place.choose(frame)
@@ -19,4 +19,5 @@ def show(frame: Frame) -> None:
     numbers.draw(frame, where, when)
     drawn = traffic.draw(frame, where, when)
     traffic.sites_side_by_side(frame, where, when)
+    compare.draw(frame, where, when)
     traffic.table(frame, where, drawn)
