@@ -7,6 +7,8 @@ One JSON line for each figure:
     and 95th percentile of `runs`);
              `first_ms` is the page's first drawing on that lake in this process, with nothing kept
     ratio    warm median on the large lake over that on the small one; bar 2
+    click    from a click to a page that stands, in a browser: median and 95th percentile of `runs` clicks that go to and
+             fro, the server's script time and the bytes of one click (bar 1,000 ms)
     wire     bytes that a browser receives over the websocket until a first view stands (bar 1 MB), and after one filter
     change (bar 300 kB);
              the frames' own length, before the transport compresses them
@@ -63,6 +65,15 @@ CHANGES = {
     "models": "Backtests",
     "data": "Completeness",
 }
+# Clicks on each page, by their words: each is pressed in turn, so that every press changes something.
+CLICKS: dict[str, tuple[tuple[str, str], ...]] = {
+    "overview": (("Utilisation", "Health"),),
+    "region": (("28 d", "7 d"),),
+    "capacity": (("Failures", "What runs out"), ("Augments", "What runs out"), ("Cost", "What runs out")),
+    "models": (("Backtests", "Drawn and why"),),
+    "data": (("Completeness", "Freshness"),),
+}
+CLICK_BAR = 1000.0
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_ARGUMENTS = [
     "--no-sandbox",
@@ -90,7 +101,7 @@ def main() -> None:
     for label, page, deeper in PLACES:
         scripts(lakes, label, page, deeper, arguments.runs)
     for name, lake in lakes.items():
-        wires(name, lake)
+        in_browser(name, lake, arguments.runs)
 
 
 def tell(figure: str, **values: object) -> None:
@@ -163,12 +174,12 @@ def _spent(page: str) -> float:
     )
 
 
-# Over the wire
+# In a browser
 # ----------------------------------------------------------------------------------------------------------
 
 
-def wires(name: str, lake: str) -> None:
-    """Bytes of each page's first view and of one filter change, in a browser."""
+def in_browser(name: str, lake: str, runs: int) -> None:
+    """Bytes of each page's first view and of one filter change; how long clicks take."""
     found = next(filter(None, map(shutil.which, filter(None, (os.environ.get("HEADROOM_CHROME"), *BROWSERS)))), None)
     if found is None:
         return tell("wire", lake=name, skipped="no Chrome or Chromium")
@@ -188,8 +199,56 @@ def wires(name: str, lake: str) -> None:
                     bar=CHANGE_BAR,
                     passed=change < CHANGE_BAR,
                 )
+        for view in VIEWS:
+            for pair in CLICKS.get(view.name, ()):
+                clicks(browser, address, name, "" if view is VIEWS[0] else view.name, pair, runs)
         browser.close()
     return None
+
+
+def clicks(browser: Browser, address: str, lake: str, path: str, pair: tuple[str, str], runs: int) -> None:
+    """Time clicks that go to and fro between two choices of a page; the first of each, with nothing kept, apart."""
+    page, received = browser.new_page(viewport={"width": 1440, "height": 900}), [0]
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
+    page.goto(f"{address}/{path}")
+    stand(page)
+    firsts = [clicked(page, words) for words in pair]
+    received[:], spent = [0], _script_seconds(address)
+    times = [clicked(page, pair[run % 2]) for run in range(runs)]
+    median = statistics.median(times)
+    tell(
+        "click",
+        lake=lake,
+        at=path or VIEWS[0].name,
+        click=" / ".join(pair),
+        runs=runs,
+        median_ms=round(median, 1),
+        p95_ms=round(statistics.quantiles(times, n=20, method="inclusive")[-1], 1),
+        first_ms=round(max(firsts), 1),
+        script_ms=round(1000 * (_script_seconds(address) - spent) / runs, 1),
+        bytes=round(sum(received) / runs),
+        bar=CLICK_BAR,
+        passed=median <= CLICK_BAR,
+    )
+    page.close()
+
+
+def clicked(page: Page, words: str) -> float:
+    """Click, and wait until no script has run for 0.4 s: milliseconds from the click to the end of the last."""
+    page.get_by_text(words, exact=True).first.click()
+    start = last = time.monotonic()
+    while time.monotonic() - last < 0.4 and time.monotonic() - start < PATIENCE:
+        if page.locator(BUSY).count():
+            last = time.monotonic()
+        page.wait_for_timeout(20)
+    return 1000 * (last - start)
+
+
+def _script_seconds(address: str) -> float:
+    """Seconds that the server has spent in the scripts of pages."""
+    with urlopen(f"{address}/metrics", timeout=PATIENCE) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("headroom_page_seconds_sum"))
 
 
 def transferred(browser: Browser, url: str, change: str | None) -> tuple[int, int | None]:
