@@ -22,12 +22,13 @@ from forecasting.planning.catalogue import at_every_site, price_law, usual_steps
 from forecasting.planning.demand import Statistic
 from forecasting.planning.failover import DeclaredFailover, Failover, failover_of
 from forecasting.planning.order_by import LEAD_FACTOR, LEAD_PLUS_DAYS, OrderPolicy, plan_calendar
-from forecasting.planning.plan import PLAN_COLUMNS, Fan, PlanSummary, details, summarise, with_plan
+from forecasting.planning.plan import PLAN_COLUMNS, Fan, PlanSummary, changed_rows, details, summarise, with_plan
 from forecasting.planning.plan import fan as fan_of
 from forecasting.planning.plan_case import NO_TELEMETRY, whole_weeks
 from forecasting.planning.runout import NO_CAPACITY, RunOut
 from forecasting.planning.site_state import NetworkSummary, summarise_sites
 from forecasting.planning.whatif import (
+    CITY,
     ScenarioResult,
     applied,
     evaluate_scenario,
@@ -39,6 +40,7 @@ from forecasting.planning.whatif import (
 )
 
 __all__ = [
+    "CITY",
     "NO_CAPACITY",
     "PLAN_COLUMNS",
     "DeclaredFailover",
@@ -49,6 +51,7 @@ __all__ = [
     "RunOut",
     "ScenarioResult",
     "calendar",
+    "changed_rows",
     "changes",
     "cost",
     "fan",

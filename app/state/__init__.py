@@ -85,6 +85,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "statistic": ("peak", "p95"),
     "planned": ("counted", "left-out"),
     "sheet": ("runout", "failures", "scenarios", "augments", "cost", "limits", "declared", "scorecard"),
+    "grade": ("all", "over", "late", "due", "later", "changed"),
     "quantile": ("p50", "p90"),
     "weights": ("declared", "nearby"),
     "months": tuple(str(count) for count in range(3, 19)),
@@ -131,6 +132,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
         "limit",
         "planned",
         "lead",
+        "grade",
         "focus",
         "whatif",
         "scenario",
@@ -176,7 +178,7 @@ class State:
     is played (None: the first), `plan` a saved plan (None: the newest). `weights` is how demand fails over: as declared
     (by distance and headroom where no table is), or nearby: by these anyhow.
 
-    `lead` pads declared lead times: a factor and days, as FACTORxDAYS.
+    `lead` pads declared lead times: a factor and days, as FACTORxDAYS. `grade` chooses rows of what runs out.
 
     `focus` is the place whose run-out is drawn (site:KEY, region:KEY or global:all; None: what runs out first);
     `whatif` the changes to what is expected, as app.cached.planning reads them (None: none); `steps` what augments are
@@ -216,6 +218,7 @@ class State:
     limit: float = UTILISATION_LIMIT
     planned: str = "counted"
     lead: str = "2x5"
+    grade: str = "all"
     focus: str | None = None
     whatif: str | None = None
     scenario: str | None = None

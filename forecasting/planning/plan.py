@@ -364,6 +364,17 @@ def details(case: PlanCase, plan: Plan) -> pd.DataFrame:
     )
 
 
+def changed_rows(before: pd.DataFrame, after: pd.DataFrame) -> pd.Series:
+    """Which rows of a plan another case changes (bool, by the index of `after`): grade, a run-out date, or Gbps to add; a
+    row that is new counts.
+    """
+    names, told = ["level", "key", "direction"], ["grade", *DATES, "add_gbps"]
+    earlier = before.set_index(names)[told].reindex(pd.MultiIndex.from_frame(after[names])).reset_index(drop=True)
+    later = after[told].reset_index(drop=True)
+    same = (earlier == later) | (earlier.isna() & later.isna())
+    return pd.Series(~same.all(axis=1).to_numpy(), index=after.index)
+
+
 class PlanSummary(NamedTuple):
     """What some rows of a plan come to: how many are of each grade, the first late and the first due row by their dates
     (None where there is none), the range of weeks that the over ones stay over when ordered today, and Gbps.

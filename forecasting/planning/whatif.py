@@ -35,6 +35,9 @@ from forecasting.planning.runout import RunOut
 YEAR_WEEKS = 365.25 / 7.0
 # The P95 of a week is what its busiest 5 %, 8.4 of 168 hours, stay above.
 P95_HOURS = 0.05 * 168.0
+MAX_EVENT_DAYS = 1000.0
+# A scope that is a city, before its name.
+CITY = "city:"
 
 
 class Change(Protocol):
@@ -46,7 +49,7 @@ class Change(Protocol):
 @dataclass(frozen=True, slots=True)
 class Growth:
     """Demand grows by `percent` a year more (or less, where negative) than forecast, from the first week on; scope:
-    "all", a region_id or a site_id.
+    "all", a region_id, a site_id, or "city:" and the name of a city.
 
     It bears on one direction where `direction` says so.
     """
@@ -70,8 +73,8 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A new event: `gbps` on top of its busiest hour, shared by the sites of its scope as they share demand, in the
-    weeks that its `hours` from `start` touch.
+    """A new event of `hours` from `start`, repeated on each of `days` days: `gbps` on top of its busiest hour, shared by
+    the sites of its scope as they share demand, and `percent` more of each site's own demand; scope as in Growth.
 
     It adds in full to a week's peak, as if it fell into the busy hour. A P95 leaves out the busiest 8.4 hours of a
     week: a shorter event adds in proportion.
@@ -81,23 +84,29 @@ class Event:
     start: str
     hours: float
     scope: str = GLOBAL_KEY
+    percent: float = 0.0
+    days: float = 1.0
 
     def apply(self, case: PlanCase) -> PlanCase:
-        begin = stamp(self.start)
-        end = begin + pd.Timedelta(hours=self.hours)
-        if not (self.gbps >= 0.0 and self.hours > 0.0):
+        if not (self.gbps >= 0.0 and self.hours > 0.0 and self.percent > -100.0 and self.days >= 1.0):
             raise SettingError(
-                f"An event of {self.gbps:g} Gbps and {self.hours:g} hours is none.",
-                remedy="give at least 0 Gbps and more than 0 hours",
+                f"An event of {self.gbps:g} Gbps, {self.percent:g} % and {self.hours:g} hours on {self.days:g} days is none.",
+                remedy="give at least 0 Gbps, more than -100 %, more than 0 hours and at least 1 day",
             )
+        if self.days > MAX_EVENT_DAYS:
+            raise SettingError(f"An event of {self.days:g} days is out of reach.", remedy="give at most 1,000 days")
         weeks, demand = case.demand.weeks, case.demand
-        within = (np.minimum(weeks + WEEK, end) - np.maximum(weeks, begin)) / pd.Timedelta(hours=1)
-        touched = np.clip(np.asarray(within, dtype=float), 0.0, None)
+        touched = np.zeros(len(weeks))
+        for begin in pd.date_range(stamp(self.start), periods=int(self.days), freq="D"):
+            end = begin + pd.Timedelta(hours=self.hours)
+            within = (np.minimum(weeks + WEEK, end) - np.maximum(weeks, begin)) / pd.Timedelta(hours=1)
+            touched += np.clip(np.asarray(within, dtype=float), 0.0, None)
         part = (touched > 0.0).astype(float) if demand.statistic == "peak" else np.minimum(touched / P95_HOURS, 1.0)
         inside = np.where(_inside(case, self.scope)[:, None, None], demand.gbps, 0.0)
         total = inside.sum(axis=0, keepdims=True)
         share = np.divide(inside, total, out=np.zeros_like(inside), where=total > 0.0)
-        return replace(case, demand=demand.plus(self.gbps * part[None, :, None] * share))
+        added = self.gbps * share + self.percent / 100.0 * inside
+        return replace(case, demand=demand.plus(part[None, :, None] * added))
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,12 +422,14 @@ def _value(kind: type[Any], name: str, value: object) -> object:
 
 def _inside(case: PlanCase, scope: str) -> Reals:
     """Which keys a scope covers, (keys,); SettingError where it is none of the network."""
-    regions = case.regions
-    mask = np.array([scope in (GLOBAL_KEY, key, regions.get(key)) for key in case.demand.keys])
+    regions, cities = case.regions, {}
+    if scope.startswith(CITY) and "city" in case.sites:
+        cities = {str(site): f"{CITY}{city}" for site, city in case.sites[["site_id", "city"]].to_numpy()}
+    mask = np.array([scope in (GLOBAL_KEY, key, regions.get(key), cities.get(key)) for key in case.demand.keys])
     if not mask.any():
         raise SettingError(
-            f"{scope} is neither a region nor a site with a forecast.",
-            remedy=f"give {GLOBAL_KEY}, a region_id or a site_id",
+            f"{scope} is neither a region, a city nor a site with a forecast.",
+            remedy=f"give {GLOBAL_KEY}, a region_id, a site_id, or {CITY} and the name of a city",
         )
     return mask
 

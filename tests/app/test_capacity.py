@@ -66,16 +66,37 @@ def test_every_answer_has_its_words_worst_first(open_page: Opener, lake: Path) -
     # Both have an open incident and no order to place: a tie, told apart by their keys.
     assert list(rows.index[-2:]) == ["nrt-01", "nrt-02"]
     assert rows.loc["nrt-01", "Run-out"] == f"not known: {REFUSAL}"
-    assert rows.loc["fra-01", "Order by"].startswith("\u25a0 overdue since")
-    assert rows.loc["gru-01", "Order by"] == "\u25cf no order yet"
+    assert rows.loc["fra-01", "Order by"].startswith("now, was")
+    assert rows.loc["fra-01", "Order"] == "\u25a0 over and late"
+    assert (rows.loc["fra-01", "Limit"], rows.loc["fra-01", "Short"]) == (240.0, pytest.approx(20.0, abs=0.5))
+    assert rows.loc["gru-01", "Order by"] == "no order"
     assert rows.loc["iad-01", "Site"] == '"><script>alert(1)</script>'
 
 
-def test_numbers_count_what_the_table_holds(open_page: Opener, lake: Path) -> None:
-    shown = {metric.label: metric.value for metric in open_page("capacity", lake).metric}
-    assert shown["Over the limit now"] == "1 of 6"
-    assert shown["Runs out first"] == "Frankfurt 1"
-    assert shown["N-1 safe"] == "not now"  # nobody within reach takes over for Sao Paulo
+def test_the_headline_says_the_consequence_and_a_grade_chooses_rows(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake)
+    assert "**1 of 6 sites is over 80 % of their egress capacity** at the peak of the week" in words(page)
+    assert "For 1 no answer is known" in words(page)
+    page.segmented_control("state.grade").set_value("over").run()
+    assert list(table(page).index) == ["fra-01"]
+    assert page.query_params["grade"] == "over"
+
+
+def test_a_partner_is_sent_a_page_about_its_own_sites(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake, partner="Nordlicht", whatif=GROWTH)
+    assert not page.exception
+    assert list(table(page).index) == ["fra-01", "ams-01"]
+    assert set(page.selectbox("plan.place").options) == {table(page)["Site"][key] for key in ["fra-01", "ams-01"]}
+    assert "to deliver at" in words(page)
+    assert not [button for button in page.button if button.label == "Add to the what-if"]
+
+
+def test_lead_times_are_padded_as_the_policy_says(open_page: Opener, lake: Path) -> None:
+    page = open_page("capacity", lake)
+    assert table(page).loc["fra-01", "Lead time"].endswith(" d, planned as 125 d")
+    page.selectbox("state.lead").select("1x0").run()
+    assert table(page).loc["fra-01", "Lead time"] == "60 d"
+    assert page.query_params["lead"] == "1x0"
 
 
 def test_the_place_that_runs_out_first_is_drawn_and_another_is_a_choice_away(open_page: Opener, lake: Path) -> None:
@@ -119,6 +140,7 @@ def test_a_what_if_stands_beside_what_holds_without_it(open_page: Opener, lake: 
 
 def test_a_what_if_is_added_in_the_page_and_taken_back(open_page: Opener, lake: Path) -> None:
     page = open_page("capacity", lake)
+    page.selectbox("what-if-kind").select("growth").run()
     page.number_input("what-if-percent").set_value(60.0)
     next(button for button in page.button if button.label == "Add to the what-if").click().run()
     assert not page.exception
@@ -246,5 +268,3 @@ def test_the_overview_tells_the_plans_dates_in_its_numbers_and_its_table(open_pa
     assert told["ams-01"] == plan.loc["ams-01", "Run-out"]
     assert told["fra-01"] == "already over the limit"
     assert told["gru-01"] == "not in 18 months"
-    (tile,) = (metric for metric in page.metric if metric.label == "Next run-out")
-    assert tile.value == plan.loc["ams-01", "Run-out"]

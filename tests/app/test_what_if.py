@@ -61,9 +61,9 @@ FILLED: dict[str, tuple[Fill, dict[str, object], str]] = {
         "Demand grows by 10 % a year less than forecast, Europe West",
     ),
     "event": (
-        lambda page: page.number_input("what-if-gbps").set_value(250.0),
-        {"gbps": 250.0, "hours": 6.0, "scope": "all", "start": "2026-08-06"},
-        "An event of 250 Gbps for 6 hours from 2026-08-06, everywhere",
+        lambda page: page.selectbox("what-if-scope").select("gru-01"),
+        {"gbps": 0.0, "percent": 30.0, "hours": 4.0, "days": 3.0, "scope": "gru-01", "start": "2026-08-06T18:00"},
+        "An event of +30 % for 4 hours a day on 3 days from 2026-08-06 18:00, Sao Paulo 1",
     ),
     "bitrate": (
         lambda page: page.number_input("what-if-bits").set_value(80.0),
@@ -125,7 +125,9 @@ def test_a_form_adds_its_change_to_the_link_and_says_it(open_page: Opener, lake:
     page = add(open_page("capacity", lake), kind, fill)
     held = json.loads(page.query_params["whatif"])
     assert held == [{"kind": kind, **values}]
+    assert page.query_params["grade"] == "changed"
     assert words(held[0], SITES) == wording
+    assert ("With the what-if" in said(page)) != ("cannot be applied" in said(page))
 
 
 def test_one_change_of_several_is_taken_out(open_page: Opener, lake: Path) -> None:

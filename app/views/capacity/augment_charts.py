@@ -17,8 +17,7 @@ from app import theme
 from app.charts.axes import Trace
 from app.charts.marks import Note, halo
 from app.charts.plain import layout, upright
-from app.theme import PALETTES, Palette, Scheme, hue, percent, significant, usd
-from app.views.capacity.run_out_charts import ORDER_STATES
+from app.theme import ACT, PALETTES, WATCH, Palette, Scheme, hue, percent, significant, usd
 
 PLOT, LEFT, RIGHT = 220, 64, 40
 # Points nearer than this share of the plot, both ways, keep one word between them.
@@ -187,7 +186,7 @@ def purchase_table(rows: pd.DataFrame, names: Names, today: pd.Timestamp) -> pd.
 def order_words(last: pd.Timestamp, today: pd.Timestamp) -> str:
     """The last day to order, with its state."""
     late = last < today.floor("D")
-    return f"{ORDER_STATES['overdue' if late else 'due'].glyph} {'overdue since' if late else 'by'} {theme.day(last, year=last.year != today.year)}"
+    return f"{(ACT if late else WATCH).glyph} {'now, was' if late else 'by'} {theme.day(last, year=last.year != today.year)}"
 
 
 def broken_words(broken: Iterable[Any], names: Names) -> list[str]:

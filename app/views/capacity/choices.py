@@ -26,6 +26,7 @@ from app.ui.site_filter import filtered_sites, site_filter
 DIRECTIONS = {"egress": "Egress", "ingest": "Ingest"}
 STATISTICS = {"peak": "Peak of week", "p95": "Weekly P95"}
 IN_WORDS = {"peak": "peak of week", "p95": "weekly P95"}
+LEAD_TIMES = {"1x0": "Lead time as declared", "1.5x0": "Lead time + half", "2x5": "Lead time doubled + 5 d"}
 PLANNED = {"counted": "Planned augments count", "left-out": "Installed only"}
 SHEETS = {
     "runout": "What runs out",
@@ -68,13 +69,36 @@ def choose(frame: Frame) -> PlanQuery:
             width=220,
             **state.bound("planned"),
         )
+        st.selectbox(
+            "Lead time",
+            list(dict.fromkeys((*LEAD_TIMES, state.current().lead))),
+            format_func=lead_words,
+            label_visibility="collapsed",
+            width=220,
+            help="What an order is reckoned to take, of the lead time that a site declares",
+            **state.bound("lead"),
+        )
     site_filter(frame)
     now = state.current()
     direction: Direction = "ingest" if now.direction == "ingest" else "egress"
     planned, table = now.planned == "counted", in_force(frame)
+    factor, plus_days = map(float, now.lead.split("x"))
     return PlanQuery(
-        direction, "p95" if now.statistic == "p95" else "peak", now.limit, planned, now.whatif or "", table
+        direction,
+        "p95" if now.statistic == "p95" else "peak",
+        now.limit,
+        planned,
+        now.whatif or "",
+        table,
+        factor,
+        plus_days,
     )
+
+
+def lead_words(lead: str) -> str:
+    """How lead times are padded, as the select has it."""
+    factor, plus = lead.split("x")
+    return LEAD_TIMES.get(lead, f"Lead time x {factor} + {plus} d")
 
 
 def sheet() -> str:

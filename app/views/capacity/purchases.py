@@ -249,7 +249,7 @@ def offer(question: PlanQuery, plan: AugmentPlan) -> None:
             icon=":material/add_task:",
             disabled=not state.fits(text),
             on_click=state.update,
-            kwargs={"whatif": text, "sheet": SHEET},
+            kwargs={"whatif": text, "sheet": SHEET, "grade": "changed"},
         )
         if state.fits(text):
             st.caption(

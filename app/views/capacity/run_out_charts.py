@@ -51,9 +51,8 @@ from app.theme import (
     unit,
 )
 
-ROW, HEADER, BELOW, LEFT = 21, 96, 26, 132
-# More bars than a screen holds are a table, which stands below.
-MOST = 16
+ROW, HEADER, BELOW, LEFT = 21, 108, 12, 132
+DATED = ("over", "within", "possible")
 # What is over has no dates: a mark at now. An order that should have been placed longer ago than this is drawn at the
 # rim.
 BACK = pd.Timedelta(days=45)
@@ -62,14 +61,23 @@ LEAST = pd.Timedelta(days=120)
 
 
 def dated(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that have something to draw, the first of them; in the order given."""
-    return rows[rows["answer"].isin(("over", "within", "possible"))].head(MOST).reset_index(drop=True)
+    """The rows that have something to draw, in the order given."""
+    return rows[rows["answer"].isin(DATED)].reset_index(drop=True)
 
 
 def runout_bars(
-    rows: pd.DataFrame, *, now: pd.Timestamp, direction: str, zone: str, scheme: Scheme, limit: str
+    rows: pd.DataFrame,
+    *,
+    now: pd.Timestamp,
+    direction: str,
+    zone: str,
+    scheme: Scheme,
+    limit: str,
+    before: pd.DataFrame | None = None,
 ) -> go.Figure:
-    """`rows`: an outlook with the column name, worst first. `limit` says in words what is passed."""
+    """`rows`: an outlook with the column name, worst first; `before`: the same without the what-if, drawn in grey behind.
+    `limit` says in words what is passed.
+    """
     palette, shown = PALETTES[scheme], dated(rows)
     shown["said"] = [answer_words(row, now) for row in shown.to_dict("records")]
     layout: dict[str, Any] = {
@@ -81,18 +89,42 @@ def runout_bars(
         "barmode": "overlay",
         "bargap": 0.45,
     }
-    words = _words(len(shown), len(rows), limit, hue(f"{direction}_gbps", scheme), palette)
+    words = _words(
+        len(shown), len(rows), limit, now, hue(f"{direction}_gbps", scheme), palette, compared=before is not None
+    )
     if shown.empty:
         return go.Figure({"layout": layout | {"annotations": [*words, nothing(palette, "nothing runs out in sight")]}})
     start, end = now - BACK, latest(shown, now)
     traces = [
+        *([] if before is None else _behind(shown, before, now, end, palette, zone)),
         *bars(shown, now, end, hue(f"{direction}_gbps", scheme), zone),
         *medians(shown, now, zone, palette),
         *_orders(shown, start, zone, palette),
     ]
-    line, note = now_mark(now, zone, palette)
+    line, _ = now_mark(now, zone, palette)
     axes = _axes(shown, instant(start - pd.Timedelta(days=6), zone), instant(end, zone))
-    return go.Figure({"data": traces, "layout": layout | axes | {"shapes": [line], "annotations": [*words, note]}})
+    return go.Figure({"data": traces, "layout": layout | axes | {"shapes": [line], "annotations": words}})
+
+
+def _behind(
+    shown: pd.DataFrame, before: pd.DataFrame, now: pd.Timestamp, end: pd.Timestamp, palette: Palette, zone: str
+) -> Iterator[Trace]:
+    """The same places without the what-if: a wider grey bar behind each."""
+    earlier = before.set_index("key").reindex(shown["key"]).reset_index()
+    earlier = earlier[earlier["answer"].isin(("within", "possible"))]
+    first, last = earlier["run_out_p10"].clip(lower=now), earlier["run_out_p90"].fillna(end).clip(upper=end)
+    yield {
+        "type": "bar",
+        "name": "without the what-if",
+        "orientation": "h",
+        "y": earlier.index.to_numpy(),
+        "base": written(first, zone),
+        "x": lengths(first, last, zone),
+        "width": 0.9,
+        "marker": {"color": fade(palette.context, 0.35)},
+        "customdata": [answer_words(row, now) for row in earlier.to_dict("records")],
+        "hovertemplate": "without the what-if: %{customdata}<extra></extra>",
+    }
 
 
 def now_mark(now: pd.Timestamp, zone: str, palette: Palette) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -204,6 +236,7 @@ def _axes(shown: pd.DataFrame, start: str, end: str) -> dict[str, Any]:
         "xaxis": {
             "type": "date",
             "range": [start, end],
+            "side": "top",
             "tickformatstops": TIME_TICKS,
             "tickangle": 0,
             "fixedrange": True,
@@ -218,7 +251,9 @@ def _axes(shown: pd.DataFrame, start: str, end: str) -> dict[str, Any]:
     }
 
 
-def _words(shown: int, all_of_them: int, limit: str, colour: str, palette: Palette) -> list[dict[str, Any]]:
+def _words(
+    shown: int, all_of_them: int, limit: str, now: pd.Timestamp, colour: str, palette: Palette, *, compared: bool
+) -> list[dict[str, Any]]:
     """Title, subtitle and what each mark means."""
     at = {
         "xref": "paper",
@@ -233,10 +268,19 @@ def _words(shown: int, all_of_them: int, limit: str, colour: str, palette: Palet
     }
     few = f"{shown} of {all_of_them} sites, worst first"
     red = palette.hues["capacity"]
-    keys = (
-        f'<span style="color:{colour}">\u25ac</span> 80 % interval, <b>|</b> median  <span style="color:{red}">\u25a0</span> already over<br>'
-        f'<span style="color:{red}">\u25bc</span> order overdue (\u25c0 for longer)  <span style="color:{red}">\u25bd</span> order by'
-    )
+    glyph = '<span style="color:{}">{}</span> {}'
+    dates = [
+        glyph.format(colour, "\u25ac", "80 % interval"),
+        "<b>|</b> median",
+        glyph.format(red, "\u25a0", "already over"),
+    ]
+    marks = [
+        glyph.format(red, "\u25bc", "order overdue (\u25c0 for longer)"),
+        glyph.format(red, "\u25bd", "order by"),
+        glyph.format(palette.muted, "|", f"now, {day(now)}"),
+        *([glyph.format(palette.context, "\u25ac", "without the what-if")] if compared else []),
+    ]
+    keys = "  ".join(dates) + "<br>" + "  ".join(marks)
     return [
         at | {"yshift": HEADER - 4, "text": f"<b>Run-out</b>: {few}", "font": {"size": 15}},
         at | {"yshift": HEADER - 24, "text": label(limit, 80), "font": {"size": 12, "color": palette.muted}},
@@ -244,9 +288,15 @@ def _words(shown: int, all_of_them: int, limit: str, colour: str, palette: Palet
     ]
 
 
-# Overdue is for now; due is for the calendar; no order is well; and nothing can be said.
-ORDER_STATES: dict[str, StateMark] = {"overdue": ACT, "due": WATCH, "none": OK, "unknown": UNKNOWN}
-NO_ORDER = {"none": "no order yet", "unknown": "not known"}
+# What an order of today still achieves: a shape, and words of its own.
+GRADES: dict[str, tuple[StateMark, str]] = {
+    "over": (ACT, "over and late"),
+    "late": (ACT, "late"),
+    "due": (WATCH, "due in 30 days"),
+    "later": (OK, "later"),
+    "none": (OK, "no order"),
+    "unknown": (UNKNOWN, "not known"),
+}
 _DAY, _MONTH_DAYS = pd.Timedelta(days=1), 30.4
 Row = Mapping[Any, Any]
 
@@ -272,12 +322,44 @@ def months_ahead(row: Row, now: pd.Timestamp) -> int:
 
 
 def order_words(row: Row, now: pd.Timestamp) -> str:
-    """The order-by date with its state: a shape, a word, the date."""
-    order, last = str(row["order"]), row["order_by"]
-    glyph = ORDER_STATES[order].glyph
-    if not isinstance(last, pd.Timestamp) or order in NO_ORDER:
-        return f"{glyph} {NO_ORDER.get(order, NO_ORDER['unknown'])}"
-    return f"{glyph} {'overdue since' if order == 'overdue' else 'by'} {theme.day(last, year=last.year != now.year)}"
+    """By when to order: '3 Dec', 'now, was 18 Jun', 'no order'."""
+    last = row["order_by"]
+    if not isinstance(last, pd.Timestamp):
+        return GRADES[str(row["grade"])][1]
+    date = theme.day(last, year=last.year != now.year)
+    return f"now, was {date}" if row["order"] == "overdue" else date
+
+
+def service_words(row: Row, now: pd.Timestamp) -> str:
+    """By when more capacity must be in service: 'now', '23 Feb 2027'."""
+    needed = row["in_service_by"]
+    if not isinstance(needed, pd.Timestamp):
+        return theme.NO_DATA
+    return "now" if needed <= now else theme.day(needed, year=needed.year != now.year)
+
+
+def today_words(row: Row, now: pd.Timestamp) -> str:
+    """What an order of today achieves: 'in service 23 Feb 2027, about 12 weeks over', or 'in time'."""
+    arrives = row["in_service_today"]
+    if not isinstance(row["order_by"], pd.Timestamp) or not isinstance(arrives, pd.Timestamp):
+        return theme.NO_DATA
+    if row["add_gbps"] == 0.0:
+        return "planned capacity is enough"
+    return f"in service {theme.day(arrives, year=arrives.year != now.year)}, {over_words(float(row['weeks_over']))}"
+
+
+def over_words(weeks: float) -> str:
+    """Expected weeks above the limit: 'about 12 weeks over', 'under a week over', 'in time'."""
+    if math.isnan(weeks) or weeks < 0.05:
+        return "in time"
+    count = round(weeks)
+    return "under a week over" if count < 1 else f"about {count} week{'' if count == 1 else 's'} over"
+
+
+def lead_words(row: Row) -> str:
+    """'40 d, planned as 85 d'."""
+    declared, padded = float(row["lead_days"]), float(row["padded_days"])
+    return f"{declared:g} d" if padded == declared else f"{declared:g} d, planned as {padded:g} d"
 
 
 def soon_words(share: float) -> str:
@@ -291,8 +373,8 @@ def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None 
     """What the table shows, in the order of `rows` (an outlook with name, region and partner); beside it `base`, the
     same without the what-if.
 
-    key, Site, Health, Run-out, (Without the what-if, Later by: days), Order by, Within 90 days (percent), Probability (list),
-    Lead time (days), Region, Partner.
+    key, Site, Health, Order, Gbps (Peak, Capacity, Limit, Short, Add), Order by, In service by, Ordered today, Run-out,
+    (Without the what-if, Later by: days), Probability (list), Lead time, Region, Partner.
     """
     told = records(rows)
     before: dict[str, object] = {}
@@ -309,12 +391,19 @@ def plan_table(rows: pd.DataFrame, now: pd.Timestamp, base: pd.DataFrame | None 
             "key": rows["key"],
             "Site": rows["name"],
             "Health": [f"{STATES[state].glyph} {STATES[state].word}" for state in rows["state"]],
+            "Order": [f"{mark.glyph} {word}" for mark, word in (GRADES[grade] for grade in rows["grade"])],
+            "Peak": rows["peak_gbps"].round(1),
+            "Capacity": rows["capacity_gbps"].round(1),
+            "Limit": rows["limit_gbps"].round(1),
+            "Short": rows["short_gbps"].where(rows["short_gbps"] > 0.0).round(1),
+            "Add": rows["add_gbps"].where(rows["add_gbps"] > 0.0),
+            "Order by": [order_words(row, now) for row in told],
+            "In service by": [service_words(row, now) for row in told],
+            "Ordered today": [today_words(row, now) for row in told],
             "Run-out": [answer_words(row, now) for row in told],
             **before,
-            "Order by": [order_words(row, now) for row in told],
-            "Within 90 days": 100 * rows["within_90"].astype(float),
             "Probability": rows["odds"],
-            "Lead time": rows["lead_days"],
+            "Lead time": [lead_words(row) for row in told],
             "Region": rows["region"],
             "Partner": rows["partner"],
         }
@@ -535,8 +624,7 @@ YEAR = pd.Timedelta(days=365)
 PLACES = {"over": 0, "within": 1, "possible": 1, "beyond": 2, "refused": 3}
 # What is compared, in the order in which it is drawn.
 MEASURES = {"first": "First site over its limit", "global": "The network over its limit", "n-1": "No longer N-1 safe"}
-HEADER = 62
-DATED = ("over", "within", "possible")
+SCENARIO_HEADER = 62
 FLUSH = {"x": 0, "xanchor": "left", "xshift": 8 - LEFT, "showarrow": False, "align": "left"}
 
 
@@ -578,8 +666,8 @@ def scenario_bars(rows: pd.DataFrame, *, now: pd.Timestamp, direction: str, zone
     line, note = now_mark(now, zone, palette)
     layout: dict[str, Any] = {
         "template": template(scheme),
-        "height": HEADER + BELOW + ROW * (len(shown) + len(MEASURES)),
-        "margin": {"l": LEFT, "r": 16, "t": HEADER, "b": BELOW},
+        "height": SCENARIO_HEADER + BELOW + ROW * (len(shown) + len(MEASURES)),
+        "margin": {"l": LEFT, "r": 16, "t": SCENARIO_HEADER, "b": BELOW},
         "showlegend": False,
         "dragmode": False,
         "barmode": "overlay",
@@ -621,8 +709,8 @@ def _heading(direction: str, colour: str, palette: Palette) -> list[dict[str, An
     red = palette.hues["capacity"]
     keys = f'<span style="color:{colour}">\u25ac</span> 80 % interval, <b>|</b> median  <span style="color:{red}">\u25a0</span> already'
     return [
-        at | {"yshift": HEADER - 4, "text": f"<b>Dates side by side</b>, {direction}", "font": {"size": 15}},
-        at | {"yshift": HEADER - 24, "text": keys, "font": {"size": 11, "color": palette.muted}},
+        at | {"yshift": SCENARIO_HEADER - 4, "text": f"<b>Dates side by side</b>, {direction}", "font": {"size": 15}},
+        at | {"yshift": SCENARIO_HEADER - 24, "text": keys, "font": {"size": 11, "color": palette.muted}},
     ]
 
 

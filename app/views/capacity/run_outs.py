@@ -1,9 +1,12 @@
-"""The sheet that says when each site runs out: the dates, the map, and one place's future."""
+"""What runs out: what an order of today still achieves, the orders, the dates as bars and on a map, and one place's future.
+Under a partner's filter it is a page about that partner's sites alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,190 +14,282 @@ from streamlit.column_config import ButtonColumn, LineChartColumn, NumberColumn,
 
 from app import cached, state, theme
 from app.cached import planning
-from app.cached.failures import failover_rule
-from app.cached.planning import PlanQuery
+from app.cached.planning import Fan, PlanQuery, PlanSummary
 from app.charts import map_marks, map_view
 from app.charts.map_marks import Look
 from app.charts.map_view import Canvas
 from app.charts.network_map import Drawing, deck
+from app.charts.panels import linked_figure
 from app.ui import empty_states, export
+from app.ui.empty_states import plain
 from app.ui.header import Frame
 from app.ui.maps import OUTLINE, legend_words, picked
+from app.ui.place import Place, region_names
 from app.ui.site_filter import filtered_sites
-from app.ui.tables import HEADER_PX, ROW_PX, opened
-from app.ui.tile import tile
-from app.views.capacity import choices, failures, place, what_if
-from app.views.capacity.choices import limit_words
-from app.views.capacity.run_out_charts import answer_words, dated, plan_table, runout_bars
+from app.ui.tables import HEADER_PX, ROW_PX
+from app.views.capacity import choices, what_if
+from app.views.capacity.choices import STATISTICS, limit_words
+from app.views.capacity.run_out_charts import (
+    GRADES,
+    FanChart,
+    answer_words,
+    dated,
+    fan_panels,
+    fan_table,
+    lead_words,
+    order_words,
+    plan_table,
+    runout_bars,
+    service_words,
+    soon_words,
+    today_words,
+)
 from app.views.capacity.what_if import Outlooks
+from data.schema import GLOBAL_KEY, Level
 
 
 def draw(frame: Frame, asked: PlanQuery) -> None:
-    """The numbers, the dates as bars, the table of orders, and one place. Sites without a capacity have but the
-    place.
-    """
+    """The consequence in words, the orders, the dates, and one place. Sites without a capacity have but the place."""
     planned = what_if.sites(frame, asked)
     if planned is None:
         return
-    found, sites = planned
+    outlooks, sites = planned
     if choices.no_capacity(frame, sites):
-        place.draw(frame, found, sites)
+        one_place(frame, outlooks, sites)
         return
-    base = None if found.base is None else choices.sites_of(frame, found.base)
-    safe = _safe(frame, found.question), _safe(frame, found.question._replace(changes=""))
-    numbers(frame, sites, base, *safe, failover_rule(asked.failover))
-    late_augments(frame, found.question)
-    what_if.panel(frame, found.question)
+    base = None if outlooks.base is None else choices.sites_of(frame, outlooks.base)
+    headline(frame, outlooks.question, sites, base)
+    late_augments(frame, outlooks.question)
+    if state.current().partner is None:
+        what_if.panel(frame, outlooks.question)
+    shown = of_grade(sites, base)
+    orders(frame, outlooks.question, shown, base)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        bars(frame, found.question, sites)
+        bars(frame, outlooks.question, shown, base)
     with right:
-        draw_map(frame, found)
-    table(frame, sites, found.base)
+        site_map(frame, outlooks, shown, map_view.NARROW if frame.narrow else BESIDE)
     st.markdown("##### One place against its capacity")
-    place.draw(frame, found, sites)
+    one_place(frame, outlooks, shown)
 
 
-def _safe(frame: Frame, question: PlanQuery) -> str:
-    """Until when any single failure can be carried, in words."""
-    lost = planning.plan_result(frame.pin, frame.scope, question)
-    return failures.safe_words(lost.safe_until, frame.extent.now) if lost else "not known"
+# In words
+# ----------------------------------------------------------------------------------------------------
 
 
-MOST_PX = 420
-# A site counts where it is more likely than not.
-MORE_LIKELY_THAN_NOT = 0.5
-_CLICK = "run-outs.click"
-UNITS = {"Within 90 days": "%", "Lead time": "days", "Later by": "days"}
-
-
-class Counts(NamedTuple):
-    """What the tiles count of sites, in half of the futures: over now, over within 90 days; and orders overdue."""
-
-    over: int
-    soon: int
-    late: int
-
-
-def counted(sites: pd.DataFrame) -> Counts:
-    """The counts of some sites."""
-    over = sites["answer"] == "over"
-    soon = ~over & (sites["within_90"].astype(float) >= MORE_LIKELY_THAN_NOT)
-    return Counts(int(over.sum()), int(soon.sum()), int((sites["order"] == "overdue").sum()))
-
-
-def numbers(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None, safe: str, base_safe: str, rule: str) -> None:
-    """Tiles: over now, likely soon and within a year, overdue orders, what is first, and how long the network stands a
-    site's failure under the `rule` of failover; with a what-if each beside what it is without (`base`, `base_safe`).
-    """
-    now, here = frame.extent.now, counted(sites)
-    was = None if base is None else counted(base)
-    first = sites[sites["answer"].isin(("over", "within"))].sort_values("run_out_p50", kind="stable").head(1)
-    with st.container(horizontal=True, gap="small", key="plan-numbers"):
-        tile("Over the limit now", f"{here.over} of {len(sites)}", without("in half the futures", was and was.over))
-        tile("Likely over within 90 days", str(here.soon), without("more, in half of them", was and was.soon))
-        tile(
-            "Orders overdue",
-            str(here.late),
-            without(f"of {sites['order_by'].notna().sum()} to be placed", was and was.late),
+def headline(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
+    """What stands above all: what is over, what an order no longer saves, what is due, and what a what-if changes."""
+    told, partner = planning.summarise(sites), state.current().partner
+    if partner is not None:
+        regions = plain(", ".join(sorted(sites["region"].unique())))
+        st.markdown(f"#### {plain(partner)}: {question.direction} to deliver at {told.sites} sites in {regions}")
+    st.markdown(" ".join(consequences(told, question, frame.extent.now)))
+    if base is not None:
+        changes = int(planning.changed_rows(base, sites).sum())
+        was, now = (planning.summarise(rows).grades for rows in (base, sites))
+        counts = [
+            f"{GRADES[grade][1]} {was[grade]} to {now[grade]}"
+            for grade in ("over", "late", "due", "later")
+            if was[grade] != now[grade]
+        ]
+        words = (
+            f"**With the what-if {changes} of {told.sites} sites change**{': ' if counts else ''}{', '.join(counts)}."
         )
-        tile(
-            "Runs out first",
-            str(first["name"].iloc[0]) if len(first) else "none in sight",
-            answer_words(dict(first.iloc[0]), now) if len(first) else None,
+        st.markdown(f":material/alt_route: {words}")
+    st.caption(plain(f"{_policy_words(question)}. As of {theme.stamp(frame.extent.now, frame.zone)}."))
+
+
+BUSIEST = {"peak": "peak of the week", "p95": "P95 of the week"}
+
+
+def consequences(told: PlanSummary, question: PlanQuery, now: pd.Timestamp) -> list[str]:
+    """The state of some sites as sentences, worst first."""
+    limit = f"{100 * question.limit:g} % of their {question.direction} capacity"
+    over, late, due = (told.grades[grade] for grade in ("over", "late", "due"))
+    said = []
+    if over and told.weeks_over is not None:
+        least, most = (max(round(weeks), 1) for weeks in told.weeks_over)
+        weeks = f"{least}" if least == most else f"{least} to {most}"
+        verb = "is" if over == 1 else "are"
+        said.append(
+            f"**{over} of {told.sites} sites {verb} over {limit}** at the {BUSIEST[question.statistic]}, "
+            f"{theme.gbps(told.short_gbps)} too much in all; ordered today, they stay over for about {weeks} weeks."
         )
-        failover = f"failover {empty_states.plain(rule)}"
-        below = failover if was is None else f"{base_safe} without it"
-        tile(
-            "N-1 safe",
-            safe,
-            below,
-            help_=f"Until when the other sites can take over what any one site carries; {failover}",
+    if late and told.first_late is not None:
+        row = told.first_late.to_dict()
+        said.append(
+            f"**{late}{' more' if over else f' of {told.sites} sites'} pass {'it' if over else limit} before an order of "
+            f"today is in service**, first {plain(row['name'])} ({answer_words(row, now)})."
         )
+    if told.first_due is not None:
+        row = told.first_due.to_dict()
+        when = "now" if row["order"] == "overdue" else f"by {order_words(row, now)}"
+        count = f"{due} orders are due within 30 days" if due != 1 else "1 order is due within 30 days"
+        said.append(f"{count if due else 'No order is due within 30 days'}; next {plain(row['name'])}, {when}.")
+    if not said:
+        said.append(f"**No order is due**: none of the {told.sites} sites passes {limit} in sight.")
+    if told.add_gbps > 0.0:
+        said.append(f"To order in all: {theme.gbps(told.add_gbps)}.")
+    if told.grades["unknown"]:
+        said.append(f"For {told.grades['unknown']} no answer is known; the table says why.")
+    return said
 
 
-def without(usual: str, before: int | None) -> str:
-    """What stands below a number: what it counts, or, where a what-if holds, what it is without it."""
-    return usual if before is None else f"{before} without it"
+def _policy_words(question: PlanQuery) -> str:
+    factor, plus = question.lead_factor, question.lead_plus_days
+    padding = "as declared" if (factor, plus) == (1.0, 0.0) else f"{factor:g} times what is declared, and {plus:g} days"
+    return f"Limit: {limit_words(question)}. Lead times are planned with {padding}"
 
 
-def bars(frame: Frame, question: PlanQuery, sites: pd.DataFrame) -> None:
-    """The dates of the worst sites on one axis."""
-    shown, now = dated(sites), frame.extent.now
-    words = [f"{row['name']} {answer_words(row, now)}" for row in shown.head(5).to_dict("records")]
-    alt = f"Run-out dates of {len(shown)} sites, worst first: {'; '.join(words) or 'none in sight'}"
-    figure = runout_bars(
-        sites, now=now, direction=question.direction, zone=frame.zone, scheme=frame.scheme, limit=limit_words(question)
+def late_augments(frame: Frame, question: PlanQuery) -> None:
+    """The planned augments whose date has passed: none of them counts as capacity."""
+    plan, chosen = planning.plan(frame.pin, frame.scope, question), filtered_sites(frame)
+    late = [] if plan is None else plan.late.to_dict("records")
+    late = [row for row in late if chosen is None or row["site_id"] in chosen]
+    if not late:
+        return
+    names, year = frame.catalogue.set_index("site_id")["name"].to_dict(), frame.extent.now.year
+    lines = [
+        f"{plain(names.get(row['site_id'], row['site_id']))}: {theme.gbps(row['capacity_gbps'])}, planned for "
+        f"{theme.day(row['effective_from'], year=row['effective_from'].year != year)}, {row['days_late']} days late"
+        for row in late
+    ]
+    st.warning("  \n".join(["Planned augments that are late, and do not count:", *lines]), icon=":material/event_busy:")
+
+
+# The orders
+# ----------------------------------------------------------------------------------------------------
+
+MOST_PX, CARDS = 460, 8
+_CLICK, _PAGE = "run-outs.click", "run-outs.page"
+UNITS = dict.fromkeys(("Peak", "Capacity", "Limit", "Short", "Add"), "Gbps") | {"Later by": "days"}
+ADD_HELP = (
+    "Whole ports that, ordered today, keep the limit for the rest of a year in 9 of 10 futures. "
+    "Augments finds the cheapest mix of steps"
+)
+
+
+def of_grade(sites: pd.DataFrame, base: pd.DataFrame | None) -> pd.DataFrame:
+    """Draw the choice of a grade, each with its count; the rows of the one chosen."""
+    changed = planning.changed_rows(base, sites) if base is not None else pd.Series(False, index=sites.index)
+    of = {"all": sites, **{grade: sites[sites["grade"] == grade] for grade in GRADES}, "changed": sites[changed]}
+    chosen = state.current().grade
+    words = {"all": "All", "changed": "Changed"} | {
+        grade: f"{mark.glyph} {word.capitalize()}" for grade, (mark, word) in GRADES.items()
+    }
+    options = [name for name in state.CHOICES["grade"] if len(of[name]) or name in ("all", chosen)]
+    st.segmented_control(
+        "Orders",
+        options,
+        format_func=lambda name: f"{words[name]} {len(of[name])}",
+        label_visibility="collapsed",
+        **state.bound("grade"),
     )
-    st.plotly_chart(figure, theme=None, key="run-out-bars", alt=alt, config=export.settings("run-out"))
+    return of[chosen].reset_index(drop=True)
 
 
-def table(frame: Frame, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
-    """Every site, worst first; a click on a name, or a selected row, opens it below."""
+def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
+    """Every site, worst first: a table, or cards on a narrow screen; a click on a name opens it below."""
+    if sites.empty:
+        st.caption("No site is of this kind.")
+        return
     now = frame.extent.now
     rows = plan_table(sites, now, base)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### What runs out first")
+        st.markdown("##### What to order")
         _downloads(frame, sites, rows)
-    event = st.dataframe(
+    if frame.narrow:
+        _cards(frame, question, sites)
+        return
+    st.dataframe(
         rows,
-        column_config=columns() | {name: None for name in ("Partner",) if rows[name].isna().all()},
+        column_config=columns(question, tuple(rows["key"]))
+        | {name: None for name in ("Partner",) if rows[name].isna().all()},
         hide_index=True,
         placeholder="-",
         row_height=ROW_PX,
         height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
-        on_select="rerun",
-        selection_mode="single-row",
         key="run-outs",
-        alt=f"Run-out and order-by dates of {len(rows)} sites",
+        alt=f"Gbps, run-out and order-by dates of {len(rows)} sites",
     )
-    at = chosen(event.selection)
-    if at is not None and at < len(rows):
-        _look_at(str(rows["key"].iloc[at]))
 
 
-def chosen(selection: Mapping[str, Any]) -> int | None:
-    """The row that was clicked or selected since the page was last drawn: an older choice does not undo what was chosen
-    elsewhere since.
-    """
-    at = opened(selection, st.session_state.get(_CLICK))
-    before, st.session_state["run-outs.chosen"] = st.session_state.get("run-outs.chosen"), at
-    return at if at != before else None
+def _cards(frame: Frame, question: PlanQuery, sites: pd.DataFrame) -> None:
+    """A card a site, a few at a time."""
+    now, pages = frame.extent.now, -(-len(sites) // CARDS)
+    page = min(int(st.session_state.get(_PAGE, 1)), pages)
+    for row in sites.iloc[(page - 1) * CARDS : page * CARDS].to_dict("records"):
+        mark, grade = GRADES[row["grade"]]
+        with st.container(border=True, gap="xsmall"):
+            link = state.link("region", site=row["key"])
+            st.markdown(f"**[{plain(row['name'])}]({link})** {mark.glyph} {grade}")
+            st.markdown("  \n".join(card_lines(row, question, now)))
+    if pages > 1:
+        st.pagination(pages, key=_PAGE)
 
 
-def _look_at(site: str) -> None:
-    if state.current().focus != f"site:{site}":
-        state.update(focus=f"site:{site}")
+def card_lines(row: Mapping[str, Any], question: PlanQuery, now: pd.Timestamp) -> list[str]:
+    """A site's orders in three lines."""
+    if row["grade"] == "unknown":
+        return [plain(answer_words(row, now))]
+    peak = f"{STATISTICS[question.statistic]} {theme.gbps(row['peak_gbps'])} of {theme.gbps(row['capacity_gbps'])}"
+    short = f": **{theme.gbps(row['short_gbps'])} short**" if row["short_gbps"] > 0.0 else ""
+    lines = [f"{peak}, limit {theme.gbps(row['limit_gbps'])}{short}", f"Runs out: {answer_words(row, now)}"]
+    if row["grade"] != "none":
+        add = f"Add **{theme.gbps(row['add_gbps'])}**" if row["add_gbps"] > 0.0 else "Nothing to add"
+        lines.append(f"{add}; order by **{order_words(row, now)}**; ordered today: {today_words(row, now)}")
+    return lines
 
 
-def columns() -> dict[str, Any]:
-    """How each column of the table reads."""
+def _look_at(sites: tuple[str, ...]) -> None:
+    """The site of the row whose name was clicked is drawn below."""
+    state.update(focus=f"site:{sites[st.session_state[_CLICK]['row']]}")
+
+
+def columns(question: PlanQuery, sites: tuple[str, ...]) -> dict[str, Any]:
+    """How each column of the table of these sites reads. What a partner is sent says what to deliver, and nothing of health."""
+    of_partner = state.current().partner is not None
+    number = partial(NumberColumn, format="localized", width=82)
+    hidden = dict.fromkeys(("Health", "Partner", "Probability"), None) if of_partner else {}
     return {
         "key": None,
         "Site": ButtonColumn(
-            type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Opens the site below"
+            type="tertiary",
+            alignment="left",
+            pinned=True,
+            width=140,
+            key=_CLICK,
+            on_click=_look_at,
+            args=(sites,),
+            help="Opens the site below",
         ),
-        "Health": TextColumn(width=75, help="act, watch or ok, as on the Overview"),
-        "Region": TextColumn(width=150),
-        "Partner": TextColumn(width=150),
-        "Run-out": TextColumn(width=175, help="When it passes the limit: 80 % interval over the simulated futures"),
-        "Without the what-if": TextColumn(width=175),
+        "Health": TextColumn(width=70, help="act, watch or ok, as on the Overview"),
+        "Order": TextColumn(
+            width=125,
+            help="over and late: over its limit now. late: passes it before an order of today is in service",
+        ),
+        "Peak": number(STATISTICS[question.statistic], help="Gbps: of the last whole week, or expected of this one"),
+        "Capacity": number(help="Gbps, in force now"),
+        "Limit": number(help=f"Gbps: {100 * question.limit:g} % of capacity, or the site's own share"),
+        "Short": number("Short now", help="Gbps above the limit now"),
+        "Add": number("Deliver" if of_partner else "Add", help=f"Gbps. {ADD_HELP}"),
+        "Order by": TextColumn(width=130, help="So that the planned lead time ends by the early end of the run-out"),
+        "In service by": TextColumn(width=100, help="The early end of the run-out: one in ten futures passes by then"),
+        "Ordered today": TextColumn(
+            "If ordered today", width=250, help="With the planned lead time; weeks expected above the limit until then"
+        ),
+        "Run-out": TextColumn(width=165, help="When it passes the limit: 80 % interval over the simulated futures"),
+        "Without the what-if": TextColumn(width=165),
         "Later by": NumberColumn(
             "Later by", width=80, format="%+.0f d", help="Days by which the what-if moves the median; negative: sooner"
         ),
-        "Within 90 days": NumberColumn(
-            "Within 90 d", width=90, format="%.0f %%", help="Share of futures that pass the limit within 90 days"
-        ),
         "Probability": LineChartColumn(
-            width=110, y_min=0, y_max=1, help="Probability of having passed the limit, to the end of the futures"
+            width=100, y_min=0, y_max=1, help="Probability of having passed the limit, to the end of the futures"
         ),
-        "Lead time": NumberColumn(
-            width=80,
-            format="%d d",
-            help="From order to service, as declared; the order-by date reckons with twice that and five days",
-        ),
-        "Order by": TextColumn(width=170, help="So that the padded lead time ends by the early end of the interval"),
-    }
+        "Lead time": TextColumn(width=160, help="From order to service: as declared, and as it is planned with"),
+        "Region": TextColumn(width=130),
+        "Partner": TextColumn(width=130),
+    } | hidden
 
 
 def _downloads(frame: Frame, sites: pd.DataFrame, rows: pd.DataFrame) -> None:
@@ -226,53 +321,173 @@ def _json(plan: pd.DataFrame) -> bytes:
     return str(plan.to_json(orient="records", date_format="iso", indent=1)).encode()
 
 
-def late_augments(frame: Frame, question: PlanQuery) -> None:
-    """The planned augments whose date has passed: none of them counts as capacity."""
-    found = planning.plan(frame.pin, frame.scope, question)
-    kept = filtered_sites(frame)
-    late = (
-        []
-        if found is None
-        else [row for row in found.late.to_dict("records") if kept is None or row["site_id"] in kept]
-    )
-    if not late:
-        return
-    names = frame.catalogue.set_index("site_id")["name"].to_dict()
-    told = [
-        f"{empty_states.plain(names.get(row['site_id'], row['site_id']))}: {theme.gbps(row['capacity_gbps'])}, planned for "
-        f"{theme.day(row['effective_from'], year=row['effective_from'].year != frame.extent.now.year)}, "
-        f"{row['days_late']} days late"
-        for row in late
-    ]
-    st.warning("  \n".join(["Planned augments that are late, and do not count:", *told]), icon=":material/event_busy:")
+# The dates: bars and map
+# ----------------------------------------------------------------------------------------------------
 
-
+# More bars scroll inside their frame.
+BARS_PX = 420
 # Beside the dates the map has two fifths of the page.
 BESIDE = Canvas(500, 360, 40)
 _CHOSEN = "runout-map.chosen"
 
 
-def draw_map(frame: Frame, found: Outlooks) -> None:
-    """The map of the outlook's dates. A what-if may add sites, which have no place on it."""
-    chosen, sites = filtered_sites(frame), planning.with_plan(cached.sites_now(frame.pin, frame.scope), found.rows)
-    if chosen is not None:
-        sites = sites[sites["site_id"].isin(chosen)].reset_index(drop=True)
-    canvas = map_view.NARROW if frame.narrow else BESIDE
-    shown = map_marks.at_present(sites)
-    look = Look(
-        "runout",
-        frame.scheme,
-        map_marks.scale(sites, small=True),
-        frame.extent.now,
-        present=True,
+def bars(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
+    """The dates of all sites on one axis."""
+    shown, now = dated(sites), frame.extent.now
+    words = [f"{row['name']} {answer_words(row, now)}" for row in shown.head(5).to_dict("records")]
+    figure = runout_bars(
+        sites,
+        now=now,
+        direction=question.direction,
+        zone=frame.zone,
+        scheme=frame.scheme,
+        limit=limit_words(question),
+        before=base,
     )
-    drawn = deck(shown, [], look, Drawing(("sites",), "flat", OUTLINE, map_view.fit(frame.catalogue, canvas), canvas))
-    alt = map_marks.described(shown, look, theme.stamp(frame.extent.now, frame.zone))
+    scrolls = figure.layout.height > BARS_PX
+    with st.container(height=BARS_PX if scrolls else "content", border=False, key="run-out-frame"):
+        st.plotly_chart(
+            figure,
+            theme=None,
+            key="run-out-bars",
+            alt=f"Run-out dates of {len(shown)} sites, worst first: {'; '.join(words) or 'none in sight'}",
+            config=export.settings("run-out"),
+        )
+
+
+def site_map(frame: Frame, outlooks: Outlooks, shown: pd.DataFrame, canvas: Canvas) -> None:
+    """The map of the rows shown, fitted to them. A what-if may add sites, which have no place on it."""
+    sites = planning.with_plan(cached.sites_now(frame.pin, frame.scope), outlooks.rows)
+    sites = sites[sites["site_id"].isin(shown["key"])].reset_index(drop=True)
+    marks = map_marks.at_present(sites)
+    look = Look("runout", frame.scheme, map_marks.scale(sites, small=True), frame.extent.now, present=True)
+    places = frame.catalogue[frame.catalogue["site_id"].isin(shown["key"])] if len(sites) else frame.catalogue
+    drawn = deck(marks, [], look, Drawing(("sites",), "flat", OUTLINE, map_view.fit(places, canvas), canvas))
+    alt = map_marks.described(marks, look, theme.stamp(frame.extent.now, frame.zone))
     event = st.pydeck_chart(
         drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="runout-map", alt=alt
     )
-    st.markdown(legend_words(map_marks.legend(shown, [], look)))
+    st.markdown(legend_words(map_marks.legend(marks, [], look)))
     clicked, before = picked(event), st.session_state.get(_CHOSEN)
     st.session_state[_CHOSEN] = clicked
     if clicked and clicked != before:
         state.update(focus=f"site:{clicked}")
+
+
+# One place against its capacity
+# ----------------------------------------------------------------------------------------------------
+
+_PLACE = "plan.place"
+FAN_UNITS = dict.fromkeys(("measured", "q05", "q10", "q50", "q90", "q95", "room_gbps"), "Gbps")
+# What a week's value is.
+STATISTIC = {"peak": "peak", "p95": "P95"}
+LEVELS: dict[str, Level] = {"site": "site", "region": "region", "global": "global"}
+
+
+def one_place(frame: Frame, outlooks: Outlooks, sites: pd.DataFrame) -> None:
+    """The choice of a place, its answer in a sentence, and its figure. `sites`: the table's, worst first."""
+    names = places(frame, outlooks.rows, sites)
+    if not names:
+        return
+    place = choose_place(names)
+    answer = answer_of(outlooks.rows, place)
+    before = None if outlooks.base is None else answer_of(outlooks.base, place)
+    without = f"; without the what-if: {answer_words(before, frame.extent.now)}" if before else ""
+    words = plain(sentence(place.name, answer, frame) + without)
+    link = f" [Region page]({state.link('region', site=place.key)})" if place.level == "site" else ""
+    st.markdown(words + link)
+    futures = planning.fan(frame.pin, frame.scope, outlooks.question, place.level, place.key)
+    if futures is None:
+        empty_states.nothing(f"{place.name} has no futures", str(answer["reason"]), icon="query_stats")
+        return
+    chart = fan_chart(frame, outlooks.question, place, futures)
+    export.chart(
+        linked_figure(fan_panels(chart), start=chart.start, end=chart.end, zone=frame.zone, scheme=frame.scheme),
+        key="plan-place",
+        name=f"{place.name} run-out",
+        alt=alt(chart, place),
+        data=partial(fan_table, chart),
+        units=FAN_UNITS,
+        zone=frame.zone,
+    )
+
+
+def answer_of(rows: pd.DataFrame, place: Place) -> dict[str, Any]:
+    """The row of a place; empty where it has none."""
+    mine = rows[(rows["level"] == place.level) & (rows["key"] == place.key)]
+    return {str(name): value for name, value in mine.iloc[0].items()} if len(mine) else {}
+
+
+def places(frame: Frame, rows: pd.DataFrame, sites: pd.DataFrame) -> dict[str, str]:
+    """What can be drawn, by level:key: the sites of the table, worst first, then regions and the network; under a
+    partner's filter its sites alone.
+    """
+    names = {f"site:{key}": str(name) for key, name in zip(sites["key"], sites["name"], strict=True)}
+    if state.current().partner is not None:
+        return names
+    regions, region = region_names(frame.catalogue), state.current().region
+    known = rows[rows["level"] == "region"]["key"]
+    names |= {f"region:{key}": f"{regions.get(key, key)}, all sites" for key in known if region in (None, key)}
+    return names | ({f"global:{GLOBAL_KEY}": "The whole network"} if len(rows[rows["level"] == "global"]) else {})
+
+
+def choose_place(names: dict[str, str]) -> Place:
+    """Draw the choice; what runs out first, unless the state names another place of the table."""
+    focus = state.current().focus
+    current = focus if focus in names else next(iter(names))
+    st.session_state[_PLACE] = current
+    st.selectbox(
+        "Place", list(names), format_func=lambda key: names.get(key, key), key=_PLACE, on_change=_chosen, width=320
+    )
+    level, _, key = current.partition(":")
+    return Place(LEVELS[level], key, names[current], None)
+
+
+def _chosen() -> None:
+    state.update(focus=st.session_state[_PLACE])
+
+
+def fan_chart(frame: Frame, question: PlanQuery, place: Place, fan: Fan) -> FanChart:
+    """The chart's data: the measured quarter before, and the futures."""
+    weeks = planning.measured_weeks(frame.pin, frame.scope, question.direction)
+    mine = weeks[(weeks["level"] == place.level) & (weeks["key"] == place.key)].sort_values("ts", ignore_index=True)
+    measured = mine[["ts"]].assign(value=mine[question.statistic].astype(float))
+    return FanChart(
+        f"{question.direction.capitalize()} of {place.name} against its limit",
+        f"{question.direction}_gbps",
+        STATISTIC[question.statistic],
+        question.limit,
+        measured["ts"].iloc[0] if len(measured) else fan.weeks["ts"].iloc[0],
+        fan.weeks["ts"].iloc[-1],
+        frame.extent.now,
+        fan.weeks,
+        measured,
+        fan.steps,
+        frame.zone,
+        frame.scheme,
+    )
+
+
+def alt(chart: FanChart, place: Place) -> str:
+    """The figure in a sentence."""
+    last: dict[Any, Any] = chart.weeks.iloc[-1].to_dict()
+    room = (
+        f"against a limit of {theme.gbps(last['room_gbps'])}"
+        if pd.notna(last["room_gbps"])
+        else "without a declared capacity"
+    )
+    return f"{place.name}: by {theme.day(chart.end)} between {theme.gbps(last['q10'])} and {theme.gbps(last['q90'])} in 80 % of futures, {room}"
+
+
+def sentence(name: str, row: dict[str, Any], frame: Frame) -> str:
+    """One place in one sentence, for the head of its chart."""
+    now = frame.extent.now
+    if row["answer"] == "refused":
+        return answer_words(row, now)
+    said = f"{name} passes the limit: {answer_words(row, now)}; within 90 days in {soon_words(float(row['within_90']))} of futures"
+    if row["level"] != "site" or not isinstance(row["order_by"], pd.Timestamp):
+        return said
+    return (
+        f"{said}. Order by: {order_words(row, now)}; in service by: {service_words(row, now)}; lead time {lead_words(row)}; "
+        f"ordered today: {today_words(row, now)}"
+    )

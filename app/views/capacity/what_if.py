@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import time
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -13,7 +14,7 @@ import streamlit as st
 
 from app import cached, state, theme
 from app.cached import Direction, HeadroomError, planning
-from app.cached.planning import PlanQuery
+from app.cached.planning import CITY, PlanQuery
 from app.ui import empty_states
 from app.ui.header import Frame
 from app.ui.place import region_names, site_names
@@ -76,7 +77,7 @@ def panel(frame: Frame, question: PlanQuery) -> None:
             st.button(
                 "Remove the what-if", on_click=_clear, key="what-if-clear", type="tertiary", icon=":material/close:"
             )
-        kind = st.selectbox("Change", list(KINDS), format_func=KINDS.__getitem__, key="what-if-kind", width=220)
+        kind = st.selectbox("Change", list(KINDS), format_func=KINDS.__getitem__, key="what-if-kind", width=260)
         with st.form("what-if", border=False, enter_to_submit=False):
             with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
                 change = FORMS[kind](frame)
@@ -112,21 +113,23 @@ def _add(question: PlanQuery, change: dict[str, object]) -> None:
             "A what-if of so many changes does not fit into a link. Remove it, and begin with what matters most."
         )
         return
-    state.update(whatif=text)
+    # The page goes to what the change does.
+    state.update(whatif=text, grade="changed")
     st.rerun()
 
 
 def _drop(question: PlanQuery, at: int) -> None:
-    state.update(whatif=planning.without_change(question.changes, at) or None)
+    left = planning.without_change(question.changes, at) or None
+    state.update(whatif=left, grade="changed" if left else "all")
 
 
 def _clear() -> None:
-    state.update(whatif=None)
+    state.update(whatif=None, grade="all")
 
 
 KINDS = {
+    "event": "An event",
     "growth": "Growth",
-    "event": "A new event",
     "bitrate": "Another bitrate or codec",
     "add_site": "A site opens",
     "close_site": "A site closes",
@@ -155,9 +158,16 @@ def _growth(frame: Frame) -> dict[str, object]:
 
 
 def _event(frame: Frame) -> dict[str, object]:
-    gbps = st.number_input("On top of the busiest hour, Gbps", 1.0, 1e6, 500.0, 50.0, key="what-if-gbps", width=220)
-    hours = st.number_input("Hours", 1.0, 2000.0, 6.0, 1.0, key="what-if-hours", width=110)
-    return {"gbps": float(gbps), "start": _day(frame, "Starts"), "hours": float(hours), "scope": _scope(frame)}
+    """More by a share or by Gbps, at a time of day on so many days."""
+    size = float(st.number_input("More at the busiest hour", -90.0, 1e6, 30.0, 5.0, key="what-if-gbps", width=170))
+    unit = st.selectbox("in", ["%", "Gbps"], key="what-if-unit", width=90)
+    scope = _scope(frame)
+    start = _day(frame, "First day")
+    days = st.number_input("Days", 1, 366, 3, 1, key="what-if-event-days", width=90)
+    hour = st.time_input("From, UTC", time(18), step=3600, key="what-if-hour", width=110)
+    hours = st.number_input("Hours a day", 1.0, 24.0, 4.0, 1.0, key="what-if-hours", width=110)
+    sizes = {"gbps": 0.0, "percent": size} if unit == "%" else {"gbps": size, "percent": 0.0}
+    return {**sizes, "start": f"{start}T{hour:%H:%M}", "hours": float(hours), "days": float(days), "scope": scope}
 
 
 def _bitrate(frame: Frame) -> dict[str, object]:
@@ -252,16 +262,20 @@ def _direction() -> Direction:
 
 
 def _scope(frame: Frame) -> str:
-    regions = region_names(frame.catalogue)
-    return str(
-        st.selectbox(
-            "Where",
-            [GLOBAL_KEY, *regions],
-            format_func=lambda key: regions.get(key, "Everywhere"),
-            key="what-if-scope",
-            width=220,
-        )
-    )
+    """Everywhere, a region, a city of several sites, or a site."""
+    words = scopes(frame.catalogue)
+    return str(st.selectbox("Where", list(words), format_func=words.__getitem__, key="what-if-scope", width=240))
+
+
+def scopes(catalogue: pd.DataFrame) -> dict[str, str]:
+    """Where a change may hold, with its words, widest first; a city of one site is that site."""
+    cities = catalogue["city"].dropna().astype(str).value_counts()
+    return {
+        GLOBAL_KEY: "Everywhere",
+        **{key: f"{name} (region)" for key, name in region_names(catalogue).items()},
+        **{f"{CITY}{city}": f"{city} ({count} sites)" for city, count in cities[cities > 1].sort_index().items()},
+        **site_names(catalogue, None),
+    }
 
 
 def _site(frame: Frame, label: str, sites: list[str] | tuple[str, ...]) -> str:
@@ -298,7 +312,7 @@ class _Names:
         self.known = {GLOBAL_KEY: "everywhere", **region_names(catalogue), **site_names(catalogue, None)}
 
     def __getitem__(self, key: object) -> str:
-        return self.known.get(str(key), str(key))
+        return self.known.get(str(key), str(key).removeprefix(CITY))
 
 
 def _growth_words(change: Held, names: _Names) -> str:
@@ -308,7 +322,12 @@ def _growth_words(change: Held, names: _Names) -> str:
 
 
 def _event_words(change: Held, names: _Names) -> str:
-    return f"An event of {theme.gbps(change['gbps'])} for {change['hours']:g} hours from {change['start']}, {names[change['scope']]}"
+    percent, days = change.get("percent", 0.0), change.get("days", 1.0)
+    sizes = [f"{percent:+g} %"] if percent else []
+    sizes += [theme.gbps(change["gbps"])] if change["gbps"] or not percent else []
+    daily = f"{change['hours']:g} hours a day on {days:g} days" if days > 1 else f"{change['hours']:g} hours"
+    start = str(change["start"]).replace("T", " ")
+    return f"An event of {' and '.join(sizes)} for {daily} from {start}, {names[change['scope']]}"
 
 
 def _bitrate_words(change: Held, names: _Names) -> str:

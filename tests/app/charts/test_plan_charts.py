@@ -83,7 +83,7 @@ def test_what_cannot_be_kept_is_told_by_site_with_its_months_the_worst_first() -
 
 def test_an_order_of_today_is_not_overdue() -> None:
     assert order_words(NOW.floor("D"), NOW) == "\u25b2 by 21 Nov"
-    assert order_words(NOW.floor("D") - pd.Timedelta(days=1), NOW) == "\u25a0 overdue since 20 Nov"
+    assert order_words(NOW.floor("D") - pd.Timedelta(days=1), NOW) == "\u25a0 now, was 20 Nov"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

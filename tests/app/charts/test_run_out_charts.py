@@ -15,10 +15,14 @@ from app.views.capacity.run_out_charts import (
     answer_words,
     fan_panels,
     fan_table,
+    lead_words,
     order_words,
+    over_words,
     plan_table,
     runout_bars,
+    service_words,
     soon_words,
+    today_words,
 )
 
 NOW = pd.Timestamp("2026-11-21T15:45", tz="UTC")
@@ -55,6 +59,12 @@ def row(
         "state": {"overdue": "act", "due": "watch", "none": "ok"}.get(order, "unknown"),
         "order": order,
         "lead_days": 40.0,
+        "padded_days": 85.0,
+        "grade": {"overdue": "over", "due": "due", "none": "none"}.get(order, "unknown"),
+        **dict.fromkeys(("peak_gbps", "capacity_gbps", "limit_gbps", "short_gbps", "add_gbps"), 100.0),
+        "weeks_over": 12.1,
+        "in_service_today": stamp("2027-02-14"),
+        "in_service_by": stamp("2026-11-16" if order == "overdue" else None),
     }
     return {
         **plain,
@@ -90,12 +100,25 @@ def test_each_answer_has_words_of_its_own() -> None:
     assert {one["key"]: answer_words(one, NOW) for one in ROWS.to_dict("records")} == WORDS
 
 
-def test_an_order_has_a_shape_a_word_and_its_date() -> None:
-    told = {one["key"]: order_words(one, NOW) for one in ROWS.to_dict("records")}
-    assert told["over"] == "\u25a0 overdue since 23 Aug"
-    assert told["soon"] == "\u25b2 by 1 Dec"
-    assert told["beyond"] == "\u25cf no order yet"
-    assert told["refused"] == "\u25cb not known"
+def test_an_order_says_its_date_and_what_it_achieves() -> None:
+    rows = {one["key"]: one for one in ROWS.to_dict("records")}
+    assert {key: order_words(row, NOW) for key, row in rows.items()} == {
+        "over": "now, was 23 Aug",
+        "soon": "1 Dec",
+        "started": "1 Dec",
+        "open": "1 Dec",
+        "beyond": "no order",
+        "refused": "not known",
+    }
+    assert today_words(rows["over"], NOW) == "in service 14 Feb 2027, about 12 weeks over"
+    assert today_words(rows["over"] | {"add_gbps": 0.0}, NOW) == "planned capacity is enough"
+    assert (service_words(rows["over"], NOW), lead_words(rows["over"])) == ("now", "40 d, planned as 85 d")
+    assert [over_words(weeks) for weeks in (0.0, 0.4, 1.2, float("nan"))] == [
+        "in time",
+        "under a week over",
+        "about 1 week over",
+        "in time",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +158,13 @@ def test_bars_run_from_the_early_to_the_late_end_and_never_before_now(scheme: An
         "triangle-left"
     ]  # of August, before the chart begins
     assert figure.layout.template.layout.paper_bgcolor == PALETTES[scheme].ground
+
+
+def test_bars_stand_before_what_was_without_the_what_if() -> None:
+    figure = runout_bars(RANKED, now=NOW, direction="egress", zone="UTC", scheme="light", limit="80 %", before=ROWS)
+    behind = traces(figure)["without the what-if"]
+    assert list(behind.y) == [1, 2, 3]
+    assert behind.customdata[1] == "3 to 19 Dec"
 
 
 def test_nothing_in_sight_says_so() -> None:

@@ -91,6 +91,14 @@ def test_an_event_lifts_the_peaks_of_its_weeks_and_a_p95_only_as_far_as_it_lasts
     assert np.delete(lifted, [8, 9], axis=1).sum() == 0.0
     assert (lifted[[0, 4], 8] > 0).all()
     of_p95 = replace(scene, demand=replace(scene.demand, statistic="p95"))
+    daily = Event(0.0, "2027-03-02", 2.1, scene.demand.keys[0], percent=50.0, days=2.0)
+    more = daily.apply(of_p95).demand.gbps / scene.demand.gbps
+    assert more[0, 8] == pytest.approx(np.full(40, 1.25))
+    assert np.delete(more, 0, axis=0) == pytest.approx(1.0)
+    in_city = replace(scene, sites=scene.sites.assign(city=["Ulm", "Ulm", *["x"] * (len(scene.sites) - 2)]))
+    assert replace(daily, scope="city:Ulm").apply(in_city).demand.gbps[:2, 8] == pytest.approx(
+        1.5 * scene.demand.gbps[:2, 8]
+    )
     short = Event(120.0, "2027-03-02", 4.2).apply(of_p95).demand.gbps - scene.demand.gbps
     assert short.sum(axis=0)[8] == pytest.approx(np.full(40, 60.0))
 
@@ -340,7 +348,7 @@ def test_a_text_that_is_no_scenario_is_refused(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (Growth(5.0, "mars"), "mars is neither a region nor a site"),
+        (Growth(5.0, "mars"), "mars is neither a region, a city nor a site"),
         (Growth(-100.0), "less than nothing"),
         (Event(-1.0, "2027-03-06", 3.0), "is none"),
         (Event(1.0, "soon", 3.0), "'soon' is not a date"),
