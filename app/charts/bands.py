@@ -28,7 +28,7 @@ QUANTILES = {"expected": "yhat", "lower_80": "q10", "upper_80": "q90", "lower_95
 
 
 def expectation(
-    frame: pd.DataFrame, names: Mapping[str, str], share: float, colour: str, zone: str, unit: Unit, noun: str
+    frame: pd.DataFrame, names: Mapping[str, str], share: float, colour: str, zone: str, unit: Unit
 ) -> Iterator[Trace]:
     """The two bands and the dashed line of a frame whose columns `names` gives (BANDS or QUANTILES), which takes this
     share of the chart's time.
@@ -45,7 +45,7 @@ def expectation(
         "connectgaps": False,
     }
     bounds = np.column_stack([drawn[bound] for bound in ("lower_80", "upper_80", "lower_95", "upper_95")])
-    yield line | when | {"y": drawn["expected"], "customdata": bounds, "hovertemplate": _words(noun, unit)}
+    yield line | when | {"y": drawn["expected"], "customdata": bounds, "hovertemplate": _words(unit)}
 
 
 def band(when: Trace, lower: Values, upper: Values, fill: str, name: str) -> Iterator[Trace]:
@@ -55,10 +55,9 @@ def band(when: Trace, lower: Values, upper: Values, fill: str, name: str) -> Ite
     yield edge | {"y": upper, "name": f"{name}, upper bound", "fill": "tonexty", "fillcolor": fill}
 
 
-def _words(noun: str, unit: Unit) -> str:
-    """Expected value and bands as hover text."""
-    pairs = ((80, 0), (95, 2))
+def _words(unit: Unit) -> str:
+    """Expected value and bands as hover text of two rows."""
     bounds = [
-        f"{share} % band %{{customdata[{n}]:.3~r}} to %{{customdata[{n + 1}]:.3~r}} {unit.word}" for share, n in pairs
+        f"{share} % band %{{customdata[{n}]:.3~r}} to %{{customdata[{n + 1}]:.3~r}}" for share, n in ((80, 0), (95, 2))
     ]
-    return "<br>".join([f"<b>%{{y:.3~r}} {unit.word}</b> {noun} expected", *bounds]) + "<extra></extra>"
+    return f"<b>%{{y:.3~r}} {unit.word}</b> expected<br>{', '.join(bounds)}<extra></extra>"

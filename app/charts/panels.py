@@ -4,6 +4,7 @@ box.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,8 @@ from app.theme import PALETTES, TIME_TICKS, Scheme, Unit, label, template
 HEADER, STRIP_LANE, MARKS_ROW, TICKS_ROW, BETWEEN, TOP = 42, 17, 17, 34, 12, 6
 LOW = 200  # px; a lower panel has one line of heading, fewer ticks and no row for marks
 LEFT, RIGHT = 54, 66
+# px between cells side by side as a share of the width, for the ticks of the next; heading and ticks of a cell.
+CELL_GAP, CELL_HEADER, CELL_TICKS = 0.045, 25, 22
 LINE = 13  # px that a line of small type takes
 ENDS = 4  # lines that are labelled at their end; more want a legend
 
@@ -50,6 +53,8 @@ class Panel:
     ends: Sequence[End] = ()
     lanes: int = 0
     dates: bool = True  # whether the time is written below this panel
+    href: str = ""  # what the title opens
+    aside: tuple[str, str] = ("", "")  # a word at the right of the heading, and its colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,24 @@ class _Stack:
 
 
 def linked_figure(
-    panels: Sequence[Panel], *, start: pd.Timestamp, end: pd.Timestamp, zone: str, scheme: Scheme
+    panels: Sequence[Panel],
+    *,
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    zone: str,
+    scheme: Scheme,
+    cells: Sequence[Panel] = (),
+    columns: int = 4,
 ) -> go.Figure:
-    """The panels below each other over one time axis from start to end (UTC, drawn in the zone)."""
-    panels = [*panels[:-1], replace(panels[-1], dates=True)]
+    """The panels below each other over one time axis from start to end (UTC, drawn in the zone), and below them `cells`
+    of one height, so many side by side, whose axes follow it.
+    """
+    panels = [*panels[:-1], replace(panels[-1], dates=True)] if panels else []
     rows = list(_rows(panels))
-    stack = _Stack(_layout(start, end, zone, scheme, len(panels)), rows[-1].end, PALETTES[scheme])
+    under = list(_cell_rows(cells, columns, rows[-1].bottom if rows else 0))
+    stack = _Stack(_layout(start, end, zone, scheme, len(panels)), (under or rows)[-1].end, PALETTES[scheme])
+    for number, (cell, place) in enumerate(zip(cells, under, strict=True)):
+        _place_cell(stack, cell, place, number, len(panels), columns, end - start)
     for number, panel, place in reversed(
         [*zip(range(1, len(rows) + 1), panels, rows, strict=True)]
     ):  # a hover box lists the last trace first
@@ -108,12 +125,19 @@ def _rows(panels: Sequence[Panel]) -> Iterator[_Rows]:
         yield _Rows(at, strip, plot, end, at := end + (TICKS_ROW if panel.dates else 0) + BETWEEN)
 
 
+def _cell_rows(cells: Sequence[Panel], columns: int, at: int) -> Iterator[_Rows]:
+    for number, cell in enumerate(cells):
+        header = at + number // columns * (CELL_HEADER + cell.height + CELL_TICKS + BETWEEN)
+        plot = header + CELL_HEADER
+        yield _Rows(header, plot, plot, plot + cell.height, plot + cell.height + CELL_TICKS + BETWEEN)
+
+
 def _layout(start: pd.Timestamp, end: pd.Timestamp, zone: str, scheme: Scheme, count: int) -> dict[str, Any]:
     palette = PALETTES[scheme]
     return {
         "template": template(scheme),
         "hovermode": "x unified",
-        "hoversubplots": "axis",
+        "hoversubplots": "single",  # the rows of all panels in one box would hide the chart
         "hoverdistance": 30,
         "dragmode": "zoom",
         "barmode": "overlay",
@@ -152,15 +176,7 @@ def _place(stack: _Stack, panel: Panel, rows: _Rows, number: int, *, last: bool)
     """Adds one panel to the stack, with the names that its axes have there."""
     own = "y" if number == 1 else f"y{number}"
     names = {"y": own, "y domain": f"{own} domain", "y strip": f"y{100 + number}"}
-    at, texts = ticks(panel.bottom, panel.top, panel.unit, 4 if panel.height > LOW else 2)
-    value_axis = {
-        "domain": stack.domain(rows.plot, rows.end),
-        "range": [panel.bottom, panel.top],
-        "tickvals": at,
-        "ticktext": texts,
-        "fixedrange": True,
-    }
-    stack.layout[own.replace("y", "yaxis")] = value_axis
+    stack.layout[own.replace("y", "yaxis")] = _value_axis(stack, panel, rows)
     if panel.lanes:
         lanes = stack.domain(rows.strip, rows.strip + panel.lanes * STRIP_LANE)
         stack.layout[f"yaxis{100 + number}"] = {
@@ -171,10 +187,64 @@ def _place(stack: _Stack, panel: Panel, rows: _Rows, number: int, *, last: bool)
         }
     if panel.dates and not last:
         _write_dates(stack, rows, number)
-    stack.traces += [{**trace, "xaxis": "x", "yaxis": names[trace.get("yaxis", "y")]} for trace in panel.traces]
-    stack.shapes += [{**shape, "yref": names[shape["yref"]]} for shape in panel.shapes]
-    stack.notes += [{**note, "yref": names[note["yref"]]} for note in (*panel.notes, *_end_notes(panel))]
+    _draw(stack, panel, names, "x", (*panel.notes, *_end_notes(panel)))
     stack.notes += _heading(stack, panel, rows)
+
+
+def _draw(stack: _Stack, panel: Panel, names: dict[str, str], x: str, notes: Sequence[dict[str, Any]]) -> None:
+    """The panel's traces, shapes and notes, on the axes that it has in the stack."""
+    xs = {"x": x, "x domain": f"{x} domain"}
+    stack.traces += [{**trace, "xaxis": x, "yaxis": names[trace.get("yaxis", "y")]} for trace in panel.traces]
+    for kept, drawn in ((stack.shapes, panel.shapes), (stack.notes, notes)):
+        kept += [{**one, "xref": xs[one["xref"]], "yref": names[one["yref"]]} for one in drawn]
+
+
+def _place_cell(
+    stack: _Stack, cell: Panel, rows: _Rows, number: int, panels: int, columns: int, span: pd.Timedelta
+) -> None:
+    """Adds one of the cells: a column of its own, with a time axis that follows the shared one."""
+    axis = panels + number + 1
+    x, y = ("x", "y") if axis == 1 else (f"x{axis}", f"y{axis}")
+    width = (1 - (columns - 1) * CELL_GAP) / columns
+    left = number % columns * (width + CELL_GAP)
+    domain = [left, min(1.0, left + width)]
+    shown = _time_axis() | {"domain": domain, "anchor": y, "nticks": 5, "tickformatstops": None}
+    shown |= {"tickformat": "%H:%M" if span <= pd.Timedelta(2, "D") else "%-d %b"}
+    follows = {key: stack.layout["xaxis"][key] for key in ("range", "hoverformat")} | {"matches": "x"}
+    stack.layout[x.replace("x", "xaxis")] = (stack.layout["xaxis"] if axis == 1 else follows) | shown
+    stack.layout[y.replace("y", "yaxis")] = _value_axis(stack, cell, rows) | {"anchor": x}
+    _draw(stack, cell, {"y": y, "y domain": f"{y} domain"}, x, (*cell.notes, *_inside_notes(cell)))
+    at = {"xref": "paper", "yref": "paper", "y": 1 - rows.header / stack.total, "yanchor": "top", "showarrow": False}
+    small = f'<span style="color:{stack.palette.muted};font-size:11px">{label(cell.subtitle, 40)}</span>'
+    title = {"x": left, "xanchor": "left", "xshift": -36, "text": f"{_title(cell, 24)}  {small}", "font": {"size": 13}}
+    stack.notes.append(at | title)
+    if cell.aside[0]:
+        word = {"x": domain[1], "xanchor": "right", "text": label(cell.aside[0])}
+        stack.notes.append(at | word | {"font": {"size": 11, "color": cell.aside[1]}})
+
+
+def _title(panel: Panel, limit: int) -> str:
+    """The title as Plotly draws it, in the same tab where it is a link."""
+    text = f"<b>{label(panel.title, limit)}</b>"
+    return f'<a href="{html.escape(panel.href)}" target="_self">{text}</a>' if panel.href else text
+
+
+def _inside_notes(panel: Panel) -> Iterator[dict[str, Any]]:
+    """Labels of lines over their right end, where there is no room beside it."""
+    for end in panel.ends:
+        at = {"xref": "x domain", "yref": "y", "x": 1, "y": end.y, "xanchor": "right", "yanchor": "bottom"}
+        yield at | {"showarrow": False, "text": label(end.text, 22), "font": {"size": 10, "color": end.colour}}
+
+
+def _value_axis(stack: _Stack, panel: Panel, rows: _Rows) -> dict[str, Any]:
+    at, texts = ticks(panel.bottom, panel.top, panel.unit, 4 if panel.height > LOW else 2)
+    return {
+        "domain": stack.domain(rows.plot, rows.end),
+        "range": [panel.bottom, panel.top],
+        "tickvals": at,
+        "ticktext": texts,
+        "fixedrange": True,
+    }
 
 
 def _write_dates(stack: _Stack, rows: _Rows, number: int) -> None:

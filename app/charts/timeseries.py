@@ -66,6 +66,7 @@ class TrafficChart:
     zone: str = "UTC"
     scheme: Scheme = "light"
     height: int = 380
+    dates: bool = True
 
     def __post_init__(self) -> None:
         for part, columns in _PARTS.items():
@@ -99,6 +100,7 @@ def traffic_panel(spec: TrafficChart) -> Panel:
     strip = events.strip(spec.events, spec.start, spec.end, spec.zone, palette)
     return Panel(
         title=spec.title,
+        dates=spec.dates,
         subtitle=f"{scale.unit.word}, {spec.grain}{', faint the highest sample' if 'max' in spec.history else ''}, {spec.zone}",
         height=spec.height,
         unit=scale.unit,
@@ -158,7 +160,7 @@ def _scale(spec: TrafficChart) -> _Scale:
     top = max(data, near.max() if len(near) else 0.0) or 1.0
     held = limits[spec.capacity["effective_from"] <= spec.now]
     above = float(held.iloc[-1]) if len(held) and held.iloc[-1] > top else None
-    axis = unit(spec.metric, top)
+    axis = unit(spec.metric, 1.1 * top)
     return _Scale(axis, 1.1 * top * axis.factor, measured, above)
 
 
@@ -188,7 +190,7 @@ def _traces(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[Tra
     for expected, names in ((spec.bands, bands.BANDS), (spec.forecast, bands.QUANTILES)):
         if len(expected):
             share = (expected["ts"].iloc[-1] - expected["ts"].iloc[0]) / (spec.end - spec.start)
-            yield from bands.expectation(expected, names, share, colour, zone, axis, noun)
+            yield from bands.expectation(expected, names, share, colour, zone, axis)
     yield from comparison.curves(spec.beside, zone, axis, palette)
     yield from comparison.week_peaks(spec.peaks, zone, axis, palette.words[meaning(spec.metric)])
     yield from marks.capacity_lines(spec.capacity, spec.end, zone, axis, palette.hues["capacity"])
@@ -226,11 +228,12 @@ def _line(name: str, colour: str, width: float) -> Trace:
 
 
 def _box(few: pd.DataFrame, spec: TrafficChart, axis: Unit) -> dict[str, Any]:
-    """Hover text: the value, the highest sample, utilisation. What was expected answers for itself."""
-    lines, known = [f"<b>%{{y:.3~r}} {axis.word}</b> {_noun(spec)}"], []
+    """Hover text in one row: the value, the highest sample, utilisation. What was expected answers for itself."""
+    noun = "" if _noun(spec) in axis.word else f" {_noun(spec)}"
+    lines, known = [f"<b>%{{y:.3~r}} {axis.word}</b>{noun}"], []
     if "max" in few:
         known.append(values(few["max"], axis))
-        lines.append(f"highest %{{customdata[0]:.3~r}} {axis.word}")
+        lines.append("highest %{customdata[0]:.3~r}")
     limit = marks.installed_capacity(few["ts"], spec.capacity)
     if np.isfinite(limit).any():
         alone = len(np.unique(limit)) == 1  # what never changes need not be sent with every point
@@ -238,7 +241,7 @@ def _box(few: pd.DataFrame, spec: TrafficChart, axis: Unit) -> dict[str, Any]:
         lines.append(f"utilisation %{{customdata[{len(known)}]:.2~r}} % of {of} {axis.word}")
         known.append(values(pd.Series(marks.utilisation(few["value"], limit)), Unit(100.0, "%")))
         known += [] if alone else [values(pd.Series(limit), axis)]
-    shown = {"hovertemplate": "<br>".join(lines) + "<extra></extra>"}
+    shown = {"hovertemplate": ", ".join(lines) + "<extra></extra>"}
     return shown | ({"customdata": np.column_stack(known)} if known else {})
 
 

@@ -205,7 +205,7 @@ class State:
     earlier: str | None = None
     scale: str = "absolute"
     by: str = "time"
-    show: tuple[str, ...] = ("last_week", "forecast", "peaks", "events")
+    show: tuple[str, ...] = ("last_week", "forecast", "peaks", "prophet", "events")
     color: str = "utilisation"
     layers: tuple[str, ...] = ("sites", "flows")
     map: str = "flat"

@@ -160,7 +160,7 @@ def test_site_without_a_declared_capacity_has_no_utilisation_and_the_caption_say
     page = open_page("region", mixed_lake, site="dfw-01")
     assert "Utilisation" not in [metric.label for metric in page.metric]
     assert "Dallas has no declared capacity" in words(page)
-    assert "`python -m data ingest PATH --table capacity`" in words(page)
+    assert "python -m" not in words(page)
     assert "declared capacity" not in words(open_page("region", mixed_lake, site="fra-01"))
 
 
@@ -229,17 +229,19 @@ def test_table_holds_the_numbers_of_the_charts(open_page: Opener, forecast_lake:
 # ------------------------------------------------------------------------------------------------------
 
 
-def test_a_judged_run_says_what_is_drawn_and_why_and_draws_the_peaks(open_page: Opener) -> None:
+def test_a_judged_run_says_how_far_off_it_is_and_draws_the_peaks_and_prophet(open_page: Opener) -> None:
     page = open_page("region", "judged", site="nrt-01", range="28d")
     assert not page.exception
-    assert "Egress, drawn: **" in words(page)
-    assert "Ingest, drawn: **" in words(page)
+    chip = page.button("accuracy")
+    assert chip.label.startswith("Egress forecast: off by")
+    assert "**Ingest**" in chip.help
     assert "peak of week" in titles(figures(page)[0])
     assert {"peak of week", "peak of week, median"} <= set(names(figures(page)[0]))
-    assert not {"Prophet", "baseline"} & set(names(figures(page)[0]))
+    assert "Prophet" in names(figures(page)[0])
+    assert "baseline" not in names(figures(page)[0])
 
 
-def test_prophet_and_the_baseline_are_switched_on_beside_it_and_the_address_says_so(open_page: Opener) -> None:
+def test_the_baseline_is_switched_on_beside_it_and_the_address_says_so(open_page: Opener) -> None:
     page = open_page("region", "judged", site="nrt-01", range="28d")
     page.pills("state.show").set_value(["forecast", "prophet", "baseline"]).run()
     assert page.query_params["show"] == "forecast,prophet,baseline"

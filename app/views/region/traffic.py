@@ -19,16 +19,17 @@ from app.charts.tables import chart_table
 from app.charts.timeseries import TrafficChart, traffic_panel
 from app.ui import empty_states, export
 from app.ui.header import Frame
-from app.ui.licence import sentence
+from app.ui.licence import accuracy_chip, accuracy_details, accuracy_of
 from app.ui.place import Place
 from app.ui.series import NO_EVENTS, Traffic, measured, traffic
 from app.ui.time_range import Window
 from app.views.region import coming_weeks
 from app.views.region.charts import Multiple, Site, small_multiples
-from data.schema import DEMAND_METRICS, METRIC
+from data.schema import DEMAND_METRICS, METRIC, Series
 
 # Egress is what runs out first; the others say why.
-HEIGHTS = {"egress_gbps": 340, "ingest_gbps": 220, "viewers": 160}
+HEIGHTS = {"egress_gbps": 300, "ingest_gbps": 130, "viewers": 110}
+QUALITY_HEIGHT = 84
 # More small charts than this is a table; the Overview has one.
 MOST_SITES, COLUMNS = 12, 4
 # Rows of the table that a screen can hold without scrolling for long.
@@ -44,8 +45,18 @@ def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
     told = [traffic(frame, place, window, metric) for metric in DEMAND_METRICS]
     shown = [one for one in told if one.measured or one.metric == "egress_gbps"]
     charts: list[Chart] = [*traffic_charts(frame, place, window, shown), *quality_charts(frame, place, window)]
-    panels = [quality_panel(chart) if isinstance(chart, QualityChart) else traffic_panel(chart) for chart in charts]
-    figure = linked_figure(panels, start=window.start, end=window.end, zone=frame.zone, scheme=frame.scheme)
+    panels = [traffic_panel(chart) for chart in charts if isinstance(chart, TrafficChart)]
+    quality = [quality_panel(chart) for chart in charts if isinstance(chart, QualityChart)]
+    figure = linked_figure(
+        panels,
+        start=window.start,
+        end=window.end,
+        zone=frame.zone,
+        scheme=frame.scheme,
+        cells=quality,
+        columns=1 if frame.narrow else len(QUALITY_METRICS),
+    )
+    _accuracy_chip(frame, place, shown)
     table = partial(chart_table, charts)
     export.chart(
         figure,
@@ -56,7 +67,6 @@ def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
         units=units_of(charts),
         zone=frame.zone,
     )
-    _say_what_is_drawn(shown)
     coming_weeks.draw(frame, place, shown)
     _say_what_is_absent(frame, place, told, {chart.metric for chart in charts})
     return charts
@@ -89,6 +99,7 @@ def traffic_charts(frame: Frame, place: Place, window: Window, shown: list[Traff
             zone=frame.zone,
             scheme=frame.scheme,
             height=HEIGHTS[one.metric],
+            dates=False,
         )
         for number, one in enumerate(shown)
     ]
@@ -99,7 +110,17 @@ def quality_charts(frame: Frame, place: Place, window: Window) -> list[QualityCh
     held = [metric for metric in QUALITY_METRICS if metric in frame.extent.metrics]
     values = [measured(frame, place, window, metric)[["ts", "value"]] for metric in held]
     return [
-        QualityChart(metric, window.words, window.start, window.end, window.now, history, frame.zone, frame.scheme)
+        QualityChart(
+            metric,
+            window.words,
+            window.start,
+            window.end,
+            window.now,
+            history,
+            frame.zone,
+            frame.scheme,
+            QUALITY_HEIGHT,
+        )
         for metric, history in zip(held, values, strict=True)
         if history["value"].notna().any()
     ]
@@ -140,11 +161,23 @@ def units_of(charts: list[Chart]) -> dict[str, str]:
     return {f"{chart.metric}{part}": METRIC[chart.metric].unit for chart in charts for part in parts}
 
 
-def _say_what_is_drawn(shown: list[Traffic]) -> None:
-    """The licence of each metric in a sentence, where the run has judged it."""
-    for one in shown:
-        if len(one.licence) and len(one.forecast):
-            st.caption(f":material/fact_check: {sentence(METRIC[one.metric].label, one.licence)}")
+def _accuracy_chip(frame: Frame, place: Place, shown: list[Traffic]) -> None:
+    """How far off the forecast of egress typically is and whether its bands hold, in one chip that opens Models; the
+    other metrics on hover.
+    """
+    accuracy = cached.accuracy(frame.pin, frame.scope)
+    tested = {
+        one.metric: rows
+        for one in shown
+        if len(one.forecast) and len(rows := accuracy_of(accuracy, Series(place.level, place.key, one.metric)))
+    }
+    if not tested:
+        return
+    metric = next(iter(tested))
+    details = "  \n\n".join(f"**{METRIC[name].label}**  \n{accuracy_details(rows)}" for name, rows in tested.items())
+    words = f"{METRIC[metric].label} forecast: {accuracy_chip(tested[metric])}"
+    if st.button(words, key="accuracy", icon=":material/fact_check:", type="tertiary", help=details):
+        state.open_page("models", metric=metric, part="verdict")
 
 
 def _say_what_is_absent(frame: Frame, place: Place, told: list[Traffic], drawn: set[str]) -> None:
@@ -154,7 +187,7 @@ def _say_what_is_absent(frame: Frame, place: Place, told: list[Traffic], drawn: 
         st.caption(f":material/info: {reason}")
     if not any(len(one.capacity) for one in told):
         st.caption(
-            f":material/info: {name} has no declared capacity to be held against; `python -m data ingest PATH --table capacity` takes one in."
+            f":material/info: {name} has no declared capacity, so that its utilisation is not known. Capacity, Declared takes one in."
         )
     empty = [
         metric

@@ -51,9 +51,9 @@ def test_every_line_hangs_on_the_one_time_axis() -> None:
     ]  # egress and ingest show dates of their own; quality is last and has the axis itself
 
 
-def test_one_hover_box_answers_for_all() -> None:
+def test_a_hover_box_answers_for_one_panel() -> None:
     layout = linked(stack()).layout
-    assert (layout.hovermode, layout.hoversubplots) == ("x unified", "axis")
+    assert (layout.hovermode, layout.hoversubplots) == ("x unified", "single")
 
 
 def test_the_time_axis_shows_the_range_asked_for_and_values_do_not_zoom() -> None:
