@@ -75,7 +75,7 @@ def test_every_answer_has_its_words_worst_first(open_page: Opener, lake: Path) -
 
 def test_the_headline_says_the_consequence_and_a_grade_chooses_rows(open_page: Opener, lake: Path) -> None:
     page = open_page("capacity", lake)
-    assert "**1 of 6 sites is over 80 % of their egress capacity** at the peak of the week" in words(page)
+    assert "**1 of 6 sites is over 80 % of its egress capacity** at the peak of the week" in words(page)
     assert "For 1 no answer is known" in words(page)
     page.segmented_control("state.grade").set_value("over").run()
     assert list(table(page).index) == ["fra-01"]
@@ -87,7 +87,7 @@ def test_a_partner_is_sent_a_page_about_its_own_sites(open_page: Opener, lake: P
     assert not page.exception
     assert list(table(page).index) == ["fra-01", "ams-01"]
     assert set(page.selectbox("plan.place").options) == {table(page)["Site"][key] for key in ["fra-01", "ams-01"]}
-    assert "to deliver at" in words(page)
+    assert "egress capacity to deliver, 2 sites" in words(page)
     assert not [button for button in page.button if button.label == "Add to the what-if"]
 
 

@@ -330,21 +330,21 @@ def order_words(row: Row, now: pd.Timestamp) -> str:
     return f"now, was {date}" if row["order"] == "overdue" else date
 
 
-def service_words(row: Row, now: pd.Timestamp) -> str:
-    """By when more capacity must be in service: 'now', '23 Feb 2027'."""
+def service_words(row: Row, now: pd.Timestamp) -> str | None:
+    """By when more capacity must be in service: 'now', '23 Feb 2027'; None where none is needed."""
     needed = row["in_service_by"]
     if not isinstance(needed, pd.Timestamp):
-        return theme.NO_DATA
+        return None
     return "now" if needed <= now else theme.day(needed, year=needed.year != now.year)
 
 
-def today_words(row: Row, now: pd.Timestamp) -> str:
-    """What an order of today achieves: 'in service 23 Feb 2027, about 12 weeks over', or 'in time'."""
+def today_words(row: Row, now: pd.Timestamp) -> str | None:
+    """What an order of today achieves: 'in service 23 Feb 2027, about 12 weeks over', or 'in time'; None without one."""
     arrives = row["in_service_today"]
     if not isinstance(row["order_by"], pd.Timestamp) or not isinstance(arrives, pd.Timestamp):
-        return theme.NO_DATA
+        return None
     if row["add_gbps"] == 0.0:
-        return "planned capacity is enough"
+        return f"planned capacity is enough, {over_words(float(row['weeks_over']))}"
     return f"in service {theme.day(arrives, year=arrives.year != now.year)}, {over_words(float(row['weeks_over']))}"
 
 
@@ -428,7 +428,7 @@ class FanChart:
     """What the two panels show.
 
     weeks: ts, q05, q10, q50, q90, q95, room_gbps (Gbps, the limit times capacity; null without capacity) and
-    probability (null without an answer). measured: ts and value, the weeks that were. steps: effective_from,
+    probability (null without an answer). before: the same weeks without the what-if, where there is one. measured: ts and value, the weeks that were. steps: effective_from,
     capacity_gbps, status. `statistic` says in words what a week's value is.
     """
 
@@ -444,6 +444,7 @@ class FanChart:
     steps: pd.DataFrame
     zone: str
     scheme: Scheme
+    before: pd.DataFrame | None = None
 
 
 def fan_panels(chart: FanChart) -> list[Panel]:
@@ -514,6 +515,16 @@ def _lines(chart: FanChart, colour: str, of: Unit) -> Iterator[Trace]:
             | times(chart.measured, chart.zone)
             | {"y": values(chart.measured["value"], of), "connectgaps": False, "hovertemplate": hover}
         )
+    if chart.before is not None:
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "without the what-if",
+            "line": {"color": PALETTES[chart.scheme].context, "width": 1.5, "dash": DASH},
+            **times(chart.before, chart.zone),
+            "y": values(chart.before["q50"], of),
+            "hovertemplate": f"%{{y:.3~r}} {of.word} median without the what-if<extra></extra>",
+        }
     bounds = np.column_stack([values(chart.weeks[name], of) for name in ("q10", "q90", "q05", "q95")])
     words = [
         f"<b>%{{y:.3~r}} {of.word}</b> median of futures",

@@ -5,6 +5,7 @@ Under a partner's filter it is a page about that partner's sites alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -81,8 +82,8 @@ def headline(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Da
     """What stands above all: what is over, what an order no longer saves, what is due, and what a what-if changes."""
     told, partner = planning.summarise(sites), state.current().partner
     if partner is not None:
-        regions = plain(", ".join(sorted(sites["region"].unique())))
-        st.markdown(f"#### {plain(partner)}: {question.direction} to deliver at {told.sites} sites in {regions}")
+        count = f"{told.sites} site{'' if told.sites == 1 else 's'}"
+        st.markdown(f"#### {plain(partner)}: {question.direction} capacity to deliver, {count}")
     st.markdown(" ".join(consequences(told, question, frame.extent.now)))
     if base is not None:
         changes = int(planning.changed_rows(base, sites).sum())
@@ -92,10 +93,8 @@ def headline(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Da
             for grade in ("over", "late", "due", "later")
             if was[grade] != now[grade]
         ]
-        words = (
-            f"**With the what-if {changes} of {told.sites} sites change**{': ' if counts else ''}{', '.join(counts)}."
-        )
-        st.markdown(f":material/alt_route: {words}")
+        subject = f"{changes or 'no'} site{'' if changes == 1 else 's'} change{'s' if changes == 1 else ''}"
+        st.markdown(f":material/alt_route: **With the what-if {subject}**{': ' if counts else ''}{', '.join(counts)}.")
     st.caption(plain(f"{_policy_words(question)}. As of {theme.stamp(frame.extent.now, frame.zone)}."))
 
 
@@ -104,22 +103,30 @@ BUSIEST = {"peak": "peak of the week", "p95": "P95 of the week"}
 
 def consequences(told: PlanSummary, question: PlanQuery, now: pd.Timestamp) -> list[str]:
     """The state of some sites as sentences, worst first."""
-    limit = f"{100 * question.limit:g} % of their {question.direction} capacity"
+    limit = f"{100 * question.limit:g} % of its {question.direction} capacity"
+    limits = limit.replace(" its ", " their ")
     over, late, due = (told.grades[grade] for grade in ("over", "late", "due"))
     said = []
     if over and told.weeks_over is not None:
         least, most = (max(round(weeks), 1) for weeks in told.weeks_over)
         weeks = f"{least}" if least == most else f"{least} to {most}"
-        verb = "is" if over == 1 else "are"
+        subject = (
+            f"1 of {told.sites} sites is over {limit}"
+            if over == 1
+            else f"{over} of {told.sites} sites are over {limits}"
+        )
+        stays = "it stays" if over == 1 else "they stay"
         said.append(
-            f"**{over} of {told.sites} sites {verb} over {limit}** at the {BUSIEST[question.statistic]}, "
-            f"{theme.gbps(told.short_gbps)} too much in all; ordered today, they stay over for about {weeks} weeks."
+            f"**{subject}** at the {BUSIEST[question.statistic]}, {theme.gbps(told.short_gbps)} too much in all; "
+            f"ordered today, {stays} over for about {weeks} weeks."
         )
     if late and told.first_late is not None:
         row = told.first_late.to_dict()
+        subject = f"{late} more" if over else f"{late} of {told.sites} sites"
+        passes = f"pass{'es' if late == 1 else ''} {'it' if over else limit if late == 1 else limits}"
         said.append(
-            f"**{late}{' more' if over else f' of {told.sites} sites'} pass {'it' if over else limit} before an order of "
-            f"today is in service**, first {plain(row['name'])} ({answer_words(row, now)})."
+            f"**{subject} {passes} before an order of today is in service**, "
+            f"first {plain(row['name'])} ({answer_words(row, now)})."
         )
     if told.first_due is not None:
         row = told.first_due.to_dict()
@@ -196,7 +203,7 @@ def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Data
     now = frame.extent.now
     rows = plan_table(sites, now, base)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### What to order")
+        st.markdown("##### What to order" if state.current().partner is None else "##### What to deliver")
         _downloads(frame, sites, rows)
     if frame.narrow:
         _cards(frame, question, sites)
@@ -401,6 +408,9 @@ def one_place(frame: Frame, outlooks: Outlooks, sites: pd.DataFrame) -> None:
         empty_states.nothing(f"{place.name} has no futures", str(answer["reason"]), icon="query_stats")
         return
     chart = fan_chart(frame, outlooks.question, place, futures)
+    if before:
+        known = planning.fan(frame.pin, frame.scope, outlooks.question._replace(changes=""), place.level, place.key)
+        chart = replace(chart, before=None if known is None else known.weeks)
     export.chart(
         linked_figure(fan_panels(chart), start=chart.start, end=chart.end, zone=frame.zone, scheme=frame.scheme),
         key="plan-place",

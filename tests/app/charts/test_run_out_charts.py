@@ -111,7 +111,7 @@ def test_an_order_says_its_date_and_what_it_achieves() -> None:
         "refused": "not known",
     }
     assert today_words(rows["over"], NOW) == "in service 14 Feb 2027, about 12 weeks over"
-    assert today_words(rows["over"] | {"add_gbps": 0.0}, NOW) == "planned capacity is enough"
+    assert today_words(rows["over"] | {"add_gbps": 0.0}, NOW) == "planned capacity is enough, about 12 weeks over"
     assert (service_words(rows["over"], NOW), lead_words(rows["over"])) == ("now", "40 d, planned as 85 d")
     assert [over_words(weeks) for weeks in (0.0, 0.4, 1.2, float("nan"))] == [
         "in time",
