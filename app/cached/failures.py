@@ -56,10 +56,12 @@ TABLES_KEPT = 16
 
 @memoize
 @reads(case_of)
-def single_failures(pin: Pin, scope: Scope, query: PlanQuery) -> FailureReport | None:
-    """Every single failure of the next half year; None where the newest run has no futures of sites."""
+def single_failures(pin: Pin, scope: Scope, query: PlanQuery, quantile: float) -> FailureReport | None:
+    """Every single failure of the next half year, on the joint future that `simulate` plays; None where the newest run
+    has no futures of sites.
+    """
     case = case_of(pin, scope, query)
-    return None if case is None else failure_report(case)
+    return None if case is None else failure_report(case, quantile)
 
 
 @memoize

@@ -15,7 +15,7 @@ year, in the tables that pages and exports show.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -327,30 +327,41 @@ GROUP_COLUMN = {"region": "region_id", "partner": "partner"}
 class FailureReport(NamedTuple):
     """Every single failure of the coming half year.
 
-    first_week: rows of SingleFailures.frame, what sheds most first. months: the worst of each month as
-    SingleFailures.worst_by_month, and `passes`, the sites that pass their limit in any of its weeks. safe_until: when the
-    network stops being N-1 safe.
+    first_week: rows of SingleFailures.frame of the joint future at the quantile asked for, what sheds most first; but
+    probability, which is over all futures. months: the worst of each month as SingleFailures.worst_by_month of the same
+    future, with the probability over all, and `passes`, the sites that pass their limit in any of its weeks.
+    safe_until: when the network stops being N-1 safe, over all futures.
     """
 
     first_week: pd.DataFrame
     months: pd.DataFrame
     safe_until: RunOut
 
+    @property
+    def shedding(self) -> int:
+        """How many single failures shed something in the first week."""
+        return int((self.first_week["shed_gbps"] > 0.0).sum())
 
-def failure_report(case: PlanCase) -> FailureReport:
-    """Fail each site of a case in turn, in each week of the coming half year."""
-    failures = single_failures_of(case, loads=True)
-    rows = failures.frame()
+
+def failure_report(case: PlanCase, quantile: float = 0.9) -> FailureReport:
+    """Fail each site of a case in turn, in each week of the coming half year, on the joint future at `quantile` of the
+    week's total: what play_failure plays.
+    """
+    all_futures = single_failures_of(case, loads=False)
+    demand = all_futures.demand
+    played = replace(case, demand=demand.with_gbps(demand.scenario_at_quantile(quantile)[:, :, None]))
+    failures = single_failures_of(played, loads=True)
+    rows = failures.frame().assign(probability=(all_futures.shed > 0.0).mean(axis=2).ravel())
     first_week = rows[rows["week"] == case.demand.start].sort_values(
         ["shed_gbps", "probability", "key"], ascending=[False, False, True], ignore_index=True
     )
     months = failures.worst_by_month()
-    month_of_row = rows["week"].dt.strftime("%Y-%m")
-    passes = [
-        _sites_that_pass(rows[(rows["key"] == key) & (month_of_row == f"{month:%Y-%m}")])
-        for key, month in zip(months["key"], months["month"], strict=True)
-    ]
-    return FailureReport(first_week, months.assign(passes=passes), failures.safe_until())
+    month_of_week, month_of_row = demand.weeks.strftime("%Y-%m"), rows["week"].dt.strftime("%Y-%m")
+    worst = list(zip(months["key"], months["month"].dt.strftime("%Y-%m"), strict=True))
+    passes = [_sites_that_pass(rows[(rows["key"] == key) & (month_of_row == month)]) for key, month in worst]
+    shed = [all_futures.shed[demand.keys.index(key)][month_of_week == month].max(axis=0) for key, month in worst]
+    probability = [float((each > 0.0).mean()) for each in shed]
+    return FailureReport(first_week, months.assign(passes=passes, probability=probability), all_futures.safe_until())
 
 
 def _sites_that_pass(weeks: pd.DataFrame) -> tuple[str, ...]:

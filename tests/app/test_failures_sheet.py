@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import theme
 from app.cached import Scope, failures
 from app.cached.failures import FAILOVER_SETTING, FailureRefusal, FailureSpec, FailureTimeline
 from app.cached.planning import PlanQuery
@@ -135,8 +136,14 @@ def test_the_map_and_the_tables_tell_the_same(open_page: Opener, lake: Path) -> 
     page = open_page("capacity", lake, sheet="failures", fails="site:par-01")
     week = played(lake, FailureSpec("site", "par-01")).weeks.iloc[0]
     shown = {metric.label: metric for metric in page.metric}
-    assert shown["Shed"].value == f"{week['shed_gbps']:.3g} Gbps"
-    assert shown["Shed"].delta == f"about {week['shed_viewers'] / 1000:.3g} k viewers not served"
+    assert shown["Finds no room"].value == f"{week['shed_gbps']:.3g} Gbps"
+    assert shown["Finds no room"].delta == f"about {week['shed_viewers'] / 1000:.3g} k viewers not served"
+    assert (
+        f"**If Paris fails in the week of {theme.day(MONDAY, year=False)}, {week['shed_gbps']:.3g} Gbps of its"
+        in words(page)
+    )
+    worst = next(rows for rows in (held.value for held in page.dataframe) if "Month" not in rows and "Any shed" in rows)
+    assert worst.set_index("Failed site").loc["Paris", "Shed"] == pytest.approx(week["shed_gbps"], abs=1e-3)
     assert week["shed_viewers"] == pytest.approx(250.0 * week["shed_gbps"])
     sites, moves = tables(page)["Site"].set_index("Site"), tables(page)["From"]
     assert sites.loc["Paris", "Part"] == "fails"
@@ -196,18 +203,18 @@ def test_a_table_that_is_uploaded_holds_at_once_and_on_every_sheet_until_it_is_r
     assert not page.exception
     assert page.query_params["weights"] == "declared"
     assert set(tables(page)["From"]["To"]) == {"Miami"}
-    page.segmented_control("state.sheet").set_value("runout").run()
-    assert "as ours.csv declares" in n_minus_1(page)
+    page.segmented_control("state.sheet").set_value("augments").run()
+    assert "as ours.csv declares" in words(page).replace("\\", "")
     page.segmented_control("state.sheet").set_value("failures").run()
+    assert "as ours.csv declares" in n_minus_1(page)
     page.button("failover.remove").click().run()
     assert "No failover table holds" in words(page)
     assert "Miami" not in set(tables(page)["From"]["To"])
 
 
 def n_minus_1(page: AppTest) -> str:
-    """What the tile says, value and rule."""
-    held = next(metric for metric in page.metric if metric.label == "N-1 safe")
-    return f"{held.value}, {held.delta}".replace("\\", "")
+    """The verdict, with the rule of failover."""
+    return next(text.value for text in page.markdown if "**The network " in text.value).replace("\\", "")
 
 
 def test_the_date_of_n_minus_1_is_reckoned_by_the_table_that_is_declared_everywhere(
@@ -217,15 +224,19 @@ def test_the_date_of_n_minus_1_is_reckoned_by_the_table_that_is_declared_everywh
     which has none.
     """
     quiet = with_futures(measured, tmp_path / "lake", dict.fromkeys(REGIONS, (60.0, 62.0)))
-    assert n_minus_1(open_page("capacity", quiet)).endswith("failover by distance and headroom")
-    assert not n_minus_1(open_page("capacity", quiet)).startswith("not now")
+    calm = n_minus_1(open_page("capacity", quiet, sheet="failures"))
+    assert calm.startswith("**The network stands the failure of any one site")
+    assert calm.endswith("Failover by distance and headroom.")
     table = tmp_path / "ours.csv"
     table.write_text(
         "site_id,helper_site_id,weight\n" + "".join(f"{site},{helper},1\n" for site, helper in pairwise(REGIONS))
     )
     monkeypatch.setenv(FAILOVER_SETTING, str(table))
-    assert n_minus_1(open_page("capacity", quiet)) == "not now, failover as ours.csv declares"
-    assert n_minus_1(open_page("capacity", quiet, weights="nearby")).endswith("by distance and headroom")
+    declared = n_minus_1(open_page("capacity", quiet, sheet="failures"))
+    assert declared.startswith("**The network does not stand the failure of any one site**")
+    assert declared.endswith("Failover as ours.csv declares.")
+    nearby = open_page("capacity", quiet, sheet="failures", weights="nearby")
+    assert n_minus_1(nearby).endswith("by distance and headroom.")
     assert "help each other as ours.csv declares" in words(open_page("capacity", quiet, sheet="augments")).replace(
         "\\", ""
     )

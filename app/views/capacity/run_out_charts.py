@@ -428,8 +428,8 @@ class FanChart:
     """What the two panels show.
 
     weeks: ts, q05, q10, q50, q90, q95, room_gbps (Gbps, the limit times capacity; null without capacity) and
-    probability (null without an answer). before: the same weeks without the what-if, where there is one. measured: ts and value, the weeks that were. steps: effective_from,
-    capacity_gbps, status. `statistic` says in words what a week's value is.
+    probability (null without an answer). before: the same weeks without the what-if, where there is one. measured: ts
+    and value, the weeks that were. steps: effective_from, capacity_gbps, status. `statistic` says in words what a week's value is.
     """
 
     title: str
