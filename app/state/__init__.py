@@ -61,6 +61,7 @@ __all__ = [
     "bound",
     "current",
     "fits",
+    "fold",
     "known",
     "link",
     "open_page",
@@ -100,6 +101,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "scale": ("absolute", "capacity", "indexed"),
     "by": ("time", "week"),
     "prior": ("0.001", "0.01", "0.05", "0.1", "0.5"),
+    "open": ("series", "licence", "models"),
 }
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
@@ -154,6 +156,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
         "site",
         "metric",
         "part",
+        "open",
         "score",
         "origin",
         "beside",
@@ -172,7 +175,7 @@ _MEMORY, _PAGE, _CURRENT = "state.memory", "state.page", "state.current"
 class State:
     """What has been chosen. None is every site, region, partner or role; as a time, the end of the telemetry or no
     bound; as an origin or a run, the newest (`against`: the run before it). `history`, `prior` and `without` say what a
-    refit is made of: days, changepoint prior, an event_id, "all" or "none".
+    refit is made of: days, changepoint prior, an event_id, "all" or "none". `open` names the folds that are open.
 
     `fails` is what fails (site:KEY, region:KEY, partner:NAME, path:FROM>TO; None: what is worst), `week` the week that
     is played (None: the first), `plan` a saved plan (None: the newest). `weights` is how demand fails over: as declared
@@ -236,6 +239,7 @@ class State:
     quality: str = "rebuffer_ratio"
     metric: str = "egress_gbps"
     part: str = "verdict"
+    open: tuple[str, ...] = ()
     score: str = "mase"
     origin: datetime | None = None
     beside: tuple[str, ...] = ("prophet", "baseline")
@@ -325,6 +329,22 @@ def bound(name: str) -> dict[str, Any]:
     return {"key": key, "on_change": _adopt, "args": (name, key)}
 
 
+def fold(name: str) -> dict[str, Any]:
+    """Arguments that tie an expander to the state, so that a link opens what was open; its content need not be computed
+    while `.open` is false.
+
+    `with st.expander("All models", **state.fold("models")) as models: ...`
+    """
+    key = f"state.open.{name}"
+    st.session_state[key] = name in current().open
+    return {"key": key, "on_change": _folded, "args": (name, key)}
+
+
+def _folded(name: str, key: str) -> None:
+    wanted = {*current().open, name} if st.session_state[key] else {*current().open} - {name}
+    update(open=tuple(option for option in CHOICES["open"] if option in wanted))
+
+
 def _adopt(name: str, key: str) -> None:
     """Take a widget's value over. The chosen segment, clicked again, gives None; it stays chosen."""
     value = st.session_state[key]
@@ -411,6 +431,8 @@ def _text(state: State, name: str) -> str:
     value = getattr(state, name)
     if value is None:
         return _WITHOUT[name]
+    if name == "open":
+        return ",".join(value) or NONE
     if name == "whatif":
         return reading.whatif_text(value)
     if isinstance(value, datetime):
@@ -452,6 +474,7 @@ _PARSE: dict[str, Callable[[str, Known], Any]] = {
     "partner": partial(reading.named, "partner", lambda world: world.partners),
     "role": lambda text, world: None if text == ALL else _choice("role", text, world),
     **{name: partial(_choices, name) for name in ("show", "layers", "beside")},
+    "open": lambda text, world: () if text == NONE else _choices("open", text, world),
     **dict.fromkeys(("start", "end", "at", "origin", "week"), reading.moment),
     **dict.fromkeys(("run", "against"), reading.number),
     "limit": reading.limit,

@@ -30,6 +30,7 @@ from data.queries.forecasts import (
     run_against_run,
     runs,
     scores,
+    series_accuracy,
     site_fits,
     site_forecasts,
 )
@@ -118,6 +119,7 @@ __all__ = [
     "runs",
     "scores",
     "search_index",
+    "series_accuracy",
     "site_capacity_steps",
     "site_fits",
     "site_forecasts",

@@ -210,6 +210,8 @@ DRAWN, PEAKS, WEEKS_P95 = "licensed", "peaks", "peaks-p95"
 # The model that repeats last week, and the horizon of the first week as a whole, in its parts.
 LAST_WEEK, FIRST_WEEK = "seasonal_naive_168", "0-7 d"
 _WEEK_PARTS = ("0-24 h", "1-7 d")
+# The shares of `series_accuracy`: of what, and how much is meant.
+_SHARES = {"inside_80": (DRAWN, 0.8), "peaks_90": (PEAKS, 0.9), "p95_90": (WEEKS_P95, 0.9)}
 LICENCE = ("horizon", "model", "baseline", "licensed", "error", "baseline_error", "margin", "origins", "reason")
 BACKTEST = ("yhat", "prophet", "baseline", "q025", "q10", "q90", "q975")
 
@@ -282,6 +284,37 @@ def _first_week(rows: pd.DataFrame) -> pd.DataFrame:
     groups = weighted.groupby(series, sort=False)
     week = groups[shares].sum(min_count=len(_WEEK_PARTS)).assign(origins=groups["origins"].min())
     return week.reset_index().assign(horizon=FIRST_WEEK)
+
+
+@reads(accuracy, licences, calibration)
+def series_accuracy(pin: Pin, scope: Scope) -> pd.DataFrame:
+    """One row for each series of the newest run, the least covered first: level, key, metric; wape and gain of the
+    first week (of the first day where no more was tested); inside_95 of the horizon where the 95 % interval held worst,
+    `least_at`; the mean over horizons of inside_80; won of `tested` horizons are licensed; against_baseline, the mean
+    error (MASE) over that of the best baseline, less one; peaks_90 and p95_90, the share of past weeks under the 0.9
+    quantile of the peak and of the P95.
+    """
+    identity = [*Series._fields]
+    scored, decided, held = accuracy(pin, scope), licences(pin, scope), calibration(pin, scope)
+    near = scored.drop_duplicates(identity).set_index(identity)[["wape", "gain"]]
+    parts = scored[scored["horizon"] != FIRST_WEEK].dropna(subset="inside_95")
+    least = parts.loc[parts.groupby(identity)["inside_95"].idxmin()].set_index(identity)
+    least = least[["inside_95", "horizon"]].rename(columns={"horizon": "least_at"})
+    shares = {
+        name: held[(held["model"] == model) & (held["nominal"] == nominal)].groupby(identity)["observed"].mean()
+        for name, (model, nominal) in _SHARES.items()
+    }
+    tested = decided[decided["origins"] > 0].groupby(identity)
+    errors = tested[["error", "baseline_error"]].mean()
+    verdicts = {
+        "won": tested["licensed"].sum(),
+        "tested": tested.size(),
+        "against_baseline": errors["error"] / errors["baseline_error"] - 1,
+    }
+    rows = decided[identity].drop_duplicates().set_index(identity)
+    rows = rows.join([near, least, pd.DataFrame(shares | verdicts)])
+    rows[["won", "tested"]] = rows[["won", "tested"]].fillna(0).astype(int)
+    return rows.sort_values("inside_95", na_position="last", kind="stable").reset_index()
 
 
 @reads("backtests", "telemetry_1h", latest_run)

@@ -247,6 +247,9 @@ MODEL_WORDS: dict[str, str] = {
     "median_of_five": "median of five models",
     "median_of_three": "median of three models",
     "mean_of_three": "mean of three models",
+    "blend": "weighted blend of models",
+    "sum of sites": "sum of its sites",
+    "licensed": "as drawn at the time",
 }
 
 

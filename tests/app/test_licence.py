@@ -51,7 +51,7 @@ def said(*rows: dict[str, Any]) -> str:
 def test_one_sentence_tells_neighbours_that_were_decided_alike_together() -> None:
     text = said(row("0-24 h", error=0.7), row("1-7 d", error=0.8), lost("8-28 d"), untried("29-90 d"))
     assert text == (
-        "Egress, drawn: **blend** up to 7 d, 20 to 30 % below seasonal naive 168 h, its best baseline, in 8 backtests; "
+        "Egress, drawn: **weighted blend of models** up to 7 d, 20 to 30 % below seasonal naive 168 h, its best baseline, in 8 backtests; "
         "**seasonal naive 168 h** 8 to 28 d, which the blend did not beat by more than the noise in 8 backtests; "
         "**prophet, trend** 29 to 90 d, untested, because history is too short for a backtest that far."
     )
@@ -70,8 +70,8 @@ def test_a_baseline_without_error_divides_nothing() -> None:
 def test_a_licence_without_a_lower_error_of_its_own_does_not_read_as_below() -> None:
     text = said(row("0-24 h", error=0.9), row("1-7 d", error=1.03), row("8-28 d", error=1.0))
     assert text == (
-        "Egress, drawn: **blend** up to 24 h, 10 % below seasonal naive 168 h, its best baseline, in 8 backtests; "
-        "**blend** 1 to 28 d, on its own no lower than seasonal naive 168 h, its best baseline, "
+        "Egress, drawn: **weighted blend of models** up to 24 h, 10 % below seasonal naive 168 h, its best baseline, in 8 backtests; "
+        "**weighted blend of models** 1 to 28 d, on its own no lower than seasonal naive 168 h, its best baseline, "
         "but licensed by the gains of its backtests and its panel together, in 8 backtests."
     )
     ((line, _),) = lines(pd.DataFrame([row("1-7 d", error=1.03)]))
@@ -98,7 +98,7 @@ def test_each_horizon_has_a_verdict_with_shape_and_numbers() -> None:
     assert [verdict(one) for one in rows.itertuples()] == [LICENSED, BASELINE, UNTRIED]
     told = [(line.replace("\\", ""), reason) for line, reason in lines(rows)]
     assert told[0] == (
-        f"{LICENSED.glyph} **0-24 h: blend**, licensed: MASE 0.800, 20 % below seasonal naive 168 h (1.00; noise 0.0500, 8 backtests)",
+        f"{LICENSED.glyph} **0-24 h: weighted blend of models**, licensed: MASE 0.800, 20 % below seasonal naive 168 h (1.00; noise 0.0500, 8 backtests)",
         "because",
     )
     assert "the blend did not beat it by more than the noise" in told[1][0]
@@ -113,7 +113,7 @@ def test_a_hostile_model_name_stays_text() -> None:
 def test_a_sum_that_beat_nothing_is_drawn_so_that_levels_add_up_and_is_not_called_the_baseline() -> None:
     one = row("0-24 h", "sum of sites", 1.1, licensed=False)
     assert said(one) == (
-        "Egress, drawn: **sum of sites** up to 24 h, drawn so that all levels add up, though it did not beat seasonal naive 168 h, its best baseline, "
+        "Egress, drawn: **sum of its sites** up to 24 h, drawn so that all levels add up, though it did not beat seasonal naive 168 h, its best baseline, "
         "by more than the noise in 8 backtests."
     )
     told = next(lines(pd.DataFrame([one])))[0].replace("\\", "")

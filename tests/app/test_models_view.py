@@ -5,6 +5,7 @@ and on an empty one.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from app.theme import change
 from app.ui import export
 from app.ui.header import Frame
 from app.views.models import run_history
-from app.views.models.fleet_accuracy import choice, misses
+from app.views.models.page import choice
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.schema import model_words
@@ -60,22 +61,28 @@ def test_every_part_opens_with_a_judged_run_and_without(open_page: Opener, lake:
     assert "cannot be shown" not in words(page)
 
 
-def test_the_network_comes_first_and_its_numbers_are_the_licences(open_page: Opener, lakes: dict[str, Path]) -> None:
-    page = open_page("models", "judged")
-    tiles = {metric.label: (metric.value, metric.delta) for metric in page.metric}
-    licences = Lake(lakes["judged"]).read("licences").to_pandas().query("run_id == 'judged-2'")
-    near = licences[licences["horizon"] == "0-24 h"]
-    assert tiles["Licensed, 0-24 h"][1] == f"{near['licensed'].sum()} of {len(near)} series"
-    assert tiles["Licensed, 29-90 d"] == ("not tested", "history is too short")
-    off = misses(cached.calibration(Lake(lakes["judged"]).pin(), EVERYTHING))
-    assert tiles["Least covered"][0] == f"{100 * off['observed'].min():.0f} %"
+def test_the_accuracy_of_the_series_and_of_the_network_come_first(open_page: Opener) -> None:
+    page = open_page("models", "judged", site="nrt-01")
+    said = words(page).replace("\\", "")
+    assert re.search(
+        r"## Egress of Tokyo 1, next 7 days: typically off by [\d.]+ %; \d\d of 100 hours inside the 95 % band; ", said
+    )
+    network = said.partition("\nEgress of the network, next 7 days: typically off by")[2]
+    assert "Further ahead it is not tested" in network
 
 
-def test_the_least_covered_series_stands_on_top(open_page: Opener) -> None:
-    rows = table(open_page("models", "judged"), 0)
+def test_every_series_is_behind_a_fold_that_a_link_opens_with_the_least_covered_on_top(open_page: Opener) -> None:
+    assert not open_page("models", "judged").dataframe
+    page = open_page("models", "judged", open="series")
+    assert any(
+        "series hold at every horizon; least covered: " in fold.label.replace("\\", "") for fold in page.expander
+    )
+    rows = table(page, 0)
     assert rows["inside_95"].is_monotonic_increasing
     assert len(rows) == 22
-    assert "All regions" in set(rows["name"])
+    assert "the network" in set(rows["name"])
+    assert "Licensed: 0\\-24 h" in words(page)
+    assert page.query_params["open"] == "series"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,7 @@ def test_a_row_of_the_table_stands_for_its_series(
 
 def test_a_run_that_judged_nothing_says_which_command_judges(open_page: Opener) -> None:
     page = open_page("models", "full")
-    assert "The newest run was not judged" in words(page)
+    assert "The newest run was not tested" in words(page)
     assert any("python -m forecasting refresh --engine panel --lake" in block.value for block in page.code)
     assert not page.metric
 
@@ -116,10 +123,24 @@ def test_an_empty_lake_says_which_command_helps(open_page: Opener) -> None:
     assert any("python -m data ingest PATH" in block.value for block in page.code)
 
 
-def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(
+def test_what_is_drawn_stands_against_the_best_the_baseline_and_prophet(open_page: Opener) -> None:
+    page = open_page("models", "judged", site="nrt-01")
+    assert "Drawn" in words(page)
+    assert re.search("did better in its backtests|The best of the past .* is not drawn", words(page))
+    error, inside = figures(page)
+    assert (
+        {"Drawn", "Prophet"} <= set(error["layout"]["yaxis"]["ticktext"]) == set(inside["layout"]["yaxis"]["ticktext"])
+    )
+    assert {"<b>Next 24 hours</b>", "<b>2 to 7 days ahead</b>"} <= {
+        note["text"] for note in error["layout"]["annotations"]
+    }
+    assert "are their sums, so that all levels agree" in words(open_page("models", "judged"))
+
+
+def test_the_licence_names_each_horizon_and_the_leaderboards_every_model(
     open_page: Opener, lakes: dict[str, Path]
 ) -> None:
-    page = open_page("models", "judged", site="nrt-01")
+    page = open_page("models", "judged", site="nrt-01", open="licence,models")
     for horizon in ("0\\-24 h", "1\\-7 d", "8\\-28 d", "29\\-90 d"):
         assert f"**{horizon}:" in words(page)
     models = set(Lake(lakes["judged"]).read("scores").to_pandas().query("level == 'site'")["model"]) - {
@@ -127,12 +148,13 @@ def test_the_verdict_names_each_horizon_and_the_leaderboards_every_model(
         "peaks-p95",
     }
     names = set(map(model_words, models))
-    assert all(set(figure["layout"]["yaxis"]["ticktext"]) == names for figure in figures(page))
-    assert len(figures(page)) == 2
+    boards = figures(page)[2:]
+    assert all(set(figure["layout"]["yaxis"]["ticktext"]) == names for figure in boards)
+    assert len(boards) == 2
 
 
 def test_another_score_ranks_anew_and_stands_in_the_address(open_page: Opener) -> None:
-    page = open_page("models", "judged", site="nrt-01")
+    page = open_page("models", "judged", site="nrt-01", open="models")
     page.selectbox("state.score").select("coverage_95").run()
     assert page.query_params["score"] == "coverage_95"
     assert "95 % coverage, 8 backtests" in titles(page)
@@ -261,7 +283,7 @@ def test_the_usual_settings_are_those_of_the_page() -> None:
 def test_a_series_that_nobody_measured_is_refused_in_words(open_page: Opener) -> None:
     page = open_page("models", "judged", part="components", site="nrt-01", metric="viewers")
     assert "cannot be fitted: no usable value" in words(page)
-    assert "was not judged by the newest run" in words(open_page("models", "judged", site="nrt-01", metric="viewers"))
+    assert "was not tested by the newest run" in words(open_page("models", "judged", site="nrt-01", metric="viewers"))
     assert "holds no backtests" in words(
         open_page("models", "judged", part="backtests", site="nrt-01", metric="viewers")
     )
@@ -269,7 +291,7 @@ def test_a_series_that_nobody_measured_is_refused_in_words(open_page: Opener) ->
 
 def test_runs_are_listed_and_held_against_each_other(open_page: Opener) -> None:
     page = open_page("models", "judged", part="runs", site="nrt-01")
-    runs, side_by_side = table(page, 1), table(page, 2)
+    runs, side_by_side = table(page, 0), table(page, 1)
     assert runs["Run"].tolist() == [2, 1]
     assert runs["Versions"].iloc[0] == "numpy 2.4.1, headroom 0.2"
     assert {"Run 2", "Run 1", "Here", "All series"} <= set(side_by_side.columns)
@@ -280,7 +302,7 @@ def test_runs_are_listed_and_held_against_each_other(open_page: Opener) -> None:
     assert "the same 7 days after it" in words(page)
     page.selectbox("models.run").select(1).run()
     assert page.query_params["run"] == "1"
-    assert list(table(page, 2).columns)[2:4] == [
+    assert list(table(page, 1).columns)[2:4] == [
         "Run 1",
         "Run 2",
     ]  # nothing came before the first, so that the newest stands against it

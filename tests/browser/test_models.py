@@ -34,10 +34,11 @@ def open_part(page: Page, label: str) -> None:
 
 
 def test_every_part_from_the_network_to_the_runs_on_a_dark_telephone(open_page: OpenPage, judged: Path) -> None:
-    page = open_page("/models?site=nrt-01", on=judged, scheme="dark", width=390)
+    page = open_page("/models?site=nrt-01&open=models", on=judged, scheme="dark", width=390)
     body = page.locator("body")
-    expect(body).to_contain_text("Licensed, 0-24 h")
-    expect(body).to_contain_text("Where to look")
+    expect(body).to_contain_text("Egress of Tokyo 1, next 7 days: typically off by")
+    expect(page.locator(".st-key-rivals-error .js-plotly-plot")).to_contain_text("2 to 7 days ahead")
+    page.get_by_text("How it was decided").click()
     expect(page.locator(".st-key-licence")).to_contain_text("last week")
     expect(page.locator(".st-key-leaderboard-0 .js-plotly-plot")).to_be_visible()
     open_part(page, "Backtests")
@@ -54,18 +55,12 @@ def test_every_part_from_the_network_to_the_runs_on_a_dark_telephone(open_page: 
     assert {"part": "runs", "site": "nrt-01"}.items() <= asked(page).items()
 
 
-def test_a_selected_row_shows_its_series_and_another_place_can_be_chosen_after_it(
+def test_a_click_on_a_name_shows_its_series_and_another_place_can_be_chosen_after_it(
     open_page: OpenPage, judged: Path
 ) -> None:
-    rows = queries.calibration(Lake(judged).pin(), EVERYTHING)
-    inside = (
-        rows[(rows["model"] == "licensed") & (rows["nominal"] == 0.95)]
-        .groupby(["level", "key", "metric"])["observed"]
-        .mean()
-    )
-    level, key, _ = inside.idxmin()
-    page = open_page("/models", on=judged)
-    page.locator(".st-key-trust-series .dvn-scroller").click(position={"x": 18, "y": 55})
+    level, key = queries.series_accuracy(Lake(judged).pin(), EVERYTHING).loc[0, ["level", "key"]]
+    page = open_page("/models?open=series", on=judged)
+    page.locator(".dvn-scroller").click(position={"x": 60, "y": 55})
     expect(page).to_have_url(re.compile(f"{level}={key}"))
     settle(page)
     page.get_by_role("combobox", name=re.compile("Metric")).click()

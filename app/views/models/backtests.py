@@ -19,6 +19,10 @@ from app.charts.timeseries import TrafficChart, traffic_panel
 from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.views.models.charts import (
+    AS_DRAWN,
+    OF_WEEKS,
+    PEAKS,
+    WEEKS_P95,
     CalibrationChart,
     CoverageChart,
     calibration_chart,
@@ -26,7 +30,6 @@ from app.views.models.charts import (
     distribution_chart,
     hour_of_week_chart,
 )
-from app.views.models.leaderboard_charts import AS_DRAWN, OF_WEEKS, PEAKS, WEEKS_P95
 from data.schema import METRIC
 
 WEEK_DAYS = 7
@@ -221,7 +224,7 @@ def calibrations(frame: Frame, series: Series, name: str) -> None:
             spec = CalibrationChart(title, f"share of {what}", series.metric, part, weekly, frame.scheme)
             charts[f"calibration-{key}"] = (calibration_chart(spec), f"{title} of {name}: {_told(part)}")
     if charts:
-        st.markdown("##### Calibration: observed against nominal")
+        st.markdown("### Calibration: observed against nominal")
         export.charts(
             charts, columns=len(charts), key="calibration", name=f"{name} calibration", data=mine, zone=frame.zone
         )

@@ -1,4 +1,6 @@
-"""Charts of a forecast's evidence: calibration, drift from run to run, effects and residuals."""
+"""Charts of a forecast's evidence: models against each other, calibration, drift from run to run, effects and
+residuals.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,12 @@ from app.charts.marks import Note
 from app.charts.panels import End, Panel
 from app.charts.plain import above, layout, level, names_axis, upright
 from app.theme import BAND_80, PALETTES, Palette, Scheme, Unit, fade, hue, label, meaning, percent, significant, unit
+from data.schema import model_words
 
 PERCENT = Unit(100.0, "%")
 NOMINAL = {"coverage_80": 0.80, "coverage_95": 0.95}
 SYMBOLS = {0.5: "circle", 0.8: "triangle-up", 0.9: "diamond", 0.95: "square"}
-ROW, LEFT = 26, 84
+CALIBRATION_ROW, CALIBRATION_LEFT = 26, 84
 # The axis reaches down to here at least, so that a point or two about the nominal share do not look like a fall.
 LEAST_BOTTOM = 0.5
 # Rows between marks that would lie on each other, with the reach of chance about them.
@@ -146,7 +149,12 @@ def calibration_chart(spec: CalibrationChart) -> go.Figure:
     palette = PALETTES[spec.scheme]
     horizons, shares = list(dict.fromkeys(spec.rows["horizon"])), sorted(set(spec.rows["nominal"]))
     base = layout(
-        spec.title, spec.subtitle, plot=ROW * max(len(horizons), 3) + 10, left=LEFT, scheme=spec.scheme, right=24
+        spec.title,
+        spec.subtitle,
+        plot=CALIBRATION_ROW * max(len(horizons), 3) + 10,
+        left=CALIBRATION_LEFT,
+        scheme=spec.scheme,
+        right=24,
     )
     names = [label(name, 14) for name in horizons]
     axes = {
@@ -299,7 +307,7 @@ def error_since_panel(rows: pd.DataFrame, *, metric: str, zone: str, scheme: Sch
     )
 
 
-LEFT, PLOT, ROW, EVENT_LEFT = 54, 170, 28, 110
+LEFT, PLOT, EVENT_LEFT = 54, 170, 110
 
 
 def day_chart(day: pd.DataFrame, *, metric: str, zone: str, scheme: Scheme) -> go.Figure:
@@ -380,7 +388,7 @@ def events_chart(events: pd.DataFrame, *, metric: str, scheme: Scheme) -> go.Fig
     return go.Figure({"data": [bars], "layout": base | axes})
 
 
-LEFT, PLOT, BINS, DAY_HOURS = 54, 190, 40, 24
+RESIDUAL_PLOT, BINS, DAY_HOURS = 190, 40, 24
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # A few hours far off would squash the rest of a distribution: the outermost parts in a thousand on each side share the
 # last bar.
@@ -405,7 +413,11 @@ def hour_of_week_chart(residuals: pd.DataFrame, *, metric: str, zone: str, schem
     palette, week = PALETTES[scheme], by_hour_of_week(residuals, zone)
     axis = unit(metric, float(residuals["yhat"].max()))
     base = layout(
-        "Residuals by hour of week", f"{axis.word}, median and 80 % range, {zone}", plot=PLOT, left=LEFT, scheme=scheme
+        "Residuals by hour of week",
+        f"{axis.word}, median and 80 % range, {zone}",
+        plot=RESIDUAL_PLOT,
+        left=LEFT,
+        scheme=scheme,
     )
     colour, texts = (
         hue(metric, scheme),
@@ -450,7 +462,9 @@ def distribution_chart(residuals: pd.DataFrame, *, metric: str, scheme: Scheme) 
     """How many hours lay how far off, with the middle and the ends of the range that holds four in five."""
     palette, axis = PALETTES[scheme], unit(metric, float(residuals["yhat"].max()))
     off = residuals["residual"].to_numpy(dtype=float) * axis.factor
-    base = layout("Residuals, distribution", _middle(residuals, axis.word), plot=PLOT, left=LEFT, scheme=scheme)
+    base = layout(
+        "Residuals, distribution", _middle(residuals, axis.word), plot=RESIDUAL_PLOT, left=LEFT, scheme=scheme
+    )
     low, middle, high = np.quantile(off, [0.1, 0.5, 0.9])
     marks = [above(low, "10 %", palette), above(middle, "median", palette), above(high, "90 %", palette)]
     lines = [upright(x, palette, dash=dash) for x, dash in ((low, "dot"), (middle, "solid"), (high, "dot"))]
@@ -482,4 +496,297 @@ def _bars(off: np.ndarray[Any, np.dtype[np.float64]], colour: str, word: str) ->
         "text": texts,
         "textposition": "none",
         "hovertemplate": "%{text}: %{y} hours<extra></extra>",
+    }
+
+
+# Models against each other
+# ----------------------------------------------------------------------------------------------------
+
+# Rows of a horizon in the chart of the drawn forecast against others, in this order.
+DRAWN_ROLE, BEST_ROLE, BASELINE_ROLE, PROPHET_ROLE = "Drawn", "Best of the past", "Best baseline", "Prophet"
+ROLE_WORDS = {BEST_ROLE: "best", BASELINE_ROLE: "baseline", PROPHET_ROLE: "Prophet"}
+ROLE_ROW, ROLE_LEFT = 22, 104
+AHEAD_WORDS = {
+    "0-24 h": "Next 24 hours",
+    "1-7 d": "2 to 7 days ahead",
+    "8-28 d": "8 to 28 days ahead",
+    "29-90 d": "29 to 90 days ahead",
+}
+
+
+def rivals(scores: pd.DataFrame, licence: pd.DataFrame) -> pd.DataFrame:
+    """What is drawn against the best of the past, the best baseline and Prophet, at each horizon that was tested: horizon,
+    role, model, wape, inside_95, origins. A model of several roles has one row that names them all.
+
+    `scores` and `licence`: of one series. The best is the lowest WAPE of all models that could have been drawn.
+    """
+    wide = scores[scores["score"].isin(["wape", "coverage_95"])]
+    wide = wide.pivot_table(index=["horizon", "model"], columns="score", values="value", sort=False)
+    wide = wide.reindex(columns=["wape", "coverage_95"]).rename(columns={"coverage_95": "inside_95"})
+    origins = scores[scores["score"] == "wape"].set_index(["horizon", "model"])["origins"]
+    wide = wide.assign(origins=origins).dropna(subset="wape")
+    rows: list[dict[str, Any]] = []
+    for decided in licence.itertuples():
+        tested = (
+            wide.xs(decided.horizon, level="horizon") if decided.horizon in wide.index.get_level_values(0) else None
+        )
+        if tested is None or AS_DRAWN not in tested.index:
+            continue
+        # The drawn model is scored as it was drawn at each origin, before the next was known.
+        tested = tested.drop(index=decided.model, errors="ignore").rename(index={AS_DRAWN: decided.model})
+        of_roles = {
+            DRAWN_ROLE: decided.model,
+            BEST_ROLE: tested["wape"].idxmin(),
+            BASELINE_ROLE: decided.baseline,
+            PROPHET_ROLE: next((name for name in ("prophet_map", "prophet") if name in tested.index), None),
+        }
+        for model in dict.fromkeys(of_roles.values()):
+            if model in tested.index:
+                roles = [role for role, its in of_roles.items() if its == model]
+                rows.append({"horizon": decided.horizon, "role": roles, "model": model, **tested.loc[model]})
+    return pd.DataFrame(rows, columns=["horizon", "role", "model", "wape", "inside_95", "origins"])
+
+
+def error_chart(rows: pd.DataFrame, *, metric: str, scheme: Scheme) -> go.Figure:
+    """`rows`: as `rivals` gives them. Bars of the typical error from zero, four or fewer for each horizon."""
+    palette = PALETTES[scheme]
+    at, layout_ = _by_horizon(rows, "Typically off by", "mean absolute error in backtests, % of what came", scheme)
+    top = 100 * float(rows["wape"].max())
+    texts = [f"{percent(row.wape)}  {_called(row.role[1:], row.model)}" for row in rows.itertuples()]
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "y": at,
+        "x": 100 * rows["wape"],
+        "width": 0.7,
+        "text": texts,
+        "textposition": "outside",
+        "cliponaxis": False,
+        "textfont": {"size": 12, "color": palette.ink},
+        "marker": {"color": _role_colours(rows, metric, scheme)},
+        "hovertext": [
+            f"{said}, {int(row.origins)} backtests" for said, row in zip(texts, rows.itertuples(), strict=True)
+        ],
+        "hoverinfo": "text",
+    }
+    axis = {"range": [0, 2.1 * top or 1.0], "fixedrange": True, "nticks": 5, "ticksuffix": " %"}
+    return go.Figure({"data": [bars], "layout": layout_ | {"xaxis": axis}})
+
+
+def inside_chart(rows: pd.DataFrame, *, metric: str, scheme: Scheme) -> go.Figure:
+    """`rows`: as `rivals` gives them. The share of hours inside the 95 % band of each forecast that has one."""
+    palette = PALETTES[scheme]
+    at, layout_ = _by_horizon(
+        rows, "Hours inside the 95 % band", "share in backtests; the line is what is meant", scheme
+    )
+    share = 100 * rows["inside_95"].to_numpy(dtype=float)
+    lowest = float(np.nanmin(share, initial=80.0))
+    texts = ["no band" if np.isnan(value) else percent(value / 100) for value in share]
+    marks = {
+        "type": "scatter",
+        "mode": "markers",
+        "y": at,
+        "x": share,
+        "marker": {"size": 9, "color": _role_colours(rows, metric, scheme)},
+        "cliponaxis": False,
+        "hovertext": [
+            f"{text} of hours, {label(model_words(row.model))}, {int(row.origins)} backtests"
+            for text, row in zip(texts, rows.itertuples(), strict=True)
+        ],
+        "hoverinfo": "text",
+    }
+    notes = [
+        {
+            "xref": "paper",
+            "yref": "y",
+            "x": 1,
+            "y": y,
+            "xanchor": "left",
+            "showarrow": False,
+            "text": text,
+            "font": {"size": 12, "color": palette.ink},
+        }
+        for y, text in zip(at, texts, strict=True)
+    ]
+    axis = {"range": [lowest - 0.1 * (100 - lowest), 102], "fixedrange": True, "nticks": 5, "ticksuffix": " %"}
+    looks = {
+        "xaxis": axis,
+        "shapes": [upright(95, palette, colour=palette.words["capacity"])],
+        "annotations": [*layout_["annotations"], *notes],
+        "margin": layout_["margin"] | {"r": 56},
+    }
+    return go.Figure({"data": [marks], "layout": layout_ | looks})
+
+
+def _called(more_roles: list[str], model: str) -> str:
+    """The model in words, with the other roles that it has."""
+    words = label(model_words(model), 26)
+    return f"{words} ({', '.join(ROLE_WORDS[role] for role in more_roles)})" if more_roles else words
+
+
+def _role_colours(rows: pd.DataFrame, metric: str, scheme: Scheme) -> list[str]:
+    return [hue(metric, scheme) if DRAWN_ROLE in roles else PALETTES[scheme].context for roles in rows["role"]]
+
+
+def _by_horizon(
+    rows: pd.DataFrame, title: str, subtitle: str, scheme: Scheme
+) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
+    """Where each row stands on the y axis, and a layout in which a line of words opens each horizon."""
+    palette = PALETTES[scheme]
+    opens = ~rows["horizon"].duplicated().to_numpy()
+    at = np.arange(len(rows)) + 1.3 * np.cumsum(opens)
+    height = float(at[-1]) + 1.0
+    base = layout(title, subtitle, plot=int(ROLE_ROW * height), left=ROLE_LEFT, scheme=scheme)
+    heads = [
+        {
+            "xref": "paper",
+            "yref": "y",
+            "x": 0,
+            "xshift": -ROLE_LEFT + 8,
+            "y": y - 1.05,
+            "xanchor": "left",
+            "showarrow": False,
+            "text": f"<b>{AHEAD_WORDS.get(name, label(name))}</b>",
+            "font": {"size": 12, "color": palette.ink},
+        }
+        for name, y in zip(rows["horizon"][opens], at[opens], strict=True)
+    ]
+    names = {
+        "range": [height, 0.0],
+        "tickvals": at,
+        "ticktext": [roles[0] for roles in rows["role"]],
+        "ticklabelstandoff": 6,
+        "showgrid": False,
+        "fixedrange": True,
+    }
+    return at, base | {"yaxis": names, "annotations": [*base["annotations"], *heads]}
+
+
+MODEL_ROW, MODEL_LEFT = 24, 172
+# Models of `scores` that are no candidates: what the licence would have drawn at each origin, and the weekly quantiles
+# of the table `peaks`.
+AS_DRAWN, PEAKS, WEEKS_P95 = "licensed", "peaks", "peaks-p95"
+OF_WEEKS = (PEAKS, WEEKS_P95)
+# Shapes stand before words: on a narrow screen the words may be cut off, and the caption below says what the shapes
+# mean.
+BEST, DRAWN, BASELINE = ("\u2605", "best"), ("\u25a0", "drawn"), ("\u25cb", "best baseline")
+SCORES = {
+    "mase": "MASE",
+    "wape": "WAPE",
+    "bias": "Bias",
+    "pinball": "Pinball loss",
+    "coverage_50": "50 % coverage",
+    "coverage_80": "80 % coverage",
+    "coverage_95": "95 % coverage",
+    "msis_95": "MSIS, 95 %",
+}
+MEANINGS = {
+    "mase": "mean absolute error over that of repeating the season before; lower is better",
+    "wape": "absolute error over what came; lower is better",
+    "bias": "mean of expected less measured, over measured; nearer to zero is better",
+    "pinball": "mean loss over the published quantiles; lower is better",
+    "coverage_50": "share of hours inside the 50 % interval; nearer to 50 % is better",
+    "coverage_80": "share of hours inside the 80 % interval; nearer to 80 % is better",
+    "coverage_95": "share of hours inside the 95 % interval; nearer to 95 % is better",
+    "msis_95": "width of the 95 % interval and what it missed, scaled; lower is better",
+}
+SHARES = frozenset({"wape", "bias", "coverage_50", "coverage_80", "coverage_95"})
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """One horizon: `rows` are model, value, origins; `drawn` and `baseline` name models of the licence."""
+
+    horizon: str
+    score: str
+    metric: str
+    rows: pd.DataFrame
+    drawn: str = ""
+    baseline: str = ""
+    scheme: Scheme = "light"
+
+
+def badness(score: str, values: pd.Series) -> pd.Series:
+    """How far from the best possible value each is: zero is best."""
+    nominal = float(score.removeprefix("coverage_")) / 100 if score.startswith("coverage_") else 0.0
+    return (values - nominal).abs()
+
+
+def best_first(rows: pd.DataFrame, score: str) -> pd.DataFrame:
+    """The rows with the best model first; a tie stays in the order of names."""
+    known = rows.dropna(subset="value").sort_values("model")
+    return known.loc[badness(score, known["value"]).sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def written(score: str, value: float) -> str:
+    """A score as text."""
+    return percent(value) if score in SHARES else significant(value)
+
+
+def is_drawn(spec: Leaderboard, model: str) -> bool:
+    """Whether a row is what the licence draws: under its own name, or as what was drawn at each origin, before the next
+    was known.
+    """
+    return model in (spec.drawn, AS_DRAWN)
+
+
+def marks(spec: Leaderboard, rows: pd.DataFrame) -> list[str]:
+    """What is said of each model beside its bar; the best is one that could be drawn, not what was."""
+    best = next((model for model in rows["model"] if model != AS_DRAWN), None)
+    told = (
+        (BEST, lambda model: model == best),
+        (DRAWN, lambda model: is_drawn(spec, model)),
+        (BASELINE, lambda model: model == spec.baseline),
+    )
+    held = ([mark for mark, holds in told if holds(model)] for model in rows["model"])
+    return [f"{''.join(shape for shape, _ in found)} {', '.join(word for _, word in found)}".strip() for found in held]
+
+
+def leaderboard(spec: Leaderboard) -> go.Figure:
+    """Bars from zero, the best model on top."""
+    palette, rows = PALETTES[spec.scheme], best_first(spec.rows, spec.score)
+    factor = 100.0 if spec.score in SHARES else 1.0
+    subtitle = f"{SCORES.get(spec.score, spec.score)}, {_origins(rows)}"
+    base = layout(
+        f"{spec.horizon} ahead", subtitle, plot=MODEL_ROW * max(len(rows), 2), left=MODEL_LEFT, scheme=spec.scheme
+    )
+    texts = [
+        f"{written(spec.score, value)}  {said}" for value, said in zip(rows["value"], marks(spec, rows), strict=True)
+    ]
+    colours = [hue(spec.metric, spec.scheme) if is_drawn(spec, model) else palette.context for model in rows["model"]]
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "y": np.arange(len(rows)),
+        "x": rows["value"].to_numpy(dtype=float) * factor,
+        "text": texts,
+        "textposition": "outside",
+        "cliponaxis": False,
+        "marker": {"color": colours},
+        "textfont": {"size": 12, "color": palette.ink},
+        "hovertext": [f"{label(model_words(model))}: {text}" for model, text in zip(rows["model"], texts, strict=True)],
+        "hoverinfo": "text",
+    }
+    return go.Figure({"data": [bars], "layout": base | _axes(rows, factor)})
+
+
+def _origins(rows: pd.DataFrame) -> str:
+    least, most = (int(rows["origins"].min()), int(rows["origins"].max())) if len(rows) else (0, 0)
+    return f"{most} backtests" if least == most else f"{least} to {most} backtests"
+
+
+def _axes(rows: pd.DataFrame, factor: float) -> dict[str, Any]:
+    """Names at the left; to the right of the longest bar room for the words."""
+    low, high = min(0.0, float(rows["value"].min()) * factor), max(0.0, float(rows["value"].max()) * factor)
+    span = (high - low) or 1.0
+    names = [label(model_words(model), 26) for model in rows["model"]]
+    return {
+        "xaxis": {
+            "range": [1.1 * low, high + 0.62 * span],
+            "fixedrange": True,
+            "zeroline": True,
+            "nticks": 5,
+            "ticksuffix": " %" if factor != 1.0 else "",
+        },
+        "yaxis": names_axis(names, 2),
     }

@@ -13,8 +13,16 @@ from app.charts.panels import Panel, linked_figure
 from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.ui.tables import ledger
-from app.views.models.charts import YOUNG_HOURS, CoverageChart, coverage_panel, drift_panel, error_since_panel
-from app.views.models.leaderboard_charts import OF_WEEKS, SCORES, badness
+from app.views.models.charts import (
+    OF_WEEKS,
+    SCORES,
+    YOUNG_HOURS,
+    CoverageChart,
+    badness,
+    coverage_panel,
+    drift_panel,
+    error_since_panel,
+)
 from data.schema import model_words
 
 RUNS = {
@@ -44,7 +52,7 @@ def draw(frame: Frame, series: Series, name: str) -> None:
         empty_states.nothing("No run yet", "A run is one refresh of all forecasts.", command)
         return
     drift(frame, series, name)
-    st.markdown("##### Runs")
+    st.markdown("### Runs")
     ledger(readable(runs), RUNS, frame.zone, name="runs", alt="Published runs, the newest first")
     against(frame, series, name, runs)
 
@@ -118,7 +126,7 @@ def since_panels(frame: Frame, series: Series, since: pd.DataFrame) -> list[Pane
 
 def against(frame: Frame, series: Series, name: str, runs: pd.DataFrame) -> None:
     """Two runs side by side, by one score."""
-    st.markdown("##### One run against another")
+    st.markdown("### One run against another")
     numbers = [int(number) for number in runs["number"]]
     if len(numbers) < 2:
         st.caption(":material/info: There is one run; a second one gives it something to be held against.")

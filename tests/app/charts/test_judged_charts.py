@@ -13,9 +13,14 @@ from hypothesis import strategies as any_
 from app.charts.panels import linked_figure
 from app.theme import PALETTES, hue, percent
 from app.views.models.charts import (
+    BASELINE,
+    BEST,
+    DRAWN,
     YOUNG_HOURS,
     CalibrationChart,
     CoverageChart,
+    Leaderboard,
+    best_first,
     by_hour_of_week,
     calibration_chart,
     coverage_panel,
@@ -25,10 +30,10 @@ from app.views.models.charts import (
     error_since_panel,
     events_chart,
     hour_of_week_chart,
+    leaderboard,
     week_chart,
     wilson,
 )
-from app.views.models.leaderboard_charts import BASELINE, BEST, DRAWN, Leaderboard, best_first, leaderboard
 from tests.app.charts.judged import calibration, residuals, scores
 from tests.app.charts.traffic import words
 
@@ -42,21 +47,24 @@ BOARD = Leaderboard("1-7 d", "mase", "egress_gbps", scores(), "blend", "seasonal
 def test_the_best_the_drawn_and_the_baseline_are_marked_in_words() -> None:
     (bars,) = leaderboard(BOARD).data
     said = dict(zip(leaderboard(BOARD).layout.yaxis.ticktext, bars.text, strict=True))
-    assert said["blend"] == f"0.800  {BEST[0]}{DRAWN[0]} best, drawn"
+    assert said["weighted blend of models"] == f"0.800  {BEST[0]}{DRAWN[0]} best, drawn"
     assert said["same hour last week"] == f"1.00  {BASELINE[0]} best baseline"
     assert said["Prophet"].strip() == "1.40"
 
 
 def test_what_was_drawn_at_each_origin_is_no_candidate_for_the_best() -> None:
     (bars,) = leaderboard(BOARD).data
-    assert leaderboard(BOARD).layout.yaxis.ticktext[0] == "licensed"
+    assert leaderboard(BOARD).layout.yaxis.ticktext[0] == "as drawn at the time"
     assert BEST[0] not in bars.text[0]
     assert DRAWN[0] in bars.text[0]
 
 
 def test_only_what_is_drawn_is_in_colour() -> None:
     (bars,) = leaderboard(BOARD).data
-    drawn = [BOARD.drawn == name or name == "licensed" for name in leaderboard(BOARD).layout.yaxis.ticktext]
+    drawn = [
+        name in ("weighted blend of models", "as drawn at the time")
+        for name in leaderboard(BOARD).layout.yaxis.ticktext
+    ]
     assert [colour == hue("egress_gbps", "light") for colour in bars.marker.color] == drawn
 
 

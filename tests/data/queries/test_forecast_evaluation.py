@@ -97,6 +97,19 @@ def test_accuracy_is_that_of_what_is_drawn_with_the_first_week_as_the_mean_of_it
     assert mine.loc["1-7 d", "gain"] == pytest.approx(1 - week / stored["seasonal_naive_168", "1-7 d", "wape"])
 
 
+def test_the_accuracy_of_all_series_has_the_least_covered_first(judged: Lake) -> None:
+    found = queries.series_accuracy(judged.pin(), EVERYTHING)
+    assert found["inside_95"].is_monotonic_increasing
+    mine = found[(found[[*Series._fields]] == list(TOKYO)).all(axis=1)].iloc[0]
+    stored = rows(judged, "scores", TOKYO).query("model == 'licensed' and score == 'coverage_95'")
+    worst = stored.loc[stored["value"].idxmin()]
+    assert (mine["inside_95"], mine["least_at"]) == (worst["value"], worst["horizon"])
+    licences = rows(judged, "licences", TOKYO).query("origins > 0")
+    assert (mine["won"], mine["tested"]) == (licences["licensed"].sum(), len(licences))
+    ratio = licences["error"].mean() / licences["baseline_error"].mean()
+    assert mine["against_baseline"] == pytest.approx(ratio - 1)
+
+
 @pytest.mark.parametrize("series", SERIES)
 def test_coverage_counts_the_hours_inside_each_interval(judged: Lake, series: Series) -> None:
     found = queries.coverage(judged.pin(), EVERYTHING, series).set_index("origin")
@@ -242,6 +255,7 @@ def test_a_lake_whose_run_judged_nothing_answers_with_empty_frames(full: Lake) -
         assert queries.licences(pin, EVERYTHING).empty
         assert queries.calibration(pin, EVERYTHING).empty
         assert queries.accuracy(pin, EVERYTHING).empty
+        assert queries.series_accuracy(pin, EVERYTHING).empty
         assert queries.run_against_run(pin, EVERYTHING, 2, 1, TOKYO).empty
         assert queries.backtest(pin, EVERYTHING, TOKYO, pd.Timestamp("2026-03-13", tz="UTC")).empty
 
