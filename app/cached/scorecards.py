@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from app.cached import Pin, Scope, capacity, catalogue, extent, latest_run, memoize, runs, weekly
-from app.cached.augmenting import PLAN_SECONDS, AugmentRequest
+from app.cached.augmenting import AugmentRequest, augment_plan
 from app.cached.planning import PlanQuery, published_case
 from app.cached.stores import store_of
 from data import queries
@@ -20,15 +20,12 @@ from data.schema import DIRECTION_OF, UTILISATION_LIMIT, Direction, week_start
 from data.schema.errors import LakeError
 from data.store import PlanNote, Plans, SavedPlan
 from forecasting.planning import PlanCase, solve
-from forecasting.planning.augment_programme import AugmentOptions
-from forecasting.planning.augments import AugmentPlan, with_risk_per_usd
+from forecasting.planning.augments import with_risk_per_usd
 from forecasting.planning.capacity import Policy
-from forecasting.planning.catalogue import STEP_COLUMNS, at_every_site
 from forecasting.planning.demand import WEEK, Statistic
 from forecasting.planning.order_by import OrderPolicy
 from forecasting.planning.plan import plan_to_save
 from forecasting.planning.scorecard import calibration, measured_values, peak_hits, score_plan, usable_by_week
-from forecasting.planning.whatif import augment_plans
 
 __all__ = ["Card", "PlanNote", "SavedNote", "calibration", "card", "first_answers", "listed", "save"]
 
@@ -127,7 +124,13 @@ def save(
     said: dict[str, Any] = {**policy.as_dict(), "ordering": asdict(ordering), "augments": {}}
     plan, purchases = solve(*cases.values()), {}
     if requests:
-        purchases = _augment_plans(cases, policy, ordering, requests)
+        usual = query._replace(changes="")
+        found = {
+            direction: augment_plan(pin, scope, usual._replace(direction=direction), request)
+            for direction, request in requests.items()
+            if direction in cases and _has_capacity(cases[direction])
+        }
+        purchases = {direction: each for direction, each in found.items() if each is not None}
         said["augments"] = _request_in_words(next(iter(requests.values())))
     frames = plan_to_save(cases.values(), plan, purchases)
     with store_of(pin) as store:
@@ -138,29 +141,10 @@ def save(
     return SavedNote(note, sum(len(each.purchases) for each in purchases.values()), refused)
 
 
-def _augment_plans(
-    cases: Mapping[Direction, PlanCase],
-    policy: Policy,
-    ordering: OrderPolicy,
-    requests: Mapping[Direction, AugmentRequest],
-) -> dict[Direction, AugmentPlan]:
-    """The cheapest purchases of both directions; what differs between the requests is the steps on offer."""
-    request = next(iter(requests.values()))
-    options = AugmentOptions(
-        policy,
-        ordering=ordering,
-        q=request.q,
-        months=request.months,
-        n_minus_1=request.n_minus_1,
-        budget_usd=request.budget_usd,
-        seconds=PLAN_SECONDS,
-    )
-    sites = next(iter(cases.values())).sites
-    steps = [
-        at_every_site(pd.DataFrame(each.steps, columns=STEP_COLUMNS).astype(float), sites).assign(direction=direction)
-        for direction, each in requests.items()
-    ]
-    return augment_plans(cases, pd.concat(steps, ignore_index=True), options)
+def _has_capacity(case: PlanCase) -> bool:
+    """Whether any site with futures declares capacity, so that there is something to keep."""
+    declared = case.steps.loc[case.steps["direction"] == case.direction, "site_id"]
+    return not set(declared).isdisjoint(case.demand.keys)
 
 
 def _request_in_words(request: AugmentRequest) -> dict[str, Any]:

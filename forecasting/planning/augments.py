@@ -155,6 +155,22 @@ class AugmentPlan:
         """
         return self.gap <= 2.0 * GAP and self.avoidable <= 2.0 * GAP
 
+    def unmet(self) -> pd.DataFrame:
+        """The constraints that no plan keeps together: a row for each key, kind (limit, n-1) and cause, with first and last
+        (the months) and short_gbps, the most; what lasts longest first.
+        """
+        rows = pd.DataFrame(
+            [
+                (each.violation.key, each.violation.kind, each.cause, each.month, each.violation.short_gbps)
+                for each in self.broken
+            ],
+            columns=["key", "kind", "cause", "month", "short_gbps"],
+        )
+        spans = rows.groupby(["key", "kind", "cause"], as_index=False).agg(
+            first=("month", "min"), last=("month", "max"), short_gbps=("short_gbps", "max")
+        )
+        return spans.sort_values(["kind", "last", "short_gbps"], ascending=[True, False, False], ignore_index=True)
+
     def frame(self, names: Names = NO_NAMES) -> pd.DataFrame:
         """The purchases as a table, ranked; risk_per_kusd is the risk removed for each thousand USD. Reasons call sites
         by their `names`.

@@ -28,9 +28,8 @@ CAPACITY_COLUMNS = ["site_id", "direction", "effective_from", "capacity_gbps", "
 
 
 def whole_ports(gbps: float) -> float:
-    """Capacity rounded up to whole ports of the largest usual size that is not larger than it, Gbps: 37 to 40, 140 to 200."""
-    size = max((size for size in SIZES_GBPS[:2] if size <= gbps), default=SIZES_GBPS[0])
-    return float(np.ceil(gbps / size - 1e-9) * size)
+    """Capacity rounded up to whole ports of the smallest usual size, Gbps: 37 to 40."""
+    return float(np.ceil(gbps / SIZES_GBPS[0] - 1e-9) * SIZES_GBPS[0])
 
 
 class PriceLaw(NamedTuple):

@@ -290,7 +290,7 @@ def _loads_now(case: PlanCase) -> dict[tuple[Level, str], Load]:
 
 
 def _added(case: PlanCase, lead_days: Mapping[str, float]) -> dict[tuple[Level, str], float]:
-    """By level and key, Plan's add_gbps: of each site the whole ports for the worst week between the day on which an order
+    """By level and key, Plan's add_gbps: of each site the whole ports for the worst month between the day on which an order
     of today is in service and a year from now (its last month, where the order takes longer); of a group the sum.
     """
     year = case.demand.until(YEAR_WEEKS)
@@ -302,7 +302,11 @@ def _added(case: PlanCase, lead_days: Mapping[str, float]) -> dict[tuple[Level, 
     ready = [min(case.moment.floor("D") + lead, year.horizon - CURVE_STEP) for lead in leads]
     # A closed site is not served by more capacity.
     counted = (np.array([year.weeks + WEEK > day for day in ready])) & (np.nan_to_num(capacity) > 0.0)
-    short = np.quantile(np.where(counted[:, :, None], excess, 0.0).max(axis=1), ADD_QUANTILE, axis=1)
+    # As an augment plan has it: the quantile of each month's highest week, and the month that asks for most.
+    month = year.weeks.strftime("%Y-%m")
+    served = np.where(counted[:, :, None], excess, 0.0)
+    highest = [served[:, month == each].max(axis=1) for each in month.unique()]
+    short = np.quantile(np.stack(highest, axis=1), ADD_QUANTILE, axis=2).max(axis=1)
     by_site = {
         key: whole_ports(max(gbps, 0.0) / share)
         for key, gbps, share, row in zip(year.keys, short, shares, capacity, strict=True)

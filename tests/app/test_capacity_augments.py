@@ -1,11 +1,10 @@
-"""The augments of the Capacity page: nothing is searched for before it is asked for, and what is found can be taken
-away and taken in.
-"""
+"""The augments of the Capacity page: what is found leads with what stays over, and can be taken away and taken in."""
 
 from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +15,7 @@ from app.cached import Scope, augmenting, planning
 from app.cached.augmenting import AugmentRequest
 from app.cached.planning import PlanQuery
 from app.ui import export
-from app.views.capacity import catalogue
+from app.views.capacity import augments
 from data.__main__ import main as data_command
 from data.lake.tables import Lake
 from tests.app.conftest import Opener
@@ -33,25 +32,13 @@ def words(page: AppTest) -> str:
     )
 
 
-def find(page: AppTest) -> AppTest:
-    return page.button("augments-find").click().run()
-
-
 def table(page: AppTest) -> pd.DataFrame | None:
     held = [frame.value for frame in page.dataframe if "Reason" in frame.value]
     return held[0] if held else None
 
 
-def test_nothing_is_searched_for_until_it_is_asked_for(open_page: Opener, lake: Path) -> None:
-    page = open_page("capacity", lake, sheet="augments")
-    assert not page.exception
-    assert table(page) is None
-    assert "an assumption" in words(page)
-    assert "**assumed**: this lake declares too few costs of egress" in words(page)
-
-
 def test_a_plan_says_what_it_costs_what_is_bought_and_why(open_page: Opener, lake: Path) -> None:
-    page = find(open_page("capacity", lake, sheet="augments", months="6", steps="10:900:0:,100:7000:500:10"))
+    page = open_page("capacity", lake, sheet="augments", months="6", steps="10:900:0:,100:7000:500:10")
     assert not page.exception
     rows = table(page)
     assert rows is not None
@@ -60,33 +47,32 @@ def test_a_plan_says_what_it_costs_what_is_bought_and_why(open_page: Opener, lak
     assert "Frankfurt 1" in set(rows["Site"])
     assert rows.loc[rows["Site"] == "Frankfurt 1", "Reason"].iloc[0].startswith("keeps Frankfurt 1 at or below 80 %")
     shown = {metric.label: metric.value for metric in page.metric}
-    assert shown["Proof"] == "Optimal"
+    assert shown["Cheapest"] == "proved"
+    assert "an assumption" in words(page)
+    assert "**assumed**: this lake declares too few costs of egress" in words(page)
+    assert re.search(
+        r"\*\*\d sites? cannot keep the limit in 90 % of futures until what is ordered today is there\*\*", words(page)
+    )
+    assert not page.get("plotly_chart")
+    page.session_state["augments.curve"] = True
+    page.run()
     assert shown["Purchases"] == str(len(rows))
     figures = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
     assert "90 %, chosen" in " ".join(note["text"] for note in figures[0]["layout"]["annotations"])
 
 
-def test_another_wish_takes_the_plan_away_until_it_is_asked_for_again(open_page: Opener, lake: Path) -> None:
-    page = find(open_page("capacity", lake, sheet="augments", months="6"))
-    assert table(page) is not None
-    page.selectbox("state.months").select("9").run()
-    assert page.query_params["months"] == "9"
-    assert table(page) is None
-
-
 def test_what_no_purchase_keeps_is_told_with_the_bound_that_is_to_blame(open_page: Opener, lake: Path) -> None:
-    page = find(open_page("capacity", lake, sheet="augments", months="3", steps="10:900:0:"))
-    assert "No plan keeps the limit everywhere" in words(page)
-    assert "Frankfurt 1 stays above its limit, May 2026" in words(page)
-    assert "lead time" in words(page)
+    page = open_page("capacity", lake, sheet="augments", months="3", steps="10:900:0:")
+    (unmet,) = (frame.value for frame in page.dataframe if "Why" in frame.value)
+    assert unmet.set_index("Site").loc["Frankfurt 1", "From"] == "May 2026"
+    assert unmet["Why"].str.contains("lead time").any()
 
 
 def test_a_site_without_a_neighbour_cannot_be_spared(open_page: Opener, lake: Path) -> None:
-    page = find(
-        open_page("capacity", lake, sheet="augments", months="3", survives="n-1", region="sa", steps="100:7000:0:0")
-    )
+    page = open_page("capacity", lake, sheet="augments", months="3", survives="n-1", region="sa", steps="100:7000:0:0")
     assert not page.exception
-    assert "no other site is within reach" in words(page)
+    (unmet,) = (frame.value for frame in page.dataframe if "Why" in frame.value)
+    assert unmet["Why"].str.contains("no other site is within reach").any()
     assert "in a failure they help only each other" in words(page)
 
 
@@ -95,7 +81,7 @@ def test_a_plan_that_cannot_be_made_says_why(open_page: Opener, lake: Path, aske
     page = open_page("capacity", lake, sheet="augments", **asked)
     assert not page.exception
     if "months" in asked:
-        assert "There is no step to buy" in words(find(page))
+        assert "There is no step to buy" in words(page)
     else:
         assert "No plan for ingest yet" in words(page)
 
@@ -126,9 +112,9 @@ def test_a_narrow_scope_buys_for_its_own_sites_alone(lake: Path) -> None:
 
 
 def test_steps_survive_the_link() -> None:
-    assert catalogue.steps_of(catalogue.text_of(STEPS)) == STEPS
-    rows = pd.DataFrame([*STEPS, (0.0, 5.0, 0.0, None), (10.0, None, None, None)], columns=catalogue.COLUMNS)
-    assert catalogue.rows_of(rows) == STEPS
+    assert augments.steps_of(augments.text_of(STEPS)) == STEPS
+    rows = pd.DataFrame([*STEPS, (0.0, 5.0, 0.0, None), (10.0, None, None, None)], columns=augments.COLUMNS)
+    assert augments.rows_of(rows) == STEPS
 
 
 def added(page: AppTest) -> list[dict[str, object]]:
@@ -140,8 +126,8 @@ def added(page: AppTest) -> list[dict[str, object]]:
 
 
 def test_a_plan_is_counted_in_seen_beside_the_present_and_taken_out(open_page: Opener, lake: Path) -> None:
-    page = find(
-        open_page("capacity", lake, sheet="augments", months="18", certainty="0.95", steps="10:900:0:0,100:7000:500:0")
+    page = open_page(
+        "capacity", lake, sheet="augments", months="18", certainty="0.95", steps="10:900:0:0,100:7000:500:0"
     )
     bought = table(page)
     assert bought is not None
@@ -155,16 +141,14 @@ def test_a_plan_is_counted_in_seen_beside_the_present_and_taken_out(open_page: O
     assert rows.loc["ams-01", "Run-out"] == "not within 18 months"
     assert " to " in rows.loc["ams-01", "Without the what-if"]
     assert "With the what-if 2 sites change" in words(page)
-    again = find(
-        open_page(
-            "capacity",
-            lake,
-            sheet="augments",
-            months="18",
-            certainty="0.95",
-            whatif=page.query_params["whatif"],
-            steps="10:900:0:0,100:7000:500:0",
-        )
+    again = open_page(
+        "capacity",
+        lake,
+        sheet="augments",
+        months="18",
+        certainty="0.95",
+        whatif=page.query_params["whatif"],
+        steps="10:900:0:0,100:7000:500:0",
     )
     assert table(again) is None
     assert "The what-if counts capacity in already" in words(again)
@@ -179,11 +163,13 @@ def test_a_budget_that_does_not_reach_is_named_and_marked_on_the_curve(open_page
     page = open_page("capacity", lake, **asked)
     page.number_input("state.budget").set_value(int(whole.cost_usd / 2)).run()
     assert page.query_params["budget"] == str(int(whole.cost_usd / 2))
-    page = find(page)
     assert not page.exception
     told = words(page).replace("\\", "")
     assert "does not reach: the plan without it costs" in told
-    assert "the budget does not reach so far" in told
+    (unmet,) = (frame.value for frame in page.dataframe if "Why" in frame.value)
+    assert unmet["Why"].str.contains("the budget does not reach so far").any()
+    page.session_state["augments.curve"] = True
+    page.run()
     (figure,) = (json.loads(chart.proto.spec) for chart in page.get("plotly_chart"))
     notes = " ".join(note["text"] for note in figure["layout"]["annotations"])
     assert "what the budget buys" in notes

@@ -183,6 +183,21 @@ def purchase_table(rows: pd.DataFrame, names: Names, today: pd.Timestamp) -> pd.
     )
 
 
+def unmet_table(rows: pd.DataFrame, names: Names) -> pd.DataFrame:
+    """`rows`: AugmentPlan.unmet. Site, What, From, Until, Short (Gbps), Why; in the order given."""
+    what = {"limit": "above its limit", "n-1": "its failure is not carried"}
+    return pd.DataFrame(
+        {
+            "Site": [names.get(key, key) for key in rows["key"]],
+            "What": rows["kind"].map(what),
+            "From": [theme.month(month) for month in rows["first"]],
+            "Until": [theme.month(month) for month in rows["last"]],
+            "Short": rows["short_gbps"],
+            "Why": rows["cause"],
+        }
+    )
+
+
 def order_words(last: pd.Timestamp, today: pd.Timestamp) -> str:
     """The last day to order, with its state."""
     late = last < today.floor("D")

@@ -171,8 +171,8 @@ MOST_PX, CARDS = 460, 8
 _CLICK, _PAGE = "run-outs.click", "run-outs.page"
 UNITS = dict.fromkeys(("Peak", "Capacity", "Limit", "Short", "Add"), "Gbps") | {"Later by": "days"}
 ADD_HELP = (
-    "Whole ports that, ordered today, keep the limit for the rest of a year in 9 of 10 futures. "
-    "Augments finds the cheapest mix of steps"
+    "What, ordered today, keeps the limit for the rest of a year in 9 of 10 futures, in whole 10 Gbps; "
+    "the sheet Augments finds the cheapest ports for it"
 )
 
 

@@ -20,7 +20,7 @@ from app.ui.place import region_names, site_names
 from app.ui.site_filter import filtered_sites
 from app.ui.tables import HEADER_PX, ROW_PX
 from app.ui.tile import tile
-from app.views.capacity import purchases, save_plan
+from app.views.capacity import augments
 from app.views.capacity.choices import IN_WORDS
 from app.views.capacity.scorecard_charts import CARD_UNITS, calibration_chart, counted, held_words, middle, outcome_rows
 from data.schema import GLOBAL_KEY
@@ -31,7 +31,7 @@ _CHOICE = "scorecard.plan"
 
 def draw(frame: Frame, asked: PlanQuery) -> None:
     """The plans, the one chosen against what came, and the calibration of them all."""
-    save_plan.save_form(frame, asked)
+    augments.save_form(frame, asked)
     notes = scorecards.listed(frame.pin)
     if not notes:
         _no_plans(frame)
@@ -39,7 +39,7 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     cards = {note.id: scorecards.card(frame.pin, frame.scope, note.id) for note in notes}
     _browser(frame, cards)
     chosen = cards[_choose(cards)]
-    purchases.draw_saved(frame, chosen, asked)
+    augments.draw_saved(frame, chosen, asked)
     _one(frame, chosen, asked)
     _calibration(frame, list(cards.values()), asked)
 
@@ -85,7 +85,7 @@ def browsed(card: Card, frame: Frame) -> dict[str, str]:
         "Run": "not known" if card.run is None else f"{card.run}",
         "Planned from": theme.day(card.today),
         "Policy": policy_words(card.note.policy),
-        "To buy": purchases.words(card),
+        "To buy": augments.bought_words(card),
         "Weeks over": f"{card.weeks}",
         "Intervals that held": held_words(counts),
         "Weeks under P90": under(card.hits),
