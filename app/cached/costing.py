@@ -10,11 +10,13 @@ from data import queries
 from data.queries import reads
 from data.queries.lake_state import last_days, last_months
 from data.schema import DIRECTION_OF, Direction
+from forecasting.planning.catalogue import price_law
 from forecasting.planning.costs import (
     HoursOfDay,
     StrandedHeadroom,
     billing,
     hours_by_region,
+    priced,
     stranded_by_futures,
     stranded_by_weeks,
 )
@@ -52,18 +54,19 @@ def diversity_factors(pin: Pin, scope: Scope, direction: Direction, sites: SiteF
 
 
 @memoize
-@reads(case_of, measured_weeks, queries.extent, queries.capacity_now)
+@reads(case_of, measured_weeks, queries.extent, queries.capacity_now, queries.capacity, queries.catalogue)
 def stranded_headroom(pin: Pin, scope: Scope, query: PlanQuery) -> StrandedHeadroom:
     """What is paid for and not needed, against the peak that is planned for, or the measured one where nothing is
-    forecast.
+    forecast; priced, where a price is not declared, by the law that the others follow (catalogue.price_law).
     """
     case = case_of(pin, scope, query)
     _, now = last_days(extent(pin, scope), 1)
     capacity = queries.capacity_now(pin, scope, query.direction, now)
+    law = price_law(queries.capacity(pin, scope), query.direction, _regions(pin, scope, None))
     if case is not None:
-        return stranded_by_futures(case, capacity)
+        return priced(stranded_by_futures(case, capacity), law)
     weeks = measured_weeks(pin, scope, query.direction)
-    return stranded_by_weeks(weeks, query.statistic, query.limit, capacity)
+    return priced(stranded_by_weeks(weeks, query.statistic, query.limit, capacity), law)
 
 
 def _regions(pin: Pin, scope: Scope, sites: SiteFilter) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from data.schema import DIRECTION_OF, GLOBAL_KEY
 from forecasting.planning.augments import CapacityAddition, additions_frame
+from forecasting.planning.catalogue import PriceLaw
 from forecasting.planning.demand import WEEK, Statistic
 from forecasting.planning.plan_case import PlanCase
 
@@ -129,6 +130,16 @@ def _stranded_headroom(
     usd = open_sites["cost_usd_month"].astype(float) + added["usd"]
     rows = stranded(peaks, gbps.to_dict(), usd.to_dict(), limits)
     return StrandedHeadroom(rows, expected, frozenset(open_sites.index), float(added["gbps"].sum()))
+
+
+def priced(headroom: StrandedHeadroom, law: PriceLaw) -> StrandedHeadroom:
+    """With priced_usd_month in the rows: the declared cost of what is stranded or, where none is declared, the law's; most
+    USD first.
+    """
+    usual = headroom.rows["stranded_share"] * headroom.rows["capacity_gbps"].map(law.of).astype(float)
+    rows = headroom.rows.assign(priced_usd_month=headroom.rows["stranded_usd_month"].fillna(usual))
+    order = rows.sort_values(["priced_usd_month", "stranded_gbps"], ascending=False, ignore_index=True)
+    return headroom._replace(rows=order)
 
 
 def diversity_factors(weeks: pd.DataFrame, regions: Mapping[str, str]) -> pd.DataFrame:

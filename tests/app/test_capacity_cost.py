@@ -43,7 +43,8 @@ def test_the_sheet_shows_idle_capacity_hours_and_bills(open_page: Opener, lake: 
     idle = table(page, "Stranded").set_index("Site")
     assert idle.loc["Frankfurt 1", "Stranded"] == 0.0
     assert "the P90 of the highest week of the coming year" in words(page)
-    assert "A cost is known where the table capacity has cost_usd_month." in words(page)
+    assert idle["Costs a month"].notna().all()
+    assert "Where no price of a site's capacity is declared, its cost is estimated" in words(page)
     strip = figures(page)[0]
     assert strip["layout"]["yaxis"]["ticktext"][-1] in {"Asia", "South America", "Europe West", "=cmd()"}
     assert set(table(page, "Billed")["Partner"]) == {"Nordlicht", "Sul Redes", "Hikari"}
@@ -60,7 +61,7 @@ def test_capacity_that_a_what_if_adds_within_the_year_may_lie_idle_too(open_page
     assert after["fra-01"] == before["fra-01"]
     page = open_page("capacity", lake, sheet="cost", whatif=asked.changes)
     assert "with 200 Gbps that the what-if adds within a year" in words(page)
-    (told,) = (metric.delta for metric in page.metric if metric.label == "Stranded")
+    (told,) = (metric.delta for metric in page.metric if metric.label == "Nobody needs")
     assert told.endswith(" without it")
 
 

@@ -55,11 +55,11 @@ def figures(page: AppTest) -> list[dict[str, Any]]:
     return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
 
 
-def test_nothing_is_learned_until_a_place_is_chosen(open_page: Opener, lake: Path) -> None:
+def test_all_sites_are_learned_and_another_place_is_a_choice_away(open_page: Opener, lake: Path) -> None:
     page = open_page("capacity", lake, sheet="limits")
     assert not page.exception
-    assert not figures(page)
-    assert not page.dataframe
+    assert "**At 5 of 6 sites rebuffering grows with load**" in words(page)
+    assert len(figures(page)) == 1
     page.selectbox("limits.place").select("site:fra-01").run()
     assert page.query_params["focus"] == "site:fra-01"
     assert "Frankfurt 1: knee at 6" in words(page)
@@ -89,9 +89,8 @@ def test_a_knee_becomes_the_limit_of_one_site_or_of_all(open_page: Opener, lake:
     assert float(page.query_params["limit"]) == change[0]["limit"]
 
 
-def test_all_sites_are_learned_on_a_button_lowest_knee_first(open_page: Opener, lake: Path) -> None:
+def test_the_lowest_knee_stands_first_and_every_site_is_planned_with_its_own(open_page: Opener, lake: Path) -> None:
     page = open_page("capacity", lake, sheet="limits")
-    page.button("limits-all").click().run()
     assert not page.exception
     rows = page.dataframe[0].value
     assert len(rows) == 6
@@ -99,9 +98,11 @@ def test_all_sites_are_learned_on_a_button_lowest_knee_first(open_page: Opener, 
     assert rows["Site"].iloc[-1] == "Sao Paulo 1"
     assert (rows["May be used"].dropna() == np.floor(rows["From"].dropna() + 1e-9)).all()
     assert '"><script>alert(1)</script>' in set(rows["Site"])
-    page.selectbox("limits.quality").select("startup_seconds").run()
-    assert page.query_params["quality"] == "startup_seconds"
-    assert not page.dataframe
+    page.button("limit-each").click().run()
+    assert not page.exception
+    change = {one["site_id"]: one["limit"] for one in json.loads(page.query_params["whatif"])}
+    assert change == pytest.approx((rows.set_index("key")["May be used"].dropna() / 100).to_dict())
+    assert page.query_params["sheet"] == "runout"
 
 
 def test_all_sites_are_learned_from_one_reading_and_as_their_regions_are(

@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.cached import Scope, declared
 from app.ui import export
-from app.views.capacity.working_copy import with_theirs
+from app.views.capacity import declared as declared_sheet
+from app.views.capacity.declared import with_theirs
 from data.__main__ import main
 from data.lake import tables as lakes_module
 from data.lake.query import EVERYTHING
@@ -177,22 +178,32 @@ def test_a_filter_hides_rows_and_neither_they_nor_earlier_edits_are_lost(open_pa
 
 def test_an_edit_outlasts_a_look_at_another_sheet(open_page: Opener, lake: Path) -> None:
     page = edit(sheet(open_page, lake), {FRA: {"capacity_gbps": 800.0}})
+    page.text_input("declared-note").set_value("order 17").run()
     page.segmented_control("state.sheet").set_value("failures").run()
     page.segmented_control("state.sheet").set_value("declared").run()
+    assert page.text_input("declared-note").value == "order 17"
     assert table(page, "Change")["Capacity"].tolist() == ["300 Gbps to 800 Gbps"]
     press(page, "declared-save")
     assert steps(lake)["fra-01", "egress"] == [800.0]
 
 
-def test_an_older_version_is_brought_back_and_that_is_undone_too(open_page: Opener, lake: Path) -> None:
+def test_an_older_version_is_brought_back_and_that_is_undone_too(
+    open_page: Opener, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = Lake(lake).version("capacity")
     colleague(lake, "fra-01", 800.0)
     page = sheet(open_page, lake)
     assert table(page, "Version")["Note"].tolist()[0] == "from the port list"
     assert table(page, "Change")["Capacity"].tolist() == ["800 Gbps to 300 Gbps"]
+    page.text_input("declared-undo-note").set_value("a typing error").run()
     press(page, "declared-undo")
     assert steps(lake)["fra-01", "egress"] == [300.0]
     assert table(page, "Version")["What"].tolist()[0] == f"version {first} again"
+    assert table(page, "Version")["Note"].tolist()[0] == "a typing error"
+    monkeypatch.setattr(declared_sheet, "LARGE_RESTORE", 0)
+    page.run()
+    assert page.button("declared-undo").disabled
+    next(box for box in page.checkbox if box.label == "Change 1 steps at once").check().run()
     press(page, "declared-undo")
     assert steps(lake)["fra-01", "egress"] == [800.0]
 

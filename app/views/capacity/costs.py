@@ -72,28 +72,27 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
 def numbers(idle: pd.DataFrame, shared: pd.DataFrame, base: pd.DataFrame | None) -> None:
     """What lies idle and what it costs, beside what it is without the what-if (`base`), and what time zones save."""
     known = idle["stranded_usd_month"].notna()
-    priced = f"{known.sum()} of {len(idle)} sites priced" if len(idle) else "peaks or capacity are not known"
-    network = shared[shared["key"] == GLOBAL_KEY]
-    factor = theme.significant(float(network["factor"].iloc[0])) if len(network) else theme.NO_DATA
-    saved = (
-        f"the network peaks {theme.percent(1 - 1 / float(network['factor'].iloc[0]))} below the sum of its sites"
-        if len(network)
-        else "no whole week"
+    priced = (
+        f"{known.sum()} of {len(idle)} sites at declared prices" if len(idle) else "peaks or capacity are not known"
     )
+    if not known.all():
+        priced += ", the rest at usual ones"
+    network = shared[shared["key"] == GLOBAL_KEY]
+    saved = theme.percent(1 - 1 / float(network["factor"].iloc[0])) if len(network) else theme.NO_DATA
     with st.container(horizontal=True, gap="small", key="cost-numbers"):
         of = f"of {theme.gbps(float(idle['capacity_gbps'].sum()))}" + _before(base, "stranded_gbps", theme.gbps)
-        tile("Stranded", theme.gbps(float(idle["stranded_gbps"].sum())) if len(idle) else theme.NO_DATA, of)
-        priced += _before(base, "stranded_usd_month", theme.usd) if known.any() else ""
+        tile("Nobody needs", theme.gbps(float(idle["stranded_gbps"].sum())) if len(idle) else theme.NO_DATA, of)
+        priced += _before(base, "priced_usd_month", theme.usd)
         tile(
             "It costs a month",
-            theme.usd(float(idle["stranded_usd_month"].sum())) if known.any() else theme.NO_DATA,
+            theme.usd(float(idle["priced_usd_month"].sum())) if len(idle) else theme.NO_DATA,
             priced,
         )
         tile(
-            "Diversity factor",
-            factor,
+            "Time zones save",
             saved,
-            help_="Sum of the sites' weekly peaks over the weekly peak of the network, median of the last quarter",
+            "of capacity: the network's peak below the sum of its sites'",
+            help_="Weekly peak of the network against the sum of the sites' weekly peaks, median of the last quarter",
         )
 
 
@@ -135,8 +134,10 @@ def stranded(frame: Frame, question: PlanQuery, found: StrandedHeadroom) -> None
         key="stranded",
         alt=f"Stranded capacity of {len(rows)} sites",
     )
-    if rows["Costs a month"].isna().any():
-        st.caption("A cost is known where the table capacity has cost_usd_month.")
+    if found.rows["stranded_usd_month"].isna().any():
+        st.caption(
+            "Where no price of a site's capacity is declared, its cost is estimated by what the others pay, or by usual prices."
+        )
 
 
 def idle_rows(idle: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
@@ -154,7 +155,7 @@ def idle_rows(idle: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     return told.assign(
         **{
             "Of capacity": 100 * idle["stranded_share"],
-            "Costs a month": idle["stranded_usd_month"].astype(float).round(),
+            "Costs a month": idle["priced_usd_month"].astype(float).round(),
         }
     ).reset_index(drop=True)
 
@@ -215,9 +216,11 @@ def diversity(frame: Frame, shared: pd.DataFrame) -> None:
         }
     )
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("**Diversity factor**")
+        st.markdown("**What time zones save**")
         export.csv_button(rows, "diversity factor", key="diversity-csv")
-    st.caption("Sum of the sites' weekly peaks over the weekly peak of their sum: 1 where all peak together.")
+    st.caption(
+        "How many times the sites' weekly peaks add up to the weekly peak of their sum: 1 where all peak together."
+    )
     if rows.empty:
         st.caption(":material/info: No whole week in which all sites of a region, or of the network, reported.")
         return
@@ -234,7 +237,7 @@ def diversity(frame: Frame, shared: pd.DataFrame) -> None:
         row_height=ROW_PX,
         height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
         key="diversity",
-        alt=f"Diversity factor of {len(rows)} places",
+        alt=f"Sum of peaks over peak of sum of {len(rows)} places",
     )
 
 

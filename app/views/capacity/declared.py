@@ -1,19 +1,24 @@
 """Declared capacity and planned augments, edited in the page: checked, shown as a difference, saved as a version, and
 taken back.
+
+The working copy is what somebody edits, kept in their session until it is saved or set aside. The editor shows the rows
+that pass the filters; those that do not are kept beside them, and so are edits made before a filter was changed. An
+editor's edits are by place in the table that it was given, so that table stays as it is until the editor is made anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
 from streamlit.column_config import DatetimeColumn, NumberColumn, SelectboxColumn, TextColumn
 
 from app import theme
-from app.cached import HeadroomError, declared
-from app.cached.declared import Draft
+from app.cached import HeadroomError, SiteFilter, declared
+from app.cached.declared import KEY, VALUES, Draft
 from app.cached.planning import PlanQuery
 from app.ui import empty_states, export, writing
 from app.ui.header import Frame
@@ -21,8 +26,6 @@ from app.ui.place import site_names
 from app.ui.site_filter import filtered_sites
 from app.ui.tables import HEADER_PX, ROW_PX
 from app.ui.writing import ask_author, author
-from app.views.capacity import working_copy
-from app.views.capacity.working_copy import WorkingCopy
 
 PLACE, LETTERS = "declared", 500  # letters of a note that is kept
 MOST_PX = 460
@@ -31,18 +34,17 @@ DIRECTIONS, STATUSES = ("egress", "ingest"), ("installed", "planned")
 
 
 def draw(frame: Frame, _: PlanQuery) -> None:
-    """The table, what was changed in it, the versions, and how it is done by file."""
+    """The table, what was changed in it, the versions, and how to bring one back."""
     writing.tell(PLACE)
     can_write = declared.writable(frame.pin)
-    copy = working_copy.held(frame, filtered_sites(frame))
+    copy = working_copy(frame, filtered_sites(frame))
     heading(frame, copy)
     if not can_write:
         read_only(frame)
-    rows = working_copy.note(copy, editor(frame, copy, disabled=not can_write))
+    rows = take_down(copy, editor(frame, copy, disabled=not can_write))
     if copy.touched:
         pending(frame, copy, rows)
     draw_versions(frame, locked=copy.touched or not can_write)
-    by_file(frame)
 
 
 def heading(frame: Frame, copy: WorkingCopy) -> None:
@@ -66,7 +68,9 @@ def read_only(frame: Frame) -> None:
     empty_states.nothing(
         "This lake cannot be written from here",
         f"The server may read {frame.pin.url}, and not write it: capacity can be seen and exported, not edited.",
-        {"Take in a table where the lake can be written": command(frame)},
+        {
+            "Take in a table where the lake can be written": f"python -m data ingest PATH --table capacity --lake {frame.pin.url}"
+        },
         icon="lock",
     )
 
@@ -131,13 +135,7 @@ def pending(frame: Frame, copy: WorkingCopy, rows: pd.DataFrame) -> None:
         disputed(frame, copy)
         conflict(frame, made)
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            st.text_input(
-                "Why, in a sentence",
-                key=_NOTE,
-                max_chars=LETTERS,
-                placeholder="order 17, in service in March",
-                width=320,
-            )
+            _note_field("Why, in a sentence", _NOTE)
             ask_author()
             ready = not made.faults and not made.difference.empty and copy.met is None
             st.button(
@@ -151,6 +149,17 @@ def pending(frame: Frame, copy: WorkingCopy, rows: pd.DataFrame) -> None:
             st.button(
                 "Discard the edit", key="declared-discard", type="tertiary", icon=":material/close:", on_click=_discard
             )
+
+
+def _note_field(label: str, key: str) -> None:
+    """A field for the reason, which is kept while other sheets are looked at: Streamlit forgets what is not drawn."""
+    st.session_state[key] = st.session_state.get(key, st.session_state.get(f"{key}.kept", ""))
+    st.text_input(label, key=key, max_chars=LETTERS, placeholder="order 17, in service in March", width=320)
+    st.session_state[f"{key}.kept"] = st.session_state[key]
+
+
+def _keep_note(key: str, text: str) -> None:
+    st.session_state[key] = st.session_state[f"{key}.kept"] = text
 
 
 def faults(frame: Frame, rows: pd.DataFrame, made: Draft) -> None:
@@ -193,8 +202,8 @@ def disputed(frame: Frame, copy: WorkingCopy) -> None:
     )
     difference_table(frame, copy.met, "declared-met")
     with st.container(horizontal=True, gap="small"):
-        st.button("Keep mine", key="declared-mine", on_click=working_copy.decide, kwargs={"theirs": False})
-        st.button("Take theirs", key="declared-theirs", on_click=working_copy.decide, kwargs={"theirs": True})
+        st.button("Keep mine", key="declared-mine", on_click=decide, kwargs={"theirs": False})
+        st.button("Take theirs", key="declared-theirs", on_click=decide, kwargs={"theirs": True})
 
 
 def conflict(frame: Frame, made: Draft) -> None:
@@ -227,41 +236,25 @@ def _save(frame: Frame, made: Draft) -> None:
         is not None
     ):
         start_over()
-        st.session_state[_NOTE] = ""
+        _keep_note(_NOTE, "")
 
 
 def _rebase(frame: Frame, made: Draft) -> None:
-    writing.carry_out(
-        PLACE, lambda: working_copy.rebase(frame, made), lambda _: "Your edit now stands on the newest version"
-    )
+    writing.carry_out(PLACE, lambda: rebase(frame, made), lambda _: "Your edit now stands on the newest version")
 
 
 def _discard() -> None:
-    working_copy.forget()
+    forget()
     writing.set_aside(PLACE)
 
 
-# By file
-# -----------------------------------------------------------------------------------------------------------------
+# Versions
+# ----------------------------------------------------------------------------------------------------
 
-
-def command(frame: Frame) -> str:
-    """The command that takes in a table of capacities."""
-    return f"python -m data ingest PATH --table capacity --lake {frame.pin.url}"
-
-
-def by_file(frame: Frame) -> None:
-    """The same without the page."""
-    with st.expander("By file", icon=":material/upload_file:"):
-        st.caption(
-            "The CSV above has the columns that this command reads: site_id, direction, effective_from, capacity_gbps, status, cost_usd_month. "
-            "A row replaces the step of the same site, direction and date; steps that the file does not name stay."
-        )
-        st.code(command(frame), language="bash", wrap_lines=True)
-
-
-PLACE, MOST_PX = "declared", 260
-_OLDER = "declared-version"
+VERSIONS_PX = 260
+_OLDER, _UNDO_NOTE = "declared-version", "declared-undo-note"
+# A version that differs by more steps than this is brought back only where somebody says that it may.
+LARGE_RESTORE = 10
 
 
 def draw_versions(frame: Frame, *, locked: bool) -> None:
@@ -284,7 +277,7 @@ def draw_versions(frame: Frame, *, locked: bool) -> None:
         hide_index=True,
         placeholder="-",
         row_height=ROW_PX,
-        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+        height=min(VERSIONS_PX, HEADER_PX + ROW_PX * len(rows)),
         key="declared-versions",
         alt=f"{len(rows)} versions of the declared capacity, newest first",
     )
@@ -333,26 +326,35 @@ def _way_back(frame: Frame, older: list[int], newest: int, *, locked: bool) -> N
         chosen = st.selectbox(
             "Older version", older, format_func=lambda version: f"Version {version}", key=_OLDER, width=160
         )
+        try:
+            change = declared.undoing(frame.pin, frame.scope, chosen, newest)
+        except HeadroomError as error:
+            st.caption(empty_states.plain(f"Version {chosen} can no longer be read: {error.remedy}."))
+            change = None
+        is_large = change is not None and len(change) > LARGE_RESTORE
+        agreed = not is_large or st.checkbox(
+            f"Change {0 if change is None else len(change)} steps at once", key=f"declared-agree-{chosen}-{newest}"
+        )
         why = (
             "Save or discard the edit first"
             if locked
+            else "It changes many steps: say that it may"
+            if not agreed
             else "As a new version: nothing is lost, and this can be undone as well"
         )
         st.button(
             "Bring it back",
             key="declared-undo",
             icon=":material/undo:",
-            disabled=locked,
+            disabled=locked or not agreed,
             help=why,
             on_click=_restore,
             args=(frame, chosen, newest),
         )
         if not locked:
+            _note_field("Why bring it back", _UNDO_NOTE)
             ask_author()
-    try:
-        change = declared.undoing(frame.pin, frame.scope, chosen, newest)
-    except HeadroomError as error:
-        st.caption(empty_states.plain(f"Version {chosen} can no longer be read: {error.remedy}."))
+    if change is None:
         return
     if change.empty:
         st.caption(f"Version {chosen} holds the same steps as version {newest}.")
@@ -364,16 +366,17 @@ def _way_back(frame: Frame, older: list[int], newest: int, *, locked: bool) -> N
 def _restore(frame: Frame, version: int, newest: int) -> None:
     done = writing.carry_out(
         PLACE,
-        lambda: declared.restore(frame.pin, version, newest, author(), ""),
+        lambda: declared.restore(frame.pin, version, newest, author(), st.session_state.get(_UNDO_NOTE, "")),
         lambda made: f"Version {version} is back, as version {made}",
     )
     if done is not None:
         start_over()
+        _keep_note(_UNDO_NOTE, "")
 
 
 def start_over() -> None:
     """Forget what was edited and chosen: the newest version is another one now."""
-    working_copy.forget()
+    forget()
     st.session_state.pop(_OLDER, None)
 
 
@@ -445,3 +448,138 @@ def _turned(row: Mapping[Any, Any], name: str, said: Any) -> str:
     if row["change"] == "changed" and before != after:
         return f"{before or 'empty'} to {after or 'empty'}"
     return after or before or "-"
+
+
+# The working copy
+# ----------------------------------------------------------------------------------------------------
+
+_COPY, _COUNT = "declared.copy", "declared.count"
+# A new row is empty at first, which only nullable numbers can be.
+NUMBERS = ("capacity_gbps", "cost_usd_month")
+NO_EDITS: dict[str, Any] = {"edited_rows": {}, "added_rows": [], "deleted_rows": []}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkingCopy:
+    """Version `base` as it is edited.
+
+    seed: the rows that the editor was given; hidden: those that its filter leaves out. carried: whether they differ
+    from the version already. key: the editor's, of its own for each seed. sites: the filter. met: what others did to
+    the steps that the edit changes too, and nobody has decided on yet.
+    """
+
+    base: int | None
+    seed: pd.DataFrame
+    hidden: pd.DataFrame
+    sites: SiteFilter
+    key: str
+    carried: bool = False
+    met: pd.DataFrame | None = None
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything was edited."""
+        return self.carried or any(st.session_state.get(self.key, NO_EDITS).values())
+
+    def whole(self, shown: pd.DataFrame) -> pd.DataFrame:
+        """All rows that may be edited, those in the editor as it has them."""
+        return pd.concat([self.hidden, shown]) if len(self.hidden) else shown
+
+
+class Drawn(NamedTuple):
+    """All rows as the editor last had them, and whether anything was edited by then."""
+
+    rows: pd.DataFrame
+    touched: bool
+
+
+def working_copy(frame: Frame, sites: SiteFilter) -> WorkingCopy:
+    """The session's working copy. Without edits it follows the newest version; with edits it keeps to the version that
+    they were made to.
+    """
+    copy: WorkingCopy | None = st.session_state.get(_COPY)
+    if copy is None:
+        return _opened(frame, sites)
+    # The editor forgets its edits once it has not been drawn, as when another sheet was looked at.
+    left = _drawn(copy).touched and copy.key not in st.session_state
+    if not (copy.touched or left):
+        same = copy.base == frame.pin.version("capacity") and copy.sites == sites
+        return copy if same else _opened(frame, sites)
+    if left or copy.sites != sites:
+        return _kept(copy.base, _drawn(copy).rows, sites, carried=True, met=copy.met)
+    return copy
+
+
+def take_down(copy: WorkingCopy, shown: pd.DataFrame) -> pd.DataFrame:
+    """Take down what the editor has, and give all rows."""
+    rows = copy.whole(shown)
+    st.session_state[f"{copy.key}.drawn"] = Drawn(rows, copy.touched)
+    return rows
+
+
+def _opened(frame: Frame, sites: SiteFilter) -> WorkingCopy:
+    base, rows = declared.opened(frame.pin, frame.scope)
+    forget()
+    return _kept(base, rows, sites, carried=False)
+
+
+def _drawn(copy: WorkingCopy) -> Drawn:
+    found: Drawn = st.session_state.get(f"{copy.key}.drawn", Drawn(copy.whole(copy.seed), copy.carried))
+    return found
+
+
+def forget() -> None:
+    """Set the edit aside: the next look opens the newest version."""
+    copy: WorkingCopy | None = st.session_state.pop(_COPY, None)
+    if copy is not None:
+        st.session_state.pop(f"{copy.key}.drawn", None)
+
+
+def rebase(frame: Frame, edit: Draft) -> None:
+    """Make the edit to the newest version; what others changed too is to be decided on."""
+    copy: WorkingCopy = st.session_state[_COPY]
+    moved = declared.onto_newest(frame.pin, frame.scope, edit)
+    forget()
+    _kept(moved.base, moved.rows, copy.sites, carried=True, met=moved.met if len(moved.met) else None)
+
+
+def decide(*, theirs: bool) -> None:
+    """Keep what was edited where others edited too, or take theirs."""
+    copy: WorkingCopy = st.session_state[_COPY]
+    if theirs and copy.met is not None:
+        rows = with_theirs(_drawn(copy).rows, copy.met)
+        forget()
+        _kept(copy.base, rows, copy.sites, carried=True)
+    else:
+        st.session_state[_COPY] = replace(copy, met=None)
+
+
+def with_theirs(rows: pd.DataFrame, met: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the steps of a difference as it leaves them."""
+    others = rows[~rows.set_index(KEY).index.isin(met.set_index(KEY).index)]
+    after = met[met["change"] != "removed"].rename(columns={f"{name}_after": name for name in VALUES})
+    return pd.concat([others, after[[*KEY, *VALUES]].astype(rows.dtypes[[*KEY, *VALUES]].to_dict())], ignore_index=True)
+
+
+def _kept(
+    base: int | None,
+    rows: pd.DataFrame,
+    sites: SiteFilter,
+    *,
+    carried: bool,
+    met: pd.DataFrame | None = None,
+) -> WorkingCopy:
+    """A working copy with an editor of its own. A row whose site is not chosen yet, or that the editor left empty,
+    passes every filter.
+    """
+    passes = rows["site_id"].isna() | (rows["site_id"].isin(sites) if sites is not None else True)
+    seed = rows[passes].sort_values(KEY, kind="stable")
+    st.session_state[_COUNT] = count = st.session_state.get(_COUNT, 0) + 1
+    seed = seed.astype(dict.fromkeys(NUMBERS, "Float64"))
+    shown, hidden = (
+        seed.set_axis(pd.RangeIndex(1, len(seed) + 1)),
+        rows[~passes].set_axis(pd.RangeIndex(-int((~passes).sum()), 0)),
+    )
+    copy = WorkingCopy(base, shown, hidden, sites, f"declared-editor-{count}", carried, met)
+    st.session_state[_COPY] = copy
+    return copy

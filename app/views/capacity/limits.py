@@ -18,7 +18,7 @@ from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.ui.place import region_names
 from app.ui.site_filter import filtered_sites, no_site_passes
-from app.ui.tables import HEADER_PX, ROW_PX, opened
+from app.ui.tables import HEADER_PX, ROW_PX
 from app.views.capacity.limit_charts import SafeChart, answer_words, limit_table, safe_chart, usable
 from app.views.capacity.what_if import words
 from data.schema import METRIC
@@ -28,11 +28,11 @@ QUALITY = {
     "egress": ("rebuffer_ratio", "startup_seconds", "playback_failure_ratio"),
     "ingest": ("ingest_starved_ratio",),
 }
-_PLACE, _ALL, _METRIC = "limits.place", "limits.all", "limits.quality"
+_PLACE, _METRIC = "limits.place", "limits.quality"
 
 
 def draw(frame: Frame, asked: PlanQuery) -> None:
-    """One place's curve, chosen; the table of all where it is asked for. Nothing is fitted before."""
+    """What may be used, in a sentence and a table of all sites, and the curve of one place."""
     st.markdown("##### How full may a site run?")
     measured = [name for name in QUALITY[asked.direction] if name in frame.extent.metrics]
     if not measured:
@@ -45,27 +45,73 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
         no_site_passes()
         return
     st.caption(
-        f"Quality against utilisation in the samples of the last {limits.DAYS} days. The knee is where it is worse by a fifth than at low load; what may be "
-        "used is the lower end of its interval. A knee that is not known to 3 points either side, or that one day alone tells of, is none."
+        f"Learned from the samples of the last {limits.DAYS} days. The knee is where quality is worse by a fifth than at low "
+        "load; what may be used is the lower end of its interval."
     )
     regions = {key: name for key, name in region_names(frame.catalogue).items() if key in set(sites["region_id"])}
     names = dict(zip(sites["site_id"].astype(str), sites["name"].astype(str), strict=True))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         quality = _metric(measured)
         focus = _place(regions, names)
-        st.button(
-            f"Learn all {len(names)} sites",
-            key="limits-all",
-            icon=":material/school:",
-            on_click=_ask_for_all,
-            args=(quality, asked.direction),
-        )
+    answers = learn(frame, asked, quality, regions, names)
+    rows = limit_table(answers)
+    st.markdown(verdict(rows, len(names), METRIC[quality].label.lower()))
+    offer_each(frame, asked, rows)
+    draw_table(rows)
+    if focus is None and len(rows):
+        focus = f"site:{rows['key'].iloc[0]}"
     if focus is not None:
         place(frame, asked, quality, focus, regions | names)
-    else:
-        st.caption(":material/info: Choose a site or a region, or learn all of them: one region takes a second or two.")
-    if st.session_state.get(_ALL) == (quality, asked.direction):
-        draw_table(frame, asked, quality, regions, names)
+
+
+def verdict(rows: pd.DataFrame, count: int, quality: str) -> str:
+    """How many sites have a knee, and the lowest, in a sentence."""
+    found = rows[rows["Knee"].notna()] if len(rows) else rows
+    if rows.empty:
+        return "**No sample has quality, traffic and a capacity to hold it against.**"
+    if found.empty:
+        most = float(rows["Seen up to"].max())
+        return (
+            f"**Viewers of no site feel how full it is**: no {quality} grows with load, up to {most:.0f} % of capacity."
+        )
+    first = found.iloc[0]
+    return (
+        f"**At {len(found)} of {count} sites {quality} grows with load**: {empty_states.plain(first['Site'])} first, from "
+        f"{first['Knee']:.0f} % of capacity on; up to {first['May be used']:.0f} % of it may be used."
+    )
+
+
+def offer_each(frame: Frame, asked: PlanQuery, rows: pd.DataFrame) -> None:
+    """The button that plans every site that has a knee with its own limit; and which limits of single sites hold."""
+    shares = {
+        str(key): share / 100
+        for key, share in rows[["key", "May be used"]].itertuples(index=False, name=None)
+        if _may_be(share / 100)
+    }
+    limits_held = [one for one in planning.changes(asked.changes) if one["kind"] == "limit"]
+    text = with_limits(asked.changes, shares)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if shares:
+            st.button(
+                f"Plan {len(shares)} site{'s' if len(shares) > 1 else ''} with the limit of their own",
+                key="limit-each",
+                icon=":material/rule:",
+                on_click=state.update,
+                kwargs={"whatif": text, "sheet": "runout", "grade": "changed"},
+                disabled=not state.fits(text),
+            )
+        if limits_held:
+            said = "; ".join(empty_states.plain(words(one, frame.catalogue)) for one in limits_held)
+            st.caption(f":material/alt_route: In the what-if: {said}. What runs out, failures and augments use it.")
+
+
+def with_limits(changes: str, shares: dict[str, float]) -> str:
+    """The what-if with these limits, in the place of earlier ones for the same sites."""
+    kept = [one for one in planning.changes(changes) if one["kind"] != "limit" or str(one.get("site_id")) not in shares]
+    text = ""
+    for change in [*kept, *({"kind": "limit", "limit": share, "site_id": site} for site, share in shares.items())]:
+        text = planning.with_change(text, change)
+    return text
 
 
 def _metric(measured: list[str]) -> str:
@@ -108,10 +154,6 @@ def _place(regions: dict[str, str], names: dict[str, str]) -> str | None:
 
 def _place_chosen() -> None:
     state.update(focus=st.session_state[_PLACE])
-
-
-def _ask_for_all(quality: str, direction: str) -> None:
-    st.session_state[_ALL] = (quality, direction)
 
 
 def place(frame: Frame, asked: PlanQuery, quality: str, focus: str, names: dict[str, str]) -> None:
@@ -188,9 +230,6 @@ def draw_offer(frame: Frame, asked: PlanQuery, level: str, key: str, name: str, 
             )
             if not _may_be(share):
                 st.caption(f"The policy's limit is at least {theme.percent(state.LEAST_LIMIT)}.")
-    if held := [one for one in planning.changes(asked.changes) if one["kind"] == "limit"]:
-        told = "; ".join(empty_states.plain(words(one, frame.catalogue)) for one in held)
-        st.caption(f":material/alt_route: In the what-if: {told}. What runs out, failures and augments reckon with it.")
 
 
 def _may_be(share: float) -> bool:
@@ -204,50 +243,37 @@ def of_all(share: float) -> None:
 
 def of_one(site: str, share: float) -> None:
     """A change of the what-if, in the place of an earlier one for the same site."""
-    kept = [
-        one
-        for one in planning.changes(state.current().whatif or "")
-        if (one["kind"], one.get("site_id")) != ("limit", site)
-    ]
-    text = ""
-    for change in [*kept, {"kind": "limit", "limit": share, "site_id": site}]:
-        text = planning.with_change(text, change)
+    text = with_limits(state.current().whatif or "", {site: share})
     if state.fits(text):
         state.update(whatif=text)
 
 
 MOST_PX = 480
-_CLICK, _CHOSEN = "limits.click", "limits.chosen"
+_CLICK = "limits.click"
 UNITS = dict.fromkeys(("Knee", "From", "To", "May be used", "Seen up to"), "%")
 
 
-def draw_table(frame: Frame, asked: PlanQuery, quality: str, regions: dict[str, str], names: dict[str, str]) -> None:
-    """The table; a click on a site draws its curve above."""
-    answers = learn(frame, asked, quality, regions, names)
+def draw_table(rows: pd.DataFrame) -> None:
+    """The table; a click on a site draws its curve below."""
+    if rows.empty:
+        return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### All sites, lowest knee first")
-        if answers.empty:
-            st.caption(":material/info: No sample has quality, traffic and a capacity to hold it against.")
-            return
-        rows = limit_table(answers)
         export.csv_button(rows, "safe limits", key="limits-csv", units=UNITS)
-    event = st.dataframe(
+    st.dataframe(
         rows,
-        column_config=columns(),
+        column_config=columns(tuple(rows["key"])),
         hide_index=True,
         placeholder="-",
         row_height=ROW_PX,
         height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
-        on_select="rerun",
-        selection_mode="single-row",
         key="limits-table",
         alt=f"Safe limits of {len(rows)} sites",
     )
-    at = opened(event.selection, st.session_state.get(_CLICK))
-    before, st.session_state[_CHOSEN] = st.session_state.get(_CHOSEN), at
-    if at is not None and at != before and at < len(rows):
-        state.update(focus=f"site:{rows['key'].iloc[at]}")
-        st.rerun()
+
+
+def _look_at(sites: tuple[str, ...]) -> None:
+    state.update(focus=f"site:{sites[st.session_state[_CLICK]['row']]}")
 
 
 def learn(frame: Frame, asked: PlanQuery, quality: str, regions: dict[str, str], names: dict[str, str]) -> pd.DataFrame:
@@ -263,8 +289,8 @@ def learn(frame: Frame, asked: PlanQuery, quality: str, regions: dict[str, str],
     return pd.DataFrame(rows, columns=["key", "name", "region", "answer"])
 
 
-def columns() -> dict[str, Any]:
-    """How each column reads."""
+def columns(sites: tuple[str, ...]) -> dict[str, Any]:
+    """How each column of the table of these sites reads."""
     shares = {
         "Knee": "From here on quality is worse by a fifth than at low load",
         "From": "Lower end of its 90 % interval",
@@ -275,7 +301,14 @@ def columns() -> dict[str, Any]:
     return {
         "key": None,
         "Site": ButtonColumn(
-            type="tertiary", alignment="left", pinned=True, width=140, key=_CLICK, help="Draws the site's curve above"
+            type="tertiary",
+            alignment="left",
+            pinned=True,
+            width=140,
+            key=_CLICK,
+            on_click=_look_at,
+            args=(sites,),
+            help="Draws the site's curve below",
         ),
         "Region": TextColumn(width=190),
         **{name: NumberColumn(width=95, format="%.0f %%", help=words) for name, words in shares.items()},
