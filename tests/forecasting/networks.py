@@ -127,14 +127,17 @@ def panel_of(
     )
 
 
-def lake_of(where: Path, days: int = 9, *, step: str = "15min", now: pd.Timestamp = NOW) -> Lake:
+def lake_of(
+    where: Path, days: int = 9, *, step: str = "15min", now: pd.Timestamp = NOW, ingest: bool = True
+) -> Lake:
     """A lake of three sites in two regions with egress and, at one of them, ingest; rolled up."""
     lake, stamps = Lake(where), stamps_of(days, step, now)
     sites = pd.DataFrame(
         {"site_id": list(REGIONS), "name": list(REGIONS), "region_id": list(REGIONS.values()), "lat": 1.0, "lon": 2.0}
     )
     lake.append("sites", pa.Table.from_pandas(sites, preserve_index=False))
-    lake.append("telemetry", pa.Table.from_pandas(telemetry(stamps), preserve_index=False))
+    measured = telemetry(stamps) if ingest else telemetry(stamps).assign(ingest_gbps=np.nan)
+    lake.append("telemetry", pa.Table.from_pandas(measured, preserve_index=False))
     refresh_rollups(lake)
     return lake
 

@@ -162,7 +162,7 @@ def test_trees_that_have_too_few_series_to_learn_from_have_no_scores_rather_than
     many = backtested(
         tmp_path,
         "--panel",
-        str(write(long(series=9))),
+        str(write(long(steps=120, series=8))),
         "--horizon",
         "6",
         "--origins",

@@ -51,10 +51,10 @@ def test_they_learn_how_levels_come_back_which_no_copy_knows(daily: bool) -> Non
 
 
 def missed(model: Model, values: Reals) -> float:
-    """The mean share by which a model misses the next day, over the last 20."""
-    ends = range(len(values) - 20 * SHORT, len(values), SHORT)
+    """The mean share by which a model misses the next day, over the last 20, which share their trees."""
+    ends, whole = range(len(values) - 20 * SHORT, len(values), SHORT), history(values)
     return float(
-        np.mean([np.abs(model(history(values[:end]), SHORT) / values[end : end + SHORT] - 1.0).mean() for end in ends])
+        np.mean([np.abs(model(whole.until(end), SHORT) / values[end : end + SHORT] - 1.0).mean() for end in ends])
     )
 
 

@@ -68,8 +68,7 @@ def test_every_model_without_a_curve_copies_the_right_local_hour(change: pd.Time
             assert missed(model(history, 240), history) < 0.05, name
 
 
-@pytest.mark.parametrize("change", [SPRING, AUTUMN])
-@pytest.mark.parametrize("since", [-60, 60])
+@pytest.mark.parametrize(("change", "since"), [(SPRING, -60), (AUTUMN, 60)])
 def test_trees_depart_from_the_right_local_hour(change: pd.Timestamp, since: int) -> None:
     history = before(change + since * HOUR, 4, "Europe/Berlin", 9)
     for name in BOOSTED:
