@@ -26,7 +26,7 @@ from data.lake.tables import Lake
 from tests.data.ingest.ingest_frames import NOW, START, TICK, held, lake_of, rows, sites, take, telemetry, write
 
 ROOT = Path(__file__).resolve().parents[3]
-DAYS = 12
+DAYS = 6
 
 
 # The command itself, with small batches so that there are many commits to be killed between, and a word when the work
@@ -35,7 +35,7 @@ DRIVER = """
 import sys
 from data import __main__
 from data.ingest import run
-run.BATCH_ROWS = 700
+run.BATCH_ROWS = 350
 print("begun", flush=True)
 sys.exit(__main__.main(sys.argv[1:]))
 """
@@ -72,7 +72,7 @@ def snapshots(folder: Path) -> Path:
         begin = START + timedelta(days=day)
         write(
             folder / f"{day:02d}.parquet",
-            pa.concat_tables([telemetry("a", 288, start=begin), telemetry("b", 288, start=begin, egress=50.0)]),
+            pa.concat_tables([telemetry("a", 144, start=begin), telemetry("b", 144, start=begin, egress=50.0)]),
         )
         write(folder / f"{day:02d}-late.parquet", rows(("a", begin + TICK, NOW, 500.0 + day)))
     return folder

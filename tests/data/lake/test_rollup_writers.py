@@ -54,7 +54,7 @@ def hourly(lake: Lake, level: str, at: datetime = START) -> dict[str, Any]:
 
 
 def test_three_processes_that_ingest_at_once_equal_one(tmp_path: Path) -> None:
-    sites, rounds = ("a", "b", "c"), 4
+    sites, rounds = ("a", "b", "c"), 2
     snapshots: dict[str, list[str]] = {site: [] for site in sites}
     for number in range(rounds):  # a date a round: what is left stale on it stays so
         for site in sites:
