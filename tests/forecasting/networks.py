@@ -127,9 +127,7 @@ def panel_of(
     )
 
 
-def lake_of(
-    where: Path, days: int = 9, *, step: str = "15min", now: pd.Timestamp = NOW, ingest: bool = True
-) -> Lake:
+def lake_of(where: Path, days: int = 9, *, step: str = "15min", now: pd.Timestamp = NOW, ingest: bool = True) -> Lake:
     """A lake of three sites in two regions with egress and, at one of them, ingest; rolled up."""
     lake, stamps = Lake(where), stamps_of(days, step, now)
     sites = pd.DataFrame(

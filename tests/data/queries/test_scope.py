@@ -7,10 +7,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+
 from data import queries
 from data.lake.query import EVERYTHING, Scope
 from data.lake.tables import Lake
 from data.queries import Query
+from data.queries.compare import Subject
 from data.schema import Level, Series
 from tests.lakes import SITES
 
@@ -25,6 +27,7 @@ QUESTIONS: dict[str, Query[..., Any]] = {
 def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
     """Arguments of the questions that need some; for levels and keys both inside and outside of most scopes."""
     recent = {"start": now - pd.Timedelta(days=3), "end": now}
+    hours = {"start": now.floor("h") - pd.Timedelta(days=3), "end": now.floor("h")}
     places: list[tuple[Level, str]] = [
         ("site", "par-01"),
         ("site", "mad-01"),
@@ -49,6 +52,10 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         "backtest": [{"series": each["series"], "origin": now - pd.Timedelta(days=7)} for each in published],
         "run_against_run": [{"series": each["series"], "run": 1, "against": 2} for each in published],
         **{name: [{"series": each["series"]} for each in published] for name in OF_A_SERIES},
+        "compare": [
+            {"subjects": (Subject(level, key, **hours),), "metric": "egress_gbps", "zone": "UTC"}
+            for level, key in places
+        ],
         "completeness": [{"days": 3}],
         "usual": [{"metric": "egress_gbps"}],
         "weekly": [{**recent, "metrics": ("egress_gbps",)}],
