@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from app.cached import Pin, Scope, capacity, catalogue, extent, latest_run, memoize, runs, weekly
+from app.cached import Pin, Scope, SiteFilter, capacity, catalogue, extent, latest_run, memoize, runs, weekly
 from app.cached.augmenting import AugmentRequest, augment_plan
 from app.cached.planning import PlanQuery, published_case
 from app.cached.stores import store_of
@@ -25,9 +25,29 @@ from forecasting.planning.capacity import Policy
 from forecasting.planning.demand import WEEK, Statistic
 from forecasting.planning.order_by import OrderPolicy
 from forecasting.planning.plan import plan_to_save
-from forecasting.planning.scorecard import calibration, measured_values, peak_hits, score_plan, usable_by_week
+from forecasting.planning.scorecard import (
+    Replay,
+    calibration,
+    measured_values,
+    peak_hits,
+    replay,
+    score_plan,
+    usable_by_week,
+)
 
-__all__ = ["Card", "PlanNote", "SavedNote", "calibration", "card", "first_answers", "listed", "save"]
+__all__ = [
+    "Card",
+    "PlanNote",
+    "Replay",
+    "SavedNote",
+    "calibration",
+    "card",
+    "delete",
+    "first_answers",
+    "listed",
+    "past_replay",
+    "save",
+]
 
 # Of so many newest runs the number is told.
 RUNS_NAMED = 1000
@@ -86,6 +106,24 @@ def card(pin: Pin, scope: Scope, plan_id: str) -> Card:
     weeks = pd.date_range(start, horizon, freq=WEEK, inclusive="left", unit="us")
     scored = score_plan(rows, measured, _usable(pin, scope, saved, rows, weeks), start, horizon, today)
     return Card(saved.note, scored, peak_hits(peaks, measured), today, start, int((weeks < end).sum()), run, purchases)
+
+
+@memoize
+@reads(queries.backtest_weeks, queries.capacity)
+def past_replay(pin: Pin, scope: Scope, direction: Direction, limit: float, sites: SiteFilter) -> Replay | None:
+    """The backtest that reaches furthest against what came, of the sites of a filter; None where no whole week has come
+    since, or nothing was backtested.
+    """
+    weeks = queries.backtest_weeks(pin, scope, f"{direction}_gbps")
+    if sites is not None:
+        weeks = weeks[weeks["key"].isin(sites)]
+    return replay(weeks, capacity(pin, scope), direction, limit)
+
+
+def delete(pin: Pin, plan_id: str) -> None:
+    """Forget a saved plan, for good; StoreError where there is none."""
+    with store_of(pin) as store:
+        Plans(store).delete(plan_id)
 
 
 def first_answers(moment: pd.Timestamp) -> pd.Timestamp:

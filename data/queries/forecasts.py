@@ -360,6 +360,42 @@ def peaks(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
     return _query_newest(pin, sql, "peaks", scope, series._asdict())
 
 
+@reads("backtests", "telemetry_1h", latest_run)
+def backtest_weeks(pin: Pin, scope: Scope, metric: str) -> pd.DataFrame:
+    """key (of a site), start (of the week, from the origin on), expected, high, came: the busiest hour of each week of the
+    backtest that reaches furthest, as expected, the upper end of its 95 % interval, and as it came (NaN where too little was measured).
+    """
+    known_metrics((metric,))
+    of_metric = "run_id = $run AND level = 'site' AND metric = $metric"
+    furthest = f"SELECT origin FROM backtests WHERE {of_metric} GROUP BY origin ORDER BY max(ts) - origin DESC, origin DESC LIMIT 1"
+    span = _query_newest(
+        pin,
+        f"SELECT min(ts) AS first, max(ts) AS last FROM backtests WHERE {of_metric} AND origin = ({furthest})",
+        "backtests",
+        scope,
+        {"metric": metric},
+    ).iloc[0]
+    if pd.isna(span["first"]):
+        return pd.DataFrame(columns=["key", "start", "expected", "high", "came"])
+    run = newest(pin)
+    return query(
+        pin,
+        f"""
+        SELECT b.key, b.origin + INTERVAL 7 DAY * (date_diff('hour', b.origin, b.ts) // 168) AS start,
+               max(b.yhat) AS expected, max(b.q975) AS high,
+               CASE WHEN count(h.value) >= {MIN_HOUR_COMPLETENESS} * 168 THEN max(h.value) END AS came
+        FROM (SELECT * FROM backtests WHERE {of_metric} AND origin = ({furthest})) b
+        LEFT JOIN (SELECT key, ts, {metric}_mean AS value FROM telemetry_1h
+                   WHERE level = 'site' AND completeness >= {MIN_HOUR_COMPLETENESS}) h ON h.key = b.key AND h.ts = b.ts
+        GROUP BY ALL HAVING count(*) = 168 ORDER BY b.key, start""",
+        ["backtests", "telemetry_1h"],
+        scope=scope,
+        span=(span["first"], span["last"] + pd.Timedelta(hours=1)),
+        partitions={"run_id": (run,)},
+        parameters={"run": run, "metric": metric},
+    )
+
+
 def newest(pin: Pin) -> str:
     """The identifier of the newest run; no run has the empty one."""
     run = latest_run(pin, EVERYTHING)

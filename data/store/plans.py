@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy import Table as SqlTable
 
 from data.lake.tables import Lake
@@ -189,6 +189,14 @@ class Plans:
                 raise absent("plan", plan_id)
             frames = [_frame(connection, *part, plan_id) for part in _PARTS]
         return SavedPlan(_note(dict(row)), *frames)
+
+    def delete(self, plan_id: str) -> None:
+        """Forget a plan and all of its rows, for good; StoreError where there is none."""
+        with self.store.writing() as connection:
+            for table, _ in _PARTS:
+                connection.execute(delete(table).where(table.c.plan_id == checked_id("plan", plan_id)))
+            if not connection.execute(delete(PLANS).where(PLANS.c.id == plan_id)).rowcount:
+                raise absent("plan", plan_id)
 
 
 def _moment(given: datetime | None) -> datetime:

@@ -5,7 +5,7 @@ known, and never counts as a miss.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -212,3 +212,81 @@ def _sum(room: Reals) -> Reals:
 
 def _direction(name: str) -> Direction:
     return "ingest" if name == "ingest" else "egress"
+
+
+# foreseen: passed, and not before the week from which on its 95 % interval reached over the limit. earlier: before it.
+# missed: passed, though the interval never did. not come: the forecast itself passed, and it did not. quiet: neither.
+ReplayVerdict = Literal["foreseen", "earlier", "missed", "not come", "quiet"]
+
+
+class Replay(NamedTuple):
+    """A past forecast against the weeks that came after it.
+
+    rows: key, limit_gbps, expected_gbps, high_gbps, came_gbps (the busiest hour of all weeks; limit in its last week),
+    expected_week and came_week (when it first passes the limit; NaT where never), verdict. start: of the first week;
+    weeks: how many came whole; error: median of expected over came, less one, as a size; under_high: share of weeks at or
+    below the upper end of their interval.
+    """
+
+    rows: pd.DataFrame
+    start: pd.Timestamp
+    weeks: int
+    error: float
+    under_high: float
+
+
+def replay(weeks: pd.DataFrame, steps: pd.DataFrame, direction: Direction, limit: float) -> Replay | None:
+    """Replay a forecast against the limit of what was installed then; None where no week came whole.
+
+    weeks: key, start, expected, high, came, as data.queries.backtest_weeks gives them; steps: the contract's `capacity`.
+    """
+    whole = weeks.dropna(subset="came")
+    if whole.empty:
+        return None
+    starts = pd.DatetimeIndex(sorted(whole["start"].unique()))
+    keys = sorted(whole["key"].unique())
+    gbps = limit * weekly_capacity(steps, keys, direction, starts, planned=False)
+    limits = gbps[pd.Index(keys).get_indexer(whole["key"]), starts.get_indexer(whole["start"])]
+    known = whole.assign(limit_gbps=limits).dropna(subset="limit_gbps")
+    rows = [_replayed(str(key), mine.sort_values("start")) for key, mine in known.groupby("key")]
+    order = {"missed": 0, "earlier": 1, "foreseen": 2, "not come": 3, "quiet": 4}
+    table = pd.DataFrame(rows, columns=list(REPLAY_COLUMNS))
+    dates = {name: pd.to_datetime(table[name], utc=True) for name in ("expected_week", "came_week")}
+    table = table.assign(**dates).astype(REPLAY_COLUMNS)
+    table = table.sort_values(["verdict", "came_week", "key"], key=lambda c: c.map(order) if c.name == "verdict" else c)
+    error = (whole["expected"] / whole["came"].where(whole["came"] > 0.0) - 1.0).abs().median()
+    under = float((whole["came"] <= whole["high"]).mean())
+    return Replay(table.reset_index(drop=True), starts[0], len(starts), float(error), under)
+
+
+REPLAY_COLUMNS = {
+    "key": object,
+    "limit_gbps": float,
+    "expected_gbps": float,
+    "high_gbps": float,
+    "came_gbps": float,
+    "expected_week": "datetime64[us, UTC]",
+    "came_week": "datetime64[us, UTC]",
+    "verdict": object,
+}
+
+
+def _replayed(key: str, mine: pd.DataFrame) -> dict[str, object]:
+    """A row of one site."""
+    first = {name: mine.loc[mine[name] > mine["limit_gbps"], "start"].min() for name in ("expected", "high", "came")}
+    came = pd.notna(first["came"])
+    verdict: ReplayVerdict = (
+        ("missed" if pd.isna(first["high"]) else "foreseen" if first["came"] >= first["high"] else "earlier")
+        if came
+        else ("not come" if pd.notna(first["expected"]) else "quiet")
+    )
+    return {
+        "key": key,
+        "limit_gbps": mine["limit_gbps"].iloc[-1],
+        "expected_gbps": mine["expected"].max(),
+        "high_gbps": mine["high"].max(),
+        "came_gbps": mine["came"].max(),
+        "expected_week": first["expected"],
+        "came_week": first["came"],
+        "verdict": verdict,
+    }

@@ -109,7 +109,16 @@ def test_without_a_plan_the_sheet_says_what_it_needs_and_when_the_first_answers_
     page = open_page("capacity", lake, sheet="scorecard")
     assert not page.exception
     assert "on 23 Mar 2026 for a plan that is made today" in words(page)
-    assert any("python -m forecasting plan" in block.value and "--save NAME" in block.value for block in page.code)
+    assert not any("Replay" in text.value for text in page.markdown)
+
+
+def test_on_the_first_day_a_past_forecast_is_replayed(open_page: Opener) -> None:
+    page = open_page("capacity", "judged", sheet="scorecard")
+    assert not page.exception
+    assert "Replay: what the forecast of" in words(page)
+    rows = table(page, "Verdict")
+    assert (rows["Came"] > 0).all()
+    assert f"of {len(rows)} sites passed" in words(page) or f"No site of {len(rows)} passed" in words(page)
 
 
 def test_a_plan_is_told_against_what_came(open_page: Opener, lake: Path) -> None:
@@ -151,6 +160,9 @@ def test_the_browser_says_who_planned_what_and_when(open_page: Opener, lake: Pat
     page.selectbox("scorecard.plan").select(older.id).run()
     assert page.query_params["plan"] == older.id
     assert "**Winter orders** against what came: egress" in words(page)
+    page.button("plan-delete").click().run()
+    assert list(table(page, "Plan").index) == [hostile.name]
+    assert page.query_params["plan"] == "newest"
 
 
 def test_weeks_that_are_not_over_are_no_misses(open_page: Opener, lake: Path) -> None:

@@ -164,8 +164,8 @@ def columns() -> dict[str, Any]:
     """How each column reads."""
     numbers_of = {
         name: NumberColumn(f"{name}, Gbps", format="%.4g", width=120)
-        for name in ("Capacity", "Peak planned for", "Needed", "Stranded")
-    }
+        for name in ("Capacity", "Peak planned for", "Needed")
+    } | {"Stranded": NumberColumn("Nobody needs, Gbps", format="%.4g", width=130)}
     return numbers_of | {
         "Site": TextColumn(width=140, pinned=True),
         "Of capacity": ProgressColumn(width=110, format="%.0f %%", min_value=0, max_value=100),

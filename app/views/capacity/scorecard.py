@@ -13,8 +13,8 @@ from streamlit.column_config import NumberColumn, TextColumn
 from app import state, theme
 from app.cached import scorecards
 from app.cached.planning import PlanQuery
-from app.cached.scorecards import Card
-from app.ui import empty_states, export
+from app.cached.scorecards import Card, Replay
+from app.ui import empty_states, export, writing
 from app.ui.header import Frame
 from app.ui.place import region_names, site_names
 from app.ui.site_filter import filtered_sites
@@ -26,31 +26,106 @@ from app.views.capacity.scorecard_charts import CARD_UNITS, calibration_chart, c
 from data.schema import GLOBAL_KEY
 
 MOST_PX, LEAST_ROWS = 420, 1
-_CHOICE = "scorecard.plan"
+_CHOICE, PLACE = "scorecard.plan", "scorecard"
 
 
 def draw(frame: Frame, asked: PlanQuery) -> None:
     """The plans, the one chosen against what came, and the calibration of them all."""
+    writing.tell(PLACE)
     augments.save_form(frame, asked)
     notes = scorecards.listed(frame.pin)
     if not notes:
         _no_plans(frame)
+        draw_replay(frame, asked)
         return
     cards = {note.id: scorecards.card(frame.pin, frame.scope, note.id) for note in notes}
     _browser(frame, cards)
-    chosen = cards[_choose(cards)]
+    chosen = cards[_choose(frame, cards)]
     augments.draw_saved(frame, chosen, asked)
     _one(frame, chosen, asked)
     _calibration(frame, list(cards.values()), asked)
+    draw_replay(frame, asked)
 
 
 def _no_plans(frame: Frame) -> None:
     empty_states.nothing(
         "No plan is saved yet",
-        "A scorecard replays a saved plan against the weeks that came after it. Save one above, or by command: its first answers come when its first week is "
+        "A scorecard holds a saved plan against the weeks that came after it. Save one above: its first answers come when its first week is "
         f"over, on {theme.day(scorecards.first_answers(frame.extent.now))} for a plan that is made today, and run-out dates as they come due.",
-        {"Plan and keep it": f"python -m forecasting plan --lake {frame.pin.url} --out plan.csv --save NAME"},
         icon="scoreboard",
+    )
+
+
+# A past forecast against what came
+# ----------------------------------------------------------------------------------------------------
+
+REPLAY_WORDS = {
+    "foreseen": "passed, as foreseen",
+    "earlier": "passed, earlier than foreseen",
+    "missed": "passed, not foreseen",
+    "not come": "expected to pass, did not",
+    "quiet": "stayed below, as expected",
+}
+
+
+def draw_replay(frame: Frame, asked: PlanQuery) -> None:
+    """What the models would have said at the backtest that reaches furthest, against the weeks that came."""
+    played = scorecards.past_replay(frame.pin, frame.scope, asked.direction, asked.limit, filtered_sites(frame))
+    if played is None:
+        return
+    names = site_names(frame.catalogue, None)
+    rows = pd.DataFrame(
+        {
+            "Site": [names.get(key, key) for key in played.rows["key"]],
+            "Verdict": played.rows["verdict"].map(REPLAY_WORDS),
+            "Limit": played.rows["limit_gbps"].round(1),
+            "Expected": played.rows["expected_gbps"].round(1),
+            "High": played.rows["high_gbps"].round(1),
+            "Came": played.rows["came_gbps"].round(1),
+            "Expected to pass": [None if pd.isna(day) else theme.day(day) for day in played.rows["expected_week"]],
+            "Passed": [None if pd.isna(day) else theme.day(day) for day in played.rows["came_week"]],
+        }
+    )
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"##### Replay: what the forecast of {theme.day(played.start)} would have said")
+        export.csv_button(
+            rows, "replay", key="replay-csv", units=dict.fromkeys(("Limit", "Expected", "High", "Came"), "Gbps")
+        )
+    st.markdown(replay_words(played, asked))
+    gbps = {name: NumberColumn(width=105, format="localized") for name in ("Limit", "Expected", "High", "Came")}
+    gbps["High"] = NumberColumn("Upper end", width=105, format="localized", help="Of the 95 % interval of the hours")
+    st.dataframe(
+        rows,
+        column_config={"Site": TextColumn(pinned=True, width=150), "Verdict": TextColumn(width=210), **gbps},
+        hide_index=True,
+        row_height=ROW_PX,
+        height=min(MOST_PX, HEADER_PX + ROW_PX * max(len(rows), LEAST_ROWS)),
+        placeholder="-",
+        key="replay",
+        alt=f"Forecast and measured busiest hours of {len(rows)} sites",
+    )
+    st.caption(
+        "From backtests: models fitted to what was known then. Gbps, busiest hourly mean of the weeks since, against the limit of what "
+        "was installed; weekly dates are the weeks' first days."
+    )
+
+
+def replay_words(played: Replay, asked: PlanQuery) -> str:
+    """The replay in two sentences."""
+    counts = played.rows["verdict"].value_counts()
+    told = {verdict: int(counts.get(verdict, 0)) for verdict in REPLAY_WORDS}
+    passed = told["foreseen"] + told["earlier"] + told["missed"]
+    share = f"{100 * asked.limit:g} % of their {asked.direction} capacity"
+    said = (
+        f"**{passed} of {len(played.rows)} sites passed {share} within {played.weeks} weeks; "
+        f"{told['foreseen'] + told['earlier']} of them had been foreseen**"
+        if passed
+        else f"**No site of {len(played.rows)} passed {share} within {played.weeks} weeks**"
+    )
+    return (
+        f"{said}, and {told['not come']} more were expected to and did not. Busiest hours came within "
+        f"{theme.percent(played.error)} of what was expected, median; {theme.percent(played.under_high)} of weeks stayed "
+        "under the upper end of the 95 % interval."
     )
 
 
@@ -113,7 +188,7 @@ def under(hits: pd.DataFrame) -> str:
     )
 
 
-def _choose(cards: dict[str, Card]) -> str:
+def _choose(frame: Frame, cards: dict[str, Card]) -> str:
     """The plan that is looked at; the newest unless the state names another that there is."""
     wanted = state.current().plan
     if wanted is not None and wanted not in cards:
@@ -121,10 +196,19 @@ def _choose(cards: dict[str, Card]) -> str:
     held = wanted if wanted in cards else next(iter(cards))
     st.session_state[_CHOICE] = held
     words = {key: f"{card.note.name}, made {theme.day(pd.Timestamp(card.note.made_at))}" for key, card in cards.items()}
-    st.selectbox(
-        "Plan", list(cards), format_func=lambda key: words.get(key, key), key=_CHOICE, on_change=_chosen, width=380
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.selectbox(
+            "Plan", list(cards), format_func=lambda key: words.get(key, key), key=_CHOICE, on_change=_chosen, width=380
+        )
+        with st.popover("Delete", icon=":material/delete:", type="tertiary"):
+            st.markdown(f"Delete **{empty_states.plain(cards[str(held)].note.name)}** for good, with its scorecard?")
+            st.button("Delete the plan", key="plan-delete", on_click=_delete, args=(frame, str(held)))
     return str(held)
+
+
+def _delete(frame: Frame, plan_id: str) -> None:
+    writing.carry_out(PLACE, lambda: scorecards.delete(frame.pin, plan_id), lambda _: "The plan is deleted")
+    state.update(plan=None)
 
 
 def _chosen() -> None:

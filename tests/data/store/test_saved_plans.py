@@ -184,3 +184,13 @@ def test_a_plan_that_cannot_be_kept_is_refused(store: Store) -> None:
     with pytest.raises(StoreError, match=r"There is no plan 'x'.*choose a plan from the list"):
         plans.get("x")
     assert plans.listed() == []
+
+
+def test_a_plan_is_deleted_for_good_and_the_others_stay(store: Store) -> None:
+    plans = Plans(store)
+    kept, gone = (plans.save(name, rows(), peaks(), {}, lake="/lake") for name in ("Kept", "Gone"))
+    plans.delete(gone.id)
+    assert [note.id for note in plans.listed()] == [kept.id]
+    assert len(plans.get(kept.id).rows) == len(rows())
+    with pytest.raises(StoreError, match="There is no plan"):
+        plans.delete(gone.id)

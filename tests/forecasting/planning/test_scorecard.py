@@ -19,6 +19,7 @@ from forecasting.planning.scorecard import (
     interval_verdict,
     measured_values,
     peak_hits,
+    replay,
     score_plan,
     usable_by_week,
 )
@@ -246,3 +247,29 @@ def test_exactly_one_verdict_holds_for_a_known_day(dates: list[int], at: int) ->
     ran_out = day(at)
     verdict = interval_verdict(row, ran_out, ran_out, HORIZON)
     assert verdict == ("earlier" if at < dates[0] else "later" if at > dates[2] else "inside")
+
+
+def test_a_past_forecast_is_replayed_against_the_limit_of_what_was_installed() -> None:
+    """Frankfurt may carry 80 of 100 Gbps, and 160 from 13 April on; Amsterdam 40 of 50, for a planned step is none."""
+    weeks = pd.date_range("2026-03-17 09:00", periods=5, freq=WEEK, tz="UTC", unit="us")
+    rows = pd.concat(
+        [
+            pd.DataFrame({"key": key, "start": weeks, "expected": expected, "high": high, "came": came})
+            for key, expected, high, came in (
+                ("fra", 75.0, 85.0, [70.0, 90.0, 70.0, 150.0, np.nan]),
+                ("ams", 30.0, 35.0, [30.0, 30.0, 45.0, 30.0, np.nan]),
+                ("gru", 30.0, 35.0, 30.0),
+            )
+        ],
+        ignore_index=True,
+    )
+    played = replay(rows, STEPS, "egress", 0.8)
+    assert played is not None
+    table = played.rows.set_index("key")
+    assert table["verdict"].to_dict() == {"ams": "missed", "fra": "foreseen"}
+    assert (table.loc["fra", "came_week"], table.loc["ams", "came_week"]) == (weeks[1], weeks[2])
+    assert (table.loc["fra", "limit_gbps"], table.loc["ams", "limit_gbps"]) == (160.0, 40.0)
+    assert pd.isna(table.loc["fra", "expected_week"])
+    assert (played.start, played.weeks) == (weeks[0], 5)
+    assert played.under_high == pytest.approx(10 / 13)
+    assert replay(rows.assign(came=np.nan), STEPS, "egress", 0.8) is None
