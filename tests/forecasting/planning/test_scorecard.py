@@ -250,7 +250,7 @@ def test_exactly_one_verdict_holds_for_a_known_day(dates: list[int], at: int) ->
 
 
 def test_a_past_forecast_is_replayed_against_the_limit_of_what_was_installed() -> None:
-    """Frankfurt may carry 80 of 100 Gbps, and 160 from 13 April on; Amsterdam 40 of 50, for a planned step is none."""
+    """Frankfurt may carry 80 of 100 Gbps in the weeks that began before its step; Amsterdam 40 of 50, for a planned step is none."""
     weeks = pd.date_range("2026-03-17 09:00", periods=5, freq=WEEK, tz="UTC", unit="us")
     rows = pd.concat(
         [
@@ -268,7 +268,7 @@ def test_a_past_forecast_is_replayed_against_the_limit_of_what_was_installed() -
     table = played.rows.set_index("key")
     assert table["verdict"].to_dict() == {"ams": "missed", "fra": "foreseen"}
     assert (table.loc["fra", "came_week"], table.loc["ams", "came_week"]) == (weeks[1], weeks[2])
-    assert (table.loc["fra", "limit_gbps"], table.loc["ams", "limit_gbps"]) == (160.0, 40.0)
+    assert (table.loc["fra", "limit_gbps"], table.loc["ams", "limit_gbps"]) == (80.0, 40.0)
     assert pd.isna(table.loc["fra", "expected_week"])
     assert (played.start, played.weeks) == (weeks[0], 5)
     assert played.under_high == pytest.approx(10 / 13)
