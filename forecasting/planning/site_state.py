@@ -94,8 +94,8 @@ def by_urgency(rows: pd.DataFrame) -> pd.DataFrame:
 class NetworkSummary(NamedTuple):
     """How some sites stand together, and what of it comes first.
 
-    states: sites by state. over: those over their limit at the weekly peak. overdue, due: those whose order-by date has
-    passed, or comes within ORDER_SOON. undeclared: those without a declared capacity. unplanned: those that cannot be
+    states: sites by state. over: those over their limit at the weekly peak. late, due: those whose order comes too late
+    (grades over and late), or is due in time within ORDER_SOON. undeclared: those without a declared capacity. unplanned: those that cannot be
     planned for another reason, `refusal`, the usual one of them. is_planned: whether a plan has any of them. next_site:
     which runs out first of those that are not over, by next_date, the median. fullest_site: the highest peak of the
     last 24 hours over capacity, fullest_share. poor: names of the sites where viewers fare worse than the good limits
@@ -105,7 +105,7 @@ class NetworkSummary(NamedTuple):
     sites: int
     states: Mapping[str, int]
     over: int
-    overdue: int
+    late: int
     due: int
     undeclared: int
     unplanned: int
@@ -118,10 +118,10 @@ class NetworkSummary(NamedTuple):
     poor: tuple[str, ...] | None
 
 
-def summarise_sites(sites: pd.DataFrame, now: pd.Timestamp) -> NetworkSummary:
-    """The summary of some sites. `sites`: a frame of planning.plan.with_plan; `now`: the end of the telemetry."""
+def summarise_sites(sites: pd.DataFrame) -> NetworkSummary:
+    """The summary of some sites. `sites`: a frame of planning.plan.with_plan."""
     states = sites["state"].value_counts()
-    late, soon = sites["order"].eq("overdue"), sites["order_by"] <= now.floor("D") + ORDER_SOON
+    late, soon = sites["grade"].isin(("over", "late")), sites["grade"].eq("due")
     bare = sites["runout"].eq("no capacity")
     refusals = sites.loc[sites["refusal"].notna() & ~bare, "refusal"]
     ahead = sites[sites["runout"].eq("within") & sites["run_out_p50"].notna()]
@@ -133,7 +133,7 @@ def summarise_sites(sites: pd.DataFrame, now: pd.Timestamp) -> NetworkSummary:
         {state: int(states[state]) for state in WORST_FIRST if state in states},
         int(sites["over_share"].notna().sum()),
         int(late.sum()),
-        int((soon & ~late).sum()),
+        int(soon.sum()),
         int(bare.sum()),
         len(refusals),
         None if refusals.empty else str(refusals.mode().iloc[0]),

@@ -149,5 +149,5 @@ def _limits(summary: NetworkSummary) -> None:
             help_=f"{HELP['order']}  \n{plain(summary.refusal)}",
         )
     else:
-        late = f"{summary.overdue} late already" if summary.overdue else "none late"
-        tile("Order within 30 d", str(summary.overdue + summary.due), late, help_=HELP["order"])
+        late = f"{summary.late} too late already" if summary.late else "none too late"
+        tile("Order within 30 d", str(summary.late + summary.due), late, help_=HELP["order"])

@@ -21,7 +21,7 @@ def show(frame: Frame) -> None:
         site_filter(frame)
         no_site_passes()
         return
-    summary = planning.summarise_sites(sites, frame.extent.now)
+    summary = planning.summarise_sites(sites)
     headline(frame, chosen, sites, summary)
     left, right = st.columns([2, 1], gap="medium")
     with left:

@@ -255,10 +255,7 @@ def test_a_summary_counts_states_orders_and_what_comes_first() -> None:
             "name": ["Over", "Late", "Soon", "Bare", "Young", "Well"],
             "state": ["act", "act", "watch", "unknown", "unknown", "ok"],
             "over_share": [1.2, np.nan, np.nan, np.nan, np.nan, np.nan],
-            "order": ["overdue", "overdue", "due", "unknown", "unknown", "due"],
-            "order_by": pd.to_datetime(
-                ["2026-01-01", "2026-02-01", NOW + 9 * DAY, None, None, NOW + 90 * DAY], utc=True
-            ),
+            "grade": ["over", "late", "due", "unknown", "unknown", "later"],
             "run_out_p50": pd.to_datetime([NOW, NOW + 20 * DAY, NOW + 10 * DAY, None, None, None], utc=True),
             "runout": ["over", "within", "within", "no capacity", "no forecast", "beyond"],
             "answer": ["over", "within", "within", "refused", "refused", "beyond"],
@@ -269,14 +266,14 @@ def test_a_summary_counts_states_orders_and_what_comes_first() -> None:
             "playback_failure_ratio": None,
         }
     )
-    found = summarise_sites(sites, NOW)
+    found = summarise_sites(sites)
     assert found.states == {"act": 2, "watch": 1, "ok": 1, "unknown": 2}
-    assert (found.sites, found.over, found.overdue, found.due) == (6, 1, 2, 1)
+    assert (found.sites, found.over, found.late, found.due) == (6, 1, 2, 1)
     assert (found.undeclared, found.unplanned, found.refusal) == (1, 1, "too short")
     assert (found.next_site, found.next_date) == ("Soon", NOW + 10 * DAY)
     assert (found.fullest_site, found.fullest_share) == ("Late", 0.95)
     assert found.poor == ("Young", "Over")
-    nothing = summarise_sites(sites[3:4].assign(rebuffer_ratio=None, startup_seconds=None), NOW)
+    nothing = summarise_sites(sites[3:4].assign(rebuffer_ratio=None, startup_seconds=None))
     assert (nothing.next_site, nothing.fullest_site, nothing.poor) == (None, None, None)
 
 
