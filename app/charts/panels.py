@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import Trace, instant, ticks
-from app.theme import PALETTES, TIME_TICKS, Scheme, Unit, label, template
+from app.theme import PALETTES, TIME_TICKS, Palette, Scheme, Unit, label, template
 
 HEADER, STRIP_LANE, MARKS_ROW, TICKS_ROW, BETWEEN, TOP = 42, 17, 17, 34, 12, 6
 LOW = 200  # px; a lower panel has one line of heading, fewer ticks and no row for marks
@@ -216,17 +216,24 @@ def _place_cell(
     _draw(stack, cell, {"y": y, "y domain": f"{y} domain"}, x, (*cell.notes, *_inside_notes(cell)))
     at = {"xref": "paper", "yref": "paper", "y": 1 - rows.header / stack.total, "yanchor": "top", "showarrow": False}
     small = f'<span style="color:{stack.palette.muted};font-size:11px">{label(cell.subtitle, 40)}</span>'
-    title = {"x": left, "xanchor": "left", "xshift": -36, "text": f"{_title(cell, 24)}  {small}", "font": {"size": 13}}
+    title = {
+        "x": left,
+        "xanchor": "left",
+        "xshift": -36,
+        "text": f"{_title(cell, 24, stack.palette)}  {small}",
+        "font": {"size": 13},
+    }
     stack.notes.append(at | title)
     if cell.aside[0]:
         word = {"x": domain[1], "xanchor": "right", "text": label(cell.aside[0])}
         stack.notes.append(at | word | {"font": {"size": 11, "color": cell.aside[1]}})
 
 
-def _title(panel: Panel, limit: int) -> str:
+def _title(panel: Panel, limit: int, palette: Palette) -> str:
     """The title as Plotly draws it, in the same tab where it is a link."""
     text = f"<b>{label(panel.title, limit)}</b>"
-    return f'<a href="{html.escape(panel.href)}" target="_self">{text}</a>' if panel.href else text
+    style = f"color:{palette.words['egress']}"
+    return f'<a href="{html.escape(panel.href)}" target="_self" style="{style}">{text}</a>' if panel.href else text
 
 
 def _inside_notes(panel: Panel) -> Iterator[dict[str, Any]]:

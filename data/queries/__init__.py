@@ -64,6 +64,7 @@ from data.queries.series import (
     site_hours,
     site_series,
     usual,
+    weekly_peaks,
 )
 
 __all__ = [
@@ -133,4 +134,5 @@ __all__ = [
     "usual",
     "viewers_per_gbps",
     "weekly",
+    "weekly_peaks",
 ]

@@ -19,7 +19,7 @@ from data.lake.capacity_in_force import steps_in_force
 from data.lake.query import EVERYTHING, Cursor, Scope, SiteFilter, connection, in_filter, in_span, query, quoted, reads
 from data.lake.rollups import HOUR_SECONDS, expand_coarse_samples
 from data.lake.tables import Pin
-from data.queries.lake_state import extent
+from data.queries.lake_state import extent, last_weeks
 from data.schema import DIRECTION_OF, GLOBAL_KEY, METRIC, METRICS, Direction, Level, Series
 from data.schema.errors import SettingError
 from data.schema.validation import excerpt
@@ -27,6 +27,7 @@ from data.schema.validation import excerpt
 Grain = Literal["5min", "1h", "1d"]
 SECONDS: dict[Grain, int] = {"5min": 300, "1h": 3600, "1d": 86_400}
 STATISTICS = ("mean", "p95", "max")
+WEEK = pd.Timedelta(days=7)
 # Days whose middle stands for what is usual.
 USUAL_DAYS = 28
 
@@ -60,6 +61,18 @@ def history(
         pd.Timestamp(start).floor(f"{step}s"), end, freq=f"{step}s", inclusive="left", unit="us", name="ts"
     )
     return rows.set_index("ts").reindex(axis).reset_index()
+
+
+@reads(extent, history)
+def weekly_peaks(pin: Pin, scope: Scope, level: Level, key: str, metric: str, weeks: int) -> pd.DataFrame:
+    """week (Monday 00:00 UTC), peak (highest sample, in the metric's unit) of the last `weeks` whole weeks, from the
+    hourly figures. A week that is measured for less than half of its hours is left out: its peak may lie in the rest.
+    """
+    start, end = last_weeks(extent(pin, scope), weeks)
+    hours = history(pin, scope, level, key, (metric,), start, end, "1h")
+    by_week = hours.groupby(start + (hours["ts"] - start) // WEEK * WEEK)[f"{metric}_max"]
+    peaks = by_week.max()[by_week.count() >= WEEK / pd.Timedelta(hours=1) / 2]
+    return peaks.rename("peak").rename_axis("week").reset_index()
 
 
 @reads("telemetry_1h", "telemetry_1d", "sites", "capacity", history)

@@ -20,10 +20,8 @@ pytestmark = pytest.mark.browser
 FIRST_VIEW, FILTER_CHANGE = 1_000_000, 300_000
 AXES = """plot => Object.entries(plot._fullLayout).filter(([name]) => /^xaxis/.test(name)).map(([_, axis]) => axis.range.map(at => Date.parse(at)))"""
 MAIN = "document.querySelector('[data-testid=stMain]')"
-# Sites of Europe West, all of which declare a capacity: as many charts stand side by side.
-SITES = 6
-# The coming weeks of a site: the peak of its egress, ingest and viewers; those of regions are not published here.
-WEEKS = 3
+# Traffic and quality are one figure, all sites another; of a site, the coming weeks are.
+FIGURES = 2
 
 
 def main_chart(page: Page) -> Locator:
@@ -62,7 +60,7 @@ def test_charts_zoom_together_are_saved_and_follow_every_switch_and_little_goes_
 ) -> None:
     page = open_page("/region?region=eu-west&range=7d", height=1600)
     assert 10_000 < open_page.received(page) < FIRST_VIEW
-    drawn(page, 1 + SITES)
+    drawn(page, FIGURES)
     expect(page.get_by_text("Sites of Europe West, egress over capacity")).to_be_visible()
     week = spans(page)[0]
     open_page.received(page)
@@ -75,7 +73,7 @@ def test_charts_zoom_together_are_saved_and_follow_every_switch_and_little_goes_
     choose(page, "Region", "US East", region="us-east")
     assert 1_000 < open_page.received(page) < FILTER_CHANGE
     choose(page, "Site", "Ashburn", site="iad-01", range="28d")
-    drawn(page, 1 + WEEKS)
+    drawn(page, FIGURES)
     expect(main_chart(page)).to_contain_text("Egress, Ashburn")
 
     before = spans(page)
@@ -146,7 +144,7 @@ def test_on_a_telephone_charts_are_as_wide_as_the_screen_allows_and_a_finger_scr
         user_agent="Mozilla/5.0 (Linux; Android 15) Chrome/150.0.0.0 Mobile Safari/537.36",
     )
     page = open_page("/region?region=eu-west", width=390, scheme="dark", context=telephone)
-    drawn(page, 1 + SITES)
+    drawn(page, FIGURES)
     wide: list[float] = page.evaluate(
         "[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.getBoundingClientRect().width)"
     )

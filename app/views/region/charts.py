@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.axes import HISTORY_POINTS, Trace, drawable, instant, ticks, times, values, written
+from app.charts.axes import HISTORY_POINTS, Trace, drawable, times, values, written
 from app.charts.bands import band
 from app.charts.marks import (
     Note,
@@ -43,7 +43,6 @@ from app.theme import (
     metric_value,
     percent,
     state_colour,
-    template,
     unit,
 )
 from data.schema import METRIC
@@ -55,15 +54,13 @@ STATISTICS = {"peak": "peak of each week", "p95": "P95 of each week"}
 # Of the highest thing drawn, so that its words fit; and capacity further above demand than this would press the ranges
 # flat: it is written at the top instead.
 ABOVE, REACH = 1.12, 2.0
-HEIGHT = 210
+HEIGHT = 220
 
 
 @dataclass(frozen=True, slots=True)
 class WeeksChart:
     """One statistic of one metric: `weeks` are week (its Monday 00:00 UTC) and LEVELS, in the metric's own unit;
-    `capacity` as in TrafficChart.
-
-    `highest` is what the axis reaches to at least, in the metric's unit, so that charts side by side may share it.
+    `measured` the weeks before, as week and peak; `capacity` as in TrafficChart.
     """
 
     title: str
@@ -71,13 +68,13 @@ class WeeksChart:
     statistic: str
     weeks: pd.DataFrame
     capacity: pd.DataFrame
-    highest: float
+    measured: pd.DataFrame
     zone: str = "UTC"
     scheme: Scheme = "light"
 
     @property
     def start(self) -> pd.Timestamp:
-        return self.weeks["week"].min()
+        return min([self.weeks["week"].min(), *self.measured["week"].head(1)])
 
     @property
     def end(self) -> pd.Timestamp:
@@ -92,7 +89,7 @@ def weeks_panel(chart: WeeksChart) -> Panel:
     colour = hue(chart.metric, chart.scheme)
     return Panel(
         chart.title,
-        f"{of.word}, weeks from Monday (UTC), 80 and 90 % ranges",
+        f"{of.word}, weeks from Monday UTC, 80 and 90 % ranges",
         HEIGHT,
         of,
         top * of.factor,
@@ -100,8 +97,9 @@ def weeks_panel(chart: WeeksChart) -> Panel:
             *_ranges(chart, colour, of),
             *capacity_lines(steps, chart.end, chart.zone, of, palette.hues["capacity"]),
             *_medians(chart, colour, of),
+            *_measured_weeks(chart, colour, of),
         ],
-        shapes=future(chart.start, chart.end, chart.zone, palette)[:1],
+        shapes=future(chart.weeks["week"].min(), chart.end, chart.zone, palette)[:1],
         notes=list(_notes(chart, steps, of, top, palette)),
         ends=list(_ends(chart, of, palette)),
     )
@@ -109,22 +107,43 @@ def weeks_panel(chart: WeeksChart) -> Panel:
 
 def _top(chart: WeeksChart, steps: pd.DataFrame) -> float:
     """The upper rim in the metric's unit: every range, and capacity as far as it does not dwarf them."""
-    carried = max(chart.highest, float(chart.weeks["q95"].max()), 1e-9)
+    carried = max(
+        float(chart.weeks["q95"].max()),
+        float(chart.measured["peak"].max(skipna=True) if len(chart.measured) else 0.0),
+        1e-9,
+    )
     within = steps.loc[steps["capacity_gbps"] <= REACH * carried, "capacity_gbps"]
     return ABOVE * max(carried, float(within.max()) if len(within) else 0.0)
 
 
-def _edges(chart: WeeksChart) -> Trace:
+def _edges(weeks: pd.Series, zone: str) -> Trace:
     """Begin and end of every week in turn, so that what is drawn over them is a step a week."""
-    return {
-        "x": written(pd.Series(np.column_stack([chart.weeks["week"], chart.weeks["week"] + WEEK]).ravel()), chart.zone)
+    return {"x": written(pd.Series(np.column_stack([weeks, weeks + WEEK]).ravel()), zone)}
+
+
+def _measured_weeks(chart: WeeksChart, colour: str, of: Unit) -> Iterator[Trace]:
+    """The measured peaks as solid steps, each with a mark that answers for it."""
+    if chart.measured.empty:
+        return
+    weeks, peaks = chart.measured["week"], values(chart.measured["peak"], of)
+    step = {"type": "scatter", "mode": "lines", "name": "measured", "line": {"color": colour, "width": 1.8}}
+    yield step | {"hoverinfo": "skip", "y": np.repeat(peaks, 2)} | _edges(weeks, chart.zone)
+    yield {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "measured peak of week",
+        "marker": {"color": colour, "size": 5},
+        "x": written(weeks + WEEK / 2, chart.zone),
+        "y": peaks,
+        "text": [day(local(week, "UTC")) for week in weeks],
+        "hovertemplate": f"week from %{{text}}: peak <b>%{{y:.3~r}} {of.word}</b><extra></extra>",
     }
 
 
 def _ranges(chart: WeeksChart, colour: str, of: Unit) -> Iterator[Trace]:
     drawn = {level: np.repeat(values(chart.weeks[level], of), 2) for level in LEVELS}
     for low, high, alpha, name in (("q05", "q95", BAND_95, "90 % range"), ("q10", "q90", BAND_80, "80 % range")):
-        yield from band(_edges(chart), drawn[low], drawn[high], fade(colour, alpha), name)
+        yield from band(_edges(chart.weeks["week"], chart.zone), drawn[low], drawn[high], fade(colour, alpha), name)
 
 
 def _medians(chart: WeeksChart, colour: str, of: Unit) -> Iterator[Trace]:
@@ -136,7 +155,7 @@ def _medians(chart: WeeksChart, colour: str, of: Unit) -> Iterator[Trace]:
         "line": {"color": colour, "width": 1.5, "dash": DASH},
         "hoverinfo": "skip",
     }
-    yield step | _edges(chart) | {"y": np.repeat(values(chart.weeks["q50"], of), 2)}
+    yield step | _edges(chart.weeks["week"], chart.zone) | {"y": np.repeat(values(chart.weeks["q50"], of), 2)}
     ranges = [
         f"{share} % %{{customdata[{n}]:.3~r}} to %{{customdata[{n + 1}]:.3~r}} {of.word}"
         for share, n in ((80, 0), (90, 2))
@@ -175,92 +194,77 @@ def _ends(chart: WeeksChart, of: Unit, palette: Palette) -> Iterator[End]:
 
 
 def weeks_table(charts: Sequence[WeeksChart]) -> pd.DataFrame:
-    """The numbers behind: a row for each week and statistic, and for each metric its five quantiles."""
-    told = [
-        chart.weeks[["week", *LEVELS]]
-        .assign(statistic=chart.statistic)
-        .set_index(["week", "statistic"])
-        .add_prefix(f"{chart.metric}_")
-        for chart in charts
-    ]
-    metrics = dict.fromkeys(chart.metric for chart in charts)
-    wide = [
-        pd.concat([frame for frame, chart in zip(told, charts, strict=True) if chart.metric == metric])
-        for metric in metrics
-    ]
-    return pd.concat(wide, axis=1).sort_index().reset_index()
+    """The numbers behind: a row for each week and statistic, and for each metric what was measured and its five
+    quantiles.
+    """
+    wide: dict[str, list[pd.DataFrame]] = {}
+    for chart in charts:
+        measured = chart.measured.rename(columns={"peak": "measured"})
+        rows = (
+            pd.concat([measured, chart.weeks[["week", *LEVELS]]], ignore_index=True) if len(measured) else chart.weeks
+        )
+        rows = rows.reindex(columns=["week", "measured", *LEVELS]).assign(statistic=chart.statistic)
+        wide.setdefault(chart.metric, []).append(rows.set_index(["week", "statistic"]).add_prefix(f"{chart.metric}_"))
+    return pd.concat([pd.concat(frames) for frames in wide.values()], axis=1).sort_index().reset_index()
 
 
 PERCENT = Unit(100.0, "%")
 # Tops of the scale for networks that run far below their capacity, where the scale of a full one would show flat lines.
 LOW_TOPS = (0.1, 0.25, 0.5)
 POINTS = 120
-HEIGHT, HEADER = 128, 24
+CELL_HEIGHT = 90
 
 
 @dataclass(frozen=True)
 class Site:
-    """One site: `history` (ts, value in Gbps), `capacity` (effective_from, capacity_gbps, status) and its state in the
-    plan.
+    """One site: `history` (ts, value in Gbps), `capacity` (effective_from, capacity_gbps, status), its state in the plan,
+    and the address that it opens.
     """
 
-    site_id: str
     name: str
     state: StateMark
     history: pd.DataFrame
     capacity: pd.DataFrame
+    href: str = ""
 
 
-@dataclass(frozen=True)
-class Multiple:
-    """One small chart, with what its heading tells in words.
-
-    `highest` is the highest utilisation in its time (not a number without capacity or data). `of_capacity` is false
-    where no site has a capacity, and traffic itself is drawn.
-    """
-
-    site_id: str
-    name: str
-    highest: float
-    state: StateMark
-    reading: str
-    of_capacity: bool
-    figure: go.Figure
+def has_utilisation(sites: Sequence[Site], start: pd.Timestamp, end: pd.Timestamp) -> bool:
+    """Whether any site has a capacity to be held against between start and end."""
+    return any(_within(site, start, end)["used"].notna().any() for site in sites)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What all charts share: the metric, whether utilisation or the metric itself is drawn, in which unit, the axes,
-    and the colours.
-    """
-
-    metric: str
-    of_capacity: bool
-    unit: Unit
-    axes: dict[str, Any]
-    zone: str
-    scheme: Scheme
-
-
-def small_multiples(
+def site_panels(
     sites: Sequence[Site], *, metric: str, start: pd.Timestamp, end: pd.Timestamp, zone: str, scheme: Scheme
-) -> list[Multiple]:
-    """A chart for each site, in the order given, all with the same axes."""
-    rows = [_within(site, start, end) for site in sites]
-    of_capacity = any(one["used"].notna().any() for one in rows)
-    drawn = [one[["ts", "used" if of_capacity else "value"]].set_axis(["ts", "value"], axis=1) for one in rows]
-    peaks = [float(one["value"].max()) for one in drawn]
+) -> list[Panel]:
+    """A small panel for each site, in the order given, all on one scale: utilisation, or the metric itself where no site
+    has a capacity. What stands at the right of its name is its state and its highest value.
+    """
+    of_capacity = has_utilisation(sites, start, end)
+    rows = [_within(site, start, end)[["ts", "used" if of_capacity else "value"]] for site in sites]
+    drawn = [part.set_axis(["ts", "value"], axis=1) for part in rows]
+    peaks = [float(part["value"].max()) for part in drawn]
     highest = max((peak for peak in peaks if not np.isnan(peak)), default=0.0)
-    shown, axis = _shares(highest) if of_capacity else _traffic(highest, metric)
-    look = _Look(
-        metric,
-        of_capacity,
-        shown,
-        {"xaxis": _times(start, end, zone), "yaxis": axis | {"fixedrange": True}},
-        zone,
-        scheme,
-    )
-    return [_multiple(site, rows, peak, look) for site, rows, peak in zip(sites, drawn, peaks, strict=True)]
+    # Up to full capacity, or lower where nothing comes near it.
+    full = next((low for low in LOW_TOPS if highest <= low), 1.0)
+    of = PERCENT if of_capacity else unit(metric, 1.08 * highest)
+    top = 1.08 * (max(full, highest) if of_capacity else highest) * of.factor or 1.0
+    palette = PALETTES[scheme]
+    limit = [_limit(palette)] if of_capacity and top >= PERCENT.factor else []
+    return [
+        Panel(
+            site.name,
+            "",
+            CELL_HEIGHT,
+            of,
+            top,
+            traces=list(_site_line(part, metric, "% used" if of_capacity else of.word, of, zone, scheme)),
+            shapes=limit,
+            notes=_why_nothing(site, peak, scheme),
+            href=site.href,
+            aside=(_reading(metric, peak, site.state, of_capacity=of_capacity), state_colour(site.state, scheme)),
+        )
+        for site, part, peak in zip(sites, drawn, peaks, strict=True)
+    ]
 
 
 def _within(site: Site, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
@@ -273,120 +277,38 @@ def _within(site: Site, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     )
 
 
-def _shares(highest: float) -> tuple[Unit, dict[str, Any]]:
-    """The axis of utilisation: up to the limit, or lower where nothing comes near it."""
-    full = 100 * next((low for low in LOW_TOPS if highest <= low), 1.0)
-    return PERCENT, {
-        "range": [0, 1.08 * max(full, 100 * highest)],
-        "tickvals": [0, full / 2, full],
-        "ticktext": ["0", f"{full / 2:g}", f"{full:g} %"],
-    }
-
-
-def _traffic(highest: float, metric: str) -> tuple[Unit, dict[str, Any]]:
-    """The axis of the metric itself."""
-    own = unit(metric, highest)
-    top = 1.08 * highest * own.factor or 1.0
-    at, texts = ticks(0.0, top, own, 2)
-    return own, {"range": [0, top], "tickvals": at, "ticktext": texts}
-
-
-def _times(start: pd.Timestamp, end: pd.Timestamp, zone: str) -> dict[str, Any]:
-    span = (end - start) / pd.Timedelta(1, "D")
-    axis = {
-        "type": "date",
-        "range": [instant(start, zone), instant(end, zone)],
-        "nticks": 5,
-        "tickangle": 0,
-        "showgrid": False,
-        "fixedrange": True,
-    }
-    return axis | {"tickformat": "%H:%M" if span <= 2 else "%-d %b", "hoverformat": f"%a %-d %b, %H:%M {label(zone)}"}
-
-
-def _multiple(site: Site, drawn: pd.DataFrame, peak: float, look: _Look) -> Multiple:
-    reading = _reading(peak, site.state, look)
-    annotations = [
-        *_words(site.name, reading, state_colour(site.state, look.scheme)),
-        *_why_nothing(site, peak, look.scheme),
-    ]
-    figure = go.Figure({"data": list(_lines(drawn, look)), "layout": _layout(look) | {"annotations": annotations}})
-    return Multiple(
-        site.site_id, site.name, peak if look.of_capacity else np.nan, site.state, reading, look.of_capacity, figure
-    )
-
-
-def _reading(peak: float, state: StateMark, look: _Look) -> str:
+def _reading(metric: str, peak: float, state: StateMark, *, of_capacity: bool) -> str:
     """State and highest utilisation, or the highest traffic."""
     if np.isnan(peak):
         return NO_DATA
-    return (
-        f"{state.glyph} {state.word}, {percent(peak)}"
-        if look.of_capacity
-        else f"highest {metric_value(look.metric, peak)}"
-    )
+    return f"{state.glyph} {state.word}, {percent(peak)}" if of_capacity else f"highest {metric_value(metric, peak)}"
 
 
-def _lines(drawn: pd.DataFrame, look: _Look) -> Iterator[Trace]:
+def _site_line(drawn: pd.DataFrame, metric: str, word: str, of: Unit, zone: str, scheme: Scheme) -> Iterator[Trace]:
     few = drawable(drawn, ["value"], POINTS)
     if len(few):
-        name, word = ("utilisation", "% used") if look.of_capacity else ("traffic", look.unit.word)
         line = {
             "type": "scatter",
             "mode": "lines",
-            "name": name,
-            "line": {"color": hue(look.metric, look.scheme), "width": 1.3},
+            "name": "utilisation" if of is PERCENT else "traffic",
+            "line": {"color": hue(metric, scheme), "width": 1.3},
             "connectgaps": False,
+            "hovertemplate": f"%{{y:.2~r}} {word}<extra></extra>",
         }
-        yield (
-            line
-            | times(few, look.zone)
-            | {"y": values(few["value"], look.unit), "hovertemplate": f"%{{y:.2~r}} {word}<extra></extra>"}
-        )
-
-
-def _layout(look: _Look) -> dict[str, Any]:
-    reached = look.of_capacity and look.axes["yaxis"]["range"][1] >= 100
-    return look.axes | {
-        "template": template(look.scheme),
-        "height": HEIGHT,
-        "margin": {"l": 44, "r": 8, "t": HEADER, "b": 20},
-        "showlegend": False,
-        "hovermode": "x unified",
-        "dragmode": False,
-        "shapes": [_limit(PALETTES[look.scheme])] if reached else [],
-    }
+        yield line | times(few, zone) | {"y": values(few["value"], of)}
 
 
 def _limit(palette: Palette) -> dict[str, Any]:
     """The line of full capacity; the state is told by its word."""
-    return {
-        "type": "line",
-        "xref": "x domain",
-        "yref": "y",
-        "x0": 0,
-        "x1": 1,
-        "y0": 100,
-        "y1": 100,
-        "line": {"color": palette.hues["capacity"], "width": 1},
-    }
-
-
-def _words(name: str, reading: str, colour: str) -> list[dict[str, Any]]:
-    """Name at the left, the reading at the right."""
-    top = {"xref": "paper", "yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 4, "showarrow": False}
-    named = top | {"x": 0, "xanchor": "left", "xshift": -36, "text": f"<b>{label(name, 22)}</b>", "font": {"size": 12}}
-    return [named, top | {"x": 1, "xanchor": "right", "text": reading, "font": {"size": 11, "color": colour}}]
+    line = {"type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": 100, "y1": 100}
+    return line | {"line": {"color": palette.hues["capacity"], "width": 1}}
 
 
 def _why_nothing(site: Site, peak: float, scheme: Scheme) -> list[dict[str, Any]]:
     """What stands in the middle of an empty chart."""
     measured = bool(site.history["value"].notna().any())
-    return (
-        [nothing(PALETTES[scheme], "no capacity declared" if measured else "nothing was measured")]
-        if np.isnan(peak)
-        else []
-    )
+    words = "no capacity declared" if measured else "nothing was measured"
+    return [nothing(PALETTES[scheme], words)] if np.isnan(peak) else []
 
 
 # Compare

@@ -29,7 +29,7 @@ EARLIER = {
 }
 SCALES = {"absolute": "Absolute", "capacity": "Of capacity", "indexed": "Indexed"}
 FORMS = {"time": "Through time", "week": "By hour of week"}
-_PLACES, _EARLIER, _CLICK = "compare.places", "compare.earlier", "compare.click"
+_PLACES, _EARLIER, _METRIC, _CLICK = "compare.places", "compare.earlier", "compare.metric", "compare.click"
 
 
 def draw(frame: Frame, place: Place, window: Window) -> None:
@@ -106,6 +106,7 @@ def _choices(place: Place, names: dict[str, str]) -> None:
     own = f"{place.level}:{place.key}"
     now = state.current()
     st.session_state[_PLACES] = [other for other in now.places or () if other != own]
+    st.session_state[_METRIC] = now.metric
     st.session_state[_EARLIER] = now.earlier or "none"
     earlier = EARLIER | ({} if now.earlier is None else {now.earlier: f"{now.earlier[:-1]} weeks earlier"} | EARLIER)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="compare-choices"):
@@ -128,7 +129,12 @@ def _choices(place: Place, names: dict[str, str]) -> None:
             width=180,
         )
         st.selectbox(
-            "Metric", DEMAND_METRICS, format_func=lambda m: METRIC[m].label, width=130, **state.bound("metric")
+            "Metric",
+            DEMAND_METRICS,
+            format_func=lambda m: METRIC[m].label,
+            width=130,
+            key=_METRIC,
+            on_change=_metric_chosen,
         )
         st.segmented_control("Scale", list(SCALES), format_func=SCALES.__getitem__, **state.bound("scale"))
         st.segmented_control("Draw", list(FORMS), format_func=FORMS.__getitem__, **state.bound("by"))
@@ -136,6 +142,10 @@ def _choices(place: Place, names: dict[str, str]) -> None:
 
 def _places_chosen() -> None:
     state.update(places=tuple(st.session_state[_PLACES]) or None, earlier=None)
+
+
+def _metric_chosen() -> None:
+    state.update(metric=st.session_state[_METRIC])
 
 
 def _earlier_chosen() -> None:

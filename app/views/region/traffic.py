@@ -24,14 +24,14 @@ from app.ui.place import Place
 from app.ui.series import NO_EVENTS, Traffic, measured, traffic
 from app.ui.time_range import Window
 from app.views.region import coming_weeks
-from app.views.region.charts import Multiple, Site, small_multiples
+from app.views.region.charts import Site, has_utilisation, site_panels
 from data.schema import DEMAND_METRICS, METRIC, Series
 
 # Egress is what runs out first; the others say why.
 HEIGHTS = {"egress_gbps": 300, "ingest_gbps": 130, "viewers": 110}
 QUALITY_HEIGHT = 84
 # More small charts than this is a table; the Overview has one.
-MOST_SITES, COLUMNS = 12, 4
+MOST_SITES, FEW_SITES, COLUMNS = 12, 6, 4
 # Rows of the table that a screen can hold without scrolling for long.
 TABLE_PX = 420
 
@@ -207,20 +207,42 @@ def sites_side_by_side(frame: Frame, place: Place, window: Window) -> None:
     sites = members(frame, place)
     if len(sites) < 2:
         return
-    found = multiples(frame, sites.head(MOST_SITES), window)
-    what, order = ("egress over capacity", "most urgent") if found[0].of_capacity else ("egress", "largest")
+    most = FEW_SITES if frame.narrow else MOST_SITES
+    charted = charted_sites(frame, sites.head(most), window)
+    of_capacity = has_utilisation(charted, window.start, window.past_end)
+    what, order = ("egress over capacity", "most urgent") if of_capacity else ("egress", "largest")
     whose = "All sites" if place.level == "global" else f"Sites of {empty_states.plain(place.name)}"
     st.markdown(f"##### {whose}, {what}, {order} first")
-    shown = {f"multiple-{one.site_id}": (one.figure, f"{one.name}, {what}: {one.reading}") for one in found}
-    rows = partial(
-        cached.site_series, frame.pin, frame.scope, place.region_id, "egress_gbps", window.start, window.past_end
+    panels = site_panels(
+        charted,
+        metric="egress_gbps",
+        start=window.start,
+        end=window.past_end,
+        zone=frame.zone,
+        scheme=frame.scheme,
     )
-    units = {"value": "Gbps", "capacity_gbps": "Gbps"}
-    export.charts(
-        shown, columns=COLUMNS, key="multiples", name=f"{place.name} sites", data=rows, units=units, zone=frame.zone
+    figure = linked_figure(
+        [],
+        start=window.start,
+        end=window.past_end,
+        zone=frame.zone,
+        scheme=frame.scheme,
+        cells=panels,
+        columns=1 if frame.narrow else COLUMNS,
     )
-    if len(sites) > MOST_SITES:
-        st.caption(f"The {MOST_SITES} {order} of {len(sites)} sites; the file holds them all, the Overview lists them.")
+    export.chart(
+        figure,
+        key="multiples",
+        name=f"{place.name} sites",
+        alt=f"{whose}, {what}: {'; '.join(f'{panel.title} {panel.aside[0]}' for panel in panels)}",
+        data=partial(
+            cached.site_series, frame.pin, frame.scope, place.region_id, "egress_gbps", window.start, window.past_end
+        ),
+        units={"value": "Gbps", "capacity_gbps": "Gbps"},
+        zone=frame.zone,
+    )
+    if len(sites) > most:
+        st.caption(f"The {most} {order} of {len(sites)} sites; the file holds them all, the Overview lists them.")
 
 
 def members(frame: Frame, place: Place) -> pd.DataFrame:
@@ -235,24 +257,21 @@ def members(frame: Frame, place: Place) -> pd.DataFrame:
     return mine if has_capacity else mine.sort_values(["egress_gbps", "name"], ascending=[False, True])
 
 
-def multiples(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Multiple]:
-    """A small chart for each of these sites."""
+def charted_sites(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Site]:
+    """What a small chart of each of these sites shows."""
     keys = tuple(sites["site_id"])
     hours = cached.site_hours(frame.pin, frame.scope, "egress_gbps", keys, window.start, window.past_end)
     steps = cached.site_capacity_steps(frame.pin, frame.scope, "egress", keys)
-    charted = [
+    return [
         Site(
-            str(key),
             str(name),
-            theme.STATES.get(state, theme.UNKNOWN),
+            theme.STATES.get(of_plan, theme.UNKNOWN),
             hours[hours["site_id"] == key],
             steps[steps["site_id"] == key],
+            state.link("region", site=str(key)),
         )
-        for key, name, state in zip(sites["site_id"], sites["name"], sites["state"], strict=True)
+        for key, name, of_plan in zip(sites["site_id"], sites["name"], sites["state"], strict=True)
     ]
-    return small_multiples(
-        charted, metric="egress_gbps", start=window.start, end=window.past_end, zone=frame.zone, scheme=frame.scheme
-    )
 
 
 def table(frame: Frame, place: Place, charts: list[Chart]) -> None:

@@ -22,7 +22,9 @@ WEEKS = pd.DataFrame(
         **{level: RISING * factor for level, factor in zip(LEVELS, (0.8, 0.9, 1.0, 1.2, 1.3), strict=True)},
     }
 )
-CHART = WeeksChart("Egress, peak of each week", "egress_gbps", "peak", WEEKS, capacity(), 0.0)
+MEASURED = pd.DataFrame({"week": pd.date_range(end=MONDAY - WEEK, periods=13, freq="7D", unit="us"), "peak": 290.0})
+CHART = WeeksChart("Egress, peak of each week", "egress_gbps", "peak", WEEKS, capacity(), MEASURED.head(0))
+PAST = replace(CHART, measured=MEASURED)
 
 
 def drawn(chart: WeeksChart) -> go.Figure:
@@ -63,22 +65,29 @@ def test_capacity_is_drawn_with_its_words_away_from_the_medians_or_named_at_the_
     assert far.layout.yaxis.range[1] < 1000
 
 
-def test_charts_side_by_side_may_share_their_scale() -> None:
-    assert weeks_panel(replace(CHART, highest=1000.0)).top == pytest.approx(1.12)
+def test_measured_weeks_stand_before_those_to_come_and_are_on_the_axis() -> None:
+    figure = drawn(PAST)
+    (marks,) = named(figure, "measured peak of week")
+    assert list(marks.y) == [290.0] * 13
+    assert PAST.start == MONDAY - 13 * WEEK
+    ground = next(shape for shape in figure.layout.shapes if shape.type == "rect")
+    assert pd.Timestamp(ground.x0, tz="UTC") == MONDAY
+    high = replace(CHART, measured=MEASURED.assign(peak=1000.0))
+    assert weeks_panel(high).top == pytest.approx(1.12)
     assert weeks_panel(CHART).top == pytest.approx(1.12 * WEEKS["q95"].max())
 
 
 def test_the_table_holds_every_quantile_of_both_statistics_of_each_metric() -> None:
     other = replace(CHART, statistic="p95", weeks=WEEKS.assign(**{level: 0.5 * WEEKS[level] for level in LEVELS}))
     ingest = replace(CHART, metric="ingest_gbps", weeks=WEEKS.head(3))
-    table = weeks_table([CHART, other, ingest])
+    table = weeks_table([PAST, other, ingest])
     assert list(table.columns) == [
         "week",
         "statistic",
-        *(f"egress_gbps_{level}" for level in LEVELS),
-        *(f"ingest_gbps_{level}" for level in LEVELS),
+        *(f"egress_gbps_{level}" for level in ("measured", *LEVELS)),
+        *(f"ingest_gbps_{level}" for level in ("measured", *LEVELS)),
     ]
-    assert len(table) == 52
+    assert len(table) == 52 + 13
     p95 = table[table["statistic"] == "p95"].reset_index(drop=True)
     np.testing.assert_allclose(p95["egress_gbps_q05"], 0.5 * WEEKS["q05"])
     assert table["ingest_gbps_q50"].notna().sum() == 3

@@ -105,6 +105,16 @@ def test_levels_agree(full: Lake) -> None:
         np.testing.assert_allclose(whole, parts[0] + parts[1])
 
 
+@pytest.mark.parametrize(("level", "key"), [("site", "mad-01"), ("region", "eu-west"), ("global", "all")])
+def test_weekly_peaks_are_those_of_the_samples(full: Lake, level: Any, key: str) -> None:
+    peaks = queries.weekly_peaks(full.pin(), EVERYTHING, level, key, "egress_gbps", 4)
+    start = NOW.floor("D") - NOW.day_of_week * DAY
+    samples = queries.weekly(full.pin(), EVERYTHING, ("egress_gbps",), start - 28 * DAY, start)
+    same = samples[(samples["level"] == level) & (samples["key"] == key) & (samples["completeness"] >= 0.5)]
+    assert peaks["week"].tolist() == same["week"].tolist()
+    np.testing.assert_allclose(peaks["peak"], same["peak"])
+
+
 def test_a_metric_that_the_lake_lacks_is_missing(partial: Lake) -> None:
     for grain in ("5min", "1h", "1d"):
         frame = history(
