@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import theme
+from app import state, theme
 from app.ui import export
 
 # Rows that a table shows before it scrolls inside itself.
@@ -37,6 +37,24 @@ def ledger(frame: pd.DataFrame, labels: dict[str, str], zone: str, *, name: str,
         export.csv_button(frame[list(labels)], name, f"{name}-csv", zone=zone)
 
 
+# Cards that a narrow screen shows at a time.
+CARDS = 8
+
+
+def cards(titles: Sequence[str], lines: Callable[[int], Sequence[str]], *, key: str) -> None:
+    """Rows as cards, a few at a time, for a narrow screen. titles: Markdown, one a row; lines: the Markdown lines of the
+    row at a position.
+    """
+    pages = max(-(-len(titles) // CARDS), 1)
+    page = min(int(st.session_state.get(f"{key}.page", 1)), pages)
+    for at in range((page - 1) * CARDS, min(page * CARDS, len(titles))):
+        with st.container(border=True, gap="xsmall"):
+            st.markdown(titles[at])
+            st.markdown("  \n".join(lines(at)))
+    if pages > 1:
+        st.pagination(pages, key=f"{key}.page")
+
+
 def written(frame: pd.DataFrame, column: str) -> Any:
     """How a column's values are written: times like 3 Dec 2026 09:25, numbers with their thousands apart."""
     if isinstance(frame[column].dtype, pd.DatetimeTZDtype):
@@ -55,6 +73,20 @@ def in_zone(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
 def headed(frame: pd.DataFrame, column: str, labels: dict[str, str], zone: str) -> str:
     """A column's head; that of a time names the zone."""
     return f"{labels[column]} ({zone})" if isinstance(frame[column].dtype, pd.DatetimeTZDtype) else labels[column]
+
+
+def site_column(key: str, width: int = 140) -> Any:
+    """A column of site names, each of which opens its site: `open_clicked` of the same key does, below the table."""
+    return st.column_config.ButtonColumn(
+        type="tertiary", alignment="left", pinned=True, width=width, key=key, help="Opens the site"
+    )
+
+
+def open_clicked(key: str, sites: Sequence[str], known: Collection[str]) -> None:
+    """Open the site of the row whose name was clicked; `known`: the sites that there are, for a what-if may add some."""
+    click = st.session_state.get(key)
+    if click is not None and click["row"] < len(sites) and sites[click["row"]] in known:
+        state.open_page("region", site=str(sites[click["row"]]))
 
 
 def opened(selection: Mapping[str, Any], click: Mapping[str, Any] | None) -> int | None:

@@ -22,7 +22,7 @@ from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.ui.place import site_names
 from app.ui.site_filter import filtered_sites
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, cards, open_clicked, site_column
 from app.ui.tile import tile
 from app.views.capacity import choices, what_if
 from app.views.capacity.augment_charts import augment_curve, broken_words, purchase_table, unmet_table
@@ -400,6 +400,14 @@ def table(frame: Frame, question: PlanQuery, plan: AugmentPlan, names: dict[str,
                 type="tertiary",
                 help="The purchases as planned steps of the table of capacity",
             )
+    if frame.narrow:
+        records, keys = rows.to_dict("records"), list(plan.frame(names)["site_id"])
+        titles = [
+            f"**[{empty_states.plain(row['Site'])}]({state.link('region', site=key)})** {row['Step']}"
+            for key, row in zip(keys, records, strict=True)
+        ]
+        cards(titles, lambda at: _card_lines(records[at]), key="purchases")
+        return
     st.dataframe(
         rows,
         column_config=purchase_columns(),
@@ -409,17 +417,26 @@ def table(frame: Frame, question: PlanQuery, plan: AugmentPlan, names: dict[str,
         key="purchases",
         alt=f"{len(rows)} purchases for {theme.usd(plan.cost_usd)}",
     )
+    open_clicked("purchases.click", list(plan.frame()["site_id"]), set(frame.catalogue["site_id"]))
     st.caption(
         "To count them as planned augments everywhere, take the capacity table in on the sheet of declared capacity, or on the server: "
         "it stands on every step that is declared now."
     )
 
 
+def _card_lines(row: dict[Any, Any]) -> list[str]:
+    """A purchase in two lines."""
+    return [
+        f"Order {row['Order by']}; in service {row['In service']}",
+        f"{theme.usd(row['Cost'])} within the months planned: {empty_states.plain(row['Reason'])}",
+    ]
+
+
 def purchase_columns() -> dict[str, Any]:
     """How each column of the table reads."""
     return {
         "Rank": NumberColumn("#", width=40),
-        "Site": TextColumn(width=130, pinned=True),
+        "Site": site_column("purchases.click", 130),
         "Step": TextColumn(width=105),
         "Adds": NumberColumn("Adds, Gbps", width=85, format="%.4g"),
         "Order by": TextColumn(width=155, help="So that it is in service in time at twice the lead time and five days"),
@@ -473,7 +490,7 @@ def draw_saved(frame: Frame, card: Card, asked: PlanQuery) -> None:
             export.csv_button(rows, f"{card.note.name} purchases", key="card-purchases-csv", units=UNITS)
         st.dataframe(
             rows,
-            column_config=purchase_columns(),
+            column_config=purchase_columns() | {"Site": TextColumn(width=130, pinned=True)},
             hide_index=True,
             row_height=ROW_PX,
             height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),

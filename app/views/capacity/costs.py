@@ -19,7 +19,7 @@ from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.ui.place import region_names, site_names
 from app.ui.site_filter import filtered_sites, no_site_passes
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, open_clicked, site_column
 from app.ui.tile import tile
 from app.views.capacity import what_if
 from app.views.capacity.cost_charts import WHOLE, bills_chart, hour_strip_chart
@@ -132,8 +132,9 @@ def stranded(frame: Frame, question: PlanQuery, found: StrandedHeadroom) -> None
         row_height=ROW_PX,
         height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
         key="stranded",
-        alt=f"Stranded capacity of {len(rows)} sites",
+        alt=f"Capacity that nobody needs at {len(rows)} sites",
     )
+    open_clicked("stranded.click", list(found.rows["site_id"]), set(frame.catalogue["site_id"]))
     if found.rows["stranded_usd_month"].isna().any():
         st.caption(
             "Where no price of a site's capacity is declared, its cost is estimated by what the others pay, or by usual prices."
@@ -167,7 +168,7 @@ def columns() -> dict[str, Any]:
         for name in ("Capacity", "Peak planned for", "Needed")
     } | {"Stranded": NumberColumn("Nobody needs, Gbps", format="%.4g", width=130)}
     return numbers_of | {
-        "Site": TextColumn(width=140, pinned=True),
+        "Site": site_column("stranded.click"),
         "Of capacity": ProgressColumn(width=110, format="%.0f %%", min_value=0, max_value=100),
         "Costs a month": NumberColumn(
             "Costs, USD a month", format="localized", width=130, help="The same share of what the site's capacity costs"

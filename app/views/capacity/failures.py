@@ -22,7 +22,7 @@ from app.ui.empty_states import plain
 from app.ui.header import Frame
 from app.ui.maps import OUTLINE, legend_words
 from app.ui.place import region_names, site_names
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, cards
 from app.ui.tile import tile
 from app.views.capacity import choices, what_if
 from app.views.capacity.choices import IN_WORDS
@@ -497,9 +497,21 @@ def single(frame: Frame, report: FailureReport) -> None:
     first = report.first_week.head(MOST)
     left, right = st.columns(2, gap="medium")
     with left:
-        _single("Worst this week", rows_of(first, names).drop(columns=["Month"]), "failures-now", tuple(first["key"]))
+        _single(
+            "Worst this week",
+            rows_of(first, names).drop(columns=["Month"]),
+            "failures-now",
+            tuple(first["key"]),
+            narrow=frame.narrow,
+        )
     with right:
-        _single("Worst of each month", rows_of(report.months, names), "failures-months", tuple(report.months["key"]))
+        _single(
+            "Worst of each month",
+            rows_of(report.months, names),
+            "failures-months",
+            tuple(report.months["key"]),
+            narrow=frame.narrow,
+        )
 
 
 def rows_of(found: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
@@ -517,10 +529,18 @@ def rows_of(found: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     )
 
 
-def _single(title: str, rows: pd.DataFrame, name: str, sites: tuple[str, ...]) -> None:
+def _single(title: str, rows: pd.DataFrame, name: str, sites: tuple[str, ...], *, narrow: bool) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{title}**")
         export.csv_button(rows, name, key=f"{name}-csv", units={"Shed": "Gbps"})
+    if narrow:
+        records = rows.to_dict("records")
+        titles = [
+            f"**[{plain(row['Failed site'])}]({state.link('capacity', fails=f'site:{site}')})** {row.get('Month', '')}"
+            for site, row in zip(sites, records, strict=True)
+        ]
+        cards(titles, lambda at: _card_lines(records[at]), key=name)
+        return
     click = f"{_CLICK}.{name}"
     st.dataframe(
         rows,
@@ -546,6 +566,14 @@ def _single(title: str, rows: pd.DataFrame, name: str, sites: tuple[str, ...]) -
         key=name,
         alt=f"{title}: {len(rows)} failures",
     )
+
+
+def _card_lines(row: Mapping[Any, Any]) -> list[str]:
+    """A failure in two lines."""
+    return [
+        f"**{theme.gbps(row['Shed'])}** find no room; chance of any: {row['Any shed']}",
+        f"Pushed over their limit: {plain(row['Pushed over their limit'])}",
+    ]
 
 
 def _play(click: str, sites: tuple[str, ...]) -> None:

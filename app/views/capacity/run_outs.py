@@ -27,7 +27,7 @@ from app.ui.header import Frame
 from app.ui.maps import OUTLINE, legend_words, picked
 from app.ui.place import Place, region_names
 from app.ui.site_filter import filtered_sites
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, cards
 from app.views.capacity import choices, what_if
 from app.views.capacity.choices import STATISTICS, limit_words
 from app.views.capacity.run_out_charts import (
@@ -167,8 +167,8 @@ def late_augments(frame: Frame, question: PlanQuery) -> None:
 # The orders
 # ----------------------------------------------------------------------------------------------------
 
-MOST_PX, CARDS = 460, 8
-_CLICK, _PAGE = "run-outs.click", "run-outs.page"
+MOST_PX = 460
+_CLICK = "run-outs.click"
 UNITS = dict.fromkeys(("Peak", "Capacity", "Limit", "Short", "Add"), "Gbps") | {"Later by": "days"}
 ADD_HELP = (
     "What, ordered today, keeps the limit for the rest of a year in 9 of 10 futures, in whole 10 Gbps; "
@@ -206,7 +206,9 @@ def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Data
         st.markdown("##### What to order" if state.current().partner is None else "##### What to deliver")
         _downloads(frame, sites, rows)
     if frame.narrow:
-        _cards(frame, question, sites)
+        records = sites.to_dict("records")
+        titles = [card_title(row) for row in records]
+        cards(titles, lambda at: card_lines(records[at], question, now), key="run-outs")
         return
     st.dataframe(
         rows,
@@ -221,21 +223,13 @@ def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Data
     )
 
 
-def _cards(frame: Frame, question: PlanQuery, sites: pd.DataFrame) -> None:
-    """A card a site, a few at a time."""
-    now, pages = frame.extent.now, -(-len(sites) // CARDS)
-    page = min(int(st.session_state.get(_PAGE, 1)), pages)
-    for row in sites.iloc[(page - 1) * CARDS : page * CARDS].to_dict("records"):
-        mark, grade = GRADES[row["grade"]]
-        with st.container(border=True, gap="xsmall"):
-            link = state.link("region", site=row["key"])
-            st.markdown(f"**[{plain(row['name'])}]({link})** {mark.glyph} {grade}")
-            st.markdown("  \n".join(card_lines(row, question, now)))
-    if pages > 1:
-        st.pagination(pages, key=_PAGE)
+def card_title(row: Mapping[Any, Any]) -> str:
+    """A site's name, which opens it, and its grade."""
+    mark, grade = GRADES[row["grade"]]
+    return f"**[{plain(row['name'])}]({state.link('region', site=row['key'])})** {mark.glyph} {grade}"
 
 
-def card_lines(row: Mapping[str, Any], question: PlanQuery, now: pd.Timestamp) -> list[str]:
+def card_lines(row: Mapping[Any, Any], question: PlanQuery, now: pd.Timestamp) -> list[str]:
     """A site's orders in three lines."""
     if row["grade"] == "unknown":
         return [plain(answer_words(row, now))]

@@ -18,7 +18,7 @@ from app.ui import empty_states, export, writing
 from app.ui.header import Frame
 from app.ui.place import region_names, site_names
 from app.ui.site_filter import filtered_sites
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, open_clicked, site_column
 from app.ui.tile import tile
 from app.views.capacity import augments
 from app.views.capacity.choices import IN_WORDS
@@ -96,7 +96,7 @@ def draw_replay(frame: Frame, asked: PlanQuery) -> None:
     gbps["High"] = NumberColumn("Upper end", width=105, format="localized", help="Of the 95 % interval of the hours")
     st.dataframe(
         rows,
-        column_config={"Site": TextColumn(pinned=True, width=150), "Verdict": TextColumn(width=210), **gbps},
+        column_config={"Site": site_column("replay.click", 150), "Verdict": TextColumn(width=210), **gbps},
         hide_index=True,
         row_height=ROW_PX,
         height=min(MOST_PX, HEADER_PX + ROW_PX * max(len(rows), LEAST_ROWS)),
@@ -104,6 +104,7 @@ def draw_replay(frame: Frame, asked: PlanQuery) -> None:
         key="replay",
         alt=f"Forecast and measured busiest hours of {len(rows)} sites",
     )
+    open_clicked("replay.click", list(played.rows["key"]), set(frame.catalogue["site_id"]))
     st.caption(
         "From backtests: models fitted to what was known then. Gbps, busiest hourly mean of the weeks since, against the limit of what "
         "was installed; weekly dates are the weeks' first days."
