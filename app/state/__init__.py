@@ -123,6 +123,8 @@ CARRIED: dict[str, tuple[str, ...]] = {
         "earlier",
         "scale",
         "by",
+        "color",
+        "at",
     ),
     "capacity": (
         "region",

@@ -7,7 +7,6 @@ import pytest
 
 from app.ui import place, series
 from app.ui.time_range import Grain, Window
-from app.views.region import numbers
 
 CATALOGUE = pd.DataFrame(
     {
@@ -27,17 +26,6 @@ def test_region_without_a_name_goes_by_its_identifier() -> None:
 def test_sites_of_a_region_are_sorted_as_people_read() -> None:
     assert list(place.site_names(CATALOGUE, "eu").values()) == ["amsterdam", "Frankfurt"]
     assert set(place.site_names(CATALOGUE, None)) == {"fra-01", "ams-01", "gru-01"}
-
-
-def test_now_is_the_newest_value_and_a_week_ago_the_same_hour() -> None:
-    stamps = pd.date_range("2026-11-01", periods=169, freq="h", tz="UTC", unit="us")
-    hours = pd.Series(range(169), index=stamps, dtype=float)
-    assert numbers.now_and_then(hours, stamps[-1] + pd.Timedelta(hours=1)) == (168.0, 0.0)
-
-
-def test_value_of_yesterday_does_not_stand_for_now() -> None:
-    hours = pd.Series([5.0, None, None, None, None, None], index=STAMPS)
-    assert numbers.now_and_then(hours, STAMPS[-1]) == (None, None)
 
 
 def test_published_bounds_are_averaged_to_a_coarser_grain_and_left_at_their_own() -> None:

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from data.lake.tables import Lake
 from data.schema import QUANTILES
 from tests.app.conftest import Opener
-from tests.lakes import Plan, full_lake
+from tests.lakes import SITES, Plan, full_lake
 from tests.small_lake import make_lake
 
 START = pd.Timestamp("2026-05-04", tz="UTC")
@@ -99,7 +99,25 @@ def test_full_lake_draws_traffic_and_quality_in_one_figure_and_each_site_beside_
         assert title in titles(main)
     assert titles(sites).index("Amsterdam 1") < titles(sites).index("Frankfurt 1")
     assert "./region?" in titles(sites)
-    assert [metric.label for metric in page.metric] == ["Egress", "Ingest", "Viewers", "Utilisation"]
+    assert [metric.label for metric in page.metric] == [
+        f"{name}, peak 24 h" for name in ("Egress", "Ingest", "Viewers", "Utilisation")
+    ]
+
+
+def test_a_place_has_its_own_map_with_the_flows_that_touch_it(open_page: Opener, mixed_lake: Path) -> None:
+    page = open_page("region", mixed_lake, site="fra-01")
+    assert not page.exception
+    spec = json.loads(page.get("deck_gl_json_chart")[0].proto.json)
+    assert spec["initialViewState"]["latitude"] == pytest.approx(50.1, abs=0.5)
+    flows = [layer for layer in spec["layers"] if layer["id"] == "flows"]
+    assert all("Frankfurt" in arc["n"] for layer in flows for arc in layer["data"])
+
+
+def test_a_site_has_the_utilisation_that_the_overview_has(open_page: Opener, mixed_lake: Path) -> None:
+    (fullest,) = (metric for metric in open_page("overview", mixed_lake).metric if metric.label.startswith("Fullest"))
+    (site,) = (site_id for site_id, name, *_ in SITES if name == fullest.delta)
+    (used,) = (m.value for m in open_page("region", mixed_lake, site=site).metric if m.label.startswith("Utilisation"))
+    assert used == fullest.value
 
 
 def test_all_panels_share_one_time_axis(open_page: Opener) -> None:
@@ -146,7 +164,9 @@ def test_site_that_takes_nothing_in_has_no_tile_and_no_panel_for_it_and_the_capt
 ) -> None:
     page = open_page("region", mixed_lake, site="mad-01")
     assert not page.exception
-    assert [metric.label for metric in page.metric] == ["Egress", "Viewers", "Utilisation"]
+    assert [metric.label for metric in page.metric] == [
+        f"{name}, peak 24 h" for name in ("Egress", "Viewers", "Utilisation")
+    ]
     assert "Rebuffering" in titles(figures(page)[0])
     assert "Ingest" not in titles(figures(page)[0])
     assert "Madrid has no ingest and no ingest starvation in this time." in words(page)
@@ -156,7 +176,7 @@ def test_site_without_a_declared_capacity_has_no_utilisation_and_the_caption_say
     open_page: Opener, mixed_lake: Path
 ) -> None:
     page = open_page("region", mixed_lake, site="dfw-01")
-    assert "Utilisation" not in [metric.label for metric in page.metric]
+    assert "Utilisation, peak 24 h" not in [metric.label for metric in page.metric]
     assert "Dallas has no declared capacity" in words(page)
     assert "python -m" not in words(page)
     assert "declared capacity" not in words(open_page("region", mixed_lake, site="fra-01"))

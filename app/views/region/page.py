@@ -10,13 +10,17 @@ from app.views.region import compare, numbers, traffic
 
 
 def show(frame: Frame) -> None:
-    """The place and the time at choice; its numbers; traffic, forecast and quality over one time axis; its sites; what it
-    is compared with; the numbers behind.
+    """The place and the time at choice; its numbers and map; traffic, forecast and quality over one time
+    axis; its sites; what it is compared with; the numbers behind.
     """
     with st.container(horizontal=True, vertical_alignment="top", gap="small", key="region-choices"):
         where = place.choose(frame)
-        when = time_range.choose(frame)
-    numbers.draw(frame, where, when)
+        if frame.narrow:
+            with st.popover("Range, grain and lines", icon=":material/tune:", width="stretch"):
+                when = time_range.choose(frame)
+        else:
+            when = time_range.choose(frame)
+    numbers.draw(frame, where)
     drawn = traffic.draw(frame, where, when)
     traffic.sites_side_by_side(frame, where, when)
     compare.draw(frame, where, when)
