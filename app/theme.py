@@ -49,7 +49,7 @@ PALETTES: dict[Scheme, Palette] = {
     "light": Palette(
         ground="#ffffff",
         surface="#f3f5f8",
-        ink="#1a2430",
+        ink="#08111b",
         muted="#5b6673",
         context="#a3adb8",
         grid="#e6eaee",

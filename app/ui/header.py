@@ -16,7 +16,7 @@ from app import cached, state, theme
 from app.cached import Extent, Pin, Run, Scope
 from app.state import State
 from app.theme import Scheme
-from app.ui import empty_states
+from app.ui import empty_states, export
 from app.ui.empty_states import plain
 
 _SEARCH, _FOUND, _READ = "header.search", "header.found", "header.welcome-read"
@@ -61,6 +61,10 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
     _follow_search(catalogue)
     zone = zone_of(chosen, catalogue, st.context.timezone)
     frame = Frame(pin, extent, catalogue, chosen, zone, scheme(), scope, is_narrow())
+    run = cached.latest_run(pin, scope)
+    export.from_source(
+        export.Source(extent.now, zone, extent.telemetry_version, run.number if run else None, extent.simulated)
+    )
     _strip(frame, page)
     _print_footer(frame, page)
     _welcome()
@@ -72,6 +76,8 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
 def _strip(frame: Frame, page: str) -> None:
     """Search, freshness, zone, Share; on a telephone search and Share come first, in one row."""
     index = cached.search_index(frame.pin, frame.scope)
+    with st.container(key="page-title"):
+        st.markdown(f"# {page.capitalize()}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="strip"):
         with st.container(width=240 if frame.narrow else 300, key="search"):
             search(index)

@@ -16,7 +16,7 @@ from app.charts import map_marks, map_view
 from app.charts.map_marks import Colour, Entry, Look
 from app.charts.map_view import Projection
 from app.charts.network_map import Drawing, deck
-from app.ui import map_player
+from app.ui import export, map_player
 from app.ui.header import Frame
 from data.schema import UTILISATION_LIMIT
 
@@ -112,6 +112,7 @@ def _picture(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, hours: int) 
         st.caption(
             f":material/wrong_location: {missing}; the table has {'it' if missing.startswith('1 ') else 'them'}."
         )
+    _downloads(shown, map_marks.legend(shown, arcs, look), moment, frame)
     return picked(event)
 
 
@@ -126,3 +127,33 @@ def picked(event: Mapping[str, Any]) -> str | None:
     """The site_id of the marker that was clicked."""
     objects = event["selection"]["objects"]
     return next((str(found["id"]) for layer in PICKED for found in objects.get(layer, [])), None)
+
+
+# What the map's file says of each site.
+MAP_COLUMNS = (
+    "site_id",
+    "name",
+    "region_name",
+    "partner",
+    "lat",
+    "lon",
+    "egress_gbps",
+    "ingest_gbps",
+    "egress_capacity_gbps",
+    "ingest_capacity_gbps",
+    "utilisation",
+    "peak_24h_utilisation",
+    "state",
+    "expected",
+    "low",
+    "high",
+)
+
+
+def _downloads(shown: pd.DataFrame, legend: list[Entry], moment: pd.Timestamp, frame: Frame) -> None:
+    """The map as a picture with its legend, and what it is drawn from."""
+    name = f"Network map, {theme.stamp(moment, frame.zone)}"
+    columns = [column for column in MAP_COLUMNS if column in shown]
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"):
+        export.map_picture("map-picture", name, [(entry.glyph, entry.colour, entry.words) for entry in legend])
+        export.csv_button(shown[columns], name, "map-csv", zone=frame.zone)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json as json_text
+import re
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from app.ui.export import FORMULA, csv, file_name, guarded, settings
+from app.ui.export import FORMULA, Source, csv, file_name, guarded, json, settings, xlsx
 
 ROOT = Path(__file__).resolve().parents[2]
 # A page with two linked panels and two single charts, as a view would draw them.
@@ -98,8 +101,51 @@ def test_file_names_are_plain(name: str, safe: str) -> None:
     assert file_name(name) == safe
 
 
-def test_pictures_are_named_after_the_chart() -> None:
-    assert settings("a/b")["toImageButtonOptions"] == {"format": "png", "filename": "a-b", "scale": 2}
+def test_the_camera_of_the_tool_bar_gives_way_to_pictures_that_say_what_they_are() -> None:
+    assert "toImage" in settings()["modeBarButtonsToRemove"]
+
+
+SOURCE = Source(pd.Timestamp("2026-11-30 23:10", tz="UTC"), "Europe/Berlin", 4, 2, simulated=True)
+PLAN = pd.DataFrame(
+    {
+        "key": ["=cmd()", "fra-01"],
+        "order_by": pd.to_datetime(["2026-12-03", None], utc=True),
+        "capacity_gbps": [900.0, None],
+        "planned": [True, False],
+    }
+)
+
+
+def test_the_source_of_a_file_is_said_in_a_sentence_and_by_name() -> None:
+    assert SOURCE.sentence() == "Headroom, as of 2026-12-01 00:10 Europe/Berlin, version 4, run 2, simulated network"
+    assert SOURCE.rows()["as_of"] == "2026-11-30T23:10:00+00:00"
+    assert "no forecast" in SOURCE._replace(run=None).sentence()
+
+
+def test_json_says_its_run_policy_and_units_beside_the_rows() -> None:
+    told = json_text.loads(json(PLAN, {"capacity_gbps": "Gbps"}, about=SOURCE.rows() | {"policy_limit": 0.8}))
+    assert (told["run"], told["telemetry_version"], told["policy_limit"], told["simulated"]) == (2, 4, 0.8, True)
+    assert told["units"] == {"capacity_gbps": "Gbps"}
+    assert told["rows"][0] == {
+        "key": "=cmd()",
+        "order_by": "2026-12-03T00:00:00Z",
+        "capacity_gbps": 900.0,
+        "planned": True,
+    }
+    assert told["rows"][1]["order_by"] is None
+
+
+def test_a_workbook_has_numbers_and_dates_as_such_runs_no_text_and_says_what_it_is() -> None:
+    content = xlsx(PLAN, {"capacity_gbps": "Gbps"}, about=SOURCE.rows())
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        rows, about = (book.read(f"xl/worksheets/sheet{at}.xml").decode() for at in (1, 2))
+        texts = book.read("xl/sharedStrings.xml").decode()
+    assert "<f>" not in rows
+    assert '<c r="C2"><v>900</v></c>' in rows
+    assert '<c r="B2" s="2"><v>46359</v></c>' in rows  # 3 December 2026, in days
+    assert 'r="C3"' not in rows
+    assert about.count("<row ") == 7
+    assert {"capacity_gbps [Gbps]", "=cmd()", "2026-11-30T23:10:00+00:00"} <= set(re.findall("<t>([^<]*)</t>", texts))
 
 
 def test_a_chart_has_its_alternative_text_and_its_csv() -> None:

@@ -40,15 +40,15 @@ def test_a_choice_changes_chart_and_link_and_the_plan_is_saved_as_table_calendar
     expect(page.locator(".js-plotly-plot").nth(1)).to_contain_text("Egress of Paris against its limit")
     downloads = page.get_by_test_id("stDownloadButton")
     name, csv = saved(page, downloads.get_by_role("button", name="CSV").first)
-    assert name == "run-outs.csv"
+    assert name == "plan.csv"
     rows = pd.read_csv(io.BytesIO(csv)).set_index("key")
     assert set(rows.index) == set(REGIONS)
-    assert rows.loc["dfw-01", "Run-out"] == "not known: too little to go on"
+    assert pd.isna(rows.loc["dfw-01", "run_out_p50"])
     name, text = saved(page, downloads.get_by_role("button", name="ICS"))
     assert name == "orders.ics"
     assert b"for par-01" in text
     _, plan = saved(page, downloads.get_by_role("button", name="JSON"))
-    assert {row["key"] for row in json.loads(plan)} == set(REGIONS)
+    assert {row["key"] for row in json.loads(plan)["rows"]} == set(REGIONS)
     page.get_by_role("radio", name="Weekly P95", exact=True).click()
     reached(page, statistic="p95", focus="site:par-01")
     expect(page.locator(".js-plotly-plot").nth(1)).to_contain_text("P95 of each week")

@@ -52,6 +52,9 @@ def test_every_part_from_the_network_to_the_runs_on_a_dark_telephone(open_page: 
     with page.expect_download() as picture:
         page.get_by_role("button", name="SVG of Tokyo 1 drift").click()
     assert picture.value.suggested_filename == "Tokyo-1-drift.svg"
+    drawing = Path(picture.value.path()).read_text(encoding="utf-8")
+    for said in ("Backtest error from run to run", "as of 2026-03-20 00:00 UTC, version 1, run 2"):
+        assert said in drawing
     assert {"part": "runs", "site": "nrt-01"}.items() <= asked(page).items()
 
 

@@ -187,7 +187,11 @@ def _picture(frame: Frame, found: FailureTimeline, fails: FailureSpec, week: pd.
         key="failure-map",
         alt=alt,
     )
-    st.markdown(legend_words(failure_legend(drawn)))
+    legend = failure_legend(drawn)
+    st.markdown(legend_words(legend))
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        name = f"{failure_words(frame, fails)}, week of {theme.day(week)}"
+        export.map_picture("failure-map", name, [(entry.glyph, entry.colour, entry.words) for entry in legend])
     return picked(event, drawn.turn)
 
 

@@ -169,7 +169,6 @@ def late_augments(frame: Frame, question: PlanQuery) -> None:
 
 MOST_PX = 460
 _CLICK = "run-outs.click"
-UNITS = dict.fromkeys(("Peak", "Capacity", "Limit", "Short", "Add"), "Gbps") | {"Later by": "days"}
 ADD_HELP = (
     "What, ordered today, keeps the limit for the rest of a year in 9 of 10 futures, in whole 10 Gbps; "
     "the sheet Augments finds the cheapest ports for it"
@@ -204,7 +203,7 @@ def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Data
     rows = plan_table(sites, now, base)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### What to order" if state.current().partner is None else "##### What to deliver")
-        _downloads(frame, sites, rows)
+        _downloads(frame, question, sites)
     if frame.narrow:
         records = sites.to_dict("records")
         titles = [card_title(row) for row in records]
@@ -293,10 +292,19 @@ def columns(question: PlanQuery, sites: tuple[str, ...]) -> dict[str, Any]:
     } | hidden
 
 
-def _downloads(frame: Frame, sites: pd.DataFrame, rows: pd.DataFrame) -> None:
-    today, plan = frame.extent.now, sites[[*planning.PLAN_COLUMNS, "name", "region", "partner"]]
+# What a plan's numbers are in; its columns that end in _gbps are Gbps.
+PLAN_UNITS = {"order_by": "UTC", "days_left": "days", "lead_days": "days", "padded_days": "days", "weeks_over": "weeks"}
+
+
+def _downloads(frame: Frame, question: PlanQuery, sites: pd.DataFrame) -> None:
+    """The plan with every number, date and reason, and its orders for a calendar. What a partner is sent says nothing of
+    health.
+    """
+    today, health = frame.extent.now, ("state", "state_reason") if state.current().partner is not None else ()
+    columns = [column for column in ("name", "region", "partner", *planning.PLAN_COLUMNS) if column not in health]
+    policy = {name: value for name, value in question._asdict().items() if name != "failover"}
     with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
-        export.csv_button(rows.drop(columns=["Probability"]), "run-outs", key="run-outs-csv", units=UNITS)
+        export.table_buttons(sites[columns], "plan", "plan", PLAN_UNITS, policy=policy)
         files = {
             "ICS": (
                 lambda: planning.calendar(sites, today).encode(),
@@ -304,9 +312,8 @@ def _downloads(frame: Frame, sites: pd.DataFrame, rows: pd.DataFrame) -> None:
                 "text/calendar",
                 "The orders as all-day entries for a calendar",
             ),
-            "JSON": (lambda: _json(plan), "plan.json", "application/json", "The plan with every date and reason"),
             "Parquet": (
-                lambda: bytes(plan.to_parquet(index=False)),
+                lambda: bytes(sites[columns].to_parquet(index=False)),
                 "plan.parquet",
                 "application/vnd.apache.parquet",
                 "The plan with every date and reason",
@@ -316,10 +323,6 @@ def _downloads(frame: Frame, sites: pd.DataFrame, rows: pd.DataFrame) -> None:
             st.download_button(
                 name, content, file, kind, key=f"plan-{name}", on_click="ignore", type="tertiary", help=why
             )
-
-
-def _json(plan: pd.DataFrame) -> bytes:
-    return str(plan.to_json(orient="records", date_format="iso", indent=1)).encode()
 
 
 # The dates: bars and map
@@ -352,8 +355,10 @@ def bars(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFr
             theme=None,
             key="run-out-bars",
             alt=f"Run-out dates of {len(shown)} sites, worst first: {'; '.join(words) or 'none in sight'}",
-            config=export.settings("run-out"),
+            config=export.settings(),
         )
+    dates = sites[["name", *planning.PLAN_COLUMNS]]
+    export.take_away(["run-out-bars"], "run-out-dates", "run-out dates", dates, PLAN_UNITS, frame.zone)
 
 
 def site_map(frame: Frame, outlooks: Outlooks, shown: pd.DataFrame, canvas: Canvas) -> None:
@@ -368,7 +373,10 @@ def site_map(frame: Frame, outlooks: Outlooks, shown: pd.DataFrame, canvas: Canv
     event = st.pydeck_chart(
         drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="runout-map", alt=alt
     )
-    st.markdown(legend_words(map_marks.legend(marks, [], look)))
+    legend = map_marks.legend(marks, [], look)
+    st.markdown(legend_words(legend))
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        export.map_picture("runout-map", "Run-out map", [(entry.glyph, entry.colour, entry.words) for entry in legend])
     clicked, before = picked(event), st.session_state.get(_CHOSEN)
     st.session_state[_CHOSEN] = clicked
     if clicked and clicked != before:

@@ -15,7 +15,8 @@ from app.ui.tables import HEADER_PX, ROW_PX, opened
 from app.views.overview.charts import site_table as rows_of
 
 MOST_PX = 560
-UNITS = {"Egress": "Gbps", "Utilisation": "%", "Peak of capacity": "%", "Complete": "%"}
+# The hours of the week's line and what only the page needs; every other column names its unit.
+NOT_IN_FILES = ("week", "incident", "silence", "runout")
 # What a lake without partners, capacity or forecasts has nothing for.
 MAY_BE_EMPTY = ("Partner", "Utilisation", "Peak of capacity", "Days left")
 # A cell without a value: the words beside it say why there is none.
@@ -29,7 +30,7 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> None:
     unit = theme.unit("egress_gbps", float(rows["Egress"].fillna(0.0).max()))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### All sites")
-        export.csv_button(rows.drop(columns=["Last 7 days"]), "sites", key="sites-csv", units=UNITS)
+        export.table_buttons(sites[[column for column in sites if column not in NOT_IN_FILES]], "sites", "sites-file")
     event = st.dataframe(
         rows.assign(Egress=rows["Egress"] * unit.factor),
         column_config=columns(unit.word) | empty(rows),
