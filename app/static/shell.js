@@ -44,6 +44,12 @@ addEventListener("beforeprint", () => {
   document.documentElement.style.setProperty("--print-scale", String(Math.min(1, SHEET_PX / innerWidth)));
 });
 
+// Navigation: on a telephone it lies over the page, and would stay there over the page that was chosen.
+addEventListener("click", (event) => {
+  const link = event.target instanceof Element && event.target.closest('[data-testid="stSidebarNavLink"]');
+  if (link && innerWidth < 640) setTimeout(() => document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click(), 0);
+});
+
 addEventListener("click", (event) => {
   const button = event.target instanceof Element ? event.target.closest("button") : null;
   if (!button) return;
