@@ -62,8 +62,8 @@ FILLED: dict[str, tuple[Fill, dict[str, object], str]] = {
     ),
     "event": (
         lambda page: page.selectbox("what-if-scope").select("gru-01"),
-        {"gbps": 0.0, "percent": 30.0, "hours": 4.0, "days": 3.0, "scope": "gru-01", "start": "2026-08-06T18:00"},
-        "An event of +30 % for 4 hours a day on 3 days from 2026-08-06 18:00, Sao Paulo 1",
+        {"gbps": 0.0, "percent": 30.0, "hours": 4.0, "days": 3.0, "scope": "gru-01", "start": "2026-05-22T18:00"},
+        "An event of +30 % for 4 hours a day on 3 days from 2026-05-22 18:00, Sao Paulo 1",
     ),
     "bitrate": (
         lambda page: page.number_input("what-if-bits").set_value(80.0),

@@ -52,6 +52,15 @@ def test_a_choice_changes_chart_and_link_and_the_plan_is_saved_as_table_calendar
     page.get_by_role("radio", name="Weekly P95", exact=True).click()
     reached(page, statistic="p95", focus="site:par-01")
     expect(page.locator(".js-plotly-plot").nth(1)).to_contain_text("P95 of each week")
+    # An event of 30 % on three days at a site, and what it changes.
+    page.get_by_text("What if?", exact=True).click()
+    place = page.get_by_role("combobox", name="Where")
+    place.fill("Paris")
+    page.get_by_role("option", name="Paris", exact=True).click()
+    page.get_by_role("button", name="Add to the what-if").click()
+    reached(page, grade="changed")
+    expect(page.get_by_text("An event of +30 % for 4 hours a day on 3 days")).to_be_visible()
+    expect(page.get_by_text("With the what-if")).to_be_visible()
 
 
 def week(page: Page) -> str:

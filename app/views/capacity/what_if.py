@@ -69,14 +69,11 @@ def sites(frame: Frame, asked: PlanQuery) -> tuple[Outlooks, pd.DataFrame] | Non
 def panel(frame: Frame, question: PlanQuery) -> None:
     """The changes that hold, each in words, and a form for one more."""
     held = planning.changes(question.changes)
-    title = "What if?" if not held else f"What if: {len(held)} change{'s' if len(held) > 1 else ''}"
-    with st.expander(title, expanded=bool(held), icon=":material/alt_route:"):
-        for at, one in enumerate(held):
-            _held(frame, question, at, one)
-        if len(held) > 1:
-            st.button(
-                "Remove the what-if", on_click=_clear, key="what-if-clear", type="tertiary", icon=":material/close:"
-            )
+    for at, one in enumerate(held):
+        _held(frame, question, at, one)
+    if len(held) > 1:
+        st.button("Remove the what-if", on_click=_clear, key="what-if-clear", type="tertiary", icon=":material/close:")
+    with st.expander("What if one thing more changes?" if held else "What if?", icon=":material/alt_route:"):
         kind = st.selectbox("Change", list(KINDS), format_func=KINDS.__getitem__, key="what-if-kind", width=260)
         with st.form("what-if", border=False, enter_to_submit=False):
             with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -88,7 +85,8 @@ def panel(frame: Frame, question: PlanQuery) -> None:
 def _held(frame: Frame, question: PlanQuery, at: int, change: dict[str, object]) -> None:
     """One change in words, with a button that takes it out."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(empty_states.plain(words(change, frame.catalogue)), width="content")
+        said = empty_states.plain(words(change, frame.catalogue))
+        st.markdown(f":material/alt_route: What if: {said}", width="content")
         st.button(
             "Remove",
             key=f"what-if-drop-{at}",
@@ -139,6 +137,8 @@ KINDS = {
 }
 # An order that is placed now is in service by then.
 LATER = pd.Timedelta(days=90)
+# An event is asked about when it is near.
+EVENT_AHEAD = pd.Timedelta(days=14)
 _EVERY = ""  # no identifier is empty
 
 
@@ -162,7 +162,7 @@ def _event(frame: Frame) -> dict[str, object]:
     size = float(st.number_input("More at the busiest hour", -90.0, 1e6, 30.0, 5.0, key="what-if-gbps", width=170))
     unit = st.selectbox("in", ["%", "Gbps"], key="what-if-unit", width=90)
     scope = _scope(frame)
-    start = _day(frame, "First day")
+    start = _day(frame, "First day", EVENT_AHEAD)
     days = st.number_input("Days", 1, 366, 3, 1, key="what-if-event-days", width=90)
     hour = st.time_input("From, UTC", time(18), step=3600, key="what-if-hour", width=110)
     hours = st.number_input("Hours a day", 1.0, 24.0, 4.0, 1.0, key="what-if-hours", width=110)
@@ -285,8 +285,8 @@ def _site(frame: Frame, label: str, sites: list[str] | tuple[str, ...]) -> str:
     )
 
 
-def _day(frame: Frame, label: str) -> str:
-    chosen = st.date_input(label, (frame.extent.now + LATER).date(), key="what-if-day", width=140)
+def _day(frame: Frame, label: str, ahead: pd.Timedelta = LATER) -> str:
+    chosen = st.date_input(label, (frame.extent.now + ahead).date(), key=f"what-if-day-{ahead.days}", width=140)
     return f"{chosen:%Y-%m-%d}"
 
 
