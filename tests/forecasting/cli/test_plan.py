@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,11 +104,18 @@ def declare(lake: Lake, gbps: float = 100.0, sites: Sequence[str] = tuple(GROWTH
     lake.replace("sites", pa.Table.from_pandas(known, preserve_index=False))
 
 
-@pytest.fixture
-def planned(lake: Lake) -> Lake:
-    """A lake with a run and capacity."""
+@pytest.fixture(scope="module")
+def planned_once(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with a run and capacity, to be copied."""
+    lake = Lake(shutil.copytree(pristine, tmp_path_factory.mktemp("planned") / "lake"))
     declare(lake)
-    return published(lake)
+    return Path(published(lake).url)
+
+
+@pytest.fixture
+def planned(planned_once: Path, tmp_path: Path) -> Lake:
+    """A lake with a run and capacity, to write to."""
+    return Lake(shutil.copytree(planned_once, tmp_path / "lake"))
 
 
 def made(lake: Lake, out: Path, *arguments: str) -> pd.DataFrame:
