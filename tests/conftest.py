@@ -5,6 +5,7 @@ neither browser tests nor those that need PostgreSQL.
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -85,6 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the servers that the workers shared, and remove what they shared."""
+    gc.unfreeze()
     if hasattr(config, "workerinput") or RUN_FOLDER not in os.environ:
         return
     folder = Path(os.environ.pop(RUN_FOLDER))
@@ -251,6 +253,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             items += files[other]
             beside -= len(files[other])
     items += [item for path in others for item in files[path]]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays to the end: full collections, a twelfth of a run, pass over it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
