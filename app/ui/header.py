@@ -23,9 +23,10 @@ _SEARCH, _FOUND, _READ = "header.search", "header.found", "header.welcome-read"
 # The cookie that app/static/shell.js sets when the line for first visits is put away.
 WELCOME_COOKIE = "headroom_welcome"
 NARROW_COOKIE = "headroom_narrow"
-WELCOME = (
-    "**Headroom** shows how healthy a network is and when it runs out. **Limit**: how much of a site's capacity may be "
-    "used. **Run-out**: when the peak of a week passes it. **Order by**: the last day to order in time."
+ABOUT = "**Headroom** shows how healthy a network is and when it runs out."
+TERMS = (
+    "**Limit**: how much of a site's capacity may be used. **Run-out**: when the peak of a week passes it. "
+    "**Order by**: the last day to order in time."
 )
 KEYS = {"/": "search", "?": "this sheet", "Tab": "next control", "Enter": "open or choose", "Esc": "close"}
 
@@ -67,7 +68,7 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
     )
     _strip(frame, page)
     _print_footer(frame, page)
-    _welcome()
+    _welcome(frame)
     for note in chosen.notes:
         st.caption(f":material/link_off: {note}")
     return frame
@@ -129,12 +130,12 @@ def filter_words(chosen: State, catalogue: pd.DataFrame, page: str) -> str:
     return ", ".join(words) or "all sites"
 
 
-def _welcome() -> None:
+def _welcome(frame: Frame) -> None:
     """One line for a first visit: what this is, and what its words mean."""
     if st.session_state.get(_READ) or WELCOME_COOKIE in st.context.cookies:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="welcome"):
-        st.caption(WELCOME, width="content")
+        st.caption(ABOUT if frame.narrow else f"{ABOUT} {TERMS}", width="content")
         st.button(
             "Got it", key="welcome-dismiss", type="tertiary", on_click=st.session_state.__setitem__, args=(_READ, True)
         )

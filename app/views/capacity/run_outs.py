@@ -109,7 +109,7 @@ def consequences(told: PlanSummary, question: PlanQuery, now: pd.Timestamp) -> l
     said = []
     if over and told.weeks_over is not None:
         least, most = (max(round(weeks), 1) for weeks in told.weeks_over)
-        weeks = f"{least}" if least == most else f"{least} to {most}"
+        weeks = f"{most} week{'' if most == 1 else 's'}" if least == most else f"{least} to {most} weeks"
         subject = (
             f"1 of {told.sites} sites is over {limit}"
             if over == 1
@@ -118,7 +118,7 @@ def consequences(told: PlanSummary, question: PlanQuery, now: pd.Timestamp) -> l
         stays = "it stays" if over == 1 else "they stay"
         said.append(
             f"**{subject}** at the {BUSIEST[question.statistic]}, {theme.gbps(told.short_gbps)} too much in all; "
-            f"ordered today, {stays} over for about {weeks} weeks."
+            f"ordered today, {stays} over for about {weeks}."
         )
     if late and told.first_late is not None:
         row = told.first_late.to_dict()
