@@ -43,8 +43,8 @@ class Palette:
     utilisation: tuple[str, str, str, str, str]
 
 
-# Utilisation runs along cividis towards the end that stands out most from the ground: what is full is what the eye
-# meets first.
+# Utilisation runs from close to the ground where a site is empty to what stands out most from it where one is full, in
+# both schemes: pale sand to deep vermilion, dim to bright.
 PALETTES: dict[Scheme, Palette] = {
     "light": Palette(
         ground="#ffffff",
@@ -70,7 +70,7 @@ PALETTES: dict[Scheme, Palette] = {
             "capacity": "#b34f00",
             "context": "#5b6673",
         },
-        utilisation=("#e9d863", "#b9a96f", "#7c7b78", "#414d6b", "#00224e"),
+        utilisation=("#ecdcb4", "#e5b46c", "#db8431", "#bf4f06", "#7d1f00"),
     ),
     "dark": Palette(
         ground="#10161d",
@@ -96,7 +96,7 @@ PALETTES: dict[Scheme, Palette] = {
             "capacity": "#ff9a5f",
             "context": "#9aa7b4",
         },
-        utilisation=("#3b5784", "#6c7486", "#a09a80", "#d6c257", "#ffe945"),
+        utilisation=("#4f453a", "#84613a", "#bd7c2c", "#f0a03c", "#ffdf9a"),
     ),
 }
 UTILISATION_STEPS: tuple[float, ...] = (0.4, 0.6, 0.8, 0.9)

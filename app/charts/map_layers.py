@@ -25,7 +25,10 @@ OCEAN = [
 ]
 # On a globe flows rise above the ground, so that the far side hides what lies on it.
 FLOW_RISE = 0.15
-FLOW_ALPHA = 150
+# Flows are context: sites that need a look stand before them.
+FLOW_ALPHA = 90
+# Width of the ring around the marker under the pointer.
+HOVER_PX = 3
 # Land and outline: a step away from the ground, quieter than any marker.
 LAND: dict[Scheme, tuple[str, str, str]] = {
     "light": ("#e3e8ed", "#ffffff", "#f7f9fb"),
@@ -107,7 +110,26 @@ def bounds(rows: list[Row], projection: Projection) -> pdk.Layer:
     )
 
 
-def circles(rows: list[Row], projection: Projection) -> pdk.Layer:
+def hover(rows: list[Row], scheme: Scheme, projection: Projection) -> pdk.Layer:
+    """A disc under each marker that cannot be seen until the pointer is on it: then it is a ring around the marker,
+    whose own colour stays. Its rows carry what a pick and the tooltip say.
+    """
+    return pdk.Layer(
+        "ScatterplotLayer",
+        data=[{key: row[key] for key in ("id", "n", "t", "p", "r")} for row in rows],
+        id="hover",
+        get_position="p",
+        get_radius=f"r + {HOVER_PX}",
+        radius_units=String("pixels"),
+        get_fill_color=[0, 0, 0, 0],
+        pickable=True,
+        auto_highlight=True,
+        highlight_color=[*theme.rgb(theme.PALETTES[scheme].ink), 255],
+        **lying(projection),
+    )
+
+
+def circles(rows: list[Row], projection: Projection, *, pickable: bool = True) -> pdk.Layer:
     """Sites as circles, coloured along a scale."""
     return pdk.Layer(
         "ScatterplotLayer",
@@ -121,8 +143,7 @@ def circles(rows: list[Row], projection: Projection) -> pdk.Layer:
         get_line_color="l",
         get_line_width=1.2,
         line_width_units=String("pixels"),
-        pickable=True,
-        auto_highlight=True,
+        pickable=pickable,
         **lying(projection),
     )
 
@@ -140,8 +161,6 @@ def shapes(rows: list[Row], projection: Projection) -> pdk.Layer:
         get_size=f"r * {CELL_PX / CIRCLE_PX}",
         size_units=String("pixels"),
         get_color="c",
-        pickable=True,
-        auto_highlight=True,
         **upright(projection),
     )
 

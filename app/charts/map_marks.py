@@ -32,7 +32,9 @@ THICKEST_PX, THINNEST_PX = 7.0, 0.8
 LONGEST_TEXT = 120
 # The columns that the colour of a site follows from.
 COLOURING = ["state", "utilisation", "runout", "run_out_p50"]
-OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 225, 110
+OPAQUE, MEASURED_ALPHA, EXPECTED_ALPHA = 255, 255, 110
+# Below what needs a look lies what does not.
+DRAWN_ORDER = ("unknown", "ok", "watch", "act")
 
 
 class RunoutScale(NamedTuple):
@@ -102,8 +104,12 @@ def placed(sites: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_present(sites: pd.DataFrame) -> pd.DataFrame:
-    """The sites as they stand now, ready to be drawn: a frame of sites_now with `expected`, `low` and `high`."""
-    return placed(sites).assign(expected=False, low=math.nan, high=math.nan)
+    """The sites as they stand now, ready to be drawn: a frame of sites_now with `expected`, `low` and `high`, and the
+    peak of the last 24 hours as its utilisation.
+    """
+    return placed(sites).assign(
+        utilisation=lambda rows: rows["peak_24h_utilisation"], expected=False, low=math.nan, high=math.nan
+    )
 
 
 def at_moment(sites: pd.DataFrame, moment: pd.DataFrame) -> pd.DataFrame:
@@ -142,9 +148,14 @@ def step_of(site: Site, look: Look) -> int | None:
 def colour_of(site: Site, look: Look) -> str | None:
     """The colour of a site; None where nothing is known that would colour it."""
     if look.colour == "health":
-        return None if health(site) is theme.UNKNOWN else theme.state_colour(health(site), look.scheme)
+        return None if health(site) is theme.UNKNOWN else health_colour(health(site), look.scheme)
     step = step_of(site, look)
     return None if step is None else theme.PALETTES[look.scheme].utilisation[step]
+
+
+def health_colour(state: theme.StateMark, scheme: Scheme) -> str:
+    """The colour of a state on the map: what is well recedes into the ground."""
+    return theme.PALETTES[scheme].context if state is theme.OK else theme.state_colour(state, scheme)
 
 
 def health(site: Site) -> theme.StateMark:
@@ -161,8 +172,13 @@ def records(frame: pd.DataFrame) -> list[Site]:
 
 
 def site_rows(sites: pd.DataFrame, look: Look) -> list[Row]:
-    """All sites as markers, in their order. `sites`: a frame of `at_present` or `at_moment`."""
-    return [site_row(site, look) for site in records(sites)]
+    """All sites as markers, in their order; by health those that need a look lie on top. `sites`: a frame of
+    `at_present` or `at_moment`.
+    """
+    rows = records(sites)
+    if look.colour == "health":
+        rows.sort(key=lambda site: DRAWN_ORDER.index(site["state"]) if site["state"] in DRAWN_ORDER else 0)
+    return [site_row(site, look) for site in rows]
 
 
 def site_row(site: Site, look: Look) -> Row:
@@ -208,7 +224,7 @@ def words(site: Site, look: Look) -> str:
             where,
             traffic(site),
             f"Ingest {theme.gbps(site['ingest_gbps'])}",
-            f"Utilisation {theme.percent(site['utilisation'])}",
+            f"{theme.percent(site['utilisation'])} of capacity, {PEAK if look.present else 'hourly mean'}",
             f"Run-out {runout_words(site, look.now, look.runout)}",
             f"{state.glyph} {state.word}{why}",
         ]
@@ -270,7 +286,7 @@ def flow_row(source: Site, target: Site, flow: Site, most: float) -> Row:
 
 
 DOT, RING, LINE = "\u25cf", "\u25cb", "\u2501"
-TITLES = {"utilisation": "Utilisation", "health": "Health"}
+PEAK = "peak of the last 24 h"
 NOTHING = {
     "utilisation": "no data, or no capacity declared",
     "health": theme.UNKNOWN.word,
@@ -296,11 +312,20 @@ def legend(sites: pd.DataFrame, arcs: list[Row], look: Look) -> list[Entry]:
     return [*_scale(look), *_extras(sites, arcs, look)]
 
 
+def title(look: Look) -> str:
+    """What the colours of a map say, with the name of the statistic."""
+    if look.colour == "health":
+        return "Health"
+    if look.colour == "runout":
+        return look.runout.title
+    return f"Utilisation, {PEAK if look.present else 'hourly mean'}"
+
+
 def _scale(look: Look) -> Iterator[Entry]:
     """The steps of colour, in their order."""
     if look.colour == "health":
         for state in (theme.OK, theme.WATCH, theme.ACT):
-            yield Entry(state.glyph, theme.state_colour(state, look.scheme), state.word)
+            yield Entry(state.glyph, health_colour(state, look.scheme), state.word)
         return
     steps = look.runout.words if look.colour == "runout" else theme.UTILISATION_WORDS
     for colour, words in zip(theme.PALETTES[look.scheme].utilisation, steps, strict=True):
@@ -339,7 +364,5 @@ def described(sites: pd.DataFrame, look: Look, when: str) -> str:
     worst = ", ".join(str(name) for name in sites[sites["state"] == "act"]["name"].head(5))
     kind = "expected" if sites["expected"].any() else "measured"
     most = f" To act on: {worst}." if worst else ""
-    drawn = (
-        f"Map of {len(sites)} sites, coloured by {TITLES.get(look.colour, look.runout.title).lower()}, {kind} at {when}"
-    )
+    drawn = f"Map of {len(sites)} sites, coloured by {title(look).lower()}, {kind} at {when}"
     return f"{drawn}: {states or 'no sites'}.{most} The table below holds the same numbers."

@@ -22,6 +22,8 @@ from app.charts.map_marks import Look, Row
 from app.charts.map_view import MERCATOR_LIMIT, TILE_PX, Camera, Canvas, Projection, mercator
 
 # The names are replaced by the browser, which escapes them.
+# What of a site's row its marker needs; the rest goes with the layer that is picked.
+DRAWN = ("id", "p", "r", "c", "l", "k")
 TOOLTIP = "<b>{n}</b><div style='white-space:pre-line'>{t}</div>"
 
 
@@ -69,14 +71,19 @@ def _layers(rows: list[map_marks.Row], arcs: list[map_marks.Row], look: Look, dr
         layers.append(map_layers.flows(arcs, scheme, where))
     if "sites" in drawing.layers and rows:
         layers += [map_layers.bounds(rows, where)] if any("h" in row for row in rows) else []
-        layers.append(map_layers.shapes(rows, where) if look.colour == "health" else map_layers.circles(rows, where))
+        layers.append(map_layers.hover(rows, scheme, where))
+        drawn = [{key: row[key] for key in DRAWN if key in row} for row in rows]
+        is_health = look.colour == "health"
+        layers.append(
+            map_layers.shapes(drawn, where) if is_health else map_layers.circles(drawn, where, pickable=False)
+        )
     if "labels" in drawing.layers and rows:
         layers.append(map_layers.labels(labels(rows, drawing.camera, drawing.canvas), scheme, where))
     return layers
 
 
 def tooltip_style(scheme: theme.Scheme) -> dict[str, str]:
-    """The tooltip as a box of the scheme."""
+    """The tooltip as a box of the scheme, in a corner of the map: beside the pointer it would be cut off at the rim."""
     palette = theme.PALETTES[scheme]
     return {
         "backgroundColor": palette.surface,
@@ -85,7 +92,9 @@ def tooltip_style(scheme: theme.Scheme) -> dict[str, str]:
         "borderRadius": "4px",
         "fontFamily": theme.FONT,
         "fontSize": "13px",
-        "maxWidth": "320px",
+        "maxWidth": "min(320px, 90%)",
+        "margin": "6px",
+        "transform": "none",
         "overflowWrap": "anywhere",
         "zIndex": "2",
     }

@@ -76,7 +76,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "range": ("24h", "7d", "28d", "90d", "all", "custom"),
     "grain": ("auto", "5min", "1h", "1d"),
     "show": ("last_week", "forecast", "peaks", "prophet", "baseline", "events"),
-    "color": ("utilisation", "health", "runout"),
+    "color": ("health", "utilisation", "runout"),
     "layers": ("sites", "flows", "labels"),
     "role": ("ingest", "edge"),
     "map": ("flat", "globe"),
@@ -211,7 +211,7 @@ class State:
     scale: str = "absolute"
     by: str = "time"
     show: tuple[str, ...] = ("last_week", "forecast", "peaks", "prophet", "events")
-    color: str = "utilisation"
+    color: str = "health"
     layers: tuple[str, ...] = ("sites", "flows")
     map: str = "flat"
     at: datetime | None = None

@@ -22,11 +22,11 @@ from data.schema import UTILISATION_LIMIT
 
 # Relative: it holds at every page and under any base path.
 OUTLINE = "app/static/countries-110m.geojson"
-COLOURS = {"utilisation": "Utilisation", "health": "Health", "runout": "Run-out"}
+COLOURS = {"health": "Health", "utilisation": "Utilisation", "runout": "Run-out"}
 PROJECTIONS = {"flat": "Flat", "globe": "Globe"}
 LAYERS = {"sites": "Sites", "flows": "Flows", "labels": "Labels"}
-# Layers whose objects are sites.
-PICKED = ("sites", "states")
+# The layer whose objects are sites.
+PICKED = "hover"
 
 
 def network_map(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame) -> None:
@@ -102,11 +102,11 @@ def _picture(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, hours: int) 
     event = st.pydeck_chart(
         drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="network-map", alt=alt
     )
-    st.markdown(legend_words(map_marks.legend(shown, arcs, look)))
+    st.markdown(f"**{map_marks.title(look)}** \u2002 {legend_words(map_marks.legend(shown, arcs, look))}")
     if view.color == "runout" and bool(sites["answer"].notna().any()):
         st.caption(
-            f"Run-out: median date of the plan on which the peak of a week passes {theme.percent(UTILISATION_LIMIT)} "
-            "of egress or ingest capacity, whichever comes first."
+            f"The date on which the peak of a week passes {theme.percent(UTILISATION_LIMIT)} of egress or ingest "
+            "capacity, whichever comes first."
         )
     if missing := map_marks.unplaced(sites):
         st.caption(
@@ -117,16 +117,21 @@ def _picture(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, hours: int) 
 
 
 def legend_words(entries: list[Entry]) -> str:
-    """The legend as Markdown: each glyph in its colour, then what it means."""
-    return " \u00a0 ".join(
-        f':color[{entry.glyph}]{{foreground="{entry.colour}"}}\u00a0:small[{entry.words}]' for entry in entries
+    """The legend as Markdown: each glyph in its colour, then what it means, never torn apart at the end of a line."""
+    return " \u2002 ".join(
+        f':color[{entry.glyph}]{{foreground="{entry.colour}"}}\u00a0{_unbroken(entry.words)}' for entry in entries
     )
+
+
+def _unbroken(words: str) -> str:
+    """Words that stay on one line."""
+    return words.replace(" ", "\u00a0")
 
 
 def picked(event: Mapping[str, Any]) -> str | None:
     """The site_id of the marker that was clicked."""
     objects = event["selection"]["objects"]
-    return next((str(found["id"]) for layer in PICKED for found in objects.get(layer, [])), None)
+    return next((str(found["id"]) for found in objects.get(PICKED, [])), None)
 
 
 # What the map's file says of each site.

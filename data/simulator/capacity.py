@@ -1,5 +1,5 @@
-"""How much each site can carry, in steps, such that some run out in weeks, some in months and some not within a
-year.
+"""How much each site can carry, in steps, such that a network of 48 teaches what a planner meets: some sites are over
+their limit, some too late to order for, some to be ordered for within a quarter; most are sound.
 """
 
 from __future__ import annotations
@@ -13,56 +13,54 @@ import pyarrow as pa
 from data.schema import TABLES, Direction
 from data.simulator.demand import YEAR_MINUTES, Demand
 from data.simulator.options import DAY_MINUTES, moment, random_stream
-from data.simulator.world import Real, World
+from data.simulator.world import TROUBLED_PARTNER, Real, World
 
 # A site has run out where the peak of an ordinary week passes this share of its installed capacity.
 RUN_OUT_AT = 0.8
-Fate = Literal["over", "weeks", "months", "later", "shrinks"]
-# What becomes of the sites, dealt in this order to a shuffled list: every dozen holds each fate.
-FATES: tuple[Fate, ...] = (
-    "weeks",
-    "later",
-    "months",
-    "over",
-    "later",
-    "months",
-    "shrinks",
-    "weeks",
-    "later",
-    "months",
-    "later",
-    "months",
+Fate = Literal["over", "late", "due", "sound", "shrinks"]
+# What becomes of the sites, dealt in this order to a shuffled list, again and again: in turn to those of the partner in
+# trouble, and to all others. Of 48 sites 3 are over, 6 late and 10 due.
+TROUBLED_FATES: tuple[Fate, ...] = (
+    *("over", "due", "late", "sound", "late", "sound"),
+    *("late", "due", "sound", "sound", "late", "sound"),
 )
-# Growth of each fate, of the logarithm a year, and days from the anchor to running out.
+FATES: tuple[Fate, ...] = (
+    *("due", "sound", "sound", "over", "shrinks", "sound", "due", "sound", "late", "sound", "due", "sound"),
+    *("sound", "sound", "due", "sound", "sound", "sound", "sound", "due", "sound", "shrinks", "sound", "sound"),
+)
+# Growth of each fate, of the logarithm a year.
 GROWTH: dict[Fate, tuple[float, float]] = {
     "over": (0.35, 0.5),
-    "weeks": (0.25, 0.6),
-    "months": (0.2, 0.5),
-    "later": (0.02, 0.16),
+    "late": (0.3, 0.6),
+    "due": (0.2, 0.5),
+    "sound": (0.02, 0.2),
     "shrinks": (-0.06, -0.02),
 }
-RUN_OUT_DAYS: dict[Fate, tuple[float, float]] = {
-    "over": (-160.0, -110.0),
-    "weeks": (10.0, 55.0),
-    "months": (80.0, 290.0),
-    "later": (480.0, 1100.0),
-    "shrinks": (0.0, 0.0),
+# What RUN_OUT_AT of the capacity lets through over the ordinary weekly peak at the anchor. A week with a tournament
+# peaks at up to 1.9 of an ordinary one, which a sound site carries too.
+ROOM: dict[Fate, tuple[float, float]] = {
+    "over": (0.84, 0.9),
+    "late": (1.09, 1.13),
+    "due": (1.75, 2.1),
+    "sound": (1.75, 2.2),
+    "shrinks": (1.75, 2.0),
 }
-# One in so many of the sites that run out in months grows steeply.
-STEEP_EVERY, STEEP_GROWTH = 4, (0.7, 0.95)
-# A shrinking site was built for more than it carries.
-SHRINKING_UTILISATION = 0.55
+# A lease of ports ends at the sites that are due: what is left then is full at once. It ends so many days after the
+# padded lead time (twice the lead time and five days more), so that an order is due in as many days.
+LEASE_ENDS_DAYS, LEASE_LEFT = (8.0, 85.0), (0.95, 1.0)
+# One in so many of the sites that are due grows steeply.
+STEEP_EVERY, STEEP_GROWTH = 3, (0.7, 0.95)
 # The step before the last was taken when the weekly peak stood at this share of the capacity of its day.
 AUGMENTED_AT = 0.86
 LEAST_STEP = 1.12
 # Long before any telemetry.
 OPENED_DAYS_AGO = 4000
-PLANNED_SHARE = 0.4
+PLANNED_SHARE = 0.3
 # Streams of a site, its bitrate and its ingest capacity hang together: see quality.py. One in so many ingest sites is
 # tight.
-INGEST_TIGHT_EVERY = 5
-INGEST_UTILISATION = (0.42, 0.6)
-INGEST_TIGHT_UTILISATION = 0.78
+INGEST_TIGHT_EVERY = 7
+INGEST_UTILISATION = (0.3, 0.42)
+INGEST_TIGHT_UTILISATION = 0.58
 # One partner does not say what it charges.
 SILENT_PARTNER = "Pretend Peering"
 INGEST_PRICE_SHARE = 0.5
@@ -82,9 +80,11 @@ class CapacityStep:
 def fates(world: World, seed: int) -> list[Fate]:
     """Fate of each site's headroom."""
     order = random_stream(seed, "fates").permutation(len(world))
-    dealt: list[Fate] = ["later"] * len(world)
-    for turn, site in enumerate(order):
-        dealt[int(site)] = FATES[turn % len(FATES)]
+    dealt: list[Fate] = ["sound"] * len(world)
+    for is_troubled, deck in ((True, TROUBLED_FATES), (False, FATES)):
+        sites = [int(site) for site in order if (world.sites[site].partner == TROUBLED_PARTNER) == is_troubled]
+        for turn, site in enumerate(sites):
+            dealt[site] = deck[turn % len(deck)]
     return dealt
 
 
@@ -92,8 +92,8 @@ def growth_a_year(world: World, seed: int) -> Real:
     """Growth of each site's demand, of the logarithm a year."""
     rng = random_stream(seed, "growth")
     grown = np.array([rng.uniform(*GROWTH[fate]) for fate in fates(world, seed)])
-    months = [i for i, fate in enumerate(fates(world, seed)) if fate == "months"]
-    for site in months[::STEEP_EVERY]:
+    due = [i for i, fate in enumerate(fates(world, seed)) if fate == "due"]
+    for site in due[::STEEP_EVERY]:
         grown[site] = rng.uniform(*STEEP_GROWTH)
     return grown
 
@@ -160,25 +160,31 @@ class _Peak:
 
 
 def _site_steps(peak: _Peak, fate: Fate, rng: np.random.Generator) -> list[CapacityStep]:
-    """What was installed, when it was last augmented, and what is planned."""
-    runs_out, augmented, ahead, planned, more = (
-        rng.uniform(*RUN_OUT_DAYS[fate]),
+    """What was installed, when it was last augmented, and what is planned: an augment, or the end of a lease."""
+    room, augmented, ahead, planned, more, left, lease_days = (
+        rng.uniform(*ROOM[fate]),
         rng.uniform(35, 160),
         rng.uniform(20, 120),
         rng.random(),
         rng.uniform(1.25, 1.6),
+        rng.uniform(*LEASE_LEFT),
+        rng.uniform(*LEASE_ENDS_DAYS),
     )
-    installed = _sold(peak.gbps(peak.after(runs_out)) / (RUN_OUT_AT if fate != "shrinks" else SHRINKING_UTILISATION))
+    ordinary = peak.gbps(peak.demand.anchor) / RUN_OUT_AT
+    installed = _sold(ordinary * room)
     opened = CapacityStep(peak.site, "egress", peak.after(-OPENED_DAYS_AGO), installed)
     steps = [opened]
     earlier = _sold(peak.gbps(peak.after(-augmented)) / AUGMENTED_AT)
-    if fate in ("weeks", "months") and earlier * LEAST_STEP <= installed:
+    if fate in ("late", "due") and earlier * LEAST_STEP <= installed:
         steps = [
             CapacityStep(peak.site, "egress", opened.start, earlier),
             CapacityStep(peak.site, "egress", peak.after(-augmented), installed),
         ]
-    if fate in ("over", "weeks", "months") and planned < PLANNED_SHARE:
+    if fate in ("over", "sound") and planned < PLANNED_SHARE:
         steps.append(CapacityStep(peak.site, "egress", peak.after(ahead), _sold(installed * more), planned=True))
+    if fate == "due":
+        ends = 2 * peak.demand.world.sites[peak.site].lead_time_days + 5 + lease_days
+        steps.append(CapacityStep(peak.site, "egress", peak.after(ends), _sold(ordinary * left), planned=True))
     return steps
 
 

@@ -20,11 +20,12 @@ from data.simulator.options import (
     TICK_MINUTES,
     WEEK_MINUTES,
     SimulationOptions,
+    minutes,
     moment,
     random_stream,
     random_strikes,
 )
-from data.simulator.world import CUPS, REGIONS, RELEASES, Mask, Real, Whole, World
+from data.simulator.world import CUPS, REGIONS, RELEASES, TROUBLED_PARTNER, Mask, Real, Whole, World
 
 # Scheduled events ----------------------------------------------------------------------------------------------------
 
@@ -187,6 +188,9 @@ LONGEST_MINUTES = 8 * 60
 # Late rows come when the site's backlog is flushed, at most this long after their time.
 LATEST_MINUTES = 6 * 60
 SURGE_RISE_MINUTES, SURGE_FALL_MINUTES = 6.0, 14.0
+# The two incidents that are open when a demo ends: their starved ratios, and how long around midnight of the anchor.
+OPEN_STARVED = (0.22, 0.14)
+OPEN_SINCE_MINUTES, OPEN_UNTIL_MINUTES = 5 * 60, 30 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,22 @@ def incidents(options: SimulationOptions, world: World, first: int, last: int) -
         for incident in _incidents_of_week(options, world, week)
         if incident.touches(first, last)
     ]
+    struck += [incident for incident in _open_at_anchor(options, world) if incident.touches(first, last)]
     return sorted(struck, key=lambda incident: (incident.start, incident.incident_id))
+
+
+def _open_at_anchor(options: SimulationOptions, world: World) -> Iterator[Incident]:
+    """Starving ingest at two sites, one of them of the partner in trouble, that goes on all day: a demo ends within the
+    day of its anchor, and opens on two incidents that are still on.
+    """
+    anchor, ingest = minutes(options.anchored), [int(site) for site in world.ingest]
+    troubled = [site for site in ingest if world.sites[site].partner == TROUBLED_PARTNER]
+    others = [site for site in ingest if site not in troubled]
+    for site, size in zip([*troubled[-1:], *others[:1]], OPEN_STARVED, strict=False):
+        if options.incident_rate > 0:
+            start = anchor - OPEN_SINCE_MINUTES
+            end = anchor + OPEN_UNTIL_MINUTES
+            yield Incident(incident_id("starvation", start, world, site), "starvation", site, start, end, size)
 
 
 def surge_lift(incident: Incident, ticks: Real) -> Real:

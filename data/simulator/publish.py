@@ -171,7 +171,7 @@ def _batches(
 # Samples: one small snapshot of each input table (data/samples) ------------------------------------------------------
 
 # Two days of six sites. With this seed and this rate every kind of incident strikes at least once.
-SAMPLE_OPTIONS = SimulationOptions(end=datetime(2026, 5, 4, tzinfo=UTC), sites=6, days=2, seed=28, incident_rate=4.0)
+SAMPLE_OPTIONS = SimulationOptions(end=datetime(2026, 5, 4, tzinfo=UTC), sites=6, days=2, seed=132, incident_rate=6.0)
 
 
 def sample_tables() -> dict[str, pa.Table]:

@@ -181,10 +181,10 @@ REGIONS: tuple[Region, ...] = (
         "MX BR AR CL CO PE UY PY BO EC CR PA GT HN SV NI DO PR JM BS TT BB",
         "America/Sao_Paulo",
         3.1,
-        110,
+        70,
         410,
-        0.0058,
-        1.65,
+        0.0034,
+        1.45,
     ),
     Region("eu-west", "Western Europe", "GB IE FR NL BE LU ES PT", "Europe/Paris", 3.6, 40, 85, 0.0029, 1.0),
     Region(
@@ -204,22 +204,22 @@ REGIONS: tuple[Region, ...] = (
         "IN PK BD LK NP AE SA QA KW OM BH JO IL EG MA TN ZA KE NG GH TZ UG ET SN CI RW ZM NA BW MU",
         "Asia/Kolkata",
         2.7,
-        120,
+        75,
         620,
-        0.0064,
-        1.9,
+        0.0036,
+        1.5,
     ),
-    Region("asia-ne", "North-East Asia", "JP KR TW HK", "Asia/Tokyo", 3.8, 75, 320, 0.0026, 0.95),
+    Region("asia-ne", "North-East Asia", "JP KR TW HK", "Asia/Tokyo", 3.8, 55, 320, 0.0026, 0.95),
     Region(
         "asia-se",
         "South-East Asia and Oceania",
         "SG MY TH ID PH VN KH AU NZ FJ PG",
         "Asia/Singapore",
         3.1,
-        90,
+        60,
         480,
-        0.0047,
-        1.45,
+        0.0033,
+        1.35,
     ),
 )
 # West of this meridian, North America is na-west.
@@ -227,6 +227,8 @@ NA_DIVIDE_LON = -100.0
 
 # Names that nobody can take for a company.
 PARTNERS: tuple[str, ...] = ("Fictional Fibre", "Imaginary Colocation", "Makebelieve Metro Networks", "Pretend Peering")
+# One of them has more than its share of trouble.
+TROUBLED_PARTNER = "Fictional Fibre"
 
 CUPS: tuple[str, ...] = (
     "Meridian Cup",

@@ -268,3 +268,4 @@ def test_the_overview_tells_the_plans_dates_in_its_numbers_and_its_table(open_pa
     assert told["ams-01"] == plan.loc["ams-01", "Run-out"]
     assert told["fra-01"] == "already over the limit"
     assert told["gru-01"] == "not in 18 months"
+    assert any("next\\: Amsterdam" in line.value for line in page.markdown), "the verdict names what runs out next"

@@ -48,7 +48,8 @@ def site(number: int, **changes: Any) -> dict[str, Any]:
         "run_out_p90": NAT,
         "week": [8.0 * number, None, 9.0 * number],
     }
-    return usual | changes
+    row = usual | changes
+    return {"peak_24h_utilisation": row["utilisation"]} | row
 
 
 def network(*rows: Mapping[str, Any]) -> pd.DataFrame:
@@ -95,7 +96,8 @@ def layers_of(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def rows_of(sites: pd.DataFrame, **wanted: Any) -> dict[str, dict[str, Any]]:
     found = layers_of(spec(sites, **wanted))
-    return {row["id"]: row for row in (found.get("sites") or found["states"])["data"]}
+    said = {row["id"]: row for row in found["hover"]["data"]}
+    return {row["id"]: said[row["id"]] | row for row in (found.get("sites") or found["states"])["data"]}
 
 
 # Nothing from outside, nothing in vain
@@ -154,7 +156,7 @@ def test_view_camera_and_ids_do_not_depend_on_what_is_shown() -> None:
         spec(camera=camera, between=flows(("s-001", "s-002", 3.0))),
     ]
     assert len({json.dumps([found["views"], found["initialViewState"]]) for found in variants}) == 1
-    known = {"outline", "flows", "bounds", "sites", "states", "labels", "ocean"}
+    known = {"outline", "flows", "bounds", "sites", "states", "labels", "ocean", "hover"}
     assert all(set(layers_of(found)) <= known for found in variants)
 
 
@@ -179,14 +181,14 @@ def test_every_moment_has_the_same_order_of_sites() -> None:
 
 def test_layers_are_drawn_bottom_to_top() -> None:
     found = spec(between=flows(("s-001", "s-002", 3.0)), projection="globe")
-    assert [layer["id"] for layer in found["layers"]] == ["ocean", "outline", "flows", "sites", "labels"]
+    assert [layer["id"] for layer in found["layers"]] == ["ocean", "outline", "flows", "hover", "sites", "labels"]
 
 
 def test_switches_take_layers_away() -> None:
     between = flows(("s-001", "s-002", 3.0))
     assert set(layers_of(spec(between=between, layers=()))) == {"outline"}
     assert set(layers_of(spec(between=between, layers=("flows",)))) == {"outline", "flows"}
-    assert set(layers_of(spec(between=between, layers=("sites",)))) == {"outline", "sites"}
+    assert set(layers_of(spec(between=between, layers=("sites",)))) == {"outline", "hover", "sites"}
 
 
 def test_a_lake_without_flows_has_no_layer_of_flows() -> None:
@@ -328,12 +330,13 @@ def test_one_scale_holds_for_all_moments() -> None:
 
 def test_what_is_expected_is_paler_and_has_a_ring_at_its_upper_bound() -> None:
     sites = network()
-    found = layers_of(spec(map_marks.at_moment(sites, moment(sites))))
-    row = found["sites"]["data"][0]
+    ahead = map_marks.at_moment(sites, moment(sites))
+    found = layers_of(spec(ahead))
+    row = map_marks.site_rows(ahead, look(sites))[0]
     assert row["c"][3] == map_marks.EXPECTED_ALPHA < map_marks.MEASURED_ALPHA
     assert row["l"][:3] == row["c"][:3]
     assert row["h"] > row["r"]
-    assert found["bounds"]["data"] == [{key: drawn[key] for key in ("p", "h", "l")} for drawn in found["sites"]["data"]]
+    assert [drawn["p"] for drawn in found["bounds"]["data"]] == [drawn["p"] for drawn in found["sites"]["data"]]
     assert "Egress expected 40.0 Gbps (80 %: 32.0 Gbps to 48.0 Gbps)" in row["t"]
     assert "bounds" not in layers_of(spec(sites))
 
@@ -436,7 +439,7 @@ def test_the_map_is_told_in_words() -> None:
     sites = network(site(1, state="act", name="Lyon"), site(2, state="watch"), site(3))
     told = map_marks.described(map_marks.at_present(sites), look(sites), "20 Nov 2026 09:00")
     assert told.startswith(
-        "Map of 3 sites, coloured by utilisation, measured at 20 Nov 2026 09:00: 1 ok, 1 watch, 1 act. To act on: Lyon."
+        "Map of 3 sites, coloured by utilisation, peak of the last 24 h, measured at 20 Nov 2026 09:00: 1 ok, 1 watch, 1 act. To act on: Lyon."
     )
     assert "expected at" in map_marks.described(map_marks.at_moment(sites, moment(sites)), look(sites), "then")
 
