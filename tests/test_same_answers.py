@@ -21,6 +21,7 @@ from streamlit.util import calc_hash
 from app.cached import planning
 from app.cached.planning import PlanQuery
 from app.theme import STATES
+from app.views.capacity.run_out_charts import GRADES
 from app.views.region import traffic
 from app.views.region.charts import Multiple, small_multiples
 from data import queries
@@ -30,7 +31,6 @@ from data.schema import UTILISATION_LIMIT
 from data.store import Plans, open_store, store_url
 from forecasting.__main__ import main as forecasting_command
 from forecasting.planning.plan import DATES, PLAN_COLUMNS
-from forecasting.planning.site_state import ORDER_SOON
 from tests.conftest import SharedLake
 from tests.planned_lake import START, planned_lake
 from tests.real_lakes import NETWORKS, real_lake
@@ -184,6 +184,10 @@ def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[M
         shown = page.dataframe[0].value.set_index("key")
         assert shown.index.tolist() == sites.index.tolist()
         assert [WORDS[word] for word in shown["Health"]] == sites["state"].tolist()
+        assert [word.partition(" ")[2] for word in shown["Order"]] == [GRADES[grade][1] for grade in sites["grade"]]
+        for name, column in (("Peak", "peak_gbps"), ("Limit", "limit_gbps"), ("Add", "add_gbps")):
+            known = sites[column].where(sites[column] > 0.0)
+            pd.testing.assert_series_equal(shown[name].replace(0.0, np.nan), known.round(1), check_names=False)
 
     first = told[told["level"] == "site"].drop_duplicates("key").set_index("key")
     overview = open_page("overview", lake)
@@ -193,7 +197,7 @@ def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[M
     assert [WORDS[word] for word in listed.loc[common, "Health"]] == first["state"].tolist()
     tiles = {metric.label: metric.value for metric in overview.metric}
     assert tiles["Over the limit"] == str(first["over_share"].notna().sum())
-    due = first["order_by"] <= first_day(pin) + ORDER_SOON
+    due = first["grade"].isin(("over", "late", "due"))
     is_known = (first["answer"] != "refused").any()
     assert tiles["Order within 30 d"] == (str(due.sum()) if is_known else "unknown")
     cards = cards_of(overview)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+from streamlit.column_config import NumberColumn
 
 from app import cached, state
 from app.cached import Direction, HeadroomError, planning
@@ -157,7 +158,7 @@ def no_futures(frame: Frame, question: PlanQuery) -> None:
 
 
 def refusals(frame: Frame, question: PlanQuery, refused: dict[str, str]) -> None:
-    """A row for each site with its reason, to take away."""
+    """A row for each site with its reason and what is known all the same: its measured peak against its capacity."""
     known = frame.catalogue.set_index("site_id").reindex(list(refused))
     rows = pd.DataFrame(
         {
@@ -166,11 +167,26 @@ def refusals(frame: Frame, question: PlanQuery, refused: dict[str, str]) -> None
             "Run-out": "not known",
         }
     )
+    usual = planning.network_plan(frame.pin, frame.scope)
+    if usual is not None:
+        mine = usual.rows[(usual.rows["level"] == "site") & (usual.rows["direction"] == question.direction)]
+        measured = mine.set_index("key").reindex(list(refused))
+        rows = rows.assign(Peak=measured["peak_gbps"], Capacity=measured["capacity_gbps"])
     rows = rows.assign(Reason=list(refused.values())).reset_index(drop=True)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### Sites without a plan")
-        export.csv_button(rows, "refusals", key="refusals-csv")
-    st.dataframe(rows, hide_index=True, alt=f"{len(rows)} sites whose {question.direction} is not planned, and why")
+        export.csv_button(rows, "refusals", key="refusals-csv", units={"Peak": "Gbps", "Capacity": "Gbps"})
+    gbps = {
+        "Peak": NumberColumn("Peak of last week, Gbps", format="%.3g", width=150),
+        "Capacity": NumberColumn("Capacity, Gbps", format="%.3g", width=120),
+    }
+    st.dataframe(
+        rows,
+        column_config=gbps,
+        hide_index=True,
+        placeholder="-",
+        alt=f"{len(rows)} sites whose {question.direction} is not planned, and why",
+    )
 
 
 def no_capacity(frame: Frame, sites: pd.DataFrame) -> bool:
