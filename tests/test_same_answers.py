@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,11 @@ from streamlit.util import calc_hash
 
 from app.cached import planning
 from app.cached.planning import PlanQuery
+from app.charts.panels import Panel
 from app.theme import STATES
 from app.views.capacity.run_out_charts import GRADES
 from app.views.region import traffic
-from app.views.region.charts import Multiple, small_multiples
+from app.views.region.charts import Site, site_panels
 from data import queries
 from data.lake.query import Scope
 from data.lake.tables import Lake, Pin
@@ -115,16 +117,15 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
 
 
 @pytest.fixture
-def multiples(monkeypatch: pytest.MonkeyPatch) -> list[Multiple]:
-    """The small charts of sites that Region drew last."""
-    drawn: list[Multiple] = []
-    draw = small_multiples
+def multiples(monkeypatch: pytest.MonkeyPatch) -> list[Site]:
+    """The sites whose small charts Region drew last."""
+    drawn: list[Site] = []
 
-    def recorded(*sites: Any, **look: Any) -> list[Multiple]:
-        drawn[:] = draw(*sites, **look)
-        return list(drawn)
+    def recorded(sites: list[Site], **look: Any) -> list[Panel]:
+        drawn[:] = sites
+        return site_panels(sites, **look)
 
-    monkeypatch.setattr(traffic, "small_multiples", recorded)
+    monkeypatch.setattr(traffic, "site_panels", recorded)
     return drawn
 
 
@@ -155,7 +156,7 @@ def cards_of(overview: AppTest) -> list[str]:
     return [str(button.key).removeprefix("open-") for button in overview.button if str(button.key).startswith("open-")]
 
 
-def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[Multiple]) -> pd.DataFrame:
+def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[Site]) -> pd.DataFrame:
     """Compare the places; returns the command's rows."""
     told = command(lake)
     keys = ["level", "key", "direction"]
@@ -205,21 +206,21 @@ def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[M
     assert cards == listed.index[is_urgent].tolist()[: len(cards)]
 
     open_page("region", lake)
-    drawn = {multiple.site_id: multiple.state for multiple in multiples}
+    drawn = {parse_qs(urlsplit(site.href).query)["site"][0]: site.state for site in multiples}
     assert list(drawn) == listed.index.tolist()
     assert [drawn[site] for site in common] == [STATES[state] for state in first["state"]]
     return told.set_index(["level", "key"])
 
 
 def test_page_overview_command_and_saved_plan_agree(
-    plain: Path, open_page: Callable[..., AppTest], multiples: list[Multiple]
+    plain: Path, open_page: Callable[..., AppTest], multiples: list[Site]
 ) -> None:
     rows = assert_same(plain, open_page, multiples)
     assert rows.loc[("site", "fra-01"), "state"] == "act"
 
 
 def test_they_agree_where_lead_times_telemetry_sites_and_augments_are_awkward(
-    awkward: Path, open_page: Callable[..., AppTest], multiples: list[Multiple], capsys: pytest.CaptureFixture[str]
+    awkward: Path, open_page: Callable[..., AppTest], multiples: list[Site], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = assert_same(awkward, open_page, multiples)
     assert rows.loc[("site", "fra-01"), "state"] == "act"
@@ -246,7 +247,7 @@ def test_they_agree_on_abilene(
     datasets: Path,
     shared_lake: SharedLake,
     open_page: Callable[..., AppTest],
-    multiples: list[Multiple],
+    multiples: list[Site],
 ) -> None:
     """A fortnight is too short to plan from: every place refuses, with the same states and reasons."""
     lake = Path(shutil.copytree(real_lake(NETWORKS[0], datasets, shared_lake), tmp_path / "abilene"))
