@@ -367,6 +367,14 @@ def age(elapsed: float | None) -> str:
     return f"{int(abs(elapsed) // size[1])} {size[2]} {'ago' if elapsed > 0 else 'ahead of the clock'}"
 
 
+def duration(elapsed: float) -> str:
+    """A stretch of time from seconds: '25 min', '1 h 30 min', '2 d 4 h'."""
+    minutes = round(elapsed / 60)
+    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
+    parts = [(days, "d"), (hours, "h"), (0 if days else rest, "min")]
+    return " ".join(f"{number} {word}" for number, word in parts if number) or "0 min"
+
+
 def localize(stamps: pd.Series, zone: str) -> pd.Series:
     """Stamps in UTC as naive local time of an IANA zone, for an axis.
 

@@ -17,6 +17,7 @@ from data import queries
 from data.lake.query import EVERYTHING, Scope, SiteFilter
 from data.lake.tables import Pin
 from data.queries import Comparison, Extent, Fit, Futures, Run, Subject, ViewersPerGbps
+from data.queries.anomalies import anomalies
 from data.queries.forecasts import LEAD_DAYS
 from data.queries.metrics import ERRORS, PAGE_SECONDS, exposition
 from data.queries.series import Grain
@@ -45,6 +46,7 @@ __all__ = [
     "SiteFilter",
     "Subject",
     "ViewersPerGbps",
+    "anomalies",
     "current_pin",
     "invalidate_pin",
     "lake_url",
@@ -79,6 +81,7 @@ weekly_peaks = memoize(queries.weekly_peaks)
 partner_months = memoize(queries.partner_months)
 hours_of_day = memoize(queries.hours_of_day)
 compare = memoize(queries.compare)
+drivers = memoize(queries.drivers)
 
 # What runs have published
 latest_run = memoize(queries.latest_run)

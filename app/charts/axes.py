@@ -18,6 +18,10 @@ Values = npt.NDArray[np.float32]
 HISTORY_POINTS, CONTEXT_POINTS = 700, 250  # what was measured may be zoomed into; what surrounds it is smooth
 COARSE: tuple[Literal["h", "m"], ...] = ("h", "m")  # no finer than needed: each character is sent for each point
 FINE: Literal["ms"] = "ms"
+# Marks stay as they are where another is clicked.
+STEADY: Trace = {"unselected": {"marker": {"opacity": 1}}}
+# Plotly selects marks that are clicked, and no lines: a line with these can be clicked anywhere, and looks the same.
+CLICKABLE: Trace = {"mode": "lines+markers", "marker": {"opacity": 0, "size": 1, "maxdisplayed": 1}}
 EVEN = 4  # rows at even stamps for the bytes of one at a stamp of its own, which is written out
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from app.charts.axes import Trace, Values, times, values, with_breaks
+from app.charts.axes import CLICKABLE, Trace, Values, times, values, with_breaks
 from app.charts.downsample import coarser
 from app.theme import BAND_80, BAND_95, DASH, Unit, fade
 
@@ -45,7 +45,7 @@ def expectation(
         "connectgaps": False,
     }
     bounds = np.column_stack([drawn[bound] for bound in ("lower_80", "upper_80", "lower_95", "upper_95")])
-    yield line | when | {"y": drawn["expected"], "customdata": bounds, "hovertemplate": _words(unit)}
+    yield line | CLICKABLE | when | {"y": drawn["expected"], "customdata": bounds, "hovertemplate": _words(unit)}
 
 
 def band(when: Trace, lower: Values, upper: Values, fill: str, name: str) -> Iterator[Trace]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from app.charts.axes import CONTEXT_POINTS, Trace, drawable, instant, times, values, written
+from app.charts.axes import CONTEXT_POINTS, STEADY, Trace, drawable, instant, times, values, written
 from app.charts.marks import Note, halo
 from app.charts.panels import End
 from app.theme import Palette, Unit, day, local
@@ -111,14 +111,18 @@ def week_peaks(weeks: pd.DataFrame, zone: str, unit: Unit, colour: str) -> Itera
         "name": "peak of week, median",
         "marker": {"color": colour, "size": 6, "symbol": "diamond-wide"},
     }
-    yield median | {
-        "x": written(weeks["middle"], zone),
-        "y": values(weeks["q50"], unit),
-        "text": [day(local(week, "UTC")) for week in weeks["week"]],
-        "customdata": np.column_stack([values(weeks[level], unit) for level in CAPS]),
-        "hovertemplate": f"peak of the week from %{{text}}: median <b>%{{y:.3~r}} {unit.word}</b>, 9 in 10 under %{{customdata[0]:.3~r}}, "
-        "19 in 20 under %{customdata[1]:.3~r}<extra></extra>",
-    }
+    yield (
+        median
+        | STEADY
+        | {
+            "x": written(weeks["middle"], zone),
+            "y": values(weeks["q50"], unit),
+            "text": [day(local(week, "UTC")) for week in weeks["week"]],
+            "customdata": np.column_stack([values(weeks[level], unit) for level in CAPS]),
+            "hovertemplate": f"peak of the week from %{{text}}: median <b>%{{y:.3~r}} {unit.word}</b>, 9 in 10 under %{{customdata[0]:.3~r}}, "
+            "19 in 20 under %{customdata[1]:.3~r}<extra></extra>",
+        }
+    )
 
 
 def _strokes(weeks: pd.DataFrame) -> pd.DataFrame:

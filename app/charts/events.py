@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from app.charts.axes import Trace, lengths, written
+from app.charts.axes import STEADY, Trace, lengths, written
 from app.theme import Palette, fade, interval, label, local
 
 LANES = 2
@@ -98,7 +98,7 @@ def _traces(
     lane = marked["lane"].to_numpy(dtype=np.float32)
     bar = {"type": "bar", "orientation": "h", "yaxis": "y strip", "base": first, "y": lane}
     hover = {"name": "event", "hovertext": marked["hover"].tolist(), "hovertemplate": "%{hovertext}<extra></extra>"}
-    yield bar | _bar(length, fade(palette.context, 0.35), 0.12, 0.76) | hover
+    yield bar | _bar(length, fade(palette.context, 0.22), 0.12, 0.76) | hover
     text = {
         "text": [f"\u2002\u2002{words}" for words in marked["beside"]],
         "textposition": "inside",
@@ -109,14 +109,18 @@ def _traces(
     yield bar | _bar(room, "rgba(0,0,0,0)", -0.4, 1.8) | text | small
     marker = {"symbol": [SYMBOLS.get(kind, "circle") for kind in marked["kind"]], "size": 7, "color": palette.muted}
     at = {"x": first, "y": lane + np.float32(0.5), "yaxis": "y strip"}
-    yield {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "event",
-        "marker": marker,
-        "hoverinfo": "skip",
-        "cliponaxis": False,
-    } | at
+    yield (
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "event",
+            "marker": marker,
+            "hoverinfo": "skip",
+            "cliponaxis": False,
+        }
+        | STEADY
+        | at
+    )
 
 
 def _bar(length: np.ndarray[Any, Any], colour: str, offset: float, width: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from app.charts.axes import Trace, instant, lengths, times, values, written
+from app.charts.axes import STEADY, Trace, instant, lengths, times, values, written
 from app.theme import DASH, Palette, Unit, day, gbps, label, local, percent
 
 # equal parts of the time shown; of points outside the band the furthest of each is marked, so that marks stay apart
@@ -184,15 +184,18 @@ def outside(history: pd.DataFrame, bands: pd.DataFrame, start: pd.Timestamp, end
     return found.loc[furthest, ["ts", "value"]]
 
 
-def diamonds(found: pd.DataFrame, zone: str, unit: Unit, palette: Palette, noun: str) -> Iterator[Trace]:
+def diamonds(
+    found: pd.DataFrame, zone: str, unit: Unit, palette: Palette, noun: str, how: str = "outside its 95 % band"
+) -> Iterator[Trace]:
     """Points outside the band."""
     if len(found):
         marker = {"symbol": "diamond", "size": 7, "color": palette.ground, "line": {"color": palette.ink, "width": 1.5}}
         mark = {"type": "scatter", "mode": "markers", "name": "outside the 95 % band", "marker": marker}
         yield (
             mark
+            | STEADY
             | times(found, zone)
-            | {"y": values(found["value"], unit), "hovertemplate": f"{noun} outside its 95 % band<extra></extra>"}
+            | {"y": values(found["value"], unit), "hovertemplate": f"{noun} {how}<extra></extra>"}
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from app.charts import marks
@@ -77,6 +78,10 @@ def _traces(spec: QualityChart, history: pd.DataFrame, axis: Unit) -> Iterator[T
         | {"y": values(few["value"], axis), "hovertemplate": f"<b>%{{y:.3~r}} {axis.word}</b> {noun}<extra></extra>"}
     )
     yield from marks.lone(few, spec.zone, axis, colour)
+    if spec.metric in QUALITY_LIMITS:
+        bad = history[["ts"]].assign(lower_95=-np.inf, upper_95=QUALITY_LIMITS[spec.metric][1])
+        beyond = marks.outside(history, bad, spec.start, spec.end)
+        yield from marks.diamonds(beyond, spec.zone, axis, PALETTES[spec.scheme], noun, "worse than the bad limit")
 
 
 def _limit_lines(metric: str, axis: Unit, palette: Palette) -> Iterator[dict[str, object]]:

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import bands, comparison, events, marks
-from app.charts.axes import CONTEXT_POINTS, HISTORY_POINTS, Trace, drawable, times, values
+from app.charts.axes import CLICKABLE, CONTEXT_POINTS, HISTORY_POINTS, Trace, drawable, times, values
 from app.charts.panels import LOW, End, Panel, linked_figure
 from app.theme import PALETTES, Palette, Scheme, Unit, fade, hue, meaning, significant, unit
 from data.schema import METRIC
@@ -212,7 +212,11 @@ def _measured(spec: TrafficChart, axis: Unit, colour: str) -> Iterator[Trace]:
         )
     few = drawable(spec.history, ["value"], HISTORY_POINTS)
     yield (
-        _line("actual", colour, 1.8) | times(few, spec.zone) | {"y": values(few["value"], axis)} | _box(few, spec, axis)
+        _line("actual", colour, 1.8)
+        | CLICKABLE
+        | times(few, spec.zone)
+        | {"y": values(few["value"], axis)}
+        | _box(few, spec, axis)
     )
     yield from marks.lone(few, spec.zone, axis, colour)
 

@@ -146,13 +146,15 @@ def chart(
     data: Rows,
     units: Mapping[str, str] | None = None,
     zone: str = "UTC",
+    on_select: Callable[[], None] | None = None,
 ) -> None:
-    """Draws a figure with its alternative text, and below it what one may take away.
+    """Draws a figure with its alternative text, and below it what one may take away. `on_select` runs when points of it
+    are clicked: they stand in the session state under its key.
 
     `name` becomes the files' names; `data` is the table behind the chart, or a function that makes it once it is asked
     for.
     """
-    _draw(figure, key, alt)
+    _draw(figure, key, alt, on_select)
     take_away([key], key, name, data, units, zone)
 
 
@@ -367,12 +369,13 @@ def _cells(column: pd.Series, zone: str) -> pd.Series:
     return column if pd.api.types.is_numeric_dtype(column) else column.astype(object).map(guarded)
 
 
-def _draw(figure: go.Figure, key: str, alt: str) -> None:
+def _draw(figure: go.Figure, key: str, alt: str, on_select: Callable[[], None] | None = None) -> None:
     if _by_touch():
         figure.update_layout(
             dragmode=False
         )  # a finger that drags wants to scroll the page; the bar of tools still zooms
-    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=settings())
+    clicks: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    st.plotly_chart(figure, theme=None, key=key, alt=alt, config=settings(), **clicks)
 
 
 def settings() -> dict[str, Any]:

@@ -53,6 +53,12 @@ def player(frame: Frame) -> int:
     return at
 
 
+def show_moment(moment: pd.Timestamp) -> None:
+    """Put the slider at a moment, in a callback."""
+    st.session_state.pop(_SLIDER, None)
+    state.update(at=moment.to_pydatetime())
+
+
 def _when(moment: pd.Timestamp, zone: str, *, expected: bool) -> None:
     """The moment in full, and whether it was or is to come."""
     kind = ":blue-badge[:material/timeline: expected]" if expected else ":gray-badge[:material/check: measured]"

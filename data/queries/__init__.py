@@ -7,6 +7,7 @@ null or NaN, never zero. A run is visible only once its row is in `runs`; everyt
 from __future__ import annotations
 
 from data.lake.query import Query, reads
+from data.queries.anomalies import anomalies, drivers
 from data.queries.compare import Comparison, Subject, compare
 from data.queries.forecasts import (
     Fit,
@@ -79,6 +80,7 @@ __all__ = [
     "Subject",
     "ViewersPerGbps",
     "accuracy",
+    "anomalies",
     "backtest",
     "backtest_weeks",
     "bands",
@@ -91,6 +93,7 @@ __all__ = [
     "completeness",
     "coverage",
     "drift",
+    "drivers",
     "events",
     "extent",
     "fit",

@@ -283,6 +283,15 @@ def test_a_run_that_judged_nothing_offers_no_switch_and_keeps_quiet(open_page: O
     assert page.query_params["show"] == "forecast,peaks,prophet,events"  # what is not offered stays as it was chosen
 
 
+def test_what_left_its_band_is_listed_and_what_was_on_at_the_chosen_moment_is_open(open_page: Opener) -> None:
+    page = open_page("region", "judged", site="nrt-01", range="28d", at="2026-03-18T23:30")
+    assert not page.exception
+    opened = [anomaly.label for anomaly in page.expander if anomaly.proto.expanded]
+    assert opened == ["18 Mar 2026 23:00, for 1 h: ingest 33 % below what was expected, with egress"]
+    assert "No known event or gap lies nearby." in words(page)
+    assert not open_page("region", "judged", site="nrt-01", show="events").expander
+
+
 # The weeks to come
 # -------------------------------------------------------------------------------------------------------------
 

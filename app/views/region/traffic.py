@@ -5,6 +5,7 @@ side by side; its numbers.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +18,7 @@ from app.charts.panels import linked_figure
 from app.charts.quality import QUALITY_METRICS, QualityChart, quality_panel
 from app.charts.tables import chart_table
 from app.charts.timeseries import TrafficChart, traffic_panel
-from app.ui import empty_states, export
+from app.ui import empty_states, export, map_player
 from app.ui.header import Frame
 from app.ui.licence import accuracy_chip, accuracy_details, accuracy_of
 from app.ui.place import Place
@@ -32,6 +33,8 @@ HEIGHTS = {"egress_gbps": 300, "ingest_gbps": 130, "viewers": 110}
 QUALITY_HEIGHT = 84
 # More small charts than this is a table; the Overview has one.
 MOST_SITES, FEW_SITES, COLUMNS = 12, 6, 4
+# What happened: how many are listed, how near a moment, an event or a gap lies, and how many sites are named.
+MOST_ANOMALIES, NEAR, DRIVERS_SHOWN = 6, pd.Timedelta(minutes=30), 3
 # Rows of the table that a screen can hold without scrolling for long.
 TABLE_PX = 420
 
@@ -66,10 +69,77 @@ def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
         data=table,
         units=units_of(charts),
         zone=frame.zone,
+        on_select=partial(_point_clicked, frame.zone),
     )
+    list_anomalies(frame, place, charts)
     coming_weeks.draw(frame, place, shown)
     _say_what_is_absent(frame, place, told, {chart.metric for chart in charts})
     return charts
+
+
+def _point_clicked(zone: str) -> None:
+    """Show the moment that was clicked on the map, and open what happened then."""
+    points = st.session_state["place"]["selection"]["points"]
+    if points and isinstance(at := points[0].get("x"), str | int | float):
+        unit = None if isinstance(at, str) else "ms"
+        moment = pd.to_datetime(at, unit=unit).tz_localize(zone, nonexistent="shift_forward", ambiguous=False)
+        map_player.show_moment(moment.tz_convert("UTC").floor("min"))
+
+
+def list_anomalies(frame: Frame, place: Place, charts: list[Chart]) -> None:
+    """When traffic was outside its band or quality was bad in the charts, newest first; what was on at the moment that is
+    chosen is open.
+    """
+    values = {chart.metric: chart.history[["ts", "value"]] for chart in charts}
+    bands = {chart.metric: chart.bands for chart in charts if isinstance(chart, TrafficChart)}
+    rows = cached.anomalies(values, bands)
+    if rows.empty:
+        return
+    st.markdown(f"##### What happened: {len(rows)} {'time' if len(rows) == 1 else 'times'} outside what was expected")
+    at = state.current().at
+    for row in rows.head(MOST_ANOMALIES).itertuples():
+        is_open = at is not None and row.start - NEAR <= pd.Timestamp(at) <= row.end + NEAR
+        with st.expander(anomaly_words(row, frame.zone), expanded=is_open):
+            _anomaly(frame, place, row)
+    if len(rows) > MOST_ANOMALIES:
+        st.caption(f"The newest {MOST_ANOMALIES}; a shorter range shows those before.")
+
+
+def anomaly_words(row: Any, zone: str) -> str:
+    """'26 Nov 18:40, for 2 h: egress 18 % above what was expected, with viewers'."""
+    label = METRIC[row.metric].label
+    if row.metric in DEMAND_METRICS:
+        side = "above" if row.value > row.expected else "below"
+        size = f"{theme.percent(abs(row.value / row.expected - 1))} {side} what was expected"
+    else:
+        size = f"{theme.metric_value(row.metric, row.value)}, bad from {theme.metric_value(row.metric, row.expected)}"
+    others = [METRIC[metric].label.lower() for metric in row.metrics if metric != row.metric]
+    beside = f", with {' and '.join(others)}" if others else ""
+    lasted = theme.duration((row.end - row.start).total_seconds())
+    return f"{theme.stamp(row.start, zone)}, for {lasted}: {label.lower()} {size}{beside}"
+
+
+def _anomaly(frame: Frame, place: Place, row: Any) -> None:
+    """Its furthest value, the sites that moved most, and the events and gaps nearby."""
+    value, expected = (theme.metric_value(row.metric, number) for number in (row.value, row.expected))
+    against = "expected" if row.metric in DEMAND_METRICS else "bad from"
+    st.markdown(f"Furthest at {theme.stamp(row.at, frame.zone)}: **{value}**, {against} {expected}.")
+    if place.level != "site" and row.metric in DEMAND_METRICS:
+        moved = cached.drivers(frame.pin, frame.scope, place.region_id, row.metric, row.at, DRIVERS_SHOWN)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown("Moved most against the same hour last week:", width="content")
+            for site in moved.itertuples():
+                words = f"{empty_states.plain(site.name)} {theme.change(site.value, site.week_ago)}"
+                if st.button(words, key=f"driver-{row.at:%m%d%H%M}-{site.site_id}", type="tertiary"):
+                    state.open_page("region", site=str(site.site_id))
+    start, end = row.start - NEAR, row.end + NEAR
+    events = cached.events(frame.pin, frame.scope, place.level, place.key, start, end)
+    gaps = cached.gaps(frame.pin, frame.scope, place.level, place.key, start, end)
+    near = [
+        *(f"{event.kind} {empty_states.plain(event.title)}" for event in events.itertuples()),
+        *(f"no data from {empty_states.plain(gap.names)}" for gap in gaps.itertuples()),
+    ]
+    st.markdown(f"Nearby: {', '.join(near)}." if near else "No known event or gap lies nearby.")
 
 
 def traffic_charts(frame: Frame, place: Place, window: Window, shown: list[Traffic]) -> list[TrafficChart]:
