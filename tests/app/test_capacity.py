@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from app import state
 from app.cached import Scope, planning
 from app.cached.planning import PlanQuery
+from app.ui import header
 from app.views.capacity import choices
 from app.views.capacity.page import SHEETS
 from data.lake.tables import Lake
@@ -204,6 +205,22 @@ def test_a_lake_of_too_little_history_names_every_site_with_its_reason(open_page
 def test_every_sheet_opens_on_every_lake(open_page: Opener, lake: Path, sheet: str) -> None:
     for held in (lake, "full", "partial", "empty"):
         assert not open_page("capacity", held, sheet=sheet).exception
+
+
+def test_every_sheet_opens_on_a_telephone_with_its_orders_as_cards(
+    open_page: Opener, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(header, "is_narrow", lambda: True)
+    for sheet in state.CHOICES["sheet"]:
+        page = open_page("capacity", lake, sheet=sheet)
+        assert not page.exception
+        if sheet == "runout":
+            assert not page.dataframe
+            assert "Add **" in words(page)
+            assert "order by **now, was" in words(page)
+        if sheet in ("failures", "cost"):
+            assert "site=" in words(page) or "fails=site" in words(page)
+    assert not open_page("capacity", "judged", sheet="scorecard").exception
 
 
 def test_every_sheet_of_a_link_can_be_chosen() -> None:

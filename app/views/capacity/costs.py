@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.column_config import LineChartColumn, NumberColumn, ProgressColumn, TextColumn
 
-from app import theme
+from app import state, theme
 from app.cached import SiteFilter, costing
 from app.cached.costing import StrandedHeadroom
 from app.cached.planning import PlanQuery
@@ -19,7 +19,7 @@ from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.ui.place import region_names, site_names
 from app.ui.site_filter import filtered_sites, no_site_passes
-from app.ui.tables import HEADER_PX, ROW_PX, open_clicked, site_column
+from app.ui.tables import HEADER_PX, ROW_PX, cards, open_clicked, site_column
 from app.ui.tile import tile
 from app.views.capacity import what_if
 from app.views.capacity.cost_charts import WHOLE, bills_chart, hour_strip_chart
@@ -124,21 +124,38 @@ def stranded(frame: Frame, question: PlanQuery, found: StrandedHeadroom) -> None
     st.caption(
         f"Installed capacity{added} beyond what keeps the peak at {100 * question.limit:g} % of it. {BASIS[found.expected]}"
     )
-    st.dataframe(
-        rows,
-        column_config=columns(),
-        hide_index=True,
-        placeholder="-",
-        row_height=ROW_PX,
-        height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
-        key="stranded",
-        alt=f"Capacity that nobody needs at {len(rows)} sites",
-    )
-    open_clicked("stranded.click", list(found.rows["site_id"]), set(frame.catalogue["site_id"]))
+    keys = list(found.rows["site_id"])
+    if frame.narrow:
+        records = rows.to_dict("records")
+        titles = [
+            f"**[{empty_states.plain(row['Site'])}]({state.link('region', site=key)})**"
+            for key, row in zip(keys, records, strict=True)
+        ]
+        cards(titles, lambda at: idle_lines(records[at]), key="stranded")
+    else:
+        st.dataframe(
+            rows,
+            column_config=columns(),
+            hide_index=True,
+            placeholder="-",
+            row_height=ROW_PX,
+            height=min(MOST_PX, HEADER_PX + ROW_PX * len(rows)),
+            key="stranded",
+            alt=f"Capacity that nobody needs at {len(rows)} sites",
+        )
+        open_clicked("stranded.click", keys, set(frame.catalogue["site_id"]))
     if found.rows["stranded_usd_month"].isna().any():
         st.caption(
             "Where no price of a site's capacity is declared, its cost is estimated by what the others pay, or by usual prices."
         )
+
+
+def idle_lines(row: dict[Any, Any]) -> list[str]:
+    """A site's idle capacity in two lines, for a card."""
+    return [
+        f"Nobody needs **{theme.gbps(row['Stranded'])}** of {theme.gbps(row['Capacity'])} ({row['Of capacity']:.0f} %)",
+        f"Peak planned for {theme.gbps(row['Peak planned for'])}; it costs {theme.usd(row['Costs a month'])} a month",
+    ]
 
 
 def idle_rows(idle: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:

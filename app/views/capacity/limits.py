@@ -18,7 +18,7 @@ from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.ui.place import region_names
 from app.ui.site_filter import filtered_sites, no_site_passes
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, cards
 from app.views.capacity.limit_charts import SafeChart, answer_words, limit_table, safe_chart, usable
 from app.views.capacity.what_if import words
 from data.schema import METRIC
@@ -57,7 +57,7 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     rows = limit_table(answers)
     st.markdown(verdict(rows, len(names), METRIC[quality].label.lower()))
     offer_each(frame, asked, rows)
-    draw_table(rows)
+    draw_table(rows, narrow=frame.narrow)
     if focus is None and len(rows):
         focus = f"site:{rows['key'].iloc[0]}"
     if focus is not None:
@@ -253,13 +253,21 @@ _CLICK = "limits.click"
 UNITS = dict.fromkeys(("Knee", "From", "To", "May be used", "Seen up to"), "%")
 
 
-def draw_table(rows: pd.DataFrame) -> None:
+def draw_table(rows: pd.DataFrame, *, narrow: bool) -> None:
     """The table; a click on a site draws its curve below."""
     if rows.empty:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("##### All sites, lowest knee first")
         export.csv_button(rows, "safe limits", key="limits-csv", units=UNITS)
+    if narrow:
+        records = rows.to_dict("records")
+        titles = [
+            f"**[{empty_states.plain(row['Site'])}]({state.link('capacity', focus='site:' + row['key'])})**"
+            for row in records
+        ]
+        cards(titles, lambda at: [empty_states.plain(records[at]["Answer"])], key="limits")
+        return
     st.dataframe(
         rows,
         column_config=columns(tuple(rows["key"])),

@@ -18,7 +18,7 @@ from app.ui import empty_states, export, writing
 from app.ui.header import Frame
 from app.ui.place import region_names, site_names
 from app.ui.site_filter import filtered_sites
-from app.ui.tables import HEADER_PX, ROW_PX, open_clicked, site_column
+from app.ui.tables import HEADER_PX, ROW_PX, cards, open_clicked, site_column
 from app.ui.tile import tile
 from app.views.capacity import augments
 from app.views.capacity.choices import IN_WORDS
@@ -92,6 +92,14 @@ def draw_replay(frame: Frame, asked: PlanQuery) -> None:
             rows, "replay", key="replay-csv", units=dict.fromkeys(("Limit", "Expected", "High", "Came"), "Gbps")
         )
     st.markdown(replay_words(played, asked))
+    if frame.narrow:
+        records = rows.to_dict("records")
+        titles = [
+            f"**[{empty_states.plain(row['Site'])}]({state.link('region', site=key)})** {row['Verdict']}"
+            for key, row in zip(played.rows["key"], records, strict=True)
+        ]
+        cards(titles, lambda at: replay_lines(records[at]), key="replay")
+        return
     gbps = {name: NumberColumn(width=105, format="localized") for name in ("Limit", "Expected", "High", "Came")}
     gbps["High"] = NumberColumn("Upper end", width=105, format="localized", help="Of the 95 % interval of the hours")
     st.dataframe(
@@ -111,20 +119,27 @@ def draw_replay(frame: Frame, asked: PlanQuery) -> None:
     )
 
 
+def replay_lines(row: dict[Any, Any]) -> list[str]:
+    """A site's replay in a line or two, for a card."""
+    said = f"Busiest hour {theme.gbps(row['Came'])}, expected {theme.gbps(row['Expected'])}, limit {theme.gbps(row['Limit'])}"
+    return [said, f"Passed in the week of {row['Passed']}"] if row["Passed"] else [said]
+
+
 def replay_words(played: Replay, asked: PlanQuery) -> str:
     """The replay in two sentences."""
     counts = played.rows["verdict"].value_counts()
     told = {verdict: int(counts.get(verdict, 0)) for verdict in REPLAY_WORDS}
     passed = told["foreseen"] + told["earlier"] + told["missed"]
+    kinds = [f"{told['foreseen']} as foreseen", f"{told['earlier']} earlier", f"{told['missed']} not foreseen"]
+    kinds = [kind for kind in kinds if not kind.startswith("0 ")]
     share = f"{100 * asked.limit:g} % of their {asked.direction} capacity"
     said = (
-        f"**{passed} of {len(played.rows)} sites passed {share} within {played.weeks} weeks; "
-        f"{told['foreseen'] + told['earlier']} of them had been foreseen**"
+        f"**{passed} of {len(played.rows)} sites passed {share} within {played.weeks} weeks: {', '.join(kinds)}**"
         if passed
         else f"**No site of {len(played.rows)} passed {share} within {played.weeks} weeks**"
     )
     return (
-        f"{said}, and {told['not come']} more were expected to and did not. Busiest hours came within "
+        f"{said}; {told['not come'] or 'none'} {'was' if told['not come'] == 1 else 'were'} expected to and did not. Busiest hours came within "
         f"{theme.percent(played.error)} of what was expected, median; {theme.percent(played.under_high)} of weeks stayed "
         "under the upper end of the 95 % interval."
     )
@@ -233,6 +248,11 @@ def _one(frame: Frame, card: Card, asked: PlanQuery) -> None:
         "what was installed since puts it off. An order is reckoned from its order-by date, or the day of the plan where that had passed, plus the padded "
         "lead time."
     )
+    if frame.narrow:
+        records = table.to_dict("records")
+        titles = [f"**{empty_states.plain(row['Place'])}** {row['Verdict']}" for row in records]
+        cards(titles, lambda at: [f"Expected: {records[at]['Expected']}; came: {records[at]['Came']}"], key="card")
+        return
     st.dataframe(
         table,
         column_config=_columns() | {name: None for name in ("Idle cost",) if table[name].isna().all()},
