@@ -26,7 +26,7 @@ def plain(text: object) -> str:
 def nothing(title: str, why: str, commands: dict[str, str] | None = None, *, icon: str = "inbox") -> None:
     """An empty state: what is missing, why (plain text), and commands by what they do."""
     with st.container(border=True):
-        st.markdown(f"#### :material/{icon}: {plain(title)}")
+        st.markdown(f"## :material/{icon}: {plain(title)}")
         st.markdown(plain(why))
         for purpose, command in (commands or {}).items():
             st.caption(plain(purpose))
@@ -70,9 +70,9 @@ def failed(error: HeadroomError) -> None:
     is_store = isinstance(error, ObjectStoreError)
     with st.container(border=True):
         st.markdown(
-            "#### :material/cloud_off: The lake cannot be reached"
+            "## :material/cloud_off: The lake cannot be reached"
             if is_store
-            else "#### :material/error: This page cannot be shown"
+            else "## :material/error: This page cannot be shown"
         )
         st.markdown(plain(error.problem))
         if error.cause:
@@ -87,7 +87,7 @@ def failed(error: HeadroomError) -> None:
 def crashed() -> None:
     """An error that nobody expected; the log has the rest."""
     with st.container(border=True):
-        st.markdown("#### :material/error: Something went wrong on this page")
+        st.markdown("## :material/error: Something went wrong on this page")
         st.markdown("The server's log says what. The other pages still work; reload this one to try again.")
 
 

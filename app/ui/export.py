@@ -251,9 +251,10 @@ def table_buttons(
     """
     source = current_source()
     about = ({} if source is None else source.rows()) | {f"policy_{at}": value for at, value in (policy or {}).items()}
-    _file_button("CSV", lambda: csv(rows_of(data), units, zone), name, f"{key}-csv")
-    _file_button("XLSX", lambda: xlsx(rows_of(data), units, zone, about=about), name, f"{key}-xlsx")
-    _file_button("JSON", lambda: json(rows_of(data), units, about=about), name, f"{key}-json")
+    with st.container(horizontal=True, gap="xsmall", width="content"):
+        _file_button("CSV", lambda: csv(rows_of(data), units, zone), name, f"{key}-csv")
+        _file_button("XLSX", lambda: xlsx(rows_of(data), units, zone, about=about), name, f"{key}-xlsx")
+        _file_button("JSON", lambda: json(rows_of(data), units, about=about), name, f"{key}-json")
 
 
 MIME = {

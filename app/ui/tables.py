@@ -17,13 +17,22 @@ ROWS_SHOWN = 16
 ROW_PX, HEADER_PX = 35, 38
 
 
-def ledger(frame: pd.DataFrame, labels: dict[str, str], zone: str, *, name: str, alt: str) -> None:
-    """Draw the columns that `labels` names, in its order, and offer them as `name`.csv."""
+def ledger(
+    frame: pd.DataFrame, labels: dict[str, str], zone: str, *, name: str, alt: str, opens: str | None = None
+) -> None:
+    """Draw the columns that `labels` names, in its order, and offer them as `name`.csv. A click on a value of the column
+    `opens` goes to the site of its row (site_id).
+    """
     heads = {column: headed(frame, column, labels, zone) for column in labels}
     shown = in_zone(frame[list(labels)], zone).rename(columns=heads)
     height = HEADER_PX + min(len(shown), ROWS_SHOWN) * ROW_PX
     # A column whose format is None would be hidden, so that text has no entry.
     formats = {heads[column]: how for column in labels if (how := written(frame, column))}
+    click = f"{name}.click"
+    if opens is not None:
+        formats[heads[opens]] = st.column_config.ButtonColumn(
+            type="tertiary", alignment="left", key=click, help="Opens the site"
+        )
     st.dataframe(
         shown,
         hide_index=True,
@@ -33,6 +42,8 @@ def ledger(frame: pd.DataFrame, labels: dict[str, str], zone: str, *, name: str,
         placeholder=theme.NO_DATA,
         alt=alt,
     )
+    if opens is not None and (clicked := st.session_state.get(click)):
+        state.open_page("region", site=str(frame["site_id"].iloc[int(clicked["row"])]))
     with st.container(horizontal=True, horizontal_alignment="right"):
         export.csv_button(frame[list(labels)], name, f"{name}-csv", zone=zone)
 

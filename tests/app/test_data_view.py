@@ -40,7 +40,7 @@ def test_every_section_opens_on_every_lake(open_page: Opener, lake: str, section
 def test_freshness_names_the_silent_site_first(open_page: Opener) -> None:
     test = open_page("data")
     rows = table(test)
-    assert rows["Site"].iloc[0] == SILENT
+    assert rows["Identifier"].iloc[0] == SILENT
     assert rows["Behind by"].iloc[0] == "2 h"
     assert set(rows["Behind by"].iloc[1:]) == {"up to date"}
     assert "**5 of 6 sites** reach the end" in text(test)

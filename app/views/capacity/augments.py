@@ -39,7 +39,7 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     if planned is None or choices.no_capacity(frame, planned[1]):
         return
     question = planned[0].question
-    st.markdown("##### The cheapest plan that keeps the limit")
+    st.markdown("## The cheapest plan that keeps the limit")
     st.caption(
         empty_states.plain(
             f"{choices.limit_words(question)}{'; with the what-if' if question.changes else ''}. {_about(frame, question)}"
@@ -387,7 +387,7 @@ def table(frame: Frame, question: PlanQuery, plan: AugmentPlan, names: dict[str,
         return export.csv(augmenting.capacity_rows(frame.pin, frame.scope, question, plan))
 
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### What to buy, most risk removed for a dollar first")
+        st.markdown("## What to buy, most risk removed for a dollar first")
         with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
             export.csv_button(rows, "purchases", key="purchases-csv", units=UNITS)
             st.download_button(

@@ -174,7 +174,7 @@ def refusals(frame: Frame, question: PlanQuery, refused: dict[str, str]) -> None
         rows = rows.assign(Peak=measured["peak_gbps"], Capacity=measured["capacity_gbps"])
     rows = rows.assign(Reason=list(refused.values())).reset_index(drop=True)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### Sites without a plan")
+        st.markdown("## Sites without a plan")
         export.csv_button(rows, "refusals", key="refusals-csv", units={"Peak": "Gbps", "Capacity": "Gbps"})
     gbps = {
         "Peak": NumberColumn("Peak of last week, Gbps", format="%.3g", width=150),

@@ -118,7 +118,7 @@ def stranded(frame: Frame, question: PlanQuery, found: StrandedHeadroom) -> None
         return
     rows = idle_rows(found.rows, site_names(frame.catalogue, None))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### Headroom that nobody needs")
+        st.markdown("## Headroom that nobody needs")
         export.csv_button(rows, "stranded capacity", key="stranded-csv", units=IDLE_UNITS)
     added = f", with {theme.gbps(found.added_gbps)} that the what-if adds within a year," if found.added_gbps else ""
     st.caption(
@@ -269,7 +269,7 @@ UNITS = dict.fromkeys(("ingest_gbps", "egress_gbps", "billed_gbps", "apart_gbps"
 
 def draw_bills(frame: Frame, chosen: SiteFilter) -> None:
     """A chart of the largest partners and a table of all."""
-    st.markdown("##### 95th-percentile billing by partner")
+    st.markdown("## 95th-percentile billing by partner")
     if frame.catalogue["partner"].isna().all():
         st.caption(":material/info: No site names its partner: the column partner of the table sites says who runs it.")
         return

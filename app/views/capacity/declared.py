@@ -51,7 +51,7 @@ def heading(frame: Frame, copy: WorkingCopy) -> None:
     """Which version is edited, and the table to take away."""
     shown = f"version {copy.base}" if copy.base is not None else "nothing declared yet"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"##### Declared capacity, {shown}{', edited' if copy.touched else ''}")
+        st.markdown(f"## Declared capacity, {shown}{', edited' if copy.touched else ''}")
         export.csv_button(copy.seed, "capacity", key="declared-csv")
     hidden = (
         f" {len(copy.hidden)} rows of other sites are hidden by the filters, and stay as they are."
@@ -262,7 +262,7 @@ def draw_versions(frame: Frame, *, locked: bool) -> None:
     found = declared.history(frame.pin, frame.scope)
     if found.empty:
         return
-    st.markdown("##### Versions")
+    st.markdown("## Versions")
     met = writing.conflict(PLACE)
     if met is not None and not locked:  # of bringing a version back; that of an edit is settled beside the edit
         writing.set_aside(PLACE)

@@ -496,7 +496,7 @@ _CLICK = "failures.click"
 
 def single(frame: Frame, report: FailureReport) -> None:
     """Every single failure: two tables side by side; a click on a name plays it above."""
-    st.markdown("##### If any one site fails")
+    st.markdown("## If any one site fails")
     names = dict(zip(frame.catalogue["site_id"], frame.catalogue["name"], strict=True))
     first = report.first_week.head(MOST)
     left, right = st.columns(2, gap="medium")

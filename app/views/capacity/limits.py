@@ -33,7 +33,7 @@ _PLACE, _METRIC = "limits.place", "limits.quality"
 
 def draw(frame: Frame, asked: PlanQuery) -> None:
     """What may be used, in a sentence and a table of all sites, and the curve of one place."""
-    st.markdown("##### How full may a site run?")
+    st.markdown("## How full may a site run?")
     measured = [name for name in QUALITY[asked.direction] if name in frame.extent.metrics]
     if not measured:
         empty_states.partial("A safe limit", {name: METRIC[name].meaning for name in QUALITY[asked.direction]})
@@ -258,7 +258,7 @@ def draw_table(rows: pd.DataFrame, *, narrow: bool) -> None:
     if rows.empty:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### All sites, lowest knee first")
+        st.markdown("## All sites, lowest knee first")
         export.csv_button(rows, "safe limits", key="limits-csv", units=UNITS)
     if narrow:
         records = rows.to_dict("records")

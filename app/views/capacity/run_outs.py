@@ -70,7 +70,7 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
         bars(frame, outlooks.question, shown, base)
     with right:
         site_map(frame, outlooks, shown, map_view.NARROW if frame.narrow else BESIDE)
-    st.markdown("##### One place against its capacity")
+    st.markdown("## One place against its capacity")
     one_place(frame, outlooks, shown)
 
 
@@ -83,7 +83,7 @@ def headline(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Da
     told, partner = planning.summarise(sites), state.current().partner
     if partner is not None:
         count = f"{told.sites} site{'' if told.sites == 1 else 's'}"
-        st.markdown(f"#### {plain(partner)}: {question.direction} capacity to deliver, {count}")
+        st.markdown(f"## {plain(partner)}: {question.direction} capacity to deliver, {count}")
     st.markdown(" ".join(consequences(told, question, frame.extent.now)))
     if base is not None:
         changes = int(planning.changed_rows(base, sites).sum())
@@ -202,7 +202,7 @@ def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Data
     now = frame.extent.now
     rows = plan_table(sites, now, base)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### What to order" if state.current().partner is None else "##### What to deliver")
+        st.markdown("## What to order" if state.current().partner is None else "## What to deliver")
         _downloads(frame, question, sites)
     if frame.narrow:
         records = sites.to_dict("records")

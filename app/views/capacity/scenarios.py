@@ -158,7 +158,7 @@ def settle(frame: Frame) -> None:
     did, who = "deleted" if theirs.deleted else "changed", theirs.updated_by or "Somebody else"
     with st.container(border=True, key="scenario-conflict"):
         st.markdown(
-            f"#### :material/call_split: {empty_states.plain(who)} {did} {empty_states.plain(theirs.name)} before you"
+            f"## :material/call_split: {empty_states.plain(who)} {did} {empty_states.plain(theirs.name)} before you"
         )
         st.markdown(
             empty_states.plain(
@@ -228,7 +228,7 @@ def opened() -> tuple[str, int] | None:
 def draw_list(frame: Frame, held: list[Scenario]) -> None:
     """The table, the actions, and files."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### Kept scenarios")
+        st.markdown("## Kept scenarios")
         with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
             _import(frame)
             _deleted(frame)
@@ -510,7 +510,7 @@ def compare(frame: Frame, asked: PlanQuery, held: list[Scenario]) -> None:
     """The choice, the table and the chart."""
     if not held and not asked.changes:
         return
-    st.markdown("##### Side by side")
+    st.markdown("## Side by side")
     known = {one.id: one for one in held}
     chosen = _choose_compared(known) if held else []
     if not chosen and not asked.changes:

@@ -87,7 +87,7 @@ def draw_replay(frame: Frame, asked: PlanQuery) -> None:
         }
     )
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"##### Replay: what the forecast of {theme.day(played.start)} would have said")
+        st.markdown(f"## Replay: what the forecast of {theme.day(played.start)} would have said")
         export.csv_button(
             rows, "replay", key="replay-csv", units=dict.fromkeys(("Limit", "Expected", "High", "Came"), "Gbps")
         )
@@ -149,7 +149,7 @@ def _browser(frame: Frame, cards: dict[str, Card]) -> None:
     """What was planned when, by whom and on which run."""
     rows = pd.DataFrame([browsed(card, frame) for card in cards.values()])
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### Saved plans")
+        st.markdown("## Saved plans")
         export.csv_button(rows, "saved plans", key="plans-csv", zone=frame.zone)
     st.dataframe(
         rows,

@@ -25,8 +25,8 @@ SECTIONS = {
     "dictionary": "Data dictionary",
 }
 FRESHNESS = {
-    "site_id": "Site",
-    "name": "Name",
+    "name": "Site",
+    "site_id": "Identifier",
     "behind": "Behind by",
     "last_ts": "Newest sample",
     "received_at": "Arrived",
@@ -106,7 +106,8 @@ def freshness(frame: Frame) -> None:
         FRESHNESS,
         frame.zone,
         name="freshness",
-        alt="Newest sample of every site, the latest first",
+        alt="Newest sample of every site, the latest first; a click on a name opens the site",
+        opens="name",
     )
 
 

@@ -20,7 +20,7 @@ def cards(frame: Frame, sites: pd.DataFrame, summary: NetworkSummary) -> None:
     """Up to six cards, each a target that opens its site, then in a sentence each what is well and what cannot be
     planned. `sites`: planning.site_states, most urgent first; `summary`: of them.
     """
-    st.markdown("##### Where to look first")
+    st.markdown("## Where to look first")
     cannot = (sites["state"] == "unknown") & sites["silence"].isna()
     urgent = sites[(sites["state"] != "ok") & ~cannot].head(MOST)
     now = frame.extent.now

@@ -29,7 +29,7 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> None:
     rows = rows_of(sites, now)
     unit = theme.unit("egress_gbps", float(rows["Egress"].fillna(0.0).max()))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### All sites")
+        st.markdown("## All sites")
         export.table_buttons(sites[[column for column in sites if column not in NOT_IN_FILES]], "sites", "sites-file")
     event = st.dataframe(
         rows.assign(Egress=rows["Egress"] * unit.factor),

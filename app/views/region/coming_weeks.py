@@ -27,7 +27,7 @@ def draw(frame: Frame, place: Place, told: list[Traffic]) -> None:
     if not published:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown("##### Coming weeks", width="content")
+        st.markdown("## Coming weeks", width="content")
         st.segmented_control(
             "Metric of the coming weeks",
             list(published),

@@ -34,7 +34,7 @@ _PLACES, _EARLIER, _METRIC, _CLICK = "compare.places", "compare.earlier", "compa
 
 def draw(frame: Frame, place: Place, window: Window) -> None:
     """The choices, and what is chosen side by side; nothing but the choices where nothing is."""
-    st.markdown("##### Compare")
+    st.markdown("## Compare")
     names = place_names(frame.catalogue)
     _choices(place, names)
     subjects = subjects_of(place, window)

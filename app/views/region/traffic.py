@@ -282,7 +282,7 @@ def sites_side_by_side(frame: Frame, place: Place, window: Window) -> None:
     of_capacity = has_utilisation(charted, window.start, window.past_end)
     what, order = ("egress over capacity", "most urgent") if of_capacity else ("egress", "largest")
     whose = "All sites" if place.level == "global" else f"Sites of {empty_states.plain(place.name)}"
-    st.markdown(f"##### {whose}, {what}, {order} first")
+    st.markdown(f"## {whose}, {what}, {order} first")
     panels = site_panels(
         charted,
         metric="egress_gbps",
