@@ -528,6 +528,7 @@ def single_step_cost(case: PlanCase, request: AugmentOptions) -> float:
     options = replace(
         request,
         policy=case.policy,
+        ordering=case.ordering,
         months=months,
         n_minus_1=False,
         budget_usd=None,

@@ -559,7 +559,7 @@ def answers(frame: Frame, asked: PlanQuery, chosen: list[Scenario]) -> tuple[Sce
     for one in chosen:
         try:
             questions[one.id] = scenarios.query_of(one.body, asked.direction, state.LEAST_LIMIT)._replace(
-                failover=asked.failover
+                failover=asked.failover, lead_factor=asked.lead_factor, lead_plus_days=asked.lead_plus_days
             )
         except HeadroomError as error:
             refused[one.id] = str(error)
