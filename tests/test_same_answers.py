@@ -192,7 +192,7 @@ def assert_same(lake: Path, open_page: Callable[..., AppTest], multiples: list[S
 
     first = told[told["level"] == "site"].drop_duplicates("key").set_index("key")
     overview = open_page("overview", lake)
-    listed = overview.dataframe[0].value.set_index("site_id")
+    listed = next(frame.value for frame in overview.dataframe if "Site" in frame.value).set_index("site_id")
     common = [site for site in listed.index if site in first.index]
     assert common == first.index.tolist()
     assert [WORDS[word] for word in listed.loc[common, "Health"]] == first["state"].tolist()

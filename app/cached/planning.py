@@ -26,7 +26,7 @@ from forecasting.planning.plan import PLAN_COLUMNS, Fan, PlanSummary, changed_ro
 from forecasting.planning.plan import fan as fan_of
 from forecasting.planning.plan_case import NO_TELEMETRY, whole_weeks
 from forecasting.planning.runout import NO_CAPACITY, RunOut
-from forecasting.planning.site_state import NetworkSummary, summarise_sites
+from forecasting.planning.site_state import NetworkSummary, group_states, summarise_sites
 from forecasting.planning.whatif import (
     CITY,
     ScenarioResult,
@@ -55,6 +55,7 @@ __all__ = [
     "changes",
     "cost",
     "fan",
+    "group_states",
     "measured_weeks",
     "network_plan",
     "plan",

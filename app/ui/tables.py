@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -98,9 +98,3 @@ def open_clicked(key: str, sites: Sequence[str], known: Collection[str]) -> None
     click = st.session_state.get(key)
     if click is not None and click["row"] < len(sites) and sites[click["row"]] in known:
         state.open_page("region", site=str(sites[click["row"]]))
-
-
-def opened(selection: Mapping[str, Any], click: Mapping[str, Any] | None) -> int | None:
-    """The position of the row whose name was clicked, or that was selected."""
-    found = [*([] if click is None else [click["row"]]), *selection["rows"]]
-    return int(found[0]) if found else None

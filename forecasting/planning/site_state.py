@@ -153,3 +153,25 @@ def _poor_quality(sites: pd.DataFrame) -> tuple[str, ...] | None:
     if shares.isna().all():
         return None
     return tuple(sites.loc[shares[shares >= 1.0].sort_values(ascending=False, kind="stable").index, "name"].astype(str))
+
+
+def group_states(sites: pd.DataFrame, by: Literal["region", "partner"]) -> pd.DataFrame:
+    """key, label, sites, act, watch and add_gbps (Gbps to order, the sum over its sites) of each region or partner, most
+    sites to act on first. `sites`: a frame of planning.plan.with_plan.
+    """
+    is_region = by == "region"
+    keys = sites["region_id"] if is_region else sites["partner"]
+    rows = pd.DataFrame(
+        {
+            "key": keys,
+            "label": sites["region_name"].fillna(keys) if is_region else keys,
+            "act": sites["state"].eq("act"),
+            "watch": sites["state"].eq("watch"),
+            "add_gbps": sites["add_gbps"].astype(float),
+        }
+    ).dropna(subset="key")
+    groups = rows.groupby("key", sort=True)
+    table = groups[["act", "watch"]].sum().astype(int)
+    table["sites"], table["label"] = groups.size(), groups["label"].first()
+    table["add_gbps"] = groups["add_gbps"].sum(min_count=1)
+    return table.reset_index().sort_values(["act", "watch", "key"], ascending=[False, False, True], ignore_index=True)

@@ -281,7 +281,7 @@ def test_the_overview_tells_the_plans_dates_in_its_numbers_and_its_table(open_pa
     plan = table(open_page("capacity", lake))
     page = open_page("overview", lake)
     assert not page.exception
-    told = page.dataframe[0].value.set_index("site_id")["Run-out"]
+    told = page.dataframe[-1].value.set_index("site_id")["Run-out"]
     assert told["ams-01"] == plan.loc["ams-01", "Run-out"]
     assert told["fra-01"] == "already over the limit"
     assert told["gru-01"] == "not in 18 months"

@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.ui import autoplay, map_player, maps, tables
+from app.ui import autoplay, map_player, maps
 from app.views.overview.cards import MOST
 from data.lake.rollups import refresh_rollups
 from tests.app.conftest import Opener
@@ -65,8 +65,7 @@ def words(page: AppTest) -> str:
 
 
 def table(page: AppTest) -> pd.DataFrame:
-    (found,) = page.dataframe
-    return found.value
+    return next(frame.value for frame in page.dataframe if "Site" in frame.value)
 
 
 # In every state of a lake
@@ -127,14 +126,15 @@ def test_the_table_writes_egress_in_one_unit_that_fits_and_leaves_out_columns_th
     open_page: Opener, without_flows: Path, tmp_path: Path
 ) -> None:
     def heads(page: AppTest) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(page.dataframe[0].proto.columns)
+        shown = next(frame for frame in page.dataframe if "Site" in frame.value)
+        found: dict[str, Any] = json.loads(shown.proto.columns)
         return found
 
-    assert heads(open_page("overview", without_flows))["Egress"]["label"] == "Egress, Gbps"
+    assert heads(open_page("overview", without_flows))["Peak 24 h"]["label"] == "Peak 24 h, Gbps"
     assert {name for name, how in heads(open_page("overview", without_flows)).items() if how.get("hidden")} >= {
-        "Utilisation",
-        "Peak of capacity",
-        "Days left",
+        "of capacity",
+        "Short",
+        "Order by",
     }
     small = full_lake(tmp_path / "lake", Plan(sites=3, days=3, flows=False, forecasts=False))
     rows = small.read("telemetry").to_pandas()
@@ -143,8 +143,8 @@ def test_the_table_writes_egress_in_one_unit_that_fits_and_leaves_out_columns_th
     )
     refresh_rollups(small)
     page = open_page("overview", tmp_path / "lake")
-    assert heads(page)["Egress"]["label"] == "Egress, Mbps"
-    assert table(page)["Egress"].between(1, 20).all()
+    assert heads(page)["Peak 24 h"]["label"] == "Peak 24 h, Mbps"
+    assert table(page)["Peak 24 h"].between(1, 20).all()
 
 
 def test_a_lake_of_2004_is_drawn_at_its_own_now(open_page: Opener) -> None:
@@ -357,15 +357,29 @@ def test_a_click_on_a_marker_names_its_site(objects: dict[str, Any], site: str |
 
 
 @pytest.mark.parametrize(
-    ("selection", "click", "row"),
-    [
-        ({"rows": []}, None, None),
-        ({"rows": [4]}, None, 4),
-        ({"rows": []}, {"row": 2}, 2),
-        ({"rows": [4]}, {"row": 2}, 2),
-    ],
+    ("name", "key", "shown"), [("region", "eu-west", "Europe West"), ("partner", "Fjord", "Fjord")]
 )
-def test_a_click_on_a_name_or_a_selected_row_names_its_row(
-    selection: dict[str, Any], click: dict[str, Any] | None, row: int | None
+def test_a_click_in_the_leaderboard_filters_the_page_and_a_second_one_clears_it(
+    open_page: Opener, world: Path, name: str, key: str, shown: str
 ) -> None:
-    assert tables.opened(selection, click) == row
+    page = open_page("overview", world)
+    board = next(
+        frame.value for frame in page.dataframe if "label" in frame.value and shown in set(frame.value["label"])
+    )
+    row = board["label"].tolist().index(shown)
+    page.session_state[f"leaders.{name}"] = {"row": row}
+    page.run()
+    assert page.query_params[name] == key
+    assert set(table(page)[name.capitalize()]) == {shown}
+
+
+def test_a_telephone_has_cards_in_place_of_the_table(
+    open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.header.is_narrow", lambda: True)
+    page = open_page("overview", world)
+    assert not page.exception
+    assert all("Site" not in frame.value for frame in page.dataframe)
+    (first, *_) = [line.value for line in page.markdown if "[Frankfurt](./region?" in line.value]
+    assert first.startswith("\u25a0 act")
+    assert any(line.value.startswith("run-out: already over the limit  \nPeak 24 h: ") for line in page.markdown)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from app import theme
-from app.charts.map_marks import PLAN_RUNOUT, RunoutScale, records, runout_words
+from app.charts.map_marks import records, runout_words
 from app.theme import Scheme
 
 WIDTH, HEIGHT, PAD = 240, 110, 4
@@ -101,16 +102,13 @@ def _svg(content: str) -> str:
 # A sparkline in a cell is some 100 pixels wide: the highest of every few hours draws the same line in a fraction of the
 # bytes.
 HOURS_A_POINT = 3
-_DAY = pd.Timedelta(days=1)
 
 
-def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = PLAN_RUNOUT) -> pd.DataFrame:
-    """What the table of all sites shows, in the order of `sites` (a frame of sites_now; `runout`: the scale of its
-    run-out).
+def site_table(sites: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
+    """What the table of all sites shows, in the order of `sites` (a frame of planning.site_states).
 
-    site_id, Site, Health, Region, Partner, Egress (Gbps), Utilisation (percent), Last 7 days (list), Peak in 28 days
-    and Run-out (intervals as text), Peak of capacity (percent), Days left (to the early bound of the run-out; 0 where
-    it is over), Complete (percent of the last 24 h).
+    site_id, Site, Health, Region, Partner, Peak 24 h (Gbps), of capacity (percent), Last 7 days (list), Peak in 28 days
+    and Run-out (intervals as text), Short (Gbps), Order by (a day), Complete (percent of the last 24 h).
     """
     return pd.DataFrame(
         {
@@ -119,22 +117,39 @@ def site_table(sites: pd.DataFrame, now: pd.Timestamp, runout: RunoutScale = PLA
             "Health": [f"{theme.STATES[state].glyph} {theme.STATES[state].word}" for state in sites["state"]],
             "Region": sites["region_name"].fillna(sites["region_id"]),
             "Partner": sites["partner"],
-            "Egress": sites["egress_gbps"],
-            "Utilisation": 100 * sites["utilisation"],
+            "Peak 24 h": sites["peak_24h_gbps"].astype(float),
+            "of capacity": 100 * sites["peak_24h_utilisation"].astype(float),
             "Last 7 days": [thinned(week) for week in sites["week"]],
             "Peak in 28 days": [
                 peak(low, high) for low, high in zip(sites["peak_28d_low"], sites["peak_28d_high"], strict=True)
             ],
-            "Peak of capacity": 100
-            * sites["peak_28d_mid"]
-            / sites["egress_capacity_gbps"].where(sites["egress_capacity_gbps"] > 0),
-            "Run-out": [
-                runout_words(site, now, runout) for site in records(sites[["runout", "run_out_p10", "run_out_p90"]])
-            ],
-            "Days left": days_left(sites, now),
+            "Short": sites["short_gbps"].astype(float),
+            "Run-out": [runout_words(site, now) for site in records(sites[["runout", "run_out_p10", "run_out_p90"]])],
+            "Order by": sites["order_by"].dt.tz_localize(None),
             "Complete": 100 * sites["completeness_24h"],
         }
     )
+
+
+# The numbers of the table in the file, under the contract's and the plan's own names.
+FILE_COLUMNS = [
+    *("site_id", "name", "state", "reason", "region_id", "region_name", "partner"),
+    *("peak_24h_gbps", "peak_24h_utilisation", "egress_capacity_gbps", "ingest_capacity_gbps"),
+    *("peak_28d_low", "peak_28d_mid", "peak_28d_high", "direction", "run_out_p10", "run_out_p50", "run_out_p90"),
+    *("order", "order_by", "lead_days", "short_gbps", "add_gbps", "in_service_today", "completeness_24h"),
+]
+
+
+def card_lines(site: Mapping[str, Any]) -> list[str]:
+    """A row of `site_table` as the lines of a card, Markdown."""
+    known = [] if theme.missing(site["Order by"]) else [f"**Order by {theme.day(site['Order by'])}**"]
+    short = [] if theme.missing(site["Short"]) or not site["Short"] else [f"{theme.gbps(site['Short'])} short"]
+    full = "" if theme.missing(site["of capacity"]) else f", {theme.percent(site['of capacity'] / 100)} of capacity"
+    return [
+        " \u00b7 ".join([*known, *short, f"run-out: {site['Run-out']}"]),
+        f"Peak 24 h: {theme.gbps(site['Peak 24 h'])}{full}",
+        ", ".join(str(site[name]) for name in ("Region", "Partner") if not theme.missing(site[name])),
+    ]
 
 
 def thinned(week: Sequence[float | None] | None) -> list[float] | None:
@@ -165,9 +180,3 @@ def peak(low: float, high: float) -> str:
         if ends[0][1] == ends[1][1]
         else f"{' '.join(ends[0])} to {' '.join(ends[1])}"
     )
-
-
-def days_left(sites: pd.DataFrame, now: pd.Timestamp) -> pd.Series:
-    """Days until a site may first pass 80 % of its capacity; null where that is not in sight or not known."""
-    days = ((sites["run_out_p10"] - now) / _DAY).where(sites["runout"] == "within")
-    return days.mask(sites["runout"] == "over", 0.0).clip(lower=0.0).round()

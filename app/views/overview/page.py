@@ -10,11 +10,11 @@ from app.ui.maps import network_map
 from app.ui.site_filter import filtered_sites, no_site_passes, site_filter
 from app.views.overview.cards import cards
 from app.views.overview.headline import headline
-from app.views.overview.site_table import site_table
+from app.views.overview.site_table import leaderboards, site_table
 
 
 def show(frame: Frame) -> None:
-    """The verdict and its numbers, the map beside where to look first, and every site."""
+    """The verdict and its numbers, the map and who has most of the trouble beside where to look first, and every site."""
     chosen = filtered_sites(frame)
     sites = planning.site_states(frame.pin, frame.scope, chosen)
     if sites.empty:
@@ -27,6 +27,7 @@ def show(frame: Frame) -> None:
     with left:
         site_filter(frame)
         network_map(frame, chosen, sites)
+        leaderboards(frame, planning.site_states(frame.pin, frame.scope))
     with right:
         cards(frame, sites, summary)
-    site_table(sites, frame.extent.now)
+    site_table(frame, sites)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as any_
 
 from app.cached.planning import NetworkSummary
-from app.views.overview.charts import HOURS_A_POINT, days_left, peak, site_table, thinned
+from app.views.overview.charts import HOURS_A_POINT, card_lines, peak, site_table, thinned
 from app.views.overview.headline import verdict
 
 NOW = pd.Timestamp("2026-11-20T09:25Z")
@@ -26,8 +26,10 @@ def site(site_id: str, **changes: Any) -> dict[str, Any]:
         "region_name": "Europe",
         "partner": None,
         "state": "ok",
-        "egress_gbps": 12.5,
-        "utilisation": 0.25,
+        "peak_24h_gbps": 12.5,
+        "peak_24h_utilisation": 0.25,
+        "short_gbps": 0.0,
+        "order_by": pd.NaT,
         "week": [1.0] * 168,
         "peak_28d_low": 20.0,
         "peak_28d_mid": 25.0,
@@ -46,7 +48,10 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
     """Rows in the types of sites_now."""
     found = pd.DataFrame(rows)
     return found.assign(
-        **{name: pd.to_datetime(found[name], utc=True) for name in ("run_out_p10", "run_out_p50", "run_out_p90")}
+        **{
+            name: pd.to_datetime(found[name], utc=True)
+            for name in ("run_out_p10", "run_out_p50", "run_out_p90", "order_by")
+        }
     )
 
 
@@ -56,7 +61,7 @@ def summary(**changes: Any) -> NetworkSummary:
         sites=48,
         states={"act": 4, "watch": 10, "ok": 34},
         over=3,
-        overdue=5,
+        late=5,
         due=2,
         undeclared=0,
         unplanned=0,
@@ -141,17 +146,25 @@ def test_a_row_says_what_the_site_is_like() -> None:
         "run_out_p50": NOW + 20 * DAY,
         "run_out_p90": NOW + 29 * DAY,
     }
-    row = site_table(frame(site("fra-01", state="watch", **within)), NOW).iloc[0]
+    row = site_table(frame(site("fra-01", state="watch", order_by=NOW.floor("D"), short_gbps=3.0, **within)), NOW).iloc[
+        0
+    ]
     assert row["Health"] == "\u25b2 watch"
-    assert (row["Egress"], row["Utilisation"], row["Complete"]) == (12.5, 25.0, 99.5)
-    assert (row["Peak in 28 days"], row["Peak of capacity"]) == ("20.0 to 30.0 Gbps", 50.0)
-    assert (row["Run-out"], row["Days left"]) == ("3 to 19 Dec", 13.0)
+    assert (row["Peak 24 h"], row["of capacity"], row["Complete"]) == (12.5, 25.0, 99.5)
+    assert (row["Peak in 28 days"], row["Short"]) == ("20.0 to 30.0 Gbps", 3.0)
+    assert (row["Run-out"], row["Order by"]) == ("3 to 19 Dec", pd.Timestamp("2026-11-20"))
+    assert card_lines(row) == [
+        "**Order by 20 Nov 2026** \u00b7 3.00 Gbps short \u00b7 run-out: 3 to 19 Dec",
+        "Peak 24 h: 12.5 Gbps, 25 % of capacity",
+        "Europe",
+    ]
 
 
 def test_what_is_not_known_is_null_or_a_reason() -> None:
     nothing = {
-        "egress_gbps": None,
-        "utilisation": None,
+        "peak_24h_gbps": None,
+        "peak_24h_utilisation": None,
+        "short_gbps": None,
         "week": None,
         "peak_28d_low": None,
         "peak_28d_mid": None,
@@ -165,24 +178,13 @@ def test_what_is_not_known_is_null_or_a_reason() -> None:
         "state": "unknown",
     }
     row = site_table(frame(site("x", **nothing, **more), site("y")), NOW).iloc[0]
-    assert row[["Egress", "Utilisation", "Last 7 days", "Peak of capacity", "Days left", "Complete"]].isna().all()
+    assert row[["Peak 24 h", "of capacity", "Last 7 days", "Short", "Order by", "Complete"]].isna().all()
     assert (row["Peak in 28 days"], row["Run-out"], row["Region"], row["Health"]) == (
         "no forecast",
         "no forecast",
         "eu",
         "\u25cb unknown",
     )
-
-
-def test_days_left_are_never_negative_and_zero_where_it_is_over() -> None:
-    sites = frame(
-        site("a", runout="over"),
-        site("b", runout="within", run_out_p10=NOW - DAY),
-        site("c"),
-        site("d", runout="no capacity"),
-    )
-    assert days_left(sites, NOW).tolist()[:2] == [0.0, 0.0]
-    assert days_left(sites, NOW).isna().tolist() == [False, False, True, True]
 
 
 @pytest.mark.parametrize(

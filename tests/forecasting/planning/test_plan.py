@@ -17,7 +17,7 @@ from forecasting.planning.demand import Demand
 from forecasting.planning.failover import nearby
 from forecasting.planning.order_by import OrderPolicy, plan_calendar
 from forecasting.planning.plan import fan, summarise, with_plan
-from forecasting.planning.site_state import WORST_FIRST, by_urgency, summarise_sites
+from forecasting.planning.site_state import WORST_FIRST, by_urgency, group_states, summarise_sites
 from tests.forecasting.planning.networks import START, installed, names, steps, weeks
 
 NOW = START + pd.Timedelta(days=1, hours=9)
@@ -275,6 +275,26 @@ def test_a_summary_counts_states_orders_and_what_comes_first() -> None:
     assert found.poor == ("Young", "Over")
     nothing = summarise_sites(sites[3:4].assign(rebuffer_ratio=None, startup_seconds=None))
     assert (nothing.next_site, nothing.fullest_site, nothing.poor) == (None, None, None)
+
+
+def test_regions_and_partners_rank_by_sites_to_act_on() -> None:
+    sites = pd.DataFrame(
+        {
+            "region_id": ["eu", "eu", "us", "us"],
+            "region_name": ["Europe", "Europe", None, None],
+            "partner": ["A", None, "B", "A"],
+            "state": ["ok", "watch", "act", "act"],
+            "add_gbps": [np.nan, np.nan, 5.0, 10.0],
+        }
+    )
+    regions = group_states(sites, "region")
+    assert regions[["key", "label", "act", "watch", "sites"]].to_numpy().tolist() == [
+        ["us", "us", 2, 0, 2],
+        ["eu", "Europe", 0, 1, 2],
+    ]
+    assert regions["add_gbps"].tolist()[0] == 15.0
+    assert np.isnan(regions["add_gbps"].iloc[1])
+    assert group_states(sites, "partner")["key"].tolist() == ["A", "B"]
 
 
 @settings(max_examples=3)
