@@ -97,7 +97,7 @@ def test_a_folder_holds_a_snapshot_a_day_and_each_says_that_it_is_simulated(tmp_
 
 
 @given(st.integers(1, 600), st.integers(0, 4), st.integers(0, 1000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_batches_agree_wherever_they_start_and_end(ticks: int, earlier_days: int, seed: int) -> None:
     short = SimulationOptions(end=END, sites=3, days=1, seed=seed, incident_rate=5.0)
     long = replace(short, end=END + ticks * TICK, days=1 + earlier_days + 3, anchor=short.anchored)
@@ -110,7 +110,7 @@ def test_batches_agree_wherever_they_start_and_end(ticks: int, earlier_days: int
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=6), st.integers(0, 1000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_live_ticks_and_their_batch_are_a_longer_batch(gaps: list[int], seed: int) -> None:
     batch = simulate(replace(PLAN, seed=seed))
     parts, flows, since = list(batch.telemetry_days()), [day.flows for day in batch.days()], batch.last

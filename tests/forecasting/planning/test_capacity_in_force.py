@@ -53,7 +53,7 @@ def test_sql_and_numpy_agree_on_what_is_in_force(
     assert {(r.site_id, r.direction): r.capacity_gbps for r in passed.itertuples()} == past.to_dict()
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(rows, moments)
 def test_a_week_has_the_least_of_what_is_in_force_in_any_of_its_hours(
     made: list[tuple[str, str, pd.Timestamp, float, str | None]], now: pd.Timestamp

@@ -24,10 +24,10 @@ from forecasting.planning.safe_utilisation import (
 
 @pytest.fixture(scope="module")
 def told() -> pd.DataFrame:
-    """Every site of two networks, by metric: the answer, the simulator's knee, where quality is worse by a fifth, and
+    """Every site of a network, by metric: the answer, the simulator's knee, where quality is worse by a fifth, and
     the days on which it passed its knee.
     """
-    found = pd.concat([cases(seed, 36, 60, list(RISES)) for seed in (201, 202)], ignore_index=True)
+    found = cases(201, 36, 60, list(RISES))
     return found.assign(state=[one.state for one in found["answer"]])
 
 
@@ -57,7 +57,7 @@ def test_a_site_that_never_came_near_has_no_knee_and_is_safe_as_far_as_it_was_se
             for one, knee, worse in zip(told["answer"], told["knee"], told["worse"], strict=True)
         ]
     ]
-    assert len(calm) >= 60
+    assert len(calm) >= 40
     assert (calm["state"] == "unseen").mean() >= 0.99
     for one in calm["answer"][calm["state"] == "unseen"]:
         assert one.limit == one.seen_up_to

@@ -171,7 +171,7 @@ def stepped(scene: PlanCase) -> PlanCase:
     )
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(additions, additions, st.booleans())
 def test_more_capacity_never_brings_a_date_nearer_and_adds_up(
     scene: PlanCase, first: tuple[CapacityAddition, ...], second: tuple[CapacityAddition, ...], planned: bool
