@@ -90,7 +90,9 @@ def accuracy_details(rows: pd.DataFrame) -> str:
         + f" ({int(row.origins)} backtests)"
         for row in rows.itertuples()
     ]
-    return "  \n".join(["Measured in backtests: the mean absolute error as a share of what came (WAPE).", *told])
+    return "  \n".join(
+        ["Measured in backtests: the mean absolute error as a share of what was measured (WAPE).", *told]
+    )
 
 
 def _of_100(share: float) -> str:

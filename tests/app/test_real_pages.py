@@ -62,7 +62,7 @@ def test_every_section_of_the_data_opens(open_page: Opener, lake: Path, network:
     assert page.dataframe or page.get("plotly_chart")
 
 
-@pytest.mark.parametrize(("part", "says"), [("verdict", "icensed"), ("components", "Unpublished")])
+@pytest.mark.parametrize(("part", "says"), [("verdict", "typically off by"), ("components", "Unpublished")])
 def test_the_models_open(open_page: Opener, lake: Path, network: Network, part: str, says: str) -> None:
     page = open_page("models", lake, part=part, site=network.site, metric="egress_gbps")
     assert page.get("plotly_chart")
@@ -79,7 +79,7 @@ def test_a_backtest_is_held_against_what_came(open_page: Opener, lake: Path, net
     }
     assert "origin: nothing after it was known" in " ".join(note["text"] for note in figure["layout"]["annotations"])
     told = re.search(
-        r"([\d.]+) % of (\d+) hours lay inside the 95 % interval, error ([\d.]+) % of what came", chart.alt
+        r"([\d.]+) % of (\d+) hours lay inside the 95 % interval, error ([\d.]+) % of what was measured", chart.alt
     )
     assert told, chart.alt
     covered, hours, error = map(float, told.groups())

@@ -98,9 +98,8 @@ def freshness(frame: Frame) -> None:
     """How far is each site behind the end of the telemetry, worst first?"""
     sites = cached.freshness(frame.pin, frame.scope).sort_values("age_seconds", ascending=False, na_position="first")
     late = sites["age_seconds"].isna() | (sites["age_seconds"] > 3 * frame.extent.grain_seconds)
-    st.markdown(
-        f"**{len(sites) - late.sum()} of {len(sites)} sites** reach the end of the telemetry; {late.sum()} behind it by more than three intervals."
-    )
+    behind_words = f"{late.sum()} behind it by more than three intervals" if late.any() else "none is late"
+    st.markdown(f"**{len(sites) - late.sum()} of {len(sites)} sites** reach the end of the telemetry; {behind_words}.")
     ledger(
         sites.assign(behind=sites["age_seconds"].map(behind)),
         FRESHNESS,

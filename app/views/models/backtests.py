@@ -76,7 +76,10 @@ def one_origin(frame: Frame, series: Series, name: str, tests: pd.DataFrame) -> 
     start = first_shown(origin, days)
     known = before(frame, series, origin, start)
     figure = backtest_figure(frame, series, name, rows, known, start)
-    told = f"{theme.percent(row['coverage_95'])} of {int(row['hours'])} hours lay inside the 95 % interval, error {theme.percent(row['wape'])} of what came"
+    told = (
+        f"{theme.percent(row['coverage_95'])} of {int(row['hours'])} hours lay inside the 95 % interval, "
+        f"error {theme.percent(row['wape'])} of what was measured"
+    )
     alt = f"Backtest of {name} from {theme.stamp(origin, frame.zone)} {frame.zone}: {told}"
     units = dict.fromkeys(
         ["value", "yhat", "prophet", "baseline", "q025", "q10", "q90", "q975"], METRIC[series.metric].unit

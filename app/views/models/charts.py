@@ -298,7 +298,7 @@ def error_since_panel(rows: pd.DataFrame, *, metric: str, zone: str, scheme: Sch
     )
     return Panel(
         title="Error in the week after each run",
-        subtitle=f"WAPE of what was published, % of what came, {zone}",
+        subtitle=f"WAPE of what was published, % of what was measured, {zone}",
         height=HEIGHT,
         unit=PERCENT,
         top=100 * 1.15 * (0.0 if pd.isna(highest) else float(highest)) or 1.0,
@@ -550,7 +550,9 @@ def rivals(scores: pd.DataFrame, licence: pd.DataFrame) -> pd.DataFrame:
 def error_chart(rows: pd.DataFrame, *, metric: str, scheme: Scheme) -> go.Figure:
     """`rows`: as `rivals` gives them. Bars of the typical error from zero, four or fewer for each horizon."""
     palette = PALETTES[scheme]
-    at, layout_ = _by_horizon(rows, "Typically off by", "mean absolute error in backtests, % of what came", scheme)
+    at, layout_ = _by_horizon(
+        rows, "Typically off by", "mean absolute error in backtests, % of what was measured", scheme
+    )
     top = 100 * float(rows["wape"].max())
     texts = [f"{percent(row.wape)}  {_called(row.role[1:], row.model)}" for row in rows.itertuples()]
     bars = {
@@ -682,7 +684,7 @@ SCORES = {
 }
 MEANINGS = {
     "mase": "mean absolute error over that of repeating the season before; lower is better",
-    "wape": "absolute error over what came; lower is better",
+    "wape": "absolute error over what was measured; lower is better",
     "bias": "mean of expected less measured, over measured; nearer to zero is better",
     "pinball": "mean loss over the published quantiles; lower is better",
     "coverage_50": "share of hours inside the 50 % interval; nearer to 50 % is better",

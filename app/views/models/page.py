@@ -16,7 +16,7 @@ from app.cached import Series
 from app.ui import empty_states, export, licence, place
 from app.ui.empty_states import plain
 from app.ui.header import Frame
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, cards
 from app.views.models import backtests, charts, components, run_history
 from data.schema import GLOBAL_KEY, METRIC, model_words
 
@@ -47,7 +47,12 @@ def show(frame: Frame) -> None:
 
 def choose(frame: Frame) -> tuple[Series, str]:
     """The series that the page is about, and the name of its place."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="series-choices"):
+    now = place.chosen(frame)
+    with (
+        st.popover(f"{METRICS[state.current().metric]}, {now.name}", icon=":material/tune:", width="stretch")
+        if frame.narrow
+        else st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="series-choices")
+    ):
         where = place.choose(frame)
         st.selectbox(
             "Metric", state.CHOICES["metric"], format_func=METRICS.__getitem__, width=140, **state.bound("metric")
@@ -127,6 +132,9 @@ def series_table(frame: Frame, fleet: pd.DataFrame, names: dict[tuple[str, str],
             for row in fleet.itertuples()
         ],
     )
+    if frame.narrow:
+        series_cards(frame, shown)
+        return
     st.dataframe(
         shown.assign(**{share: 100 * shown[share] for share in SHARES}),
         column_config=columns(frame, fleet),
@@ -143,6 +151,26 @@ def series_table(frame: Frame, fleet: pd.DataFrame, names: dict[tuple[str, str],
         st.caption(f"Licensed: {licensed_shares(licences)}.", help=LICENSED_HELP)
         units = dict.fromkeys(SHARES, "ratio")
         export.csv_button(shown, "accuracy of every series", "series-csv", units, frame.zone)
+
+
+def series_cards(frame: Frame, shown: pd.DataFrame) -> None:
+    """The same as cards for a narrow screen; a name is a link to its series."""
+    rows = shown.to_dict("records")
+    titles = [
+        f"**[{plain(row['name'])}, {row['label'].lower()}]({state.link('models', **choice(frame, row['level'], row['key'], row['metric']))})**"
+        for row in rows
+    ]
+
+    def lines(at: int) -> list[str]:
+        row = rows[at]
+        if theme.missing(row["inside_95"]):
+            return [licence.UNTESTED]
+        return [
+            f"off by {theme.percent(row['wape'])} in the first week",
+            f"{theme.percent(row['inside_95'])} of hours in the 95 % band {licence.AHEAD[row['least_at']]}, where it held worst",
+        ]
+
+    cards(titles, lines, key="series-cards")
 
 
 # Rows of the table before it scrolls, in px.

@@ -62,7 +62,7 @@ def readable(runs: pd.DataFrame) -> pd.DataFrame:
     took = [
         f"{theme.significant(seconds)} s" if seconds < 120 else f"{seconds / 60:.0f} min" for seconds in runs["seconds"]
     ]
-    licensed = [theme.percent(share) if pd.notna(share) else "not judged" for share in runs["licensed_share"]]
+    licensed = [theme.percent(share) if pd.notna(share) else "not tested" for share in runs["licensed_share"]]
     return runs.assign(took=took, licensed=licensed, made_with=runs["versions"].map(made_with))
 
 
@@ -84,14 +84,17 @@ def drift(frame: Frame, series: Series, name: str) -> None:
     panels += since_panels(frame, series, since) if len(since) else []
     if not panels:
         st.caption(
-            f":material/info: No run has scores of {empty_states.plain(name)} yet, and none is old enough to be held against what came."
+            f":material/info: No run has scores of {empty_states.plain(name)} yet, and none is old enough to be compared with what was measured."
         )
         return
     started = pd.concat([errors["started"], since["started"]])
     figure = linked_figure(
         panels, start=started.min() - HALF_DAY, end=started.max() + HALF_DAY, zone=frame.zone, scheme=frame.scheme
     )
-    alt = f"Backtest error of {name} over {errors['number'].nunique()} runs; {len(since)} runs held against what came in the {LEAD_DAYS} days after each"
+    alt = (
+        f"Backtest error of {name} over {errors['number'].nunique()} runs; {len(since)} runs compared with what was measured "
+        f"in the {LEAD_DAYS} days after each"
+    )
     export.chart(figure, key="drift", name=f"{name} drift", alt=alt, data=both(errors, since), zone=frame.zone)
     young = (
         " Open marks, not joined: runs since which less than a day has come."
@@ -100,7 +103,7 @@ def drift(frame: Frame, series: Series, name: str) -> None:
     )
     if len(since):
         st.caption(
-            f":material/info: Every run is held against the same {LEAD_DAYS} days after it, as far as they have come.{young}"
+            f":material/info: Every run is compared over the same {LEAD_DAYS} days after it, as far as they are over.{young}"
         )
 
 
@@ -129,7 +132,7 @@ def against(frame: Frame, series: Series, name: str, runs: pd.DataFrame) -> None
     st.markdown("### One run against another")
     numbers = [int(number) for number in runs["number"]]
     if len(numbers) < 2:
-        st.caption(":material/info: There is one run; a second one gives it something to be held against.")
+        st.caption(":material/info: There is one run; a second one can be compared with it.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         run = choose("Run", "run", numbers, numbers[0])
