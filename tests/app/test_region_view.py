@@ -239,8 +239,11 @@ def test_table_holds_the_numbers_of_the_charts(open_page: Opener, forecast_lake:
     page = open_page("region", forecast_lake, site="fra-01")
     page.toggle("place-table").set_value(True).run()
     rows = page.dataframe[0].value
-    assert {"egress_gbps [Gbps]", "egress_gbps_expected [Gbps]", "egress_gbps_capacity [Gbps]"} <= set(rows.columns)
-    assert rows["egress_gbps_upper_95 [Gbps]"].max() == pytest.approx(275, rel=0.01)
+    assert {"Egress, Gbps", "Egress expected, Gbps", "Egress capacity, Gbps"} <= set(rows.columns)
+    assert rows["Egress 95 % band to, Gbps"].max() == pytest.approx(275, rel=0.01)
+    assert rows["Start, UTC"].iloc[0] > rows["Start, UTC"].iloc[1], "newest measured first"
+    assert rows["Egress, Gbps"].iloc[0] > 0
+    assert rows["Start, UTC"].iloc[-1] > rows["Start, UTC"].iloc[0], "then what is to come"
 
 
 # What a judged run adds
@@ -271,7 +274,7 @@ def test_the_table_holds_the_other_curves_and_the_peaks(open_page: Opener) -> No
     page = open_page("region", "judged", site="nrt-01", range="28d", show="forecast,peaks,prophet,baseline")
     page.toggle("place-table").set_value(True).run()
     columns = set(page.dataframe[0].value.columns)
-    assert {"egress_gbps_prophet [Gbps]", "egress_gbps_baseline [Gbps]", "egress_gbps_peak_q90 [Gbps]"} <= columns
+    assert {"Egress Prophet, Gbps", "Egress baseline, Gbps", "Egress peak of week, 90 %, Gbps"} <= columns
 
 
 def test_a_run_that_judged_nothing_offers_no_switch_and_keeps_quiet(open_page: Opener, forecast_lake: Path) -> None:

@@ -35,6 +35,19 @@ QUALITY_HEIGHT = 84
 MOST_SITES, FEW_SITES, COLUMNS = 12, 6, 4
 # What happened: how many are listed, how near a moment, an event or a gap lies, and how many sites are named.
 MOST_ANOMALIES, NEAR, DRIVERS_SHOWN = 6, pd.Timedelta(minutes=30), 3
+# What the columns behind a chart are called, by what stands after the metric's name.
+PART_WORDS = {
+    "": "",
+    "_expected": " expected",
+    "_lower_80": " 80 % band from",
+    "_upper_80": " 80 % band to",
+    "_lower_95": " 95 % band from",
+    "_upper_95": " 95 % band to",
+    "_last_week": " last week",
+    "_capacity": " capacity",
+    **{f"_{column}": f" {curve.name}" for column, curve in CURVES.items()},
+    **{f"_peak_q{level}": f" peak of week, {level} %" for level in (50, 90, 95)},
+}
 # Rows of the table that a screen can hold without scrolling for long.
 TABLE_PX = 420
 
@@ -345,18 +358,30 @@ def charted_sites(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Sit
 
 
 def table(frame: Frame, place: Place, charts: list[Chart]) -> None:
-    """The numbers of the charts, newest first; made only when it is opened."""
+    """The numbers of the charts: what was measured, newest first, then what is to come; made only when it is opened."""
     if not st.toggle("Show the numbers as a table", key="place-table"):
         return
     rows = chart_table(charts).sort_values("ts", ascending=False, ignore_index=True)
-    stamps = rows["ts"].dt.tz_convert(frame.zone).dt.strftime("%Y-%m-%d %H:%M")
-    named = {column: f"{column} [{unit}]" for column, unit in units_of(charts).items()}
-    shown = rows.assign(ts=stamps).rename(columns={"ts": f"Start, {frame.zone}", **named})
+    measured = [chart.metric for chart in charts]
+    is_measured = rows[measured].notna().any(axis=1)
+    shown = pd.concat([rows[is_measured], rows[~is_measured].iloc[::-1]]).dropna(axis="columns", how="all")
+    stamps = shown["ts"].dt.tz_convert(frame.zone).dt.strftime("%Y-%m-%d %H:%M")
     st.dataframe(
-        shown,
+        shown.assign(ts=stamps).rename(columns=headings(charts) | {"ts": f"Start, {frame.zone}"}),
         hide_index=True,
         height=TABLE_PX,
         key="place-rows",
-        alt=f"The numbers behind the charts of {place.name}, newest first",
+        placeholder="",
+        alt=f"The numbers behind the charts of {place.name}, newest measured first",
     )
     export.csv_button(rows, f"{place.name} numbers", "place-numbers-csv", units_of(charts), frame.zone)
+
+
+def headings(charts: list[Chart]) -> dict[str, str]:
+    """The columns of the table behind the charts in words: 'Egress expected, Gbps'."""
+    named = {}
+    for chart in charts:
+        metric = METRIC[chart.metric]
+        unit = "" if metric.unit in ("", metric.label.lower()) else f", {metric.unit}"
+        named |= {f"{chart.metric}{part}": f"{metric.label}{words}{unit}" for part, words in PART_WORDS.items()}
+    return named
