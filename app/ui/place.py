@@ -63,7 +63,7 @@ def choose(frame: Frame) -> Place:
         format_func=lambda key: regions.get(key, "All regions"),
         key=_REGION,
         on_change=_region_chosen,
-        width=220,
+        width=170,
     )
     st.selectbox(
         "Site",
@@ -71,7 +71,7 @@ def choose(frame: Frame) -> Place:
         format_func=lambda key: sites.get(key, "All sites"),
         key=_SITE,
         on_change=_site_chosen,
-        width=260,
+        width=190,
     )
     return chosen(frame)
 

@@ -127,12 +127,12 @@ def test_all_panels_share_one_time_axis(open_page: Opener) -> None:
     assert all(axis["matches"] == "x" for axis in followers)
 
 
-def test_partial_lake_says_which_columns_are_missing_and_how_to_supply_them(open_page: Opener) -> None:
+def test_partial_lake_says_what_is_missing_and_where_that_is_told(open_page: Opener) -> None:
     page = open_page("region", "partial", site="fra-01")
     assert not page.exception
     assert "Rebuffering" not in titles(figures(page)[0])
-    assert "`rebuffer_ratio`" in words(page)
-    assert any("--map YOURS=viewers" in block.value for block in page.code)
+    assert "This lake holds no viewers and no rebuffering" in words(page)
+    assert not page.code, "commands stand on the page Data"
     assert "`python -m forecasting refresh`" in words(page)
 
 

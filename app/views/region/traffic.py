@@ -34,7 +34,7 @@ QUALITY_HEIGHT = 84
 # More small charts than this is a table; the Overview has one.
 MOST_SITES, FEW_SITES, COLUMNS = 12, 6, 4
 # What happened: how many are listed, how near a moment, an event or a gap lies, and how many sites are named.
-MOST_ANOMALIES, NEAR, DRIVERS_SHOWN = 6, pd.Timedelta(minutes=30), 3
+MOST_ANOMALIES, NEAR, DRIVERS_SHOWN = 4, pd.Timedelta(minutes=30), 3
 # What the columns behind a chart are called, by what stands after the metric's name.
 PART_WORDS = {
     "": "",
@@ -282,7 +282,11 @@ def _say_what_is_absent(frame: Frame, place: Place, told: list[Traffic], drawn: 
             f":material/info: {name} has no {' and no '.join(METRIC[metric].label.lower() for metric in empty)} in this time."
         )
     lacking = [metric for metric in ("viewers", *QUALITY_METRICS) if metric not in frame.extent.metrics]
-    empty_states.partial("The rest of this page", {metric: METRIC[metric].meaning for metric in lacking})
+    if lacking:
+        st.caption(
+            f":material/info: This lake holds no {' and no '.join(METRIC[metric].label.lower() for metric in lacking)}. "
+            "The page Data says how to send them."
+        )
 
 
 def sites_side_by_side(frame: Frame, place: Place, window: Window) -> None:
@@ -337,7 +341,7 @@ def members(frame: Frame, place: Place) -> pd.DataFrame:
         return sites.head(0)
     mine = sites if place.region_id is None else sites[sites["region_id"] == place.region_id]
     has_capacity = mine["peak_7d_utilisation"].notna().any()
-    return mine if has_capacity else mine.sort_values(["egress_gbps", "name"], ascending=[False, True])
+    return mine if has_capacity else mine.sort_values(["peak_24h_gbps", "name"], ascending=[False, True])
 
 
 def charted_sites(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Site]:
