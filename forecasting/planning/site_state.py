@@ -47,17 +47,22 @@ def state_of(
         share = "" if used is None or not 1.0 < used < np.inf else f", by {used - 1.0:.0%} of it"
         state, why = "act", f"{what} above {limit} now{share}."
     elif is_overdue and median is not None and today + lead > median:
-        state, why = "act", f"{what} pass {limit} by {median:%Y-%m-%d}, before an order of today is there."
+        state, why = "act", f"{what} pass {limit} by {_in_words(median)}, before an order of today is there."
     elif site in case.incidents:
         state, why = "watch", case.incidents[site]
     elif last is not None and last <= today + ORDER_SOON:
         due = "was due on" if is_overdue else "is due by"
-        state, why = "watch", f"The order of {case.direction} capacity {due} {last:%Y-%m-%d}."
+        state, why = "watch", f"The order of {case.direction} capacity {due} {_in_words(last)}."
     elif run_out.answer == "refused":
         state, why = "unknown", f"When {case.direction} runs out is not known: {run_out.reason}."
     elif site in case.unheard:
         state, why = "unknown", case.unheard[site]
     return state, why
+
+
+def _in_words(day: pd.Timestamp) -> str:
+    """A date as pages and reports write it: 3 Dec 2026."""
+    return f"{day.day} {day:%b %Y}"
 
 
 def grade_of(
