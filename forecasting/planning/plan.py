@@ -32,7 +32,6 @@ from forecasting.planning.site_state import GRADES, Grade, by_urgency, grade_of,
 # overdue: the order-by date has passed. due: it has not. none: too few futures run out to order for. unknown: refused.
 Order = Literal["overdue", "due", "none", "unknown"]
 RUN_OUT_SOON = pd.Timedelta(days=90)
-YEAR_WEEKS = 52
 # A probability every four weeks draws its curve in a table's cell.
 CURVE_STEP = 4 * WEEK
 LEVELS: tuple[Level, ...] = ("site", "region", "global")
@@ -65,7 +64,7 @@ PLAN_COLUMNS = [
     "weeks_over",
 ]
 # An augment of today's order is to last a year, in nine of ten futures, as an augment plan does where nobody says else.
-ADD_QUANTILE = 0.9
+ADD_QUANTILE, ADD_MONTHS = 0.9, 12
 # What a saved plan is scored by, beside its dates.
 PEAK_SHARES = {"q10": 0.1, "q50": 0.5, "q90": 0.9}
 
@@ -80,7 +79,7 @@ class Plan:
     grade: site_state.Grade. peak_gbps: the policy's statistic of the last whole week, or of this one in the median of
     futures, whichever is higher; capacity_gbps: in force this week; limit_gbps: what of it the policy lets be used;
     short_gbps: the peak above the limit, 0 where it is not; add_gbps: whole ports that, ordered today, keep the limit
-    for the rest of a year in ADD_QUANTILE of futures (of a group: the sum of its sites). in_service_by: the early
+    for the rest of a year in ADD_QUANTILE of futures, as the cheapest augment plan does (of a group: the sum). in_service_by: the early
     run-out, for which the order-by date leaves the padded lead time; in_service_today: when an order of today is in
     service, at the padded lead time; weeks_over: how many weeks until then are expected above the limit (mean over
     the futures).
@@ -290,26 +289,29 @@ def _loads_now(case: PlanCase) -> dict[tuple[Level, str], Load]:
 
 
 def _added(case: PlanCase, lead_days: Mapping[str, float]) -> dict[tuple[Level, str], float]:
-    """By level and key, Plan's add_gbps: of each site the whole ports for the worst month between the day on which an order
-    of today is in service and a year from now (its last month, where the order takes longer); of a group the sum.
+    """By level and key, Plan's add_gbps: of each site the whole ports for the month that asks for most of the ADD_MONTHS, of
+    those that begin once an order of today is in service (the last one, where the order takes longer); of a group the sum.
+
+    As an augment plan has it: a month asks for a quantile of its highest week, and has what is in service as it begins.
     """
-    year = case.demand.until(YEAR_WEEKS)
-    if not year.keys:
+    demand = case.demand
+    if not demand.keys:
         return {}
-    shares, capacity = case.policy.shares(year.keys), case.capacity(year)
-    excess = year.gbps - (shares[:, None] * capacity)[:, :, None]
-    leads = [case.ordering.lead(lead_days.get(key, USUAL_LEAD_DAYS)) for key in year.keys]
-    ready = [min(case.moment.floor("D") + lead, year.horizon - CURVE_STEP) for lead in leads]
+    position, names = pd.factorize(demand.weeks.strftime("%Y-%m"))
+    months = range(min(ADD_MONTHS, len(names)))
+    begins = demand.weeks[[int(np.argmax(position == month)) for month in months]]
+    leads = [case.ordering.lead(lead_days.get(key, USUAL_LEAD_DAYS)) for key in demand.keys]
+    ready = [min(case.moment.floor("D") + lead, begins[-1]) for lead in leads]
+    is_served = np.array([begins >= day for day in ready])
+    shares, capacity = case.policy.shares(demand.keys), case.capacity(demand)
     # A closed site is not served by more capacity.
-    counted = (np.array([year.weeks + WEEK > day for day in ready])) & (np.nan_to_num(capacity) > 0.0)
-    # As an augment plan has it: the quantile of each month's highest week, and the month that asks for most.
-    month = year.weeks.strftime("%Y-%m")
-    served = np.where(counted[:, :, None], excess, 0.0)
-    highest = [served[:, month == each].max(axis=1) for each in month.unique()]
-    short = np.quantile(np.stack(highest, axis=1), ADD_QUANTILE, axis=2).max(axis=1)
+    is_open = (np.nan_to_num(capacity) > 0.0)[:, :, None]
+    excess = np.where(is_open, demand.gbps - (shares[:, None] * capacity)[:, :, None], 0.0)
+    highest = np.stack([excess[:, position == month].max(axis=1) for month in months], axis=1)
+    short = np.where(is_served, np.quantile(highest, ADD_QUANTILE, axis=2), 0.0).max(axis=1)
     by_site = {
         key: whole_ports(max(gbps, 0.0) / share)
-        for key, gbps, share, row in zip(year.keys, short, shares, capacity, strict=True)
+        for key, gbps, share, row in zip(demand.keys, short, shares, capacity, strict=True)
         if not np.isnan(row).all()
     }
     added: dict[tuple[Level, str], float] = {}

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from data.schema import Level
 from forecasting.planning import Plan, PlanCase, solve
+from forecasting.planning.augment_programme import AugmentOptions
+from forecasting.planning.augments import plan_augments
 from forecasting.planning.capacity import Policy, in_force, late_augments, weekly_capacity
 from forecasting.planning.demand import Demand
 from forecasting.planning.failover import nearby
@@ -164,6 +166,13 @@ def test_rows_say_the_gbps_and_what_ordering_today_achieves() -> None:
     # 90 + 1.08 x 51 weeks is 65 Gbps above the limit in nine of ten futures: 81 Gbps more at 80 %, in ports of 10.
     assert rows.loc["over", "add_gbps"] == 90.0
     assert np.isnan(rows.loc["slow", "add_gbps"])
+    # What the cheapest augment plan buys, where it is offered ports of 10 alone.
+    ports = pd.DataFrame({"site_id": made.demand.keys, "gbps": 10.0, "cost_usd_month": 1.0, "lead_time_days": 30.0})
+    bought = plan_augments(made.demand, made.steps, ports, None, AugmentOptions(today=NOW)).frame()
+    totals = (bought["gbps"] * bought["units"]).groupby(bought["site_id"]).sum()
+    assert (
+        rows["add_gbps"].dropna().to_dict() == totals.reindex(rows["add_gbps"].dropna().index, fill_value=0.0).to_dict()
+    )
     everything = solve(made).rows.set_index("level").loc["global"]
     assert everything["add_gbps"] == rows["add_gbps"].sum()
     told = summarise(rows.reset_index())
