@@ -132,7 +132,7 @@ def test_partial_lake_says_what_is_missing_and_where_that_is_told(open_page: Ope
     assert not page.exception
     assert "Rebuffering" not in titles(figures(page)[0])
     assert "This lake holds no viewers and no rebuffering" in words(page)
-    assert not page.code, "commands stand on the page Data"
+    assert not any("python" in block.value for block in page.code), "commands stand on the page Data"
     assert "`python -m forecasting refresh`" in words(page)
 
 
