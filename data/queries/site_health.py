@@ -47,7 +47,9 @@ def assess(site: SiteIndicators) -> HealthState:
     if quiet := silence(site):
         return HealthState("unknown", quiet)
     if site.peak_utilisation is not None and site.peak_utilisation > UTILISATION_LIMIT:
-        return HealthState("act", f"Peaks at {site.peak_utilisation:.0%} of capacity, above {UTILISATION_LIMIT:.0%}.")
+        return HealthState(
+            "act", f"Peaks at {100 * site.peak_utilisation:.0f} % of capacity, above {100 * UTILISATION_LIMIT:.0f} %."
+        )
     if suffers := incident(site):
         return HealthState("watch", suffers)
     return HealthState("ok", "Within all limits.")

@@ -38,16 +38,17 @@ def state_of(
     site: what is carried now over what the policy allows, and the site that the series is, if it is one.
     """
     today, median = case.moment.floor("D"), run_out.p50
-    limit = f"{case.policy.limits.get(site, case.policy.limit):.0%} of capacity"
+    limit = f"{_percent(case.policy.limits.get(site, case.policy.limit))} of capacity"
     what = f"{case.direction.capitalize()} {'peaks' if case.policy.statistic == 'peak' else 'P95'}"
     is_overdue = last is not None and last < today
     state: SiteState = "ok"
     why = "Within all limits."
     if over:
-        share = "" if used is None or not 1.0 < used < np.inf else f", by {used - 1.0:.0%} of it"
-        state, why = "act", f"{what} above {limit} now{share}."
+        share = "" if used is None or not 1.0 < used < np.inf else f"{_percent(used - 1.0)} "
+        state, why = "act", f"{what} {share}above the limit of {limit}."
     elif is_overdue and median is not None and today + lead > median:
-        state, why = "act", f"{what} pass {limit} by {_in_words(median)}, before an order of today is there."
+        late = f"an order of today is in service on {_in_words(today + lead)}"
+        state, why = "act", f"{what} likely pass {limit} by {_in_words(median)}; {late}."
     elif site in case.incidents:
         state, why = "watch", case.incidents[site]
     elif last is not None and last <= today + ORDER_SOON:
@@ -60,9 +61,14 @@ def state_of(
     return state, why
 
 
-def _in_words(day: pd.Timestamp) -> str:
-    """A date as pages and reports write it: 3 Dec 2026."""
-    return f"{day.day} {day:%b %Y}"
+def _percent(share: float) -> str:
+    """'80 %', '0.4 %': one decimal where a whole number would be 0."""
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1f} %"
+
+
+def _in_words(stamp: pd.Timestamp) -> str:
+    """'3 Dec 2026', whatever the locale."""
+    return f"{stamp.day} {stamp.month_name()[:3]} {stamp.year}"
 
 
 def grade_of(

@@ -382,4 +382,4 @@ def test_a_telephone_has_cards_in_place_of_the_table(
     assert all("Site" not in frame.value for frame in page.dataframe)
     (first, *_) = [line.value for line in page.markdown if "[Frankfurt](./region?" in line.value]
     assert first.startswith("\u25a0 act")
-    assert any(line.value.startswith("run-out: already over the limit  \nPeak 24 h: ") for line in page.markdown)
+    assert any(line.value.startswith("Run-out: already over the limit  \nPeak 24 h: ") for line in page.markdown)

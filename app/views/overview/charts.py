@@ -146,7 +146,7 @@ def card_lines(site: Mapping[str, Any]) -> list[str]:
     short = [] if theme.missing(site["Short"]) or not site["Short"] else [f"{theme.gbps(site['Short'])} short"]
     full = "" if theme.missing(site["of capacity"]) else f", {theme.percent(site['of capacity'] / 100)} of capacity"
     return [
-        " \u00b7 ".join([*known, *short, f"run-out: {site['Run-out']}"]),
+        " \u00b7 ".join([*known, *short, f"Run-out: {site['Run-out']}"]),
         f"Peak 24 h: {theme.gbps(site['Peak 24 h'])}{full}",
         ", ".join(str(site[name]) for name in ("Region", "Partner") if not theme.missing(site[name])),
     ]

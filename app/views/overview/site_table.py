@@ -4,7 +4,7 @@ trouble, by region and partner.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -108,7 +108,7 @@ def columns(unit: str) -> dict[str, Any]:
 # Regions and partners
 # ------------------------------------------------------------------------------------------------------------------
 
-LEADERS = {"region": "Region", "partner": "Partner"}
+LEADERS: dict[Literal["region", "partner"], str] = {"region": "Region", "partner": "Partner"}
 LEADERS_PX = 220
 
 
@@ -125,7 +125,7 @@ def leaderboards(frame: Frame, sites: pd.DataFrame) -> None:
             _leaderboard(name, rows)
 
 
-def _leaderboard(name: str, rows: pd.DataFrame) -> None:
+def _leaderboard(name: Literal["region", "partner"], rows: pd.DataFrame) -> None:
     chosen, click = getattr(state.current(), name), f"leaders.{name}"
     marks = rows["key"].eq(chosen).map({True: "\u2713 ", False: ""})
     has_gbps = bool(rows["add_gbps"].notna().any())

@@ -154,7 +154,7 @@ def test_a_row_says_what_the_site_is_like() -> None:
     assert (row["Peak in 28 days"], row["Short"]) == ("20.0 to 30.0 Gbps", 3.0)
     assert (row["Run-out"], row["Order by"]) == ("3 to 19 Dec", pd.Timestamp("2026-11-20"))
     assert card_lines(row) == [
-        "**Order by 20 Nov 2026** \u00b7 3.00 Gbps short \u00b7 run-out: 3 to 19 Dec",
+        "**Order by 20 Nov 2026** \u00b7 3.00 Gbps short \u00b7 Run-out: 3 to 19 Dec",
         "Peak 24 h: 12.5 Gbps, 25 % of capacity",
         "Europe",
     ]

@@ -174,7 +174,7 @@ def test_peaks_ahead_are_those_of_the_forecasts_quantiles(sites: pd.DataFrame) -
 
 def test_what_is_measured_gives_states_with_reasons(sites: pd.DataFrame) -> None:
     assert sites["state"].to_dict() == {**dict.fromkeys(SITE, "ok"), "fra-01": "act"}
-    assert sites.loc["fra-01", "reason"].endswith("% of capacity, above 80%.")
+    assert sites.loc["fra-01", "reason"].endswith(" % of capacity, above 80 %.")
     assert sites[["incident", "silence"]].isna().all(axis=None)
     assert not {name for name in sites if name.startswith(("runout", "run_out"))}, "when it runs out, the plan says"
 

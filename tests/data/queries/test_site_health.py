@@ -20,7 +20,7 @@ WORST_FIRST = ("act", "watch", "unknown", "ok")
     [
         ({}, "ok", "Within all limits."),
         ({"peak_utilisation": 0.8}, "ok", "Within all limits."),
-        ({"peak_utilisation": 0.91}, "act", "Peaks at 91% of capacity, above 80%."),
+        ({"peak_utilisation": 0.91}, "act", "Peaks at 91 % of capacity, above 80 %."),
         ({"rebuffer_ratio": 0.0078}, "watch", "Viewers rebuffer 0.78 % of the time."),
         ({"rebuffer_ratio": 0.02}, "watch", "Viewers rebuffer 2.00 % of the time."),
         ({"playback_failure_ratio": 0.006}, "watch", "0.60 % of plays fail."),
