@@ -171,7 +171,7 @@ MOST_PX = 460
 _CLICK = "run-outs.click"
 ADD_HELP = (
     "What, ordered today, keeps the limit for the rest of a year in 9 of 10 futures, in whole 10 Gbps; "
-    "the sheet Augments finds the cheapest ports for it"
+    "as the cheapest plan under Augments, which chooses ports for it"
 )
 
 
