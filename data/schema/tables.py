@@ -95,7 +95,7 @@ SERIES_STATUS = Table(
         Column(
             "status", TEXT, "fitted, refused (too little to go on) or failed", choices=("fitted", "refused", "failed")
         ),
-        Column("reason", TEXT, "Why it was refused or failed", required=False),
+        Column("reason", TEXT, "Why it was refused or failed, or has no coming weeks", required=False),
         Column("model", TEXT, "Model that was drawn", required=False),
         Column("observations", WHOLE, "Hours fitted", "hours", low=0),
         Column("seconds", REAL, "Time spent", "s", low=0.0),

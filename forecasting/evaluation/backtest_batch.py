@@ -28,7 +28,7 @@ from forecasting.evaluation.model_selection import (
 )
 from forecasting.evaluation.recent_bands import recent_forecasts
 from forecasting.evaluation.scores import PastIntervals, out_of_sample_intervals, scores
-from forecasting.models.engine import NOTHING
+from forecasting.models.engine import NOTHING, NUMERICAL_FAULTS, failure_reason
 from forecasting.models.ensemble import pool
 from forecasting.models.event_effects import with_event_effects
 from forecasting.panel.events import EventRegressors, Holidays
@@ -42,8 +42,6 @@ AT = {name: place for place, name in enumerate(QUANTILES)}
 SCORE_COLUMNS = ("model", "horizon", "score", "value", "origins")
 # The week of past forecasts that is published is that of the newest origins; older ones count in the scores.
 WEEKS_SHOWN, DAYS_A_WEEK = 8, 7
-# What numerical code raises where it cannot handle the values of a series: a singular matrix, an overflow, an infinity.
-NUMERICAL_FAULTS = (np.linalg.LinAlgError, ArithmeticError, ValueError)
 # Origins from which the whole horizon can be seen: neighbours tell nearly the same story.
 FAR = 4
 
@@ -168,7 +166,7 @@ def evaluate_isolating_failures(batch: SeriesBatch, horizon: int) -> tuple[list[
         return [evaluate_batch(batch, horizon)], {}
     except NUMERICAL_FAULTS as error:
         if len(batch.series) == 1:
-            return [], {batch.series[0]: f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+            return [], {batch.series[0]: failure_reason(error)}
     middle = len(batch.series) // 2
     first, failed_first = evaluate_isolating_failures(batch.of(slice(None, middle)), horizon)
     second, failed_second = evaluate_isolating_failures(batch.of(slice(middle, None)), horizon)

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import pandas as pd
 
 from data.schema import MIN_SERIES_COMPLETENESS, QUANTILES, Series
@@ -50,6 +51,8 @@ class ForecastOptions:
 
 
 NOTHING = pd.DataFrame()
+# What numerical code raises where it cannot handle the values of a series: a singular matrix, an overflow, an infinity.
+NUMERICAL_FAULTS = (np.linalg.LinAlgError, ArithmeticError, ValueError)
 
 
 class EngineResult(NamedTuple):
@@ -105,6 +108,11 @@ def refused_result(series: Series, reason: str, status: str = "refused") -> Engi
     """The result of a series that was not fitted."""
     fit = pd.DataFrame([[*series, status, reason, None, 0, 0.0]], columns=STATUS_COLUMNS)
     return EngineResult(pd.DataFrame(columns=FORECAST_COLUMNS), pd.DataFrame(columns=BAND_COLUMNS), fit)
+
+
+def failure_reason(error: BaseException) -> str:
+    """What failed, as the reason of a series: on one line, 300 characters at most."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 # Hours that a model of the next 90 days is fitted to: what is older tells little about them and costs time.

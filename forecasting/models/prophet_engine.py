@@ -41,6 +41,7 @@ from forecasting.models.engine import (
     YEARLY_HISTORY,
     EngineResult,
     ForecastOptions,
+    failure_reason,
     learnable,
     refusal_reason,
     refused_result,
@@ -192,8 +193,7 @@ def _result_of(future: Future[EngineResult], series: Series) -> EngineResult:
             remedy="refresh with fewer workers, for instance `--workers 1`",
         ) from error
     if error is not None:
-        text = " ".join(str(error).split())[:300]
-        return refused_result(series, f"{type(error).__name__}: {text}", "failed")
+        return refused_result(series, failure_reason(error), "failed")
     return future.result()
 
 

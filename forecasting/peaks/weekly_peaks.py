@@ -7,8 +7,8 @@ silent sites (`simulation.py`); a site that is refused for another reason, such 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import GLOBAL_KEY, MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS, PEAK_QUANTILES, Series
-from forecasting.models.engine import refusal_reason
+from forecasting.models.engine import NOTHING, NUMERICAL_FAULTS, failure_reason, refusal_reason
 from forecasting.panel.events import EventRegressors
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.calibration import (
@@ -158,6 +158,18 @@ class PeakInputs:
     draw: Simulation
     refused: frozenset[Series] = frozenset()
 
+    def without(self, sites: Collection[int]) -> PeakInputs:
+        """The same without what some sites (positions) carried; the sums that they belong to are refused like them."""
+        count = self.history.hourly.shape[1]
+        sums = [count + at for at, members in enumerate(self.history.groups) if not set(sites).isdisjoint(members)]
+        hourly, (weeks, *weekly) = self.history.hourly.copy(), self.history.weekly
+        hourly[:, list(sites)] = np.nan
+        peak, p95, completeness = (values.copy() for values in weekly)
+        lost = [*sites, *sums]
+        peak[:, lost], p95[:, lost], completeness[:, lost] = np.nan, np.nan, 0.0
+        history = replace(self.history, hourly=hourly, weekly=Weekly(weeks, peak, p95, completeness))
+        return replace(self, history=history, refused=self.refused | {self.series[at] for at in lost})
+
 
 class PeakResult(NamedTuple):
     """Rows without run_id: `peaks` and `simulated_peaks`, and the `scores` of past peaks."""
@@ -213,8 +225,40 @@ def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Week
     return Weekly(weeks, wide[0], wide[1], np.isfinite(wide[0]).astype(float))
 
 
+def forecast_peaks_isolating_failures(inputs: PeakInputs) -> tuple[PeakResult, dict[Series, str]]:
+    """The coming weeks of one metric without the sites that arithmetic fails on, and without sums of them; runs in a
+    worker.
+
+    Returns the rows, and the reason for each series that has none because of a failure: one odd series does not decide
+    for the others.
+    """
+    try:
+        return forecast_weekly_peaks(inputs), {}
+    except NUMERICAL_FAULTS as error:
+        together = failure_reason(error)
+    failing = _failing_sites(inputs, range(inputs.history.hourly.shape[1]))
+    rest = inputs.without(failing)
+    reasons = {one: failing.get(at, together) for at, one in enumerate(inputs.series) if one in rest.refused}
+    try:
+        return forecast_weekly_peaks(rest), {one: reasons[one] for one in reasons if one not in inputs.refused}
+    except NUMERICAL_FAULTS as error:
+        return PeakResult(NOTHING, NOTHING, NOTHING), dict.fromkeys(inputs.series, failure_reason(error))
+
+
+def _failing_sites(inputs: PeakInputs, sites: range) -> dict[int, str]:
+    """The sites (positions) that arithmetic fails on where they are alone, with the reasons; found by halves."""
+    try:
+        forecast_weekly_peaks(inputs.without([at for at in range(inputs.history.hourly.shape[1]) if at not in sites]))
+    except NUMERICAL_FAULTS as error:
+        if len(sites) == 1:
+            return {sites[0]: failure_reason(error)}
+        middle = len(sites) // 2
+        return _failing_sites(inputs, sites[:middle]) | _failing_sites(inputs, sites[middle:])
+    return {}
+
+
 def forecast_weekly_peaks(inputs: PeakInputs) -> PeakResult:
-    """Simulate and calibrate the coming weeks of one metric; runs in a worker."""
+    """Simulate and calibrate the coming weeks of one metric."""
     groups = np.unique(inputs.labels, return_inverse=True)[1]
     past = weekly_backtest(inputs.history, Simulation(TRIAL_PATHS, inputs.draw.seed))
     forecast = forecast_peaks(inputs.history, groups, WEEKS_PLANNED, inputs.draw, past)

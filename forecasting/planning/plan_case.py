@@ -184,7 +184,7 @@ def build_case(
 
 def refusal_reason(status: Any) -> str:
     """Why a series has no futures; of what became of it in a run: status, reason, observations (hours)."""
-    if status.status != "fitted":
+    if status.status != "fitted" or pd.notna(status.reason):
         return str(status.reason)
     return f"too little history: {status.observations / 24:.0f} days; {MIN_PEAK_WEEKS} whole weeks are needed"
 

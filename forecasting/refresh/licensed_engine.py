@@ -28,7 +28,7 @@ from forecasting.models.engine import (
 )
 from forecasting.panel.events import regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
-from forecasting.peaks.weekly_peaks import PeakInputs, PeakResult, forecast_weekly_peaks, peak_inputs
+from forecasting.peaks.weekly_peaks import PeakInputs, PeakResult, forecast_peaks_isolating_failures, peak_inputs
 
 # Series that one worker evaluates at once: enough to share their fits, few enough that every worker has some.
 TOGETHER = 32
@@ -50,12 +50,21 @@ class LicensedEngine:
         young_sites = [site for site in dependent if site.level == "site"]
         hours = int(plan.horizon / HOUR)
 
+        weeks = [
+            executor.submit(forecast_peaks_isolating_failures, inputs) for inputs in all_peak_inputs(panel, plan.seed)
+        ]
         # Results are let go of as they come in: whole batches of a large lake would not fit into memory twice.
         batches = as_completed(
             [executor.submit(evaluate_isolating_failures, batch, hours) for batch in series_batches(panel, series)]
         )
-        weeks = [executor.submit(forecast_weekly_peaks, inputs) for inputs in all_peak_inputs(panel, plan.seed)]
         yield from refused_results(panel)
+
+        # What became of a series is said once, with what its coming weeks failed on.
+        peaks, without_weeks = list[PeakResult](), dict[Series, str]()
+        for metric in weeks:
+            result, failures = metric.result()
+            peaks.append(result)
+            without_weeks |= {one: f"no coming weeks: {reason}" for one, reason in failures.items()}
 
         evaluations, seconds, failed = list[BatchEvaluation](), dict[Series, float](), set[Series]()
         for batch in batches:
@@ -65,15 +74,16 @@ class LicensedEngine:
                 evaluations.append(rest)
                 seconds |= dict.fromkeys(evaluation.series, evaluation.seconds)
                 independent = [one for one in evaluation.series if one not in dependent]
-                status = status_rows(panel, independent, final.licences, seconds)
+                status = status_rows(panel, independent, final.licences, seconds, without_weeks)
                 yield EngineResult(NOTHING, NOTHING, status, final.licences, final.scores, final.backtests)
             for one, reason in failures.items():
                 failed.add(one)
                 yield refused_result(one, reason, "failed")
 
         reconciled = reconcile(panel, evaluations, young_sites)
-        status = status_rows(panel, sorted(dependent - failed), reconciled.licences, seconds, reconciled.notes)
-        yield last_result(reconciled, bands(panel, plan, reconciled), status, [one.result() for one in weeks])
+        others = sorted(dependent - failed)
+        status = status_rows(panel, others, reconciled.licences, seconds, without_weeks, reconciled.notes)
+        yield last_result(reconciled, bands(panel, plan, reconciled), status, peaks)
 
 
 def refused_results(panel: Panel) -> Iterator[EngineResult]:
@@ -106,9 +116,13 @@ def status_rows(
     series: Sequence[Series],
     licences: pd.DataFrame,
     seconds: Mapping[Series, float],
+    without_weeks: Mapping[Series, str],
     notes: Mapping[Series, str] | None = None,
 ) -> pd.DataFrame:
-    """Rows of `series_status`; the model is that of the first day, with what a young series took from its region."""
+    """Rows of `series_status`; the model is that of the first day, with what a young series took from its region.
+
+    without_weeks: why the coming weeks of a series could not be simulated.
+    """
     first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
     rows = []
     for one in series:
@@ -116,7 +130,14 @@ def status_rows(
         kinds = regressor_kinds([learnable(panel.touching(one), pd.DatetimeIndex(hours.index))])
         note = (notes or {}).get(one) or ", ".join([f"clock of {panel.clock(one)}", *kinds])
         rows.append(
-            [*one, "fitted", None, f"{model_words(first.get(tuple(one), ''))}; {note}", len(hours), seconds[one]]
+            [
+                *one,
+                "fitted",
+                without_weeks.get(one),
+                f"{model_words(first.get(tuple(one), ''))}; {note}",
+                len(hours),
+                seconds[one],
+            ]
         )
     return pd.DataFrame(rows, columns=STATUS_COLUMNS)
 

@@ -12,6 +12,8 @@ from forecasting.evaluation.backtest_batch import SeriesBatch, evaluate_isolatin
 from forecasting.models.baselines import seasonal_median, seasonal_naive
 from forecasting.models.engine import ForecastOptions
 from forecasting.panel.history import History, Model, Reals
+from forecasting.peaks import weekly_peaks
+from forecasting.planning.plan_case import refusal_reason
 from forecasting.refresh.licensed_engine import LicensedEngine
 from tests.forecasting.networks import Here, daily, panel_of, rows, stamps_of
 
@@ -91,3 +93,19 @@ def test_a_run_goes_on_without_the_series_and_says_why() -> None:
     assert status["status"].to_dict() == {"ams-01": "fitted", "fra-01": "fitted", ODD: "failed"}
     assert status.loc[ODD, "reason"] == "LinAlgError: Singular matrix"
     assert set(parts[-1].forecasts["key"]) == {"ams-01", "fra-01"}
+
+
+@pytest.mark.parametrize("few_models", [np.linalg.LinAlgError("Singular matrix")], indirect=True)
+@pytest.mark.usefixtures("few_models")
+def test_a_run_goes_on_without_coming_weeks_and_plans_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise FloatingPointError("overflow")
+
+    monkeypatch.setattr(weekly_peaks, "simulate", fails)
+    panel = panel_of(*(rows(key, HOURS, daily(HOURS, seed=n)) for n, key in enumerate(KEYS[:2])))
+    options = ForecastOptions(pd.Timedelta(days=2), pd.Timedelta(days=1), pd.Timedelta(days=1))
+    parts = list(LicensedEngine().forecast(panel, options, Here()))
+    assert set(parts[-1].forecasts["key"]) == {"ams-01", "fra-01"}
+    for row in pd.concat([part.series_status for part in parts]).itertuples():
+        assert row.status == "fitted"
+        assert refusal_reason(row) == "no coming weeks: FloatingPointError: overflow"

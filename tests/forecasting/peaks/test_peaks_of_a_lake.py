@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,15 @@ import pytest
 from data.schema import Series
 from forecasting.models.engine import refusal_reason
 from forecasting.panel.panel import Panel
-from forecasting.peaks.weekly_peaks import PeakInputs, PeakResult, forecast_weekly_peaks, peak_inputs
+from forecasting.peaks import weekly_peaks
+from forecasting.peaks.simulation import JointPaths, SimulationHistory, simulate
+from forecasting.peaks.weekly_peaks import (
+    PeakInputs,
+    PeakResult,
+    forecast_peaks_isolating_failures,
+    forecast_weekly_peaks,
+    peak_inputs,
+)
 from forecasting.peaks.weekly_statistics import WEEK, weekly
 from tests.forecasting.networks import Reals, daily, panel_of, rows, stamps_of
 
@@ -20,6 +29,8 @@ WEEKS = 12
 SITES = {"ams-01": "eu", "fra-01": "eu", "nrt-01": "asia", "par-01": "eu"}
 METRIC = "egress_gbps"
 HOURS = stamps_of(7 * WEEKS, now=NOW)
+# What arithmetic fails on, in a test.
+ODD = 7.5
 
 
 def site(key: str) -> Series:
@@ -97,6 +108,46 @@ def test_nothing_would_be_left_out_without_a_refusal(subject: PeakInputs) -> Non
         "asia",
         "all",
     }
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> PeakInputs:
+    """Arithmetic fails on Tokyo, the only site of its region."""
+    values = measured()
+    values["nrt-01"][0] = ODD
+    whole = peak_inputs(panel(values), METRIC, 1)
+    assert whole is not None
+
+    def brittle(history: SimulationHistory, *given: Any) -> JointPaths:
+        if (history.hourly == ODD).any():
+            raise FloatingPointError("overflow")
+        return simulate(history, *given)
+
+    monkeypatch.setattr(weekly_peaks, "simulate", brittle)
+    return whole
+
+
+def test_a_site_that_arithmetic_fails_on_costs_itself_and_its_sums_their_weeks(odd: PeakInputs) -> None:
+    with pytest.raises(FloatingPointError):
+        forecast_weekly_peaks(odd)
+    result, failures = forecast_peaks_isolating_failures(odd)
+    assert {one.key: reason for one, reason in failures.items()} == dict.fromkeys(
+        ("nrt-01", "asia", "all"), "FloatingPointError: overflow"
+    )
+    for frame in result:
+        assert set(frame["key"]) == {"ams-01", "eu"}
+
+
+def test_where_arithmetic_fails_on_every_site_all_have_the_reason(
+    subject: PeakInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("contains infinity")
+
+    monkeypatch.setattr(weekly_peaks, "simulate", fails)
+    result, failures = forecast_peaks_isolating_failures(subject)
+    assert failures == dict.fromkeys(subject.series, "ValueError: contains infinity")
+    assert [len(frame) for frame in result] == [0, 0, 0]
 
 
 def test_sums_are_those_of_the_sites_that_report(foreseen: PeakResult, subject: PeakInputs) -> None:
