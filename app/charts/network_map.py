@@ -95,6 +95,8 @@ def tooltip_style(scheme: theme.Scheme) -> dict[str, str]:
         "maxWidth": "min(320px, 90%)",
         "margin": "6px",
         "transform": "none",
+        "top": "auto",
+        "bottom": "0",
         "overflowWrap": "anywhere",
         "zIndex": "2",
     }

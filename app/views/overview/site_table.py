@@ -71,10 +71,10 @@ def columns(unit: str) -> dict[str, Any]:
         "site_id": None,
         "Site": site_column(_CLICK, 118),
         "Health": TextColumn(width=62),
-        "Region": TextColumn(width=202),
-        "Partner": TextColumn(width=165),
+        "Region": TextColumn(width=198),
+        "Partner": TextColumn(width=160),
         "Peak 24 h": NumberColumn(
-            f"Peak 24 h, {unit}", width=92, format="%.3g", help="Highest hourly mean of egress in the last 24 hours"
+            f"Peak 24 h, {unit}", width=104, format="%.3g", help="Highest hourly mean of egress in the last 24 hours"
         ),
         "of capacity": ProgressColumn(
             width=90,
@@ -98,7 +98,7 @@ def columns(unit: str) -> dict[str, Any]:
         ),
         "Complete": NumberColumn(
             "Complete",
-            width=70,
+            width=64,
             format="%.0f %%",
             help="Samples of the last 24 h that are present, over those expected",
         ),
