@@ -118,7 +118,7 @@ def _choices(place: Place, names: dict[str, str]) -> None:
             placeholder="Regions or sites",
             key=_PLACES,
             on_change=_places_chosen,
-            width=360,
+            width=300,
         )
         st.selectbox(
             "or with its own",
