@@ -52,6 +52,8 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
     """Draw the strip; None where the lake holds no telemetry, which the page then says. `scope`: what the viewer may
     see.
     """
+    with st.container(key="page-title"):
+        st.markdown(f"# {page.capitalize()}")
     extent = cached.extent(pin, scope)
     if extent is None:
         empty_states.no_telemetry(pin.url)
@@ -77,8 +79,6 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
 def _strip(frame: Frame, page: str) -> None:
     """Search, freshness, zone, Share; on a telephone search and Share come first, in one row."""
     index = cached.search_index(frame.pin, frame.scope)
-    with st.container(key="page-title"):
-        st.markdown(f"# {page.capitalize()}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="strip"):
         with st.container(width=240 if frame.narrow else 300, key="search"):
             search(index)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app import theme
@@ -51,6 +52,11 @@ def test_a_choice_changes_chart_and_link_and_the_plan_is_saved_as_table_calendar
     assert b"for par-01" in text
     _, plan = saved(page, downloads.get_by_role("button", name="JSON"))
     assert {row["key"] for row in json.loads(plan)["rows"]} == set(REGIONS)
+    name, png = saved(page, page.get_by_role("button", name="PNG of Run-out map"))
+    assert name == "Run-out-map.png"
+    drawn = Image.open(io.BytesIO(png)).convert("RGB")
+    colours = drawn.crop((0, 60, drawn.width, drawn.height // 2)).getcolors(drawn.width * drawn.height) or []
+    assert len(colours) > 5, "land and sites, not a blank"
     page.get_by_role("radio", name="Weekly P95", exact=True).click()
     reached(page, statistic="p95", focus="site:par-01")
     expect(page.locator(".js-plotly-plot").nth(1)).to_contain_text("P95 of each week")
