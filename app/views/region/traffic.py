@@ -383,7 +383,7 @@ def table(frame: Frame, place: Place, charts: list[Chart]) -> None:
 
 def headings(charts: list[Chart]) -> dict[str, str]:
     """The columns of the table behind the charts in words: 'Egress expected, Gbps'."""
-    named = {}
+    named: dict[str, str] = {}
     for chart in charts:
         metric = METRIC[chart.metric]
         unit = "" if metric.unit in ("", metric.label.lower()) else f", {metric.unit}"
