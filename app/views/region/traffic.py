@@ -108,7 +108,7 @@ def list_anomalies(frame: Frame, place: Place, charts: list[Chart]) -> None:
     rows = cached.anomalies(values, bands)
     if rows.empty:
         return
-    st.markdown(f"##### What happened: {len(rows)} {'time' if len(rows) == 1 else 'times'} outside what was expected")
+    st.markdown(f"## What happened: {len(rows)} {'time' if len(rows) == 1 else 'times'} outside what was expected")
     at = state.current().at
     for row in rows.head(MOST_ANOMALIES).itertuples():
         is_open = at is not None and row.start - NEAR <= pd.Timestamp(at) <= row.end + NEAR
