@@ -85,7 +85,7 @@ def test_the_map_shows_names_as_they_are_written_and_marker_and_table_open_their
     picture(page, lambda seen: share(before, seen) < 0.005)  # no site is still chosen, and none is dimmed
 
     grid = page.get_by_test_id("stDataFrame").last
-    first_row: Position = {"x": 90, "y": tables.HEADER_PX + tables.ROW_PX // 2}
+    first_row: Position = {"x": 40, "y": tables.HEADER_PX + tables.ROW_PX // 2}
     until(page, lambda: grid.click(position=first_row, timeout=1000 * PATIENCE), lambda: "/region" in page.url)
     reached(page, "/region", site="fra-01")  # the worst comes first
 
