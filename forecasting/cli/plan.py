@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -100,7 +101,10 @@ def plan(options: argparse.Namespace) -> int:
     table = read_failover(Path(table_path), site_ids) if table_path else None
     solved = solve(*inputs.cases.values())
     augments = augment_plans(inputs.cases, policy.catalogue, policy.request, table)
-    write(solved.rows, options.out, inputs.now)
+    about = {"as_of": inputs.now.isoformat(), "run": inputs.run.number}
+    write(
+        solved.rows, options.out, inputs.now, about | {f"policy_{name}": value for name, value in policy.said.items()}
+    )
     console = Console(width=160, highlight=False, markup=False)
     show(console, solved, inputs, policy)
     console.print(f"written to {options.out}", soft_wrap=True)
@@ -124,35 +128,38 @@ def _check_sites(where: str, names: Collection[str], site_ids: Collection[str]) 
         )
 
 
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+def write_parquet(frame: pd.DataFrame, path: Path, _: Mapping[str, Any]) -> None:
     """Stamps and numbers as they are."""
     frame.to_parquet(path, index=False)
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
+def write_csv(frame: pd.DataFrame, path: Path, _: Mapping[str, Any]) -> None:
     """Empty where nothing is known."""
     frame.to_csv(path, index=False)
 
 
-def write_json(frame: pd.DataFrame, path: Path) -> None:
-    """One object a row, stamps in ISO 8601."""
-    frame.to_json(path, orient="records", date_format="iso", indent=1)
+def write_json(frame: pd.DataFrame, path: Path, about: Mapping[str, Any]) -> None:
+    """What the plan is of, then `rows`: one object a row, stamps in ISO 8601; the page's JSON has the same names."""
+    rows = json.loads(frame.to_json(orient="records", date_format="iso", date_unit="s"))
+    path.write_text(json.dumps({**about, "rows": rows}, indent=1, ensure_ascii=False, default=str), encoding="utf-8")
 
 
-Writer = Callable[[pd.DataFrame, Path], None]
+Writer = Callable[[pd.DataFrame, Path, Mapping[str, Any]], None]
 WRITERS: dict[str, Writer] = {".parquet": write_parquet, ".csv": write_csv, ".json": write_json}
 CALENDAR = ".ics"
 
 
-def write(frame: pd.DataFrame, path: Path, today: pd.Timestamp) -> None:
-    """Write beside the file and put it in its place when it is whole; what stood there stays until then."""
+def write(frame: pd.DataFrame, path: Path, today: pd.Timestamp, about: Mapping[str, Any] | None = None) -> None:
+    """Write beside the file and put it in its place when it is whole; what stood there stays until then. `about`: as of
+    when, of which run and by which policy, where the format has a place for it.
+    """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == CALENDAR:
             part.write_text(plan_calendar(frame, today), encoding="utf-8", newline="")
         else:
-            WRITERS[path.suffix.lower()](frame, part)
+            WRITERS[path.suffix.lower()](frame, part, about or {})
         part.replace(path)
     except OSError as error:
         with suppress(OSError):
