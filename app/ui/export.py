@@ -375,7 +375,9 @@ def _draw(figure: go.Figure, key: str, alt: str, on_select: Callable[[], None] |
         figure.update_layout(
             dragmode=False
         )  # a finger that drags wants to scroll the page; the bar of tools still zooms
-    clicks: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    # Streamlit lets a finger pan a chart whose points can be selected, and it could not scroll the page.
+    selects = on_select is not None and not _by_touch()
+    clicks: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if selects else {}
     st.plotly_chart(figure, theme=None, key=key, alt=alt, config=settings(), **clicks)
 
 
