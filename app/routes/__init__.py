@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from starlette.routing import Route
 
 from app.routes.document import document, to_root
-from app.routes.health import healthz, readyz
-from app.routes.metrics import metrics
+from app.routes.health import healthz, metrics, readyz
 
 
 def routes(pages: Sequence[str]) -> list[Route]:

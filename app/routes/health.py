@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from app import cached
 from app.cached import EVERYTHING, Extent, HeadroomError, Run
@@ -72,3 +72,11 @@ def _run(run: Run | None, clock: pd.Timestamp) -> dict[str, Any] | None:
         **times,
         "age_seconds": round((clock - run.started).total_seconds(), 1),
     }
+
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics(_: Request) -> Response:
+    """A plain function, for the gauges of the lake are read when asked for."""
+    return Response(cached.metrics_text(), media_type=CONTENT_TYPE)

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.ui import autoplay, map_player, maps
-from app.views.overview.cards import MOST
+from app.views.overview.page import MOST
 from data.lake.rollups import refresh_rollups
 from tests.app.conftest import Opener
 from tests.lakes import Plan, full_lake

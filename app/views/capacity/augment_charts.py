@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from app import theme
 from app.charts.axes import Trace
 from app.charts.marks import Note, halo
-from app.charts.plain import layout, upright
+from app.charts.panels import layout, upright
 from app.theme import ACT, PALETTES, WATCH, Palette, Scheme, hue, percent, significant, usd
 
 PLOT, LEFT, RIGHT = 220, 64, 40

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from app.charts.axes import Trace, ticks
 from app.charts.marks import Note, halo, nothing
-from app.charts.plain import layout
+from app.charts.panels import layout
 from app.theme import BAND_80, PALETTES, Palette, Scheme, Unit, fade, hue, percent, unit
 
 PLOT, LEFT, RIGHT, TICKS = 240, 58, 20, 4

@@ -14,7 +14,7 @@ from app import theme
 from app.charts.axes import Trace
 from app.charts.map_marks import records
 from app.charts.marks import Note, nothing
-from app.charts.plain import layout, level
+from app.charts.panels import layout, level
 from app.theme import PALETTES, Palette, Scheme, hue
 
 # Misses first: what came too soon hurts most.

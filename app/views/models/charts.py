@@ -16,8 +16,7 @@ import plotly.graph_objects as go
 
 from app.charts.axes import Trace, times, values
 from app.charts.marks import Note
-from app.charts.panels import End, Panel
-from app.charts.plain import above, layout, level, names_axis, upright
+from app.charts.panels import End, Panel, above, layout, level, names_axis, upright
 from app.theme import BAND_80, PALETTES, Palette, Scheme, Unit, fade, hue, label, meaning, percent, significant, unit
 from data.schema import model_words
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as any_
 
 from app.cached.planning import NetworkSummary
 from app.views.overview.charts import HOURS_A_POINT, card_lines, peak, site_table, thinned
-from app.views.overview.headline import verdict
+from app.views.overview.page import verdict
 
 NOW = pd.Timestamp("2026-11-20T09:25Z")
 DAY = pd.Timedelta(days=1)
