@@ -19,7 +19,7 @@ from app import theme
 from app.cached import Scope, failures
 from app.cached.failures import FAILOVER_SETTING, FailureRefusal, FailureSpec, FailureTimeline
 from app.cached.planning import PlanQuery
-from app.ui import autoplay
+from app.ui import map_player
 from data.lake.tables import Lake
 from tests import lakes
 from tests.app.conftest import Opener
@@ -158,9 +158,9 @@ def test_the_week_is_in_the_link_and_plays_on(open_page: Opener, lake: Path, mon
     page = open_page("capacity", lake, sheet="failures", week=f"{MONDAY + pd.Timedelta(days=16):%Y-%m-%dT%H:%M}")
     assert page.select_slider("weeks.slider").value == 2
     now = [1000.0]
-    monkeypatch.setattr("app.ui.autoplay.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("app.ui.map_player.time.monotonic", lambda: now[0])
     page.button("weeks.play").click().run()
-    now[0] += autoplay.TICK
+    now[0] += map_player.TICK
     assert page.run().select_slider("weeks.slider").value == 3
     page.button("weeks.play").click().run()
     assert page.query_params["week"] == f"{MONDAY + pd.Timedelta(days=21):%Y-%m-%dT%H:%M}"
@@ -246,7 +246,7 @@ def test_maps_are_coloured_by_the_plan_s_run_out(open_page: Opener, lake: Path) 
     for page in (open_page("capacity", lake, sheet="runout"), open_page("overview", lake, color="runout")):
         assert not page.exception
         spec = json.loads(page.get("deck_gl_json_chart")[0].proto.json)
-        told = {row["id"]: row["t"] for layer in spec["layers"] if layer["id"] == "sites" for row in layer["data"]}
+        told = {row["id"]: row["t"] for layer in spec["layers"] for row in layer["data"] if "t" in row}
         assert "Run-out already over the limit" in told["par-01"]
         assert "Run-out not in 18 months" in told["chi-01"]
         assert "Run-out no forecast" in told["waw-01"]

@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.ui import autoplay, map_player, maps
+from app.ui import map_player, maps
 from app.views.overview.page import MOST
 from data.lake.rollups import refresh_rollups
 from tests.app.conftest import Opener
@@ -266,30 +266,30 @@ def test_playing_moves_the_slider_and_pausing_keeps_it(
     open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.ui.autoplay.time.monotonic", clock)
+    monkeypatch.setattr("app.ui.map_player.time.monotonic", clock)
     page = open_page("overview", world)
     page.button(key="player.play").click().run()
     assert page.select_slider(key="player.slider").value == 0, "the first step comes with the first tick"
     for step in (1, 2):
-        clock.now += autoplay.TICK
+        clock.now += map_player.TICK
         page.run()
         assert page.select_slider(key="player.slider").value == step * map_player.STEP_HOURS
     assert page.query_params["at"] == "now", "steps are no pages of the browser's history"
-    clock.now += autoplay.TICK
+    clock.now += map_player.TICK
     page.button(key="player.play").click().run()
     assert page.select_slider(key="player.slider").value == 2 * map_player.STEP_HOURS
     assert page.query_params["at"] == "2026-03-17T15:00"
-    clock.now += autoplay.TICK
+    clock.now += map_player.TICK
     assert page.run().select_slider(key="player.slider").value == 2 * map_player.STEP_HOURS
 
 
 def test_a_player_that_reaches_the_end_stops(open_page: Opener, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.ui.autoplay.time.monotonic", clock)
+    monkeypatch.setattr("app.ui.map_player.time.monotonic", clock)
     page = open_page("overview", world)
     page.select_slider(key="player.slider").set_value(map_player.AHEAD_HOURS).run()
     page.button(key="player.play").click().run()
-    clock.now += autoplay.TICK
+    clock.now += map_player.TICK
     page.run()
     assert page.button(key="player.play").label == "Play"
     assert page.select_slider(key="player.slider").value == map_player.AHEAD_HOURS
@@ -297,10 +297,10 @@ def test_a_player_that_reaches_the_end_stops(open_page: Opener, world: Path, mon
 
 def test_a_player_that_was_left_behind_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("app.ui.autoplay.time.monotonic", clock)
+    monkeypatch.setattr("app.ui.map_player.time.monotonic", clock)
     monkeypatch.setattr(st, "session_state", {"player.playing": True, "player.ticked": clock.now})
-    clock.now += autoplay.FORGOTTEN - 1
-    assert map_player.CLOCK.interval() == autoplay.TICK
+    clock.now += map_player.FORGOTTEN - 1
+    assert map_player.CLOCK.interval() == map_player.TICK
     clock.now += 2
     assert map_player.CLOCK.interval() is None
     assert not map_player.CLOCK.playing()

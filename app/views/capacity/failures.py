@@ -17,9 +17,9 @@ from app.cached.failures import FailureRefusal, FailureReport, FailureSpec, Fail
 from app.cached.planning import PlanQuery, RunOut
 from app.charts.map_view import NARROW, WIDE, fit
 from app.ui import empty_states, export
-from app.ui.autoplay import Ticker
 from app.ui.empty_states import plain
 from app.ui.header import Frame
+from app.ui.map_player import Ticker
 from app.ui.maps import OUTLINE, legend_words
 from app.ui.place import region_names, site_names
 from app.ui.tables import HEADER_PX, ROW_PX, cards

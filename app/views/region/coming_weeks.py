@@ -12,8 +12,7 @@ from app.charts.panels import linked_figure
 from app.charts.tables import column_units
 from app.ui import export
 from app.ui.header import Frame
-from app.ui.place import Place
-from app.ui.series import Traffic
+from app.ui.place import Place, Traffic
 from app.views.region.charts import LEVELS, STATISTICS, WeeksChart, weeks_panel, weeks_table
 from data.schema import METRIC
 

@@ -21,8 +21,7 @@ from app.charts.timeseries import TrafficChart, traffic_panel
 from app.ui import empty_states, export, map_player
 from app.ui.header import Frame
 from app.ui.licence import accuracy_chip, accuracy_details, accuracy_of
-from app.ui.place import Place
-from app.ui.series import NO_EVENTS, Traffic, measured, traffic
+from app.ui.place import NO_EVENTS, Place, Traffic, measured, traffic
 from app.ui.time_range import Window
 from app.views.region import coming_weeks
 from app.views.region.charts import Site, has_utilisation, site_panels
