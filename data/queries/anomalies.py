@@ -116,7 +116,7 @@ def drivers(pin: Pin, scope: Scope, region_id: str | None, metric: str, at: date
         for moment in (hour, hour - WEEK)
     )
     moved = sites[["site_id", "name"]].assign(
-        value=sites["site_id"].map(now).to_numpy(), week_ago=sites["site_id"].map(before).to_numpy()
+        value=sites["site_id"].map(now).to_numpy(float), week_ago=sites["site_id"].map(before).to_numpy(float)
     )
     moved = moved.dropna(subset=["value", "week_ago"], how="all")
     size = (moved["value"].fillna(0.0) - moved["week_ago"].fillna(0.0)).abs()

@@ -46,10 +46,30 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "site_fits": {"metric": "egress_gbps"},
     "site_forecasts": {"metric": "egress_gbps", "sites": SITES, "start": NOW, "end": NOW + pd.Timedelta(days=1)},
     "site_hours": {"metric": "egress_gbps", "sites": SITES, **RANGE},
+    "compare": {
+        "subjects": (queries.Subject("site", "fra-01", NOW.floor("D") - pd.Timedelta(days=1), NOW.floor("D")),),
+        "metric": "egress_gbps",
+        "zone": "UTC",
+    },
+    "drivers": {"region_id": "eu-west", "metric": "egress_gbps", "at": NOW.floor("h"), "most": 3},
+    "weekly_peaks": {"level": "site", "key": "fra-01", "metric": "egress_gbps", "weeks": 2},
 }
 # A million samples are not kept: what is learned from them is, in app.cached.limits. The Overview counts over sites
-# that are kept, with the plan's dates. Plans and costs keep what they make of plan_tables and capacity_now.
-NOT_KEPT = frozenset({"loads", "counts", "reads", "refit_inputs", "plan_tables", "capacity_now", "group_hours"})
+# that are kept, with the plan's dates. Plans and costs keep what they make of plan_tables and capacity_now. Anomalies are made of
+# frames, and ask no lake.
+NOT_KEPT = frozenset(
+    {
+        "anomalies",
+        "backtest_weeks",
+        "loads",
+        "counts",
+        "reads",
+        "refit_inputs",
+        "plan_tables",
+        "capacity_now",
+        "group_hours",
+    }
+)
 # Questions about what a run says of its own models, which the lake of the others has not.
 JUDGED: dict[str, dict[str, Any]] = {
     "licences": {},

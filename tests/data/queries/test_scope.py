@@ -56,6 +56,12 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
             {"subjects": (Subject(level, key, **hours),), "metric": "egress_gbps", "zone": "UTC"}
             for level, key in places
         ],
+        "drivers": [
+            {"region_id": region, "metric": "egress_gbps", "at": now.floor("h"), "most": 3}
+            for region in ("eu-west", None)
+        ],
+        "backtest_weeks": [{"metric": "egress_gbps"}],
+        "weekly_peaks": [{**s, "metric": "egress_gbps", "weeks": 2} for s in series],
         "completeness": [{"days": 3}],
         "usual": [{"metric": "egress_gbps"}],
         "weekly": [{**recent, "metrics": ("egress_gbps",)}],
