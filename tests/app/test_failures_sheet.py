@@ -246,7 +246,7 @@ def test_maps_are_coloured_by_the_plan_s_run_out(open_page: Opener, lake: Path) 
     for page in (open_page("capacity", lake, sheet="runout"), open_page("overview", lake, color="runout")):
         assert not page.exception
         spec = json.loads(page.get("deck_gl_json_chart")[0].proto.json)
-        told = {row["id"]: row["t"] for layer in spec["layers"] for row in layer["data"] if "t" in row}
+        told = {row["id"]: row["t"] for layer in spec["layers"] if layer["id"] == "hover" for row in layer["data"]}
         assert "Run-out already over the limit" in told["par-01"]
         assert "Run-out not in 18 months" in told["chi-01"]
         assert "Run-out no forecast" in told["waw-01"]
