@@ -357,19 +357,24 @@ def layout(title: str, subtitle: str, *, plot: int, left: int, scheme: Scheme, r
     }
 
 
-def heading(title: str, subtitle: str, left: int, palette: Palette) -> list[Note]:
-    """Title and subtitle, flush with the left edge."""
-    at = {
+def corner(left: int) -> Note:
+    """Where the head of a chart stands: the top left corner, flush with the page; `left`: the chart's left margin in px."""
+    return {
         "xref": "paper",
         "yref": "paper",
         "x": 0,
         "y": 1,
         "xanchor": "left",
-        "xshift": -left + 8,
+        "xshift": 8 - left,
         "yanchor": "top",
         "showarrow": False,
         "align": "left",
     }
+
+
+def heading(title: str, subtitle: str, left: int, palette: Palette) -> list[Note]:
+    """Title and subtitle, flush with the left edge."""
+    at = corner(left)
     return [
         at | {"yshift": HEADER - 2, "text": f"<b>{label(title, 60)}</b>", "font": {"size": 15}},
         at | {"yshift": HEADER - 22, "text": label(subtitle, 80), "font": {"size": 12, "color": palette.muted}},

@@ -78,5 +78,5 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def metrics(_: Request) -> Response:
-    """A plain function, for the gauges of the lake are read when asked for."""
+    """The metrics in Prometheus' text format. Not a coroutine: the gauges read the lake, which would block the event loop."""
     return Response(cached.metrics_text(), media_type=CONTENT_TYPE)

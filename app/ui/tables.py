@@ -86,10 +86,26 @@ def headed(frame: pd.DataFrame, column: str, labels: dict[str, str], zone: str) 
     return f"{labels[column]} ({zone})" if isinstance(frame[column].dtype, pd.DatetimeTZDtype) else labels[column]
 
 
-def site_column(key: str, width: int = 140) -> Any:
-    """A column of site names, each of which opens its site: `open_clicked` of the same key does, below the table."""
+def site_column(
+    key: str,
+    width: int = 140,
+    *,
+    help_: str = "Opens the site",
+    on_click: Callable[..., None] | None = None,
+    args: tuple[Any, ...] = (),
+) -> Any:
+    """A column of site names, each of which opens its site: `open_clicked` of the same key does, below the table, or
+    `on_click` with these arguments.
+    """
     return st.column_config.ButtonColumn(
-        type="tertiary", alignment="left", pinned=True, width=width, key=key, help="Opens the site"
+        type="tertiary",
+        alignment="left",
+        pinned=True,
+        width=width,
+        key=key,
+        on_click=on_click,
+        args=args,
+        help=help_,
     )
 
 

@@ -464,7 +464,9 @@ USUAL_MONTHS = 12
 
 
 def bought_words(card: Card) -> str:
-    """'135 purchases, USD 559 k a month'; what was not asked for is not nothing."""
+    """The purchases of a saved plan: '135 purchases, USD 559 k a month', 'nothing', or 'not asked' where no search was
+    saved with it.
+    """
     if not card.note.policy.get("augments"):
         return "not asked"
     count = len(card.purchases)

@@ -210,8 +210,8 @@ _UPLOAD, _HELD = "failover.upload", "failover.held"
 
 
 def in_force(frame: Frame) -> DeclaredFailover | None:
-    """The table by which the whole page is reckoned; None for distance and headroom. Says so where one cannot be
-    used.
+    """The failover table that every sheet plans with; None for distance and headroom. Draws a warning where a table cannot
+    be used.
     """
     if state.current().weights != "declared":
         return None

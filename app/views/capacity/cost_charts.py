@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from app.charts.axes import Trace, times, values
 from app.charts.marks import nothing
-from app.charts.panels import ENDS, End, Panel, linked_figure
+from app.charts.panels import ENDS, End, Panel, corner, linked_figure
 from app.theme import (
     NO_DATA,
     PALETTES,
@@ -204,17 +204,7 @@ def _axes(names: list[str]) -> dict[str, Any]:
 
 def _words(direction: str, days: int, palette: Palette) -> list[dict[str, Any]]:
     """Title, subtitle and the legend of steps."""
-    at = {
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "xshift": 8 - LEFT,
-        "yanchor": "top",
-        "showarrow": False,
-        "align": "left",
-    }
+    at = corner(LEFT)
     keys = [
         f'<span style="color:{colour}">\u25a0</span> {words}'
         for colour, words in zip(palette.utilisation, UTILISATION_WORDS, strict=True)

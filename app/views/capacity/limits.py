@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.column_config import ButtonColumn, NumberColumn, TextColumn
+from streamlit.column_config import NumberColumn, TextColumn
 
 from app import state, theme
 from app.cached import limits, planning
@@ -18,7 +18,7 @@ from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.ui.place import region_names
 from app.ui.site_filter import filtered_sites, no_site_passes
-from app.ui.tables import HEADER_PX, ROW_PX, cards
+from app.ui.tables import HEADER_PX, ROW_PX, cards, site_column
 from app.views.capacity.limit_charts import SafeChart, answer_words, limit_table, safe_chart, usable
 from app.views.capacity.what_if import words
 from data.schema import METRIC
@@ -308,16 +308,7 @@ def columns(sites: tuple[str, ...]) -> dict[str, Any]:
     }
     return {
         "key": None,
-        "Site": ButtonColumn(
-            type="tertiary",
-            alignment="left",
-            pinned=True,
-            width=140,
-            key=_CLICK,
-            on_click=_look_at,
-            args=(sites,),
-            help="Draws the site's curve below",
-        ),
+        "Site": site_column(_CLICK, help_="Draws the site's curve below", on_click=_look_at, args=(sites,)),
         "Region": TextColumn(width=190),
         **{name: NumberColumn(width=95, format="%.0f %%", help=words) for name, words in shares.items()},
         "Answer": TextColumn(width=320),

@@ -25,7 +25,7 @@ from app.charts.marks import (
     now_note,
     steps_between,
 )
-from app.charts.panels import End, Panel
+from app.charts.panels import End, Panel, corner
 from app.theme import (
     ACT,
     BAND_80,
@@ -255,17 +255,7 @@ def _words(
     shown: int, all_of_them: int, limit: str, now: pd.Timestamp, colour: str, palette: Palette, *, compared: bool
 ) -> list[dict[str, Any]]:
     """Title, subtitle and what each mark means."""
-    at = {
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "xshift": 8 - LEFT,
-        "yanchor": "top",
-        "showarrow": False,
-        "align": "left",
-    }
+    at = corner(LEFT)
     few = f"{shown} of {all_of_them} sites, worst first"
     red = palette.hues["capacity"]
     glyph = '<span style="color:{}">{}</span> {}'

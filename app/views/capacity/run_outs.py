@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.column_config import ButtonColumn, LineChartColumn, NumberColumn, TextColumn
+from streamlit.column_config import LineChartColumn, NumberColumn, TextColumn
 
 from app import cached, state, theme
 from app.cached import planning
@@ -27,7 +27,7 @@ from app.ui.header import Frame
 from app.ui.maps import OUTLINE, legend_words, picked
 from app.ui.place import Place, region_names
 from app.ui.site_filter import filtered_sites
-from app.ui.tables import HEADER_PX, ROW_PX, cards
+from app.ui.tables import HEADER_PX, ROW_PX, cards, site_column
 from app.views.capacity import choices, what_if
 from app.views.capacity.choices import STATISTICS, limit_words
 from app.views.capacity.run_out_charts import (
@@ -253,16 +253,7 @@ def columns(question: PlanQuery, sites: tuple[str, ...]) -> dict[str, Any]:
     hidden = dict.fromkeys(("Health", "Partner", "Probability"), None) if of_partner else {}
     return {
         "key": None,
-        "Site": ButtonColumn(
-            type="tertiary",
-            alignment="left",
-            pinned=True,
-            width=140,
-            key=_CLICK,
-            on_click=_look_at,
-            args=(sites,),
-            help="Opens the site below",
-        ),
+        "Site": site_column(_CLICK, help_="Opens the site below", on_click=_look_at, args=(sites,)),
         "Health": TextColumn(width=70, help="act, watch or ok, as on the Overview"),
         "Order": TextColumn(
             width=125,

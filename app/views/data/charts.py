@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from app.charts.axes import written
 from app.charts.marks import nothing
+from app.charts.panels import corner
 from app.theme import PALETTES, TIME_TICKS, Palette, Scheme, label, template
 
 STEPS: tuple[float, ...] = (0.5, 0.8, 0.95, 0.995)
@@ -96,17 +97,7 @@ def _axes(worst: pd.DataFrame) -> dict[str, Any]:
 
 def _words(shown: int, all_of_them: int, palette: Palette) -> list[dict[str, Any]]:
     """Title, subtitle and the legend of steps."""
-    at = {
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "xshift": -104,
-        "yanchor": "top",
-        "showarrow": False,
-        "align": "left",
-    }
+    at = corner(112)
     few = (
         f"the {shown} least complete of {all_of_them} sites"
         if shown < all_of_them

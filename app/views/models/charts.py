@@ -732,7 +732,7 @@ def is_drawn(spec: Leaderboard, model: str) -> bool:
 
 
 def marks(spec: Leaderboard, rows: pd.DataFrame) -> list[str]:
-    """What is said of each model beside its bar; the best is one that could be drawn, not what was."""
+    """The words beside each model's bar. The best is named among the models, without the forecast that is drawn."""
     best = next((model for model in rows["model"] if model != AS_DRAWN), None)
     told = (
         (BEST, lambda model: model == best),
