@@ -122,8 +122,10 @@ def capacity_notes(
         }
 
 
-def capacity_above(capacity: float, used: float, colour: str) -> Note:
-    """Capacity far above the data: an arrow at the top edge, with how much of it is used at the highest."""
+def capacity_above(capacity: float, highest: float, colour: str) -> Note:
+    """Capacity far above the data: an arrow at the top edge, with how much of it the highest value drawn is, which may
+    be one of the forecast.
+    """
     return {
         "xref": "x domain",
         "yref": "y domain",
@@ -133,7 +135,7 @@ def capacity_above(capacity: float, used: float, colour: str) -> Note:
         "yanchor": "top",
         "xshift": 4,
         "showarrow": False,
-        "text": f"\u25b2 capacity {gbps(capacity)} ({percent(used / capacity)} used)",
+        "text": f"\u25b2 capacity {gbps(capacity)} (highest drawn: {percent(highest / capacity)})",
         "font": {"size": 11, "color": colour},
     }
 

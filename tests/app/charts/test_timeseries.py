@@ -186,7 +186,7 @@ def test_a_capacity_far_above_is_written_at_the_top_edge(size: float) -> None:
     figure = traffic_chart(spec(capacity=capacity((START, size, "installed"))))
     assert figure.layout.yaxis.range[1] < 450
     (note,) = [text for text in words(figure) if "capacity" in text]
-    assert note == f"\u25b2 capacity {theme.gbps(size)} ({theme.percent(390 / size)} used)"
+    assert note == f"\u25b2 capacity {theme.gbps(size)} (highest drawn: {theme.percent(390 / size)})"
 
 
 def test_a_capacity_not_far_above_is_on_the_axis() -> None:
