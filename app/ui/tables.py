@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import state, theme
 from app.ui import export
+from app.ui.empty_states import plain
 
 # Rows that a table shows before it scrolls inside itself.
 ROWS_SHOWN = 16
@@ -64,6 +65,23 @@ def cards(titles: Sequence[str], lines: Callable[[int], Sequence[str]], *, key: 
             st.markdown("  \n".join(lines(at)))
     if pages > 1:
         st.pagination(pages, key=f"{key}.page")
+
+
+def row_cards(rows: pd.DataFrame, title: str, words: Mapping[str, Callable[[Any], str]], *, key: str) -> None:
+    """Each row as a card for a narrow screen: its value of the column `title`, then every other known value after its
+    column's name, written by `words` where the column stands there.
+    """
+    records = rows.to_dict("records")
+
+    def lines(at: int) -> list[str]:
+        known = {
+            column: value
+            for column, value in records[at].items()
+            if column != title and not pd.isna(value) and value != ""
+        }
+        return [f"{column}: {plain(words.get(column, str)(value))}" for column, value in known.items()]
+
+    cards([f"**{plain(str(record[title]))}**" for record in records], lines, key=key)
 
 
 def written(frame: pd.DataFrame, column: str) -> Any:

@@ -5,6 +5,7 @@ capacity.
 from __future__ import annotations
 
 import json
+import re
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,11 @@ def test_every_sheet_opens_on_a_telephone_with_its_orders_as_cards(
             assert "order by **now, was" in words(page)
         if sheet in ("failures", "cost"):
             assert "site=" in words(page) or "fails=site" in words(page)
+        if sheet == "failures":
+            assert not page.dataframe
+            assert re.search(r"Part: fails  \nBefore: [\d.]+ Gbps", words(page))
+        if sheet == "declared":
+            assert "**Version 0**" in words(page)
     assert not open_page("capacity", "judged", sheet="scorecard").exception
 
 

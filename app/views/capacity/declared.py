@@ -24,7 +24,7 @@ from app.ui import empty_states, export, writing
 from app.ui.header import Frame
 from app.ui.place import site_names
 from app.ui.site_filter import filtered_sites
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, row_cards
 from app.ui.writing import ask_author, author
 
 PLACE, LETTERS = "declared", 500  # letters of a note that is kept
@@ -271,16 +271,24 @@ def draw_versions(frame: Frame, *, locked: bool) -> None:
             icon=":material/call_split:",
         )
     rows = versions_table(frame, found)
-    st.dataframe(
-        rows,
-        column_config=VERSION_COLUMNS,
-        hide_index=True,
-        placeholder="-",
-        row_height=ROW_PX,
-        height=min(VERSIONS_PX, HEADER_PX + ROW_PX * len(rows)),
-        key="declared-versions",
-        alt=f"{len(rows)} versions of the declared capacity, newest first",
-    )
+    if frame.narrow:
+        row_cards(
+            rows.assign(Version=[f"Version {version}" for version in rows["Version"]]),
+            "Version",
+            {},
+            key="declared-versions",
+        )
+    else:
+        st.dataframe(
+            rows,
+            column_config=VERSION_COLUMNS,
+            hide_index=True,
+            placeholder="-",
+            row_height=ROW_PX,
+            height=min(VERSIONS_PX, HEADER_PX + ROW_PX * len(rows)),
+            key="declared-versions",
+            alt=f"{len(rows)} versions of the declared capacity, newest first",
+        )
     older = [int(version) for version in found["version"].iloc[1:]]
     if older:
         _way_back(frame, older, int(found["version"].iloc[0]), locked=locked)
@@ -387,15 +395,18 @@ WHOLE_DAY = "00:00"
 
 def difference_table(frame: Frame, rows: pd.DataFrame, key: str) -> None:
     """A difference as capacity_edits makes them."""
-    told = difference_rows(rows, site_names(frame.catalogue, None))
+    steps = difference_rows(rows, site_names(frame.catalogue, None))
+    if frame.narrow:
+        row_cards(steps, "Site", {}, key=key)
+        return
     st.dataframe(
-        told,
+        steps,
         column_config=DIFFERENCE_COLUMNS,
         hide_index=True,
         row_height=ROW_PX,
-        height=min(DIFFERENCE_MOST_PX, HEADER_PX + ROW_PX * len(told)),
+        height=min(DIFFERENCE_MOST_PX, HEADER_PX + ROW_PX * len(steps)),
         key=key,
-        alt=f"{len(told)} steps that differ",
+        alt=f"{len(steps)} steps that differ",
     )
 
 

@@ -22,7 +22,7 @@ from app.ui.header import Frame
 from app.ui.map_player import Ticker
 from app.ui.maps import OUTLINE, legend_words
 from app.ui.place import region_names, site_names
-from app.ui.tables import HEADER_PX, ROW_PX, cards
+from app.ui.tables import HEADER_PX, ROW_PX, cards, row_cards
 from app.ui.tile import tile
 from app.views.capacity import choices, what_if
 from app.views.capacity.choices import IN_WORDS
@@ -298,21 +298,37 @@ def _tables(
     names = site_names(frame.catalogue, None)
     rows = site_rows(found.sites, found.share, names, viewers.ratio if viewers else None)
     moves = move_rows(found.moves, names)
-    _table("Before and after", rows, week, f"{title} fails, sites", SITE_UNITS)
-    _table("What moves where", moves, week, f"{title} fails, moves", MOVE_UNITS)
+    _table(frame, "Before and after", rows, week, f"{title} fails, sites", SITE_UNITS)
+    _table(frame, "What moves where", moves, week, f"{title} fails, moves", MOVE_UNITS)
 
 
-def _table(title: str, rows: pd.DataFrame, week: pd.Timestamp, name: str, units: Mapping[str, str]) -> None:
+# How numbers of the two tables read on a card.
+CARD_WORDS = (
+    dict.fromkeys(("Before", "After", "Moves", "Shed", "Takes over"), theme.gbps)
+    | dict.fromkeys(("Used before", "Used after", "Limit", "Share"), lambda points: theme.percent(points / 100))
+    | {"Viewers": theme.count}
+)
+
+
+def _table(
+    frame: Frame, title: str, rows: pd.DataFrame, week: pd.Timestamp, name: str, units: Mapping[str, str]
+) -> None:
     shown = rows[rows["Week"] == week].drop(columns=["Week"])
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{title}**, week of {theme.day(week)}")
         export.csv_button(rows, name, key=f"failure-{title}-csv", units=units)
+    if shown.empty:
+        st.caption("None in this week.")
+        return
+    if frame.narrow:
+        row_cards(shown, str(shown.columns[0]), CARD_WORDS, key=f"failure-{title}")
+        return
     st.dataframe(
         shown,
         column_config=_columns(),
         hide_index=True,
         row_height=ROW_PX,
-        height=min(MOST_PX, HEADER_PX + ROW_PX * max(len(shown), 1)),
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(shown)),
         placeholder="-",
         key=f"failure-{title}",
         alt=f"{title}: {len(shown)} rows",

@@ -16,7 +16,7 @@ from app.cached.planning import PlanQuery
 from app.cached.scenarios import Body, Scenario, ScenarioComparison
 from app.ui import empty_states, export, writing
 from app.ui.header import Frame
-from app.ui.tables import HEADER_PX, ROW_PX
+from app.ui.tables import HEADER_PX, ROW_PX, row_cards
 from app.ui.writing import ask_author, author
 from app.views.capacity import choices, what_if
 from app.views.capacity.failures import safe_words
@@ -616,16 +616,19 @@ def _draw_comparison(frame: Frame, sides: ScenarioComparison, names: dict[str, s
     priced = rows["Cost"].notna().any()
     with st.container(horizontal=True, horizontal_alignment="right"):
         export.csv_button(rows, "scenarios side by side", key="scenario-sides-csv", units=UNITS)
-    st.dataframe(
-        rows,
-        column_config=COMPARED_COLUMNS | ({} if priced else {"Cost": None, "More": None}),
-        hide_index=True,
-        placeholder="-",
-        row_height=ROW_PX,
-        height=HEADER_PX + ROW_PX * len(rows),
-        key="scenario-sides",
-        alt=f"{len(rows) - 1} scenarios beside what is forecast",
-    )
+    if frame.narrow:
+        row_cards(rows, "Scenario", CARD_WORDS, key="scenario-sides")
+    else:
+        st.dataframe(
+            rows,
+            column_config=COMPARED_COLUMNS | ({} if priced else {"Cost": None, "More": None}),
+            hide_index=True,
+            placeholder="-",
+            row_height=ROW_PX,
+            height=HEADER_PX + ROW_PX * len(rows),
+            key="scenario-sides",
+            alt=f"{len(rows) - 1} scenarios beside what is forecast",
+        )
     cost = (
         "Cost: of the usual ports, at prices read from the declared costs, one size at each site, bought as soon as they can be in service, so that nine in "
         "ten futures keep the limit for 12 months; no N-1. Capacity that a what-if adds is paid for as well."
@@ -636,6 +639,12 @@ def _draw_comparison(frame: Frame, sides: ScenarioComparison, names: dict[str, s
     st.caption(f"{about} {empty_states.plain(failover)} {cost}")
 
 
+# How numbers of the comparison read on a card.
+CARD_WORDS = (
+    dict.fromkeys(("First site later", "Network later", "N-1 later"), lambda days: f"{days:+.0f} d")
+    | {"Over in 12 months": lambda sites: f"{sites:.0f} sites"}
+    | dict.fromkeys(("Cost", "More"), theme.usd)
+)
 COMPARED_COLUMNS = {
     "Scenario": TextColumn(width=190, pinned=True),
     "First site": TextColumn(width=120, help="The site that runs out first"),
