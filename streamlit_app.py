@@ -12,10 +12,12 @@ import gc
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit import config
 
 from app.pages import VIEWS
 from app.routes import routes
+from app.routes.assets import CompressedAssets
 from app.ui.empty_states import on_script_error
 
 # Under another ASGI server Streamlit looks for .streamlit/config.toml beside app/main.py and in the working folder; it
@@ -24,6 +26,7 @@ config._main_script_path = config._main_script_path or __file__
 app = st.App(
     Path(__file__).parent / "app" / "main.py",
     routes=routes([view.name for view in VIEWS]),
+    middleware=[Middleware(CompressedAssets)],
     on_script_error=on_script_error,
 )
 # What the imports made stays for good. Left to the collector, each full collection looks through its 230,000 objects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -11,28 +12,40 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import brotli
 import pytest
 import streamlit as st
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.types import Message
+from streamlit.file_util import get_static_dir
 
 from app import cached
 from app.pages import VIEWS
 from app.routes import routes
+from app.routes.assets import CompressedAssets
 from data import queries
 
-SERVER = Starlette(routes=routes([view.name for view in VIEWS]))
+SERVER = Starlette(routes=routes([view.name for view in VIEWS]), middleware=[Middleware(CompressedAssets)])
 Answer = tuple[int, dict[str, str], str]
 Ask = Callable[[str, Path], Answer]
 
 
 def get(path: str, query: str = "") -> Answer:
-    """Status, headers and body of a GET, over ASGI itself."""
+    """Status, headers and body of a GET."""
+    status, headers, body = fetch(path, query)
+    return status, headers, body.decode()
+
+
+def fetch(path: str, query: str = "", accepts: str = "") -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and bytes of a GET that accepts these encodings, over ASGI itself."""
     sent: list[Message] = []
 
+    requests: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return requests.pop() if requests else await asyncio.Future()  # nothing more comes until the answer is sent
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -49,10 +62,15 @@ def get(path: str, query: str = "") -> Answer:
     # A thread of its own: the browser tests' loop may be running in this one.
     with ThreadPoolExecutor(1) as apart:
         apart.submit(
-            asyncio.run, SERVER({**scope, "headers": [], "server": ("127.0.0.1", 8501)}, receive, send)
+            asyncio.run,
+            SERVER(
+                {**scope, "headers": [(b"accept-encoding", accepts.encode())], "server": ("127.0.0.1", 8501)},
+                receive,
+                send,
+            ),
         ).result()
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]).decode()
+    return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 
 
 @pytest.fixture
@@ -191,3 +209,30 @@ def test_the_first_page_also_answers_to_its_name(lakes: dict[str, Path]) -> None
 
 def test_a_path_of_nothing_is_nobodys(lakes: dict[str, Path]) -> None:
     assert get("/nothing")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("accepts", "encoding", "decode"),
+    [
+        ("gzip, deflate, br, zstd", "br", brotli.decompress),
+        ("gzip;q=0.8", "gzip", gzip.decompress),
+    ],
+)
+def test_the_front_end_s_scripts_are_sent_compressed_and_kept(
+    accepts: str, encoding: str, decode: Callable[[bytes], bytes]
+) -> None:
+    script = max((Path(get_static_dir()) / "static" / "js").glob("index.*.js"), key=lambda path: path.stat().st_size)
+    status, headers, body = fetch(f"/static/js/{script.name}", accepts=accepts)
+    assert (status, headers["content-encoding"]) == (200, encoding)
+    assert decode(body) == script.read_bytes()
+    assert len(body) < 0.4 * script.stat().st_size
+    assert headers["cache-control"].endswith("immutable")
+    assert headers["content-type"].startswith("text/javascript")
+
+
+def test_what_is_no_script_or_accepts_nothing_goes_on_to_the_application() -> None:
+    # The routes alone, which hold no such file: 404 says that they were asked.
+    script = next((Path(get_static_dir()) / "static" / "js").glob("index.*.js")).name
+    assert fetch(f"/static/js/{script}")[0] == 404
+    assert fetch("/static/js/../../index.html", accepts="br")[0] == 404
+    assert fetch("/healthz", accepts="br")[0] == 200
