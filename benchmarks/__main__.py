@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "planning": (),
     "runout": (),
     "safe_limits": (),
+    "causes": (),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
 

@@ -16,6 +16,7 @@ from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import runs
 from forecasting.cli.backtest import add_backtest, backtest
+from forecasting.cli.explain import add_explain, explain
 from forecasting.cli.forecast import add_forecast, forecast
 from forecasting.refresh import ENGINES, Summary, refresh
 from forecasting.refresh.run import NOTE
@@ -87,6 +88,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             description="Forecast the series of a file, with quantiles.",
         )
     )
+    add_explain(
+        commands.add_parser(
+            "explain",
+            help="which combination of attributes holds the excess of bad events of one minute",
+            description="Rank the combinations of attributes that best explain the bad events of one minute.",
+        )
+    )
     return parser.parse_args(arguments)
 
 
@@ -136,7 +144,14 @@ def _plan(options: argparse.Namespace) -> int:
     return plan(options)
 
 
-RUN = {"refresh": _refresh, "status": _status, "backtest": backtest, "forecast": forecast, "plan": _plan}
+RUN = {
+    "refresh": _refresh,
+    "status": _status,
+    "backtest": backtest,
+    "forecast": forecast,
+    "plan": _plan,
+    "explain": explain,
+}
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ import pandas as pd
 from rich.console import Console
 
 from data.schema import QUANTILES
-from data.schema.errors import SettingError
 from forecasting.cli import model_comparison
 from forecasting.cli.model_comparison import LICENSED, ModelForecast
 from forecasting.cli.panel_file import PanelFile, PanelPart
@@ -29,10 +27,9 @@ from forecasting.cli.panel_options import (
     panel_options,
     worker_pool,
 )
+from forecasting.cli.table_file import check_ending, write_table
 from forecasting.evaluation.licence import Licence
 from forecasting.evaluation.model_selection import ORIGINS, SelectedForecast
-
-ENDINGS = (".parquet", ".csv", ".json")
 
 
 @dataclass
@@ -80,12 +77,7 @@ def add_forecast(parser: argparse.ArgumentParser) -> None:
 
 def forecast(options: argparse.Namespace) -> int:
     """Write the forecasts of every series; the ones that are refused, and why, go to standard error."""
-    if options.out and options.out.suffix.lower() not in ENDINGS:
-        raise SettingError(
-            f"{options.out} has no ending that is known.",
-            cause="it is mistyped",
-            remedy=f"end it with {', '.join(ENDINGS)}",
-        )
+    check_ending(options.out)
     request, answer, count = panel_options(options), FileForecasts(), at_least_one(options.origins)
     models = models_of(options, request.seasons, [LICENSED])
     with worker_pool(options, models) as executor:
@@ -96,7 +88,7 @@ def forecast(options: argparse.Namespace) -> int:
             _add(answer, part, forecasts, selected, request.panel)
     report = _report(answer, request, models, count)
     if options.out or str(options.json) != "-":
-        _write(answer.frame if len(models) > 1 else answer.frame.drop(columns="model"), options.out)
+        write_table(answer.frame if len(models) > 1 else answer.frame.drop(columns="model"), options.out)
     if options.json:
         model_comparison.write_json({**report, "forecasts": _records(answer.frame)}, options.json)
     model_comparison.print_notes(Console(stderr=True), report)
@@ -172,16 +164,3 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
         {str(name): model_comparison.json_value(value) for name, value in row.items()}
         for row in frame.assign(**stamps).to_dict("records")
     ]
-
-
-def _write(frame: pd.DataFrame, path: Path | None) -> None:
-    if path is None:
-        sys.stdout.write(frame.to_csv(index=False))
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() == ".parquet":
-        frame.to_parquet(path, index=False)
-    elif path.suffix.lower() == ".csv":
-        frame.to_csv(path, index=False)
-    else:
-        frame.to_json(path, orient="records", date_format="iso", indent=1)

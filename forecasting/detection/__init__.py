@@ -1,0 +1,1 @@
+"""Anomalies in series, and what explains them."""
