@@ -6,7 +6,7 @@ The stages: read, map columns, the contract, known sites, one row for each key, 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.ingest.column_mapping import ReadOptions, map_rows, match_columns
-from data.ingest.file_reader import MaskedFault, RefusedError, column_names, read_columns
+from data.ingest.column_mapping import MaskedFault, ReadOptions, map_rows, match_columns
+from data.ingest.file_reader import BadLine, RefusedError, column_names, read_columns
 from data.ingest.sources import Source
 from data.lake.tables import Lake
 from data.schema import METRIC, Column, Table
@@ -65,7 +65,7 @@ class CheckedSnapshot:
 
     `rows` were read; `good` are in the contract's columns and order, one for each key; `repeated` said the same once
     more; `zeros` were added; `unused` are the producer's columns that nothing asked for; `origin` is the mark of the
-    simulator.
+    simulator; `notes` say what was taken for granted.
     """
 
     table: Table
@@ -76,6 +76,7 @@ class CheckedSnapshot:
     zeros: int = 0
     unused: tuple[str, ...] = ()
     origin: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def quarantined(self) -> int:
@@ -93,10 +94,10 @@ def check_snapshot(
 
     Raises RefusedError where nothing of it can be used.
     """
-    names = column_names(io.BytesIO(data), source.name)
-    renames = match_columns(table, names, options)
+    names = column_names(io.BytesIO(data), options.encoding)
+    renames, notes = match_columns(table, names, options)
     used = dict.fromkeys(rename.theirs for rename in renames.values())
-    raw = read_columns(data, source.name, list(used))
+    raw = read_columns(data, list(used), encoding=options.encoding)
     mapped = map_rows(table, raw, renames, options)
     findings = validate(table, mapped.rows, now=now)
     if findings.refused:
@@ -105,6 +106,7 @@ def check_snapshot(
     single = deduplicate(table, placed)
     complete = fill_zeros(table, single.rows) if options.missing_rows == "zero" else single.rows
     refusals = [
+        _refused_lines(raw.bad_lines),
         Refusal("types", mapped.bad, mapped.faults),
         Refusal("contract", findings.bad, findings.faults),
         unknown,
@@ -112,14 +114,40 @@ def check_snapshot(
     ]
     return CheckedSnapshot(
         table,
-        mapped.rows.num_rows + mapped.bad.num_rows,
+        mapped.rows.num_rows + mapped.bad.num_rows + len(raw.bad_lines),
         fill_defaults(table, complete, now),
         [refusal for refusal in refusals if refusal.faults],
         single.repeated,
         complete.num_rows - single.rows.num_rows,
         tuple(name for name in names if name not in used),
         raw.origin,
+        (*raw.notes, *notes, *mapped.notes),
     )
+
+
+# Lines that a message names; the others are in the quarantine, each with its number and text.
+LINES_NAMED = 5
+
+
+def _refused_lines(lines: Sequence[BadLine]) -> Refusal:
+    """Lines of a text file that are no rows, a fault for each kind."""
+    kinds: dict[tuple[str, str], list[BadLine]] = {}
+    for line in lines:
+        kinds.setdefault((line.bound, line.remedy), []).append(line)
+    faults = []
+    for (bound, remedy), of_kind in kinds.items():
+        first, others = of_kind[0], of_kind[1:LINES_NAMED]
+        also = (
+            f"; also line{'s' if len(others) > 1 else ''} {', '.join(str(line.line) for line in others)}"
+            if others
+            else ""
+        )
+        more = f" and {len(of_kind) - LINES_NAMED:,} more" if len(of_kind) > LINES_NAMED else ""
+        value = f"line {first.line}: {excerpt(first.text)}{also}{more}"
+        faults.append(Fault("rows", "", value, bound, len(of_kind), first.cause, remedy))
+    schema = pa.schema([("line", pa.int64()), ("text", pa.string()), ("wrong", pa.string())])
+    rows = [{"line": line.line, "text": line.text, "wrong": f"{line.cause}; allowed: {line.bound}"} for line in lines]
+    return Refusal("lines", pa.Table.from_pylist(rows, schema=schema), faults)
 
 
 def fill_defaults(table: Table, rows: pa.Table, now: datetime) -> pa.Table:

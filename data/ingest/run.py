@@ -77,7 +77,7 @@ def _likely_table(source: Source, options: ReadOptions) -> str:
     """The table that a snapshot is for, by a glance at its columns; what is wrong with it comes out when it is read."""
     try:
         with open_source(source) as file:
-            return detect_table(source, column_names(file, source.name), options).name
+            return detect_table(source, column_names(file, options.encoding), options).name
     except (SnapshotError, *STORE_FAULTS):
         return options.table or UNKNOWN
 
@@ -126,7 +126,7 @@ class IngestRun:
             return PendingSnapshot(Outcome(source, task.table, "unreadable", error=str(error)))
         content = Content(source.url, source.name, hashlib.sha256(data).hexdigest(), task.table)
         try:
-            table = detect_table(source, column_names(io.BytesIO(data), source.name), options)
+            table = detect_table(source, column_names(io.BytesIO(data), options.encoding), options)
             content = replace(content, table=table.name)
             mark = ":".join(filter(None, (content.sha256, table.name, options.digest)))
             if mark in self._marks or self._ledger.done(content.sha256, table.name, mark):
@@ -214,7 +214,7 @@ def _check_only(task: IngestTask, places: KnownPlaces | None, now: datetime) -> 
         return Outcome(source, task.table, "unreadable", error=str(error)), None
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        table = detect_table(source, column_names(io.BytesIO(data), source.name), task.options)
+        table = detect_table(source, column_names(io.BytesIO(data), task.options.encoding), task.options)
         checked = check_snapshot(data, source, table, task.options, places, now)
     except RefusedError as error:
         return Outcome(source, task.table, "refused", sha256, faults=error.faults), None

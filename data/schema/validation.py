@@ -54,7 +54,7 @@ class Fault:
     remedy: str
 
     def __str__(self) -> str:
-        where = f"column {self.column!r}" if self.column else "file"
+        where = f"column {self.column!r}" if self.column else self.level
         seen = f"{self.value or 'nothing'} where the contract allows {self.bound} ({self.count} rows)"
         return f"{where}: {seen}. Likely cause: {self.cause}. Remedy: {self.remedy}."
 
@@ -74,9 +74,9 @@ class Findings:
 
 
 def excerpt(value: object) -> str:
-    """A short, printable form of any value."""
+    """A short, printable form of any value; characters that cannot be seen stand as their code."""
     text = value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
-    text = "".join(ch if ch.isprintable() else "�" for ch in text)
+    text = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in text)
     return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}... ({len(text)} characters)"
 
 

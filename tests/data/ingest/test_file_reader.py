@@ -75,10 +75,10 @@ def test_gzip_of_many_times_its_size_is_taken_in_where_it_is_small(tmp_path: Pat
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        (f"ts,site_id,{'x' * 200_000}", "a first line of 200,011 characters: field larger than field limit"),
+        (f"ts,site_id,{'x' * 200_000}", r"absent \(the file has: ts, site_id, x{60}\.\.\.\)"),
         ("x," * 600_000, "no line end within .* bytes"),
     ],
-    ids=["field over 128 kB", "line over 1 MB"],
+    ids=["name over 128 kB", "line over 1 MB"],
 )
 def test_a_header_that_is_none_refuses_its_file_alone(tmp_path: Path, header: str, reason: str) -> None:
     lake = lake_of(tmp_path, "a")
@@ -88,7 +88,7 @@ def test_a_header_that_is_none_refuses_its_file_alone(tmp_path: Path, header: st
     outcomes = {outcome.source.name: outcome for outcome in take(lake, tmp_path / "in")}
     assert outcomes["telemetry.parquet"].state == "accepted"
     assert outcomes["telemetry-odd.csv"].state == "refused"
-    with pytest.raises(AssertionError, match=f"{reason}.*Remedy: export CSV with a header"):
+    with pytest.raises(AssertionError, match=reason):
         raise AssertionError(str(outcomes["telemetry-odd.csv"].faults[0]))
 
 
@@ -118,12 +118,12 @@ def not_utf8(table: pa.Table) -> bytes:
     return parquet(table).replace(b"\x01\x00\x00\x00a", b"\x01\x00\x00\x00\xff")
 
 
-def test_text_that_is_not_utf8_refuses_its_file(tmp_path: Path) -> None:
+def test_text_that_is_not_utf8_refuses_its_rows(tmp_path: Path) -> None:
     path = tmp_path / "telemetry.parquet"
     path.write_bytes(not_utf8(telemetry()))
     [outcome] = take(lake_of(tmp_path, "a"), path)
-    assert outcome.state == "refused"
-    with pytest.raises(AssertionError, match=r"Invalid UTF8.*the file is damaged"):
+    assert (outcome.state, outcome.quarantined) == ("refused", 3)
+    with pytest.raises(AssertionError, match=r"b'\\xff' where the contract allows text in UTF-8"):
         raise AssertionError(str(outcome.faults[0]))
 
 
@@ -141,7 +141,10 @@ def test_a_stamp_beyond_the_calendar_is_refused_by_its_number(
     path = write(tmp_path / f"{table}.parquet", pa.table({column: pa.array([number], STAMP), **rest}))
     [outcome] = take(lake_of(tmp_path, "a"), path)
     assert outcome.state == "refused"
-    with pytest.raises(AssertionError, match=rf"{number} \(timestamp\[us, tz=UTC\]\) where the contract allows at"):
+    with pytest.raises(
+        AssertionError,
+        match=rf"{number} \(timestamp\[us, tz=UTC\]\), which is .*where the contract allows a stamp of the years 1 to 9999",
+    ):
         raise AssertionError(str(outcome.faults[0]))
 
 
@@ -199,7 +202,7 @@ def read_and_check(name: str, data: bytes, chance: random.Random) -> str:
         checked = check_snapshot(
             data,
             source,
-            detect_table(source, column_names(io.BytesIO(data), name), how),
+            detect_table(source, column_names(io.BytesIO(data)), how),
             how,
             known,
             datetime(2026, 3, 20, tzinfo=UTC),

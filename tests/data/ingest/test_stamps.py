@@ -85,9 +85,16 @@ def test_text_in_iso_8601_is_a_stamp(tmp_path: Path, text: str) -> None:
 
 def test_text_without_a_zone_needs_one(tmp_path: Path) -> None:
     stamps, faults = text_outcome(tmp_path, "2026-03-02T05:00Z,a,1,2\n2026-03-02 06:00,a,1,2\n")
-    assert stamps == []
-    assert "2026-03-02 06:00:00 (no time zone)" in faults[0]
+    assert stamps == [at("2026-03-02T05:00")]
+    assert "2026-03-02 06:00 (no time zone)" in faults[0]
     assert "--timezone UTC" in faults[0]
+
+
+def test_a_column_without_any_zone_refuses_the_file(tmp_path: Path) -> None:
+    stamps, faults = text_outcome(tmp_path, "2026-03-02 05:00,a,1,2\n2026-03-02 06:00,a,1,2\n")
+    assert stamps == []
+    assert "2026-03-02 05:00 (no time zone)" in faults[0]
+    assert "(2 rows)" in faults[0]
 
 
 def test_text_without_a_zone_is_read_in_the_zone_that_is_given(tmp_path: Path) -> None:
