@@ -101,7 +101,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "scale": ("absolute", "capacity", "indexed"),
     "by": ("time", "week"),
     "prior": ("0.001", "0.01", "0.05", "0.1", "0.5"),
-    "open": ("series", "licence", "models"),
+    "open": ("series", "licence", "models", "numbers", "failover", "curve"),
 }
 # Choices that fit into a note; of more, only the wrong one is named.
 LISTED = 8
@@ -125,6 +125,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
         "by",
         "color",
         "at",
+        "open",
     ),
     "capacity": (
         "region",
@@ -152,6 +153,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
         "budget",
         "steps",
         "quality",
+        "open",
     ),
     "models": (
         "region",

@@ -54,7 +54,7 @@ def test_a_plan_says_what_it_costs_what_is_bought_and_why(open_page: Opener, lak
         r"\*\*\d sites? cannot keep the limit in 90 % of futures until what is ordered today is there\*\*", words(page)
     )
     assert not page.get("plotly_chart")
-    page.session_state["augments.curve"] = True
+    page.query_params["open"] = "curve"
     page.run()
     assert shown["Purchases"] == str(len(rows))
     figures = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
@@ -168,7 +168,7 @@ def test_a_budget_that_does_not_reach_is_named_and_marked_on_the_curve(open_page
     assert "does not reach: the plan without it costs" in told
     (unmet,) = (frame.value for frame in page.dataframe if "Why" in frame.value)
     assert unmet["Why"].str.contains("the budget does not reach so far").any()
-    page.session_state["augments.curve"] = True
+    page.query_params["open"] = "curve"
     page.run()
     (figure,) = (json.loads(chart.proto.spec) for chart in page.get("plotly_chart"))
     notes = " ".join(note["text"] for note in figure["layout"]["annotations"])

@@ -237,7 +237,8 @@ def test_hostile_name_is_shown_as_it_is_written(open_page: Opener) -> None:
 
 def test_table_holds_the_numbers_of_the_charts(open_page: Opener, forecast_lake: Path) -> None:
     page = open_page("region", forecast_lake, site="fra-01")
-    page.toggle("place-table").set_value(True).run()
+    page.query_params["open"] = "numbers"
+    page.run()
     rows = page.dataframe[0].value
     assert {"Egress, Gbps", "Egress expected, Gbps", "Egress capacity, Gbps"} <= set(rows.columns)
     assert rows["Egress 95 % band to, Gbps"].max() == pytest.approx(275, rel=0.01)
@@ -272,7 +273,8 @@ def test_the_baseline_is_switched_on_beside_it_and_the_address_says_so(open_page
 
 def test_the_table_holds_the_other_curves_and_the_peaks(open_page: Opener) -> None:
     page = open_page("region", "judged", site="nrt-01", range="28d", show="forecast,peaks,prophet,baseline")
-    page.toggle("place-table").set_value(True).run()
+    page.query_params["open"] = "numbers"
+    page.run()
     columns = set(page.dataframe[0].value.columns)
     assert {"Egress Prophet, Gbps", "Egress baseline, Gbps", "Egress peak of week, 90 %, Gbps"} <= columns
 
@@ -292,7 +294,8 @@ def test_what_left_its_band_is_listed_and_what_was_on_at_the_chosen_moment_is_op
     opened = [anomaly.label for anomaly in page.expander if anomaly.proto.expanded]
     assert opened == ["18 Mar 2026 23:00, for 1 h: ingest 33 % below what was expected, with egress"]
     assert "No known event or gap lies nearby." in words(page)
-    assert not open_page("region", "judged", site="nrt-01", show="events").expander
+    quiet = open_page("region", "judged", site="nrt-01", show="events")
+    assert [fold.label for fold in quiet.expander] == ["The numbers as a table"]
 
 
 # The weeks to come

@@ -100,7 +100,7 @@ def test_charts_zoom_together_are_saved_and_follow_every_switch_and_little_goes_
     rows = pd.read_csv(io.BytesIO(csv))
     assert {"ts", "egress_gbps [Gbps]", "ingest_gbps [Gbps]", "egress_gbps_upper_95 [Gbps]"} <= set(rows.columns)
     assert rows["egress_gbps [Gbps]"].notna().sum() >= 9 * 24 - 1
-    page.get_by_text("Show the numbers as a table").click()
+    page.get_by_text("The numbers as a table").click()
     expect(page.get_by_test_id("stDataFrame").locator("canvas").first).to_be_visible()
     settle(page)
     _, csv = saved(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").last)

@@ -258,9 +258,7 @@ def purchases(frame: Frame, question: PlanQuery, wish: AugmentRequest, plan: Aug
     numbers(plan, wish)
     offer(question, plan)
     table(frame, question, plan, names)
-    curve = st.expander(
-        "What more or less certainty costs", icon=":material/show_chart:", on_change="rerun", key=_CURVE
-    )
+    curve = st.expander("What more or less certainty costs", icon=":material/show_chart:", **state.fold("curve"))
     if not curve.open:
         return
     with curve, st.spinner("Searching for the plans of other certainty", show_time=True):
@@ -285,9 +283,6 @@ def _curve(plan: AugmentPlan, wish: AugmentRequest, points: pd.DataFrame, questi
         f"{', and what the worst single failure of each month would shed' if wish.n_minus_1 else ''}. "
         f"Each point is the cheapest plan that keeps the limit in this share of futures{', whatever the budget' if wish.budget_usd is not None else ''}."
     )
-
-
-_CURVE = "augments.curve"
 
 
 def verdict(plan: AugmentPlan, wish: AugmentRequest, names: dict[str, str]) -> list[str]:

@@ -71,7 +71,9 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     what_if.panel(frame, outlooks.question)
     panel(frame, outlooks.question, str(report.first_week["key"].iloc[0]))
     single(frame, report)
-    with st.expander("How it is reckoned, and who takes over for whom", icon=":material/info:"):
+    with st.expander(
+        "How it is reckoned, and who takes over for whom", icon=":material/info:", **state.fold("failover")
+    ):
         choices.choose_failover(asked.failover)
         st.caption(
             plain(

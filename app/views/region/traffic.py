@@ -362,8 +362,12 @@ def charted_sites(frame: Frame, sites: pd.DataFrame, window: Window) -> list[Sit
 
 def table(frame: Frame, place: Place, charts: list[Chart]) -> None:
     """The numbers of the charts: what was measured, newest first, then what is to come; made only when it is opened."""
-    if not st.toggle("Show the numbers as a table", key="place-table"):
-        return
+    with st.expander("The numbers as a table", icon=":material/table:", **state.fold("numbers")) as fold:
+        if fold.open:
+            _numbers(frame, place, charts)
+
+
+def _numbers(frame: Frame, place: Place, charts: list[Chart]) -> None:
     rows = chart_table(charts).sort_values("ts", ascending=False, ignore_index=True)
     measured = [chart.metric for chart in charts]
     is_measured = rows[measured].notna().any(axis=1)
