@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "rollup": ("data", "rollup", "--lake", "{copy}"),
     "vacuum": ("data", "vacuum", "--lake", "{copy}"),
     "runs": ("forecasting", "status", "--lake", "{lake}"),
-    "plan": ("forecasting", "plan", "--lake", "{lake}"),
+    "plan": ("forecasting", "plan", "--lake", "{lake}", "--out", "{plan}"),
 }
 
 
@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--lake", help="a lake with a run, which is only read (default: a small one is made)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-exits-") as folder:
-        places = {"samples": f"{folder}/samples", "copy": f"{folder}/copy", "lake": options.lake or f"{folder}/lake"}
+        places = {"samples": f"{folder}/samples", "copy": f"{folder}/copy", "plan": f"{folder}/plan.csv"}
+        places["lake"] = options.lake or f"{folder}/lake"
         command("data", "samples", places["samples"])
         if options.lake is None:
             command("data", "demo", "--sites", "6", "--days", "60", "--lake", places["lake"])
