@@ -193,6 +193,29 @@ def test_a_class_name_stands_for_one_thing_in_a_package() -> None:
     assert {package: names for package, names in mended.items() if names} == {}, "mended: take it out of the list"
 
 
+def bound_twice(module: ast.Module) -> list[str]:
+    """Names that the module's own lines bind more than once: the later one would hold in functions above it too."""
+    bound = [
+        name.id
+        for line in module.body
+        if isinstance(line, ast.Assign | ast.AnnAssign)
+        for target in (line.targets if isinstance(line, ast.Assign) else [line.target])
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    ]
+    bound += [line.name for line in module.body if isinstance(line, ast.FunctionDef | ast.ClassDef)]
+    return sorted({name for name in bound if bound.count(name) > 1})
+
+
+def test_no_module_binds_a_name_twice() -> None:
+    twice = {path: names for path, module in modules().items() if (names := bound_twice(module))}
+    assert not twice
+
+
+def test_a_name_that_is_bound_twice_is_seen() -> None:
+    assert bound_twice(ast.parse("WIDE, HIGH = 1, 2\nLOW: int = 3\nHIGH = 4\ndef f(): LOW = 5")) == ["HIGH"]
+
+
 def test_no_private_name_is_taken_from_another_file() -> None:
     trees = modules()
     taken = {line for module, tree in trees.items() for line in private_imports(module, tree, trees)}

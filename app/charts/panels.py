@@ -338,17 +338,20 @@ def spread(ends: Sequence[End], low: float, high: float, gap: float) -> list[tup
     return placed
 
 
-HEADER, BELOW, RIGHT = 62, 34, 16
+# Around the plot area of a chart that stands alone, in px.
+CHART_HEADER, CHART_BELOW, CHART_RIGHT = 62, 34, 16
 # Room between a name at the left and what it names, in px.
 STANDOFF = 6
 
 
-def layout(title: str, subtitle: str, *, plot: int, left: int, scheme: Scheme, right: int = RIGHT) -> dict[str, Any]:
+def layout(
+    title: str, subtitle: str, *, plot: int, left: int, scheme: Scheme, right: int = CHART_RIGHT
+) -> dict[str, Any]:
     """The layout of one chart with a plot area of this height in px and room at the left for what stands there."""
     return {
         "template": template(scheme),
-        "height": HEADER + plot + BELOW,
-        "margin": {"l": left, "r": right, "t": HEADER, "b": BELOW},
+        "height": CHART_HEADER + plot + CHART_BELOW,
+        "margin": {"l": left, "r": right, "t": CHART_HEADER, "b": CHART_BELOW},
         "dragmode": False,
         "showlegend": False,
         "hovermode": "closest",
@@ -376,8 +379,8 @@ def heading(title: str, subtitle: str, left: int, palette: Palette) -> list[Note
     """Title and subtitle, flush with the left edge."""
     at = corner(left)
     return [
-        at | {"yshift": HEADER - 2, "text": f"<b>{label(title, 60)}</b>", "font": {"size": 15}},
-        at | {"yshift": HEADER - 22, "text": label(subtitle, 80), "font": {"size": 12, "color": palette.muted}},
+        at | {"yshift": CHART_HEADER - 2, "text": f"<b>{label(title, 60)}</b>", "font": {"size": 15}},
+        at | {"yshift": CHART_HEADER - 22, "text": label(subtitle, 80), "font": {"size": 12, "color": palette.muted}},
     ]
 
 

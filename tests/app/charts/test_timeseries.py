@@ -276,6 +276,8 @@ def test_lines_are_labelled_at_their_right_end() -> None:
     last = forecast()[forecast()["ts"] <= END].iloc[-1]
     assert ends == {"expected": pytest.approx(last["yhat"]), "95 % band": pytest.approx(last["q975"])}
     assert [end.text for end in traffic_panel(spec()).ends] == ["actual"]
+    # Eleven-pixel letters are some six pixels wide.
+    assert traffic_chart(full()).layout.margin.r >= 6 * max(map(len, ends))
 
 
 def test_the_highest_sample_is_a_faint_line() -> None:
