@@ -61,7 +61,7 @@ def test_capacity_is_drawn_with_its_words_away_from_the_medians_or_named_at_the_
     assert [
         note.yanchor for figure in (low, high) for note in figure.layout.annotations if "capacity" in note.text
     ] == ["top", "bottom"]
-    assert any("capacity 2.00 Tbps" in text and "used" in text for text in words(far))
+    assert any("capacity 2.00 Tbps (highest drawn: " in text for text in words(far))
     assert far.layout.yaxis.range[1] < 1000
 
 
