@@ -258,6 +258,7 @@ def _licences(judged: Judged) -> Iterator[dict[str, Any]]:
             told = {
                 "horizon": horizon,
                 "model": model,
+                "share": None if model == SUM else float(won),
                 "baseline": base,
                 "licensed": won,
                 "error": errors["blend" if model == SUM else model][n],

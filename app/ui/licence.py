@@ -31,6 +31,8 @@ AHEAD = {
 HOLDS = 0.90
 # A smaller difference from repeating last week is none that some ten backtests could tell from chance.
 EVEN = 0.02
+# Models of the table `licences` that are no model of the leaderboard.
+MIXTURE, SUM_OF_SITES = "mixture", "sum of sites"
 UNTESTED = "not tested: its history is too short for a backtest"
 
 
@@ -162,15 +164,31 @@ def _lost(rows: list[Any]) -> str:
             f", drawn so that all levels add up, though it did not beat {plain(model_words(rows[0].baseline))}, its best baseline, "
             f"by more than the noise in {_tests(rows)}"
         )
+    if is_mixture(rows[0]):
+        return f", {_shares(rows)}, which the blend did not beat by more than the noise in {_tests(rows)}"
     return f", which the blend did not beat by more than the noise in {_tests(rows)}"
 
 
 def anyhow(row: Any) -> bool:
     """Whether a row's model is drawn although it did not beat the best baseline, as a sum of sites is."""
-    return not row.licensed and row.model != row.baseline
+    return not row.licensed and row.model == SUM_OF_SITES
 
 
-def _untried(_: list[Any]) -> str:
+def is_mixture(row: Any) -> bool:
+    """Whether a row draws the blend and its baseline mixed, as nothing proves the blend alone."""
+    return row.model == MIXTURE and not theme.missing(row.share)
+
+
+def _shares(rows: list[Any]) -> str:
+    """'55 to 70 % the blend and the rest same hour last week'."""
+    low, high = (theme.percent(share) for share in (min(row.share for row in rows), max(row.share for row in rows)))
+    share = low if low == high else f"{low.removesuffix(' %')} to {high}"
+    return f"{share} the blend and the rest {plain(model_words(rows[0].baseline))}"
+
+
+def _untried(rows: list[Any]) -> str:
+    if is_mixture(rows[0]):
+        return f", {_shares(rows)}, untested, because history is too short for a backtest that far"
     return ", untested, because history is too short for a backtest that far"
 
 
@@ -202,4 +220,7 @@ def _numbers(row: Any) -> str:
     if anyhow(row):
         other = f"{plain(model_words(row.baseline))}, the best baseline, {theme.significant(row.baseline_error)}"
         return f"drawn so that all levels add up: MASE {theme.significant(row.error)}, {other}: not better by more than the noise ({plain(needed)})"
+    if is_mixture(row):
+        errors = f"MASE {theme.significant(row.error)}, the best baseline {theme.significant(row.baseline_error)}"
+        return f"{_shares([row])}: {errors}, which the blend did not beat by more than the noise ({plain(needed)})"
     return f"the best baseline, MASE {theme.significant(row.baseline_error)}: the blend did not beat it by more than the noise ({plain(needed)})"

@@ -212,13 +212,24 @@ LAST_WEEK, FIRST_WEEK = "seasonal_naive_168", "0-7 d"
 _WEEK_PARTS = ("0-24 h", "1-7 d")
 # The shares of `series_accuracy`: of what, and how much is meant.
 _SHARES = {"inside_80": (DRAWN, 0.8), "peaks_90": (PEAKS, 0.9), "p95_90": (WEEKS_P95, 0.9)}
-LICENCE = ("horizon", "model", "baseline", "licensed", "error", "baseline_error", "margin", "origins", "reason")
+LICENCE = (
+    "horizon",
+    "model",
+    "share",
+    "baseline",
+    "licensed",
+    "error",
+    "baseline_error",
+    "margin",
+    "origins",
+    "reason",
+)
 BACKTEST = ("yhat", "prophet", "baseline", "q025", "q10", "q90", "q975")
 
 
 @reads("licences", latest_run)
 def licence(pin: Pin, scope: Scope, series: Series) -> pd.DataFrame:
-    """horizon, model, baseline, licensed, error, baseline_error (MASE), margin, origins, reason of a series in the
+    """horizon, model, share, baseline, licensed, error, baseline_error (MASE), margin, origins, reason of a series in the
     newest run, the nearest horizon first.
     """
     sql = f"SELECT {', '.join(LICENCE)} FROM licences WHERE {OF_SERIES} ORDER BY {in_order()}"

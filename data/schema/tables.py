@@ -170,13 +170,22 @@ LICENCES = Table(
         Column(
             "model",
             TEXT,
-            "What is drawn: blend, a baseline, sum of sites (regions and the network), or shape of its region (young sites)",
+            "What is drawn: blend (licensed), mixture of it and the baseline, a baseline, sum of sites (regions, network), shape of its region (young sites)",
+        ),
+        Column(
+            "share",
+            REAL,
+            "Share of the blend in what is drawn, the rest being the best baseline; null for sums and young sites, and in runs of earlier releases",
+            "ratio",
+            required=False,
+            low=0.0,
+            high=1.0,
         ),
         Column("baseline", TEXT, "Best baseline"),
         Column(
             "licensed",
             FLAG,
-            "Whether it beat the best baseline out of sample by more than the noise; else that is drawn, but for sums and young sites",
+            "Whether the blend, or the sum, beat the best baseline out of sample by more than the noise",
         ),
         Column(
             "error",

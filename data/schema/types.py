@@ -248,6 +248,7 @@ MODEL_WORDS: dict[str, str] = {
     "median_of_three": "median of three models",
     "mean_of_three": "mean of three models",
     "blend": "weighted blend of models",
+    "mixture": "blend and baseline, mixed",
     "sum of sites": "sum of its sites",
     "licensed": "as drawn at the time",
 }

@@ -193,7 +193,7 @@ def evaluate_batch(batch: SeriesBatch, horizon: int) -> BatchEvaluation:
         forecasts=_forecasts(batch, pool_backtest, selected),
         recent=_recent(batch, past),
         seconds=(time.perf_counter() - began) / len(batch.series),
-        licences=_licences(batch, selected, scale),
+        licences=_licences(batch, pool_backtest, selected, scale),
         scores=_scores(batch, pool_backtest, selected, past),
         backtests=_backtests(batch, backtests),
         contributions=site_contributions(
@@ -344,25 +344,26 @@ def _backtests(batch: SeriesBatch, backtests: Sequence[PublishedBacktest]) -> pd
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _licences(batch: SeriesBatch, selected: SelectedForecast, scale: Reals) -> pd.DataFrame:
+def _licences(
+    batch: SeriesBatch, pool_backtest: PoolBacktest, selected: SelectedForecast, scale: Reals
+) -> pd.DataFrame:
     """Errors scaled as MASE is; the standard error, a share of the errors' ratio, as the difference of errors that it
     makes of the baseline's.
     """
     rows = []
+    errors = _errors_where_compared(pool_backtest.backtest, selected) / scale
     for place, series in enumerate(batch.series):
-        for licence, verdict in zip(selected.licences(place), selected.verdicts, strict=True):
-            blend_error, baseline_error = (
-                errors[place] / scale[place] for errors in (verdict.blend_error, verdict.baseline_error)
-            )
-            is_blend = licence.drawn == BLEND
+        for band, (licence, verdict) in enumerate(zip(selected.licences(place), selected.verdicts, strict=True)):
+            baseline_error = verdict.baseline_error[place] / scale[place]
             rows.append(
                 series._asdict()
                 | {
                     "horizon": licence.horizon,
                     "model": licence.drawn,
+                    "share": licence.share,
                     "baseline": licence.baseline,
-                    "licensed": is_blend and licence.origins > 0,
-                    "error": blend_error if is_blend else baseline_error,
+                    "licensed": licence.drawn == BLEND and licence.origins > 0,
+                    "error": errors[band, place] if licence.origins else np.nan,
                     "baseline_error": baseline_error,
                     "margin": baseline_error * (1.0 - np.exp(-licence.noise)),
                     "origins": licence.origins,
@@ -370,6 +371,16 @@ def _licences(batch: SeriesBatch, selected: SelectedForecast, scale: Reals) -> p
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _errors_where_compared(backtest: Backtest, selected: SelectedForecast) -> Reals:
+    """Mean absolute errors of what is drawn, (bands, N), over the past origins at which every baseline has one."""
+    if not backtest.folds:
+        return np.full((len(selected.bands), selected.point.shape[1]), np.nan)
+    places = [backtest.models.index(name) for name in selected.baselines]
+    is_compared = np.isfinite(backtest.errors(selected.bands)[:, places]).all(axis=1)
+    errors = np.where(is_compared, selected.trials.errors(selected.bands), np.nan)
+    return np.stack([metrics.mean(errors[:, band]) for band in range(errors.shape[1])])
 
 
 def _scores(

@@ -1,8 +1,10 @@
-"""The licence: which forecast may be published for a series and a band of horizons, and why.
+"""The licence: whether the blend beat the best baseline of a series in a band of horizons, how much of what is drawn is
+the blend, and why.
 
-The blend is published where it beat the best baseline out of sample, by more than the standard error of that
-comparison; else the best baseline is. The comparison is paired by origin, as a logarithm of the two errors' ratio, so
-that a hard week counts no more than an easy one; and as no origin informs the blend that it scores, none informs which
+The blend is licensed where it beat the best baseline out of sample, by more than the standard error of that comparison.
+What is drawn is a mixture of the two, in which the blend's share rises with gain over standard error (a logistic
+function): to draw the baseline alone wherever nothing is proven costs accuracy. The comparison is paired by origin, as a
+logarithm of the two errors' ratio, so that a hard week counts no more than an easy one; and as no origin informs the blend that it scores, none informs which
 baseline it scores as the best. A series with few origins is pulled towards the others of its panel by as much as they
 agree (a random-effects mean, DerSimonian and Laird, 1986); what is far from them, such as a site that is idle or never
 changes, is counted as no further off than the rest of the panel may be (winsorised), so that it takes no licence from
@@ -16,12 +18,21 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from data.schema import model_words
 from forecasting.evaluation.backtest import HorizonBand
 from forecasting.panel.history import Reals
 
 BLEND = "blend"
+# What a licence calls a mixture of the blend with a baseline that it has not been proven to beat.
+MIXTURE = "mixture"
+# The blend's share of what is drawn is logistic(SHARE_SLOPE (z + SHARE_OFFSET)), z being gain over standard error: 0.70
+# where both erred alike, 0.93 where the licence begins. Where origins know the blend but cannot yet be compared with a
+# baseline, it is a half. On the parts kept for choosing, 1 to 3 and 0 to 1 in place of these differ by less than 0.4 %
+# (docs/methods.md).
+SHARE_SLOPE, SHARE_OFFSET = 1.7, 0.5
+UNCOMPARED_SHARE = 0.5
 # The margin must exceed this many standard errors: one is where the error on parts kept for choosing was least
 # (docs/methods.md).
 STANDARD_ERRORS = 1.0
@@ -36,19 +47,24 @@ WINSOR_LIMIT = 3.0
 NORMAL = 1.4826
 # A variance over few origins is shrunk to the panel's, which counts as this many.
 SHARED_ORIGINS = 2.0
+# A share below this rounds to nothing, and is not worth a word.
+NEGLIGIBLE_SHARE = 0.005
+# Errors that never differ have no standard error to divide by.
+LEAST_STANDARD_ERROR = 1e-9
 TOO_SHORT = "the history is too short for backtests"
 
 
 class Verdict(NamedTuple):
     """The comparison with the baselines in one band, for each series.
 
-    baseline: the best baseline's place. gain: log ratio of errors, above zero where the blend was better, and its
-    standard error. blend_error, baseline_error: mean errors of the blend and of the best baseline; rival_error: of the
-    baselines that it is compared with, which the other origins name for each origin. origins: how many. NaN and 0 where
-    nothing could be compared.
+    baseline: the best baseline's place. share: of the blend in what is drawn, the rest being the best baseline. gain:
+    log ratio of errors, above zero where the blend was better, and its standard error. blend_error, baseline_error: mean
+    errors of the blend and of the best baseline; rival_error: of the baselines that it is compared with, which the other
+    origins name for each origin. origins: how many. NaN and 0 where nothing could be compared.
     """
 
     baseline: npt.NDArray[np.intp]
+    share: Reals
     gain: Reals
     standard_error: Reals
     blend_error: Reals
@@ -58,21 +74,24 @@ class Verdict(NamedTuple):
 
     @property
     def licensed(self) -> npt.NDArray[np.bool_]:
-        """Whether the blend may be published: the gain passes its margin, and the series' own mean errors, which know of
-        no other series, do not deny it.
+        """Whether the blend is proven to beat the best baseline: the gain passes its margin, and the series' own mean
+        errors, which know of no other series, do not deny it.
         """
         margin = STANDARD_ERRORS * np.nan_to_num(self.standard_error)
         return (np.nan_to_num(self.gain, nan=-np.inf) > margin) & (self.blend_error < np.exp(margin) * self.rival_error)
 
 
 class Licence(NamedTuple):
-    """What is published (`drawn`) for one series in one band, and why, in a sentence with the numbers; `noise` is the
-    standard error of the gain.
+    """What is published for one series in one band, and why, in a sentence with the numbers.
+
+    drawn: BLEND where it is licensed, else MIXTURE, or the baseline's name where the blend's share is negligible. share: of the
+    blend in it. noise: the standard error of the gain.
     """
 
     horizon: str
     drawn: str
     baseline: str
+    share: float
     gain: float
     noise: float
     origins: int
@@ -84,7 +103,8 @@ def verdicts(blend: Reals, baselines: Reals, windows: Reals, default: int) -> li
     origins, and the effective number of windows of each band.
 
     A band that too few origins saw takes over the verdict of the band before it, with no origin of its own; where there
-    is none, nothing is proven and the baseline `default` stands.
+    is none, nothing is proven and the baseline `default` is mixed with the blend, or stands alone where no origin saw
+    the blend either.
     """
     series = blend.shape[2]
     origins_needed = ORIGINS_TOGETHER if series >= SERIES_TOGETHER else ORIGINS_ALONE
@@ -98,14 +118,17 @@ def verdicts(blend: Reals, baselines: Reals, windows: Reals, default: int) -> li
         elif by_band:
             by_band.append(by_band[-1]._replace(origins=np.zeros(series, dtype=np.intp)))
         else:
-            by_band.append(_unproven(series, default))
+            by_band.append(_unproven(series, default, UNCOMPARED_SHARE if has_blend.any() else 0.0))
     return by_band
 
 
-def _unproven(series: int, default: int) -> Verdict:
+def _unproven(series: int, default: int, share: float) -> Verdict:
     blank = np.full(series, np.nan)
     return Verdict(
-        np.full(series, default, dtype=np.intp), blank, blank, blank, blank, blank, np.zeros(series, dtype=np.intp)
+        np.full(series, default, dtype=np.intp),
+        np.full(series, share),
+        *(blank, blank, blank, blank, blank),
+        np.zeros(series, dtype=np.intp),
     )
 
 
@@ -119,15 +142,26 @@ def _compare(blend: Reals, baselines: Reals, windows: float) -> Verdict:
     if blend.shape[1] >= SERIES_TOGETHER:
         gain, variance = _partial_pooling(gain, variance)
     best_errors = np.take_along_axis(baselines, np.broadcast_to(best, (len(blend), 1, len(best))), axis=1)[:, 0]
+    standard_error, mean_rival_error = np.sqrt(variance), _means(rival_errors)
+    # A baseline that never erred, as on a series that never changes, is drawn as it is.
+    share = np.where(mean_rival_error > 0.0, _share(gain, standard_error), 0.0)
     return Verdict(
         best,
+        share,
         gain,
-        np.sqrt(variance),
+        standard_error,
         _means(blend),
         _means(best_errors),
-        _means(rival_errors),
+        mean_rival_error,
         np.count_nonzero(np.isfinite(log_ratios), axis=0),
     )
+
+
+def _share(gain: Reals, standard_error: Reals) -> Reals:
+    """The blend's share of what is drawn, (N); a half where nothing could be compared."""
+    z = gain / np.maximum(standard_error, LEAST_STANDARD_ERROR)
+    share = expit(SHARE_SLOPE * (z + SHARE_OFFSET))
+    return np.where(np.isnan(share), UNCOMPARED_SHARE, share)
 
 
 def _best(usual: Reals) -> npt.NDArray[np.intp]:
@@ -198,33 +232,41 @@ def licences(
 
 
 def _licence(verdict: Verdict, horizon: str, baselines: Sequence[str], series: int) -> Licence:
-    name, drawn = baselines[verdict.baseline[series]], bool(verdict.licensed[series])
-    gain, noise = float(verdict.gain[series]), float(verdict.standard_error[series])
+    name, share = baselines[verdict.baseline[series]], float(verdict.share[series])
+    mixed = MIXTURE if share >= NEGLIGIBLE_SHARE else name
     return Licence(
         horizon,
-        BLEND if drawn else name,
+        BLEND if verdict.licensed[series] else mixed,
         name,
-        gain,
-        noise,
+        share,
+        float(verdict.gain[series]),
+        float(verdict.standard_error[series]),
         int(verdict.origins[series]),
-        _reason(verdict, name, drawn, series),
+        _reason(verdict, name, series),
     )
 
 
-def _reason(verdict: Verdict, name: str, drawn: bool, series: int) -> str:
+def _reason(verdict: Verdict, name: str, series: int) -> str:
     """The decision in a sentence, with the baseline of that name in words."""
-    name = model_words(name)
-    baseline = name[:1].upper() + name[1:]
+    name, share = model_words(name), float(verdict.share[series])
+    drawn = f"{name[:1].upper()}{name[1:]} is drawn"
+    if share >= NEGLIGIBLE_SHARE:
+        drawn = f"A mixture is drawn, {100.0 * share:.0f} % the blend and the rest {name}"
+    if verdict.licensed[series]:
+        rest = f", with {100.0 * (1.0 - share):.0f} % of {name}" if 1.0 - share >= NEGLIGIBLE_SHARE else ""
+        drawn = f"The blend is drawn{rest}"
     if not verdict.origins[series] and np.isfinite(verdict.gain[series]):
-        return f"{'The blend' if drawn else baseline} is drawn, as nearer to now: {TOO_SHORT} this far ahead."
+        return f"{drawn}, as nearer to now: {TOO_SHORT} this far ahead."
     if not np.isfinite(verdict.gain[series]):
-        return f"{baseline} is drawn: {TOO_SHORT} that could prove anything better."
+        return f"{drawn}: {TOO_SHORT} that could prove anything better."
     gain, noise, numbers, lower = _compared_in_words(verdict, series)
-    if drawn:
+    if verdict.licensed[series]:
         alone = "" if lower else "; on this series alone no lower, within the noise"
-        return f"The blend is drawn: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
+        return (
+            f"{drawn}: it beat {name}, the best baseline, by {gain:.0f} % give or take {noise:.0f} ({numbers}{alone})."
+        )
     proof = "no proof" if lower else "no proof, for its own mean error was no lower"
-    return f"{baseline} is drawn: against this baseline the blend {_outcome(gain)} give or take {noise:.0f}, {proof} ({numbers})."
+    return f"{drawn}: against this baseline the blend {_outcome(gain)} give or take {noise:.0f}, {proof} ({numbers})."
 
 
 def reason_of_sum(verdict: Verdict, name: str, sites: int, series: int) -> str:

@@ -1,5 +1,5 @@
-"""Model selection: the pool's backtests, the blend or a baseline for each series and band of horizons, and intervals
-for it, in one pass over plain arrays.
+"""Model selection: the pool's backtests, a mixture of the blend and the best baseline for each series and band of
+horizons, and intervals for it, in one pass over plain arrays.
 
 `backtest_pool` lets the pool forecast from past origins and from the end; `select_and_calibrate` turns that into a
 licensed forecast with intervals. All that it decides it decides from the backtest that it is given, so the same
@@ -38,7 +38,7 @@ from forecasting.panel.history import History, Model, Reals
 
 # Origins for each band of horizons; eight let the best models decide (docs/methods.md).
 ORIGINS = 8
-# What is published until anything is proven: it was the best of the baselines on short histories.
+# The baseline that stands until any can be compared: it was the best of them on short histories.
 UNPROVEN = "level_adjusted_median"
 # Origins, counted in steps from the start of the history, and how many steps each forecasts.
 Origins = Mapping[int, int]
@@ -70,7 +70,7 @@ class PoolBacktest:
 class SelectedForecast:
     """A licensed forecast: `point` (H, N), `quantiles` (H, N, 7) in the contract's levels, and what it was chosen by.
 
-    blend: (H, N), the blend whether licensed or not. weights: (models, bands, N), what `point` is made of. verdicts: of
+    blend: (H, N), the blend alone. weights: (models, bands, N), what `point` is made of. verdicts: of
     each band. trials and blend_trials: `point` and `blend` at past origins, each without its own evidence.
     """
 
@@ -156,6 +156,9 @@ def compare_with_baselines(
 ) -> tuple[list[Verdict], list[list[Verdict]]]:
     """The verdicts of each band by all evidence, and for each past origin those without its own evidence.
 
+    An origin still has a trace in its own verdict, through the weights by which the blend forecast the other origins:
+    it moves what is drawn there by less than 0.1 %.
+
     places: of the baselines among the models. default: which of them stands where nothing is proven.
     """
     if not backtest.folds:
@@ -175,14 +178,14 @@ def compare_with_baselines(
 
 
 def mix_with_baseline(weights: Reals, band_verdicts: Sequence[Verdict], places: list[int]) -> Reals:
-    """The weights (models, bands, N) of what is published: the blend's where it is licensed; else one for the best
-    baseline and zero for all others.
+    """The weights (models, bands, N) of what is published: the blend's times its share, and the rest for the best
+    baseline.
     """
     mixture = weights.copy()
+    series = np.arange(weights.shape[2])
     for band, verdict in enumerate(band_verdicts):
-        unlicensed = np.flatnonzero(~verdict.licensed)
-        mixture[:, band, unlicensed] = 0.0
-        mixture[np.array(places)[verdict.baseline[unlicensed]], band, unlicensed] = 1.0
+        mixture[:, band] *= verdict.share
+        mixture[np.array(places)[verdict.baseline], band, series] += 1.0 - verdict.share
     return mixture
 
 

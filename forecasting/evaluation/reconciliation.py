@@ -159,7 +159,7 @@ def _unproven_licences(licences: pd.DataFrame, notes: Mapping[Series, str]) -> p
         f"The {COLD_START} is drawn: {notes[Series(*key)]}."
         for key in rows[IDENTITY].itertuples(index=False, name=None)
     ]
-    unknown = dict.fromkeys(("error", "baseline_error", "margin"), np.nan)
+    unknown = dict.fromkeys(("share", "error", "baseline_error", "margin"), np.nan)
     rows = rows.assign(model=COLD_START, licensed=False, **unknown, origins=0, reason=reasons)
     return joined([licences[~is_cold], rows])
 

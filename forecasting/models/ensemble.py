@@ -2,7 +2,7 @@
 
 A model is a small pure function of a history. Its weight in the blend, for each series and band of horizons, is an
 inverse power of its error: the geometric mean over origins of its error relative to the other models', so that a hard
-week counts no more than an easy one, and a recent origin more than an old one. The power grows with what the origins
+week counts no more than an easy one, and a recent origin more than an old one; shrunk to what is usual in the panel. The power grows with what the origins
 saw: eight non-overlapping windows of a band let the best models decide, one nearly averages (docs/methods.md has the
 measurements).
 """
@@ -27,7 +27,7 @@ from forecasting.models.baselines import (
 )
 from forecasting.models.boosted import boosted_trees
 from forecasting.models.panel_prophet import Variant, panel_prophet
-from forecasting.panel.history import Model, Reals, shared
+from forecasting.panel.history import Model, Reals, nan_median, shared
 from forecasting.panel.local_time import in_local_time
 
 PROPHET_MAP = "prophet_map"
@@ -134,6 +134,9 @@ def memoized(name: str, model: Model) -> Model:
 POWER_PER_WINDOW, LEAST_POWER, GREATEST_POWER = 1.5, 2.0, 12.0
 # An origin two weeks back counts for half, whatever the season.
 HALF_LIFE_CYCLES = 2.0
+# A series' relative errors are shrunk by this share, on the log scale, to the median of its panel, where it has so many
+# series: 0.2 to 0.6 took about as much off (docs/methods.md).
+PANEL_SHARE, SERIES_TOGETHER = 0.3, 5
 # A model that was exact at one origin is not certain to be so again.
 LEAST_RELATIVE_ERROR = 1e-3
 
@@ -147,7 +150,8 @@ def weights(errors: Reals, windows: Reals, ages: Reals, standing: Reals | None =
     a band, because it was not yet itself, counts as the best one; a band that no origin saw is weighted like the band
     before it.
     """
-    relative, windows = _relative(errors, 0.5 ** (ages / HALF_LIFE_CYCLES)), windows.copy()
+    relative = _shrunk_to_panel(_relative(errors, 0.5 ** (ages / HALF_LIFE_CYCLES)))
+    windows = windows.copy()
     for band in range(relative.shape[1]):
         blank = np.isnan(relative[:, band]).all(axis=0)
         relative[:, band, blank] = relative[:, band - 1, blank] if band else 1.0
@@ -172,6 +176,17 @@ def _relative(errors: Reals, recency: Reals) -> Reals:
     total = weight.sum(axis=0)
     logs = (weight * np.log(np.maximum(ratios, LEAST_RELATIVE_ERROR))).sum(axis=0)
     return np.where(total > 0.0, np.exp(logs / np.where(total > 0.0, total, 1.0)), np.nan)
+
+
+def _shrunk_to_panel(relative: Reals) -> Reals:
+    """Relative errors (models, bands, N), each shrunk towards the median of all series; as they are in a small
+    panel.
+    """
+    if relative.shape[2] < SERIES_TOGETHER:
+        return relative
+    logs = np.log(relative)
+    panel = nan_median(np.moveaxis(logs, 2, 0))
+    return np.asarray(np.exp((1.0 - PANEL_SHARE) * logs + PANEL_SHARE * panel[:, :, None]))
 
 
 def weighted_mean(forecasts: Reals, by_step: Reals) -> Reals:

@@ -26,6 +26,7 @@ NETWORK = Series("global", "all", "egress_gbps")
 
 def row(horizon: str, model: str = "blend", error: float = 0.8, **other: Any) -> dict[str, Any]:
     usual = {
+        "share": 0.95,
         "baseline": "seasonal naive 168 h",
         "licensed": True,
         "baseline_error": 1.0,
@@ -36,8 +37,8 @@ def row(horizon: str, model: str = "blend", error: float = 0.8, **other: Any) ->
     return {"horizon": horizon, "model": model, "error": error, **usual, **other}
 
 
-def lost(horizon: str) -> dict[str, Any]:
-    return row(horizon, "seasonal naive 168 h", 1.0, licensed=False)
+def lost(horizon: str, share: float = 0.6) -> dict[str, Any]:
+    return row(horizon, "mixture", 0.98, licensed=False, share=share)
 
 
 def untried(horizon: str) -> dict[str, Any]:
@@ -52,7 +53,8 @@ def test_one_sentence_tells_neighbours_that_were_decided_alike_together() -> Non
     text = said(row("0-24 h", error=0.7), row("1-7 d", error=0.8), lost("8-28 d"), untried("29-90 d"))
     assert text == (
         "Egress, drawn: **weighted blend of models** up to 7 d, 20 to 30 % below seasonal naive 168 h, its best baseline, in 8 backtests; "
-        "**seasonal naive 168 h** 8 to 28 d, which the blend did not beat by more than the noise in 8 backtests; "
+        "**blend and baseline, mixed** 8 to 28 d, 60 % the blend and the rest seasonal naive 168 h, which the blend did not beat by more than "
+        "the noise in 8 backtests; "
         "**prophet, trend** 29 to 90 d, untested, because history is too short for a backtest that far."
     )
 
@@ -60,6 +62,17 @@ def test_one_sentence_tells_neighbours_that_were_decided_alike_together() -> Non
 def test_equal_shares_are_said_once_and_one_backtest_is_one() -> None:
     assert "20 % below seasonal naive 168 h, its best baseline, in 1 backtest" in said(
         row("0-24 h", origins=1), row("1-7 d", origins=1)
+    )
+
+
+def test_a_mixture_says_its_shares_and_a_run_of_an_earlier_release_drew_the_baseline_alone() -> None:
+    assert "up to 7 d, 40 to 70 % the blend and the rest seasonal naive 168 h" in said(
+        lost("0-24 h", 0.4), lost("1-7 d", 0.7)
+    )
+    assert "40 % the blend and the rest seasonal naive 168 h, untested" in said(lost("0-24 h", 0.4) | {"origins": 0})
+    earlier = row("0-24 h", "seasonal naive 168 h", 1.0, licensed=False, share=None)
+    assert said(earlier) == (
+        "Egress, drawn: **seasonal naive 168 h** up to 24 h, which the blend did not beat by more than the noise in 8 backtests."
     )
 
 
@@ -101,7 +114,10 @@ def test_each_horizon_has_a_verdict_with_shape_and_numbers() -> None:
         f"{LICENSED.glyph} **0-24 h: weighted blend of models**, licensed: MASE 0.800, 20 % below seasonal naive 168 h (1.00; noise 0.0500, 8 backtests)",
         "because",
     )
-    assert "the blend did not beat it by more than the noise" in told[1][0]
+    assert told[1][0] == (
+        f"{BASELINE.glyph} **1-7 d: blend and baseline, mixed**, 60 % the blend and the rest seasonal naive 168 h: MASE 0.980, "
+        "the best baseline 1.00, which the blend did not beat by more than the noise (noise 0.0500, 8 backtests)"
+    )
     assert "not tested" in told[2][0]
     assert len({state.glyph for state in (LICENSED, BASELINE, UNTRIED)}) == 3
 

@@ -176,7 +176,10 @@ def series_cards(frame: Frame, shown: pd.DataFrame) -> None:
 # Rows of the table before it scrolls, in px.
 MOST_PX = 322
 SHARES = ("wape", "gain", "inside_95", "inside_80", "against_baseline", "peaks_90", "p95_90")
-LICENSED_HELP = "A forecast is licensed where it beat the best baseline out of sample by more than the noise, with what its panel proves counted in."
+LICENSED_HELP = (
+    "A forecast is licensed where it beat the best baseline out of sample by more than the noise, with what its panel proves "
+    "counted in; where it did not, more of that baseline is mixed in."
+)
 COLUMNS: dict[str, Any] = {
     "name": None,
     "label": TextColumn("Metric", width=80),
@@ -307,8 +310,8 @@ def why_not_the_best(rows: pd.DataFrame, series: Series) -> str:
     why = (
         "every site has its own forecast, and regions and the network are their sums, so that all levels agree"
         if series.level != "site"
-        else "what is drawn was chosen before each test was seen: models weighted by their other backtests, and a plain "
-        "copy of the past wherever they did not beat it by more than chance"
+        else "what is drawn was chosen before each test was seen: models weighted by their other backtests, mixed with a plain "
+        "copy of the past the more, the less they are proven to beat it"
     )
     best = "; ".join(dict.fromkeys(map(model_words, lost["model"])))
     return plain(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forecasting.evaluation.backtest import HorizonBand
-from forecasting.evaluation.licence import BLEND, Licence, Verdict, licences, verdicts
+from forecasting.evaluation.licence import BLEND, MIXTURE, Licence, Verdict, licences, verdicts
 
 BANDS = (HorizonBand("0-24 h", 0, 24), HorizonBand("1-7 d", 24, 168))
 NAMES = ("copy", "median")
@@ -29,16 +31,34 @@ def test_a_blend_that_clearly_beats_the_best_baseline_is_drawn() -> None:
     first, _ = judged(1.0, 2.0, 1.5)
     assert (first.drawn, first.baseline, first.horizon, first.origins) == (BLEND, "median", "0-24 h", 8)
     assert first.gain == pytest.approx(np.log(1.5), abs=0.1)
+    assert first.share == pytest.approx(1.0, abs=1e-3)
     assert first.sentence.startswith("The blend is drawn: it beat median, the best baseline, by 3")
     assert "over 8 origins" in first.sentence
 
 
-def test_a_blend_that_is_no_better_leaves_the_best_baseline_drawn_and_says_so() -> None:
+def test_a_blend_that_is_worse_by_far_leaves_next_to_all_to_the_best_baseline_and_says_so() -> None:
     first, _ = judged(1.9, 2.5, 1.5)
-    assert (first.drawn, first.baseline) == ("median", "median")
-    assert first.sentence.startswith("Median is drawn: against this baseline the blend erred 1")
+    assert (first.drawn, first.baseline) == (MIXTURE, "median")
+    assert first.share == pytest.approx(0.0, abs=1e-2)
+    assert first.sentence.startswith(
+        "A mixture is drawn, 1 % the blend and the rest median: against this baseline the blend erred 1"
+    )
     assert " % more, give or take " in first.sentence
     assert "no proof" in first.sentence
+    assert judged(2.5, 2.5, 1.0)[0].sentence.startswith("Median is drawn: against this baseline the blend erred")
+
+
+@given(st.lists(st.floats(-2.0, 2.0), min_size=3, max_size=8), st.floats(0.01, 1.0))
+def test_the_share_of_the_blend_rises_with_its_gain_over_the_noise(logs: list[float], more: float) -> None:
+    def share(shift: float) -> Verdict:
+        blend = np.exp(-np.array(logs) - shift)[:, None, None]
+        return verdicts(blend, np.ones((len(logs), 1, 1, 1)), np.array([float(len(logs))]), 0)[0]
+
+    worse, better = share(0.0), share(more)
+    assert 0.0 <= worse.share[0] <= better.share[0] + 1e-9 <= 1.0 + 1e-9
+    z = worse.gain[0] / worse.standard_error[0] if worse.standard_error[0] > 1e-6 else 0.0
+    if abs(z) < 8.0 and worse.standard_error[0] > 1e-6:
+        assert worse.share[0] == pytest.approx(1.0 / (1.0 + np.exp(-1.7 * (z + 0.5))))
 
 
 def test_a_margin_within_its_noise_is_no_proof() -> None:
@@ -49,7 +69,11 @@ def test_a_margin_within_its_noise_is_no_proof() -> None:
 
 
 def test_two_origins_prove_nothing_for_one_series_but_something_for_a_panel() -> None:
-    assert judged(1.0, 2.0, 1.5, origins=2)[0].drawn == "median"
+    alone = judged(1.0, 2.0, 1.5, origins=2)[0]
+    assert (alone.drawn, alone.share) == (MIXTURE, 0.5)
+    assert alone.sentence == (
+        "A mixture is drawn, 50 % the blend and the rest median: the history is too short for backtests that could prove anything better."
+    )
     assert judged(1.0, 2.0, 1.5, origins=2, series=12)[0].drawn == BLEND
 
 
@@ -57,6 +81,7 @@ def test_without_a_backtest_the_default_stands_and_the_sentence_says_why() -> No
     found = verdicts(np.empty((0, 2, 1)), np.empty((0, 2, 2, 1)), np.zeros(2), default=1)
     first, second = licences(found, BANDS, NAMES, 0)
     assert first.drawn == second.drawn == "median"
+    assert first.share == 0.0
     assert first.sentence == "Median is drawn: the history is too short for backtests that could prove anything better."
 
 

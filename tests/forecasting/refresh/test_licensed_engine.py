@@ -135,7 +135,10 @@ def test_every_series_and_horizon_has_its_licence_in_words(made: EngineResult) -
     leaning = held[held["key"].isin(["eu", "asia", "par-01"])]
     held = held.drop(leaning.index)
     assert (held.loc[held["licensed"], "model"] == "blend").all()
-    assert (held.loc[~held["licensed"], "model"] == held.loc[~held["licensed"], "baseline"]).all()
+    assert held.loc[~held["licensed"], "model"].isin(["mixture", *baselines((24, 168))]).all()
+    assert held["share"].between(0.0, 1.0).all()
+    assert (held.loc[held["licensed"], "share"] > 0.9).all()
+    assert leaning["share"].isna().all()
     assert leaning.groupby("key")["model"].unique().str.join("").to_dict() == {
         "asia": SUM,
         "eu": SUM,
