@@ -27,11 +27,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app.charts": ("app.charts", "app.theme", "data.schema"),
     "app.ui": ("app.ui", "app.charts", "app.cached", "app.state", "app.theme", "data.schema"),
     # The pin and its errors, and how a lake is edited and versioned, are of data.lake; a refit is one model, put to one
-    # series while somebody waits, and publishes nothing.
+    # series while somebody waits, and publishes nothing; a table that somebody uploads is read as ingest reads.
     "app.cached": (
         "app.cached",
         "data.queries",
         "data.store",
+        "data.ingest.named_columns",
         "data.lake.query",
         "data.lake.tables",
         "forecasting.planning",

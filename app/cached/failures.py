@@ -13,14 +13,15 @@ import pandas as pd
 from app.cached import Pin, Scope, ingest_paths, memoize, viewers_per_gbps
 from app.cached.planning import PlanQuery, case_of
 from data import queries
+from data.ingest.named_columns import named_frame, read_table
 from data.queries import reads
+from data.schema.errors import SettingError
 from forecasting.planning.failover import (
     FAILOVER_COLUMNS,
     FAILOVER_SETTING,
     ROUND_TRIP_MS,
     DeclaredFailover,
     failover_rule,
-    file_content,
     parse_failover,
     reach_km,
 )
@@ -90,7 +91,19 @@ def simulate(
 def server_failover(sites: pd.DataFrame) -> DeclaredFailover | None:
     """The failover table that HEADROOM_FAILOVER names, None where it names none; SettingError where it is not usable."""
     path = os.environ.get(FAILOVER_SETTING)
-    return uploaded_failover(Path(path).name, file_content(Path(path)), sites) if path else None
+    return uploaded_failover(Path(path).name, _content(Path(path)), sites) if path else None
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of the server's table, by which its rows are kept; SettingError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingError(
+            f"The failover table {path} cannot be read: {error.strerror or error}.",
+            cause=f"the path in {FAILOVER_SETTING} names another place",
+            remedy="name a CSV or Parquet file",
+        ) from error
 
 
 def uploaded_failover(name: str, content: bytes, sites: pd.DataFrame) -> DeclaredFailover:
@@ -100,4 +113,4 @@ def uploaded_failover(name: str, content: bytes, sites: pd.DataFrame) -> Declare
 
 @lru_cache(maxsize=TABLES_KEPT)
 def _parsed(name: str, content: bytes, known: frozenset[str]) -> DeclaredFailover:
-    return parse_failover(name, content, known)
+    return parse_failover(name, named_frame(read_table(name, content), FAILOVER_COLUMNS, (), name), known)

@@ -18,12 +18,19 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from data.ingest.named_columns import named_frame, read_table
 from data.schema import Direction
 from data.schema.errors import SettingError
 from forecasting.cli.policy_file import PlanPolicy, read_policy
 from forecasting.planning import Plan, solve
 from forecasting.planning.augments import AugmentPlan, all_purchases
-from forecasting.planning.failover import FAILOVER_SETTING, failover_rule, read_failover
+from forecasting.planning.failover import (
+    FAILOVER_COLUMNS,
+    FAILOVER_SETTING,
+    DeclaredFailover,
+    failover_rule,
+    parse_failover,
+)
 from forecasting.planning.order_by import LEAD_FACTOR, LEAD_PLUS_DAYS, plan_calendar
 from forecasting.planning.site_state import WORST_FIRST
 from forecasting.planning.whatif import augment_plans
@@ -58,7 +65,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         "--failover",
         type=Path,
         metavar="FILE",
-        help="who takes over for whom where the policy asks for N-1: CSV or Parquet with site_id, helper_site_id, weight "
+        help="who takes over for whom where the policy asks for N-1: CSV, Parquet or what else ingest reads, with site_id, helper_site_id, weight "
         "(default: HEADROOM_FAILOVER, else distance and headroom)",
     )
     parser.add_argument(
@@ -116,6 +123,12 @@ def plan(options: argparse.Namespace) -> int:
         kept_plan = keep_plan(inputs, solved, augments, policy.said, options.save, options.author)
         console.print(f"kept as {kept_plan.name!r} ({kept_plan.id})", soft_wrap=True)
     return 0
+
+
+def read_failover(path: Path, site_ids: Collection[str]) -> DeclaredFailover:
+    """The failover table in a file; raises SettingError where it is not usable."""
+    table = named_frame(read_table(f"The failover table {path}", path), FAILOVER_COLUMNS, (), path.name)
+    return parse_failover(path.name, table, site_ids)
 
 
 def _check_sites(where: str, names: Collection[str], site_ids: Collection[str]) -> None:

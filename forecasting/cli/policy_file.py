@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pyarrow import ArrowInvalid
 
+from data.ingest.named_columns import named_frame, read_table
 from data.schema.errors import SettingError
 from forecasting.planning.augment_programme import AugmentOptions
 from forecasting.planning.capacity import Policy
@@ -39,6 +39,7 @@ AUGMENT_KEYS: dict[str, type] = {
 }
 SECTIONS: dict[str, type] = {"ordering": dict, "augments": dict}
 CATALOGUE_COLUMNS = ("site_id", "gbps", "cost_usd_month", "lead_time_days")
+CATALOGUE_OPTIONAL = ("cost_usd_once", "most", "direction")
 CATALOGUE_NUMBERS = (*CATALOGUE_COLUMNS[1:], "cost_usd_once", "most")
 WORDS = {str: "a text", float: "a number", bool: "true or false", int: "a whole number", dict: "a table"}
 
@@ -150,19 +151,13 @@ def read_catalogue(path: Path) -> pd.DataFrame:
     """Steps on offer: CATALOGUE_COLUMNS, and cost_usd_once, most and direction (egress where missing) where the file
     has them.
     """
-    try:
-        steps = pd.read_csv(path, dtype={"site_id": str}) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    except (OSError, ArrowInvalid, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    where = f"The catalogue {path}"
+    steps = named_frame(read_table(where, path), CATALOGUE_COLUMNS, CATALOGUE_OPTIONAL, where)
+    if (nameless := steps["site_id"].fillna("").str.strip() == "").any():
         raise SettingError(
-            f"The catalogue {path} cannot be read: {' '.join(str(error).split())[:200]}.",
-            cause="the path was mistyped, or it is another file",
-            remedy="name a CSV or Parquet file; a relative path starts from the policy's folder",
-        ) from error
-    if missing := [name for name in CATALOGUE_COLUMNS if name not in steps]:
-        raise SettingError(
-            f"The catalogue {path} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, steps.columns))}.",
-            cause="its columns have other names",
-            remedy=f"name them {', '.join(CATALOGUE_COLUMNS)}",
+            f"{where} names no site in row {int(nameless.argmax()) + 1}.",
+            cause="an empty cell",
+            remedy="name the site of every step",
         )
     ways = steps["direction"].fillna("egress") if "direction" in steps else pd.Series("egress", index=steps.index)
     if strange := sorted(set(ways) - {"ingest", "egress"}):
@@ -172,4 +167,4 @@ def read_catalogue(path: Path) -> pd.DataFrame:
             remedy="write ingest or egress",
         )
     numbers = {name: pd.to_numeric(steps[name], errors="coerce") for name in CATALOGUE_NUMBERS if name in steps}
-    return steps.assign(site_id=steps["site_id"].astype(str), direction=ways, **numbers)
+    return steps.assign(direction=ways, **numbers)

@@ -15,15 +15,12 @@ raises what it asks of everybody by one factor until all is placed.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pyarrow import ArrowInvalid
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
@@ -343,61 +340,17 @@ def failover_rule(table: DeclaredFailover | None) -> str:
     return "by distance and headroom" if table is None else f"as {table.name} declares"
 
 
-def read_failover(path: Path, site_ids: Collection[str]) -> DeclaredFailover:
-    """The table in a file; SettingError where it is not usable."""
-    return parse_failover(path.name, file_content(path), site_ids)
-
-
-def file_content(path: Path) -> bytes:
-    """What the file holds; SettingError where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SettingError(
-            f"The failover table {path} cannot be read: {error.strerror or error}.",
-            cause="the path names another place",
-            remedy="name a CSV or Parquet file",
-        ) from error
-
-
-def parse_failover(name: str, content: bytes, site_ids: Collection[str]) -> DeclaredFailover:
-    """The table in a file's content, checked against the sites that are known; SettingError with the first fault."""
-    table = _as_table(name, content)
-    if missing := [column for column in FAILOVER_COLUMNS if column not in table]:
-        raise SettingError(
-            f"{name} has no column {' and no column '.join(missing)}; it has {', '.join(map(str, table.columns))[:200]}.",
-            cause="its columns have other names",
-            remedy=f"name them {', '.join(FAILOVER_COLUMNS)}",
-        )
-    if table.empty:
-        raise SettingError(
-            f"{name} has no rows.",
-            cause="it is an empty export",
-            remedy=f"give a row for each pair: {', '.join(FAILOVER_COLUMNS)}",
-        )
-    rows = table.assign(site_id=table["site_id"].astype(str), helper_site_id=table["helper_site_id"].astype(str))
-    rows["number"] = pd.to_numeric(rows["weight"], errors="coerce")
+def parse_failover(name: str, table: pd.DataFrame, site_ids: Collection[str]) -> DeclaredFailover:
+    """The rows of a file of that name, in FAILOVER_COLUMNS as the file has them, checked against the sites that are known;
+    SettingError with the first fault.
+    """
+    rows = table.assign(number=pd.to_numeric(table["weight"], errors="coerce"))
     _check(name, rows, site_ids)
     pairs = tuple(
         (str(site), str(helper), float(weight))
         for site, helper, weight in zip(rows["site_id"], rows["helper_site_id"], rows["number"], strict=True)
     )
     return DeclaredFailover(name, hashlib.sha256(repr(sorted(pairs)).encode()).hexdigest(), pairs)
-
-
-def _as_table(name: str, content: bytes) -> pd.DataFrame:
-    try:
-        return (
-            pd.read_parquet(io.BytesIO(content))
-            if name.lower().endswith(".parquet")
-            else pd.read_csv(io.BytesIO(content), dtype={"site_id": str, "helper_site_id": str})
-        )
-    except (OSError, ArrowInvalid, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SettingError(
-            f"{name} cannot be read as a table: {' '.join(str(error).split())[:200]}.",
-            cause="it is another kind of file",
-            remedy="send CSV or Parquet",
-        ) from error
 
 
 def _check(name: str, rows: pd.DataFrame, site_ids: Collection[str]) -> None:

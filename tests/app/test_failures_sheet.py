@@ -198,7 +198,7 @@ def test_a_table_that_is_uploaded_holds_at_once_and_on_every_sheet_until_it_is_r
 ) -> None:
     page = open_page("capacity", lake, sheet="failures", fails="site:par-01", weights="nearby")
     page.file_uploader("failover.upload").set_value(
-        ("ours.csv", b"site_id,helper_site_id,weight\npar-01,mia-01,1\n", "text/csv")
+        ("ours.csv", b"sep=;\nsite_id;helper_site_id;weight\npar-01;mia-01;1\n", "text/csv")
     ).run()
     assert not page.exception
     assert page.query_params["weights"] == "declared"

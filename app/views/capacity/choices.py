@@ -255,7 +255,11 @@ def _offer() -> None:
         "as far as it has room. A pair that is not in it does not help."
     )
     st.file_uploader(
-        "Failover table", type=["csv", "parquet"], key=_UPLOAD, label_visibility="collapsed", on_change=_uploaded
+        "Failover table",
+        type=["csv", "tsv", "txt", "gz", "parquet", "pq"],
+        key=_UPLOAD,
+        label_visibility="collapsed",
+        on_change=_uploaded,
     )
     if _HELD in st.session_state:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

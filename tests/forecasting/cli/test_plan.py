@@ -287,6 +287,7 @@ def test_n_minus_1_is_planned_by_the_failover_table_that_is_declared(
     assert "Row 2 of ours.csv names a site" in refused(
         capsys, planned, tmp_path / "plan.csv", "--failover", str(tmp_path / "ours.csv")
     )
+    assert "none.csv" in refused(capsys, planned, tmp_path / "plan.csv", "--failover", str(tmp_path / "none.csv"))
 
 
 def test_a_budget_that_does_not_reach_is_told_with_what_the_plan_costs_without_it(
@@ -432,6 +433,21 @@ def test_a_catalogue_that_is_not_usable_is_refused(tmp_path: Path) -> None:
         (tmp_path / "steps.csv").write_text(text)
         with pytest.raises(SettingError, match=message):
             read_policy(tmp_path / "policy.json")
+
+
+def test_the_words_of_a_missing_value_are_names_of_sites_in_the_catalogue(tmp_path: Path) -> None:
+    names = ["NA", "null", "nan", "None", "n/a"]
+    (tmp_path / "policy.json").write_text('{"augments": {"catalogue": "steps.csv"}}')
+    steps = "".join(f"{name};100;900;\n" for name in names)
+    (tmp_path / "steps.csv").write_text(f"sep=;\nSite ID;Gbps;cost_usd_month;lead_time_days\n{steps}")
+    found = read_policy(tmp_path / "policy.json").catalogue
+    assert found is not None
+    assert found["site_id"].tolist() == names
+    assert found["gbps"].tolist() == [100.0] * 5
+    assert found["lead_time_days"].isna().all()
+    (tmp_path / "steps.csv").write_text("site_id,gbps,cost_usd_month,lead_time_days\na,1,1,1\n,1,1,1\n")
+    with pytest.raises(SettingError, match=r"names no site in row 2"):
+        read_policy(tmp_path / "policy.json")
 
 
 def test_what_cannot_be_written_loses_nothing(
