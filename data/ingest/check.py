@@ -94,10 +94,10 @@ def check_snapshot(
 
     Raises RefusedError where nothing of it can be used.
     """
-    names = column_names(io.BytesIO(data), options.encoding)
+    names = column_names(io.BytesIO(data), options.encoding, source.partitions)
     renames, notes = match_columns(table, names, options)
     used = dict.fromkeys(rename.theirs for rename in renames.values())
-    raw = read_columns(data, list(used), encoding=options.encoding)
+    raw = read_columns(data, list(used), encoding=options.encoding, partitions=source.partitions)
     mapped = map_rows(table, raw, renames, options)
     findings = validate(table, mapped.rows, now=now)
     if findings.refused:

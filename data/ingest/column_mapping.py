@@ -428,9 +428,9 @@ def _converted_stamps(
     if counted and options.epoch is None and values.null_count < len(values):
         number = values.drop_null()[0].as_py()
         raise file_refusal(
-            f"{number} ({kind}){_likely_moment(float(number))}",
+            f"{number} ({kind})",
             "stamps, or numbers since 1970 whose unit is declared",
-            "the producer counts from 1970",
+            f"the producer counts from a fixed moment{_likely_moment(float(number))}",
             f"declare the unit with --epoch, for instance --epoch {likely_epoch(float(number)) or 's'}",
             column=column.name,
             count=len(values),
@@ -475,7 +475,7 @@ def _stamp_faults(
         number = float(value) if re.fullmatch(r"[+-]?\d+([.]\d*)?", value) else None
         cause, remedy = "another format, or no such day", "write stamps in ISO 8601, with their zone"
         if number is not None:
-            cause = f"the producer counts from 1970{_likely_moment(number)}"
+            cause = f"the producer counts from a fixed moment{_likely_moment(number)}"
             remedy = f"declare the unit with --epoch, for instance --epoch {likely_epoch(number) or 's'}"
         bound = "a stamp such as 2026-01-31T23:55:00Z"
         yield mask, Fault("rows", column.name, value, bound, _count(mask), cause, remedy)
@@ -509,7 +509,7 @@ def _raw_stamp(values: pa.ChunkedArray, epoch: Epoch | None) -> tuple[float | No
 def _likely_moment(number: float) -> str:
     """What a number looks like, where it is likely a moment."""
     unit = likely_epoch(number)
-    return f", which looks like {EPOCH_WORDS[unit]} since 1970 ({moment_words(number, unit)} UTC)" if unit else ""
+    return f": {EPOCH_WORDS[unit]} since 1970 would be {moment_words(number, unit)} UTC" if unit else ""
 
 
 def _number_faults(column: Column, values: pa.ChunkedArray, unread: pa.BooleanArray) -> Iterator[MaskedFault]:

@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from data.console import ProgressBars, console
 from data.ingest.column_mapping import ReadOptions, read_options
 from data.ingest.ledger import Outcome, OutcomeState
+from data.ingest.parse_values import Epoch
 from data.ingest.recipes import load_recipe, recipe_names
 from data.ingest.run import IngestRun, dry_run, plan_tasks
-from data.ingest.sources import Source, find_snapshots
+from data.ingest.sources import Listing, Source, list_snapshots
 from data.lake.maintenance import maintain as maintain_lake
 from data.lake.maintenance import maintain_if_due
 from data.lake.object_store import STORE_ERRORS
@@ -48,7 +49,7 @@ def add_ingest(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="files, folders, or URLs (s3://, gs://, az://, http://, https://): Parquet or CSV",
+        help="files, folders, Delta tables, or URLs (s3://, gs://, az://, http://, https://): Parquet, or text such as CSV",
     )
     _add_reading(parser)
     _add_shared(parser)
@@ -113,6 +114,17 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--timezone", metavar="ZONE", help="zone of stamps that name none, for instance UTC or Europe/Berlin"
     )
     group.add_argument(
+        "--epoch",
+        choices=get_args(Epoch),
+        help="unit of stamps that are numbers since 1970: seconds, milliseconds, microseconds or nanoseconds",
+    )
+    group.add_argument(
+        "--encoding", metavar="NAME", help="encoding of text that is not UTF-8, for instance windows-1252"
+    )
+    group.add_argument(
+        "--version", type=int, metavar="N", help="version of a Delta table that is read (default: the newest)"
+    )
+    group.add_argument(
         "--missing-rows",
         choices=("null", "zero"),
         default="null",
@@ -136,20 +148,21 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
 
 def ingest(arguments: argparse.Namespace) -> int:
     """Take snapshots in; 1 where something was quarantined."""
-    options_of, sources = _options_of(arguments), _sources(arguments)
+    options_of, listing = _options_of(arguments), _listing(arguments)
     lake = Lake(arguments.lake)
     with ProgressBars(quiet=arguments.quiet) as bars:
-        outcomes = list(IngestRun(lake).run(plan_tasks(sources, options_of), partial(_taking_in, bars)))
+        outcomes = list(IngestRun(lake).run(plan_tasks(listing.sources, options_of), partial(_taking_in, bars)))
         refresh_rollups(lake, progress=partial(bars.update, ROLLING_UP))
-    return _print_outcomes(outcomes)
+    return _print_outcomes(outcomes, passed_over(listing, options_of))
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Say what ingest would do, and write nothing; 1 where there are faults."""
-    options_of, sources = _options_of(arguments), _sources(arguments)
+    options_of, listing = _options_of(arguments), _listing(arguments)
+    tasks = plan_tasks(listing.sources, options_of)
     with ProgressBars(quiet=arguments.quiet) as bars:
-        outcomes = list(dry_run(Lake(arguments.lake), plan_tasks(sources, options_of), partial(_taking_in, bars)))
-    return _print_outcomes(outcomes, dry_run=True)
+        outcomes = list(dry_run(Lake(arguments.lake), tasks, partial(_taking_in, bars)))
+    return _print_outcomes(outcomes, passed_over(listing, options_of), dry_run=True)
 
 
 def watch(arguments: argparse.Namespace) -> int:
@@ -159,9 +172,9 @@ def watch(arguments: argparse.Namespace) -> int:
             f"--interval {arguments.interval:g}: not above 0.",
             remedy="name the pause in seconds, for instance --interval 5",
         )
-    inbox, lake = Inbox(arguments.inbox, _options_of(arguments)), Lake(arguments.lake)
+    inbox, lake = Inbox(arguments.inbox, _options_of(arguments), arguments.version), Lake(arguments.lake)
     if arguments.once:
-        return _print_outcomes(inbox.poll(lake))
+        return _print_outcomes(inbox.poll(lake), inbox.passed_over)
     while True:
         _poll(inbox, lake)
         time.sleep(arguments.interval)
@@ -215,8 +228,8 @@ def _poll(inbox: Inbox, lake: Lake) -> None:
     except EXPECTED as error:
         print_lines([f"{at} {one_line(error)}"], errors=True)
         return
-    if outcomes:
-        print_lines(f"{at} {line}" for line in report(outcomes))
+    if outcomes or inbox.passed_over:
+        print_lines(f"{at} {line}" for line in report(outcomes, inbox.passed_over))
 
 
 def one_line(error: BaseException) -> str:
@@ -224,24 +237,37 @@ def one_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _print_outcomes(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> int:
-    print_lines(report(outcomes, dry_run=dry_run))
+def _print_outcomes(outcomes: Sequence[Outcome], passed_over: Sequence[str], *, dry_run: bool = False) -> int:
+    print_lines(report(outcomes, passed_over, dry_run=dry_run))
     return FINE if all(outcome.clean for outcome in outcomes) else QUARANTINED
 
 
-def _sources(arguments: argparse.Namespace) -> list[Source]:
-    """All snapshots that are meant, those beside a recipe included."""
+def _listing(arguments: argparse.Namespace) -> Listing:
+    """All snapshots that are meant, those beside a recipe included, and what lies beside them."""
     also = [str(path) for path in load_recipe(arguments.recipe).also] if arguments.recipe else []
-    return find_snapshots([*also, *arguments.paths])
+    return list_snapshots([*also, *arguments.paths], version=arguments.version)
+
+
+def passed_over(listing: Listing, options_of: Callable[[Source], Sequence[ReadOptions]]) -> list[str]:
+    """Where the files lie that are not read: by their names they are no snapshots, or no step of the recipe names them."""
+    return [*listing.passed_over, *(source.url for source in listing.sources if not options_of(source))]
 
 
 def _options_of(arguments: argparse.Namespace) -> Callable[[Source], Sequence[ReadOptions]]:
     """The reading options of each file."""
-    own = (arguments.table, arguments.map, arguments.constant, arguments.timezone, arguments.missing_rows)
+    own = (
+        arguments.table,
+        arguments.map,
+        arguments.constant,
+        arguments.timezone,
+        arguments.missing_rows,
+        arguments.epoch,
+        arguments.encoding,
+    )
     if arguments.recipe is None:
         options = read_options(*own)
         return lambda _: [options]
-    if own != (None, [], [], None, "null"):
+    if own != (None, [], [], None, "null", None, None):
         raise SettingError(
             "--recipe stands beside other options of reading.",
             cause="a recipe says all of that itself",
@@ -262,11 +288,19 @@ class Inbox:
 
     url: str
     options_of: Callable[[Source], Sequence[ReadOptions]]
+    version: int | None = None
+    passed_over: list[str] = field(default_factory=list)
     _seen: set[object] = field(default_factory=set)
 
     def poll(self, lake: Lake) -> list[Outcome]:
-        """Take in what is new and whole, bring the hourly and daily figures up to it, and keep the lake small."""
-        fresh = [source for source in self._listed() if source.fingerprint not in self._seen and _is_whole(source)]
+        """Take in what is new and whole, bring the hourly and daily figures up to it, and keep the lake small.
+
+        `passed_over` are then the files that are no snapshots and were not seen before.
+        """
+        listing = self._listing()
+        fresh = [source for source in listing.sources if source.fingerprint not in self._seen and _is_whole(source)]
+        self.passed_over = [where for where in passed_over(listing, self.options_of) if where not in self._seen]
+        self._seen.update(self.passed_over)
         outcomes = list(IngestRun(lake, move=True).run(plan_tasks(fresh, self.options_of))) if fresh else []
         unread = {outcome.source.fingerprint for outcome in outcomes if outcome.state == "unreadable"}
         refresh_rollups(lake)
@@ -275,10 +309,10 @@ class Inbox:
         self._seen.update(source.fingerprint for source in fresh if source.fingerprint not in unread)
         return outcomes
 
-    def _listed(self) -> list[Source]:
+    def _listing(self) -> Listing:
         if "://" not in self.url:
             Path(self.url).mkdir(parents=True, exist_ok=True)
-        return find_snapshots([self.url], empty=True)
+        return list_snapshots([self.url], empty=True, version=self.version)
 
 
 def _is_whole(source: Source) -> bool:
@@ -287,6 +321,8 @@ def _is_whole(source: Source) -> bool:
 
 # Problems that are told in full; a folder of a thousand damaged files needs no thousand paragraphs.
 MOST_PROBLEMS = 20
+# Files passed over that are named.
+NAMED = 8
 STATES: dict[OutcomeState, str] = {
     "accepted": "taken in",
     "partial": "taken in but for some rows",
@@ -296,13 +332,20 @@ STATES: dict[OutcomeState, str] = {
 }
 
 
-def report(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> Iterator[str]:
-    """Lines that tell what became of snapshots, the problems first."""
+def report(outcomes: Sequence[Outcome], passed_over: Sequence[str] = (), *, dry_run: bool = False) -> Iterator[str]:
+    """Lines that tell what became of snapshots, the problems first, then what was taken for granted; `passed_over` are files
+    that were not read.
+    """
     faulty = [outcome for outcome in outcomes if not outcome.clean]
     for outcome in faulty[:MOST_PROBLEMS]:
         yield from _problem(outcome)
     if len(faulty) > MOST_PROBLEMS:
         yield f"... and {len(faulty) - MOST_PROBLEMS} more snapshots with faults"
+    noted = [(outcome, note) for outcome in outcomes for note in outcome.notes]
+    for outcome, note in noted[:MOST_PROBLEMS]:
+        yield f"{shortened(outcome.source.url)}: {note}"
+    if len(noted) > MOST_PROBLEMS:
+        yield f"... and {_count(len(noted) - MOST_PROBLEMS, 'more note')} of that kind"
     for table in dict.fromkeys(outcome.table for outcome in outcomes if outcome.accepted):
         yield _of_table(
             table, [outcome for outcome in outcomes if outcome.table == table and outcome.accepted], dry_run=dry_run
@@ -314,6 +357,10 @@ def report(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> Iterator[st
     yield f"{_count(len(outcomes), 'snapshot')}: " + (
         ", ".join(f"{counts[state]} {words[state]}" for state in STATES if counts[state]) or "nothing to do"
     )
+    if passed_over:
+        names = ", ".join(excerpt(where.rpartition("/")[2]) for where in passed_over[:NAMED])
+        more = f" and {len(passed_over) - NAMED} more" if len(passed_over) > NAMED else ""
+        yield f"{_count(len(passed_over), 'file')} passed over, by their names no snapshots: {names}{more}"
 
 
 def _problem(outcome: Outcome) -> Iterator[str]:

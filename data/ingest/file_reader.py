@@ -18,7 +18,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, cast
@@ -28,8 +28,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from data.ingest.sources import list_snapshots, read_bytes
 from data.schema import TEXT_LIMIT
-from data.schema.errors import SettingError, SnapshotError
+from data.schema.errors import SnapshotError
 from data.schema.validation import Fault, excerpt
 
 MAGIC, GZIP = b"PAR1", b"\x1f\x8b"
@@ -133,54 +134,101 @@ class RawTable:
         return int(self.table.num_rows) + len(self.bad_lines)
 
 
-def read_file(path: str | Path, columns: Sequence[str] | None = None, *, encoding: str | None = None) -> RawTable:
-    """The named columns of a file (all, where none are named), in the file's order.
+Partitions = Sequence[tuple[str, str | None]]
+
+
+def read_file(
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    *,
+    encoding: str | None = None,
+    version: int | None = None,
+) -> RawTable:
+    """The named columns (all, where none are named) of a file, or of all files of a folder with the columns that stand in
+    the names of its folders; of a Delta table those of its newest version, or of `version`.
 
     Raises SettingError where there is no such file, RefusedError where it cannot be read.
     """
+    listing = list_snapshots([str(path)], version=version)
+    if not listing.sources:
+        raise file_refusal(
+            f"a folder of {len(listing.passed_over)} other files",
+            "a Parquet or CSV file in it",
+            "the files have other names, or lie elsewhere",
+            "name the file itself",
+        )
+    tables = []
+    for source in listing.sources:
+        table = read_columns(read_bytes(source), columns, encoding=encoding, partitions=source.partitions)
+        inside = f"{source.name}: " if len(listing.sources) > 1 else ""
+        bad_lines = tuple(line._replace(text=f"{inside}{line.text}") for line in table.bad_lines)
+        notes = tuple(f"{inside}{note}" for note in table.notes)
+        tables.append(RawTable(table.table, notes, bad_lines, table.origin))
+    return tables[0] if len(tables) == 1 else _joined(tables)
+
+
+def _joined(tables: Sequence[RawTable]) -> RawTable:
+    """The rows of several files as one table, whose columns are those of all."""
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise SettingError(
-            f"{path} cannot be read: {error.strerror}.", cause="the path was mistyped", remedy="check the path"
+        rows = pa.concat_tables([table.table for table in tables], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise file_refusal(
+            excerpt(str(error).splitlines()[0]),
+            "files with the same columns in one folder",
+            "files of several kinds lie in the folder",
+            "name the files of one kind",
         ) from error
-    return read_columns(data, columns, encoding=encoding)
+    return RawTable(
+        rows,
+        tuple(note for table in tables for note in table.notes),
+        tuple(line for table in tables for line in table.bad_lines),
+        next((table.origin for table in tables if table.origin), ""),
+    )
 
 
-def read_columns(data: bytes, columns: Sequence[str] | None = None, *, encoding: str | None = None) -> RawTable:
-    """The named columns of a file's bytes (all, where none are named); raises RefusedError where the content is damaged.
+def read_columns(
+    data: bytes, columns: Sequence[str] | None = None, *, encoding: str | None = None, partitions: Partitions = ()
+) -> RawTable:
+    """The named columns of a file's bytes (all, where none are named), and those of `partitions` that the file has not
+    itself; raises RefusedError where the content is damaged.
 
     `encoding` is that of text, as Python calls it; without it text is UTF-8, or UTF-16 where it is marked so.
     """
     try:
         if data.startswith(GZIP):
             data = _unpack(data)
-        if _is_parquet(io.BytesIO(data)):
-            return _read_parquet(data, columns)
-        return _read_text(data, columns, encoding)
+        is_parquet = _is_parquet(io.BytesIO(data))
+        raw = _read_parquet(data, columns) if is_parquet else _read_text(data, columns, encoding)
     except READ_FAULTS as error:
         raise _damaged_refusal(error) from error
+    table = raw.table
+    for name, value in partitions:
+        if name not in table.column_names and (columns is None or name in columns):
+            table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), table.num_rows))
+    return replace(raw, table=table)
 
 
-def column_names(file: BinaryIO, encoding: str | None = None) -> list[str]:
-    """Names of the columns, from the footer or the first lines alone; raises RefusedError where there are none to be had."""
+def column_names(file: BinaryIO, encoding: str | None = None, partitions: Partitions = ()) -> list[str]:
+    """Names of the columns, from the footer or the first lines alone, then those of `partitions`; raises RefusedError where
+    there are none to be had.
+    """
     try:
-        if _first_bytes(file).startswith(GZIP):
-            head = _head(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
-            if head.startswith(MAGIC):
-                file.seek(0)
-                return column_names(io.BytesIO(_unpack(file.read())))
-            file = io.BytesIO(head)
-        if _is_parquet(file):
-            return list(pq.ParquetFile(pa.BufferReader(_footer(file))).schema_arrow.names)
-        return list(_layout(_decoded(_head(file), encoding)[0]).names)
+        names = _own_names(file, encoding)
     except READ_FAULTS as error:
         raise _damaged_refusal(error) from error
+    return [*names, *(name for name, _ in partitions if name not in names)]
 
 
-def starts_as_parquet(first: bytes) -> bool:
-    """Whether these first bytes are those of a Parquet file, whatever its name."""
-    return first.startswith((MAGIC, b"PARE"))
+def _own_names(file: BinaryIO, encoding: str | None) -> list[str]:
+    if _first_bytes(file).startswith(GZIP):
+        head = _head(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
+        if head.startswith(MAGIC):
+            file.seek(0)
+            return _own_names(io.BytesIO(_unpack(file.read())), encoding)
+        file = io.BytesIO(head)
+    if _is_parquet(file):
+        return list(pq.ParquetFile(pa.BufferReader(_footer(file))).schema_arrow.names)
+    return list(_layout(_decoded(_head(file), encoding)[0]).names)
 
 
 # Kinds of files -----------------------------------------------------------------------------------------------------

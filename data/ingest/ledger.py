@@ -37,7 +37,7 @@ class Outcome:
 
     `known` was taken in before; `unreadable` could not be read at all, `error` says why. Of the `rows` read, some
     were `accepted`, some `quarantined`, some only `repeated` others; `zeros` were added; `unused` are columns that
-    nothing asked for.
+    nothing asked for; `notes` say what was taken for granted.
     """
 
     source: Source
@@ -56,6 +56,7 @@ class Outcome:
     faults: list[Fault] = field(default_factory=list)
     kept_at: tuple[str, ...] = ()
     error: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -97,6 +98,7 @@ def outcome_of(source: Source, sha256: str, checked: CheckedSnapshot) -> Outcome
         last,
         checked.origin,
         faults,
+        notes=checked.notes,
     )
 
 

@@ -197,13 +197,13 @@ def _microseconds(values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.BooleanA
 
 def _inside(numbers: pa.ChunkedArray, per_second: int) -> pa.ChunkedArray:
     """Whether numbers since 1970 lie within the calendar; a null does."""
-    kind = numbers.type
-    low, high = max(FIRST_SECOND * per_second, -(2**63)), min(LAST_SECOND * per_second, 2**63 - 1)
-    low = max(low, 0) if pa.types.is_unsigned_integer(kind) else low
-    inside = pc.and_(
-        pc.greater_equal(numbers, pa.scalar(low, kind if pa.types.is_integer(kind) else REAL)),
-        pc.less_equal(numbers, pa.scalar(high, kind if pa.types.is_integer(kind) else REAL)),
-    )
+    kind, low, high = numbers.type, FIRST_SECOND * per_second, LAST_SECOND * per_second
+    if pa.types.is_integer(kind):
+        low = 0 if pa.types.is_unsigned_integer(kind) else max(low, -(2**63))
+        bounds = pa.scalar(low, kind), pa.scalar(min(high, 2**63 - 1), kind)
+    else:
+        bounds = pa.scalar(float(low), REAL), pa.scalar(float(high), REAL)
+    inside = pc.and_(pc.greater_equal(numbers, bounds[0]), pc.less_equal(numbers, bounds[1]))
     return pc.fill_null(inside, True)
 
 
@@ -265,8 +265,9 @@ def _stamps_of_digits(text: pa.ChunkedArray, epoch: Epoch | None) -> Stamps:
 
 def _parse_iso(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Stamps as pandas reads ISO 8601, in UTC but not labelled; null for all that is not of that form."""
-    tight = pc.replace_substring_regex(pc.replace_substring_regex(text, r" ?(UTC|GMT|z)$", "Z"), r" ([Z+-])", r"\1")
-    shaped = pc.if_else(pc.match_substring_regex(text, STAMP_SHAPE), pc.replace_substring(tight, ",", "."), None)
+    shaped = pc.if_else(pc.match_substring_regex(text, STAMP_SHAPE), text, None)
+    for written, usual in ((r" ?(UTC|GMT|z)$", "Z"), (r" ([Z+-])", r"\1"), ("t", "T"), (",", ".")):
+        shaped = pc.replace_substring_regex(shaped, written, usual)
     parsed = pd.to_datetime(shaped.to_pandas(), format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
     return pa.chunked_array([pa.array(parsed, STAMP, from_pandas=True)]).cast(NAIVE)
 

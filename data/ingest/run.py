@@ -7,7 +7,6 @@ figures after it; where a run ends between them, the next one does what is left.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import itertools
 import time
@@ -77,7 +76,7 @@ def _likely_table(source: Source, options: ReadOptions) -> str:
     """The table that a snapshot is for, by a glance at its columns; what is wrong with it comes out when it is read."""
     try:
         with open_source(source) as file:
-            return detect_table(source, column_names(file, options.encoding), options).name
+            return detect_table(source, column_names(file, options.encoding, source.partitions), options).name
     except (SnapshotError, *STORE_FAULTS):
         return options.table or UNKNOWN
 
@@ -124,9 +123,10 @@ class IngestRun:
             data = read_bytes(source)
         except SnapshotError as error:
             return PendingSnapshot(Outcome(source, task.table, "unreadable", error=str(error)))
-        content = Content(source.url, source.name, hashlib.sha256(data).hexdigest(), task.table)
+        content = Content(source.url, source.name, source.digest(data), task.table)
         try:
-            table = detect_table(source, column_names(io.BytesIO(data), options.encoding), options)
+            names = column_names(io.BytesIO(data), options.encoding, source.partitions)
+            table = detect_table(source, names, options)
             content = replace(content, table=table.name)
             mark = ":".join(filter(None, (content.sha256, table.name, options.digest)))
             if mark in self._marks or self._ledger.done(content.sha256, table.name, mark):
@@ -212,9 +212,10 @@ def _check_only(task: IngestTask, places: KnownPlaces | None, now: datetime) -> 
         data = read_bytes(source)
     except SnapshotError as error:
         return Outcome(source, task.table, "unreadable", error=str(error)), None
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = source.digest(data)
     try:
-        table = detect_table(source, column_names(io.BytesIO(data), task.options.encoding), task.options)
+        names = column_names(io.BytesIO(data), task.options.encoding, source.partitions)
+        table = detect_table(source, names, task.options)
         checked = check_snapshot(data, source, table, task.options, places, now)
     except RefusedError as error:
         return Outcome(source, task.table, "refused", sha256, faults=error.faults), None

@@ -1,19 +1,23 @@
-"""Where snapshots lie: files, folders and URLs, found in a stable order and read whole.
+"""Where snapshots lie: files, folders, Delta tables and URLs, found in a stable order and read whole.
 
 A URL is s3://, gs://, az:// (an object, or all objects below a prefix) or http(s):// (one file). Credentials come from
-the environment.
+the environment. A folder named site_id=fra holds rows of that site; a folder that is a table of its own (Delta, Hudi,
+Iceberg) is never read as loose files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -21,6 +25,7 @@ from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, ObjectStore
 
 from data.lake.object_store import store_at
+from data.lake.tables import foreign_files
 from data.schema.errors import SettingError, SnapshotError
 
 PARQUET = (".parquet", ".pq")
@@ -28,13 +33,21 @@ TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 # What a folder is searched for: a .txt there is a note, and becomes a snapshot only where it is named.
 SUFFIXES = (*PARQUET, *(suffix for suffix in TEXTS if not suffix.startswith(".txt")))
 STORE_FAULTS = (BaseError, OSError)
+# What a Parquet file begins with, whatever its name; the second is encrypted.
+PARQUET_MARKS = (b"PAR1", b"PARE")
+# Folders in which a table keeps its log.
+DELTA_LOG, HUDI_LOG, ICEBERG_LOG, ICEBERG_FILE = "_delta_log", ".hoodie", "metadata", ".metadata.json"
+PARTITION = re.compile(r"^([^=]+)=(.*)$")
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One file: where it is, its place among others, and what tells whether it has changed since.
 
-    `url` is an absolute path or a URL; `folders` are the names between the path that was asked for and the file.
+    `url` is an absolute path or a URL; `folders` are the names between the path that was asked for and the file;
+    `partitions` are the columns that stand in the names of folders, or in the log of a Delta table, `table_version` that
+    table and its version. `refusal` says why the rows cannot be had at all.
     """
 
     url: str
@@ -42,6 +55,9 @@ class Source:
     size: int
     changed: datetime
     tag: str = ""
+    partitions: tuple[tuple[str, str | None], ...] = ()
+    table_version: str = ""
+    refusal: str = ""
 
     @property
     def name(self) -> str:
@@ -49,27 +65,50 @@ class Source:
         return unquote(Path(urlsplit(self.url).path).name) if "://" in self.url else Path(self.url).name
 
     @property
-    def fingerprint(self) -> tuple[str, int, datetime, str]:
+    def fingerprint(self) -> tuple[str, int, datetime, str, str]:
         """Equal for as long as the file has not been written to."""
-        return self.url, self.size, self.changed, self.tag
+        return self.url, self.size, self.changed, self.tag, self.table_version
+
+    def digest(self, data: bytes) -> str:
+        """Hash of the file's bytes and of what it does not say itself: the same rows of two sites are not the same."""
+        beside = repr((self.partitions, self.table_version)) if self.partitions or self.table_version else ""
+        return hashlib.sha256(data + beside.encode()).hexdigest()
 
 
-def find_snapshots(paths: Iterable[str], *, empty: bool = False) -> list[Source]:
-    """All snapshots at the paths; folders and prefixes are searched to the bottom, in the order of names.
+class Listing(NamedTuple):
+    """The snapshots at some paths, and the files there that are taken for none."""
+
+    sources: list[Source]
+    passed_over: list[str]
+
+
+def list_snapshots(paths: Iterable[str], *, empty: bool = False, version: int | None = None) -> Listing:
+    """All snapshots at the paths; folders and prefixes are searched to the bottom, in the order of names. Of a Delta table
+    the files of its newest version, or of `version`.
 
     Raises SettingError for a path that does not exist or that no store answers for; a prefix without objects does not
     exist, unless it may be `empty`.
     """
-    sources = [
+    found = [
         source
         for path in paths
-        for source in (_at_url(path, empty=empty) if "://" in path else _at_path(Path(path).expanduser()))
+        for source in (
+            _at_url(path, version, empty=empty) if "://" in path else _at_path(Path(path).expanduser(), version)
+        )
     ]
-    return list({source.url: source for source in sources}.values())
+    passed_over = list(dict.fromkeys(each for each in found if isinstance(each, str)))
+    return Listing(list({each.url: each for each in found if isinstance(each, Source)}.values()), passed_over)
+
+
+def find_snapshots(paths: Iterable[str], *, empty: bool = False, version: int | None = None) -> list[Source]:
+    """The snapshots of `list_snapshots`."""
+    return list_snapshots(paths, empty=empty, version=version).sources
 
 
 def read_bytes(source: Source) -> bytes:
     """All bytes of the file; raises SnapshotError where it cannot be read."""
+    if source.refusal:
+        raise SnapshotError(source.refusal)
     try:
         if "://" not in source.url:
             return Path(source.url).read_bytes()
@@ -82,6 +121,8 @@ def read_bytes(source: Source) -> bytes:
 @contextmanager
 def open_source(source: Source) -> Iterator[BinaryIO]:
     """The file for reading parts of it; raises SnapshotError where it cannot be opened."""
+    if source.refusal:
+        raise SnapshotError(source.refusal)
     try:
         file = _open(source.url)
     except STORE_FAULTS as error:
@@ -91,7 +132,9 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
 
 
 def delete_source(source: Source) -> None:
-    """Delete the file; one that another process has deleted is no fault."""
+    """Delete the file; one that another process has deleted is no fault. Files of a table stay: they are its rows."""
+    if source.table_version or source.refusal:
+        return
     if "://" not in source.url:
         Path(source.url).unlink(missing_ok=True)
         return
@@ -125,7 +168,8 @@ def _unreadable(source: Source, error: Exception) -> SnapshotError:
     )
 
 
-def _at_path(path: Path) -> Iterator[Source]:
+def _at_path(path: Path, version: int | None) -> Iterator[Source | str]:
+    """Snapshots at a path, and as text the files that are none."""
     if path.is_file():
         yield _file(path.parent.resolve() / path.name, ())
         return
@@ -137,19 +181,77 @@ def _at_path(path: Path) -> Iterator[Source]:
         )
     root = path.resolve()
     for folder, below, names in os.walk(root):
+        kind = _table_kind(below, os.listdir(Path(folder, ICEBERG_LOG)) if ICEBERG_LOG in below else ())
+        if kind:
+            yield from _table_sources(kind, folder, Path(folder).relative_to(root.parent).parts, version)
+            below.clear()
+            continue
         below[:] = sorted(name for name in below if not name.startswith((".", "_")))
-        for name in sorted(filter(is_snapshot, names)):
+        for name in sorted(name for name in names if not name.startswith((".", "_"))):
             where = Path(folder, name)
-            if where.is_file():  # neither a broken link nor a pipe
+            if not where.is_file():  # a broken link, or a pipe
+                continue
+            if is_snapshot(name) or _holds_parquet(where):
                 yield _file(where, where.relative_to(root.parent).parts[:-1])
+            else:
+                yield str(where)
+
+
+def _holds_parquet(path: Path) -> bool:
+    """Whether a file is Parquet by its first bytes, as Spark and Hive write it without an ending."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in PARQUET_MARKS
+    except OSError:
+        return False
+
+
+def _table_kind(below: Iterable[str], metadata: Iterable[str]) -> str:
+    """Which format of tables a folder is one of, by the names of the folders in it and of the files in `metadata`; empty
+    where it is a folder like others.
+    """
+    names = set(below)
+    if DELTA_LOG in names:
+        return "Delta"
+    if HUDI_LOG in names:
+        return "Hudi"
+    return "Iceberg" if any(name.endswith(ICEBERG_FILE) for name in metadata) else ""
+
+
+def _table_sources(kind: str, url: str, folders: tuple[str, ...], version: int | None) -> Iterator[Source]:
+    """The files that are the rows of a table; one source with the reason where the rows cannot be had."""
+    refusal = ""
+    if kind == "Delta":
+        try:
+            table_version, files = foreign_files(url, version)
+        except SnapshotError as error:
+            refusal = str(error)
+        else:
+            for file in files:
+                yield Source(file.path, folders, file.size, file.written, "", file.partitions, table_version)
+    else:
+        refusal = (
+            f"{url} is {'an' if kind == 'Iceberg' else 'a'} {kind} table: its files alone are not its rows, as deleted and replaced ones stay among them. "
+            "Remedy: export the rows as Parquet, or write them as a Delta table."
+        )
+    if refusal:
+        yield Source(url, folders, 0, datetime.now(UTC), refusal=refusal)
 
 
 def _file(path: Path, folders: tuple[str, ...]) -> Source:
     facts = path.stat()
-    return Source(str(path), folders, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+    changed = datetime.fromtimestamp(facts.st_mtime, UTC)
+    return Source(str(path), folders, facts.st_size, changed, partitions=_partitions(path.parts[:-1]))
 
 
-def _at_url(url: str, *, empty: bool) -> Iterator[Source]:
+def _partitions(folders: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
+    """The columns in the names of the folders right above a file: date=2026-03-02/site_id=fra."""
+    matches = [PARTITION.match(folder) for folder in itertools.takewhile(PARTITION.match, reversed(folders))]
+    values = [(unquote(match[1]), unquote(match[2])) for match in reversed(matches) if match]
+    return tuple((name, None if value == NO_VALUE else value) for name, value in values)
+
+
+def _at_url(url: str, version: int | None, *, empty: bool) -> Iterator[Source | str]:
     try:
         store, key = _object(url)
         if key or url.startswith("http"):
@@ -159,7 +261,7 @@ def _at_url(url: str, *, empty: bool) -> Iterator[Source]:
             except FileNotFoundError:
                 if url.startswith("http"):
                     raise
-        yield from _below(url.rstrip("/"), empty=empty)
+        yield from _below(url.rstrip("/"), version, empty=empty)
     except STORE_FAULTS as error:
         raise SettingError(
             f"{url}: {str(error).splitlines()[0]}.",
@@ -168,19 +270,39 @@ def _at_url(url: str, *, empty: bool) -> Iterator[Source]:
         ) from error
 
 
-def _below(url: str, *, empty: bool) -> Iterator[Source]:
-    """Everything below a prefix that is meant as a snapshot."""
+def _below(url: str, version: int | None, *, empty: bool) -> Iterator[Source | str]:
+    """Everything below a prefix that is meant as a snapshot, and as text what is not."""
     objects = sorted((entry for part in obstore.list(store_at(url)) for entry in part), key=lambda entry: entry["path"])
     if not objects and not empty:
         raise FileNotFoundError("nothing lies there")
+    tables = _tables_among([entry["path"] for entry in objects])
+    for root, kind in tables.items():
+        above = (Path(url).name, *filter(None, root.split("/")))
+        yield from _table_sources(kind, f"{url}/{root}".rstrip("/"), above, version)
     for entry in objects:
         *folders, name = entry["path"].split("/")
-        if is_snapshot(name) and not any(folder.startswith((".", "_")) for folder in folders):
-            yield _source(f"{url}/{entry['path']}", (Path(url).name, *folders), entry)
+        inside = any("/".join(folders[:depth]) in tables for depth in range(len(folders) + 1))
+        if inside or any(part.startswith((".", "_")) for part in (*folders, name)):
+            continue
+        where = f"{url}/{entry['path']}"
+        yield _source(where, (Path(url).name, *folders), entry) if is_snapshot(name) else where
+
+
+def _tables_among(paths: Iterable[str]) -> dict[str, str]:
+    """Prefixes that are tables, and of which format, by the objects in their logs."""
+    tables: dict[str, str] = {}
+    for path in paths:
+        folders = path.split("/")[:-1]
+        for depth, folder in enumerate(folders):
+            inside = [path.rpartition("/")[2]] if folder == ICEBERG_LOG and depth == len(folders) - 1 else []
+            if kind := _table_kind([folder], inside):
+                tables.setdefault("/".join(folders[:depth]), kind)
+    return tables
 
 
 def _source(url: str, folders: tuple[str, ...], facts: Any) -> Source:
-    return Source(url, folders, facts["size"], facts["last_modified"], facts["e_tag"] or "")
+    partitions = _partitions(urlsplit(url).path.split("/")[:-1])
+    return Source(url, folders, facts["size"], facts["last_modified"], facts["e_tag"] or "", partitions)
 
 
 def _object(url: str) -> tuple[ObjectStore, str]:

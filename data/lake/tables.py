@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import obstore
 import pyarrow as pa
@@ -46,7 +46,7 @@ from data.lake.object_store import (
     store_faults,
 )
 from data.schema import TABLES, Table
-from data.schema.errors import LakeError
+from data.schema.errors import LakeError, SnapshotError
 
 LOG = logging.getLogger(__name__)
 # Writers redo their work when another writer commits first; eight tries outlast a dozen writers at once.
@@ -600,3 +600,56 @@ def data_files(url: str, name: str, version: int) -> tuple[DataFile, ...]:
 def files(url: str, name: str, version: int) -> tuple[tuple[str, str | None], ...]:
     """Path and partition value of each of `data_files`."""
     return tuple((file.path, file.partition) for file in data_files(url, name, version))
+
+
+# Delta tables of others ----------------------------------------------------------------------------------------------
+
+# Features of a table whose data files are not its rows by themselves: deleted rows and names of columns stand elsewhere.
+BEYOND_FILES = frozenset({"deletionVectors", "columnMapping"})
+
+
+class ForeignFile(NamedTuple):
+    """A data file of somebody else's Delta table: its full path or URL, its partition values as text, its size in bytes, and
+    when it was written.
+    """
+
+    path: str
+    partitions: tuple[tuple[str, str | None], ...]
+    size: int
+    written: datetime
+
+
+def foreign_files(url: str, version: int | None = None) -> tuple[str, list[ForeignFile]]:
+    """Identity and version of a Delta table as one text, and its data files as its log has them: the newest version, or
+    `version`.
+
+    Raises SnapshotError where the log cannot be read, has no such version, or the files alone are not the rows.
+    """
+    try:
+        table = DeltaTable(url, version=version, storage_options=delta_options(url))
+    except (DeltaError, TableNotFoundError, OSError, ValueError) as error:
+        asked = "its newest version" if version is None else f"version {version}"
+        raise SnapshotError(
+            f"{url} is a Delta table of which {asked} cannot be read: {str(error).splitlines()[0][:200]}.",
+            cause="there is no such version, or its log is damaged or was cleaned up",
+            remedy="name another version with --version, or export the table as Parquet",
+        ) from error
+    protocol = table.protocol()
+    features = {*(protocol.reader_features or ())}
+    if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
+        features.add("columnMapping")
+    if beyond := sorted(features & BEYOND_FILES):
+        raise SnapshotError(
+            f"{url} is a Delta table with {' and '.join(beyond)}: its files alone are not its rows.",
+            cause="deleted rows or the names of columns stand outside its data files",
+            remedy="export the table as Parquet, or rewrite it without that feature",
+        )
+    found = []
+    for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+        path = unquote(action["path"])
+        place = path if is_remote(path) or path.startswith("/") else f"{url}/{path}"
+        values = {name: value for name, value in action.items() if name.startswith("partition.")}
+        partitions = tuple((name.partition(".")[2], None if v is None else str(v)) for name, v in values.items())
+        written = datetime.fromtimestamp(action["modification_time"] / 1000, UTC)
+        found.append(ForeignFile(place, partitions, action["size_bytes"], written))
+    return f"{table.metadata().id}@{table.version()}", sorted(found, key=lambda file: file.path)

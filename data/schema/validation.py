@@ -55,8 +55,8 @@ class Fault:
 
     def __str__(self) -> str:
         where = f"column {self.column!r}" if self.column else self.level
-        seen = f"{self.value or 'nothing'} where the contract allows {self.bound} ({self.count} rows)"
-        return f"{where}: {seen}. Likely cause: {self.cause}. Remedy: {self.remedy}."
+        rows = f" ({self.count} rows)" if self.count else ""
+        return f"{where}: {self.value or 'nothing'} where the contract allows {self.bound}{rows}. Likely cause: {self.cause}. Remedy: {self.remedy}."
 
 
 @dataclass(frozen=True, slots=True)

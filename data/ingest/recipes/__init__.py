@@ -10,6 +10,8 @@ names would:
     constant = ["region_id=backbone"]
     timezone = "UTC"
     missing-rows = "zero"
+    epoch = "ms"
+    encoding = "windows-1252"
 
 A file that several steps name is read by each; one that no step names is left alone. `also` names files beside the
 recipe that belong to the data set. The recipes in this folder are known by their names.
@@ -29,7 +31,7 @@ from data.ingest.sources import Source
 from data.schema.errors import SettingError
 
 HERE = Path(__file__).parent
-OPTIONS = frozenset({"files", "table", "map", "constant", "timezone", "missing-rows"})
+OPTIONS = frozenset({"files", "table", "map", "constant", "timezone", "missing-rows", "epoch", "encoding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +97,7 @@ def _step(name: str, step: Mapping[str, Any]) -> RecipeStep:
         step.get("constant", ()),
         step.get("timezone"),
         step.get("missing-rows", "null"),
+        step.get("epoch"),
+        step.get("encoding"),
     )
     return RecipeStep(str(step["files"]), options)

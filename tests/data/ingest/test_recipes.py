@@ -145,7 +145,7 @@ def test_a_recipe_of_ones_own_reads_each_file_its_way(tmp_path: Path) -> None:
         ("[[step]]\ntable = 'sites'", "a step names no files"),
         (
             "[[step]]\nfiles = 'a'\nmaps = []",
-            "a step knows no 'maps'.*Remedy: use constant, files, map, missing-rows, table, timezone",
+            "a step knows no 'maps'.*Remedy: use constant, encoding, epoch, files, map, missing-rows, table, timezone",
         ),
         ("[[step]]\nfiles = 'a'\ntable = 'soup'", "--table soup: not a table that snapshots feed"),
         ("[[step]]\nfiles = 'a'\nmissing-rows = 'gone'", "--missing-rows gone: neither null nor zero"),
