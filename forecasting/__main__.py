@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from data.ingest.command import EXPECTED, one_line
+from data.ingest.command import EXPECTED, one_line, set_aside_lines
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import runs
@@ -115,6 +115,8 @@ def report(summary: Summary) -> None:
         print(f"  {fit.status} {fit.level}/{fit.key}/{fit.metric}: {fit.reason}")
     if len(missing) > NAMED_AT_MOST:
         print(f"  and {len(missing) - NAMED_AT_MOST} more")
+    for line in set_aside_lines(summary.set_aside.to_dict("records"), summary.level_changes.to_dict("records")):
+        print(line)
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -31,8 +31,8 @@ from data.lake.object_store import STORE_ERRORS
 from data.lake.query import EVERYTHING
 from data.lake.rollups import refresh_rollups
 from data.lake.tables import SAFE_RETENTION, Lake
-from data.queries import extent, snapshots, table_versions
-from data.schema import INPUT_TABLES
+from data.queries import extent, level_changes, set_aside, snapshots, table_versions
+from data.schema import INPUT_TABLES, METRIC
 from data.schema.errors import HeadroomError, SettingError
 from data.schema.validation import EXCERPT, excerpt
 
@@ -400,6 +400,7 @@ def _count(count: int, noun: str) -> str:
 # The state of a lake -------------------------------------------------------------------------------------------------
 
 LAST_INGESTS = 5
+LISTED_SET_ASIDE = 20
 
 
 def status(lake: Lake, now: datetime | None = None) -> dict[str, Any]:
@@ -425,6 +426,8 @@ def status(lake: Lake, now: datetime | None = None) -> dict[str, Any]:
             "snapshots": len({*zip(refused["sha256"].to_pylist(), refused["table"].to_pylist(), strict=True)}),
             "faults": refused.num_rows,
         },
+        "set_aside": _plain(set_aside(pin, EVERYTHING).to_dict("records")),
+        "level_changes": _plain(level_changes(pin, EVERYTHING).to_dict("records")),
     }
 
 
@@ -442,6 +445,40 @@ def status_lines(state: Mapping[str, Any]) -> Iterator[str]:
     for entry in state["ingests"]:
         yield f"  {_short(entry['ingested_at'])}  {entry['state']:<8}  {entry['rows_accepted']:>12,} rows into {entry['table']} from {entry['source']}"
     yield f"quarantine: {state['quarantine']['snapshots']} snapshots, {state['quarantine']['faults']} faults"
+    yield from set_aside_lines(state["set_aside"], state["level_changes"])
+
+
+def set_aside_lines(
+    set_aside: Sequence[Mapping[str, Any]], level_changes: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """What is set aside, and which changes last, for a person: rows of the queries of these names, stamps as text or moments."""
+    samples = sum(row["samples"] for row in set_aside)
+    if samples:
+        yield (
+            f"set aside: {samples:,} {'sample' if samples == 1 else 'samples'} that cannot be, left out of forecasts, peaks and bands; "
+            'an event with the treatment "keep" takes them back'
+        )
+    for row in set_aside[:LISTED_SET_ASIDE]:
+        metric = METRIC[row["metric"]]
+        count = "" if row["samples"] == 1 else f" to {_short(str(row['last']))}, {row['samples']:,} samples, up to"
+        capacity = "" if pd.isna(row["capacity_gbps"]) else f", capacity {row['capacity_gbps']:,.4g}"
+        usual = "" if pd.isna(row["usual"]) else f", usual {row['usual']:,.4g}"
+        yield (
+            f"  {row['site_id']}  {metric.label.lower()} {_short(str(row['start']))} UTC{count} {_number(row['value'])} {metric.unit}"
+            f"{usual}{capacity}: {row['reason']}"
+        )
+    if len(set_aside) > LISTED_SET_ASIDE:
+        yield f"  and {len(set_aside) - LISTED_SET_ASIDE} more; the page Data lists them all"
+    for row in level_changes[:LISTED_SET_ASIDE]:
+        metric = METRIC[row["metric"]]
+        yield (
+            f"level changed: {row['site_id']}  {metric.label.lower()} since {_short(str(row['ts']))} UTC, {_number(row['value'])} {metric.unit}, "
+            f"usual {row['usual']:,.4g}: {row['reason']}{', set aside' if row['is_set_aside'] else ''}"
+        )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
 
 
 def _plain(records: list[dict[Any, Any]]) -> list[dict[str, Any]]:

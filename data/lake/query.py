@@ -18,7 +18,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, update_wrapper
 from tempfile import gettempdir
@@ -30,8 +30,8 @@ import pyarrow as pa
 
 from data.lake.object_cache import LakeFiles, cached_files, error_behind
 from data.lake.object_store import disk_full, is_remote
-from data.lake.tables import DataFile, Pin, Span, data_files
-from data.schema import DRAWS, TABLES, Table
+from data.lake.tables import DataFile, Lake, Pin, Span, data_files
+from data.schema import DEMAND_METRICS, DRAWS, TABLES, Table
 from data.schema.errors import LakeError
 
 # One database for the process; every question runs on a cursor of its own (one connection shared by threads refuses
@@ -39,6 +39,8 @@ from data.schema.errors import LakeError
 _LOCK = threading.Lock()
 _STATE: dict[str, duckdb.DuckDBPyConnection] = {}
 INTERRUPTED = "Query interrupted"
+# Telemetry is read without the samples that this table names, wherever the pin holds it.
+SET_ASIDE = "set_aside"
 _WITH = re.compile(r"\s*WITH\s", re.IGNORECASE)
 
 
@@ -187,6 +189,13 @@ def _relation(pin: Pin, table: Table, span: Span | None, partitions: Partitions 
     wanted = _needed_files(pin, table, span, partitions)
     if not wanted:
         return _empty(table)
+    if table.name == "telemetry" and _has_set_aside(pin, span):
+        return _without_set_aside(_stored_relation(pin, table, wanted), _relation(pin, TABLES["set_aside"], None))
+    return _stored_relation(pin, table, wanted)
+
+
+def _stored_relation(pin: Pin, table: Table, wanted: Sequence[DataFile]) -> str:
+    """SQL of the rows that these files hold."""
     paths = cached_files(pin.url, wanted) if is_remote(pin.url) else [file.path for file in wanted]
     listed = ", ".join(map(quoted, paths))
     present, alike = _stored_columns(listed)
@@ -198,6 +207,32 @@ def _relation(pin: Pin, table: Table, span: Span | None, partitions: Partitions 
         else ", hive_partitioning = false"
     )
     return f"SELECT {_columns(table, present | {table.partition})} FROM read_parquet([{listed}]{united}{hive})"
+
+
+def as_measured(pin: Pin) -> Pin:
+    """The pin with all samples as they were measured, those that are set aside too."""
+    return replace(pin, versions=tuple(pair for pair in pin.versions if pair[0] != SET_ASIDE))
+
+
+def _has_set_aside(pin: Pin, span: Span | None) -> bool:
+    """Whether samples of the span are set aside."""
+    version = dict(pin.versions).get(SET_ASIDE)
+    dates = () if version is None else _set_aside_dates(pin.url, version, pin.born)
+    return bool(dates) and (span is None or any(span[0].date() <= day <= span[1].date() for day in dates))
+
+
+@lru_cache(maxsize=32)
+def _set_aside_dates(url: str, version: int, born: str) -> tuple[date, ...]:
+    stamps = Lake(url).read(SET_ASIDE, version)["ts"]
+    return tuple(sorted(set(stamps.cast(pa.date32()).to_pylist())))
+
+
+def _without_set_aside(telemetry: str, set_aside: str) -> str:
+    """SQL: telemetry with null in the place of what is set aside. A value that was sent anew since is not the one."""
+    values = ", ".join(f"max(value) FILTER (metric = '{m}') AS {m}" for m in DEMAND_METRICS)
+    kept = ", ".join(f"CASE WHEN t.{m} = a.{m} THEN NULL ELSE t.{m} END AS {m}" for m in DEMAND_METRICS)
+    return f"""SELECT t.* REPLACE ({kept}) FROM ({telemetry}) t
+        LEFT JOIN (SELECT site_id, ts, {values} FROM ({set_aside}) GROUP BY ALL) a ON t.site_id = a.site_id AND t.ts = a.ts"""
 
 
 def files_within(pin: Pin, table: Table, span: Span | None) -> list[str]:
@@ -311,8 +346,12 @@ class Query(Generic[P, R]):
 def reads(
     *sources: str | Query[..., Any],
 ) -> Callable[[Callable[Concatenate[Pin, Scope, P], R]], Query[P, R]]:
-    """Declare what a query reads: names of tables, and other queries, whose tables it reads as well."""
+    """Declare what a query reads: names of tables, and other queries, whose tables it reads as well; with telemetry comes
+    what of it is set aside.
+    """
     tables = frozenset[str]().union(*({each} if isinstance(each, str) else each.tables for each in sources))
+    if "telemetry" in tables:
+        tables |= {SET_ASIDE}
 
     def declared(function: Callable[Concatenate[Pin, Scope, P], R]) -> Query[P, R]:
         return Query(function, tables)

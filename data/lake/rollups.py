@@ -58,10 +58,10 @@ ATTEMPTS = 100
 # ----------------------------------------------------------------------------------------------------------------------
 
 # What each rollup derives from: the figures of a date come from its telemetry, and which sites were expected on it from
-# the catalogue and from closures.
+# the catalogue and from closures, and without what is set aside.
 SOURCES: dict[str, tuple[str, ...]] = {
-    "telemetry_1h": ("telemetry", "sites", "capacity"),
-    "telemetry_1d": ("telemetry", "sites", "capacity"),
+    "telemetry_1h": ("telemetry", "sites", "capacity", "set_aside"),
+    "telemetry_1d": ("telemetry", "sites", "capacity", "set_aside"),
     "flows_1h": ("flows",),
 }
 Versions = Mapping[str, int]
@@ -135,6 +135,7 @@ def _behind(lake: Lake, rollup: str, before: Versions, now: Versions) -> set[dat
             changed
             | _of_moved_sites(lake, before.get("sites"), now.get("sites"))
             | _of_closures(lake, before.get("capacity"), now.get("capacity"))
+            | _of_set_aside(lake, before.get("set_aside"), now.get("set_aside"))
         )
     except LakeError:
         return None  # the version that it is made of was vacuumed
@@ -168,6 +169,15 @@ def _of_closures(lake: Lake, before: int | None, now: int | None) -> set[date]:
         return set()
     dates = {date.fromisoformat(value) for _, value in files(lake.url, "telemetry", version) if value}
     return {day for day in dates if day >= min(changed).date()}
+
+
+def _of_set_aside(lake: Lake, before: int | None, now: int | None) -> set[date]:
+    """Dates of samples that are set aside anew, or no longer."""
+    if before == now:
+        return set()
+    columns = ("site_id", "metric", "ts", "value")
+    rows_before, rows_now = (_rows(lake, "set_aside", version, columns) for version in (before, now))
+    return {ts.date() for _, _, ts, _ in rows_before ^ rows_now}
 
 
 def _rows(lake: Lake, name: str, version: int | None, columns: Iterable[str]) -> set[tuple[Any, ...]]:

@@ -36,7 +36,16 @@ from data.queries.forecasts import (
     site_fits,
     site_forecasts,
 )
-from data.queries.lake_state import Extent, extent, freshness, quarantined, snapshots, table_versions
+from data.queries.lake_state import (
+    Extent,
+    extent,
+    freshness,
+    level_changes,
+    quarantined,
+    set_aside,
+    snapshots,
+    table_versions,
+)
 from data.queries.model_inputs import weekly
 from data.queries.network import (
     ViewersPerGbps,
@@ -109,6 +118,7 @@ __all__ = [
     "hours_of_day",
     "ingest_paths",
     "latest_run",
+    "level_changes",
     "licence",
     "licences",
     "loads",
@@ -126,6 +136,7 @@ __all__ = [
     "scores",
     "search_index",
     "series_accuracy",
+    "set_aside",
     "site_capacity_steps",
     "site_fits",
     "site_forecasts",

@@ -197,6 +197,33 @@ def quarantined(pin: Pin, scope: Scope, limit: int = 500) -> pd.DataFrame:
     )
 
 
+@reads("set_aside", "sites")
+def set_aside(pin: Pin, scope: Scope, limit: int = 500) -> pd.DataFrame:
+    """site_id, name, metric, start, last, samples, value (the highest), usual and capacity_gbps at that sample, cause, reason of
+    the samples that are set aside, those that follow one another in one row; the newest first.
+    """
+    sql = """
+        WITH told AS (SELECT *, reason IS DISTINCT FROM lag(reason) OVER series OR ts > lag(ts) OVER series + INTERVAL 1 DAY AS begins
+                      FROM set_aside WINDOW series AS (PARTITION BY site_id, metric ORDER BY ts)),
+        stretches AS (SELECT *, count(*) FILTER (begins) OVER (PARTITION BY site_id, metric ORDER BY ts) AS stretch FROM told)
+        SELECT a.site_id, coalesce(any_value(s.name), a.site_id) AS name, metric, min(ts) AS start, max(ts) AS last, count(*) AS samples,
+               max(value) AS value, arg_max(usual, value) AS usual, arg_max(capacity_gbps, value) AS capacity_gbps,
+               any_value(cause) AS cause, any_value(reason) AS reason
+        FROM stretches a LEFT JOIN sites s USING (site_id) GROUP BY a.site_id, metric, stretch
+        ORDER BY start DESC, a.site_id, metric LIMIT $n"""
+    return query(pin, sql, ["set_aside", "sites"], scope=scope, parameters={"n": limit})
+
+
+@reads("level_changes", "sites")
+def level_changes(pin: Pin, scope: Scope) -> pd.DataFrame:
+    """The lasting changes by a factor of five or more, in the columns of the table `level_changes` and the site's name, the
+    newest first.
+    """
+    sql = """SELECT l.*, coalesce(s.name, l.site_id) AS name FROM level_changes l LEFT JOIN sites s USING (site_id)
+             ORDER BY ts DESC, l.site_id, metric"""
+    return query(pin, sql, ["level_changes", "sites"], scope=scope)
+
+
 @reads("snapshots")
 def snapshots(pin: Pin, scope: Scope, limit: int = 200) -> pd.DataFrame:
     """The newest snapshots seen, in the columns of the table `snapshots`. They name whole snapshots, so a narrower

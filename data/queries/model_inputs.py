@@ -8,10 +8,22 @@ from datetime import datetime
 import pandas as pd
 
 from data.lake.aggregation import MEASURED, SampleFilter, aggregate_sites, first_seen
-from data.lake.query import EVERYTHING, Cursor, Scope, SiteFilter, connection, in_filter, in_span, query, reads
+from data.lake.capacity_in_force import steps_in_force
+from data.lake.query import (
+    EVERYTHING,
+    Cursor,
+    Scope,
+    SiteFilter,
+    as_measured,
+    connection,
+    in_filter,
+    in_span,
+    query,
+    reads,
+)
 from data.lake.tables import Pin, Span
 from data.queries.series import known_metrics
-from data.schema import METRIC, week_start
+from data.schema import DIRECTION_OF, METRIC, week_start
 
 
 def hourly(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
@@ -122,3 +134,62 @@ def _of_metric(name: str) -> str:
     """SQL: the rows of one metric."""
     return f"""SELECT level, key, '{name}' AS metric, week, {name}_peak AS peak, {name}_p95 AS p95, {name}_samples AS samples,
         least(1.0, {name}_seconds / {WEEK.total_seconds()}) AS completeness FROM _weeks WHERE {name}_samples > 0"""
+
+
+# What screening looks at
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def daily_highs(pin: Pin, metric: str, start: datetime, end: datetime) -> pd.DataFrame:
+    """site_id, ts (the day), value (the highest sample, those that are set aside too), capacity_gbps (the highest in force on the
+    day; null where none is), start <= ts < end, of one metric of all sites.
+    """
+    aside = (
+        f"SELECT site_id, ts::DATE AS date, max(value) AS aside FROM set_aside WHERE metric = '{metric}' GROUP BY ALL"
+    )
+    sql = f"""
+        WITH steps AS ({_steps(metric)}),
+        days AS (SELECT key AS site_id, ts, {metric}_max AS value FROM telemetry_1d WHERE level = 'site' AND ts >= $start AND ts < $end),
+        highs AS (SELECT coalesce(d.site_id, a.site_id) AS site_id, coalesce(d.ts, a.date::TIMESTAMPTZ) AS ts, greatest(d.value, a.aside) AS value
+                  FROM days d FULL JOIN ({aside}) a ON a.site_id = d.site_id AND a.date = d.ts::DATE)
+        SELECT h.site_id, h.ts, h.value, greatest(nullif(s.capacity_gbps, 0), nullif(e.capacity_gbps, 0)) AS capacity_gbps FROM highs h
+        ASOF LEFT JOIN steps s ON s.site_id = h.site_id AND h.ts >= s.effective_from
+        ASOF LEFT JOIN steps e ON e.site_id = h.site_id AND h.ts + INTERVAL 1 DAY > e.effective_from
+        WHERE h.value > 0 AND h.ts >= $start ORDER BY ALL"""
+    parameters = {"start": pd.Timestamp(start).floor("D"), "end": end}
+    return query(pin, sql, ["telemetry_1d", "capacity", "set_aside"], scope=EVERYTHING, parameters=parameters)
+
+
+def hourly_highs(pin: Pin, metric: str, sites: SiteFilter, start: datetime, end: datetime) -> pd.DataFrame:
+    """site_id, ts, value: the highest sample of every hour, those that are set aside too, start <= ts < end, of some sites."""
+    aside = f"""SELECT site_id, date_trunc('hour', ts) AS ts, max(value) AS aside FROM set_aside WHERE metric = '{metric}'
+                AND {in_filter("site_id", sites)} AND {in_span(start, end)} GROUP BY ALL"""
+    sql = f"""SELECT coalesce(h.key, a.site_id) AS site_id, coalesce(h.ts, a.ts) AS ts, greatest({metric}_max, aside) AS value
+        FROM (SELECT key, ts, {metric}_max FROM telemetry_1h
+              WHERE level = 'site' AND {in_filter("key", sites)} AND {in_span(start, end)}) h
+        FULL JOIN ({aside}) a ON a.site_id = h.key AND a.ts = h.ts ORDER BY ALL"""
+    return query(pin, sql, ["telemetry_1h", "set_aside"], scope=EVERYTHING, span=(start, end))
+
+
+def samples_as_measured(pin: Pin, metric: str, days: pd.DataFrame) -> pd.DataFrame:
+    """site_id, ts, value, capacity_gbps (in force; null where none is) of the samples of one metric on some days (site_id, date),
+    those that are set aside too.
+    """
+    dates = pd.DatetimeIndex(days["date"])
+    span = dates.min(), dates.max() + pd.Timedelta(days=1)
+    listed = ", ".join(f"DATE '{day:%Y-%m-%d}'" for day in dates.unique())
+    wanted = days.assign(date=dates.tz_localize(None))
+    sql = f"""
+        SELECT t.site_id, t.ts, {metric} AS value, nullif(capacity_gbps, 0) AS capacity_gbps
+        FROM (SELECT * FROM telemetry WHERE date IN ({listed}) AND {metric} IS NOT NULL) t
+        SEMI JOIN _days d ON d.site_id = t.site_id AND d.date::DATE = t.date
+        ASOF LEFT JOIN ({_steps(metric)}) s ON s.site_id = t.site_id AND t.ts >= s.effective_from ORDER BY t.site_id, t.ts"""
+    with connection(as_measured(pin), ["telemetry", "capacity"], scope=EVERYTHING, span=span) as cursor:
+        cursor.register("_days", wanted)
+        return cursor.sql(sql).to_arrow_table().to_pandas()
+
+
+def _steps(metric: str) -> str:
+    """SQL: the steps of installed capacity that limit a metric; none where it has no direction."""
+    direction = DIRECTION_OF.get(metric)
+    return f"SELECT site_id, effective_from, capacity_gbps FROM ({steps_in_force()}) WHERE direction = '{direction}'"

@@ -198,6 +198,7 @@ def _dependencies(pin: Pin, month: Span, since: pd.DataFrame) -> tuple[object, .
         pin.born,
         pin.version("sites"),
         pin.version("capacity"),
+        pin.version("set_aside"),
         first_seen_by_then,
         *files_within(pin, TELEMETRY, month),
     )

@@ -262,6 +262,42 @@ INCIDENTS = Table(
     partition="run_id",
     optional=True,
 )
+SET_ASIDE = Table(
+    "set_aside",
+    "Samples that no site can have carried, as a refresh met them; telemetry keeps them, and all that reads it leaves them out",
+    "refresh",
+    (
+        identifier("site_id", "Identifier of the site"),
+        Column("metric", TEXT, "What was measured", choices=DEMAND_METRICS),
+        stamp("ts", "Start of the interval"),
+        Column("value", REAL, "What was measured", "of the metric"),
+        Column("usual", REAL, "Usual value at that hour of the week", "of the metric", required=False),
+        Column("capacity_gbps", REAL, "Capacity in force", "Gbps", required=False),
+        Column("cause", TEXT, "Likely cause", choices=("spike", "above capacity", "unit error")),
+        Column("reason", TEXT, "The reason in a sentence"),
+    ),
+    ("site_id", "metric", "ts"),
+    optional=True,
+)
+LEVEL_CHANGES = Table(
+    "level_changes",
+    "Lasting changes by a factor of five or more, with what they likelier are",
+    "refresh",
+    (
+        identifier("site_id", "Identifier of the site"),
+        Column("metric", TEXT, "What was measured", choices=DEMAND_METRICS),
+        stamp("ts", "First sample of the new level"),
+        stamp("until", "First sample after it; null while it lasts", required=False),
+        Column("value", REAL, "Its median", "of the metric"),
+        Column("usual", REAL, "What was usual before", "of the metric"),
+        Column("factor", REAL, "How many times usual", "ratio"),
+        Column("cause", TEXT, "What it likelier is", choices=("new level", "unit error")),
+        Column("reason", TEXT, "The reason in a sentence"),
+        Column("is_set_aside", FLAG, "Whether its samples are set aside, because the capacity rules them out"),
+    ),
+    ("site_id", "metric", "ts"),
+    optional=True,
+)
 RUNS = Table(
     "runs",
     "Refreshes; a run is published by its row here",
@@ -436,9 +472,9 @@ EVENTS = Table(
         Column(
             "treatment",
             TEXT,
-            "What the forecast does with it",
+            "What the forecast does with it; keep: samples within it are never set aside",
             required=False,
-            choices=("regressor", "mask", "note"),
+            choices=("regressor", "mask", "note", "keep"),
             filled="note",
         ),
         Column("author", TEXT, "Who wrote it", required=False),
@@ -535,6 +571,8 @@ TABLES: dict[str, Table] = {
         BACKTESTS,
         ANOMALIES,
         INCIDENTS,
+        SET_ASIDE,
+        LEVEL_CHANGES,
         RUNS,
         TRUTH,
     )

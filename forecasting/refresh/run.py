@@ -21,7 +21,7 @@ import pandas as pd
 from data.console import ProgressBars
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin
-from data.queries import Extent, extent, model_inputs, weekly
+from data.queries import Extent, extent, level_changes, model_inputs, set_aside, weekly
 from data.schema import DEMAND_METRICS, LICENSED_ENGINE
 from data.schema.errors import LakeError, SettingError
 from forecasting.models.engine import IDENTITY, RESIDUAL_SPAN, YEARLY_HISTORY, Engine, EngineResult, ForecastOptions
@@ -29,6 +29,7 @@ from forecasting.panel.panel import HOUR, Panel, Sources, build
 from forecasting.peaks.weekly_peaks import PEAK_HISTORY
 from forecasting.refresh.licensed_engine import LicensedEngine
 from forecasting.refresh.publishing import RunRow, new_run_id, publish, tidy, write
+from forecasting.refresh.set_aside import update_set_aside
 from forecasting.refresh.workers import pool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -55,12 +56,16 @@ ENGINES: dict[str, Callable[[], Engine]] = {"prophet": _prophet, LICENSED_ENGINE
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a refresh published. `series_status` has the contract's columns without run_id: what became of each series."""
+    """What a refresh published. `series_status` has the contract's columns without run_id: what became of each series;
+    `set_aside` and `level_changes` are those of data.queries: what was not learned from, and lasting changes.
+    """
 
     run_id: str
     number: int
     seconds: float
     series_status: pd.DataFrame
+    set_aside: pd.DataFrame
+    level_changes: pd.DataFrame
 
     def count(self, status: str) -> int:
         return int((self.series_status["status"] == status).sum())
@@ -88,6 +93,10 @@ def refresh(
     forecaster = ENGINES[engine]() if isinstance(engine, str) else engine
     pin = lake.pin()
     telemetry = telemetry_extent(pin)
+    if update_set_aside(lake, pin, telemetry):
+        pin = lake.pin()
+        telemetry = telemetry_extent(pin)
+    screened = set_aside(pin, EVERYTHING), level_changes(pin, EVERYTHING)
     processes = pool(workers, early=isinstance(engine, str)) if executor is None else nullcontext(executor)
     with RefreshProgress(lake, started, bar=bar) as progress, processes as executor:
         panel = read_panel(pin, telemetry)
@@ -96,7 +105,7 @@ def refresh(
         results = forecaster.forecast(panel, ForecastOptions(), executor)
         outcome = RunOutcome.of(write(lake, run_id, results), progress)
         row = run_row(run_id, forecaster.name, telemetry, started, time.perf_counter() - began, outcome)
-        summary = Summary(run_id, publish(lake, row), row.seconds, outcome.series_status)
+        summary = Summary(run_id, publish(lake, row), row.seconds, outcome.series_status, *screened)
         progress.end(str(summary))
     return summary
 
