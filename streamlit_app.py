@@ -18,6 +18,7 @@ from streamlit import config
 from app.pages import VIEWS
 from app.routes import routes
 from app.routes.assets import CompressedAssets
+from app.routes.security import SecurityHeaders
 from app.ui.empty_states import on_script_error
 
 # Under another ASGI server Streamlit looks for .streamlit/config.toml beside app/main.py and in the working folder; it
@@ -26,7 +27,7 @@ config._main_script_path = config._main_script_path or __file__
 app = st.App(
     Path(__file__).parent / "app" / "main.py",
     routes=routes([view.name for view in VIEWS]),
-    middleware=[Middleware(CompressedAssets)],
+    middleware=[Middleware(SecurityHeaders), Middleware(CompressedAssets)],
     on_script_error=on_script_error,
 )
 # What the imports made stays for good. Left to the collector, each full collection looks through its 230,000 objects

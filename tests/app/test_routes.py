@@ -25,9 +25,12 @@ from app import cached
 from app.pages import VIEWS
 from app.routes import routes
 from app.routes.assets import CompressedAssets
+from app.routes.security import SecurityHeaders
 from data import queries
 
-SERVER = Starlette(routes=routes([view.name for view in VIEWS]), middleware=[Middleware(CompressedAssets)])
+SERVER = Starlette(
+    routes=routes([view.name for view in VIEWS]), middleware=[Middleware(SecurityHeaders), Middleware(CompressedAssets)]
+)
 Answer = tuple[int, dict[str, str], str]
 Ask = Callable[[str, Path], Answer]
 
@@ -228,6 +231,21 @@ def test_the_front_end_s_scripts_are_sent_compressed_and_kept(
     assert len(body) < 0.4 * script.stat().st_size
     assert headers["cache-control"].endswith("immutable")
     assert headers["content-type"].startswith("text/javascript")
+
+
+def test_every_answer_tells_the_browser_to_ask_no_other_host() -> None:
+    for path in ("/", "/region", "/healthz", "/nowhere"):
+        headers = fetch(path)[1]
+        policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == policy["frame-ancestors"] == "'self'"
+        assert not any(
+            source.startswith(("http", "*", "'unsafe-eval'"))
+            for sources in policy.values()
+            for source in sources.split()
+        )
+        assert "'unsafe-inline'" not in policy["script-src"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_what_is_no_script_or_accepts_nothing_goes_on_to_the_application() -> None:
