@@ -105,6 +105,16 @@ def named_frame(raw: RawTable, required: Sequence[str], optional: Sequence[str],
     return pd.DataFrame(frame)
 
 
+def bad_line_notes(raw: RawTable) -> list[str]:
+    """A note where lines of a file are no rows, with the first of them."""
+    if not raw.bad_lines:
+        return []
+    bad, count = raw.bad_lines[0], len(raw.bad_lines)
+    what = "1 line is no row" if count == 1 else f"{count} lines are no rows"
+    first = f"line {bad.line}, {excerpt(bad.text)} (needed: {bad.bound}; {bad.cause})"
+    return [f"{what} and left out: {first if count == 1 else f'the first is {first}'}"]
+
+
 def check_columns(raw: RawTable, found: Mapping[str, str | None], where: str) -> None:
     """Raises SettingError for columns (the file's name by ours) that the file does not have."""
     if missing := [ours for ours, theirs in found.items() if theirs is None]:

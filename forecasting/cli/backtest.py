@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def backtest(options: argparse.Namespace) -> int:
     _note_unscored(board, request, 1 if options.actuals else count)
     about = {
         "horizon": request.horizon,
-        "step": str(request.panel.step),
+        "step": request.panel.grid.words,
         "season": list(request.seasons),
         "origins_asked": 1 if options.actuals else count,
     }
@@ -109,7 +110,7 @@ def _note_unscored(board: Scoreboard, request: PanelOptions, count: int) -> None
         board.refused |= {name: _unscored(part, name, request.horizon, count) for name in missed}
     if not board.origins:
         raise SettingError(
-            f"No series could be scored over {request.horizon} steps of {request.panel.step} ({listed_with_reasons(board.refused)}).",
+            f"No series could be scored over {request.horizon} steps of {request.panel.grid.words} ({listed_with_reasons(board.refused)}).",
             cause="the history is too short for this horizon",
             remedy="bring more history, or shorten --horizon",
         )
@@ -123,19 +124,19 @@ def _note_unscored(board: Scoreboard, request: PanelOptions, count: int) -> None
 
 def _unscored(part: PanelPart, name: str, horizon: int, count: int) -> str:
     """Why no past origin could score a series: what comes after the last one always has the series' last value."""
-    places = list(origins(part.history, horizon, count))
-    if not places:
-        return f"{len(part.history.stamps)} steps are too few: an origin needs {least_known(part.history)} before it and {horizon} after it"
-    return (
-        f"before the last origin: {refusals(part.history.until(places[-1]).of(np.array([part.names.index(name)])))[0]}"
-    )
+    series = part.names.index(name)
+    life = len(part.history.stamps) - int(np.isfinite(part.history.measured[:, series]).argmax())
+    places, least = list(origins(part.history, horizon, count)), 2 * part.history.short
+    if not places or life < least + horizon:
+        return f"{life} steps are too few: an origin needs {least} before it and {horizon} after it"
+    return f"before the last origin: {refusals(part.history.until(places[-1]).of(np.array([series])))[0]}"
 
 
 def _actuals_of_file(request: PanelOptions, path: Path, board: Scoreboard) -> Iterator[tuple[PanelPart, Reals]]:
     """The ends of the panel, and what the test file says came after; series without a usable value there are
     refused.
     """
-    actuals_file = read(path, request.panel.step)
+    actuals_file = read(path, like=request.panel.grid)
     board.notes += [
         f"{path.name}: {note}" for note in [*actuals_file.notes, *_unknown_series_notes(actuals_file, request.panel)]
     ]
@@ -157,10 +158,11 @@ def _unscored_reasons(
     request: PanelOptions, test: PanelFile, part: PanelPart, actual: Reals, path: Path
 ) -> dict[str, str]:
     """Why those series of a part that a test file tells nothing of cannot be scored."""
-    absent = f"{path.name} has no value of it within {request.horizon} steps from {request.panel.place(part.history.ahead(1)[0])} on"
     blank = np.asarray(~np.isfinite(actual).any(axis=0))
     return {
-        name: f"{path.name}: {test.refused[name]}" if name in test.refused else absent
+        name: f"{path.name}: {test.refused[name]}"
+        if name in test.refused
+        else f"{path.name} has no value of it within {request.horizon} steps from {_first_ahead(request, part, name)} on"
         for name, none in zip(part.names, blank, strict=True)
         if none
     }
@@ -170,8 +172,13 @@ def _no_actuals_message(request: PanelOptions, test: PanelFile, path: Path) -> s
     """Message about a test file by which nothing can be scored."""
     part = request.parts[0]
     broken = f"; it is refused for {listed_with_reasons(test.refused)}" if test.refused else ""
-    first = request.panel.place(part.history.ahead(1)[0])
+    first = _first_ahead(request, part, part.names[0])
     return f"{path} has no value of {', '.join(part.names[:NAMED_AT_MOST])} within {request.horizon} steps from {first} on{broken}."
+
+
+def _first_ahead(request: PanelOptions, part: PanelPart, name: str) -> str:
+    """The first stamp after the end of a series, as the panel writes it."""
+    return request.panel.grid.text(name, part.ahead(name, 1)[0])
 
 
 def _unknown_series_notes(test: PanelFile, panel: PanelFile) -> list[str]:
@@ -190,7 +197,7 @@ def _past_origins(request: PanelOptions, count: int) -> Iterator[tuple[PanelPart
     """Earlier ends of the panel and what came after each."""
     for part in request.parts:
         for origin in origins(part.history, request.horizon, count):
-            usable, _ = usable_part(PanelPart(part.names, part.history.until(origin)))
+            usable, _ = usable_part(replace(part, history=part.history.until(origin)))
             columns = [part.names.index(name) for name in usable.names]
             if columns:
                 yield usable, part.history.measured[origin : origin + request.horizon, columns]

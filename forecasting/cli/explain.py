@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pyarrow import ArrowInvalid
 
+from data.ingest.column_mapping import listed
+from data.ingest.file_reader import RawTable
+from data.ingest.named_columns import bad_line_notes, column_values, find_column, own_names, read_table
 from data.schema.errors import SettingError
-from forecasting.cli.panel_file import MISSING, parse_times
+from forecasting.cli.panel_file import parse_times
 from forecasting.cli.table_file import check_ending, write_table
 from forecasting.detection.causes import MIN_HISTORY_MINUTES, Cause, localise
 
@@ -123,55 +125,36 @@ def _summary(causes: list[Cause], minute: pd.Timestamp, earlier: int) -> str:
 
 def read_rows(options: argparse.Namespace) -> CountedRows:
     """The rows of the file, under the names of `localise`; raises SettingError for a file that cannot be used."""
-    raw = _raw(options.rows)
+    table = read_table(str(options.rows), options.rows)
     columns = {
-        "minute": _column(raw, "minute", options.time, options.rows),
-        "bad": _column(raw, "bad", options.bad, options.rows),
-        "total": _column(raw, "total", options.total, options.rows),
+        "minute": _column(table, "minute", options.time, options.rows),
+        "bad": _column(table, "bad", options.bad, options.rows),
+        "total": _column(table, "total", options.total, options.rows),
     }
+    raw = pd.DataFrame({name: column_values(table, name).to_pandas() for name in own_names(table)})
     attributes = _attributes(raw, columns, options)
-    stamps, notes = parse_times(raw[columns["minute"]], options.rows)
-    frame = raw[list(attributes)].replace(list(MISSING), None) if attributes else pd.DataFrame(index=raw.index)
+    stamps, notes = parse_times(column_values(table, columns["minute"]), options.rows)
+    frame = raw[list(attributes)]
     counts = {name: pd.to_numeric(raw[columns[name]], errors="coerce").astype(float) for name in ("bad", "total")}
     frame = frame.assign(minute=stamps.to_numpy(), **counts)
-    usable = (frame["bad"] >= 0) & (frame["total"] >= frame["bad"]) & np.isfinite(frame["total"])
-    notes = [*notes, *_left_out(raw, columns, usable, options.rows)]
+    usable = (
+        (frame["bad"] >= 0) & (frame["total"] >= frame["bad"]) & np.isfinite(frame["total"]) & frame["minute"].notna()
+    )
+    notes = [*table.notes, *bad_line_notes(table), *notes, *_left_out(raw, columns, usable, options.rows)]
     return CountedRows(frame[usable].reset_index(drop=True), attributes, notes)
 
 
-def _raw(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise SettingError(
-            f"There is no file {path}.", cause="the path was mistyped", remedy="name a Parquet or CSV file"
-        )
-    try:
-        raw = (
-            pd.read_csv(path, dtype=str, keep_default_na=False)
-            if path.suffix.lower() in {".csv", ".txt"}
-            else pd.read_parquet(path)
-        )
-    except (ArrowInvalid, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SettingError(
-            f"{path} cannot be read: {' '.join(str(error).split())[:200]}",
-            cause="it is neither Parquet nor CSV, or was cut off",
-            remedy="write it as Parquet (any ending) or as CSV (.csv)",
-        ) from error
-    if raw.empty:
-        raise SettingError(f"{path} has no row.", cause="it was written empty", remedy="write minute, bad, total")
-    return raw.reset_index(drop=True)
-
-
-def _column(raw: pd.DataFrame, name: str, given: str | None, path: Path) -> str:
+def _column(raw: RawTable, name: str, given: str | None, path: Path) -> str:
     """The file's own name of a column."""
     names = (given,) if given else ALIASES[name]
-    for candidate in names:
-        if candidate in raw.columns:
-            return candidate
-    raise SettingError(
-        f"{path} has no column {' or '.join(names)}; it has {', '.join(map(str, raw.columns))}.",
-        cause="the column has another name",
-        remedy=f"name it with --{'time' if name == 'minute' else name}",
-    )
+    found = find_column(raw, names, str(path))
+    if found is None:
+        raise SettingError(
+            f"{path} has no column {' or '.join(names)}; it has {listed(own_names(raw))}.",
+            cause="the column has another name",
+            remedy=f"name it with --{'time' if name == 'minute' else name}",
+        )
+    return found
 
 
 def _attributes(raw: pd.DataFrame, columns: dict[str, str], options: argparse.Namespace) -> tuple[str, ...]:

@@ -104,9 +104,9 @@ def _add(
 ) -> None:
     """The forecasts of one part, and what they rest on."""
     answer.licences |= {name: selected.licences(place) for place, name in enumerate(part.names)}
-    if untested := _untested(selected):
-        answer.about[untested] += part.names
     for place, name in enumerate(part.names):
+        if untested := _untested(selected, place):
+            answer.about[untested].append(name)
         for model, forecast_of_model in forecasts.items():
             answer.seconds[model] += forecast_of_model.seconds / len(part.names)
             if np.isfinite(forecast_of_model.point[:, place]).all():
@@ -117,22 +117,24 @@ def _add(
 
 def rows(part: PanelPart, place: int, model: str, forecast_of_model: ModelForecast, panel: PanelFile) -> pd.DataFrame:
     """One model's forecast of one series, long: series_id, model, ts or t, yhat, quantiles."""
-    stamps = panel.written(part.history.ahead(len(forecast_of_model.point)))
+    name = part.names[place]
+    stamps = panel.grid.written(name, part.ahead(name, len(forecast_of_model.point)))
     columns = dict(zip(QUANTILES, forecast_of_model.quantiles[:, place].T, strict=True))
     return pd.DataFrame(
         {
-            "series_id": part.names[place],
+            "series_id": name,
             "model": model,
-            "t" if panel.numbered else "ts": stamps,
+            "t" if panel.grid.numbered else "ts": stamps,
             "yhat": forecast_of_model.point[:, place],
             **columns,
         }
     )
 
 
-def _untested(selected: SelectedForecast) -> str:
-    """From where on no past origin, or too few, could tell what is best; empty where all was tested."""
-    blank = [band for band, verdict in zip(selected.bands, selected.verdicts, strict=True) if not verdict.origins.any()]
+def _untested(selected: SelectedForecast, series: int) -> str:
+    """From where on no past origin of a series, or too few, could tell what is best; empty where all was tested."""
+    verdicts = zip(selected.bands, selected.verdicts, strict=True)
+    blank = [band for band, verdict in verdicts if not verdict.origins[series]]
     if not blank:
         return ""
     names = ", ".join(band.name for band in blank)
@@ -144,7 +146,7 @@ def _report(answer: FileForecasts, request: PanelOptions, models: Sequence[str],
     """The JSON report beside the forecasts, with the keys of `backtest`."""
     return {
         "horizon": request.horizon,
-        "step": str(request.panel.step),
+        "step": request.panel.grid.words,
         "season": list(request.seasons),
         "origins_asked": count,
         "models": [{"model": model, "seconds": round(answer.seconds[model], 3)} for model in models],

@@ -13,7 +13,7 @@ import numpy as np
 
 from data.schema.errors import SettingError
 from forecasting.cli import model_comparison
-from forecasting.cli.panel_file import PanelFile, PanelPart, parts, read, seasons_of, sparse, steps
+from forecasting.cli.panel_file import PanelFile, PanelPart, check_zone, parts, read, seasons_of, sparse, steps
 from forecasting.evaluation.cold_start import refusals
 from forecasting.refresh.workers import pool
 
@@ -42,17 +42,26 @@ def add_panel(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="Parquet or CSV, long: series_id, ts (or t, a row number), y",
+        help="Parquet, or text such as CSV, long: series_id, ts (or t, a row number), y; times and values alone are one series",
     )
     parser.add_argument(
         "--freq",
-        help="step of the stamps, such as 5min, h, D (default: the commonest distance; an hour for row numbers)",
+        help="step of the stamps, such as 5min, h, D, W, MS (months), QS, YS (default: the commonest distance; an hour for row numbers)",
     )
     parser.add_argument(
-        "--season", metavar="STEPS", help="cycles in steps, such as 24,168; 0 for none (default: a day and a week)"
+        "--timezone",
+        metavar="ZONE",
+        help="by whose clock steps longer than an hour are even, for instance Europe/Berlin (default: UTC; days and months "
+        "that begin at local midnight are read without it)",
     )
     parser.add_argument(
-        "--horizon", default="48h", help="how far ahead: 48h, 14d or a number of steps (default: %(default)s)"
+        "--season",
+        metavar="STEPS",
+        help="cycles in steps, such as 24,168; 0 for none (default: a day and a week; a year of weeks, months and quarters)",
+    )
+    parser.add_argument(
+        "--horizon",
+        help="how far ahead: 48h, 14d, 12months or a number of steps (default: 48h; 13 weeks of weeks, a year of months)",
     )
 
 
@@ -89,8 +98,8 @@ def at_least_one(origins: int) -> int:
 
 def panel_options(options: argparse.Namespace) -> PanelOptions:
     """The panel that the options name; raises SettingError for what cannot be used."""
-    panel = read(options.panel, options.freq)
-    seasons = _seasons(options.season) if options.season else seasons_of(panel.step)
+    panel = read(options.panel, options.freq, check_zone(options.timezone) if options.timezone else None)
+    seasons = _seasons(options.season) if options.season else seasons_of(panel)
     refused = dict.fromkeys(_empty(panel), "no usable value: all are missing") | sparse(panel) | panel.refused
     sound_parts = []
     for part in parts(panel, seasons, refused):
@@ -106,7 +115,7 @@ def panel_options(options: argparse.Namespace) -> PanelOptions:
         )
     return PanelOptions(
         panel,
-        steps(options.horizon, panel.step),
+        steps(options.horizon, panel.grid),
         seasons,
         sound_parts,
         refused,
@@ -116,16 +125,14 @@ def panel_options(options: argparse.Namespace) -> PanelOptions:
 
 def _early(panel: PanelFile, sound_parts: Sequence[PanelPart]) -> list[str]:
     """A note where series end before others do."""
-    last = max(part.history.stamps[-1] for part in sound_parts)
-    early = {
-        name: panel.place(end) for part in sound_parts if (end := part.history.stamps[-1]) < last for name in part.names
-    }
+    ends = {name: end for part in sound_parts for name, end in zip(part.names, part.ends, strict=True)}
+    last = max(ends, key=lambda name: ends[name])
+    early = {name: panel.grid.text(name, end) for name, end in ends.items() if end < ends[last]}
     if not early:
         return []
-    ends = "ends" if len(early) == 1 else "end"
-    return [
-        f"{len(early)} series {ends} before the panel does ({panel.place(last)}), and forecasts begin at each one's own end: {listed_with_reasons(early)}"
-    ]
+    verb = "ends" if len(early) == 1 else "end"
+    where = f"before the panel does ({panel.grid.text(last, ends[last])}), and forecasts begin at each one's own end"
+    return [f"{len(early)} series {verb} {where}: {listed_with_reasons(early)}"]
 
 
 def listed_with_reasons(reasons: Mapping[str, object]) -> str:
@@ -148,7 +155,8 @@ def usable_part(part: PanelPart) -> tuple[PanelPart, dict[str, str]]:
     """The part without the series that have too little history, and why these have."""
     reasons = dict(zip(part.names, refusals(part.history), strict=True))
     kept = [place for place, name in enumerate(part.names) if reasons[name] is None]
-    fit = PanelPart(tuple(part.names[place] for place in kept), part.history.of(np.array(kept, dtype=int)))
+    names, ends = tuple(part.names[place] for place in kept), tuple(part.ends[place] for place in kept)
+    fit = PanelPart(names, part.history.of(np.array(kept, dtype=int)), ends)
     return fit, {name: reason for name, reason in reasons.items() if reason is not None}
 
 

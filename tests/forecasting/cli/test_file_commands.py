@@ -274,7 +274,9 @@ def test_a_bad_file_gets_a_clear_error(
         (["--season", "1"], "--season 1 is no list"),
         (["--horizon", "soon"], "'soon' is no horizon"),
         (["--horizon", "5min"], "A horizon of 5min is less than one step"),
-        (["--freq", "ME"], "'ME' is no even step"),
+        (["--freq", "ME"], "do not lie 1 month apart, as --freq ME says"),
+        (["--freq", "B"], "'B' is no even step"),
+        (["--timezone", "Europe/Belin"], "--timezone Europe/Belin: no such zone"),
         (["--models", "oracle"], "No model is called oracle"),
         (["--origins", "0"], "0 origins are none"),
         (["--horizon", "300"], "No series could be scored over 300 steps"),
@@ -297,7 +299,7 @@ def test_a_test_file_that_does_not_go_on_gets_a_clear_error(write: Write, capsys
 
 
 def test_files_that_are_none_get_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "There is no file" in refused(capsys, "forecast", "--panel", str(tmp_path / "none.csv"))
+    assert "none.csv" in refused(capsys, "forecast", "--panel", str(tmp_path / "none.csv"))
     torn = tmp_path / "torn.parquet"
     torn.write_bytes(b"PAR1 and no more")
     assert "cannot be read" in refused(capsys, "forecast", "--panel", str(torn))
@@ -344,7 +346,7 @@ def test_what_is_broken_in_one_series_refuses_that_one_with_its_reason(write: Wr
     reasons = {one["series_id"]: one["reason"] for one in report["refused"]}
     assert set(reasons) == {"broken", "stray"}
     assert reasons["broken"] == "y = 'inf' in row 327 is not finite (rows count from 0)"
-    assert "9999-12-31 00:00:00 stands " in reasons["stray"]
+    assert "ts = 9999-12-31 00:00:00 in row 639 lies beyond the calendar" in reasons["stray"]
     assert set(report["series"]) == {"s0", "s1"}
 
 
@@ -398,7 +400,7 @@ def test_a_series_that_is_too_young_at_every_origin_is_refused_with_its_reason(w
     panel = str(write(pd.concat([long(series=1), long(series=1).tail(35).assign(series_id="young")])))
     report = backtested(tmp_path, "--panel", panel, "--horizon", "30", "--origins", "1", "--models", "seasonal_naive_6")
     assert report["refused"] == [
-        {"series_id": "young", "reason": "before the last origin: 5 usable values; at least 12 are needed"}
+        {"series_id": "young", "reason": "35 steps are too few: an origin needs 12 before it and 30 after it"}
     ]
     assert report["series"].keys() == {"s0"}
 
@@ -506,7 +508,7 @@ def test_json_to_standard_output_is_all_that_is_written_there(write: Write, caps
 def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    early = long(100, series=1).assign(series_id="early")
+    early = long(60, series=1).assign(series_id="early")
     report = told(
         tmp_path,
         "--panel",
@@ -517,7 +519,7 @@ def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast
         "boosted_trees_daily",
     )
     assert report["notes"][0] == (
-        "1 series ends before the panel does (2026-01-11 15:00:00), and forecasts begin at each one's own end: early (2026-01-09 03:00:00)"
+        "1 series ends before the panel does (2026-01-11 15:00:00), and forecasts begin at each one's own end: early (2026-01-07 11:00:00)"
     )
     untested = (
         "untested beyond 24 steps (1-7 d), where too few past origins reach, so that nothing is proven there: early"
@@ -529,6 +531,23 @@ def test_forecast_says_what_is_untested_what_ends_early_and_what_has_no_forecast
     assert {row["model"] for row in report["forecasts"]} == {"licensed"}
     assert [one["origins"] > 0 for one in report["series"]["s0"]["licences"]] == [True, True]
     assert untested in capsys.readouterr().err
+
+
+def test_series_that_end_at_different_times_share_their_evidence(write: Write, tmp_path: Path) -> None:
+    early = long(100, series=1).assign(series_id="early")
+    report = told(tmp_path, "--panel", str(write(pd.concat([long(), early]))), "--horizon", "6")
+    alone = told(tmp_path, "--panel", str(write(early)), "--horizon", "6")
+    licence = report["series"]["early"]["licences"][0]
+    assert licence["origins"] >= alone["series"]["early"]["licences"][0]["origins"]
+    assert [row["ts"] for row in report["forecasts"] if row["series_id"] == "early"] == [
+        row["ts"] for row in alone["forecasts"]
+    ]
+    together = long(100, series=2).assign(ts=lambda rows: rows["ts"] + pd.Timedelta(hours=60))
+    moved = together.assign(
+        ts=together["ts"].where(together["series_id"] == "s0", together["ts"] - pd.Timedelta(hours=42))
+    )
+    first, second = (told(tmp_path, "--panel", str(write(frame)), "--horizon", "6") for frame in (together, moved))
+    assert first["series"] == second["series"]
 
 
 def test_forecast_says_where_nothing_at_all_is_tested(write: Write, tmp_path: Path) -> None:

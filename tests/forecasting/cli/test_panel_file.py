@@ -4,6 +4,7 @@ refused for what they are.
 
 from __future__ import annotations
 
+import gzip
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +15,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.schema.errors import SettingError
-from forecasting.cli.panel_file import MISSING, PanelFile, parts, read, sparse
+from forecasting.cli.panel_file import PanelFile, actuals, parts, read, seasons_of, sparse, steps
 
+# What tools write where a value is missing; as names of series they are names.
+MISSING = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "#NA",
+    "NaN",
+    "nan",
+    "-NaN",
+    "-nan",
+    "NULL",
+    "null",
+    "None",
+    "none",
+    "<NA>",
+    "NaT",
+)
 HOURS = pd.date_range("2026-01-05", periods=48, freq="h", unit="us")
 # What a person may call a series: no control characters, which no CSV carries, and something to see.
 NAMES = st.one_of(
@@ -54,6 +74,12 @@ def fault(path: Path, freq: str | None = None) -> str:
     assert "Likely cause: " in str(caught.value)
     assert "Remedy: " in str(caught.value)
     return str(caught.value)
+
+
+def stamps_of(panel: PanelFile, name: str = "a") -> list[pd.Timestamp]:
+    """The stamps of a series as the file has them."""
+    rows = panel.frame[panel.frame["series_id"] == name]
+    return list(panel.grid.written(name, rows["place"].to_numpy()))
 
 
 def values(panel: PanelFile) -> list[float]:
@@ -117,7 +143,7 @@ def test_times_since_1970_are_read_in_the_unit_of_their_size(
 ) -> None:
     since = ((HOURS - pd.Timestamp("1970-01-01")) // pd.Timedelta(seconds=1)).to_numpy() * per_second
     panel = read(written(one(ts=pd.Series(since).astype(kind)), tmp_path, ending))
-    assert list(panel.frame["ts"]) == list(HOURS)
+    assert stamps_of(panel) == list(HOURS)
     assert panel.notes == [
         f"ts holds numbers, which were read as {unit} since 1970 in UTC; the first is 2026-01-05 00:00:00"
     ]
@@ -129,7 +155,7 @@ def test_times_since_1970_are_read_in_the_unit_of_their_size(
 def test_dates_that_are_written_as_one_number_are_dates(tmp_path: Path, form: str, freq: str) -> None:
     stamps = pd.date_range("2026-01-05", periods=48, freq=freq, unit="us")
     panel = read(written(one(ts=stamps.strftime(form).astype("int64")), tmp_path))
-    assert list(panel.frame["ts"]) == list(stamps)
+    assert stamps_of(panel) == list(stamps)
     assert "which were read as %Y" in panel.notes[0]
 
 
@@ -178,7 +204,7 @@ def test_any_number_among_the_rows_is_read_or_refused_in_words(tmp_path: Path, n
     with suppress(SettingError):
         panel = read(path, freq)
         assert len(panel.frame) == 48 - (number in range(47))
-        assert panel.written(pd.DatetimeIndex(panel.frame["ts"])).max() == max(number, 46)
+        assert max(stamps_of(panel)) == max(number, 46)
 
 
 @pytest.mark.parametrize(
@@ -186,8 +212,8 @@ def test_any_number_among_the_rows_is_read_or_refused_in_words(tmp_path: Path, n
     [
         (
             47,
-            "9999-12-31 23:00:00",
-            "9999-12-31 23:00:00 stands 69898489 steps after 2026-01-06 22:00:00, and nothing between them",
+            "9999-12-29 23:00:00",
+            "9999-12-29 23:00:00 stands 69898441 steps after 2026-01-06 22:00:00, and nothing between them",
         ),
         (
             0,
@@ -214,4 +240,160 @@ def test_a_row_number_that_stands_far_off_is_named_as_it_is_written(tmp_path: Pa
 def test_names_and_stamps_in_the_index_of_a_frame_are_columns_too(tmp_path: Path) -> None:
     path = tmp_path / "panel.parquet"
     one().set_index(["series_id", "ts"]).to_parquet(path)
-    assert list(read(path).frame["ts"]) == list(HOURS)
+    assert stamps_of(read(path)) == list(HOURS)
+
+
+# Days and months -----------------------------------------------------------------------------------------------------
+
+
+def ahead(panel: PanelFile, name: str, count: int = 3) -> list[str]:
+    """The stamps that follow the last one of a series."""
+    part = parts(panel, ())[0]
+    return [str(stamp) for stamp in panel.grid.written(name, part.ahead(name, count))]
+
+
+def daily(zone: str, start: str = "2024-02-01", days: int = 60, name: str = "a", freq: str = "D") -> pd.DataFrame:
+    stamps = pd.date_range(start, periods=days, freq=freq).tz_localize(zone)
+    return pd.DataFrame({"series_id": name, "ts": stamps, "y": np.arange(float(days))})
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize(
+    ("zone", "first"),
+    [
+        ("Europe/Berlin", "2024-04-03 22:00:00"),
+        ("America/New_York", "2024-04-04 04:00:00"),
+        ("Asia/Kolkata", "2024-04-03 18:30:00"),
+        ("Pacific/Auckland", "2024-04-03 11:00:00"),
+    ],
+)
+def test_days_of_a_local_clock_are_even_over_its_change(tmp_path: Path, zone: str, first: str, as_text: bool) -> None:
+    frame = daily(zone, days=63)
+    frame = frame.assign(ts=frame["ts"].map(pd.Timestamp.isoformat)) if as_text else frame
+    for options in ((None, None), ("D", None), (None, zone)):
+        panel = read(written(frame, tmp_path, ".csv" if as_text else ".parquet"), *options)
+        assert list(panel.frame["place"]) == list(range(63))
+        assert panel.grid.step == pd.Timedelta(days=1)
+        assert ahead(panel, "a")[0] == first
+
+
+def test_series_of_two_zones_stand_side_by_side_and_go_on_each_with_its_own_offset(tmp_path: Path) -> None:
+    both = pd.concat(
+        [
+            daily(zone, days=63, name=zone).assign(ts=lambda rows: rows["ts"].dt.tz_convert("UTC"))
+            for zone in ("Europe/Berlin", "America/New_York")
+        ]
+    )
+    panel = read(written(both, tmp_path))
+    assert ahead(panel, "Europe/Berlin", 1) == ["2024-04-03 22:00:00"]
+    assert ahead(panel, "America/New_York", 1) == ["2024-04-04 04:00:00"]
+
+
+def test_the_offset_changes_ahead_where_the_zone_is_named(tmp_path: Path) -> None:
+    panel = read(written(daily("Europe/Berlin", days=58), tmp_path), None, "Europe/Berlin")
+    assert ahead(panel, "a", 4) == [f"2024-03-{day} {hour}:00:00" for day, hour in ((29, 23), (30, 23), (31, 22))] + [
+        "2024-04-01 22:00:00"
+    ]
+
+
+def test_blocks_of_hours_by_a_local_clock_need_its_zone(tmp_path: Path) -> None:
+    frame = daily("Europe/Berlin", start="2024-03-20", days=80, freq="6h")
+    path = written(frame, tmp_path)
+    assert "the zone of that clock with --timezone" in fault(path)
+    panel = read(path, None, "Europe/Berlin")
+    assert list(panel.frame["place"]) == list(range(80))
+    assert ahead(panel, "a", 2) == ["2024-04-08 22:00:00", "2024-04-09 04:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("freq", "expected", "season"),
+    [
+        ("MS", ["2026-01-01", "2026-02-01", "2026-03-01"], (12,)),
+        ("ME", ["2026-01-31", "2026-02-28", "2026-03-31"], (12,)),
+        ("QS", ["2026-01-01", "2026-04-01", "2026-07-01"], (4,)),
+        ("QE", ["2026-03-31", "2026-06-30", "2026-09-30"], (4,)),
+        ("YS", ["2026-01-01", "2027-01-01", "2028-01-01"], ()),
+        ("YE", ["2026-12-31", "2027-12-31", "2028-12-31"], ()),
+        ("W-MON", ["2025-12-29", "2026-01-05", "2026-01-12"], (52,)),
+    ],
+)
+def test_months_quarters_years_and_weeks_go_on_at_their_own_stamps(
+    tmp_path: Path, freq: str, expected: list[str], season: tuple[int, ...]
+) -> None:
+    end = "2025-12-22" if freq == "W-MON" else "2025-12-31"
+    stamps = pd.date_range(end=end, periods=110, freq=freq)
+    path = written(pd.DataFrame({"series_id": "a", "ts": stamps.strftime("%Y-%m-%d"), "y": 1.0}), tmp_path)
+    for named in (None, freq):
+        panel = read(path, named)
+        assert list(panel.frame["place"]) == list(range(110))
+        assert ahead(panel, "a") == [f"{day} 00:00:00" for day in expected]
+        assert seasons_of(panel) == season
+
+
+def test_months_of_local_midnights_and_with_holes_are_months(tmp_path: Path) -> None:
+    frame = daily("Europe/Berlin", "2020-01-01", 48, freq="MS").drop(index=[5, 6])
+    panel = read(written(frame.assign(ts=frame["ts"].dt.tz_convert("UTC")), tmp_path))
+    assert panel.frame["place"].tolist() == [place for place in range(48) if place not in (5, 6)]
+    assert panel.grid.words == "1 month"
+    assert ahead(panel, "a", 1) == ["2023-12-31 23:00:00"]
+
+
+def test_four_weeks_are_no_month(tmp_path: Path) -> None:
+    stamps = pd.date_range("2024-01-01", periods=20, freq="28D")
+    panel = read(written(pd.DataFrame({"series_id": "a", "ts": stamps, "y": 1.0}), tmp_path))
+    assert (panel.grid.months, ahead(panel, "a", 1)) == (0, [str(stamps[-1] + pd.Timedelta(days=28))])
+
+
+def test_actual_values_of_months_are_those_of_the_months_that_follow(tmp_path: Path) -> None:
+    stamps = pd.date_range("2020-01-31", periods=60, freq="ME")
+    frame = pd.DataFrame({"series_id": "a", "ts": stamps, "y": np.arange(60.0)})
+    panel = read(written(frame.head(48), tmp_path))
+    test = read(written(frame.tail(11), tmp_path), like=panel.grid)
+    np.testing.assert_array_equal(actuals(test, parts(panel, ())[0], 4)[:, 0], [np.nan, 49.0, 50.0, 51.0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"), [(("ds", "y"), ""), (("timestamp", "value"), ""), (("Date", "load"), "; load is its value")]
+)
+def test_times_and_values_alone_are_one_series_called_like_the_file(
+    tmp_path: Path, columns: tuple[str, str], said: str
+) -> None:
+    frame = one()[["ts", "y"]].set_axis(list(columns), axis=1)
+    panel = read(written(frame, tmp_path))
+    assert panel.notes == [f"the file names no series: its rows are one, called panel{said}"]
+    assert (stamps_of(panel, "panel"), values(panel)) == (list(HOURS), list(np.arange(48.0)))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_a_panel_is_read_in_every_dialect(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    path = tmp_path / "panel.tsv.gz"
+    text = one().rename(columns={"series_id": "Unique ID", "ts": "DS", "y": "Y"}).to_csv(index=False, sep=delimiter)
+    path.write_bytes(gzip.compress(f"sep={delimiter}\n{text}".encode(encoding)))
+    panel = read(path)
+    assert (stamps_of(panel), values(panel)) == (list(HOURS), list(np.arange(48.0)))
+
+
+def test_lines_that_are_no_rows_are_left_out_and_said(tmp_path: Path) -> None:
+    path = written(one(), tmp_path)
+    path.write_text(path.read_text() + "total,1128\n")
+    panel = read(path)
+    assert stamps_of(panel) == list(HOURS)
+    assert panel.notes[0].startswith("1 line is no row and left out: line 50, total,1128 (needed: 3 fields")
+
+
+def test_a_column_that_stands_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "panel.csv"
+    one().assign(Y=1.0).rename(columns={"Y": "y "}).to_csv(path, index=False, header=["series_id", "ts", "y", "y"])
+    assert "the column y stands twice" in fault(path)
+
+
+def test_horizons_are_counted_in_months_and_default_to_the_step(tmp_path: Path) -> None:
+    frames = {
+        freq: pd.DataFrame({"series_id": "a", "ts": pd.date_range("2015-01-01", periods=60, freq=freq), "y": 1.0})
+        for freq in ("MS", "QS", "W-MON", "D", "h")
+    }
+    grids = {freq: read(written(frame, tmp_path)).grid for freq, frame in frames.items()}
+    assert [steps(None, grids[freq]) for freq in frames] == [12, 4, 13, 2, 48]
+    assert [steps(text, grids["MS"]) for text in ("6", "6 months", "2q", "1year")] == [6, 6, 6, 12]
+    assert steps("1 year", grids["D"]) == 365
