@@ -62,7 +62,7 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
     catalogue = cached.catalogue(pin, scope)
     chosen = state.read(catalogue, page)
     _follow_search(catalogue)
-    zone = zone_of(chosen, catalogue, st.context.timezone)
+    zone, zone_note = zone_of(chosen, catalogue, st.context.timezone)
     frame = Frame(pin, extent, catalogue, chosen, zone, scheme(), scope, is_narrow())
     run = cached.latest_run(pin, scope)
     export.from_source(
@@ -73,6 +73,8 @@ def page_header(pin: Pin, scope: Scope, page: str) -> Frame | None:
     _welcome(frame)
     for note in chosen.notes:
         st.caption(f":material/link_off: {note}")
+    if zone_note:
+        st.caption(f":material/schedule: {zone_note}")
     return frame
 
 
@@ -151,24 +153,28 @@ def is_narrow() -> bool:
     return st.context.cookies.get(NARROW_COOKIE) == "1"
 
 
-def zone_of(chosen: State, catalogue: pd.DataFrame, viewer: str | None) -> str:
-    """The zone to draw times in. "site" is the zone of the site, or the one that all sites of the region share; else
-    UTC.
+def zone_of(chosen: State, catalogue: pd.DataFrame, viewer: str | None) -> tuple[str, str]:
+    """The zone to draw times in, and where that is UTC although another was chosen, why. "site" is the zone of the site, or
+    the one that all sites of the region share.
     """
     if chosen.zone == "viewer":
-        return _known_zone(viewer)
-    if chosen.zone == "UTC" or (chosen.site is None and chosen.region is None):
-        return "UTC"
+        return _known_zone(viewer, "your browser names")
+    if chosen.zone == "UTC":
+        return "UTC", ""
+    if chosen.site is None and chosen.region is None:
+        return "UTC", "Times are in UTC: no site is chosen, nor a region whose sites share a time zone."
     column, key = ("site_id", chosen.site) if chosen.site else ("region_id", chosen.region)
     zones = catalogue.loc[catalogue[column] == key, "timezone"].unique()
-    return _known_zone(zones[0]) if len(zones) == 1 else "UTC"
+    if len(zones) > 1:
+        return "UTC", f"Times are in UTC: the sites of this region lie in {len(zones)} time zones."
+    return _known_zone(zones[0], "the catalogue names") if len(zones) else ("UTC", "")
 
 
-def _known_zone(name: str | None) -> str:
+def _known_zone(name: str | None, who: str) -> tuple[str, str]:
     try:
-        return ZoneInfo(name).key if name else "UTC"
+        return (ZoneInfo(name).key, "") if name else ("UTC", f"Times are in UTC: there is no time zone that {who}.")
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return "UTC"
+        return "UTC", f"Times are in UTC: {who} the time zone {plain(name)}, which is not in the zone database."
 
 
 def search(index: pd.DataFrame) -> None:

@@ -80,7 +80,7 @@ LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 LINE_END = re.compile(rb"[\r\n]")
 # A field that is no name of a column: a number, a date, a time.
 VALUE = re.compile(
-    r"^[\s\"']*(?:[+-]?[\d.,]*\d[\d.,]*(?:e[+-]?\d+)?%?|\d{4}-\d\d-\d\d.*|\d{8}T\d+.*|\d+[/.:]\d+[/.:]\d+.*)[\s\"']*$",
+    r"""[\s"']*(?:[+-]?[.,]?\d[\d.,]*(?:e[+-]?\d+)?%?|\d{4}-\d\d-\d\d.{,30}|\d{8}T\d+.{,30}|\d+[/.:]\d+[/.:]\d+.{,30})[\s"']*\Z""",
     re.IGNORECASE,
 )
 # What the readers of CSV, gzip and Parquet raise where the content is not what it should be. Arrow's own readers raise
@@ -192,7 +192,8 @@ def read_columns(
     """The named columns of a file's bytes (all, where none are named), and those of `partitions` that the file has not
     itself; raises RefusedError where the content is damaged.
 
-    `encoding` is that of text, as Python calls it; without it text is UTF-8, or UTF-16 where it is marked so.
+    `encoding` is that of text without a mark of its own, as Python calls it; without it that is UTF-8, or UTF-16 where
+    every second byte is 0.
     """
     try:
         if data.startswith(GZIP):
@@ -366,13 +367,14 @@ def _decoded(data: bytes, encoding: str | None) -> tuple[bytes, list[str]]:
 
     Raises RefusedError where it is no text.
     """
-    found = encoding or next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), _utf16(data[:512]))
+    marked = next((name for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    found = marked or encoding or _utf16(data[:512])
     if found is None or codecs.lookup(found).name == "utf-8":
         data, notes = data.removeprefix(codecs.BOM_UTF8), []
     else:
         text = data.decode(found, errors="replace").removeprefix("\ufeff")
         data = text.encode("utf-8", errors="replace").replace("\ufffd".encode(), NOT_UTF8)
-        notes = [] if encoding else [f"the text is in {found.upper()}, and was read as such"]
+        notes = [] if found == encoding else [f"the text is in {found.upper()}, and was read as such"]
     first = data[:HEADER_CHUNK]
     if len(first.translate(None, CONTROLS)) < (1 - MOST_CONTROLS) * len(first):
         raise file_refusal(

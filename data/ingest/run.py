@@ -11,6 +11,7 @@ import io
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 
 from data.ingest.check import CheckedSnapshot, KnownPlaces, check_snapshot, merge_rows
 from data.ingest.column_mapping import ReadOptions, detect_table
-from data.ingest.file_reader import RefusedError, column_names
+from data.ingest.file_reader import RefusedError, column_names, file_refusal
 from data.ingest.ledger import (
     UNKNOWN,
     Content,
@@ -34,12 +35,19 @@ from data.ingest.sources import STORE_FAULTS, Source, delete_source, open_source
 from data.lake.tables import Change, Lake, TableState
 from data.schema import TABLES, Table
 from data.schema.errors import SnapshotError
+from data.schema.validation import excerpt
 
 # Rows that go into one commit, a few hundred megabytes. Each commit writes the dates that it touches anew, so larger is
 # faster.
 BATCH_ROWS = 2_000_000
 # What others name comes first, so that a folder that holds everything can be taken in at once.
 ORDER = ("sites", "capacity", "links", "events", "telemetry", "flows", UNKNOWN)
+
+# What no part of reading should raise, and what must not end a run or a watch if one does: a file never decides for others.
+UNFORESEEN = (
+    *(ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError, RuntimeError, TypeError),
+    *(ValueError, pa.ArrowException),
+)
 
 Progress = Callable[[int, int, str], None]
 
@@ -72,10 +80,24 @@ def plan_tasks(sources: Iterable[Source], options_of: Callable[[Source], Sequenc
     return sorted(tasks, key=lambda task: ORDER.index(task.table))
 
 
+@contextmanager
+def _unforeseen_refuses() -> Iterator[None]:
+    """Turn a fault of this program that a file brings out into the refusal of that file."""
+    try:
+        yield
+    except UNFORESEEN as error:
+        raise file_refusal(
+            f"{type(error).__name__}: {excerpt(' '.join(str(error).split()))}",
+            "a file that can be read",
+            "a fault of this program, which this file brings out",
+            "report it together with the file; nothing else depends on it",
+        ) from error
+
+
 def _likely_table(source: Source, options: ReadOptions) -> str:
     """The table that a snapshot is for, by a glance at its columns; what is wrong with it comes out when it is read."""
     try:
-        with open_source(source) as file:
+        with open_source(source) as file, _unforeseen_refuses():
             return detect_table(source, column_names(file, options.encoding, source.partitions), options).name
     except (SnapshotError, *STORE_FAULTS):
         return options.table or UNKNOWN
@@ -125,13 +147,14 @@ class IngestRun:
             return PendingSnapshot(Outcome(source, task.table, "unreadable", error=str(error)))
         content = Content(source.url, source.name, source.digest(data), task.table)
         try:
-            names = column_names(io.BytesIO(data), options.encoding, source.partitions)
-            table = detect_table(source, names, options)
-            content = replace(content, table=table.name)
-            mark = ":".join(filter(None, (content.sha256, table.name, options.digest)))
-            if mark in self._marks or self._ledger.done(content.sha256, table.name, mark):
-                return PendingSnapshot(Outcome(source, table.name, "known", content.sha256))
-            checked = check_snapshot(data, source, table, options, places, self._now)
+            with _unforeseen_refuses():
+                names = column_names(io.BytesIO(data), options.encoding, source.partitions)
+                table = detect_table(source, names, options)
+                content = replace(content, table=table.name)
+                mark = ":".join(filter(None, (content.sha256, table.name, options.digest)))
+                if mark in self._marks or self._ledger.done(content.sha256, table.name, mark):
+                    return PendingSnapshot(Outcome(source, table.name, "known", content.sha256))
+                checked = check_snapshot(data, source, table, options, places, self._now)
         except RefusedError as error:
             refused = Outcome(source, content.table, "refused", content.sha256, faults=error.faults)
             return self._keep_file(content, data, refused)
@@ -214,9 +237,10 @@ def _check_only(task: IngestTask, places: KnownPlaces | None, now: datetime) -> 
         return Outcome(source, task.table, "unreadable", error=str(error)), None
     sha256 = source.digest(data)
     try:
-        names = column_names(io.BytesIO(data), task.options.encoding, source.partitions)
-        table = detect_table(source, names, task.options)
-        checked = check_snapshot(data, source, table, task.options, places, now)
+        with _unforeseen_refuses():
+            names = column_names(io.BytesIO(data), task.options.encoding, source.partitions)
+            table = detect_table(source, names, task.options)
+            checked = check_snapshot(data, source, table, task.options, places, now)
     except RefusedError as error:
         return Outcome(source, task.table, "refused", sha256, faults=error.faults), None
     return outcome_of(source, sha256, checked), checked.good

@@ -99,24 +99,35 @@ def test_details_say_what_the_run_knew_and_where_none_is_which_command_makes_one
 
 
 @pytest.mark.parametrize(
-    ("chosen", "zone"),
+    ("chosen", "zone", "why"),
     [
-        (State(), "UTC"),
-        (State(zone="viewer"), "Asia/Tokyo"),
-        (State(zone="site"), "UTC"),
-        (State(zone="site", site="gru-01", region="sa"), "America/Sao_Paulo"),
-        (State(zone="site", region="asia"), "Asia/Tokyo"),
-        (State(zone="site", region="eu-west"), "UTC"),
-        (State(zone="UTC", site="gru-01"), "UTC"),
+        (State(), "UTC", ""),
+        (State(zone="viewer"), "Asia/Tokyo", ""),
+        (State(zone="site"), "UTC", "Times are in UTC: no site is chosen, nor a region whose sites share a time zone."),
+        (State(zone="site", site="gru-01", region="sa"), "America/Sao_Paulo", ""),
+        (State(zone="site", region="asia"), "Asia/Tokyo", ""),
+        (
+            State(zone="site", region="eu-west"),
+            "UTC",
+            "Times are in UTC: the sites of this region lie in 2 time zones.",
+        ),
+        (State(zone="UTC", site="gru-01"), "UTC", ""),
     ],
 )
-def test_the_zone_follows_the_switch(chosen: State, zone: str) -> None:
-    assert header.zone_of(chosen, SITES, "Asia/Tokyo") == zone
+def test_the_zone_follows_the_switch_and_says_where_it_cannot(chosen: State, zone: str, why: str) -> None:
+    assert header.zone_of(chosen, SITES, "Asia/Tokyo") == (zone, why)
 
 
 @pytest.mark.parametrize("name", [None, "", "Mars/Olympus", "../../etc/passwd", "/etc/passwd"])
-def test_a_zone_that_nobody_knows_is_utc(name: str | None) -> None:
-    assert header.zone_of(State(zone="viewer"), SITES, name) == "UTC"
+def test_a_zone_that_nobody_knows_is_utc_and_said(name: str | None) -> None:
+    zone, why = header.zone_of(State(zone="viewer"), SITES, name)
+    assert zone == "UTC"
+    assert why.startswith("Times are in UTC: ")
+    unknown = SITES.assign(timezone="Mars/Olympus")
+    assert header.zone_of(State(zone="site", site="gru-01"), unknown, None) == (
+        "UTC",
+        "Times are in UTC: the catalogue names the time zone Mars/Olympus, which is not in the zone database.",
+    )
 
 
 def test_the_switch_changes_times_and_url_and_stays_on_other_pages(open_page: Opener) -> None:
