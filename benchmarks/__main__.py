@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "refresh": (),
     "accuracy": (),
     "coverage": (),
+    "long_range": (),
     "peaks": (),
     "weekly": ("--lake", str(BENCH / "demo")),
     "planning": (),
