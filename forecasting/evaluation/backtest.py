@@ -16,13 +16,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.models.ensemble import STANDING, weighted_mean, weights
+from forecasting.models.ensemble import FAR_STANDING, STANDING, weighted_mean, weights
 from forecasting.panel.history import History, Model, Reals
 
 DAY = pd.Timedelta(days=1)
 # Where errors are told apart: the day ahead is operations', the week is staffing's, the month is ordering's, the
 # quarter is planning's.
 EDGES = ((0, 1, "0-24 h"), (1, 7, "1-7 d"), (7, 28, "8-28 d"), (28, 90, "29-90 d"))
+FURTHEST = EDGES[-1][2]
+# Origins that see further than a month lie up to four long cycles apart, as long as the oldest knows ten: neighbours tell
+# nearly the same story (docs/methods.md).
+FAR_CYCLES_APART, FAR_CYCLES_KNOWN = 4, 10
 # Up to a week ahead an error is measured every day, beyond at a few origins: they take more history each.
 WEEKLY_CYCLES = 7
 Stored = npt.NDArray[np.float32]
@@ -117,7 +121,7 @@ def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[
 
     Oldest first. Up to a long cycle ahead there is one every short cycle, `count` long cycles back: more of them made
     for better weights (docs/methods.md). For a band further ahead there are half of `count`, a long cycle apart where
-    the history allows. Each forecasts to the end of the band that asked for it, and a week at least.
+    the history allows, and up to four for the last. Each forecasts to the end of the band that asked for it, and a week at least.
     """
     length, day, least = len(history.stamps), history.short, min_train_size(history)
     steps: dict[int, int] = {}
@@ -131,10 +135,18 @@ def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[
         else:
             wanted = max(count // 2, 2)
             stride = int(np.clip((newest - least) // max(wanted - 1, 1) // day * day, day, max(history.long, day)))
+            if band.name == FURTHEST:
+                stride = max(stride, distance_of_far_origins(history, newest, wanted))
         steps |= {
             origin: max(reach, steps.get(origin, 0)) for k in range(wanted) if least <= (origin := newest - k * stride)
         }
     return dict(sorted(steps.items()))
+
+
+def distance_of_far_origins(history: History, newest: int, count: int) -> int:
+    """Steps between `count` origins, the last of which knows `newest` steps: whole long cycles, at least one."""
+    cycles = (newest // history.long - FAR_CYCLES_KNOWN) // max(count - 1, 1)
+    return int(np.clip(cycles, 1, FAR_CYCLES_APART)) * history.long
 
 
 def min_train_size(history: History) -> int:
@@ -236,14 +248,14 @@ def ensemble_weights(backtest: Backtest, bands: Sequence[HorizonBand], history: 
     if not backtest.folds:
         return np.full((len(backtest.models), len(bands), history.measured.shape[1]), 1.0 / len(backtest.models))
     windows, ages = backtest.effective_windows(bands), _ages(backtest, history)
-    return weights(backtest.errors(bands), windows, ages, _standing(backtest))
+    return weights(backtest.errors(bands), windows, ages, _standing(backtest, bands))
 
 
 def leave_one_origin_out_weights(backtest: Backtest, bands: Sequence[HorizonBand], history: History) -> list[Reals]:
     """The weights (models, bands, N) that each origin would have had without its own evidence, one array for each."""
     if not backtest.folds:
         return []
-    errors, ages, standing = backtest.errors(bands), _ages(backtest, history), _standing(backtest)
+    errors, ages, standing = backtest.errors(bands), _ages(backtest, history), _standing(backtest, bands)
     return [
         weights(
             np.where(left_out[:, None, :, None], np.nan, errors),
@@ -282,9 +294,11 @@ def _ages(backtest: Backtest, history: History) -> Reals:
     return np.asarray(back / history.long + OTHER_PHASE_CYCLES * (back % history.long > 0))
 
 
-def _standing(backtest: Backtest) -> Reals:
-    """As how many models each one counts, (models)."""
-    return np.array([STANDING.get(name, 1.0) for name in backtest.models])
+def _standing(backtest: Backtest, bands: Sequence[HorizonBand]) -> Reals:
+    """As how many models each one counts, (models, bands)."""
+    far = STANDING | FAR_STANDING
+    by_band = [far if band.name == FURTHEST else STANDING for band in bands]
+    return np.array([[standing.get(name, 1.0) for standing in by_band] for name in backtest.models])
 
 
 def ensemble_out_of_sample(

@@ -14,7 +14,14 @@ import pandas as pd
 
 from data.schema import QUANTILES, Series
 from forecasting.evaluation import metrics
-from forecasting.evaluation.backtest import Backtest, Fold, HorizonBand, OutOfSample, min_train_size
+from forecasting.evaluation.backtest import (
+    Backtest,
+    Fold,
+    HorizonBand,
+    OutOfSample,
+    distance_of_far_origins,
+    min_train_size,
+)
 from forecasting.evaluation.licence import BLEND
 from forecasting.evaluation.model_selection import (
     Origins,
@@ -42,7 +49,7 @@ AT = {name: place for place, name in enumerate(QUANTILES)}
 SCORE_COLUMNS = ("model", "horizon", "score", "value", "origins")
 # The week of past forecasts that is published is that of the newest origins; older ones count in the scores.
 WEEKS_SHOWN, DAYS_A_WEEK = 8, 7
-# Origins from which the whole horizon can be seen: neighbours tell nearly the same story.
+# Origins from which the whole horizon can be seen.
 FAR = 4
 
 
@@ -211,7 +218,8 @@ def shared_origins(history: History, horizon: int) -> Origins | None:
     """
     length = len(history.stamps)
     weeks = [length - WEEK * back for back in range(1, WEEKS_SHOWN + 1)]
-    far = [length - horizon - WEEK * back for back in range(FAR)] if horizon > MONTH else []
+    apart = distance_of_far_origins(history, length - horizon, FAR)
+    far = [length - horizon - apart * back for back in range(FAR)] if horizon > MONTH else []
     if min([*weeks, *far]) < min_train_size(history):
         return None
     steps = {length - DAY_AND_WEEK[0]: DAY_AND_WEEK[0]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from forecasting.panel.history import History, LogScale, Model, Reals, nan_mean, nan_median, shared
 
@@ -20,6 +21,9 @@ SHORT_CYCLES = 7
 FORGETTING, REMEMBERED_CYCLES = 0.5, 6
 # One odd day may not triple a forecast, nor quench it.
 RESCALED_AT_MOST = 3.0
+
+# A year of whole weeks, so that weekdays meet weekdays, and the weeks that today's level is measured by.
+YEAR_DAYS, LEVEL_DAYS = 364, 28
 
 # From the last cycles (count, season, N), NaN where missing, to one cycle (season, N).
 Summary = Callable[[Reals], Reals]
@@ -89,6 +93,48 @@ def level_adjusted_median(season: int) -> Model:
         return tile_ahead(profile, steps) + exponential_decay(steps, LEVEL_SPAN_CYCLES * history.short)[:, None] * move
 
     return model
+
+
+def last_year_at_level(season: int) -> Model:
+    """The model that takes the median of the last four cycles and moves it as last year's level moved from the same four
+    weeks on; NaN for a series that is not older than a year and these.
+
+    The level is a moving mean of four weeks, 364 days ago, so that weekdays meet weekdays. A plain copy of those days
+    errs by a fifth more (docs/methods.md).
+    """
+
+    def model(history: History, steps: int) -> Reals:
+        year, weeks = history.days(YEAR_DAYS), history.days(LEVEL_DAYS)
+        is_known = knows_a_year(history)
+        if not is_known.any():
+            return np.full((steps, history.measured.shape[1]), np.nan)
+        first = len(history.measured) - year
+        moving = _moving_mean(history.measured, weeks)
+        then = nan_mean(history.measured[first - weeks : first])
+        later = moving[first + np.arange(steps) % year]
+        moved = np.where(then > 0.0, later / np.where(then > 0.0, then, 1.0), 1.0)
+        moved = np.clip(moved, 1.0 / RESCALED_AT_MOST, RESCALED_AT_MOST)
+        return np.where(is_known, tile_ahead(_profile(history, season, nan_median), steps) * moved, np.nan)
+
+    return model
+
+
+def knows_a_year(history: History) -> npt.NDArray[np.bool_]:
+    """Which series (N) were measured for a year and the weeks that a level is tied to."""
+    known = len(history.measured) - np.isfinite(history.measured).argmax(axis=0)
+    return np.asarray(known >= history.days(YEAR_DAYS + LEVEL_DAYS)) & np.isfinite(history.measured).any(axis=0)
+
+
+def _moving_mean(values: Reals, count: int) -> Reals:
+    """Means of `count` values about each row, (T, N), of what is measured; zero where nothing is."""
+    is_measured = np.isfinite(values)
+    sums, counts = (
+        np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(part, axis=0)])
+        for part in (np.where(is_measured, values, 0.0), is_measured)
+    )
+    rows = np.arange(len(values))
+    first, last = np.maximum(rows - count // 2, 0), np.minimum(rows + count - count // 2, len(values))
+    return np.asarray((sums[last] - sums[first]) / np.maximum(counts[last] - counts[first], 1))
 
 
 def exponential_decay(steps: int, span: float) -> Reals:

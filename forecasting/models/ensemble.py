@@ -9,7 +9,7 @@ measurements).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from forecasting.models.baselines import (
     daily_median,
     double_seasonal_smoothing,
     exponentially_weighted_mean,
+    last_year_at_level,
     level_adjusted_median,
     naive,
     rescaled_seasonal_median,
@@ -26,6 +27,7 @@ from forecasting.models.baselines import (
     seasonal_naive,
 )
 from forecasting.models.boosted import boosted_trees
+from forecasting.models.growth import with_growth
 from forecasting.models.panel_prophet import Variant, panel_prophet
 from forecasting.panel.history import Model, Reals, nan_median, shared
 from forecasting.panel.local_time import in_local_time
@@ -41,6 +43,14 @@ VARIANTS: dict[str, Variant] = {
     # A sharp daily shape on a stiff trend; its residuals carry the rest.
     "prophet_log_sharp_residuals": Variant(log=True, trend="frozen", residuals=True, order=11, prior=0.005),
 }
+# What knows of a year, from thirteen months of history on. Six harmonics: three miss the weeks of holidays, ten follow the
+# weather of a single year.
+YEARLY_VARIANTS: dict[str, Variant] = {
+    "prophet_yearly": Variant(trend="frozen", residuals=True, prior=0.001, year=6),
+    "prophet_log_yearly": Variant(log=True, trend="frozen", residuals=True, prior=0.001, year=6),
+}
+LAST_YEAR = "last_year_at_level"
+YEARLY = (*YEARLY_VARIANTS, LAST_YEAR)
 
 SMOOTHED: dict[str, Model] = {
     "double_seasonal_smoothing_slow": double_seasonal_smoothing(SLOW, log=False),
@@ -54,8 +64,10 @@ BOOSTED: dict[str, Model] = {
     "boosted_trees_daily": boosted_trees(daily=True),
 }
 # Most of the pool are variants of a few ideas whose errors go together, and outvote one that stands alone: trees count
-# as this many models (docs/methods.md).
+# as this many models (docs/methods.md). Beyond a month so do those that know of a year, for there is no evidence for them
+# before a year and a quarter is known.
 STANDING = dict.fromkeys(BOOSTED, 2.5)
+FAR_STANDING = dict.fromkeys(YEARLY, 8.0)
 
 
 def baselines(seasons: Sequence[int]) -> dict[str, Model]:
@@ -71,21 +83,22 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
 
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
-    """Every model for series with these seasons, in steps: seven of panel Prophet, eleven without a fit, three
-    ensembles of both, two of trees.
+    """Every model for series with these seasons, in steps: nine of panel Prophet, twelve without a fit, three ensembles
+    of both, two of trees. Those without a trend of their own grow with the panel.
     """
     return in_local_time(_pool_of_steps(seasons))
 
 
 def _pool_of_steps(seasons: Sequence[int]) -> dict[str, Model]:
     """The same, counting steps as they pass."""
-    fitted = {name: panel_prophet(variant) for name, variant in VARIANTS.items()}
+    fitted = {name: panel_prophet(variant) for name, variant in (VARIANTS | YEARLY_VARIANTS).items()}
     if not seasons:
         return fitted | baselines(seasons)
     others = {
         "daily_median": daily_median,
         "exponentially_weighted_mean": exponentially_weighted_mean(seasons[-1]),
         "rescaled_seasonal_median": rescaled_seasonal_median(seasons[-1]),
+        LAST_YEAR: last_year_at_level(seasons[-1]),
     }
     single = {
         name: memoized(name, model)
@@ -96,12 +109,23 @@ def _pool_of_steps(seasons: Sequence[int]) -> dict[str, Model]:
         for name in ("prophet_log_flat_trend_residuals", f"seasonal_naive_{seasons[-1]}", "seasonal_median")
     ]
     five = [*three, single["prophet_flat_trend_residuals"], single["level_adjusted_median"]]
-    return {
-        **single,
-        "median_of_five": ensemble(five, lambda stacked: np.asarray(np.median(stacked, axis=0))),
-        "median_of_three": ensemble(three, lambda stacked: np.asarray(np.median(stacked, axis=0))),
-        "mean_of_three": ensemble(three, lambda stacked: np.asarray(stacked.mean(axis=0))),
-    }
+    return with_growth_of_panel(
+        seasons,
+        {
+            **single,
+            "median_of_five": ensemble(five, lambda stacked: np.asarray(np.median(stacked, axis=0))),
+            "median_of_three": ensemble(three, lambda stacked: np.asarray(np.median(stacked, axis=0))),
+            "mean_of_three": ensemble(three, lambda stacked: np.asarray(stacked.mean(axis=0))),
+        },
+    )
+
+
+def with_growth_of_panel(seasons: Sequence[int], models: Mapping[str, Model]) -> dict[str, Model]:
+    """The same models, with growth where they know of none: all but the baselines, which stay as simple as their names,
+    and those with a trend or a year of their own.
+    """
+    without = {*baselines(seasons), *YEARLY, *(name for name, variant in VARIANTS.items() if variant.trend != "frozen")}
+    return {name: model if name in without else with_growth(model) for name, model in models.items()}
 
 
 def least_history_of(seasons: Sequence[int]) -> dict[str, int]:
@@ -146,7 +170,7 @@ def weights(errors: Reals, windows: Reals, ages: Reals, standing: Reals | None =
 
     errors: mean absolute, (origins, models, bands, N), NaN where not scored; windows: effective number of each band; ages:
     of the origins, in long cycles;
-    standing: as how many models each one counts, (models), one each where it is not given. A model without an error in
+    standing: as how many models each one counts, (models, bands), one each where it is not given. A model without an error in
     a band, because it was not yet itself, counts as the best one; a band that no origin saw is weighted like the band
     before it.
     """
@@ -159,7 +183,7 @@ def weights(errors: Reals, windows: Reals, ages: Reals, standing: Reals | None =
     power = np.clip(POWER_PER_WINDOW * windows, LEAST_POWER, GREATEST_POWER)
     best = np.fmin.reduce(relative, axis=0)
     raw = np.where(np.isnan(relative), 1.0, relative / best) ** -power[None, :, None]
-    raw *= 1.0 if standing is None else standing[:, None, None]
+    raw *= 1.0 if standing is None else standing[:, :, None]
     return np.asarray(raw / raw.sum(axis=0))
 
 

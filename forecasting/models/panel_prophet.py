@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from forecasting.models.baselines import exponential_decay
-from forecasting.panel.history import History, LogScale, Model, Reals, shared
+from forecasting.models.baselines import LEVEL_DAYS, exponential_decay, knows_a_year
+from forecasting.models.engine import FIT_HISTORY
+from forecasting.panel.history import History, LogScale, Model, Reals, nan_mean, shared
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
 # Prophet's own orders, for its shortest and its other seasonalities.
@@ -26,13 +27,15 @@ SEEN_AT_LEAST = 2
 DAMPING_CYCLES, RESIDUAL_CYCLES = 2.0, 3.0
 # How much of a past residual is expected again.
 CARRIED = 0.5
+YEAR_HOURS = 365.25 * 24
 
 Trend = Literal["free", "frozen", "damped"]
 
 
 class Variant(NamedTuple):
     """A member of the family. `order` is the Fourier order of the short season, `prior` that of the changepoints;
-    `residuals` adds the last ones.
+    `residuals` adds the last ones. year: harmonics of a year, 0 for none; a curve with a year is tied to the level of the
+    last four weeks, and is none for a series that is not older than a year and these.
     """
 
     log: bool = False
@@ -40,6 +43,7 @@ class Variant(NamedTuple):
     residuals: bool = False
     order: int = SHORT_ORDER
     prior: float = 0.05
+    year: int = 0
 
 
 def panel_prophet(variant: Variant) -> Model:
@@ -47,15 +51,20 @@ def panel_prophet(variant: Variant) -> Model:
 
     def model(history: History, steps: int) -> Reals:
         scale = shared(history, "log scales", lambda: LogScale.of(history.measured)) if variant.log else None
+        if variant.year and not knows_a_year(history).any():
+            return np.full((steps, history.measured.shape[1]), np.nan)
         curves = _curves(history, variant, scale)
         forecasts = extrapolate(curves, history, steps, variant.trend)
         if variant.residuals:
-            recent = history.clock(history.stamps[-history.long :])
-            values = history.measured[-history.long :]
-            forecasts = forecasts + residual_correction(
-                (values if scale is None else scale.log(values)) - curves.predict(recent), history, steps
+            count = history.days(LEVEL_DAYS) if variant.year else history.long
+            values = history.measured[-count:]
+            residuals = (values if scale is None else scale.log(values)) - curves.predict(
+                history.clock(history.stamps[-count:])
             )
-        return forecasts if scale is None else scale.value(forecasts)
+            level = nan_mean(residuals) if variant.year else 0.0
+            forecasts = forecasts + level + residual_correction((residuals - level)[-history.long :], history, steps)
+        forecasts = forecasts if scale is None else scale.value(forecasts)
+        return np.where(knows_a_year(history), forecasts, np.nan) if variant.year else forecasts
 
     return model
 
@@ -69,14 +78,14 @@ def panel_quantiles(history: History, steps: int, levels: Sequence[float]) -> Re
 
 def _curves(history: History, variant: Variant, scale: LogScale | None) -> Curves:
     """The fit that a variant shares with others."""
-    key = ("curves", variant.log, variant.order, variant.prior)
-    stamps = history.clock(history.stamps)
+    key = ("curves", variant.log, variant.order, variant.prior, variant.year)
+    # Only a curve with a year learns from more than one.
+    count = len(history.stamps) if variant.year else history.days(FIT_HISTORY.days)
+    stamps, values = history.clock(history.stamps[-count:]), history.measured[-count:]
     return shared(
         history,
         key,
-        lambda: fit(
-            stamps, history.measured if scale is None else scale.log(history.measured), _spec(history, variant)
-        ),
+        lambda: fit(stamps, values if scale is None else scale.log(values), _spec(history, variant)),
     )
 
 
@@ -132,4 +141,6 @@ def _spec(history: History, variant: Variant) -> Spec:
         Season(f"every {season}", season * hours, min(order, season // 2))
         for season, order in zip(known, orders, strict=True)
     ]
+    if variant.year:
+        seasons.append(Season("year", YEAR_HOURS, variant.year))
     return Spec(seasons=tuple(seasons), changepoint_prior=variant.prior)

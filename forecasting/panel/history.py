@@ -60,6 +60,10 @@ class History:
         """The longest cycle in steps, usually a week; 1 where there is none."""
         return self.seasons[-1] if self.seasons else 1
 
+    def days(self, count: int) -> int:
+        """Steps in so many days, at least one."""
+        return max(int(np.rint(pd.Timedelta(days=count) / self.step)), 1)
+
     def until(self, count: int) -> History:
         """The first `count` steps, which know nothing of what came after."""
         return replace(self, stamps=self.stamps[:count], measured=self.measured[:count], fits={})
@@ -96,7 +100,7 @@ class History:
         return stamps.tz_convert(self.zone).tz_localize(None) if self.zone else stamps
 
 
-# Point forecasts (steps, series), that many steps ahead; finite wherever the series has a value at all.
+# Point forecasts (steps, series), that many steps ahead; NaN for a series that the model needs more history for.
 Model = Callable[[History, int], Reals]
 
 

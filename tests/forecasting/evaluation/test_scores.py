@@ -19,7 +19,7 @@ from forecasting.evaluation.scores import (
     out_of_sample_quantiles,
     scores,
 )
-from forecasting.models.ensemble import BOOSTED, pool
+from forecasting.models.ensemble import BOOSTED, YEARLY, pool
 from tests.forecasting.panels import SEASONS, demand, history
 
 
@@ -36,7 +36,7 @@ def test_every_model_is_scored_on_every_series_and_band(
 ) -> None:
     _, drawn, found = both
     assert found.columns.tolist() == COLUMNS
-    assert set(found["model"]) == {*pool(SEASONS), "blend", "licensed"} - set(BOOSTED)
+    assert set(found["model"]) == {*pool(SEASONS), "blend", "licensed"} - {*BOOSTED, *YEARLY}
     assert found[found["score"].isin(POINTS)].groupby(["model", "horizon", "score"]).size().eq(3).all()
     assert set(found["horizon"]) == {band.name for band in drawn.bands}
     assert found["value"].notna().all()

@@ -15,7 +15,7 @@ from forecasting.models.baselines import (
     seasonal_median,
     seasonal_naive,
 )
-from forecasting.models.ensemble import BOOSTED, baselines, least_history_of, pool
+from forecasting.models.ensemble import BOOSTED, YEARLY, baselines, least_history_of, pool
 from forecasting.panel.history import nan_median
 from tests.forecasting.panels import SEASONS, demand, history
 
@@ -103,6 +103,6 @@ def test_every_model_of_a_pool_has_a_name_of_its_own_and_forecasts(seasons: tupl
     for name, model in pool(seasons).items():
         found = model(values, 9)
         assert found.shape == (9, 2), name
-        assert np.isnan(found).all() if name in BOOSTED else np.isfinite(found).all(), name
+        assert np.isnan(found).all() if name in {*BOOSTED, *YEARLY} else np.isfinite(found).all(), name
     assert set(baselines(seasons)) <= set(pool(seasons))
     assert not seasons or set(least_history_of(seasons)) <= set(pool(seasons))

@@ -64,7 +64,7 @@ def test_a_model_without_a_forecast_passes_its_weight_on() -> None:
 def test_a_model_that_stands_for_several_weighs_as_much_as_they_together() -> None:
     errors = np.tile(np.array([1.0, 2.0, 2.0])[None, :, None, None], (2, 1, 1, 1))
     several = weights(errors, np.array([2.0]), np.ones(2))[:, 0, 0]
-    one = weights(errors[:, :2], np.array([2.0]), np.ones(2), np.array([1.0, 2.0]))[:, 0, 0]
+    one = weights(errors[:, :2], np.array([2.0]), np.ones(2), np.array([[1.0], [2.0]]))[:, 0, 0]
     assert one[1] == pytest.approx(several[1:].sum())
 
 
