@@ -13,11 +13,8 @@ from dataclasses import dataclass
 import duckdb
 
 from data.lake.capacity_in_force import steps_in_force
-from data.schema import DIRECTION_OF, METRICS, Metric
+from data.schema import DIRECTION_OF, METRICS, MIN_REPORTING_SHARE, Metric
 
-# Share of the expected sites that must report for a stamp to count: one silent site in ten still leaves a usable sum.
-# (Of the samples of one series an hour needs half, MIN_HOUR_COMPLETENESS: another question.)
-MIN_REPORTING_SHARE = 0.9
 # A step between stamps that was seen less often is no evidence of a grain: a site that sent four stamps a day has gaps.
 STEPS_FOR_A_GRAIN = 3
 DAY_SECONDS = 86_400

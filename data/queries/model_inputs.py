@@ -67,6 +67,23 @@ def samples(pin: Pin, metrics: Sequence[str], start: datetime, end: datetime) ->
         )
 
 
+# What a site usually carries is seen in four weeks: every day of the week counts as often.
+USUAL_DAYS = 28
+
+
+@reads("telemetry_1d")
+def usual_traffic(pin: Pin, scope: Scope, metric: str) -> dict[str, float]:
+    """By site_id, the median of the daily means of the last four weeks in which the site was measured, in the metric's
+    unit. Sites that were never measured are not in it.
+    """
+    sql = f"""SELECT key, median(value) AS usual FROM (
+                SELECT key, {metric}_mean AS value FROM telemetry_1d WHERE level = 'site' AND {metric}_mean IS NOT NULL
+                QUALIFY row_number() OVER (PARTITION BY key ORDER BY ts DESC) <= {USUAL_DAYS})
+              GROUP BY key ORDER BY key"""
+    rows = query(pin, sql, ["telemetry_1d"], scope=scope)
+    return dict(zip(rows["key"].astype(str), rows["usual"].astype(float), strict=True))
+
+
 WEEK = pd.Timedelta(weeks=1)
 # Site-days that are read at once, as for the rollups: a few hundred MB.
 PIECE_SITE_DAYS = 20_000

@@ -8,7 +8,7 @@ means do add up, so that the hours of the day come from the hourly rollup wherev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -34,7 +34,7 @@ from data.lake.query import (
 from data.lake.tables import Pin, Span
 from data.queries.forecasts import Futures, Run, futures, latest_run
 from data.queries.lake_state import extent, last_weeks
-from data.queries.model_inputs import weekly
+from data.queries.model_inputs import usual_traffic, weekly
 from data.queries.network import catalogue
 from data.queries.series import GROUP_TABLES, aggregate_group, capacity, known_metrics, whole_regions
 from data.schema import LEVELS, LICENSED_ENGINE, METRIC, TELEMETRY, Direction, Level
@@ -43,8 +43,9 @@ from data.schema.errors import SettingError
 
 class PlanTables(NamedTuple):
     """futures: by level, None where the run has none. status: key, status, reason, observations (hours) of the sites
-    that the run met. capacity, sites: the contract's. weeks: rows of `weekly` of the last whole week. now: the end of
-    the telemetry.
+    that the run met. capacity, sites: the contract's. weeks: rows of `weekly` of the last whole week, of regions and
+    the network the sum of the sites that have futures. usual: usual_traffic of the direction. now: the end of the
+    telemetry.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class PlanTables(NamedTuple):
     capacity: pd.DataFrame
     sites: pd.DataFrame
     weeks: pd.DataFrame
+    usual: Mapping[str, float]
 
     @property
     def draws_futures(self) -> bool:
@@ -63,7 +65,7 @@ class PlanTables(NamedTuple):
         return self.run.engine == LICENSED_ENGINE or any(drawn is not None for drawn in self.futures.values())
 
 
-@reads("series_status", capacity, futures, latest_run, extent, catalogue, weekly)
+@reads("series_status", capacity, futures, latest_run, extent, catalogue, weekly, usual_traffic)
 def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) -> PlanTables | None:
     """The tables of a plan, of one direction and weekly statistic; None where the lake holds no telemetry or no published
     run.
@@ -74,21 +76,32 @@ def plan_tables(pin: Pin, scope: Scope, direction: Direction, statistic: str) ->
     metric = f"{direction}_gbps"
     sql = """SELECT key, status, reason, observations FROM series_status
              WHERE run_id = $run AND level = 'site' AND metric = $metric ORDER BY key"""
+    status = query(
+        pin,
+        sql,
+        ["series_status"],
+        scope=scope,
+        partitions={"run_id": (run.run_id,)},
+        parameters={"run": run.run_id, "metric": metric},
+    )
+    by_level = {level: futures(pin, scope, level, metric, statistic) for level in LEVELS}
+    drawn = by_level["site"]
+    refused = set(status.loc[status["status"] == "refused", "key"])
+    with_futures = () if drawn is None else tuple(key for key in drawn.keys if key not in refused)
+    span = last_weeks(telemetry, 1)
+    weeks = weekly(pin, scope, (metric,), *span)
+    if with_futures and not set(status["key"]).issubset(with_futures):
+        sums = weekly(pin, scope, (metric,), *span, with_futures)
+        weeks = pd.concat([weeks[weeks["level"] == "site"], sums[sums["level"] != "site"]], ignore_index=True)
     return PlanTables(
         run,
         telemetry.now,
-        {level: futures(pin, scope, level, metric, statistic) for level in LEVELS},
-        query(
-            pin,
-            sql,
-            ["series_status"],
-            scope=scope,
-            partitions={"run_id": (run.run_id,)},
-            parameters={"run": run.run_id, "metric": metric},
-        ),
+        by_level,
+        status,
         capacity(pin, scope),
         catalogue(pin, scope),
-        weekly(pin, scope, (metric,), *last_weeks(telemetry, 1)),
+        weeks,
+        usual_traffic(pin, scope, metric),
     )
 
 

@@ -6,6 +6,7 @@ a frame against a table.
 
 from __future__ import annotations
 
+from data.schema.missing_sites import without_sites
 from data.schema.tables import INPUT_TABLES, TABLES, TELEMETRY
 from data.schema.types import (
     DEMAND_METRICS,
@@ -21,6 +22,7 @@ from data.schema.types import (
     METRICS,
     MIN_HOUR_COMPLETENESS,
     MIN_PEAK_WEEKS,
+    MIN_REPORTING_SHARE,
     MIN_SERIES_COMPLETENESS,
     MIN_WEEK_COMPLETENESS,
     PEAK_QUANTILES,
@@ -61,6 +63,7 @@ __all__ = [
     "METRICS",
     "MIN_HOUR_COMPLETENESS",
     "MIN_PEAK_WEEKS",
+    "MIN_REPORTING_SHARE",
     "MIN_SERIES_COMPLETENESS",
     "MIN_WEEK_COMPLETENESS",
     "PEAK_QUANTILES",
@@ -87,4 +90,5 @@ __all__ = [
     "stamp",
     "validate",
     "week_start",
+    "without_sites",
 ]

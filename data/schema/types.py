@@ -32,6 +32,9 @@ QUALITY_LIMITS: dict[str, tuple[float, float]] = {
 MIN_HOUR_COMPLETENESS = 0.5
 # A series with holes for half of its life tells more about its holes: it is refused.
 MIN_SERIES_COMPLETENESS = 0.5
+# Share of the expected sites of a sum that must report for a stamp to count: one silent site in ten still leaves a
+# usable sum. (Of the samples of one series an hour needs half, MIN_HOUR_COMPLETENESS: another question.)
+MIN_REPORTING_SHARE = 0.9
 # A week with more holes than a tenth may have had its peak in one of them: it has no peak and no P95.
 MIN_WEEK_COMPLETENESS = 0.9
 # Measured weeks that a series needs for a forecast of its weekly peaks: two show how weeks differ, a third is forecast

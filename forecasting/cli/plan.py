@@ -215,6 +215,8 @@ def show(console: Console, plan: Plan, inputs: PlanInputs, policy: PlanPolicy) -
     orders = rows["order"].value_counts()
     words = {"overdue": "overdue", "due": "to order in time", "none": "without need", "unknown": "not known"}
     console.print(", ".join(f"{orders.get(order, 0)} {word}" for order, word in words.items()))
+    for row in rows[rows["reason"].ne("") & rows["answer"].ne("refused")].itertuples(index=False):
+        console.print(f"{cells(row)[0]} {row.direction}: {row.reason}", soft_wrap=True)
     for step in plan.late.itertuples(index=False):
         console.print(
             f"late: {step.site_id} {step.direction}, {step.capacity_gbps:g} Gbps planned for "

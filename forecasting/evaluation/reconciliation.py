@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.schema import GLOBAL_KEY, QUANTILES, Series
+from data.schema import QUANTILES, Series
 from forecasting.evaluation.backtest_batch import (
     BACKTEST_LEVELS,
     DAY_AND_WEEK,
@@ -68,10 +68,8 @@ def _history(panel: Panel, series: Sequence[Series]) -> History:
 
 
 def sums_of(panel: Panel, site: Series) -> tuple[Series, ...]:
-    """The region and the network that a site is part of."""
-    region = panel.regions.get(site.key)
-    whole = Series("global", GLOBAL_KEY, site.metric)
-    return (Series("region", region, site.metric), whole) if region else (whole,)
+    """The region and the network that a site is part of, where they are sums of it and others."""
+    return tuple(group for group, sites in panel.sums.items() if site in sites and len(sites) > 1)
 
 
 def reconcile(panel: Panel, batches: Sequence[BatchEvaluation], young_sites: Collection[Series]) -> ReconciledForecasts:
@@ -172,8 +170,8 @@ def sum_sites(panel: Panel, base: ReconciledForecasts, batches: Sequence[BatchEv
     """Regions and the network as the sums of their sites, which measured better than forecasts of their own
     (docs/methods.md), with licences and scores of these sums.
 
-    Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that has no forecast is more
-    than its sites, and stays as it is.
+    Quantiles of a sum move with it; they are never sums of quantiles. A group with a site that arithmetic failed on is
+    more than its sites, and stays as it is; sites that are refused are no part of it (panel.completeness).
     """
     sites = complete_hierarchies(panel, base.forecasts)
     parts = {
@@ -195,13 +193,13 @@ def sum_sites(panel: Panel, base: ReconciledForecasts, batches: Sequence[BatchEv
 
 
 def complete_hierarchies(panel: Panel, forecasts: pd.DataFrame) -> dict[Series, list[Series]]:
-    """The sums with a forecast whose sites all have one, and these sites."""
+    """The sums with a forecast all of whose sites have one, and these sites: those that the panel leaves in the sum."""
     whole = set(_whole(forecasts))
-    members: dict[Series, list[Series]] = defaultdict(list)
-    for site in panel.series:
-        for group in sums_of(panel, site) if site.level == "site" else ():
-            members[group].append(site)
-    return {group: sites for group, sites in members.items() if whole.issuperset([group, *sites])}
+    return {
+        group: list(sites)
+        for group, sites in panel.sums.items()
+        if len(sites) > 1 and whole.issuperset([group, *sites])
+    }
 
 
 def _sums_of_forecasts(forecasts: pd.DataFrame, sites: Mapping[Series, Sequence[Series]]) -> pd.DataFrame:

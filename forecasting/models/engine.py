@@ -10,16 +10,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from data.schema import MIN_SERIES_COMPLETENESS, QUANTILES, Series
+from data.schema import QUANTILES, Series
 from forecasting.panel.events import event_coverage, regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 
 HORIZON = pd.Timedelta(days=90)
 BAND_BACK, BAND_AHEAD = pd.Timedelta(days=14), pd.Timedelta(days=2)
-# A week of hours: with less, a weekday has never been seen.
-HOURS_AT_LEAST = 7 * 24
-# A site that has been silent for a week is closed or broken, and what it would carry is not known.
-SILENT_AT_MOST = pd.Timedelta(days=7)
 
 IDENTITY = ["level", "key", "metric"]
 FORECAST_COLUMNS = [*IDENTITY, "ts", "yhat", *QUANTILES]
@@ -86,22 +82,6 @@ class Engine(Protocol):
         them over the executor. A series that cannot be fitted is a row of `series_status` with its reason, never an exception.
         """
         ...
-
-
-def refusal_reason(hours: pd.Series, now: pd.Timestamp) -> str | None:
-    """Why there is too little to go on in these hourly values (NaN where missing or masked, index UTC), or None."""
-    held = hours.dropna()
-    if held.empty:
-        return "no usable value: all hours are missing or masked"
-    if (silent := now - held.index[-1] - HOUR) > SILENT_AT_MOST:
-        return f"silent for {silent.days} days, since {held.index[-1]:%Y-%m-%d %H:%M} UTC; at most {SILENT_AT_MOST.days} are bridged"
-    if len(held) < HOURS_AT_LEAST:
-        return f"{len(held)} usable hours of history; at least {HOURS_AT_LEAST} are needed"
-    if (complete := len(held) * HOUR / (now.floor("h") - held.index[0])) < MIN_SERIES_COMPLETENESS:
-        return f"{complete:.0%} of the hours since {held.index[0]:%Y-%m-%d} are usable; at least {MIN_SERIES_COMPLETENESS:.0%} are needed"
-    if held.min() == held.max():
-        return f"always {held.iloc[0]:g}: there is nothing to learn"
-    return None
 
 
 def refused_result(series: Series, reason: str, status: str = "refused") -> EngineResult:

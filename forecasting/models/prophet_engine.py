@@ -43,10 +43,10 @@ from forecasting.models.engine import (
     ForecastOptions,
     failure_reason,
     learnable,
-    refusal_reason,
     refused_result,
     weekly_order,
 )
+from forecasting.panel.completeness import constant_reason
 from forecasting.panel.events import event_regressors
 from forecasting.panel.history import LogScale, Reals
 from forecasting.panel.panel import HOUR, Panel
@@ -175,7 +175,7 @@ class ProphetEngine:
         """As in `Engine`; one part for each series, in the order in which they are done."""
         waiting: dict[Future[EngineResult], Series] = {}
         for series in panel.series:
-            if reason := refusal_reason(panel.hourly[series], panel.now):
+            if reason := panel.refused.get(series) or constant_reason(panel.hourly[series]):
                 yield refused_result(series, reason)
             else:
                 waiting[executor.submit(fit_series, series_spec(panel, series, plan))] = series

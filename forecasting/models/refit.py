@@ -21,9 +21,9 @@ from forecasting.models.engine import (
     EVENT_PRIOR,
     HORIZON,
     YEARLY_AFTER,
-    refusal_reason,
     weekly_order,
 )
+from forecasting.panel.completeness import constant_reason, refusal_reason
 from forecasting.panel.events import event_regressors
 from forecasting.panel.history import Reals
 from forecasting.panel.panel import HOUR, Panel, event_hours, without_outages
@@ -96,7 +96,7 @@ def refit(panel: Panel, series: Series, wish: RefitOptions) -> Refit:
     masked = without_outages(left.hourly.mask(event_hours(left)))[series]
     values = masked if wish.days is None else masked.loc[left.now - pd.Timedelta(days=wish.days) :]
     values = values.loc[values.first_valid_index() :]
-    if reason := refusal_reason(values, left.now):
+    if reason := refusal_reason(values, left.now) or constant_reason(values):
         return _refused(reason)
     stamps, touching, zone = pd.DatetimeIndex(values.index), left.touching(series), left.clock(series)
     columns = event_regressors(touching, stamps, HOUR)

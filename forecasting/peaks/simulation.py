@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.schema import MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS
-from forecasting.models.engine import SILENT_AT_MOST
+from forecasting.panel.completeness import SILENT_AT_MOST
 from forecasting.panel.history import LOG_FLOOR_SHARE
 from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, Weekly, monday, p95
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit

@@ -1,8 +1,8 @@
 """Forecast of the peak and P95 of each coming week, of every site, region and the network: calibrated quantiles and
 the joint paths behind them, also as rows of a lake.
 
-A series that is refused has no rows, whatever could be simulated for it, as it has no hours. Sums do without their
-silent sites (`simulation.py`); a site that is refused for another reason, such as too many holes, still counts in them.
+A series that is refused has no part in it. Regions and the network are the sums of the sites that have weekly peaks
+(`Panel.week_sums`), in the weeks that were measured as in those to come.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from data.schema import GLOBAL_KEY, MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS, PEAK_QUANTILES, Series
-from forecasting.models.engine import NOTHING, NUMERICAL_FAULTS, failure_reason, refusal_reason
+from data.schema import MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS, PEAK_QUANTILES, Series
+from forecasting.models.engine import NOTHING, NUMERICAL_FAULTS, failure_reason
 from forecasting.panel.events import EventRegressors
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.calibration import (
@@ -39,7 +40,7 @@ from forecasting.peaks.simulation import (
     SimulationHistory,
     simulate,
 )
-from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, Weekly, monday
+from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, Weekly, monday, weekly
 
 # The weeks ahead at which past forecasts are checked: the first four directly, further ones ever more thinly, up to
 # half a year.
@@ -98,7 +99,16 @@ def forecast_peaks(
     paths = paths._replace(
         peak=np.where(short[:, None], np.nan, paths.peak), p95=np.where(short[:, None], np.nan, paths.p95)
     )
+    # What was always the same is expected to stay: neither zero nor a constant has a shape to simulate.
+    for site in np.flatnonzero(_is_constant(history.hourly) & ~short[: history.hourly.shape[1]]):
+        paths.peak[:, site] = paths.p95[:, site] = history.hourly[np.isfinite(history.hourly[:, site]), site][0]
     return PeakForecast(paths.weeks, quantiles(paths), paths, moves)
+
+
+def _is_constant(hourly: Reals) -> npt.NDArray[np.bool_]:
+    """Which sites (N,) were always measured at the same value."""
+    lowest, highest = np.fmin.reduce(hourly), np.fmax.reduce(hourly)
+    return np.asarray(np.isfinite(lowest) & (lowest == highest))
 
 
 def weekly_backtest(
@@ -159,16 +169,24 @@ class PeakInputs:
     refused: frozenset[Series] = frozenset()
 
     def without(self, sites: Collection[int]) -> PeakInputs:
-        """The same without what some sites (positions) carried; the sums that they belong to are refused like them."""
-        count = self.history.hourly.shape[1]
-        sums = [count + at for at, members in enumerate(self.history.groups) if not set(sites).isdisjoint(members)]
-        hourly, (weeks, *weekly) = self.history.hourly.copy(), self.history.weekly
-        hourly[:, list(sites)] = np.nan
-        peak, p95, completeness = (values.copy() for values in weekly)
-        lost = [*sites, *sums]
+        """The same without some sites (positions), which are refused; their sums are those of the other sites, of hours
+        in place of the finest samples.
+        """
+        count, lost = self.history.hourly.shape[1], list(sites)
+        hourly, (weeks, *weekly_values) = self.history.hourly.copy(), self.history.weekly
+        hourly[:, lost] = np.nan
+        peak, p95, completeness = (values.copy() for values in weekly_values)
         peak[:, lost], p95[:, lost], completeness[:, lost] = np.nan, np.nan, 0.0
-        history = replace(self.history, hourly=hourly, weekly=Weekly(weeks, peak, p95, completeness))
-        return replace(self, history=history, refused=self.refused | {self.series[at] for at in lost})
+        groups = tuple(
+            np.array([site for site in group if site not in sites], dtype=int) for group in self.history.groups
+        )
+        for at, (before, after) in enumerate(zip(self.history.groups, groups, strict=True), count):
+            if len(after) < len(before):
+                sums = weekly(self.history.stamps, hourly[:, after].sum(axis=1)[:, None])
+                peak[:, at], p95[:, at], completeness[:, at] = sums.peak[:, 0], sums.p95[:, 0], sums.completeness[:, 0]
+        empty = {count + at for at, group in enumerate(groups) if not len(group)}
+        history = replace(self.history, hourly=hourly, groups=groups, weekly=Weekly(weeks, peak, p95, completeness))
+        return replace(self, history=history, refused=self.refused | {self.series[at] for at in {*lost, *empty}})
 
 
 class PeakResult(NamedTuple):
@@ -180,20 +198,19 @@ class PeakResult(NamedTuple):
 
 
 def peak_inputs(panel: Panel, metric: str, seed: int) -> PeakInputs | None:
-    """The sites of a metric with the regions and the network that they make up; None where no week of a site was
-    measured.
+    """The sites of a metric with the regions and the network that several of them make up; None where no site is
+    forecast.
     """
     first = max(pd.Timestamp(panel.hourly.index[0]), panel.start - PEAK_HISTORY)
     hours = panel.hourly.loc[first:]
-    sites = [series for series in panel.series if series.level == "site" and series.metric == metric]
+    sites = [one for one in panel.series if one.level == "site" and one.metric == metric and one not in panel.refused]
     if not sites or len(hours) < 2:
         return None
-    regions = sorted({panel.regions[one.key] for one in sites if one.key in panel.regions})
     groups = [
-        (Series("region", name, metric), [i for i, one in enumerate(sites) if panel.regions.get(one.key) == name])
-        for name in regions
+        (group, [sites.index(site) for site in members])
+        for group, members in sorted(panel.week_sums.items(), key=lambda item: (item[0].level != "region", item[0].key))
+        if group.metric == metric and len(members) > 1 and group not in panel.refused
     ]
-    groups.append((Series("global", GLOBAL_KEY, metric), list(range(len(sites)))))
     series = (*sites, *(name for name, _ in groups))
     stamps = hours.index.tz_convert(None).to_numpy().astype("datetime64[us]")
     weeks = np.arange(monday(stamps[0]), stamps[-1] + np.timedelta64(1, "us"), WEEK)
@@ -206,8 +223,7 @@ def peak_inputs(panel: Panel, metric: str, seed: int) -> PeakInputs | None:
         stamps, hours[sites].to_numpy(float), positions, _weekly(panel.weeks, series, weeks), known
     )
     labels = tuple("site" if one.level == "site" else one.level for one in series)
-    refused = frozenset(one for one in series if one in panel.hourly and refusal_reason(panel.hourly[one], panel.now))
-    return PeakInputs(series, history, labels, Simulation(seed=seed), refused)
+    return PeakInputs(series, history, labels, Simulation(seed=seed))
 
 
 def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Weekly:
@@ -226,8 +242,7 @@ def _weekly(rows: pd.DataFrame, series: Sequence[Series], weeks: Stamps) -> Week
 
 
 def forecast_peaks_isolating_failures(inputs: PeakInputs) -> tuple[PeakResult, dict[Series, str]]:
-    """The coming weeks of one metric without the sites that arithmetic fails on, and without sums of them; runs in a
-    worker.
+    """The coming weeks of one metric without the sites that arithmetic fails on, in sums as well; runs in a worker.
 
     Returns the rows, and the reason for each series that has none because of a failure: one odd series does not decide
     for the others.

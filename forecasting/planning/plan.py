@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.schema import PEAK_QUANTILES, UTILISATION_LIMIT, Direction, Level
+from data.schema import PEAK_QUANTILES, UTILISATION_LIMIT, Direction, Level, without_sites
 from forecasting.planning.augments import AugmentPlan, added_by_site, all_purchases
 from forecasting.planning.capacity import (
     DAY,
@@ -75,7 +75,7 @@ class Plan:
 
     rows: PLAN_COLUMNS, most urgent first. A date is NaT after the horizon; probability: share of futures that run out
     by it; over_share: what is carried over what the policy lets it carry, where it is over its limit now; reason: why
-    nothing can be said, or which silent sites a group is answered without; state_reason: the state in a sentence.
+    nothing can be said, or which sites a group is answered without and their share; state_reason: the state in a sentence.
     grade: site_state.Grade. peak_gbps: the policy's statistic of the last whole week, or of this one in the median of
     futures, whichever is higher; capacity_gbps: in force this week; limit_gbps: what of it the policy lets be used;
     short_gbps: the peak above the limit, 0 where it is not; add_gbps: whole ports that, ordered today, keep the limit
@@ -133,7 +133,7 @@ def _run_outs(case: PlanCase) -> list[RunOut]:
 
 
 def _group_run_outs(case: PlanCase, level: Level) -> list[RunOut]:
-    """Run-outs of the regions, or of the network. A group is answered where all of its sites that carry traffic are."""
+    """Run-outs of the regions, or of the network: of the sites that have futures, each without those that have none."""
     groups = case.groups(level)
     with_futures = {site: name for site, name in groups.items() if site in case.demand.keys}
     answers = group_run_outs(
@@ -148,15 +148,10 @@ def _group_run_outs(case: PlanCase, level: Level) -> list[RunOut]:
     )
     by_key = {run_out.key: run_out for run_out in answers}
     for name in sorted(set(groups.values())):
-        missing = [site for site in case.refused if groups.get(site) == name and site not in case.silent]
-        if missing:
-            parts = [f"no forecast for {listed(missing)}"]
-            if name in by_key and by_key[name].answer == "refused":
-                parts.append(by_key[name].reason)
-            by_key[name] = _refused(case, level, name, "; ".join(parts))
-        elif name not in by_key:
-            gone = [site for site in case.refused if groups.get(site) == name]
-            by_key[name] = _refused(case, level, name, f"no forecast for {listed(gone)}")
+        if name not in by_key:
+            gone = {site: reason for site, reason in case.refused.items() if groups.get(site) == name}
+            reasons = [f"{site} ({reason.split(';')[0]})" for site, reason in gone.items()]
+            by_key[name] = _refused(case, level, name, f"no forecast for {listed(reasons)}")
         elif name in case.refused_groups and by_key[name].answer != "refused":
             by_key[name] = _refused(case, level, name, case.refused_groups[name])
     return [by_key[name] for name in sorted(by_key)]
@@ -187,11 +182,11 @@ def _rows(case: PlanCase, answers: Sequence[RunOut]) -> pd.DataFrame:
 
 
 def _single_sites(case: PlanCase) -> dict[tuple[Level, str], str]:
-    """The site that a series is: of a site itself, and of a group in which no other carries anything."""
+    """The site that a series is: of a site itself, and of a group in which no other has futures."""
     site_of: dict[tuple[Level, str], str] = {}
     for level in LEVELS:
         groups = pd.Series(case.groups(level), dtype=object)
-        members = groups if level == "site" else groups[~groups.index.isin(case.silent)]
+        members = groups if level == "site" else groups[groups.index.isin(case.demand.keys)]
         single = members[~members.duplicated(keep=False)]
         site_of |= {(level, str(name)): str(site) for site, name in single.items()}
     return site_of
@@ -239,12 +234,13 @@ def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, load: Load | 
 
 
 def _without(case: PlanCase, run_out: RunOut) -> str:
-    """Note that names the silent sites a group is answered without."""
+    """The sites that a group is answered without, why, and their share of its traffic."""
     if run_out.level == "site":
         return ""
     groups = case.groups(run_out.level)
-    gone = sorted(site for site in case.silent if groups.get(site) == run_out.key)
-    return f"without {listed(gone)}, which carried nothing" if gone else ""
+    members = [site for site, group in groups.items() if group == run_out.key]
+    missing = {site: case.refused[site] for site in members if site in case.refused}
+    return without_sites(missing, {site: case.usual.get(site, 0.0) for site in members}, run_out.key)
 
 
 class Load(NamedTuple):
@@ -267,7 +263,9 @@ def _loads_now(case: PlanCase) -> dict[tuple[Level, str], Load]:
     median of its futures, whichever is higher, against the capacity of the first week planned.
     """
     first = case.demand.until(1)
-    keys = tuple(dict.fromkeys((*first.keys, *(site for site in case.refused if site not in case.silent))))
+    keys = tuple(
+        dict.fromkeys((*first.keys, *(site for site in case.refused if site in case.measured.get("site", {}))))
+    )
     capacity = weekly_capacity(
         case.steps, keys, case.direction, first.weeks, planned=case.policy.planned, now=case.moment
     )[:, 0]
@@ -275,7 +273,9 @@ def _loads_now(case: PlanCase) -> dict[tuple[Level, str], Load]:
     limit_of = dict(zip(keys, case.policy.shares(keys) * capacity, strict=True))
     loads: dict[tuple[Level, str], Load] = {}
     for level in LEVELS:
-        groups = {site: name for site, name in case.groups(level).items() if site in keys}
+        groups = {
+            site: name for site, name in case.groups(level).items() if site in (keys if level == "site" else first.keys)
+        }
         demand = first if level == "site" else first.summed(groups, _first_week(case.diversity))
         carried = dict(zip(demand.keys, np.median(demand.gbps[:, 0], axis=1), strict=True))
         measured = case.measured.get(level, {})

@@ -41,9 +41,9 @@ class PlanCase:
 
     steps: the contract's `capacity`; sites: the contract's `sites`; failover: with the demand's keys.
     catalogue: as in build_problem, or None where no step is on offer.
-    refused: reason by site_id, of sites without futures; `silent` are those of them that carry nothing, so that their
-    region and the network are answered without them. refused_groups: reason by key, of regions (and the network)
-    without futures of their own.
+    refused: reason by site_id, of sites without futures: their region and the network are answered without them.
+    usual: by site_id, what it usually carries, Gbps, for the share of those sites. refused_groups: reason by key, of
+    regions (and the network) without futures of their own.
     diversity: by region_id, and "all" for the network, as in Demand.summed. published: futures of regions and of the
     network as the run has them. measured: by level and key, the statistic of the last whole week, Gbps.
     incidents: by site_id, the sentence of what is open; unheard: the same of sites whose telemetry is silent.
@@ -58,7 +58,7 @@ class PlanCase:
     failover: Failover
     catalogue: pd.DataFrame | None = None
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    silent: frozenset[str] = frozenset()
+    usual: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     refused_groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     diversity: Diversity = field(default_factory=lambda: MappingProxyType({}))
     published: Mapping[Level, Demand] = field(default_factory=lambda: MappingProxyType({}))
@@ -104,21 +104,25 @@ class PlanCase:
 
     def lead_days(self, level: Level) -> dict[str, float]:
         """Days from an order to capacity in service, by key; a site that declares none takes the usual time. A region,
-        and the network, waits for the slowest of its sites.
+        and the network, waits for the slowest of the sites that it is answered by, or of all where it is by none.
         """
+        ids = self.sites["site_id"].astype(str)
         leads = self.sites["lead_time_days"] if "lead_time_days" in self.sites else pd.Series(np.nan, self.sites.index)
         days = leads.astype(float).fillna(USUAL_LEAD_DAYS)
-        if level == "global":
-            return {GLOBAL_KEY: float(days.max())}
-        column = "site_id" if level == "site" else "region_id"
-        return {str(key): float(most) for key, most in days.groupby(self.sites[column].astype(str)).max().items()}
+        if level == "site":
+            return dict(zip(ids, days.astype(float), strict=True))
+        keys = self.sites["region_id"].astype(str) if level == "region" else pd.Series(GLOBAL_KEY, self.sites.index)
+        answering = ids.isin(self.demand.keys)
+        slowest = days.groupby(keys).max().to_dict() | days[answering].groupby(keys[answering]).max().to_dict()
+        return {str(key): float(most) for key, most in slowest.items()}
 
 
 class PublishedTables(Protocol):
     """What a run published and the lake holds for a plan of one direction and statistic: data.queries.PlanTables.
 
     futures: by level, None where there are none. status: key, status, reason, observations (hours) of the sites in the
-    run. weeks: rows of data.queries.weekly of the last whole week. now: the end of the telemetry.
+    run. weeks: rows of data.queries.weekly of the last whole week. usual: by site_id, what it usually carries, Gbps.
+    now: the end of the telemetry.
     """
 
     @property
@@ -131,6 +135,8 @@ class PublishedTables(Protocol):
     def sites(self) -> pd.DataFrame: ...
     @property
     def weeks(self) -> pd.DataFrame: ...
+    @property
+    def usual(self) -> Mapping[str, float]: ...
     @property
     def now(self) -> pd.Timestamp: ...
 
@@ -164,8 +170,6 @@ def build_case(
     declared = set(capacity.loc[capacity["direction"] == direction, "site_id"].astype(str))
     unmeasured = sorted(declared.intersection(sites["site_id"]).difference(demand.keys, refused))
     mine = weeks[weeks["metric"] == f"{direction}_gbps"]
-    heard = set(mine.loc[mine["level"] == "site", "key"])
-    silent = {site for site in refused if site in unheard and site not in heard}
     case = PlanCase(
         demand,
         capacity,
@@ -173,7 +177,7 @@ def build_case(
         Policy(statistic),
         nearby(sites, demand.keys),
         refused={**refused, **dict.fromkeys(unmeasured, NO_TELEMETRY)},
-        silent=frozenset({*silent, *unmeasured}),
+        usual=tables.usual,
         measured=_measured(mine, statistic),
         incidents=incidents,
         unheard=unheard,

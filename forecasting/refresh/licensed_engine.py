@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from data.schema import LICENSED_ENGINE, Series, model_words
-from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, evaluate_isolating_failures
+from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, evaluate_isolating_failures, rows_of
 from forecasting.evaluation.recent_bands import bands_at_grain
 from forecasting.evaluation.reconciliation import ReconciledForecasts, dependent_series, joined, reconcile, sums_of
 from forecasting.models.engine import (
@@ -23,9 +23,9 @@ from forecasting.models.engine import (
     EngineResult,
     ForecastOptions,
     learnable,
-    refusal_reason,
     refused_result,
 )
+from forecasting.panel.completeness import is_constant
 from forecasting.panel.events import regressor_kinds
 from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.weekly_peaks import PeakInputs, PeakResult, forecast_peaks_isolating_failures, peak_inputs
@@ -45,7 +45,7 @@ class LicensedEngine:
         The last part holds what needs all series: forecasts and bands, which must add up; the evidence on sums and on
         young sites, which depend on other series; and the coming weeks.
         """
-        series = forecastable(panel)
+        series, equal = forecastable(panel), single_site_sums(panel, panel.sums)
         dependent = dependent_series(panel, series)
         young_sites = [site for site in dependent if site.level == "site"]
         hours = int(plan.horizon / HOUR)
@@ -60,7 +60,7 @@ class LicensedEngine:
         yield from refused_results(panel)
 
         # What became of a series is said once, with what its coming weeks failed on.
-        peaks, without_weeks = list[PeakResult](), dict[Series, str]()
+        peaks, without_weeks = list[PeakResult](), dict(panel.no_weeks)
         for metric in weeks:
             result, failures = metric.result()
             peaks.append(result)
@@ -70,27 +70,83 @@ class LicensedEngine:
         for batch in batches:
             evaluated, failures = batch.result()
             for evaluation in evaluated:
-                final, rest = evaluation.split(dependent)
+                final, rest = with_constants(panel, evaluation).split(dependent)
                 evaluations.append(rest)
                 seconds |= dict.fromkeys(evaluation.series, evaluation.seconds)
                 independent = [one for one in evaluation.series if one not in dependent]
-                status = status_rows(panel, independent, final.licences, seconds, without_weeks)
-                yield EngineResult(NOTHING, NOTHING, status, final.licences, final.scores, final.backtests)
+                licences = with_equal_sums(final.licences, equal)
+                status = status_rows(
+                    panel, [*independent, *_equal(independent, equal)], licences, seconds, without_weeks
+                )
+                evidence = (with_equal_sums(frame, equal) for frame in (final.scores, final.backtests))
+                yield EngineResult(NOTHING, NOTHING, status, licences, *evidence)
             for one, reason in failures.items():
                 failed.add(one)
-                yield refused_result(one, reason, "failed")
+                for series_of_failure in (one, *equal.get(one, ())):
+                    yield refused_result(series_of_failure, reason, "failed")
 
         reconciled = reconcile(panel, evaluations, young_sites)
+        tables = {name: with_equal_sums(getattr(reconciled, name), equal) for name in ReconciledForecasts._fields[:-1]}
+        notes = reconciled.notes | {
+            group: reconciled.notes[one] for one in reconciled.notes for group in equal.get(one, ())
+        }
+        reconciled = ReconciledForecasts(**tables, notes=notes)
         others = sorted(dependent - failed)
+        others += _equal(others, equal)
         status = status_rows(panel, others, reconciled.licences, seconds, without_weeks, reconciled.notes)
+        equal_weeks = single_site_sums(panel, panel.week_sums)
+        peaks = [PeakResult(*(with_equal_sums(frame, equal_weeks) for frame in result)) for result in peaks]
         yield last_result(reconciled, bands(panel, plan, reconciled), status, peaks)
+
+
+def single_site_sums(panel: Panel, sums: Mapping[Series, Sequence[Series]]) -> dict[Series, list[Series]]:
+    """By site, the regions (and the network) that are this site alone: what is published of them is the site's."""
+    equal = defaultdict[Series, list[Series]](list)
+    for group, sites in sums.items():
+        if len(sites) == 1 and group in panel.hourly and group not in panel.refused:
+            equal[sites[0]].append(group)
+    return dict(equal)
+
+
+def _equal(series: Sequence[Series], equal: Mapping[Series, Sequence[Series]]) -> list[Series]:
+    """The sums that some sites are."""
+    return [group for one in series for group in equal.get(one, ())]
+
+
+def with_equal_sums(frame: pd.DataFrame, equal: Mapping[Series, Sequence[Series]]) -> pd.DataFrame:
+    """Rows of series with those of sites once more, as rows of the sums that they are."""
+    copies = [
+        rows.assign(**group._asdict())
+        for site in equal
+        if len(rows := frame[rows_of(frame, [site])])
+        for group in equal[site]
+    ]
+    return joined([frame, *copies]) if copies else frame
+
+
+def with_constants(panel: Panel, evaluation: BatchEvaluation) -> BatchEvaluation:
+    """The evaluation with series that were always the same forecast as exactly that, and their licences saying so: no
+    model beats another on them.
+    """
+    forecasts, recent, licences = evaluation.forecasts.copy(), evaluation.recent.copy(), evaluation.licences.copy()
+    for one in evaluation.series:
+        hours = panel.hourly[one]
+        if is_constant(hours):
+            for frame in (forecasts, recent):
+                columns = [name for name in frame.columns if name not in (*IDENTITY, "ts")]
+                rows = rows_of(frame, [one])
+                frame.loc[rows, columns] = frame.loc[rows, columns].where(frame.loc[rows, columns].isna(), hours.min())
+            rows = rows_of(licences, [one])
+            licences.loc[rows, ["licensed", "margin"]] = [False, 0.0]
+            licences.loc[rows, "model"] = licences.loc[rows, "baseline"]
+            licences.loc[rows, "reason"] = f"It has always been {hours.min():g}, and is drawn as that."
+    return evaluation._replace(forecasts=forecasts, recent=recent, licences=licences)
 
 
 def refused_results(panel: Panel) -> Iterator[EngineResult]:
     """The series that have too little to go on, with their reasons."""
-    for series in panel.series:
-        if reason := refusal_reason(panel.hourly[series], panel.now):
-            yield refused_result(series, reason)
+    for series, reason in panel.refused.items():
+        yield refused_result(series, reason)
 
 
 def all_peak_inputs(panel: Panel, seed: int) -> Iterator[PeakInputs]:
@@ -121,22 +177,24 @@ def status_rows(
 ) -> pd.DataFrame:
     """Rows of `series_status`; the model is that of the first day, with what a young series took from its region.
 
-    without_weeks: why the coming weeks of a series could not be simulated.
+    The reason of a fitted series says why its coming weeks could not be simulated (without_weeks), which hours its weeks
+    always lack, and which sites a sum is without.
     """
     first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
     rows = []
     for one in series:
         hours = panel.hourly[one].loc[panel.start - FIT_HISTORY :].dropna()
         kinds = regressor_kinds([learnable(panel.touching(one), pd.DatetimeIndex(hours.index))])
+        reasons = (without_weeks.get(one), panel.holes.get(one), panel.without(one) if one.level != "site" else None)
         note = (notes or {}).get(one) or ", ".join([f"clock of {panel.clock(one)}", *kinds])
         rows.append(
             [
                 *one,
                 "fitted",
-                without_weeks.get(one),
+                "; ".join(reason for reason in reasons if reason) or None,
                 f"{model_words(first.get(tuple(one), ''))}; {note}",
                 len(hours),
-                seconds[one],
+                seconds.get(one, 0.0),
             ]
         )
     return pd.DataFrame(rows, columns=STATUS_COLUMNS)
@@ -159,8 +217,8 @@ def last_result(
 
 
 def forecastable(panel: Panel) -> list[Series]:
-    """The series of the lake that are not refused."""
-    return [series for series in panel.series if refusal_reason(panel.hourly[series], panel.now) is None]
+    """The series of the lake that are not refused, but for sums of one site, which are that site."""
+    return [series for series in panel.series if series not in panel.refused and len(panel.sums.get(series, ())) != 1]
 
 
 def series_batches(panel: Panel, series: Sequence[Series]) -> list[SeriesBatch]:

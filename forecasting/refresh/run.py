@@ -6,23 +6,25 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pandas as pd
 
 from data.console import ProgressBars
 from data.lake.query import EVERYTHING
 from data.lake.tables import Lake, Pin
 from data.queries import Extent, extent, level_changes, model_inputs, set_aside, weekly
-from data.schema import DEMAND_METRICS, LICENSED_ENGINE
+from data.schema import DEMAND_METRICS, DIRECTION_OF, LICENSED_ENGINE
 from data.schema.errors import LakeError, SettingError
 from forecasting.models.engine import IDENTITY, RESIDUAL_SPAN, YEARLY_HISTORY, Engine, EngineResult, ForecastOptions
 from forecasting.panel.panel import HOUR, Panel, Sources, build
@@ -215,7 +217,13 @@ def read_panel(pin: Pin, telemetry: Extent) -> Panel:
     regions, zones, countries = (
         sites.set_index("site_id")[name].dropna().to_dict() for name in ("region_id", "timezone", "country")
     )
-    weeks = weekly(pin, EVERYTHING, tuple(metrics), telemetry.now - PEAK_HISTORY, telemetry.now)
+    span = telemetry.now - PEAK_HISTORY, telemetry.now
+    weeks = weekly(pin, EVERYTHING, tuple(metrics), *span)
+    usual = {
+        (site, metric): value
+        for metric in metrics
+        for site, value in model_inputs.usual_traffic(pin, EVERYTHING, metric).items()
+    }
     sources = Sources(
         hours=hours,
         samples=samples,
@@ -226,8 +234,33 @@ def read_panel(pin: Pin, telemetry: Extent) -> Panel:
         zones=zones,
         weeks=weeks,
         countries=countries,
+        weeks_of=lambda metric, members: weekly(pin, EVERYTHING, (metric,), *span, members),
+        usual=usual,
+        closed=closed_sites(lake.read("capacity", pin.version("capacity")).to_pandas(), metrics, telemetry.now),
     )
     return build(sources, metrics)
+
+
+def closed_sites(
+    capacity: pd.DataFrame, metrics: Sequence[str], now: pd.Timestamp
+) -> dict[tuple[str, str], pd.Timestamp]:
+    """Since when the capacity of sites is 0, by (site_id, metric): of the metric's direction, or of all that a site
+    declares. capacity: the contract's.
+    """
+    steps = capacity[(capacity["status"] != "planned") & (capacity["effective_from"] <= now)]
+    steps = steps.sort_values("effective_from", kind="stable")
+    since = dict[tuple[str, str], pd.Timestamp | None]()
+    for (site, direction), mine in steps.groupby(["site_id", "direction"], observed=True):
+        is_open = mine["capacity_gbps"].to_numpy() > 0.0
+        closing = int(np.flatnonzero(is_open)[-1]) + 1 if is_open.any() else 0
+        since[str(site), str(direction)] = mine["effective_from"].iloc[closing] if closing < len(mine) else None
+    closed = dict[tuple[str, str], pd.Timestamp]()
+    for metric, site in product(metrics, sorted({site for site, _ in since})):
+        direction = DIRECTION_OF.get(metric)
+        all_of_site = [moment for (of, way), moment in since.items() if of == site and direction in (None, way)]
+        if all_of_site and all(moment is not None for moment in all_of_site):
+            closed[site, metric] = max(moment for moment in all_of_site if moment is not None)
+    return closed
 
 
 # Progress

@@ -16,7 +16,7 @@ from data.lake.rollups import refresh_rollups
 from data.lake.tables import Lake
 from data.schema import QUANTILES, Series
 from forecasting.models.engine import BAND_COLUMNS, FORECAST_COLUMNS, STATUS_COLUMNS, EngineResult, ForecastOptions
-from forecasting.panel.panel import Panel, Sources, build
+from forecasting.panel.panel import NO_WEEKS, Panel, Sources, build
 
 NOW = pd.Timestamp("2026-03-20 12:00", tz="UTC")
 FIVE_MINUTES = pd.Timedelta(minutes=5)
@@ -117,12 +117,21 @@ def panel_of(
     now: pd.Timestamp = NOW,
     grain: str = "1h",
     regions: Mapping[str, str] = REGIONS,
+    weeks: pd.DataFrame = NO_WEEKS,
 ) -> Panel:
     """A panel whose samples are its hours."""
     hours = pd.concat(frames, ignore_index=True)
     recent = hours[hours["ts"] >= now - pd.Timedelta(days=28)].drop(columns="completeness")
     return build(
-        Sources(hours, recent, REGIONS, no_events() if events is None else events, now, pd.Timedelta(grain)),
+        Sources(
+            hours,
+            recent,
+            regions,
+            no_events() if events is None else events,
+            now,
+            pd.Timedelta(grain),
+            weeks=weeks,
+        ),
         ["egress_gbps"],
     )
 

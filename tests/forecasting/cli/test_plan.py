@@ -304,7 +304,7 @@ def test_a_budget_that_does_not_reach_is_told_with_what_the_plan_costs_without_i
     assert "the budget does not reach so far" in told
 
 
-def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_their_sums(
+def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_sums_say_what_they_lack(
     lake: Lake, tmp_path: Path
 ) -> None:
     declare(lake, sites=("fra-01", "nrt-01"))
@@ -312,7 +312,8 @@ def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_
     assert found.loc[("site", "ams-01")]["reason"] == "no capacity is declared"
     assert found.loc[("site", "nrt-01")]["reason"] == "too little history: 14 days; 3 whole weeks are needed"
     assert found.loc[("region", "eu")]["reason"] == "no capacity declared for ams-01"
-    assert found.loc[("global", "all")]["reason"] == "no forecast for nrt-01; no capacity declared for ams-01"
+    assert found.loc[("global", "all")]["reason"] == "no capacity declared for ams-01"
+    assert found.loc[("region", "asia")]["reason"] == "no forecast for nrt-01 (too little history: 14 days)"
     assert found.loc[("site", "fra-01")]["order"] == "overdue"
     assert found["state"].tolist()[1:] == ["unknown"] * 5
 
@@ -320,15 +321,18 @@ def test_sites_without_futures_or_capacity_are_refused_with_a_reason_and_so_are_
 def test_a_site_that_the_run_refused_is_refused_whatever_was_drawn_for_it(planned: Lake, tmp_path: Path) -> None:
     fits, reason = (
         planned.read("series_status").to_pandas(),
-        "silent for 42 days, since 2026-02-06 11:00 UTC; at most 7 are bridged",
+        "silent since 2026-02-06 11:00 UTC; 42 days, of which 7 are bridged",
     )
     gone = fits["key"] == "ams-01"
     fits = fits.assign(status=fits["status"].mask(gone, "refused"), reason=fits["reason"].mask(gone, reason))
     planned.replace("series_status", pa.Table.from_pandas(fits, preserve_index=False))
     found = made(planned, tmp_path / "plan.parquet")
     assert (found.loc[("site", "ams-01")]["answer"], found.loc[("site", "ams-01")]["reason"]) == ("refused", reason)
-    assert found.loc[("region", "eu")]["reason"] == "no forecast for ams-01"
-    assert found.loc[("global", "all")]["reason"] == "no forecast for ams-01"
+    without = "without ams-01 (silent since 2026-02-06 11:00 UTC)"
+    assert found.loc[("region", "eu")]["reason"] == f"{without}, 67 % of the region"
+    assert found.loc[("global", "all")]["reason"] == f"{without}, 33 % of the network"
+    dates = ["run_out_p10", "run_out_p50", "run_out_p90"]
+    assert found.loc[("region", "eu")][dates].equals(found.loc[("site", "fra-01")][dates])
     assert found.loc[("site", "fra-01")]["order"] == "overdue"
 
 
@@ -340,7 +344,9 @@ def test_a_site_that_never_carried_anything_counts_in_no_sum(planned: Lake, tmp_
     planned.append("capacity", pa.Table.from_pandas(row, preserve_index=False))
     after = made(planned, tmp_path / "after.parquet")
     assert after.loc[("site", "new-01")]["reason"] == "capacity is declared, but no traffic was ever measured"
-    assert after.loc[("region", REGION["fra-01"])]["reason"] == "without new-01, which carried nothing"
+    assert after.loc[("region", REGION["fra-01"])]["reason"] == (
+        "without new-01 (capacity is declared, but no traffic was ever measured), 0 % of the region"
+    )
     assert after.drop(("site", "new-01")).drop(columns="reason").equals(before.drop(columns="reason"))
 
 

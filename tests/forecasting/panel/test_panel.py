@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from data.schema import Series
-from forecasting.models.engine import refusal_reason
+from forecasting.panel.completeness import refusal_reason
 from forecasting.panel.panel import OUTAGE_SHARE, Sources, build, without_outages
 from tests.forecasting.networks import NOW, REGIONS, daily, event, no_events, panel_of, rows, stamps_of
 
@@ -95,7 +95,7 @@ def test_a_fall_that_lasts_is_the_level_and_a_short_one_an_outage(share: float, 
 def test_a_site_that_fell_for_good_is_forecast_and_one_without_rows_is_refused() -> None:
     assert refusal_reason(fallen(35 * 24, 0.03, days=400), NOW) is None
     silent = fallen(35 * 24, np.nan, days=400)
-    assert (refusal_reason(silent, NOW) or "").startswith("silent for 35 days")
+    assert (refusal_reason(silent, NOW) or "").startswith("silent since 2026-02-13 12:00 UTC; 35 days")
 
 
 def test_a_level_that_wavers_about_the_line_is_kept_whole() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pandas as pd
 import pytest
 
 from data.schema import Series
-from forecasting.models.engine import refusal_reason
 from forecasting.panel.panel import Panel
 from forecasting.peaks import weekly_peaks
 from forecasting.peaks.simulation import JointPaths, SimulationHistory, simulate
@@ -74,9 +72,7 @@ def panel(values: dict[str, Reals]) -> Panel:
         for at, name in enumerate(names)
     ]
     weeks = pd.concat(frames, ignore_index=True)
-    return replace(
-        panel_of(*held, now=NOW), regions=SITES, weeks=weeks.assign(week=weeks["week"].dt.tz_localize("UTC"))
-    )
+    return panel_of(*held, now=NOW, regions=SITES, weeks=weeks.assign(week=weeks["week"].dt.tz_localize("UTC")))
 
 
 @pytest.fixture(scope="module")
@@ -91,29 +87,24 @@ def foreseen(subject: PeakInputs) -> PeakResult:
     return forecast_weekly_peaks(subject)
 
 
-def test_what_is_refused_has_neither_peaks_nor_paths_nor_scores(foreseen: PeakResult) -> None:
+def test_what_is_refused_has_neither_peaks_nor_paths_nor_scores(subject: PeakInputs, foreseen: PeakResult) -> None:
+    """Sums of one site are that site, and copied from it."""
     whole = panel(measured())
-    refused = {series.key for series in whole.series if refusal_reason(whole.hourly[series], whole.now)}
-    assert refused == {"fra-01", "par-01"}
-    for frame in foreseen:
-        assert set(frame["key"]) == {"ams-01", "nrt-01", "eu", "asia", "all"}
-
-
-def test_nothing_would_be_left_out_without_a_refusal(subject: PeakInputs) -> None:
-    """Paris has weeks enough, and would be drawn; Frankfurt would not, being silent."""
-    assert {"par-01"} == set(forecast_weekly_peaks(replace(subject, refused=frozenset())).peaks["key"]) - {
-        "ams-01",
-        "nrt-01",
-        "eu",
-        "asia",
-        "all",
+    assert {series.key for series in whole.refused} == {"fra-01", "par-01"}
+    assert whole.week_sums == {
+        Series("region", "eu", METRIC): (site("ams-01"),),
+        Series("region", "asia", METRIC): (site("nrt-01"),),
+        Series("global", "all", METRIC): (site("ams-01"), site("nrt-01")),
     }
+    assert {series.key for series in subject.series} == {"ams-01", "nrt-01", "all"}
+    for frame in foreseen:
+        assert set(frame["key"]) == {"ams-01", "nrt-01", "all"}
 
 
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch) -> PeakInputs:
-    """Arithmetic fails on Tokyo, the only site of its region."""
-    values = measured()
+    """Arithmetic fails on Tokyo, the only site of its region; Frankfurt reports."""
+    values = measured() | {"fra-01": daily(HOURS, 10.0, seed=1)}
     values["nrt-01"][0] = ODD
     whole = peak_inputs(panel(values), METRIC, 1)
     assert whole is not None
@@ -127,15 +118,15 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> PeakInputs:
     return whole
 
 
-def test_a_site_that_arithmetic_fails_on_costs_itself_and_its_sums_their_weeks(odd: PeakInputs) -> None:
+def test_a_site_that_arithmetic_fails_on_is_left_out_of_its_sums(odd: PeakInputs) -> None:
     with pytest.raises(FloatingPointError):
         forecast_weekly_peaks(odd)
     result, failures = forecast_peaks_isolating_failures(odd)
-    assert {one.key: reason for one, reason in failures.items()} == dict.fromkeys(
-        ("nrt-01", "asia", "all"), "FloatingPointError: overflow"
-    )
+    assert {one.key: reason for one, reason in failures.items()} == {"nrt-01": "FloatingPointError: overflow"}
     for frame in result:
-        assert set(frame["key"]) == {"ams-01", "eu"}
+        assert set(frame["key"]) == {"ams-01", "fra-01", "eu", "all"}
+    medians = result.peaks[result.peaks["statistic"] == "peak"].groupby("key")["q50"].first()
+    assert medians["all"] == pytest.approx(medians["eu"], rel=0.02)
 
 
 def test_where_arithmetic_fails_on_every_site_all_have_the_reason(
@@ -151,11 +142,11 @@ def test_where_arithmetic_fails_on_every_site_all_have_the_reason(
 
 
 def test_sums_are_those_of_the_sites_that_report(foreseen: PeakResult, subject: PeakInputs) -> None:
-    """Three sites of four are left; calibration has hardly seen their sum yet, and must not need to."""
+    """Two sites of four are left, in the past as ahead."""
     first = foreseen.peaks[
         (foreseen.peaks["week"] == foreseen.peaks["week"].min()) & (foreseen.peaks["statistic"] == "peak")
     ].set_index("key")["q50"]
-    last = pd.Series(subject.history.weekly.peak[-1], [one.key for one in subject.series])
+    hours = subject.history.hourly
     assert subject.history.weekly.weeks[-1] + WEEK == np.datetime64(NOW.tz_convert(None), "us")
-    assert first["all"] == pytest.approx(last["all"], rel=0.1)
-    assert first["eu"] == pytest.approx(last["eu"], rel=0.1)
+    assert subject.history.weekly.peak[-1, 2] == pytest.approx(hours[-168:].sum(axis=1).max())
+    assert first["all"] == pytest.approx(subject.history.weekly.peak[-1, 2], rel=0.1)

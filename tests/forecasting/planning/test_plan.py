@@ -136,18 +136,29 @@ def test_a_site_that_declares_no_lead_time_waits_as_long_as_is_usual_and_so_does
     assert rows.loc[("site", "a"), "order_by"] == rows.loc[("site", "a"), "run_out_p10"] - pd.Timedelta(days=185)
 
 
-def test_a_silent_site_leaves_its_region_and_the_network_with_an_answer_that_names_it() -> None:
+def test_a_site_without_futures_leaves_its_region_and_the_network_with_an_answer_that_names_it_and_its_share() -> None:
     made = case({"a": (60.0, 1.5)})
-    sites = pd.concat([made.sites, made.sites.assign(site_id="mute")], ignore_index=True)
-    without = solve(made).rows.set_index(["level", "key"])
-    silent = replace(made, sites=sites, refused={"mute": "no traffic was ever measured"}, silent=frozenset({"mute"}))
-    rows = solve(silent).rows.set_index(["level", "key"])
-    for place in (("region", "eu"), ("global", "all")):
-        assert rows.loc[place, "run_out_p50"] == without.loc[place, "run_out_p50"]
-        assert rows.loc[place, "reason"] == "without mute, which carried nothing"
+    sites = pd.concat([made.sites, made.sites.assign(site_id="mute", lead_time_days=300.0)], ignore_index=True)
+    alone = solve(made).rows.set_index(["level", "key"])
+    reason = "silent since 2026-03-01 10:00 UTC; 14 days, of which at most 7 are bridged"
+    rows = solve(replace(made, sites=sites, refused={"mute": reason}, usual={"a": 48.0, "mute": 2.0})).rows
+    rows = rows.set_index(["level", "key"])
+    for place, whole in ((("region", "eu"), "region"), (("global", "all"), "network")):
+        assert rows.loc[place, ["run_out_p50", "order_by"]].equals(alone.loc[place, ["run_out_p50", "order_by"]])
+        assert rows.loc[place, "reason"] == f"without mute (silent since 2026-03-01 10:00 UTC), 4 % of the {whole}"
     assert rows.loc[("site", "mute"), "state"] == "unknown"
-    carrying = solve(replace(silent, silent=frozenset())).rows.set_index(["level", "key"])
-    assert carrying.loc[("region", "eu"), "reason"] == "no forecast for mute"
+    assert rows.loc[("site", "mute"), "reason"] == reason
+
+
+def test_a_region_all_of_whose_sites_are_without_futures_says_why_of_each() -> None:
+    made = case({"a": (60.0, 1.5)})
+    sites = pd.concat([made.sites, made.sites.assign(site_id="mute", region_id="asia")], ignore_index=True)
+    rows = solve(replace(made, sites=sites, refused={"mute": "closed since 2026-03-01"})).rows.set_index("key")
+    assert rows.loc["asia", ["answer", "reason"]].tolist() == [
+        "refused",
+        "no forecast for mute (closed since 2026-03-01)",
+    ]
+    assert rows.loc["all", "reason"] == "without mute (closed since 2026-03-01)"
 
 
 def test_rows_say_the_gbps_and_what_ordering_today_achieves() -> None:

@@ -4,7 +4,6 @@ forecast, and weeks drawn jointly.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -108,10 +107,29 @@ def test_regions_are_the_sums_of_their_sites(made: EngineResult) -> None:
     assert wide["asia"].to_numpy() == pytest.approx(wide["nrt-01"].to_numpy())
 
 
-def test_a_network_with_a_site_that_has_no_forecast_stays_as_it_is(made: EngineResult) -> None:
+def test_a_network_with_a_silent_site_is_the_sum_of_the_others_and_names_it(made: EngineResult) -> None:
     wide = made.forecasts.pivot_table(index="ts", columns="key", values="yhat")
-    assert abs(wide["all"] / wide[[*REGIONS]].sum(axis="columns") - 1.0).max() < 0.15
-    assert not np.allclose(wide["all"], wide[[*REGIONS, "par-01"]].sum(axis="columns"), rtol=1e-6)
+    assert wide["all"].to_numpy() == pytest.approx(wide[[*REGIONS, "par-01"]].sum(axis="columns").to_numpy())
+    reasons = made.series_status.set_index("key")["reason"]
+    assert reasons["all"].startswith("without mad-01 (silent since ")
+    assert "par-01 (no weekly peaks: 9 days of history)" in reasons["eu"]
+    assert "mad-01" not in reasons["eu"]
+
+
+def test_a_region_of_one_site_equals_the_site_in_all_that_is_published(made: EngineResult) -> None:
+    for name, frame in made._asdict().items():
+        rows_of_site, rows_of_region = (frame[frame["key"] == key] for key in ("nrt-01", "asia"))
+        if name == "series_status":
+            rows_of_site, rows_of_region = (one.drop(columns="seconds") for one in (rows_of_site, rows_of_region))
+        order = [
+            column for column in ("horizon", "origin", "ts", "week", "model", "score", "statistic") if column in frame
+        ]
+        site, region = (
+            one.drop(columns=["level", "key"]).sort_values(order, kind="stable").reset_index(drop=True)
+            for one in (rows_of_site, rows_of_region)
+        )
+        assert len(site), name
+        pd.testing.assert_frame_equal(site, region, obj=name)
 
 
 def test_prophet_and_the_baseline_stand_beside_what_is_drawn(made: EngineResult) -> None:
@@ -132,7 +150,7 @@ def test_every_series_and_horizon_has_its_licence_in_words(made: EngineResult) -
     held = made.licences
     assert len(held) == 2 * held[IDENTITY].drop_duplicates().shape[0]
     assert held["reason"].str.endswith(".").all()
-    leaning = held[held["key"].isin(["eu", "asia", "par-01"])]
+    leaning = held[held["key"].isin(["eu", "all", "par-01"])]
     held = held.drop(leaning.index)
     assert (held.loc[held["licensed"], "model"] == "blend").all()
     assert held.loc[~held["licensed"], "model"].isin(["mixture", *baselines((24, 168))]).all()
@@ -140,7 +158,7 @@ def test_every_series_and_horizon_has_its_licence_in_words(made: EngineResult) -
     assert (held.loc[held["licensed"], "share"] > 0.9).all()
     assert leaning["share"].isna().all()
     assert leaning.groupby("key")["model"].unique().str.join("").to_dict() == {
-        "asia": SUM,
+        "all": SUM,
         "eu": SUM,
         "par-01": COLD_START,
     }
@@ -149,8 +167,8 @@ def test_every_series_and_horizon_has_its_licence_in_words(made: EngineResult) -
 def test_the_licence_of_a_region_says_that_its_sites_are_added_up(made: EngineResult) -> None:
     told = made.licences.groupby("key")["reason"].first()
     assert told["eu"].startswith("The sum of its 3 sites' forecasts is drawn: ")
-    assert told["asia"].startswith("The forecast of its only site is drawn: ")
-    assert "sum" not in told["all"], "a network with a site that has no forecast is drawn and judged by itself"
+    assert told["all"].startswith("The sum of its 4 sites' forecasts is drawn: ")
+    assert told["asia"] == told["nrt-01"]
 
 
 def test_the_scores_of_a_region_are_those_of_the_sum(made: EngineResult) -> None:
@@ -293,7 +311,7 @@ def test_both_statistics_are_scored_and_told_apart() -> None:
 def test_the_same_panel_gives_the_same_numbers() -> None:
     stamps = stamps_of(35)
     hours = pd.concat([rows(key, stamps, daily(stamps, seed=seed)) for seed, key in enumerate(("fra-01", "nrt-01"))])
-    two = replace(panel_of(hours), weeks=weeks_of(hours))
+    two = panel_of(hours, weeks=weeks_of(hours))
     first, again = (list(LicensedEngine().forecast(two, SHORT, Here()))[-1] for _ in range(2))
     assert len(first.forecasts)
     assert first.forecasts.equals(again.forecasts)
