@@ -227,7 +227,9 @@ def test_they_agree_where_lead_times_telemetry_sites_and_augments_are_awkward(
     assert rows.loc[("site", "fra-01"), "lead_days"] == 90.0
     assert rows.loc[("region", "eu-west"), "lead_days"] == rows.loc[("global", "all"), "lead_days"] == 90.0
     assert rows.loc[("region", "eu-west"), "answer"] != "refused"
-    assert rows.loc[("region", "eu-west"), "reason"] == "without new-01, which carried nothing"
+    assert rows.loc[("region", "eu-west"), "reason"] == (
+        "without new-01 (capacity is declared, but no traffic was ever measured), 0 % of the region"
+    )
     assert rows.loc[("site", "new-01"), "state"] == "unknown"
     run_out = rows.loc[("site", "iad-01"), "run_out_p50"]
     assert CLOSED - pd.Timedelta(weeks=1) <= run_out <= CLOSED + pd.Timedelta(weeks=1)

@@ -27,6 +27,7 @@ from data.schema import (
     Series,
     without_sites,
 )
+from data.schema.missing_sites import NAMED_AT_MOST
 from forecasting.panel.completeness import (
     always_missing,
     groups_of,
@@ -385,8 +386,11 @@ def _with_weeks_of_sums(panel: Panel, sources: Sources) -> Panel:
     weeks, no_weeks, holes = panel.weeks, dict(panel.no_weeks), dict(panel.holes)
     read = dict[tuple[str, tuple[str, ...]], pd.DataFrame]()
     for group, members in week_sums.items():
-        if group in panel.refused or not members:
-            no_weeks |= {} if group in panel.refused else {group: "none of its sites has weekly peaks"}
+        if group in panel.refused:
+            continue
+        if not members:
+            causes = [f"{site.key} ({no_weeks[site].split(';')[0]})" for site in panel.sums[group][:NAMED_AT_MOST]]
+            no_weeks[group] = f"no weekly peaks of {', '.join(causes)}"
         elif len(members) == 1:
             rows = weeks[_rows_of(weeks, members[0])].assign(**group._asdict())
             weeks = pd.concat([weeks[~_rows_of(weeks, group)], rows], ignore_index=True)

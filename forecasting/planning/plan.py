@@ -75,7 +75,7 @@ class Plan:
 
     rows: PLAN_COLUMNS, most urgent first. A date is NaT after the horizon; probability: share of futures that run out
     by it; over_share: what is carried over what the policy lets it carry, where it is over its limit now; reason: why
-    nothing can be said, or which sites a group is answered without and their share; state_reason: the state in a sentence.
+    nothing can be said, or what an answer is made without: hours of a site, sites of a group and their share; state_reason: the state in a sentence.
     grade: site_state.Grade. peak_gbps: the policy's statistic of the last whole week, or of this one in the median of
     futures, whichever is higher; capacity_gbps: in force this week; limit_gbps: what of it the policy lets be used;
     short_gbps: the peak above the limit, 0 where it is not; add_gbps: whole ports that, ordered today, keep the limit
@@ -234,9 +234,11 @@ def _row(case: PlanCase, run_out: RunOut, lead_days: float | None, load: Load | 
 
 
 def _without(case: PlanCase, run_out: RunOut) -> str:
-    """The sites that a group is answered without, why, and their share of its traffic."""
+    """What a site's answer is made without, by its run; the sites that a group is answered without, why, and their share
+    of its traffic.
+    """
     if run_out.level == "site":
-        return ""
+        return case.notes.get(run_out.key, "")
     groups = case.groups(run_out.level)
     members = [site for site, group in groups.items() if group == run_out.key]
     missing = {site: case.refused[site] for site in members if site in case.refused}

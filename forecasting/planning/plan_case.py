@@ -42,7 +42,8 @@ class PlanCase:
     steps: the contract's `capacity`; sites: the contract's `sites`; failover: with the demand's keys.
     catalogue: as in build_problem, or None where no step is on offer.
     refused: reason by site_id, of sites without futures: their region and the network are answered without them.
-    usual: by site_id, what it usually carries, Gbps, for the share of those sites. refused_groups: reason by key, of
+    usual: by site_id, what it usually carries, Gbps, for the share of those sites. notes: by site_id, what a run says of
+    the weekly peaks of a site with futures, such as which hours it always lacks. refused_groups: reason by key, of
     regions (and the network) without futures of their own.
     diversity: by region_id, and "all" for the network, as in Demand.summed. published: futures of regions and of the
     network as the run has them. measured: by level and key, the statistic of the last whole week, Gbps.
@@ -59,6 +60,7 @@ class PlanCase:
     catalogue: pd.DataFrame | None = None
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     usual: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     refused_groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     diversity: Diversity = field(default_factory=lambda: MappingProxyType({}))
     published: Mapping[Level, Demand] = field(default_factory=lambda: MappingProxyType({}))
@@ -165,6 +167,7 @@ def build_case(
         if row.status == "refused" or row.key not in demand.keys
     }
     demand = demand.only([key for key in demand.keys if key not in refused])
+    reasons = tables.status.set_index("key")["reason"].dropna()
     if not demand.keys and not refused:
         return None
     declared = set(capacity.loc[capacity["direction"] == direction, "site_id"].astype(str))
@@ -178,6 +181,7 @@ def build_case(
         nearby(sites, demand.keys),
         refused={**refused, **dict.fromkeys(unmeasured, NO_TELEMETRY)},
         usual=tables.usual,
+        notes={str(site): str(reason) for site, reason in reasons.items() if site in demand.keys},
         measured=_measured(mine, statistic),
         incidents=incidents,
         unheard=unheard,

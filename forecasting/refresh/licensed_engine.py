@@ -185,7 +185,7 @@ def status_rows(
     for one in series:
         hours = panel.hourly[one].loc[panel.start - FIT_HISTORY :].dropna()
         kinds = regressor_kinds([learnable(panel.touching(one), pd.DatetimeIndex(hours.index))])
-        reasons = (without_weeks.get(one), panel.holes.get(one), panel.without(one) if one.level != "site" else None)
+        reasons = [without_weeks[one]] if one in without_weeks else [panel.holes.get(one), panel.without(one)]
         note = (notes or {}).get(one) or ", ".join([f"clock of {panel.clock(one)}", *kinds])
         rows.append(
             [
