@@ -6,7 +6,7 @@ a frame against a table.
 
 from __future__ import annotations
 
-from data.schema.missing_sites import without_sites
+from data.schema.missing_sites import sites_by_cause, without_sites
 from data.schema.tables import INPUT_TABLES, TABLES, TELEMETRY
 from data.schema.types import (
     DEMAND_METRICS,
@@ -87,6 +87,7 @@ __all__ = [
     "Table",
     "identifier",
     "model_words",
+    "sites_by_cause",
     "stamp",
     "validate",
     "week_start",

@@ -11,6 +11,22 @@ from data.schema.types import GLOBAL_KEY
 NAMED_AT_MOST = 3
 
 
+def sites_by_cause(reasons: Mapping[str, str]) -> str:
+    """'ams-01, fra-01 (closed since 2026-11-04), nrt-01 (silent since ...)': sites with why they are missing, a few of
+    each cause. reasons: by site; what follows a semicolon is left out.
+    """
+    sites = dict[str, list[str]]()
+    for site in sorted(reasons):
+        sites.setdefault(reasons[site].split(";")[0], []).append(site)
+    named = [f"{_first_names(names)} ({cause})" for cause, names in sites.items()]
+    return _first_names(named)
+
+
+def _first_names(names: list[str]) -> str:
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
 def without_sites(reasons: Mapping[str, str], usual: Mapping[str, float], key: str) -> str:
     """'without ams-01 (silent since 2026-11-03 23:00 UTC), 4 % of the network'; empty where no site is missing.
 
@@ -20,9 +36,7 @@ def without_sites(reasons: Mapping[str, str], usual: Mapping[str, float], key: s
     """
     if not reasons:
         return ""
-    named = [f"{site} ({reasons[site].split(';')[0]})" for site in sorted(reasons)]
-    more = len(named) - NAMED_AT_MOST
-    listed = ", ".join(named[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    listed = sites_by_cause(reasons)
     total = sum(usual.values())
     if total <= 0.0:
         return f"without {listed}"

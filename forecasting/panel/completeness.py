@@ -206,7 +206,7 @@ def weeks_reason(hours: pd.Series, whole: int, missing: Mask) -> str:
     known = hours.loc[hours.first_valid_index() :]
     count = len(known) / WEEK_HOURS
     if count < MIN_PEAK_WEEKS + 1 and known.notna().mean() >= MIN_WEEK_COMPLETENESS:
-        return f"{len(known) / DAY_HOURS:.0f} days of history; {MIN_PEAK_WEEKS} whole weeks from Monday on are needed"
+        return f"too little history: {len(known) / DAY_HOURS:.0f} days; {MIN_PEAK_WEEKS} whole weeks are needed"
     found = "no week is whole" if whole == 0 else f"{whole} of {count:.0f} weeks {'is' if whole == 1 else 'are'} whole"
     needed = f"{MIN_PEAK_WEEKS} weeks with {MIN_WEEK_COMPLETENESS:.0%} of their hours are needed"
     share = f"{known.notna().mean():.0%} of the hours are measured"

@@ -25,9 +25,9 @@ from data.schema import (
     MIN_PEAK_WEEKS,
     MIN_WEEK_COMPLETENESS,
     Series,
+    sites_by_cause,
     without_sites,
 )
-from data.schema.missing_sites import NAMED_AT_MOST
 from forecasting.panel.completeness import (
     always_missing,
     groups_of,
@@ -243,8 +243,7 @@ def _sum_again(
     sites = [site for site in members if site not in refused]
     if len(sites) == len(members) > 1 and group not in refused:
         return tuple(sites)
-    causes = [f"{site.key} ({refused[site].split(';')[0]})" for site in members if site in refused]
-    reason = f"no forecast for {', '.join(causes)}"
+    reason = f"no forecast for {sites_by_cause({site.key: refused[site] for site in members if site in refused})}"
     while sites:
         if len(sites) == 1:
             hourly[group], samples[group] = hourly[sites[0]], samples[sites[0]]
@@ -389,8 +388,8 @@ def _with_weeks_of_sums(panel: Panel, sources: Sources) -> Panel:
         if group in panel.refused:
             continue
         if not members:
-            causes = [f"{site.key} ({no_weeks[site].split(';')[0]})" for site in panel.sums[group][:NAMED_AT_MOST]]
-            no_weeks[group] = f"no weekly peaks of {', '.join(causes)}"
+            causes = sites_by_cause({site.key: no_weeks[site] for site in panel.sums[group]})
+            no_weeks[group] = f"no weekly peaks of {causes}"
         elif len(members) == 1:
             rows = weeks[_rows_of(weeks, members[0])].assign(**group._asdict())
             weeks = pd.concat([weeks[~_rows_of(weeks, group)], rows], ignore_index=True)

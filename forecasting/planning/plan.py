@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.schema import PEAK_QUANTILES, UTILISATION_LIMIT, Direction, Level, without_sites
+from data.schema import PEAK_QUANTILES, UTILISATION_LIMIT, Direction, Level, sites_by_cause, without_sites
 from forecasting.planning.augments import AugmentPlan, added_by_site, all_purchases
 from forecasting.planning.capacity import (
     DAY,
@@ -26,7 +26,7 @@ from forecasting.planning.catalogue import whole_ports
 from forecasting.planning.demand import WEEK, Diversity
 from forecasting.planning.order_by import USUAL_LEAD_DAYS, order_by
 from forecasting.planning.plan_case import PlanCase
-from forecasting.planning.runout import NO_CAPACITY, RunOut, group_run_outs, listed, refusal, run_outs
+from forecasting.planning.runout import NO_CAPACITY, RunOut, group_run_outs, refusal, run_outs
 from forecasting.planning.site_state import GRADES, Grade, by_urgency, grade_of, state_of
 
 # overdue: the order-by date has passed. due: it has not. none: too few futures run out to order for. unknown: refused.
@@ -150,8 +150,7 @@ def _group_run_outs(case: PlanCase, level: Level) -> list[RunOut]:
     for name in sorted(set(groups.values())):
         if name not in by_key:
             gone = {site: reason for site, reason in case.refused.items() if groups.get(site) == name}
-            reasons = [f"{site} ({reason.split(';')[0]})" for site, reason in gone.items()]
-            by_key[name] = _refused(case, level, name, f"no forecast for {listed(reasons)}")
+            by_key[name] = _refused(case, level, name, f"no forecast for {sites_by_cause(gone)}")
         elif name in case.refused_groups and by_key[name].answer != "refused":
             by_key[name] = _refused(case, level, name, case.refused_groups[name])
     return [by_key[name] for name in sorted(by_key)]

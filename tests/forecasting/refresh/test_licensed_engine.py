@@ -112,7 +112,7 @@ def test_a_network_with_a_silent_site_is_the_sum_of_the_others_and_names_it(made
     assert wide["all"].to_numpy() == pytest.approx(wide[[*REGIONS, "par-01"]].sum(axis="columns").to_numpy())
     reasons = made.series_status.set_index("key")["reason"]
     assert reasons["all"].startswith("without mad-01 (silent since ")
-    assert "par-01 (no weekly peaks: 9 days of history)" in reasons["eu"]
+    assert "par-01 (no weekly peaks: too little history: 9 days)" in reasons["eu"]
     assert "mad-01" not in reasons["eu"]
 
 

@@ -23,7 +23,7 @@ def test_coarse_telemetry_without_gaps_is_forecast(tmp_path: Path, hours: int) -
     lake = lake_of(tmp_path / "lake", 22, step=f"{hours}h", now=NOW, ingest=False)
     summary = refresh(lake, engine="panel", executor=Here())
     assert summary.count("fitted") == 6
-    assert summary.series_status["reason"].str.contains("22 days of history").all()
+    assert summary.series_status["reason"].str.contains("too little history: 22 days").all()
     assert summary.series_status["observations"].eq(22 * 24).all()
     pin, samples = (
         lake.pin(),
