@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from data.ingest.file_reader import RawTable, RefusedError, file_refusal
 from data.ingest.parse_values import (
+    DIGITS,
     EPOCH_WORDS,
     Epoch,
     Stamps,
@@ -472,7 +473,7 @@ def _stamp_faults(
         bound = "a stamp of the years 1 to 9999"
         yield mask, Fault("rows", column.name, told, bound, _count(mask), f"a unit is wrong: {meant}", remedy)
     for mask, value in _first_hit(values, stamps.unread):
-        number = float(value) if re.fullmatch(r"[+-]?\d+([.]\d*)?", value) else None
+        number = float(value) if re.match(DIGITS, value) else None
         cause, remedy = "another format, or no such day", "write stamps in ISO 8601, with their zone"
         if number is not None:
             cause = f"the producer counts from a fixed moment{_likely_moment(number)}"

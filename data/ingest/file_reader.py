@@ -603,6 +603,8 @@ def _read_text(data: bytes, columns: Sequence[str] | None, encoding: str | None)
                 "quotation marks stand within fields",
                 "double the quotation marks within fields",
             )
+    if not table.num_rows and not (rows and rows.bad):
+        notes.append("the file has a header and no rows")
     named = pa.table(table.columns, names=[layout.names[place] for place in wanted])
     is_bad = _mask_of_bad_bytes(named)
     if not is_bad.any():

@@ -67,7 +67,7 @@ class Outcome:
         """The row of the ledger."""
         return {
             "sha256": self.sha256,
-            "source": self.origin or self.source.url,
+            "source": self.origin or self.source.address,
             "table": self.table,
             "ingested_at": now,
             "state": self.state,

@@ -38,7 +38,7 @@ ZONE = r" ?(?:[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
 CLOCK = r"\d{2}(?::?\d{2}(?::?\d{2}(?:[.,]\d{1,9})?)?)?"
 STAMP_SHAPE = rf"^(?:\d{{4}}-\d{{2}}-\d{{2}}(?:[Tt ]{CLOCK}(?:{ZONE[:-1]})?)?|\d{{8}}[Tt]{CLOCK}(?:{ZONE[:-1]})?)$"
 LABELLED = rf"[Tt ]{CLOCK}{ZONE}"
-DIGITS = r"^[+-]?\d+([.]\d*)?$"
+DIGITS = r"^[+-]?\d+(?:[.]\d*)?(?:[eE][+-]?\d{1,3})?$"
 
 
 class Numbers(NamedTuple):

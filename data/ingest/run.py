@@ -145,7 +145,7 @@ class IngestRun:
             data = read_bytes(source)
         except SnapshotError as error:
             return PendingSnapshot(Outcome(source, task.table, "unreadable", error=str(error)))
-        content = Content(source.url, source.name, source.digest(data), task.table)
+        content = Content(source.address, source.name, source.digest(data), task.table)
         try:
             with _unforeseen_refuses():
                 names = column_names(io.BytesIO(data), options.encoding, source.partitions)
@@ -197,7 +197,7 @@ class IngestRun:
                 self._lake,
                 [outcome.ledger_row(self._now) for outcome in fresh],
                 refusals,
-                [outcome.source.url for outcome in fresh if outcome.accepted],
+                [outcome.source.address for outcome in fresh if outcome.accepted],
             )
         for outcome in fresh:
             if self._move and outcome.state == "refused":

@@ -31,7 +31,7 @@ from data.schema.errors import SettingError, SnapshotError
 PARQUET = (".parquet", ".pq")
 TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 # What a folder is searched for: a .txt there is a note, and becomes a snapshot only where it is named.
-SUFFIXES = (*PARQUET, *(suffix for suffix in TEXTS if not suffix.startswith(".txt")))
+SUFFIXES = (*PARQUET, ".parquet.gz", *(suffix for suffix in TEXTS if not suffix.startswith(".txt")))
 STORE_FAULTS = (BaseError, OSError)
 # What a Parquet file begins with, whatever its name; the second is encrypted.
 PARQUET_MARKS = (b"PAR1", b"PARE")
@@ -63,6 +63,11 @@ class Source:
     def name(self) -> str:
         """The file's own name."""
         return unquote(Path(urlsplit(self.url).path).name) if "://" in self.url else Path(self.url).name
+
+    @property
+    def address(self) -> str:
+        """`url` as text that can be kept: bytes of a file's name that are not UTF-8 stand as their codes."""
+        return self.url.encode("utf-8", errors="backslashreplace").decode()
 
     @property
     def fingerprint(self) -> tuple[str, int, datetime, str, str]:

@@ -195,3 +195,15 @@ def test_packed_parquet_is_read(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(path.read_bytes()))
     [outcome] = take(lake_of(tmp_path, "a"), packed)
     assert (outcome.state, outcome.accepted) == ("accepted", pq.read_metadata(path).num_rows)
+
+
+def test_a_name_that_is_not_utf8_and_a_file_without_rows_stop_nothing(tmp_path: Path) -> None:
+    lake, folder = lake_of(tmp_path, "a"), tmp_path / "in"
+    folder.mkdir()
+    header = "ts,site_id,ingest_gbps,egress_gbps\n"
+    Path(os.fsdecode(bytes(folder) + b"/telemetry-\xff.csv")).write_text(f"{header}2026-03-02T00:00Z,a,1,2\n")
+    (folder / "telemetry-none.csv").write_text(header)
+    odd, empty = sorted(take(lake, folder), key=lambda outcome: outcome.rows, reverse=True)
+    assert (odd.state, odd.accepted, empty.state) == ("accepted", 1, "accepted")
+    assert empty.notes == ("the file has a header and no rows",)
+    assert lake.read("snapshots")["source"].to_pylist()[0].endswith(("telemetry-\\udcff.csv", "telemetry-none.csv"))

@@ -140,6 +140,7 @@ def test_numbers_are_stamps_by_a_declared_unit_alone(epoch: Epoch, number: int) 
         assert abs(moment - NOON) <= timedelta(microseconds=1)  # as near as a float64 comes
         assert parse_stamps(values).unread.to_pylist()[0]
     assert stamps(column(f"{number}", "2026-03-02T12:00Z"), epoch=epoch) == [NOON, NOON]
+    assert stamps(column("1.7724528E9", "1772452800"), epoch="s") == [NOON, NOON]
     assert stamps(column(1772452800.123456), epoch="s") == [NOON + timedelta(microseconds=123456)]
 
 
