@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from app.charts.axes import STEADY, Trace, instant, lengths, times, values, written
-from app.theme import DASH, Palette, Unit, day, gbps, label, local, percent
+from app.theme import DASH, Palette, Unit, day, gbps, label, local, metric_value, percent, significant
 
 # equal parts of the time shown; of points outside the band the furthest of each is marked, so that marks stay apart
 OUTSIDE_SLOTS = 100
@@ -199,6 +199,55 @@ def diamonds(
             | times(found, zone)
             | {"y": values(found["value"], unit), "hovertemplate": f"{noun} {how}<extra></extra>"}
         )
+
+
+# Samples that are set aside stand at most so high on the axis: they lie outside its scale.
+SET_ASIDE_SHARE, SET_ASIDE_POINTS = 0.93, 300
+
+
+def crosses(set_aside: pd.DataFrame, top: float, zone: str, unit: Unit, palette: Palette) -> Iterator[Trace]:
+    """Samples that are set aside (ts, name, value, reason), at the top of the axis where they lie above it."""
+    if len(set_aside):
+        set_aside = set_aside.iloc[:: max(1, len(set_aside) // SET_ASIDE_POINTS)]
+        drawn = set_aside["value"].clip(upper=SET_ASIDE_SHARE * top / unit.factor)
+        words = [
+            f"set aside at {label(name, 36)}: {significant(value * unit.factor)} {unit.word}, {label(reason, 90)}"
+            for name, value, reason in zip(set_aside["name"], set_aside["value"], set_aside["reason"], strict=True)
+        ]
+        marker = {"symbol": "x-thin", "size": 8, "line": {"color": palette.ink, "width": 2}}
+        yield (
+            {"type": "scatter", "mode": "markers", "name": "set aside", "marker": marker}
+            | STEADY
+            | times(set_aside, zone)
+            | {"y": values(drawn, unit), "text": words, "hovertemplate": "%{text}<extra></extra>"}
+        )
+
+
+def set_aside_note(
+    set_aside: pd.DataFrame,
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    *,
+    zone: str,
+    metric: str,
+    palette: Palette,
+) -> Iterator[Note]:
+    """What the crosses are, beside the newest, with the highest value."""
+    if len(set_aside):
+        at = set_aside["ts"].iloc[-1]
+        left = (at - start) / (end - start) < 0.3  # to the right lies what the coming weeks are labelled with
+        yield {
+            "xref": "x",
+            "yref": "y domain",
+            "x": instant(at, zone),
+            "y": SET_ASIDE_SHARE,
+            "xanchor": "left" if left else "right",
+            "xshift": 7 if left else -7,
+            "yanchor": "middle",
+            "showarrow": False,
+            "text": f"set aside, {metric_value(metric, float(set_aside['value'].max()))}",
+            "font": halo(palette.ink, palette),
+        }
 
 
 def lone(frame: pd.DataFrame, zone: str, unit: Unit, colour: str) -> Iterator[Trace]:

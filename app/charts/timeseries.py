@@ -25,6 +25,7 @@ _PARTS: dict[str, dict[str, str]] = {
     "capacity": {"effective_from": _STAMP, "capacity_gbps": _REAL, "status": _TEXT},
     "events": {"title": _TEXT, "kind": _TEXT, "start": _STAMP, "end": _STAMP},
     "gaps": {"start": _STAMP, "end": _STAMP, "names": _TEXT},
+    "set_aside": {"ts": _STAMP, "name": _TEXT, "value": _REAL, "reason": _TEXT},
     "beside": {"ts": _STAMP},
     "peaks": {"week": _STAMP} | dict.fromkeys(comparison.PEAK_COLUMNS, _REAL),
 }
@@ -42,6 +43,7 @@ class TrafficChart:
     - `last_week`: ts (already shifted by a week), value.
     - `capacity`: effective_from, capacity_gbps, status (installed, planned).
     - `events`: title, kind, start, end. `gaps`: start, end, names (of the sites that are missing).
+    - `set_aside`: ts, name (of the site), value, reason of samples that cannot be; marked, and no part of any scale.
     - `beside`: ts, and a column for each other curve, of those that comparison.CURVES names. `peaks`: week, q50, q90, q95
       (the table `peaks`).
 
@@ -61,6 +63,7 @@ class TrafficChart:
     capacity: pd.DataFrame = None
     events: pd.DataFrame = None
     gaps: pd.DataFrame = None
+    set_aside: pd.DataFrame = None
     beside: pd.DataFrame = None
     peaks: pd.DataFrame = None
     zone: str = "UTC"
@@ -124,6 +127,7 @@ def _within(spec: TrafficChart) -> TrafficChart:
         last_week=_between(spec.last_week, spec.start, spec.end),
         capacity=marks.steps_between(spec.capacity, spec.start, spec.end),
         gaps=spec.gaps[(spec.gaps["start"] < spec.end) & (spec.gaps["end"] > spec.start)],
+        set_aside=_between(spec.set_aside, spec.start, min(spec.now, spec.end)),
         beside=_between(spec.beside, spec.start, spec.end),
         peaks=comparison.weeks_between(spec.peaks, max(spec.start, spec.now), spec.end),
     )
@@ -194,6 +198,7 @@ def _traces(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[Tra
     yield from comparison.curves(spec.beside, zone, axis, palette)
     yield from comparison.week_peaks(spec.peaks, zone, axis, palette.words[meaning(spec.metric)])
     yield from marks.capacity_lines(spec.capacity, spec.end, zone, axis, palette.hues["capacity"])
+    yield from marks.crosses(spec.set_aside, scale.top, zone, axis, palette)
     if len(spec.history):
         yield from _measured(spec, axis, colour)
         yield from marks.diamonds(
@@ -256,6 +261,9 @@ def _box(few: pd.DataFrame, spec: TrafficChart, axis: Unit) -> dict[str, Any]:
 def _notes(spec: TrafficChart, scale: _Scale, palette: Palette) -> Iterator[marks.Note]:
     colour = palette.words["capacity"]
     yield from marks.capacity_notes(spec.capacity, spec.start, spec.end, spec.zone, scale.unit, scale.top, palette)
+    yield from marks.set_aside_note(
+        spec.set_aside, spec.start, spec.end, zone=spec.zone, metric=spec.metric, palette=palette
+    )
     if scale.above:
         yield marks.capacity_above(scale.above, scale.highest, colour)
     if spec.start <= spec.now <= spec.end and spec.height > LOW:

@@ -80,7 +80,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "layers": ("sites", "flows", "labels"),
     "role": ("ingest", "edge"),
     "map": ("flat", "globe"),
-    "section": ("freshness", "completeness", "snapshots", "quarantine", "versions", "dictionary"),
+    "section": ("freshness", "completeness", "snapshots", "quarantine", "aside", "versions", "dictionary"),
     "table": tuple(TABLES),
     "direction": ("egress", "ingest"),
     "statistic": ("peak", "p95"),

@@ -234,6 +234,18 @@ def members(level: Level, key: str) -> str:
     return f"site_id IN (SELECT site_id FROM sites WHERE region_id = {quoted(key)})" if level == "region" else "true"
 
 
+@reads("set_aside", "sites")
+def samples_set_aside(
+    pin: Pin, scope: Scope, level: Level, key: str, metric: str, start: datetime, end: datetime
+) -> pd.DataFrame:
+    """ts, name (of the site), value, usual, reason of the samples of a place that are set aside, start <= ts < end, by ts."""
+    known_metrics((metric,))
+    sql = f"""SELECT ts, coalesce(s.name, a.site_id) AS name, value, usual, reason FROM set_aside a LEFT JOIN sites s USING (site_id)
+              WHERE metric = $metric AND ts >= $start AND ts < $end AND {members(level, key)} ORDER BY ts, a.site_id"""
+    parameters = {"metric": metric, "start": start, "end": end}
+    return query(pin, sql, ["set_aside", "sites"], scope=scope, parameters=parameters)
+
+
 @reads("capacity")
 def capacity(pin: Pin, scope: Scope) -> pd.DataFrame:
     """Every declared step, in the columns of the table `capacity`."""

@@ -50,10 +50,10 @@ SPIKE_DEVIATIONS = 6.0
 LASTING = 2 * DAY
 LEVEL_FACTOR = 5.0
 UNIT_FACTORS = {
-    8.0: "bytes and bits",
-    125.0: "megabytes and gigabits",
-    1000.0: "a factor of 1,000 or 1,024",
-    1e6: "a factor of a million",
+    8.0: "bits for bytes, 8",
+    125.0: "megabytes for gigabits, 125",
+    1000.0: "1,000 or 1,024",
+    1e6: "1,000,000",
 }
 UNIT_TOLERANCE = 0.2
 # A capacity is believed where the site stayed within twice of it for three days in all.
@@ -239,8 +239,8 @@ def _lasting_cause(run: _Run, values: FloatArray, factor: float) -> tuple[Cause 
         return None, ""
     lasted = f"for {run.lasted / DAY:,.0f} days"
     if unit := _unit_of(factor):
-        return "unit error", f"{factor:,.0f} times usual {lasted}: likelier another unit ({unit}) than a new level"
-    return "new level", f"{factor:,.1f} times usual {lasted}: likelier a new level than another unit"
+        return "unit error", f"{factor:,.0f} times usual {lasted}: likelier another unit ({unit})"
+    return "new level", f"{factor:,.1f} times usual {lasted}: likelier a new level"
 
 
 def _samples(run: _Run) -> str:

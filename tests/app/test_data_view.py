@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -94,6 +96,40 @@ def test_an_empty_quarantine_and_ledger_say_so(open_page: Opener, lakes: dict[st
         bare.replace(name, Lake(lakes["full"]).read(name))
     assert "Nothing in quarantine" in text(open_page("data", tmp_path / "lake", section="quarantine"))
     assert "No snapshot on record" in text(open_page("data", tmp_path / "lake", section="snapshots"))
+
+
+def test_samples_that_are_set_aside_stand_with_value_usual_value_and_reason(
+    open_page: Opener, lakes: dict[str, Path], tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path / "lake")
+    for name in ("sites", "telemetry", "telemetry_1d"):
+        lake.replace(name, Lake(lakes["full"]).read(name))
+    ts = lake.read("telemetry")["ts"][0].as_py()
+    row = {"site_id": SITES["site_id"][0], "metric": "egress_gbps", "ts": ts, "value": 5200.0, "usual": 12.5}
+    row |= {"capacity_gbps": None, "cause": "spike", "reason": "99 times all else that the site carried"}
+    lake.append("set_aside", pa.Table.from_pylist([row, row | {"ts": ts + timedelta(minutes=5), "value": 4000.0}]))
+    change = {name: row[name] for name in ("site_id", "metric", "ts", "value", "usual")}
+    change |= {
+        "until": None,
+        "factor": 416.0,
+        "cause": "new level",
+        "is_set_aside": False,
+        "reason": "likelier a new level",
+    }
+    lake.append("level_changes", pa.Table.from_pylist([change]))
+    test = open_page("data", tmp_path / "lake", section="aside")
+    shown = table(test).iloc[0]
+    assert (shown["Site"], shown["Samples"], shown["Value"], shown["Usual value"]) == (
+        "Frankfurt 1",
+        2,
+        "5.20 Tbps",
+        "12.5 Gbps",
+    )
+    assert (shown["Capacity"], shown["Likely cause"]) == ("none", "spike")
+    assert "**2 samples** of 1 site " in text(test)
+    end = f"{ts + timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
+    assert f"{ts:%Y-%m-%dT%H:%M:%SZ},{end},fra-01,keep" in text(test)
+    assert test.dataframe[1].value["Likelier"].tolist() == ["new level"]
 
 
 def test_snapshots_add_up(open_page: Opener) -> None:

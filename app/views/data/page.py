@@ -12,6 +12,7 @@ from app.ui import empty_states, export
 from app.ui.header import Frame
 from app.ui.tables import ledger
 from app.views.data.charts import completeness_chart
+from data.schema import METRIC
 
 DAYS = 28
 # A site that lacks more than this share of a month's samples is worth a look.
@@ -21,6 +22,7 @@ SECTIONS = {
     "completeness": "Completeness",
     "snapshots": "Snapshots",
     "quarantine": "Quarantine",
+    "aside": "Set aside",
     "versions": "Versions",
     "dictionary": "Data dictionary",
 }
@@ -55,6 +57,29 @@ QUARANTINE = {
     "remedy": "Remedy",
     "kept_at": "Kept at",
 }
+SET_ASIDE = {
+    "name": "Site",
+    "metric_label": "Metric",
+    "start": "From",
+    "last": "To",
+    "samples": "Samples",
+    "value_words": "Value",
+    "usual_words": "Usual value",
+    "capacity_words": "Capacity",
+    "cause": "Likely cause",
+    "reason": "Reason",
+}
+LEVEL_CHANGES = {
+    "name": "Site",
+    "metric_label": "Metric",
+    "ts": "Since",
+    "until": "Until",
+    "value_words": "Value",
+    "usual_words": "Usual value",
+    "cause": "Likelier",
+    "reason": "Reason",
+    "treatment": "In forecasts",
+}
 VERSIONS = {
     "table": "Table",
     "version": "Version",
@@ -88,6 +113,7 @@ def show(frame: Frame) -> None:
         "completeness": completeness,
         "snapshots": snapshots,
         "quarantine": quarantine,
+        "aside": aside,
         "versions": versions,
         "dictionary": dictionary,
     }
@@ -169,6 +195,65 @@ def quarantine(frame: Frame) -> None:
             name="quarantine",
             alt="Refused snapshots and rows with their reasons, newest first",
         )
+
+
+def aside(frame: Frame) -> None:
+    """Which samples cannot be, and are left out; which lasting changes there are, and what each likelier is?"""
+    rows, changes = cached.set_aside(frame.pin, frame.scope), cached.level_changes(frame.pin, frame.scope)
+    if rows.empty:
+        empty_states.nothing(
+            "Nothing set aside", "The last refresh met no sample that a site cannot have carried.", icon="verified"
+        )
+    else:
+        samples, count = int(rows["samples"].sum()), rows["site_id"].nunique()
+        st.markdown(
+            f"**{samples:,} {'sample' if samples == 1 else 'samples'}** of {count} {'site' if count == 1 else 'sites'} "
+            "cannot be: kept in the lake, left out of forecasts, peaks, bands and pages."
+        )
+        ledger(
+            _worded(rows),
+            SET_ASIDE,
+            frame.zone,
+            name="set-aside",
+            alt="Samples that are set aside with their reasons, newest first; a click on a name opens the site",
+            opens="name",
+        )
+        st.caption(
+            "Values that are real come back at the next refresh after an event with the treatment `keep`, like this one "
+            "for the newest, is taken in with `python -m data ingest events.csv`:"
+        )
+        st.code(keeping_event(rows.iloc[0], frame.extent.grain_seconds), language=None, wrap_lines=True)
+    if len(changes):
+        st.markdown("## Lasting changes by a factor of five or more")
+        treatment = changes["is_set_aside"].map({True: "set aside: above what the capacity allows", False: "counted"})
+        ledger(
+            _worded(changes).assign(treatment=treatment),
+            LEVEL_CHANGES,
+            frame.zone,
+            name="level-changes",
+            alt="Lasting changes of level, and whether a new level or another unit is likelier, newest first",
+            opens="name",
+        )
+
+
+def keeping_event(row: pd.Series, grain_seconds: int) -> str:
+    """A file of events that keeps the samples of one row."""
+    end = row["last"] + pd.Timedelta(seconds=grain_seconds)
+    start, end = (stamp.strftime("%Y-%m-%dT%H:%M:%SZ") for stamp in (row["start"], end))
+    columns = "event_id,kind,title,start,end,scope,treatment"
+    return f"{columns}\nkeep-{row['site_id']}-{start[:10]},change,{row['metric']} as measured,{start},{end},{row['site_id']},keep"
+
+
+def _worded(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with metrics and values in words."""
+    numbers = {f"{column}_words": column for column in ("value", "usual") if column in rows}
+    worded = {
+        name: [theme.metric_value(metric, value) for metric, value in zip(rows["metric"], rows[column], strict=True)]
+        for name, column in numbers.items()
+    }
+    if "capacity_gbps" in rows:
+        worded["capacity_words"] = ["none" if pd.isna(value) else theme.gbps(value) for value in rows["capacity_gbps"]]
+    return rows.assign(metric_label=rows["metric"].map(lambda metric: METRIC[metric].label), **worded)
 
 
 def versions(frame: Frame) -> None:

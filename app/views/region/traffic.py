@@ -83,10 +83,21 @@ def draw(frame: Frame, place: Place, window: Window) -> list[Chart]:
         zone=frame.zone,
         on_select=partial(_point_clicked, frame.zone),
     )
+    _say_what_is_set_aside(charts)
     list_anomalies(frame, place, charts)
     coming_weeks.draw(frame, place, shown)
     _say_what_is_absent(frame, place, told, {chart.metric for chart in charts})
     return charts
+
+
+def _say_what_is_set_aside(charts: list[Chart]) -> None:
+    """How many samples are marked as set aside, and what that means."""
+    count = sum(len(chart.set_aside) for chart in charts if isinstance(chart, TrafficChart))
+    if count:
+        st.caption(
+            f":material/close: {count:,} {'sample that cannot be is' if count == 1 else 'samples that cannot be are'} set aside, and part of "
+            "no line, peak, band or forecast. The page Data lists them with the reasons and says how to keep one."
+        )
 
 
 def _point_clicked(zone: str) -> None:
@@ -176,6 +187,9 @@ def traffic_charts(frame: Frame, place: Place, window: Window, shown: list[Traff
             capacity=one.capacity,
             events=happened if number == 0 else NO_EVENTS,
             gaps=silent,
+            set_aside=cached.samples_set_aside(
+                frame.pin, frame.scope, place.level, place.key, one.metric, window.start, window.past_end
+            ),
             beside=one.beside,
             peaks=one.peaks,
             zone=frame.zone,

@@ -156,6 +156,24 @@ def test_points_outside_their_band_are_diamonds() -> None:
     assert list(moments(marks)) == [moments_of(SURGE), moments_of(DIP)]
 
 
+def test_samples_set_aside_are_crosses_at_the_top_that_stretch_no_axis() -> None:
+    aside = pd.DataFrame(
+        {
+            "ts": [NOW - 9 * HOUR, NOW - 5 * HOUR],
+            "name": "Paris",
+            "value": [5200.0, 9.0],
+            "reason": "26 times the capacity",
+        }
+    )
+    plain, figure = traffic_chart(full()), traffic_chart(full(set_aside=aside))
+    (crosses,) = named(figure, "set aside")
+    assert figure.layout.yaxis.range == plain.layout.yaxis.range
+    assert crosses.y[0] == pytest.approx(0.93 * figure.layout.yaxis.range[1])
+    assert crosses.y[1] == pytest.approx(9.0)
+    assert crosses.text[0] == "set aside at Paris: 5,200 Gbps, 26 times the capacity"
+    assert "set aside, 5.20 Tbps" in words(figure)
+
+
 def test_of_a_long_stretch_outside_the_band_the_furthest_points_are_marked_and_stay_apart() -> None:
     low = full(history=history().assign(value=lambda rows: rows["value"] / 2))
     (marks,) = named(traffic_chart(low), "outside the 95 % band")
