@@ -2,7 +2,7 @@
 network?
 
     python -m benchmarks.peaks [--datasets ../shared/datasets] [--networks 201,202,203,204] [--only
-    simulator,p2p_live,zabbix,agreement]
+    simulator,p2p_live,zabbix,years,agreement]
 
 One JSON line for each data set, metric and statistic (`peak`, `p95`): weekly answers of 1 to 4 weeks ahead from every
 Monday on, each calibrated on what had come by then alone. `below_90` is the share of weeks at or under the 0.9
@@ -36,6 +36,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,14 +48,26 @@ from data.schema import DEMAND_METRICS, MIN_PEAK_WEEKS
 from data.simulator.options import TICKS_A_DAY, SimulationOptions
 from data.simulator.simulation import simulate as simulation
 from forecasting.panel.history import nan_sum
-from forecasting.peaks.calibration import LEVELS, MIDDLE, WeeklyBacktest, Whole, offsets
+from forecasting.peaks.calibration import (
+    DIRECT,
+    LEVELS,
+    MIDDLE,
+    WeeklyBacktest,
+    Whole,
+    calibrated,
+    log_errors,
+    offsets,
+    pooled,
+)
 from forecasting.peaks.simulation import HOUR, SEASONS, STATISTICS, STIFF, SimulationHistory
-from forecasting.peaks.weekly_peaks import weekly_backtest
+from forecasting.peaks.weekly_peaks import PEAK_HISTORY, follow_recent_weeks, weekly_backtest
 from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, grain, weekly
 from forecasting.prophet_map.fit import Spec, fit
 
 SITES, DAYS, END = 16, 400, datetime(2026, 11, 2, tzinfo=UTC)
-AHEAD = np.array([1, 2, 3, 4])
+# The first four weeks ahead, and from 8 to 13; the others are those that the product checks between them.
+AHEAD = np.array([1, 2, 3, 4, 6, 8, 9, 11, 13])
+REACHES = {"near": (1, 4), "far": (8, 13)}
 HALF_A_YEAR = 26
 # An origin with fewer measured weeks has no past forecast to be calibrated on; the first week of both real sets is cut
 # off.
@@ -78,19 +91,27 @@ def main() -> None:
     parser.add_argument(
         "--networks", default="201,202,203,204", help="seeds of simulated networks (default: %(default)s)"
     )
-    parser.add_argument("--only", default="simulator,p2p_live,zabbix,agreement")
+    parser.add_argument("--only", default="simulator,p2p_live,zabbix,years,agreement")
     options = parser.parse_args()
     seeds, only = [int(seed) for seed in options.networks.split(",")], options.only.split(",")
     simulated = [case for seed in seeds for case in networks(seed)] if {"simulator", "agreement"} & set(only) else []
-    cases = [*(simulated if "simulator" in only else []), *(p2p_live(options.datasets) if "p2p_live" in only else [])]
-    pooled: dict[tuple[str, str], list[pd.DataFrame]] = {}
-    for case in [*cases, *([zabbix(options.datasets)] if "zabbix" in only else [])]:
+    real = {"p2p_live": p2p_live, "zabbix": zabbix, "years": years}
+    cases = [
+        *(simulated if "simulator" in only else []),
+        *(case for name, read in real.items() if name in only for case in read(options.datasets)),
+    ]
+    together: dict[tuple[str, str, str], list[pd.DataFrame]] = {}
+    for case in cases:
         rows = answers(case)
-        for statistic, part in rows.groupby("statistic"):
-            pooled.setdefault((case.data.split("-")[0], str(statistic)), []).append(part)
-            say("peaks", {"data": case.data, "metric": case.metric, "statistic": statistic, **summary(part)})
-    for (data, statistic), parts in pooled.items():
-        say("peaks", {"data": data, "metric": "all", "statistic": statistic, **summary(pd.concat(parts))})
+        for (name, (first, last)), statistic in product(REACHES.items(), STATISTICS):
+            part = rows[(rows["statistic"] == statistic) & rows["ahead"].between(first, last)]
+            if len(part):
+                together.setdefault((case.data.split("-")[0], statistic, name), []).append(part)
+                line = {"data": case.data, "metric": case.metric, "statistic": statistic, "ahead": name}
+                say("peaks", {**line, **summary(part)})
+    for (data, statistic, name), parts in together.items():
+        line = {"data": data, "metric": "all", "statistic": statistic, "ahead": name}
+        say("peaks", {**line, **summary(pd.concat(parts))})
     if "agreement" in only:
         for data, metric, stamps, sites, groups, held in [*abilene(options.datasets), *held_back(simulated)]:
             say("agreement", {"data": data, "metric": metric, **agreement(stamps, sites, groups, held)})
@@ -141,7 +162,7 @@ def p2p_live(datasets: Path) -> Iterator[Case]:
         yield Case("p2p_live", metric, history, np.zeros(history.series, dtype=np.int64), FIRST)
 
 
-def zabbix(datasets: Path) -> Case:
+def zabbix(datasets: Path) -> Iterator[Case]:
     """One interface: hourly means, whose P95 is theirs, and peaks of the minutes."""
     rows = pd.read_parquet(datasets / "zabbix_link/hourly.parquet").set_index("ts").asfreq("h")
     stamps, mean, highest = (
@@ -150,7 +171,19 @@ def zabbix(datasets: Path) -> Case:
         rows[["max_mbps"]].to_numpy(float),
     )
     history = SimulationHistory(stamps, mean, (), weekly(stamps, mean)._replace(peak=weekly(stamps, highest).peak))
-    return Case("zabbix", "avg_mbps", history, np.zeros(1, dtype=np.int64), FIRST)
+    yield Case("zabbix", "avg_mbps", history, np.zeros(1, dtype=np.int64), FIRST)
+
+
+def years(datasets: Path) -> Iterator[Case]:
+    """The hourly series, each alone, in the last 13 months and the 13 months that end 330 days before."""
+    rows = pd.read_parquet(datasets / "years/hourly.parquet")
+    for name, part in rows.groupby("series_id"):
+        hours = part.set_index("ts")[["y"]].asfreq("h")
+        for end in (hours.index[-1] - pd.Timedelta(days=330), hours.index[-1]):
+            window = hours.loc[end - PEAK_HISTORY : end]
+            stamps, values = window.index.to_numpy("datetime64[us]"), window.to_numpy(float)
+            history = SimulationHistory(stamps, values, (), weekly(stamps, values))
+            yield Case("years", str(name), history, np.zeros(1, dtype=np.int64), history.whole_weeks - HALF_A_YEAR)
 
 
 def history_of(stamps: Stamps, samples: Reals, groups: list[Whole]) -> SimulationHistory:
@@ -175,26 +208,36 @@ def levels_of(history: SimulationHistory) -> Whole:
 
 def answers(case: Case) -> pd.DataFrame:
     """One row for each weekly answer: what came, last week's value, and the quantiles before and after calibration."""
-    past = weekly_backtest(case.history, recent=case.history.whole_weeks, ahead=AHEAD)
-    moves = offsets(past, case.groups, case.history.whole_weeks)[:-1]
+    simulated = weekly_backtest(case.history, recent=case.history.whole_weeks, ahead=AHEAD)
+    past = follow_recent_weeks(case.history, case.groups, simulated).past
+    bounds = calibrated(past.predicted, offsets_of_all_horizons(past, case.groups, case.history.whole_weeks))
+    before = np.broadcast_to(case.history.measured[past.origins - 1][:, None], past.actual.shape)
+    columns = {"actual": past.actual, "last_week": before}
+    columns |= {
+        f"{name}_{round(100 * level)}": values[:, :, :, number]
+        for name, values in (("paths", simulated.predicted), ("q", bounds))
+        for number, level in enumerate(LEVELS)
+    }
+    columns["statistic"] = np.broadcast_to(np.array(STATISTICS)[None, None, :, None], past.actual.shape)
+    columns["ahead"] = np.broadcast_to(past.ahead[None, :, None, None], past.actual.shape)
     kept = past.origins >= case.first
-    return rows_of(
-        past._replace(origins=past.origins[kept], predicted=past.predicted[kept], actual=past.actual[kept]),
-        moves[kept],
-        case.history,
-    )
-
-
-def rows_of(past: WeeklyBacktest, moves: Reals, history: SimulationHistory) -> pd.DataFrame:
-    """The answers of some origins."""
-    calibrated = np.sort(past.predicted * np.exp(moves), axis=3)
-    before = np.stack([history.weekly.peak, history.weekly.p95], axis=1)[past.origins - 1]
-    columns = {"actual": past.actual, "last_week": np.broadcast_to(before[:, None], past.actual.shape)}
-    columns |= {f"paths_{round(100 * level)}": past.predicted[:, :, :, number] for number, level in enumerate(LEVELS)}
-    columns |= {f"q_{round(100 * level)}": calibrated[:, :, :, number] for number, level in enumerate(LEVELS)}
-    statistic = np.broadcast_to(np.array(STATISTICS)[None, None, :, None], past.actual.shape)
-    rows = pd.DataFrame({"statistic": statistic.ravel()} | {name: values.ravel() for name, values in columns.items()})
+    rows = pd.DataFrame({name: values[kept].ravel() for name, values in columns.items()})
     return rows[rows["actual"].notna() & rows["q_50"].notna()]
+
+
+def offsets_of_all_horizons(past: WeeklyBacktest, groups: Whole, now: int) -> Reals:
+    """Offsets at each past origin, (O, A, 2, L, M): near ones as the product's, far ones by the same rule from what was
+    known there, with the feedback of the last near one.
+    """
+    moves = np.array(offsets(past, groups, now)[:-1])
+    near = int(np.searchsorted(past.ahead, DIRECT, side="right"))
+    errors = log_errors(past)
+    for position, origin in enumerate(past.origins):
+        fed_back = moves[position, near - 1] - pooled(past, errors, groups, int(origin), near - 1)
+        for at in range(near, len(past.ahead)):
+            if np.isfinite(past.predicted[position, at]).any():
+                moves[position, at] = pooled(past, errors, groups, int(origin), at) + fed_back
+    return moves
 
 
 def summary(rows: pd.DataFrame) -> dict[str, object]:

@@ -84,7 +84,7 @@ def offsets(trials: WeeklyBacktest, groups: Whole, origin: int) -> Reals:
     groups: (M,), labels; series of one label lend each other their weeks, but for those that carried nothing. Zero
     where there is no past week yet, and beyond DIRECT weeks ahead at all origins but the last.
     """
-    errors = _errors(trials)
+    errors = log_errors(trials)
     moments = np.r_[trials.origins, origin]
     near = int(np.searchsorted(trials.ahead, DIRECT, side="right"))
     moves = np.zeros((len(moments), *errors.shape[1:]))
@@ -101,7 +101,7 @@ def offsets(trials: WeeklyBacktest, groups: Whole, origin: int) -> Reals:
     return moves
 
 
-def _errors(trials: WeeklyBacktest) -> Reals:
+def log_errors(trials: WeeklyBacktest) -> Reals:
     """Log of the actual over each quantile, (O, A, 2, L, M)."""
     actual = np.log(np.maximum(trials.actual, LEAST))
     return np.asarray(actual[:, :, :, None] - np.log(np.maximum(trials.predicted, LEAST)))
@@ -134,13 +134,16 @@ def _usual_error(errors: Reals, position: int, at: int) -> Reals:
 
 def pooled(trials: WeeklyBacktest, errors: Reals, groups: Whole, now: int, at: int) -> Reals:
     """The conformal offset (2, L, M) of the horizon `trials.ahead[at]`, from the weeks that ended before the position
-    `now`.
+    `now`; none for the median, which learns from past weeks by itself (`recent_weeks.py`).
+
+    Weeks far ahead of neighbouring origins err together: there the week to come counts for as many of them.
     """
     is_past = trials.origins[:, None] + trials.ahead <= now
     age = (now - trials.origins[:, None] - trials.ahead)[is_past]
     octaves = np.abs(np.log2(trials.ahead / trials.ahead[at]))
     weights = AGEING**age * (OCTAVE ** np.broadcast_to(octaves, is_past.shape)[is_past])
     past_errors, actual = errors[is_past], trials.actual[is_past]
+    fresh = max(float(trials.ahead[at]) / DIRECT, 1.0)
     quantiles = np.zeros(errors.shape[2:])
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -148,9 +151,10 @@ def pooled(trials: WeeklyBacktest, errors: Reals, groups: Whole, now: int, at: i
             own = past_errors[:, statistic][:, :, members]
             given = winsorised(own, actual[:, statistic, members], weights)
             for number, level in enumerate(LEVELS):
-                quantiles[statistic, number, members] = weighted_quantile(
-                    own[:, number], weights, float(level), lent=given[:, number]
-                )
+                if number != MIDDLE:
+                    quantiles[statistic, number, members] = weighted_quantile(
+                        own[:, number], weights, float(level), lent=given[:, number], fresh=fresh
+                    )
     return quantiles
 
 
@@ -182,16 +186,15 @@ def _weighted_median(values: Reals, weights: Reals) -> Reals:
 
 
 def weighted_quantile(
-    errors: Reals, weights: Reals, level: float, own: float = OWN, lent: Reals | None = None
+    errors: Reals, weights: Reals, level: float, own: float = OWN, lent: Reals | None = None, fresh: float = 1.0
 ) -> Reals:
     """The conformal quantile for each series (M,) of a group's errors (n, M), NaN left out, with weights (n,): its own,
     which count `own` times, and what the others lend it (n, M), their errors as they are by default; 0 where there is
     none.
 
-    The week to come counts as one more error, as heavy as a fresh one of the usual series, above all others for a level
-    above one half and below all others for
-    one below it: with equal weights and `own` 1 the quantile is the ceil((n + 1) level)-th smallest error, or the
-    largest.
+    The week to come counts as `fresh` more errors, each as heavy as a fresh one of the usual series, above all others
+    for a level above one half and below all others for one below it: with equal weights and `own` and `fresh` 1 the
+    quantile is the ceil((n + 1) level)-th smallest error, or the largest.
     """
     held = np.isfinite(errors)
     if not held.any():
@@ -203,7 +206,7 @@ def weighted_quantile(
     cut, raw, weight = lent[row, of], errors[row, of], weights[row]
     values, sums = _cumulated(np.r_[lent[np.isfinite(lent)], raw], np.r_[each[np.isfinite(lent)], np.zeros(len(raw))])
     total = sums[-1] + (own - 1.0) * each.sum(axis=0) + np.bincount(of, weight * np.isnan(cut), len(each[0]))
-    usual = 1.0 + (own - 1.0) / held.any(axis=0).sum()
+    usual = fresh * (1.0 + (own - 1.0) / held.any(axis=0).sum())
     # No quantile lies below the first, or above the last, of what counts for its series.
     wanted = np.clip(
         level * total + usual * (0.0 if level == 0.5 else level - (level < 0.5)), 2.0 * ROUNDING * total, total
@@ -227,6 +230,16 @@ def _cumulated(values: Reals, weights: Reals) -> tuple[Reals, Reals]:
     values, sums = values[order], np.cumsum(weights[order])
     last = np.r_[values[1:] > values[:-1], True]
     return values[last], sums[last]
+
+
+def calibrated(predicted: Reals, moves: Reals) -> Reals:
+    """Predicted quantiles (..., L, M) moved by offsets of the logarithm of the same shape, in order; none crosses the
+    median.
+    """
+    moved = predicted * np.exp(moves)
+    middle = moved[..., MIDDLE : MIDDLE + 1, :]
+    outward = np.where(OUTWARD < 0.0, np.minimum(moved, middle), np.maximum(moved, middle))
+    return np.sort(np.where(OUTWARD == 0.0, moved, outward), axis=-2)
 
 
 # Paths moved and reordered
@@ -270,7 +283,10 @@ def _shift_statistic(values: Reals, moves: Reals) -> Reals:
     at = np.interp(share, LEVELS, np.arange(len(LEVELS)))
     low = np.minimum(at.astype(np.int64), len(LEVELS) - 2)
     by = np.moveaxis(moves, 1, -1)
+    middle = np.quantile(ranked, 0.5, axis=-1, method="hazen", keepdims=True) * np.exp(by[..., MIDDLE : MIDDLE + 1])
     ranked = ranked * np.exp(by[..., low] + (at - low) * (by[..., low + 1] - by[..., low]))
+    # What narrows the spread ends at the median.
+    ranked = np.where(share < 0.5, np.minimum(ranked, middle), np.maximum(ranked, middle))
     found = np.empty_like(values)
     np.put_along_axis(found, order, np.maximum.accumulate(ranked, axis=-1), axis=-1)
     return found

@@ -108,6 +108,11 @@ class SimulationHistory:
         """Monday of the first week that has not ended: the one that holds the first hour ahead."""
         return monday(self.stamps[-1] + HOUR)
 
+    @property
+    def measured(self) -> Reals:
+        """Peak and P95 of the weeks, (weeks, 2, N + G), in the order of STATISTICS."""
+        return np.stack([self.weekly.peak, self.weekly.p95], axis=1)
+
     def until(self, week: int) -> SimulationHistory:
         """What was known when that week began (a position in `weekly.weeks`)."""
         keep = int(np.searchsorted(self.stamps, self.weekly.weeks[0] + week * WEEK))

@@ -23,14 +23,17 @@ from forecasting.panel.panel import HOUR, Panel
 from forecasting.peaks.calibration import (
     DIRECT,
     LEVELS,
+    MIDDLE,
     WeeklyBacktest,
     Whole,
+    calibrated,
     extend_offsets,
     offsets,
     persistence,
     reorder_ranks,
     shift_ranks,
 )
+from forecasting.peaks.recent_weeks import Followed, RecentWeeks, follow, log_measured, moves_ahead
 from forecasting.peaks.simulation import (
     SLOPE_WEEKS,
     STATISTICS,
@@ -67,13 +70,15 @@ class PeakForecast(NamedTuple):
     of N sites and G groups.
 
     `paths` hold the same quantiles: they are the simulated ones, moved rank by rank. NaN for a series with too little
-    history. `moves` are the offsets of calibration, at the origins of the trials and now.
+    history. `moves` are the offsets of calibration, at the origins of the trials and now; `past` the trials that they
+    calibrate.
     """
 
     weeks: Stamps
     quantiles: Reals
     paths: JointPaths
     moves: Reals
+    past: WeeklyBacktest
 
 
 def forecast_peaks(
@@ -89,11 +94,16 @@ def forecast_peaks(
     the same history, made here where absent.
     """
     past = weekly_backtest(history, Simulation(TRIAL_PATHS, draw.seed)) if past is None else past
+    past, weights = follow_recent_weeks(history, groups, past)
     moves = offsets(past, groups, history.whole_weeks)
     checked = np.isfinite(past.actual).any(axis=(0, 2, 3))
-    paths = shift_ranks(
-        simulate(history, weeks, draw), extend_offsets(moves[-1, checked], past.ahead[checked], np.arange(1, weeks + 1))
+    paths = simulate(history, weeks, draw)
+    recent = RecentWeeks.before(history.whole_weeks, log_measured(history.measured))
+    by = moves_ahead(
+        weights[checked], past.ahead[checked], quantiles(paths)[:, :, MIDDLE], recent, history.known is not None
     )
+    by = by[:, :, None] + extend_offsets(moves[-1, checked], past.ahead[checked], np.arange(1, weeks + 1))
+    paths = shift_ranks(paths, by)
     paths = reorder_ranks(paths, persistence(past), int(past.ahead[checked][-1]) if checked.any() else 1, draw.seed)
     short = np.isfinite(history.weekly.peak).sum(axis=0) < MIN_PEAK_WEEKS
     paths = paths._replace(
@@ -102,7 +112,12 @@ def forecast_peaks(
     # What was always the same is expected to stay: neither zero nor a constant has a shape to simulate.
     for site in np.flatnonzero(_is_constant(history.hourly) & ~short[: history.hourly.shape[1]]):
         paths.peak[:, site] = paths.p95[:, site] = history.hourly[np.isfinite(history.hourly[:, site]), site][0]
-    return PeakForecast(paths.weeks, quantiles(paths), paths, moves)
+    return PeakForecast(paths.weeks, quantiles(paths), paths, moves, past)
+
+
+def follow_recent_weeks(history: SimulationHistory, groups: Whole, past: WeeklyBacktest) -> Followed:
+    """The trials of a history with medians that follow what was measured last, as far as past weeks say."""
+    return follow(past, history.measured, groups, history.whole_weeks, history.known is not None)
 
 
 def _is_constant(hourly: Reals) -> npt.NDArray[np.bool_]:
@@ -134,7 +149,7 @@ def weekly_backtest(
         np.full((*shape, len(LEVELS), history.series), np.nan),
         np.full((*shape, history.series), np.nan),
     )
-    measured = np.stack([history.weekly.peak, history.weekly.p95], axis=1)
+    measured = history.measured
     for position, origin in enumerate(origins):
         reach = int(np.searchsorted(ahead, last - origin, side="right"))
         if reach:
@@ -280,7 +295,7 @@ def forecast_weekly_peaks(inputs: PeakInputs) -> PeakResult:
     return PeakResult(
         *(
             _without_refused(rows, inputs.refused)
-            for rows in (_peaks(inputs, forecast), _paths(inputs, forecast), _scores(inputs, past, forecast.moves))
+            for rows in (_peaks(inputs, forecast), _paths(inputs, forecast), _scores(inputs, forecast))
         )
     )
 
@@ -317,17 +332,19 @@ def _identified(inputs: PeakInputs, weeks: Stamps) -> pd.DataFrame:
     return pd.DataFrame({**identity, "week": stamps, "statistic": np.tile(STATISTICS, len(weeks) * len(inputs.series))})
 
 
-def _scores(inputs: PeakInputs, past: WeeklyBacktest, moves: Reals) -> pd.DataFrame:
+def _scores(inputs: PeakInputs, forecast: PeakForecast) -> pd.DataFrame:
     """How often peak and P95 of past weeks, 1 to 4 weeks ahead, stayed below the calibrated quantiles, each calibrated
     from what was known at its origin.
     """
     rows: list[dict[str, object]] = []
+    past = forecast.past
+    bounds = calibrated(past.predicted, forecast.moves[:-1])
     for (statistic, model), (at, weeks), (name, level) in product(
         enumerate(SCORED), enumerate(past.ahead[past.ahead <= DIRECT]), SCORED_LEVELS.items()
     ):
         place = int(np.flatnonzero(level == LEVELS)[0])
         came = past.actual[:, at, statistic]
-        bound = past.predicted[:, at, statistic, place] * np.exp(moves[:-1, at, statistic, place])
+        bound = bounds[:, at, statistic, place]
         known = np.isfinite(bound) & np.isfinite(came)
         held = ((came <= bound) & known).sum(axis=0)
         for one, hits, count in zip(inputs.series, held, known.sum(axis=0), strict=True):

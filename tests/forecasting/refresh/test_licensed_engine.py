@@ -19,12 +19,13 @@ from forecasting.evaluation.scores import out_of_sample_intervals
 from forecasting.models.engine import IDENTITY, EngineResult, ForecastOptions
 from forecasting.models.ensemble import PROPHET_MAP, baselines, pool
 from forecasting.panel.panel import Panel, Sources, build
-from forecasting.peaks.calibration import offsets
+from forecasting.peaks.calibration import calibrated, offsets
 from forecasting.peaks.simulation import Simulation
 from forecasting.peaks.weekly_peaks import (
     TRIAL_PATHS,
     WEEKS_PLANNED,
     WEEKS_SHOWN,
+    follow_recent_weeks,
     forecast_weekly_peaks,
     peak_inputs,
     weekly_backtest,
@@ -284,7 +285,8 @@ def test_both_statistics_are_scored_and_told_apart() -> None:
     assert subject is not None
     past = weekly_backtest(subject.history, Simulation(TRIAL_PATHS, 0))
     labels = np.unique(subject.labels, return_inverse=True)[1]
-    moves = offsets(past, labels, subject.history.whole_weeks)
+    past = follow_recent_weeks(subject.history, labels, past).past
+    quantiles = calibrated(past.predicted, offsets(past, labels, subject.history.whole_weeks)[:-1])
     scores = forecast_weekly_peaks(subject).scores.set_index(["model", "key", "horizon", "score"])
     assert len(scores)
     for (model, key, horizon, score), row in scores.iterrows():
@@ -294,13 +296,11 @@ def test_both_statistics_are_scored_and_told_apart() -> None:
             [one.key for one in subject.series].index(key),
         )
         place = list(PEAK_QUANTILES).index(score.replace("coverage_", "q"))
-        bounds = [
-            past.predicted[n, at, statistic, place, series] * np.exp(moves[n, at, statistic, place, series])
-            for n in range(len(past.origins))
-        ]
         pairs = [
             (came, bound)
-            for came, bound in zip(past.actual[:, at, statistic, series], bounds, strict=True)
+            for came, bound in zip(
+                past.actual[:, at, statistic, series], quantiles[:, at, statistic, place, series], strict=True
+            )
             if np.isfinite([came, bound]).all()
         ]
         assert row["origins"] == len(pairs)
