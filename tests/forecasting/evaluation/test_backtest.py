@@ -50,6 +50,13 @@ def test_bands_of_hours_days_and_steps() -> None:
     assert [(band.first, band.last) for band in horizon_bands(pd.Timedelta(days=7), 3)] == [(0, 1), (1, 3)]
 
 
+def test_a_year_of_daily_values_asks_for_no_more_origins_than_a_week_of_hours() -> None:
+    stamps = pd.date_range("2016-01-01", periods=3650, freq="D")
+    days = History(stamps, np.ones((3650, 1)), (7, 365))
+    assert len(origins(days, horizon_bands(pd.Timedelta(days=1), 7), 8)) == 2 * 8 * 7
+    assert [band.name for band in horizon_bands(pd.Timedelta(days=7), 4)] == ["0-7 d", "8-28 d"]
+
+
 def test_each_origin_forecasts_to_the_end_of_the_band_that_asked_for_it_and_a_week_at_least() -> None:
     known = History(pd.date_range("2026-01-05", periods=180 * 24, freq="h"), np.ones((180 * 24, 1)), (24, 168))
     found = origins(known, horizon_bands(HOUR, 90 * 24), 8)
