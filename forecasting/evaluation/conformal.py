@@ -29,6 +29,9 @@ RESIDUAL_FLOOR_SHARE = 0.1
 PHASE_EVIDENCE = 30.0
 # Residuals of one origin move together: each origin says as much as this many independent ones.
 INDEPENDENT_PER_ORIGIN = 6.0
+# Beyond a month that is said of each disjoint view of the horizon, for origins closer than it saw much of the same; no
+# level is raised beyond a fifth of its share outside.
+DISJOINT_FROM_DAYS, LEAST_OUTSIDE = 28, 0.2
 # A series' own quantile counts for half once this many residuals stand behind it.
 OWN_EVIDENCE = 24.0
 # Days up to here have a quantile each, the rest one a week.
@@ -69,7 +72,7 @@ def half_widths(point: Reals, trials: OutOfSample, history: History, levels: Seq
     residuals /= seasonal[places]
     lead[: history.short] = _horizon_scale(residuals[:, : history.short])
     residuals[:, : history.short] /= lead[: history.short, None]
-    pooled = _pooled(residuals, history.short, levels)
+    pooled = _pooled(residuals, trials.origins, history, levels)
     scale = np.sqrt(np.abs(point) + floor) * seasonal[shown[length + ahead]] * lead[:, None]
     return np.asarray(np.minimum(scale[:, :, None] * pooled, widest[:, None]))
 
@@ -174,13 +177,15 @@ def _rising(values: Reals) -> list[float]:
     return [level for level, count in blocks for _ in range(count)]
 
 
-def _pooled(residuals: Reals, cycle: int, levels: Sequence[float]) -> Reals:
+def _pooled(residuals: Reals, origins: Sequence[int], history: History, levels: Sequence[float]) -> Reals:
     """Quantiles of absolute residuals (K, H, N) at each step, (H, N, levels), linear between the middles of blocks."""
-    horizon = residuals.shape[1]
+    cycle, horizon = history.short, residuals.shape[1]
     edges = _edges(cycle, horizon)
     blocks: list[Reals] = []
     for first, last in pairwise(edges):
-        found = _quantiles(residuals[:, max(first - cycle, 0) : last + cycle], levels)
+        part = residuals[:, max(first - cycle, 0) : last + cycle]
+        distance = (first + last) // 2 if first >= history.days(DISJOINT_FROM_DAYS) else 0
+        found = _quantiles(part, _disjoint_views(part, origins, distance), levels)
         blank = np.isnan(found[:, 0])
         if blank.any() and blocks:
             found[blank] = blocks[-1][blank] * (last / first) ** GROWTH
@@ -188,6 +193,18 @@ def _pooled(residuals: Reals, cycle: int, levels: Sequence[float]) -> Reals:
     middles = (edges[:-1] + edges[1:] - 1) / 2.0
     stacked = _filled(np.stack(blocks))
     return _between(stacked, middles, horizon)
+
+
+def _disjoint_views(residuals: Reals, origins: Sequence[int], distance: int) -> Reals:
+    """How many views of a horizon each series has, (N), at least one: the origins (K) with residuals (K, h, N), or as
+    many as fit among them `distance` steps apart.
+    """
+    is_seen = np.asarray(~np.isnan(residuals).all(axis=1))
+    views = np.asarray(np.count_nonzero(is_seen, axis=0), dtype=float)
+    seen = [origin for origin, has_residuals in zip(origins, is_seen, strict=True) if has_residuals.any()]
+    if distance and seen:
+        views = np.minimum(views, 1.0 + float(np.ptp(seen)) / distance)
+    return np.asarray(np.maximum(views, 1.0))
 
 
 def _edges(cycle: int, horizon: int) -> npt.NDArray[np.intp]:
@@ -199,17 +216,18 @@ def _edges(cycle: int, horizon: int) -> npt.NDArray[np.intp]:
     return np.append(starts[starts < horizon], horizon)
 
 
-def _quantiles(residuals: Reals, levels: Sequence[float]) -> Reals:
+def _quantiles(residuals: Reals, views: Reals, levels: Sequence[float]) -> Reals:
     """Conformal quantiles of the pooled residuals (K, h, N), (N, levels): own and shared ones in geometric mean by
-    evidence; NaN without residuals.
+    evidence; NaN without residuals. views: how many of the horizon each series has, (N).
     """
     rows = np.sort(residuals.reshape(-1, residuals.shape[2]), axis=0)  # NaN last
     count = (~np.isnan(rows)).sum(axis=0)
-    independent = INDEPENDENT_PER_ORIGIN * np.maximum((~np.isnan(residuals)).any(axis=1).sum(axis=0), 1)
+    independent = INDEPENDENT_PER_ORIGIN * views
+    origins = INDEPENDENT_PER_ORIGIN * np.maximum((~np.isnan(residuals)).any(axis=1).sum(axis=0), 1)
     usual = mean(rows)
     shared = (rows / np.where(usual > 0.0, usual, np.nan)).ravel()
     shared = shared[~np.isnan(shared)]
-    raised = [np.minimum(level * (1.0 + 1.0 / independent), 1.0) for level in levels]
+    raised = [_raised(level, independent, origins) for level in levels]
     ranks = [_rank(level, np.full(len(count), len(shared))) for level in raised]
     # Only these ranks are needed: to put all in order would take most of the time.
     shared = np.partition(shared, np.unique(ranks)) if len(shared) else shared
@@ -223,6 +241,15 @@ def _quantiles(residuals: Reals, levels: Sequence[float]) -> Reals:
             both, np.where(both, own, 1.0) ** trust * np.where(both, other, 1.0) ** (1.0 - trust), own
         )
     return np.maximum.accumulate(found, axis=1)
+
+
+def _raised(level: float, independent: Reals, residuals: Reals) -> Reals:
+    """The level (N) that so many independent residuals need for theirs to hold `level`; what fewer of them add to it ends
+    at `LEAST_OUTSIDE` of what lies outside.
+    """
+    by_residuals = np.minimum(level * (1.0 + 1.0 / residuals), 1.0)
+    by_views = np.minimum(level * (1.0 + 1.0 / independent), 1.0 - LEAST_OUTSIDE * (1.0 - level))
+    return np.asarray(np.maximum(by_residuals, by_views))
 
 
 def _rank(level: Reals, count: npt.NDArray[np.int_]) -> npt.NDArray[np.intp]:

@@ -95,9 +95,10 @@ def failure_reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
-# Hours that a model of the next 90 days is fitted to: what is older tells little about them and costs time.
+# Hours that a curve without a year is fitted to: what is older tells little about the next 90 days and costs time.
 FIT_HISTORY = pd.Timedelta(days=400)
-# A yearly pattern needs two years to show, and is looked for in three (the prophet package alone has one).
+# A yearly pattern is looked for in three years; the prophet package, whose level is not that of the last weeks, needs two
+# to show it.
 YEARLY_AFTER, YEARLY_HISTORY = pd.Timedelta(days=730), pd.Timedelta(days=1095)
 # Harmonics of the day, and of the week by the length of history: forty resolve the hours of a match day, but only once
 # it has been seen three times.

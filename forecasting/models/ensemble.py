@@ -67,7 +67,7 @@ BOOSTED: dict[str, Model] = {
 # as this many models (docs/methods.md). Beyond a month so do those that know of a year, for there is no evidence for them
 # before a year and a quarter is known.
 STANDING = dict.fromkeys(BOOSTED, 2.5)
-FAR_STANDING = dict.fromkeys(YEARLY, 8.0)
+FAR_STANDING = dict.fromkeys(YEARLY, 12.0)
 
 
 def baselines(seasons: Sequence[int]) -> dict[str, Model]:

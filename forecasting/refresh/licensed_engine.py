@@ -16,10 +16,10 @@ from forecasting.evaluation.backtest_batch import BatchEvaluation, SeriesBatch, 
 from forecasting.evaluation.recent_bands import bands_at_grain
 from forecasting.evaluation.reconciliation import ReconciledForecasts, dependent_series, joined, reconcile, sums_of
 from forecasting.models.engine import (
-    FIT_HISTORY,
     IDENTITY,
     NOTHING,
     STATUS_COLUMNS,
+    YEARLY_HISTORY,
     EngineResult,
     ForecastOptions,
     learnable,
@@ -183,7 +183,7 @@ def status_rows(
     first = licences.drop_duplicates(IDENTITY).set_index(IDENTITY)["model"] if len(licences) else pd.Series(dtype=str)
     rows = []
     for one in series:
-        hours = panel.hourly[one].loc[panel.start - FIT_HISTORY :].dropna()
+        hours = panel.hourly[one].loc[panel.start - YEARLY_HISTORY :].dropna()
         kinds = regressor_kinds([learnable(panel.touching(one), pd.DatetimeIndex(hours.index))])
         reasons = [without_weeks[one]] if one in without_weeks else [panel.holes.get(one), panel.without(one)]
         note = (notes or {}).get(one) or ", ".join([f"clock of {panel.clock(one)}", *kinds])
@@ -225,7 +225,7 @@ def series_batches(panel: Panel, series: Sequence[Series]) -> list[SeriesBatch]:
     """The series in groups whose clocks change together, so that they share their fits; the largest first, so that no
     worker waits for one.
     """
-    hours = panel.hourly.loc[panel.start - FIT_HISTORY :]
+    hours = panel.hourly.loc[panel.start - YEARLY_HISTORY :]
     groups: dict[bytes, list[Series]] = defaultdict(list)
     zones: dict[bytes, str] = {}
     for one in series:

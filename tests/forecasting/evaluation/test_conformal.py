@@ -98,6 +98,18 @@ def test_horizons_that_no_origin_reaches_are_wider_than_the_last_that_one_does()
     assert (found[-1] > found[8]).all()
 
 
+def test_beyond_a_month_origins_that_saw_the_same_weeks_count_for_fewer() -> None:
+    days = History(pd.date_range("2024-01-01", periods=700, freq="D"), demand(700, 2, seasons=(7,)), (7,))
+    missed = np.random.default_rng(4).normal(size=(4, 90, 2))
+    told = np.full_like(missed, 100.0)
+    near, apart = (
+        half_widths(told[0], OutOfSample(tuple(200 + step * place for place in range(4)), told, told + missed), days)
+        for step in (7, 91)
+    )
+    np.testing.assert_array_equal(near[:24], apart[:24])
+    assert (near[35:] > 1.02 * apart[35:])[:, :, 1].all()
+
+
 def test_a_history_without_origins_has_bands_from_its_own_past() -> None:
     empty = OutOfSample((), np.empty((0, HORIZON, 2)), np.empty((0, HORIZON, 2)))
     found = half_widths(np.full((HORIZON, 2), 20.0), empty, history(demand(20, 2)))
