@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "runout": (),
     "safe_limits": (),
     "causes": (),
+    "detection": (),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
 

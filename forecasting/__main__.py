@@ -16,6 +16,7 @@ from data.lake.query import EVERYTHING
 from data.lake.tables import Lake
 from data.queries import runs
 from forecasting.cli.backtest import add_backtest, backtest
+from forecasting.cli.detect import add_detect, detect
 from forecasting.cli.explain import add_explain, explain
 from forecasting.cli.forecast import add_forecast, forecast
 from forecasting.refresh import ENGINES, Summary, refresh
@@ -88,6 +89,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             description="Forecast the series of a file, with quantiles.",
         )
     )
+    add_detect(
+        commands.add_parser(
+            "detect",
+            help="score every row of a file for how anomalous it is",
+            description="Score every row of a file, 0 to 1, for how anomalous it is, knowing nothing of later rows.",
+        )
+    )
     add_explain(
         commands.add_parser(
             "explain",
@@ -152,6 +160,7 @@ RUN = {
     "backtest": backtest,
     "forecast": forecast,
     "plan": _plan,
+    "detect": detect,
     "explain": explain,
 }
 

@@ -289,7 +289,7 @@ def read(path: Path, freq: str | None = None, zone: str | None = None, like: Gri
     `zone`: by whose clock steps of more than an hour are even. `like`: the grid of a panel that this file goes on from.
     """
     raw = read_table(str(path), path)
-    columns, names, notes = _columns(raw, path)
+    columns, names, notes = panel_columns(raw, path)
     y = column_values(raw, columns["y"])
     values, refused, of_values = parse_values(y, names, path)
     frame = pd.DataFrame({"series_id": names.to_numpy(), "y": values})
@@ -356,7 +356,7 @@ def _once(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return frame.loc[~doubled, ["series_id", "place", "y"]].reset_index(drop=True), notes
 
 
-def _columns(raw: RawTable, path: Path) -> tuple[dict[str, str], pd.Series, list[str]]:
+def panel_columns(raw: RawTable, path: Path) -> tuple[dict[str, str], pd.Series, list[str]]:
     """The file's own names by ours, the series of each row, and a note where the file names none: a column of times and one
     of values are one series, called like the file.
     """
