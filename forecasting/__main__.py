@@ -114,7 +114,7 @@ def _refresh(options: argparse.Namespace) -> int:
 
 
 def report(summary: Summary) -> None:
-    """Print what was published, and which series have no forecast and why."""
+    """Print what was published, which series have no forecast and why, and which sites a sum is forecast without."""
     print(summary)
     missing = summary.series_status[summary.series_status["status"] != "fitted"].sort_values(
         ["status", "level", "key", "metric"]
@@ -123,6 +123,9 @@ def report(summary: Summary) -> None:
         print(f"  {fit.status} {fit.level}/{fit.key}/{fit.metric}: {fit.reason}")
     if len(missing) > NAMED_AT_MOST:
         print(f"  and {len(missing) - NAMED_AT_MOST} more")
+    sums = summary.series_status[summary.series_status["level"] != "site"].query("status == 'fitted'")
+    for fit in sums[sums["reason"].notna()].sort_values(["level", "key", "metric"]).itertuples(index=False):
+        print(f"  {fit.level}/{fit.key}/{fit.metric}: {fit.reason}")
     for line in set_aside_lines(summary.set_aside.to_dict("records"), summary.level_changes.to_dict("records")):
         print(line)
 

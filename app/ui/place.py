@@ -95,7 +95,7 @@ _STEP = {"1h": timedelta(hours=1), "1d": timedelta(days=1)}
 @dataclass(frozen=True)
 class Traffic:
     """One metric of a place over a window; frames as the charts take them (see TrafficChart). `reason` says why there
-    is no forecast.
+    is no forecast, or what it is without.
 
     `beside` holds the other models' curves that are asked for, `licence` what decided which one is drawn.
     """
@@ -187,14 +187,18 @@ def in_grain(published: pd.DataFrame, grain: str, finest: str = "5min") -> pd.Da
 
 
 def why_no_forecast(frame: Frame, series: Series) -> str | None:
-    """One sentence of Markdown, or None where the newest run has a forecast of the series."""
+    """One sentence of Markdown: why the newest run has no forecast of the series, or what its forecast is without; None
+    where there is nothing to say.
+    """
     if cached.latest_run(frame.pin, frame.scope) is None:
         return "No forecast has been published yet; `python -m forecasting refresh` makes one."
     fit = cached.fit(frame.pin, frame.scope, series)
     label = METRIC[series.metric].label
     if fit is None:
         return f"{label} of this place was not part of the last refresh."
-    return None if fit.status == "fitted" else f"{label} has no forecast: {plain(fit.reason)}"
+    if fit.status != "fitted":
+        return f"{label} has no forecast: {plain(fit.reason)}"
+    return None if fit.reason is None else f"{label} of the coming weeks: {plain(fit.reason)}."
 
 
 def _frame(**columns: str) -> pd.DataFrame:

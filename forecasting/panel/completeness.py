@@ -89,7 +89,7 @@ def members_of_sums(sites: Sequence[Series], regions: Mapping[str, str]) -> dict
     return members
 
 
-def sum_of_sites(values: pd.DataFrame, sites: Sequence[Series]) -> pd.Series:
+def sum_of_sites(values: pd.DataFrame, sites: Sequence[Series] | Sequence[str]) -> pd.Series:
     """The sum of some columns, missing where too few of those that have begun report, as in the rollups."""
     total, present, begun = (np.zeros(len(values)) for _ in range(3))
     for site in sites:
@@ -107,9 +107,9 @@ def sum_of_sites(values: pd.DataFrame, sites: Sequence[Series]) -> pd.Series:
 WEEK_HOURS, DAY_HOURS = 168, 24
 # Hours of the week that were missing in nine of ten of the last four weeks are missing always.
 ALWAYS_WEEKS, ALWAYS_SHARE = 4, 0.9
-# Weeks in which the same hours were measured, at the site before or at others, say whether they carry the peak: all but
-# one in twenty must peak outside of them, of at least so many.
-OUTSIDE_AT_LEAST, EVIDENCE_WEEKS = 0.95, 3
+# Weeks in which the same hours were measured, at the site before or at others, say whether they carry the peak: in
+# nineteen of twenty, of at least so many, they raise it by no more than a twentieth.
+RAISED_AT_MOST, AGREEING, EVIDENCE_WEEKS = 1.05, 0.95, 3
 # Right before and after the missing hours a site typically carries less than this share of its weekly peak; otherwise it
 # may rise to its peak within them.
 EDGE_AT_MOST = 0.9
@@ -139,7 +139,7 @@ def always_missing(hours: pd.Series) -> Mask:
 
 
 def peaks_outside(hours: pd.Series, missing: Mask, others: Sequence[tuple[pd.Series, int]]) -> bool:
-    """Whether hours of the week that are always missing can be told never to carry the weekly peak of a series.
+    """Whether hours of the week that are always missing can be told not to raise the weekly peak of a series.
 
     By its own earlier weeks in which they were measured, or else by those of `others`: their hours, and by how many
     hours their clock is ahead of the series'. Without any, a gap may only be short. In any case the series must carry
@@ -157,28 +157,22 @@ def peaks_outside(hours: pd.Series, missing: Mask, others: Sequence[tuple[pd.Ser
     )
     if typical.max() > EDGE_AT_MOST * peak:
         return False
-    outside = _outside(weeks, missing)
-    if len(outside) < EVIDENCE_WEEKS:
-        outside = np.concatenate(
-            [_outside(weeks_by_hour(other), np.roll(missing, ahead)) for other, ahead in others] or [outside]
-        )
-    if len(outside) < EVIDENCE_WEEKS:
+    raised = _raised(weeks, missing)
+    if len(raised) < EVIDENCE_WEEKS and others:
+        raised = np.concatenate([_raised(weeks_by_hour(other), np.roll(missing, ahead)) for other, ahead in others])
+    if len(raised) < EVIDENCE_WEEKS:
         return max(length for _, length in gaps) <= GAP_AT_MOST
-    return float(outside.mean()) >= OUTSIDE_AT_LEAST
+    return float((raised <= RAISED_AT_MOST).mean()) >= AGREEING
 
 
-def _outside(weeks: Reals, missing: Mask) -> Mask:
-    """For each week in which the hours were measured: whether its peak lies outside of them."""
+def _raised(weeks: Reals, missing: Mask) -> Reals:
+    """For each week in which the hours were measured: its peak over that of the other hours."""
     known = np.isfinite(weeks)
-    whole = (known[:, missing].mean(axis=1) >= MIN_WEEK_COMPLETENESS) & (
-        known[:, ~missing].mean(axis=1) >= MIN_WEEK_COMPLETENESS
-    )
-    weeks = weeks[whole]
-    return (
-        np.asarray(np.nanmax(weeks[:, missing], axis=1) < np.nanmax(weeks[:, ~missing], axis=1))
-        if len(weeks)
-        else np.zeros(0, dtype=bool)
-    )
+    is_whole = [known[:, hours].mean(axis=1) >= MIN_WEEK_COMPLETENESS for hours in (missing, ~missing)]
+    whole = weeks[is_whole[0] & is_whole[1]]
+    others = np.nanmax(whole[:, ~missing], axis=1, initial=0.0)
+    peak = np.nanmax(whole, axis=1, initial=0.0)
+    return np.asarray(np.divide(peak, others, out=np.full(len(whole), np.inf), where=others > 0.0))
 
 
 def _gaps(missing: Mask) -> Iterator[tuple[int, int]]:

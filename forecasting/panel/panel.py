@@ -365,7 +365,7 @@ def _with_weeks_of_sites(panel: Panel) -> Panel:
     for site in sites:
         if missing[site].any() and peaks_outside(panel.hourly[site], missing[site], _others(panel, site, missing)):
             weeks = _complete_without(weeks, site, missing[site])
-            holes[site] = f"{missing_hours_words(missing[site])}, hours that never carry its peak"
+            holes[site] = f"{missing_hours_words(missing[site])}: weekly peaks are those of the other hours"
     counts = _whole_weeks(weeks)
     no_weeks = {
         site: weeks_reason(panel.hourly[site], counts.get(site, 0), missing[site])
@@ -408,7 +408,7 @@ def _with_weeks_of_sums(panel: Panel, sources: Sources) -> Panel:
             lacking = always_missing(hours)
             if lacking.any() and peaks_outside(hours, lacking, [(panel.hourly[site], 0) for site in members]):
                 weeks = _complete_without(weeks, group, lacking)
-                holes[group] = f"{missing_hours_words(lacking)}, hours that never carry its peak"
+                holes[group] = f"{missing_hours_words(lacking)}: weekly peaks are those of the other hours"
             if (count := _whole_weeks(weeks).get(group, 0)) < MIN_PEAK_WEEKS:
                 no_weeks[group] = weeks_reason(hours, count, lacking)
     return replace(panel, weeks=weeks, no_weeks=no_weeks, holes=holes, week_sums=week_sums)

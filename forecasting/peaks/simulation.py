@@ -239,6 +239,9 @@ def _model(
             if sloped:
                 spread[:, some] = _trends(history, np.flatnonzero(usable)[some], weeks, paths, rng)
     rows = _on_hours(history, values, past)
+    lacking = np.asarray(~np.isfinite(rows).reshape(blocks, HOURS, -1).any(axis=0))
+    _bridge_hours(curve, lacking)
+    _bridge_hours(inside, lacking)
     residuals = (np.log(np.maximum(rows, floor)) - inside).reshape(blocks, HOURS, -1)
     cube = curve.reshape(len(weeks), HOURS, -1)
     mean = cube.mean(axis=1)
@@ -251,6 +254,17 @@ def _model(
         _sources(residuals, long),
         spread,
     )
+
+
+def _bridge_hours(curves: Reals, lacking: Mask) -> None:
+    """Lay curves (weeks * 168, N) straight across the hours of the week (168, N) that a site was never measured in: there
+    harmonics are free to swing.
+    """
+    weeks = curves.reshape(-1, HOURS, curves.shape[1])
+    for site in np.flatnonzero(lacking.any(axis=0) & ~lacking.all(axis=0)):
+        holes, known = np.flatnonzero(lacking[:, site]), np.flatnonzero(~lacking[:, site])
+        for week in weeks:
+            week[holes, site] = np.interp(holes, known, week[known, site], period=HOURS)
 
 
 @dataclass(frozen=True, slots=True)

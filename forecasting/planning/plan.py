@@ -283,7 +283,8 @@ def _loads_now(case: PlanCase) -> dict[tuple[Level, str], Load]:
         for name in sorted(set(groups.values())):
             members = [site for site, group in groups.items() if group == name]
             gbps = float(np.sum([capacity_of[site] for site in members]))
-            if not np.isnan(gbps):
+            is_closed = gbps == 0.0 and level == "site" and name in case.refused
+            if not np.isnan(gbps) and not is_closed:
                 peak = max(carried.get(name, 0.0), measured.get(name, 0.0))
                 loads[level, name] = Load(peak, gbps, float(np.sum([limit_of[site] for site in members])))
     return loads

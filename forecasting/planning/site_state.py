@@ -107,8 +107,8 @@ class NetworkSummary(NamedTuple):
 
     states: sites by state. over: those over their limit at the weekly peak. late, due: those whose order comes too late
     (grades over and late), or is due in time within ORDER_SOON. undeclared: those without a declared capacity. unplanned: those that cannot be
-    planned for another reason, `refusal`, the usual one of them. is_planned: whether a plan has any of them. next_site:
-    which runs out first of those that are not over, by next_date, the median. fullest_site: the highest peak of the
+    planned for another reason, `refusal`, that of more than half of them. is_planned: whether a plan has any of them.
+    next_site: which runs out first of those that are not over, by next_date, the median. fullest_site: the highest peak of the
     last 24 hours over capacity, fullest_share. poor: names of the sites where viewers fare worse than the good limits
     (QUALITY_LIMITS) in the newest hour, worst first; None where that is measured at no site.
     """
@@ -147,7 +147,7 @@ def summarise_sites(sites: pd.DataFrame) -> NetworkSummary:
         int(soon.sum()),
         int(bare.sum()),
         len(refusals),
-        None if refusals.empty else str(refusals.mode().iloc[0]),
+        None if refusals.empty else _usual_refusal(refusals),
         bool(sites["answer"].notna().any()),
         next(iter(following["name"]), None),
         next(iter(following["run_out_p50"]), None),
@@ -155,6 +155,12 @@ def summarise_sites(sites: pd.DataFrame) -> NetworkSummary:
         next(iter(fullest["peak_24h_utilisation"]), np.nan),
         _poor_quality(sites),
     )
+
+
+def _usual_refusal(refusals: pd.Series) -> str:
+    """The reason that more than half of the refused sites have, or that there is no such."""
+    counts = refusals.value_counts()
+    return str(counts.index[0]) if 2 * int(counts.iloc[0]) > len(refusals) else "for different reasons"
 
 
 def _poor_quality(sites: pd.DataFrame) -> tuple[str, ...] | None:

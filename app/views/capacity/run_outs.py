@@ -393,7 +393,9 @@ def one_place(frame: Frame, outlooks: Outlooks, sites: pd.DataFrame) -> None:
     answer = answer_of(outlooks.rows, place)
     before = None if outlooks.base is None else answer_of(outlooks.base, place)
     without = f"; without the what-if: {answer_words(before, frame.extent.now)}" if before else ""
-    words = plain(sentence(place.name, answer, frame) + without)
+    missing = str(answer.get("reason") or "") if answer.get("answer") != "refused" else ""
+    note = f". {missing[0].upper()}{missing[1:]}." if missing else ""
+    words = plain(sentence(place.name, answer, frame) + without + note)
     link = f" [Region page]({state.link('region', site=place.key)})" if place.level == "site" else ""
     st.markdown(words + link)
     futures = planning.fan(frame.pin, frame.scope, outlooks.question, place.level, place.key)

@@ -63,7 +63,10 @@ def headline(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, summary: Net
     filter `chosen`; `summary`: of them.
     """
     st.markdown(f"## {plain(verdict(summary, len(frame.catalogue), frame.extent.now))}", width="stretch")
-    rows = cached.headline(frame.pin, frame.scope, chosen).set_index("metric")
+    if chosen is None:
+        for words in _network_without(frame):
+            st.caption(f":material/info: {plain(words)}")
+    rows = cached.headline(frame.pin, frame.scope, _reporting(chosen, sites)).set_index("metric")
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
             _traffic(metric, rows)
@@ -129,6 +132,22 @@ def named(names: Sequence[str]) -> str:
     if len(names) <= NAMED:
         return " and ".join(names)
     return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+
+
+def _reporting(chosen: SiteFilter, sites: pd.DataFrame) -> SiteFilter:
+    """The filter without sites that sent nothing for a week: too few of the rest would be left for a sum with them."""
+    reports = sites["completeness_7d"].fillna(0.0).gt(0.0)
+    return chosen if reports.all() or not reports.any() else tuple(sorted(sites.loc[reports, "site_id"]))
+
+
+def _network_without(frame: Frame) -> Iterator[str]:
+    """Which sites the network is planned without, why, and their share, as its plan has it."""
+    plan = planning.network_plan(frame.pin, frame.scope)
+    if plan is None:
+        return
+    rows = plan.rows[(plan.rows["level"] == "global") & plan.rows["answer"].ne("refused") & plan.rows["reason"].ne("")]
+    for reason, group in rows.groupby("reason", sort=False):
+        yield f"The network's {' and '.join(sorted(group['direction']))} is planned {reason}."
 
 
 # The numbers

@@ -279,7 +279,7 @@ def _accuracy_chip(frame: Frame, place: Place, shown: list[Traffic]) -> None:
 def _say_what_is_absent(frame: Frame, place: Place, told: list[Traffic], drawn: set[str]) -> None:
     """Why there is no forecast and no utilisation; which panels are absent, and how to supply them."""
     name = empty_states.plain(place.name)
-    for reason in dict.fromkeys(one.reason for one in told if one.reason and one.measured):
+    for reason in dict.fromkeys(one.reason for one in told if one.reason and (one.measured or len(one.forecast))):
         st.caption(f":material/info: {reason}")
     if not any(len(one.capacity) for one in told):
         st.caption(

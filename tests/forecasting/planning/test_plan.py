@@ -290,6 +290,8 @@ def test_a_summary_counts_states_orders_and_what_comes_first() -> None:
     assert found.states == {"act": 2, "watch": 1, "ok": 1, "unknown": 2}
     assert (found.sites, found.over, found.late, found.due) == (6, 1, 2, 1)
     assert (found.undeclared, found.unplanned, found.refusal) == (1, 1, "too short")
+    several = summarise_sites(sites.assign(refusal=["silent", None, None, None, "too short", None])).refusal
+    assert several == "for different reasons"
     assert (found.next_site, found.next_date) == ("Soon", NOW + 10 * DAY)
     assert (found.fullest_site, found.fullest_share) == ("Late", 0.95)
     assert found.poor == ("Young", "Over")
