@@ -34,7 +34,7 @@ from data.schema.errors import SnapshotError
 from data.schema.validation import Fault, excerpt
 
 MAGIC, GZIP = b"PAR1", b"\x1f\x8b"
-# The first bytes of files that are neither Parquet nor text, and what to do with each.
+# The first bytes of files that are neither Parquet nor text, blanks left out, and what to do with each.
 OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"PARE", "an encrypted Parquet file", "export it unencrypted"),
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
@@ -44,9 +44,9 @@ OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xfd7zXZ", "a file packed with xz", "unpack it, or pack it with gzip"),
     (b"ARROW1", "an Arrow file (Feather)", "export Parquet or CSV"),
     (b"Obj\x01", "an Avro file", "export Parquet or CSV"),
-    (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
+    (b"SQLiteformat3", "an SQLite database", "export the table as CSV"),
     (b"Salted__", "an encrypted file (OpenSSL)", "decrypt it"),
-    (b"-----BEGIN PGP", "an encrypted file (PGP)", "decrypt it"),
+    (b"-----BEGINPGP", "an encrypted file (PGP)", "decrypt it"),
     (
         b"<",
         "a page or document of HTML or XML",
@@ -254,7 +254,7 @@ def _is_parquet(file: BinaryIO) -> bool:
             )
         return True
     for mark, kind, remedy in OTHER_KINDS:
-        if first.lstrip().startswith(mark):
+        if b"".join(first.split()).startswith(mark):
             raise file_refusal(
                 f"{kind} (first bytes {first[:8]!r})", "a Parquet or CSV file", "another kind of file was sent", remedy
             )
@@ -356,8 +356,8 @@ BYTE_ORDER_MARKS = (
 )
 # Every second byte of Latin text in UTF-16 is 0; in text of other encodings none is.
 NULS_OF_UTF16 = 0.4
-# A file of which more is control characters is no text.
-MOST_CONTROLS = 0.05
+# A file of which more is control characters, and not only a few of them, is no text.
+MOST_CONTROLS, FEW_CONTROLS = 0.05, 8
 CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13, 27})
 NOT_UTF8 = b"\xff"
 
@@ -376,7 +376,7 @@ def _decoded(data: bytes, encoding: str | None) -> tuple[bytes, list[str]]:
         data = text.encode("utf-8", errors="replace").replace("\ufffd".encode(), NOT_UTF8)
         notes = [] if found == encoding else [f"the text is in {found.upper()}, and was read as such"]
     first = data[:HEADER_CHUNK]
-    if len(first.translate(None, CONTROLS)) < (1 - MOST_CONTROLS) * len(first):
+    if len(first) - len(first.translate(None, CONTROLS)) > max(FEW_CONTROLS, MOST_CONTROLS * len(first)):
         raise file_refusal(
             f"first bytes {first[:8]!r}",
             "a Parquet file, which begins with PAR1, or text in UTF-8",
@@ -513,7 +513,7 @@ def _comments(records: Sequence[Record]) -> list[Record]:
 def _header_place(records: Sequence[Record]) -> int:
     """Which of the first lines names the columns.
 
-    It is the first one as wide as the rows are, with a name in every field but one, before the first row that holds a
+    It is the first one as wide as the rows are, with a name in all fields but one, before the first row that holds a
     number or a stamp. Where no line is that, the first that is no comment is meant, so that its names are told.
     """
     comments = len(_comments(records))
@@ -523,13 +523,23 @@ def _header_place(records: Sequence[Record]) -> int:
     width = max(widths, key=lambda each: (widths[each] if each > 1 else 0, each))
     rows = (place for place, record in enumerate(records[comments:], comments) if _is_row(record, width))
     first_row = next(rows, len(records))
-    for place in range(comments, first_row):
-        fields = records[place].fields
-        if width - 1 <= len(fields) and sum(not field.strip() for field in fields) <= max(1, len(fields) - width + 1):
-            return place
+    for slack in (0, 1):
+        for place in range(comments, first_row):
+            if _names_columns(records[place].fields, width, slack):
+                return place
     # Without a header below the comments the last of them is it, as numerical programs write it.
     is_last_comment = comments and first_row == comments and len(records[comments - 1].fields) == width
     return comments - 1 if is_last_comment else comments
+
+
+def _names_columns(fields: Sequence[str], width: int, slack: int) -> bool:
+    """Whether a line is a header of rows so wide, which may end in `slack` empty fields too many: names in most fields, and
+    in all but one of those that come before the last name.
+    """
+    filled = [bool(field.strip()) for field in fields]
+    last = max((place for place, is_filled in enumerate(filled, 1) if is_filled), default=0)
+    fits = len(fields) == width or width - slack <= last <= width
+    return fits and 2 * sum(filled) > width and last - sum(filled) <= 1
 
 
 def _is_row(record: Record, width: int) -> bool:
@@ -592,7 +602,11 @@ def _read_text(data: bytes, columns: Sequence[str] | None, encoding: str | None)
     # Where a line has too few or too many fields, or quotation marks span lines or blocks, the rows are split below.
     with contextlib.suppress(pa.ArrowInvalid):
         table = _parse(body, layout, wanted)
-    if table is None or (quoted and table.num_rows != _lines_with_text(body)):
+    # Each row is a line, and each quotation mark is closed; else they are looked at one by one.
+    plain = not quoted or (
+        text.count(b'"', layout.start) % 2 == 0 and table and table.num_rows == _lines_with_text(body)
+    )
+    if table is None or not plain:
         rows = _split_rows(text, layout)
         nothing = pa.table([pa.array([], pa.string())] * len(wanted), names=[str(place) for place in wanted])
         table = _parse(rows.content, layout, wanted, longest=rows.longest) if rows.lines else nothing

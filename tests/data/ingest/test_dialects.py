@@ -39,6 +39,7 @@ def sites_of(table: RawTable) -> list[str | None]:
         ("\n\n", "\t", ""),
         ("Traffic report\n", ",", "line 1 stands before the header, and is left out: Traffic report"),
         ("Traffic report,,,\n\nMay, 2026\n", ",", "lines 1 to 3 stand before the header, and are left out"),
+        ("Device,a\nIn, out, and all\n1, 2, 3, 4, 5, 6, all of March\n", ",", "lines 1 to 3 stand before the header"),
         ("# made by a tool, version 2\n# 2026-03-02\n", ",", "lines 1 to 2 stand before the header"),
     ],
 )
@@ -103,6 +104,19 @@ def test_empty_fields_too_many_at_the_end_of_lines_are_left_out() -> None:
     assert table.notes == ("3 rows end in an empty field too many, which is left out",)
     nameless = read(f"{HEADER},,\n{ROWS[0]},,\n{ROWS[1]}\n")
     assert (sites_of(nameless), nameless.bad_lines) == (["a", "b"], ())
+
+
+def test_a_quotation_mark_that_the_file_ends_before_closing_spoils_its_line() -> None:
+    table = read(TEXT + '2026-03-02T00:15Z,"d,1,2')
+    assert (sites_of(table), [line.line for line in table.bad_lines]) == (["a", "b", "c"], [5])
+    closed = read('site_id,note\na,"b"\nc,"d\n')
+    assert (sites_of(closed), closed.bad_lines[0].text) == (["a"], 'c,"d')
+
+
+def test_a_few_odd_characters_are_text_still() -> None:
+    assert sites_of(read("site_id,note\na,1\x0b\n")) == ["a"]
+    with pytest.raises(RefusedError, match="a JSON document"):
+        read('[\n {"ts": 1}\n]')
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
