@@ -242,6 +242,7 @@ MODEL_WORDS: dict[str, str] = {
     "double_seasonal_smoothing_log_quick": "log smoothing, quick week",
     "boosted_trees_weekly": "boosted trees, weekly",
     "boosted_trees_daily": "boosted trees, daily",
+    "recursive_trees": "boosted trees, recursive",
     "naive": "last value",
     "seasonal_naive_24": "same hour yesterday",
     "seasonal_naive_168": "same hour last week",

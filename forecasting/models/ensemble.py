@@ -26,7 +26,7 @@ from forecasting.models.baselines import (
     seasonal_median,
     seasonal_naive,
 )
-from forecasting.models.boosted import boosted_trees
+from forecasting.models.boosted import boosted_trees, recursive_trees
 from forecasting.models.growth import with_growth
 from forecasting.models.panel_prophet import Variant, panel_prophet
 from forecasting.panel.history import Model, Reals, nan_median, shared
@@ -63,10 +63,12 @@ BOOSTED: dict[str, Model] = {
     "boosted_trees_weekly": boosted_trees(daily=False),
     "boosted_trees_daily": boosted_trees(daily=True),
 }
+# Where the panel is too small or too short for those.
+RECURSIVE: dict[str, Model] = {"recursive_trees": recursive_trees}
 # Most of the pool are variants of a few ideas whose errors go together, and outvote one that stands alone: trees count
 # as this many models (docs/methods.md). Beyond a month so do those that know of a year, for there is no evidence for them
 # before a year and a quarter is known.
-STANDING = dict.fromkeys(BOOSTED, 2.5)
+STANDING = dict.fromkeys(BOOSTED, 2.5) | dict.fromkeys(RECURSIVE, 5.0)
 FAR_STANDING = dict.fromkeys(YEARLY, 12.0)
 
 
@@ -84,7 +86,7 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
     """Every model for series with these seasons, in steps: nine of panel Prophet, twelve without a fit, three ensembles
-    of both, two of trees. Those without a trend of their own grow with the panel.
+    of both, three of trees. Those without a trend of their own grow with the panel.
     """
     return in_local_time(_pool_of_steps(seasons))
 
@@ -102,7 +104,7 @@ def _pool_of_steps(seasons: Sequence[int]) -> dict[str, Model]:
     }
     single = {
         name: memoized(name, model)
-        for name, model in (fitted | baselines(seasons) | others | SMOOTHED | BOOSTED).items()
+        for name, model in (fitted | baselines(seasons) | others | SMOOTHED | BOOSTED | RECURSIVE).items()
     }
     three = [
         single[name]

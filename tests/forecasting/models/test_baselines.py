@@ -99,10 +99,10 @@ def test_the_median_is_numpys() -> None:
 
 @pytest.mark.parametrize("seasons", [(), (6,), (6, 42)])
 def test_every_model_of_a_pool_has_a_name_of_its_own_and_forecasts(seasons: tuple[int, ...]) -> None:
-    values = history(demand(150, 2), seasons)
+    values = history(demand(150, 3), seasons)
     for name, model in pool(seasons).items():
         found = model(values, 9)
-        assert found.shape == (9, 2), name
+        assert found.shape == (9, 3), name
         assert np.isnan(found).all() if name in {*BOOSTED, *YEARLY} else np.isfinite(found).all(), name
     assert set(baselines(seasons)) <= set(pool(seasons))
     assert not seasons or set(least_history_of(seasons)) <= set(pool(seasons))

@@ -12,6 +12,7 @@ from forecasting.models.baselines import seasonal_median, seasonal_naive
 from forecasting.models.boosted import (
     DAYS_AT_LEAST,
     GROWTH,
+    LATEST,
     LEVELS,
     LONG_LAGS,
     NEIGHBOURS,
@@ -20,6 +21,7 @@ from forecasting.models.boosted import (
     _features,
     boosted_trees,
     checkpoint,
+    recursive_trees,
 )
 from forecasting.models.event_effects import with_event_effects
 from forecasting.panel.history import History, Model, Reals
@@ -92,13 +94,21 @@ def plainly(known: Reals, step: int, *, daily: bool) -> Reals:
     ]
     levels = [np.nanmean(known[len(known) - first * SHORT : len(known) - last * SHORT]) for first, last in LEVELS]
     near = [at(step - LONG + lag) for lag in NEIGHBOURS]
+    end = len(known)
+    latest = [
+        np.nanmean([at(end - back) - at(end - back - season) for back in range(1, max(round(share * SHORT), 1) + 1)])
+        for share in LATEST
+        for season in SEASONS
+    ]
     return np.array(
         [
             reference,
             *(np.array([middle, *short, *wide, *spread, *levels, *near]) - reference),
+            *latest,
             step % SHORT,
             step // SHORT % (LONG // SHORT),
             days,
+            step - len(known),
         ]
     )
 
@@ -111,6 +121,32 @@ def test_they_keep_silent_where_little_is_shared() -> None:
     assert found.shape == (2 * LONG + 5, 20)
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[LONG:], found[: LONG + 5], err_msg="beyond a week the week is repeated")
+
+
+def test_recursive_trees_learn_the_weekend_of_a_short_history() -> None:
+    rng, series = np.random.default_rng(2), 3
+    hours = np.arange(15 * 24)
+    shape = 2.0 + np.sin(2.0 * np.pi * hours / 24)
+    week = np.where(hours // 24 % 7 >= 5, 0.5, 1.0)
+    values = (shape * week)[:, None] * np.exp(0.02 * rng.normal(size=(len(hours), series))) * rng.uniform(1, 9, series)
+    known = History(pd.date_range("2026-01-05", periods=9 * 24, freq="h", unit="us"), values[: 9 * 24], (24, 168))
+    error, copy = (
+        np.abs(model(known, 6 * 24) - values[9 * 24 :]).mean() for model in (recursive_trees, seasonal_naive(24))
+    )
+    assert error < 0.6 * copy
+
+
+def test_recursive_trees_stand_in_only_where_the_others_cannot_learn() -> None:
+    assert np.isnan(recursive_trees(history(demand(FIRST, SERIES_AT_LEAST)), 3)).all()
+    assert np.isnan(recursive_trees(history(demand(10 * LONG, 2)), 3)).all()
+    assert np.isnan(recursive_trees(history(demand(2 * SHORT, 4)), 3)).all()
+    assert np.isnan(recursive_trees(history(np.full((10 * LONG, 3), np.nan)), 3)).all()
+    for values in (demand(FIRST - 1, SERIES_AT_LEAST), demand(10 * LONG, SERIES_AT_LEAST - 1)):
+        found = recursive_trees(history(values), 2 * LONG + 5)
+        assert np.isfinite(found).all()
+        np.testing.assert_array_equal(found[LONG:], found[: LONG + 5], err_msg="beyond a week the week is repeated")
+        factors = np.geomspace(1e-3, 1e3, values.shape[1])
+        np.testing.assert_allclose(recursive_trees(history(values * factors), 5), found[:5] * factors, rtol=1e-4)
 
 
 @given(st.integers(1, 40 * LONG))
