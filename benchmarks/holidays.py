@@ -33,7 +33,7 @@ SERIES = (
     ("pedestrians", "AU", "daily", (7,), "2020-02-15"),
     ("wp_log_R", "US", "daily", (7,), None),
 )
-MODELS = ("seasonal_naive_{}", "seasonal_median", "prophet_log_flat_trend", "double_seasonal_smoothing_log_slow")
+MODELS = ("seasonal_naive_{}", "seasonal_median", "prophet_log_flat_trend", "double_seasonal_smoothing_log_quick")
 
 
 def main() -> None:

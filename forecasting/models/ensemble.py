@@ -35,13 +35,9 @@ from forecasting.panel.local_time import in_local_time
 PROPHET_MAP = "prophet_map"
 VARIANTS: dict[str, Variant] = {
     PROPHET_MAP: Variant(),
-    "prophet_flat_trend": Variant(trend="frozen"),
-    "prophet_damped_trend": Variant(trend="damped"),
     "prophet_flat_trend_residuals": Variant(trend="frozen", residuals=True),
     "prophet_log_flat_trend": Variant(log=True, trend="frozen"),
     "prophet_log_flat_trend_residuals": Variant(log=True, trend="frozen", residuals=True),
-    # A sharp daily shape on a stiff trend; its residuals carry the rest.
-    "prophet_log_sharp_residuals": Variant(log=True, trend="frozen", residuals=True, order=11, prior=0.005),
 }
 # What knows of a year, from thirteen months of history on. Six harmonics: three miss the weeks of holidays, ten follow the
 # weather of a single year.
@@ -55,7 +51,6 @@ YEARLY = (*YEARLY_VARIANTS, LAST_YEAR)
 SMOOTHED: dict[str, Model] = {
     "double_seasonal_smoothing_slow": double_seasonal_smoothing(SLOW, log=False),
     "double_seasonal_smoothing_quick": double_seasonal_smoothing(QUICK, log=False),
-    "double_seasonal_smoothing_log_slow": double_seasonal_smoothing(SLOW, log=True),
     "double_seasonal_smoothing_log_quick": double_seasonal_smoothing(QUICK, log=True),
 }
 
@@ -85,8 +80,8 @@ def baselines(seasons: Sequence[int]) -> dict[str, Model]:
 
 
 def pool(seasons: Sequence[int]) -> dict[str, Model]:
-    """Every model for series with these seasons, in steps: nine of panel Prophet, twelve without a fit, three ensembles
-    of both, three of trees. Those without a trend of their own grow with the panel.
+    """Every model for series with these seasons, in steps: six of panel Prophet, eleven without a fit, two ensembles of
+    both, three of trees. Those without a trend of their own grow with the panel.
     """
     return in_local_time(_pool_of_steps(seasons))
 
@@ -116,7 +111,6 @@ def _pool_of_steps(seasons: Sequence[int]) -> dict[str, Model]:
         {
             **single,
             "median_of_five": ensemble(five, lambda stacked: np.asarray(np.median(stacked, axis=0))),
-            "median_of_three": ensemble(three, lambda stacked: np.asarray(np.median(stacked, axis=0))),
             "mean_of_three": ensemble(three, lambda stacked: np.asarray(stacked.mean(axis=0))),
         },
     )
@@ -141,9 +135,7 @@ def least_history_of(seasons: Sequence[int]) -> dict[str, int]:
         "exponentially_weighted_mean",
         "rescaled_seasonal_median",
     )
-    return dict.fromkeys(
-        (*weekly, *SMOOTHED, "median_of_five", "median_of_three", "mean_of_three"), max(seasons, default=1)
-    )
+    return dict.fromkeys((*weekly, *SMOOTHED, "median_of_five", "mean_of_three"), max(seasons, default=1))
 
 
 def ensemble(members: Sequence[Model], combine: Callable[[Reals], Reals]) -> Model:

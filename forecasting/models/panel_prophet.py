@@ -1,4 +1,4 @@
-"""Panel Prophet in the variants that the pool needs: its trend free, frozen or damped, on the raw or the log scale,
+"""Panel Prophet in the variants that the pool needs: its trend free or frozen, on the raw or the log scale,
 with or without the last residuals.
 
 Three fits of the panel serve them all. What each variant is for was measured (docs/methods.md): an extrapolated slope
@@ -23,13 +23,13 @@ from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 SHORT_ORDER, LONG_ORDER = 4, 3
 # A season is modelled once it has been seen twice, as Prophet's own rule has it.
 SEEN_AT_LEAST = 2
-# A damped slope is gone after two days, the residual of yesterday after three: lengths in short cycles.
-DAMPING_CYCLES, RESIDUAL_CYCLES = 2.0, 3.0
+# The residual of yesterday is gone after three days: a length in short cycles.
+RESIDUAL_CYCLES = 3.0
 # How much of a past residual is expected again.
 CARRIED = 0.5
 YEAR_HOURS = 365.25 * 24
 
-Trend = Literal["free", "frozen", "damped"]
+Trend = Literal["free", "frozen"]
 
 
 class Variant(NamedTuple):
@@ -103,13 +103,7 @@ def extrapolate(curves: Curves, history: History, steps: int, trend: Trend) -> R
     if trend == "free":
         return free + shape
     last = curves.trend(history.clock(history.stamps[-1:]))
-    return shape + last + (_damped(free - last, history.short) if trend == "damped" else 0.0)
-
-
-def _damped(rise: Reals, cycle: int) -> Reals:
-    """A straight rise since the last step, (steps, N), whose slope fades exponentially."""
-    span = DAMPING_CYCLES * cycle
-    return rise[:1] * span * (1.0 - exponential_decay(len(rise), span))[:, None]
+    return shape + last
 
 
 def residual_correction(missed: Reals, history: History, steps: int) -> Reals:
