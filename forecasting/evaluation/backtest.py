@@ -24,9 +24,9 @@ DAY = pd.Timedelta(days=1)
 # quarter is planning's.
 EDGES = ((0, 1, "0-24 h"), (1, 7, "1-7 d"), (7, 28, "8-28 d"), (28, 90, "29-90 d"))
 FURTHEST = EDGES[-1][2]
-# Origins that see further than a month lie up to four long cycles apart, as long as the oldest knows ten: neighbours tell
-# nearly the same story (docs/methods.md).
-FAR_CYCLES_APART, FAR_CYCLES_KNOWN = 4, 10
+# Origins that see further than a month lie up to four weeks apart, as long as the oldest knows ten: neighbours tell nearly
+# the same story (docs/methods.md).
+FAR_WEEKS_APART, FAR_WEEKS_KNOWN = 4, 10
 # Up to a week ahead an error is measured every day, beyond at a few origins: they take more history each.
 WEEKLY_CYCLES = 7
 Stored = npt.NDArray[np.float32]
@@ -145,9 +145,10 @@ def origins(history: History, bands: Sequence[HorizonBand], count: int) -> dict[
 
 
 def distance_of_far_origins(history: History, newest: int, count: int) -> int:
-    """Steps between `count` origins, the last of which knows `newest` steps: whole long cycles, at least one."""
-    cycles = (newest // history.long - FAR_CYCLES_KNOWN) // max(count - 1, 1)
-    return int(np.clip(cycles, 1, FAR_CYCLES_APART)) * history.long
+    """Steps between `count` origins, the last of which knows `newest` steps: whole weeks, at least one."""
+    week = history.days(7)
+    weeks = (newest // week - FAR_WEEKS_KNOWN) // max(count - 1, 1)
+    return int(np.clip(weeks, 1, FAR_WEEKS_APART)) * week
 
 
 def min_train_size(history: History) -> int:

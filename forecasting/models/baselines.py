@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from forecasting.panel.history import History, LogScale, Model, Reals, nan_mean, nan_median, shared
 
@@ -95,34 +96,34 @@ def level_adjusted_median(season: int) -> Model:
     return model
 
 
-def last_year_at_level(season: int) -> Model:
-    """The model that takes the median of the last four cycles and moves it as last year's level moved from the same four
-    weeks on; NaN for a series that is not older than a year and these.
+def last_year_at_level(history: History, steps: int) -> Reals:
+    """The median of the last four weeks, moved as last year's level moved from the same four weeks on; NaN for a series
+    that does not know a year.
 
-    The level is a moving mean of four weeks, 364 days ago, so that weekdays meet weekdays. A plain copy of those days
-    errs by a fifth more (docs/methods.md).
+    The level is a moving mean of four weeks, 364 days ago, so that weekdays meet weekdays. A plain copy of those days errs
+    more (docs/methods.md).
     """
-
-    def model(history: History, steps: int) -> Reals:
-        year, weeks = history.days(YEAR_DAYS), history.days(LEVEL_DAYS)
-        is_known = knows_a_year(history)
-        if not is_known.any():
-            return np.full((steps, history.measured.shape[1]), np.nan)
-        first = len(history.measured) - year
-        moving = _moving_mean(history.measured, weeks)
-        then = nan_mean(history.measured[first - weeks : first])
-        later = moving[first + np.arange(steps) % year]
-        moved = np.where(then > 0.0, later / np.where(then > 0.0, then, 1.0), 1.0)
-        moved = np.clip(moved, 1.0 / RESCALED_AT_MOST, RESCALED_AT_MOST)
-        return np.where(is_known, tile_ahead(_profile(history, season, nan_median), steps) * moved, np.nan)
-
-    return model
+    year, weeks = history.days(YEAR_DAYS), history.days(LEVEL_DAYS)
+    is_known = knows_a_year(history)
+    if not is_known.any():
+        return np.full((steps, history.measured.shape[1]), np.nan)
+    season = max((season for season in history.seasons if season <= weeks), default=1)
+    first = len(history.measured) - year
+    then = nan_mean(history.measured[first - weeks : first])
+    later = _moving_mean(history.measured, weeks)[first + np.arange(steps) % year]
+    moved = np.where(then > 0.0, later / np.where(then > 0.0, then, 1.0), 1.0)
+    moved = np.clip(moved, 1.0 / RESCALED_AT_MOST, RESCALED_AT_MOST)
+    return np.where(is_known, tile_ahead(_profile(history, season, nan_median), steps) * moved, np.nan)
 
 
 def knows_a_year(history: History) -> npt.NDArray[np.bool_]:
-    """Which series (N) were measured for a year and the weeks that a level is tied to."""
-    known = len(history.measured) - np.isfinite(history.measured).argmax(axis=0)
-    return np.asarray(known >= history.days(YEAR_DAYS + LEVEL_DAYS)) & np.isfinite(history.measured).any(axis=0)
+    """Which series (N) were measured for a year and the weeks that a level is tied to; none where steps are longer than
+    a week, for the year is among their seasons.
+    """
+    is_measured = np.isfinite(history.measured)
+    lived = len(is_measured) - is_measured.argmax(axis=0)
+    is_fine = history.step <= pd.Timedelta(days=7)
+    return np.asarray(is_measured.any(axis=0) & (lived >= history.days(YEAR_DAYS + LEVEL_DAYS)) & is_fine)
 
 
 def _moving_mean(values: Reals, count: int) -> Reals:

@@ -95,7 +95,7 @@ def _pool_of_steps(seasons: Sequence[int]) -> dict[str, Model]:
         "daily_median": daily_median,
         "exponentially_weighted_mean": exponentially_weighted_mean(seasons[-1]),
         "rescaled_seasonal_median": rescaled_seasonal_median(seasons[-1]),
-        LAST_YEAR: last_year_at_level(seasons[-1]),
+        LAST_YEAR: last_year_at_level,
     }
     single = {
         name: memoized(name, model)

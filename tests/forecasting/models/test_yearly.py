@@ -11,7 +11,7 @@ from forecasting.models.ensemble import YEARLY_VARIANTS
 from forecasting.models.panel_prophet import panel_prophet
 from forecasting.panel.history import History, Model
 
-MODELS = {"last_year": last_year_at_level(7)} | {name: panel_prophet(one) for name, one in YEARLY_VARIANTS.items()}
+MODELS = {"last_year": last_year_at_level} | {name: panel_prophet(one) for name, one in YEARLY_VARIANTS.items()}
 KNOWN = 364 + 28
 
 
@@ -44,6 +44,12 @@ def test_a_series_younger_than_a_year_and_its_level_has_no_forecast(model: Model
     assert np.isfinite(forecasts[:, 0]).all()
     assert np.isnan(forecasts[:, 1]).all()
     assert np.isnan(model(of_days(values[1:]), 30)).all()
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_months_have_the_year_among_their_seasons(model: Model) -> None:
+    months = History(pd.date_range("2015-01-01", periods=60, freq="30D"), waves(60), (12,))
+    assert np.isnan(model(months, 3)).all()
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
