@@ -32,7 +32,7 @@ from forecasting.evaluation.backtest import (
     origins,
 )
 from forecasting.evaluation.conformal import half_widths, quantiles
-from forecasting.evaluation.licence import Licence, Verdict, licences, verdicts
+from forecasting.evaluation.licence import Licence, Verdict, licences, share_offsets, verdicts
 from forecasting.models.ensemble import PROPHET_MAP, baselines, least_history_of, pool
 from forecasting.panel.history import History, Model, Reals
 
@@ -161,9 +161,10 @@ def compare_with_baselines(
 
     places: of the baselines among the models. default: which of them stands where nothing is proven.
     """
+    offsets = share_offsets(bands)
     if not backtest.folds:
         blank = np.full((0, len(places), len(bands), blend.forecasts.shape[2]), np.nan)
-        return verdicts(blank[:, 0], blank, backtest.effective_windows(bands), default), []
+        return verdicts(blank[:, 0], blank, backtest.effective_windows(bands), default, offsets), []
     blend_errors, baseline_errors = blend.errors(bands), backtest.errors(bands)[:, places]
     without = [
         verdicts(
@@ -171,10 +172,11 @@ def compare_with_baselines(
             np.where(left_out[:, None, :, None], np.nan, baseline_errors),
             backtest.effective_windows(bands, ~left_out),
             default,
+            offsets,
         )
         for left_out in leave_out_mask(backtest, bands)
     ]
-    return verdicts(blend_errors, baseline_errors, backtest.effective_windows(bands), default), without
+    return verdicts(blend_errors, baseline_errors, backtest.effective_windows(bands), default, offsets), without
 
 
 def mix_with_baseline(weights: Reals, band_verdicts: Sequence[Verdict], places: list[int]) -> Reals:
