@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "safe_limits": (),
     "causes": (),
     "detection": (),
+    "screening": (),
 }
 NEEDS: dict[str, tuple[str, ...]] = {"pages": ("demo", "large"), "weekly": ("demo",)}
 

@@ -33,6 +33,7 @@ USUAL_DAYS, USUAL_WEEKS, LEAST = 28, 6, 3
 # Below twice the usual daily high nothing is looked at by sample: a value that low moves no weekly peak beyond what
 # ordinary days reach.
 SUSPECT = 2.0
+USUAL_OVER_MEDIAN = 20.0
 # A sample is part of a stretch above this many times the usual value of its hour of the week.
 HIGH = 2.5
 SPIKE_SAMPLES, SPIKE_HOURS = 3, 3 * HOUR
@@ -44,8 +45,10 @@ SPIKE_OVER_CAPACITY = 2.0
 EVENT_OVER_HIGHEST = 10.0
 STRETCH_OVER_CAPACITY = 5.0
 STRETCH_OVER_HIGHEST = 50.0
-# So many robust standard deviations of the series' own departures from usual.
-SPIKE_DEVIATIONS = 6.0
+# So many robust standard deviations of the series' own departures from usual. On the noisiest real series at hand, 144 flows
+# between pairs of nodes, 6, 3, 2 and 1 set aside 3, 5, 5 and 5 of 568,660 samples, and find 81, 97, 97 and 97 % of lone samples
+# times 100.
+SPIKE_DEVIATIONS = 2.0
 # A change that lasts is a level. Its factor is that of a unit within a fifth.
 LASTING = 2 * DAY
 LEVEL_FACTOR = 5.0
@@ -128,6 +131,15 @@ def screen(samples: pd.Series, hours: pd.Series, capacity: pd.Series) -> Screene
     return Screened(pd.DataFrame(set_aside, columns=SET_ASIDE), pd.DataFrame(changes, columns=LEVEL_CHANGES))
 
 
+def screen_series(values: pd.Series, capacity: float = np.nan) -> Screened:
+    """What is to be set aside of a whole series (by ts, UTC, ascending) with one capacity, as a refresh decides it."""
+    days, hours = values.resample("D").max().to_frame(), values.resample("h").max()
+    suspect = suspect_days(days, pd.DataFrame(capacity, days.index, days.columns)).to_numpy()[:, 0]
+    near = suspect | np.r_[suspect[1:], False] | np.r_[False, suspect[:-1]]
+    samples = values[pd.DatetimeIndex(values.index).floor("D").isin(days.index[near])]
+    return screen(samples, hours, pd.Series(capacity, samples.index))
+
+
 def usual_by_hour(hours: pd.Series, capacity: FloatArray) -> pd.Series:
     """The usual value of each hour: the median of the same hour of the week in the six weeks before or after, whichever is lower;
     of the same hour of the day where fewer than three weeks have it.
@@ -140,6 +152,10 @@ def usual_by_hour(hours: pd.Series, capacity: FloatArray) -> pd.Series:
     believed = bool(np.isfinite(most)) and int(plausible.notna().sum()) >= CREDIBLE_HOURS
     source = plausible if believed else positive
     usual = _by_phase(source, 168, USUAL_WEEKS).fillna(_by_phase(source, 24, USUAL_DAYS // 2))
+    # What returns every week at one hour would be its own usual value: no site carries so many times its median day then.
+    middle = source.groupby(pd.DatetimeIndex(hours.index).floor("D")).median()
+    most_usual = USUAL_OVER_MEDIAN * _lower_median(middle.to_frame("median"), USUAL_DAYS)["median"]
+    usual = usual.clip(upper=most_usual.reindex(pd.DatetimeIndex(hours.index).floor("D")).to_numpy())
     if believed:  # a stretch that lasts longer than the weeks that the medians are of
         at = pd.DatetimeIndex(hours.index).hour
         usual = usual.fillna(source.groupby(at).transform("median"))
