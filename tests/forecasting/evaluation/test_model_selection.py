@@ -114,7 +114,7 @@ def test_an_awkward_neighbour_leaves_a_series_its_forecast(strange: tuple[list[s
     )
     apart = select_and_calibrate(backtest_pool(history(awkward(STEPS)["usual"][:, None]), HORIZON, models=SINGLE))
     np.testing.assert_allclose(
-        together.blend[:, place], apart.blend[:, 0], rtol=0.01, err_msg="weights are shrunk to the panel's median"
+        together.blend[:, place], apart.blend[:, 0], rtol=0.02, err_msg="weights are shrunk to the panel's median"
     )
 
 
