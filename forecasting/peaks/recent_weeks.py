@@ -60,7 +60,7 @@ LOOKED_AT, SPANNED = 4, 3
 OWN_ERRORS, GROUP_ERRORS, GROUP_ORIGINS = 3.0, 1.0, 30.0
 # What is supposed of the spread of gains, as a share of the baseline's error, before any was seen; as heavy as two
 # origins. Of one origin nobody knows a standard error.
-SUPPOSED_OWN, SUPPOSED_GROUP, SUPPOSED_ORIGINS = 0.7, 0.8, 2.0
+SUPPOSED_OWN, SUPPOSED_GROUP, SUPPOSED_ORIGINS = 0.7, 1.0, 2.0
 # Forecasts of weeks further ahead than this from neighbouring origins err together.
 APART = 4.0
 # The best candidate has nearly all the weight.
@@ -142,11 +142,10 @@ def follow(past: WeeklyBacktest, weekly: Reals, groups: Whole, now: int, known_e
     errors = np.abs((actual - median)[:, :, None] - moves)
     moved = np.zeros_like(median)
     for position, origin in enumerate(past.origins):
-        reached = np.isfinite(median[position]).any(axis=(1, 2))
-        for at in np.flatnonzero(reached):
-            weights = candidate_weights(past, errors, groups, int(origin), int(at))
-            moved[position, at] = (weights * moves[position, at]).sum(axis=0)
-    latest = np.stack([candidate_weights(past, errors, groups, now, at) for at in range(len(past.ahead))])
+        reached = int(np.isfinite(median[position]).any(axis=(1, 2)).sum())
+        weights = weights_of_horizons(past, errors, groups, int(origin), reached)
+        moved[position, :reached] = (weights * moves[position, :reached]).sum(axis=1)
+    latest = weights_of_horizons(past, errors, groups, now, len(past.ahead))
     return Followed(past._replace(predicted=past.predicted * np.exp(moved)[:, :, :, None]), latest)
 
 
@@ -167,9 +166,28 @@ def candidate_moves(line: SimulatedLine, recent: RecentWeeks, ahead: Whole) -> R
     )
 
 
-def candidate_weights(past: WeeklyBacktest, errors: Reals, groups: Whole, now: int, at: int) -> Reals:
-    """What each candidate counts for at the horizon `past.ahead[at]`, (C, 2, M), from errors (O, A, C, 2, M) of weeks
-    that ended before the position `now`.
+def weights_of_horizons(past: WeeklyBacktest, errors: Reals, groups: Whole, now: int, reached: int) -> Reals:
+    """What each candidate counts for at the first `reached` horizons, (A, C, 2, M).
+
+    Where too few weeks so far ahead have come to prove any, those that count for nearer weeks do, but for those that
+    lost on what has come.
+    """
+    found = np.zeros((reached, *errors.shape[2:]))
+    for at in range(reached):
+        score, gain = candidate_scores(past, errors, groups, now, at)
+        weights = np.maximum(score, 0.0) ** SHARPNESS
+        if at:
+            weights = np.where(weights.sum(axis=0) > 0.0, weights, found[at - 1] * (gain > 0.0))
+        total = weights.sum(axis=0)
+        found[at] = weights / np.where(total > 0.0, total, 1.0)
+        found[at, 0] += total == 0.0
+    return found
+
+
+def candidate_scores(past: WeeklyBacktest, errors: Reals, groups: Whole, now: int, at: int) -> tuple[Reals, Reals]:
+    """By how much each candidate surely beat the baseline at the horizon `past.ahead[at]`, above zero where it is
+    proven, and its own mean gain, (C, 2, M) each, as shares of the baseline's error, from errors (O, A, C, 2, M) of
+    weeks that ended before the position `now`.
     """
     has_come = (past.origins[:, None] + past.ahead <= now)[:, :, None, None]
     near = OCTAVE ** np.abs(np.log2(past.ahead / past.ahead[at]))[:, None, None]
@@ -179,7 +197,7 @@ def candidate_weights(past: WeeklyBacktest, errors: Reals, groups: Whole, now: i
     age = AGEING ** np.maximum(now - past.origins, 0)[:, None, None] * (count > 0.0)
     apart = max(float(past.ahead[at]) / APART, 1.0)
     baseline = _mean(age, of_origin[:, 0])
-    score = np.zeros(errors.shape[2:])
+    score, gain = np.zeros(errors.shape[2:]), np.zeros(errors.shape[2:])
     for members in _groups(groups):
         mine, ages = baseline[:, members], age[:, :, members]
         usual = nan_median(np.where(mine > 0.0, mine, np.nan).T)[:, None]
@@ -195,12 +213,8 @@ def candidate_weights(past: WeeklyBacktest, errors: Reals, groups: Whole, now: i
             found = np.maximum(
                 found, (origins * mean + GROUP_ORIGINS * together[:, :, None]) / (origins + GROUP_ORIGINS)
             )
-        score[:, :, members] = found
-    weights = np.maximum(score, 0.0) ** SHARPNESS
-    total = weights.sum(axis=0)
-    weights = weights / np.where(total > 0.0, total, 1.0)
-    weights[0] += total == 0.0
-    return weights
+        score[:, :, members], gain[:, :, members] = found, mean
+    return score, gain
 
 
 def _groups(groups: Whole) -> Iterator[Whole]:

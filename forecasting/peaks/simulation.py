@@ -25,7 +25,7 @@ import pandas as pd
 
 from data.schema import MIN_PEAK_WEEKS, MIN_WEEK_COMPLETENESS
 from forecasting.panel.completeness import SILENT_AT_MOST
-from forecasting.panel.history import LOG_FLOOR_SHARE
+from forecasting.panel.history import LOG_FLOOR_SHARE, nan_median
 from forecasting.peaks.weekly_statistics import WEEK, Reals, Stamps, Weekly, monday, p95
 from forecasting.prophet_map.fit import Curves, Season, Spec, fit
 
@@ -56,6 +56,8 @@ LEAST = 1e-12
 # What the last weeks were off the curve, by the median, is kept by this share in the next week, and by this much of it
 # in each one after.
 LATE_WEEKS, KEPT, LASTING = 4, 0.5, 0.9
+# Fewer weeks tell a lasting level from a lone one no better than all of them do.
+LASTING_AT_LEAST = 5
 # Patterns on the log scale that differ by less are one.
 SAME = 1e-9
 
@@ -243,6 +245,8 @@ def _model(
     _bridge_hours(curve, lacking)
     _bridge_hours(inside, lacking)
     residuals = (np.log(np.maximum(rows, floor)) - inside).reshape(blocks, HOURS, -1)
+    lasting = np.where(long, 0.0, _lasting_levels(residuals))[:, None]
+    residuals = residuals - lasting
     cube = curve.reshape(len(weeks), HOURS, -1)
     mean = cube.mean(axis=1)
     level = mean + _level_bias(residuals, long)[None] * LASTING ** ((weeks - history.next_week) / WEEK)[:, None]
@@ -250,7 +254,7 @@ def _model(
         cube - mean[:, None],
         level,
         np.nan_to_num(residuals),
-        inside.reshape(blocks, HOURS, -1),
+        inside.reshape(blocks, HOURS, -1) + lasting,
         _sources(residuals, long),
         spread,
     )
@@ -378,6 +382,22 @@ def _level_bias(residuals: Reals, long: Mask) -> Reals:
         .median()
     )
     return np.where(long, KEPT * weekly.median().fillna(0.0).to_numpy(), 0.0)
+
+
+def _lasting_levels(residuals: Reals) -> Reals:
+    """What of the weekly levels of residual weeks (B, 168, N) lasted, (B, N): each one's median with its neighbours,
+    after Tukey's rule at both ends.
+
+    A step or a slope lies in it, a lone high week does not. A path that drew the weeks of another level would repeat
+    the step at random.
+    """
+    levels = pd.DataFrame(nan_median(np.moveaxis(residuals, 1, 0))).ffill().bfill().fillna(0.0).to_numpy()
+    if len(levels) < LASTING_AT_LEAST:
+        return np.zeros_like(levels)
+    found = np.vstack([levels[:1], np.median([levels[:-2], levels[1:-1], levels[2:]], axis=0), levels[-1:]])
+    for end, (second, third) in ((0, (1, 2)), (-1, (-2, -3))):
+        found[end] = np.median([levels[end], found[second], 3.0 * found[second] - 2.0 * found[third]], axis=0)
+    return found
 
 
 def _sources(residuals: Reals, long: Mask) -> Whole:

@@ -89,6 +89,14 @@ def test_a_trend_that_was_right_is_kept_and_one_that_was_wrong_is_not() -> None:
     assert np.log(grown[3] / grown[0]) == pytest.approx(0.3, abs=0.15)
 
 
+def test_further_weeks_than_history_could_check_go_on_as_the_nearer_ones() -> None:
+    """A site that grew for nine weeks does not fall back to its last week where a longer forecast is not proven."""
+    weeks = np.exp(0.03 * np.random.default_rng(6).standard_normal((9, 6)))
+    weeks[:, 0] *= np.exp(0.2 * np.arange(9))
+    found = median_ahead(followed(weeks), weeks)[:, 0]
+    assert (np.diff(found) > 0.0).all()
+
+
 def test_nothing_is_seen_before_it_comes_and_other_groups_decide_nothing() -> None:
     weeks = np.exp(0.1 * np.random.default_rng(5).standard_normal((WEEKS, 4)))
     later, other = weeks.copy(), weeks.copy()
