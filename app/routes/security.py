@@ -38,14 +38,15 @@ class SecurityHeaders:
 
 def content_security_policy() -> str:
     """Everything from this server alone, and no script as text. Scripts within the document are known by their hash;
-    Streamlit makes styles and its own components' scripts (blob:) in the browser, deck.gl fetches icons from data: addresses.
+    Streamlit makes styles and its own components' scripts (blob:) in the browser, deck.gl fetches icons from data: addresses and
+    compiles WebAssembly.
     """
     digests = (hashlib.sha256(script.encode()).digest() for script in INLINE_SCRIPT.findall(text()))
     hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return "; ".join(
         (
             "default-src 'self'",
-            f"script-src 'self' blob: {hashes}",
+            f"script-src 'self' blob: 'wasm-unsafe-eval' {hashes}",
             "connect-src 'self' data: blob:",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",

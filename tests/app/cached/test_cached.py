@@ -45,6 +45,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "site_capacity_steps": {"direction": "egress", "sites": SITES},
     "site_fits": {"metric": "egress_gbps"},
     "site_forecasts": {"metric": "egress_gbps", "sites": SITES, "start": NOW, "end": NOW + pd.Timedelta(days=1)},
+    "samples_set_aside": {"level": "global", "key": "all", "metric": "egress_gbps", **RANGE},
     "site_hours": {"metric": "egress_gbps", "sites": SITES, **RANGE},
     "compare": {
         "subjects": (queries.Subject("site", "fra-01", NOW.floor("D") - pd.Timedelta(days=1), NOW.floor("D")),),

@@ -76,6 +76,7 @@ def cases(now: pd.Timestamp) -> dict[str, list[dict[str, Any]]]:
         "planned_augments": [{"direction": "egress"}],
         "site_fits": [{"metric": "egress_gbps"}],
         "site_forecasts": [{"metric": "egress_gbps", "start": now, "end": now + pd.Timedelta(days=1)}],
+        "samples_set_aside": [{**recent, "level": "global", "key": "all", "metric": "egress_gbps"}],
         "site_hours": [{**recent, "metric": "egress_gbps"}],
         "capacity_now": [{"direction": "egress", "now": now}],
         "plan_tables": [{"direction": "egress", "statistic": "peak"}],

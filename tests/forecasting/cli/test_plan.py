@@ -393,7 +393,7 @@ def test_without_a_run_or_futures_there_is_no_plan(
         ('statistic = "mean"', r"no weekly statistic 'mean'"),
         ("[ordering]\nearly = 1.5", r"1\.5 quantile"),
         ("[augments]\nmonths = 6", r"sets augments\.months, and no augments\.catalogue"),
-        ('[augments]\ncatalogue = "none.csv"', r"catalogue .*none\.csv cannot be read"),
+        ('[augments]\ncatalogue = "none.csv"', r"none\.csv: no such file"),
         ("limit 0.8", r"policy\.toml is no TOML: .*line 1"),
     ],
 )
