@@ -171,7 +171,7 @@ class LogScale(NamedTuple):
     @property
     def ceiling(self) -> Reals:
         """The most that is believed, as a logarithm."""
-        return np.log(CEILING) + np.log(np.maximum(self.highest, self.usual)) - np.log(self.usual)
+        return np.asarray(np.log(CEILING) + np.log(np.maximum(self.highest, self.usual)) - np.log(self.usual))
 
     def log(self, values: Reals) -> Reals:
         """To the log scale; NaN stays NaN."""
