@@ -62,10 +62,12 @@ def headline(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, summary: Net
     """The verdict, then traffic, audience, how full and what is to be ordered. `sites`: planning.site_states of the
     filter `chosen`; `summary`: of them.
     """
-    st.markdown(f"## {plain(verdict(summary, len(frame.catalogue), frame.extent.now))}", width="stretch")
-    if chosen is None:
-        for words in _network_without(frame):
-            st.caption(f":material/info: {plain(words)}")
+    # One block whatever stands in it: what follows keeps its place, and the map its pan and zoom, when a filter is set.
+    with st.container(gap="xsmall", key="verdict"):
+        st.markdown(f"## {plain(verdict(summary, len(frame.catalogue), frame.extent.now))}", width="stretch")
+        if chosen is None:
+            for words in _network_without(frame):
+                st.caption(f":material/info: {plain(words)}")
     rows = cached.headline(frame.pin, frame.scope, _reporting(chosen, sites)).set_index("metric")
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
