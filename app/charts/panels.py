@@ -410,8 +410,10 @@ def level(y: float, palette: Palette) -> dict[str, Any]:
     }
 
 
-def upright(x: float, palette: Palette, *, dash: str = "dot", colour: str = "") -> dict[str, Any]:
-    """A thin line across the plot at a value of x."""
+def upright(
+    x: float | str, palette: Palette, *, dash: str = "dot", colour: str = "", layer: str = "below"
+) -> dict[str, Any]:
+    """A thin line across the plot at a value of x; layer: below the traces, or above them."""
     line = {"color": colour or palette.muted, "width": 1, "dash": dash}
     return {
         "type": "line",
@@ -421,12 +423,12 @@ def upright(x: float, palette: Palette, *, dash: str = "dot", colour: str = "") 
         "x1": x,
         "y0": 0,
         "y1": 1,
-        "layer": "below",
+        "layer": layer,
         "line": line,
     }
 
 
-def above(x: float, text: str, palette: Palette, colour: str = "") -> Note:
+def above(x: float | str, text: str, palette: Palette, colour: str = "") -> Note:
     """A small word at the top of a line across the plot."""
     return {
         "xref": "x",

@@ -21,7 +21,7 @@ from app.cached import Scope
 from app.cached import scenarios as cached
 from app.cached.failures import FAILOVER_SETTING
 from app.cached.planning import PlanQuery
-from app.views.capacity.run_out_charts import measured, over_within_a_year, scenario_bars
+from app.views.capacity.run_out_charts import comparison_rows, over_within_a_year, scenario_bars
 from data.lake.tables import Lake
 from data.schema.errors import ConflictError
 from data.store import Scenario, Scenarios, open_store
@@ -361,7 +361,7 @@ def test_bars_stand_by_measure_in_the_order_of_the_scenarios(lake: Path, scheme:
     }
     found = cached.side_by_side(Lake(lake).pin(), Scope(), asked)
     assert found is not None
-    rows = measured(found.rows)
+    rows = comparison_rows(found.rows)
     assert rows["measure"].tolist() == ["first", "first", "global", "global", "n-1", "n-1"]
     assert rows["scenario"].tolist() == ["base", "fast"] * 3
     counts = over_within_a_year(found.rows, START)

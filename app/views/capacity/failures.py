@@ -38,7 +38,7 @@ from app.views.capacity.failure_charts import (
     pickable_layers,
     site_rows,
 )
-from app.views.capacity.run_out_charts import soon_words
+from app.views.capacity.run_out_charts import probability_words
 
 
 def safe_words(found: RunOut, now: pd.Timestamp) -> str:
@@ -543,7 +543,7 @@ def rows_of(found: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
             "Failed site": [names.get(key, key) for key in found["key"]],
             "Month": [f"{theme.MONTHS[one.month - 1]} {one.year}" for one in found.get("month", found.get("week"))],
             "Shed": found["shed_gbps"].to_numpy(float),
-            "Any shed": [soon_words(float(share)) if share > 0 else "none" for share in found["probability"]],
+            "Any shed": [probability_words(float(share)) if share > 0 else "none" for share in found["probability"]],
             "Pushed over their limit": [
                 listed(tuple(names.get(key, key) for key in passed)) for passed in found["passes"]
             ],

@@ -34,15 +34,15 @@ from app.views.capacity.run_out_charts import (
     GRADES,
     FanChart,
     answer_words,
-    dated,
+    dated_rows,
     fan_panels,
     fan_table,
     lead_words,
     order_words,
     plan_table,
+    probability_words,
     runout_bars,
     service_words,
-    soon_words,
     today_words,
 )
 from app.views.capacity.what_if import Outlooks
@@ -328,7 +328,7 @@ _CHOSEN = "runout-map.chosen"
 
 def bars(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
     """The dates of all sites on one axis."""
-    shown, now = dated(sites), frame.extent.now
+    shown, now = dated_rows(sites), frame.extent.now
     words = [f"{row['name']} {answer_words(row, now)}" for row in shown.head(5).to_dict("records")]
     figure = runout_bars(
         sites,
@@ -489,7 +489,7 @@ def sentence(name: str, row: dict[str, Any], frame: Frame) -> str:
     now = frame.extent.now
     if row["answer"] == "refused":
         return answer_words(row, now)
-    said = f"{name} passes the limit: {answer_words(row, now)}; within 90 days in {soon_words(float(row['within_90']))} of futures"
+    said = f"{name} passes the limit: {answer_words(row, now)}; within 90 days in {probability_words(float(row['within_90']))} of futures"
     if row["level"] != "site" or not isinstance(row["order_by"], pd.Timestamp):
         return said
     return (

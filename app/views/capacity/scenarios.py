@@ -20,7 +20,7 @@ from app.ui.tables import HEADER_PX, ROW_PX, row_cards
 from app.ui.writing import ask_author, author
 from app.views.capacity import choices, what_if
 from app.views.capacity.failures import safe_words
-from app.views.capacity.run_out_charts import answer_words, measured, over_within_a_year, scenario_bars
+from app.views.capacity.run_out_charts import answer_words, comparison_rows, over_within_a_year, scenario_bars
 from app.views.capacity.what_if import sentence
 
 LETTERS = 200  # of a name that is kept
@@ -573,7 +573,7 @@ def told(frame: Frame, sides: ScenarioComparison, names: dict[str, str]) -> pd.D
     words.
     """
     now, sites = frame.extent.now, dict(zip(frame.catalogue["site_id"], frame.catalogue["name"], strict=True))
-    rows = measured(sides.rows)
+    rows = comparison_rows(sides.rows)
     return rows.assign(
         name=rows["scenario"].map(names),
         place=[sites.get(key, key) for key in rows["key"]],

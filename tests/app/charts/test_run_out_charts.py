@@ -19,9 +19,9 @@ from app.views.capacity.run_out_charts import (
     order_words,
     over_words,
     plan_table,
+    probability_words,
     runout_bars,
     service_words,
-    soon_words,
     today_words,
 )
 
@@ -125,7 +125,7 @@ def test_an_order_says_its_date_and_what_it_achieves() -> None:
     ("share", "told"), [(0.0, "under 1 %"), (0.42, "42 %"), (1.0, "over 99 %"), (float("nan"), "-")]
 )
 def test_simulated_futures_never_say_none_or_all(share: float, told: str) -> None:
-    assert soon_words(share) == told
+    assert probability_words(share) == told
 
 
 def test_the_table_holds_the_base_beside_a_what_if() -> None:
