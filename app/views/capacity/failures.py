@@ -1,5 +1,5 @@
-"""Failures: a verdict, one failure week by week on the map and in tables, and what sheds most if any one site fails. All Gbps
-are of one joint future; the part that plays runs by itself.
+"""Failures: a verdict, one failure week by week on the map and in tables, and the single failures that shed most. All
+Gbps are of one joint future; the player and what it shows rerun as a fragment.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ from app.views.capacity.failure_charts import (
 from app.views.capacity.run_out_charts import probability_words
 
 
-def safe_words(found: RunOut, now: pd.Timestamp) -> str:
-    """Until when any single failure can be carried: 'not now', '3 to 19 Dec', 'for 6 months at least'."""
-    if found.answer == "refused":
+def safe_words(run_out: RunOut, now: pd.Timestamp) -> str:
+    """Until when any single failure can be carried: 'not known', 'not now', 'past 20 May 2027', 'until 3 to 19 Dec'."""
+    if run_out.answer == "refused":
         return "not known"
-    if found.answer == "over":
+    if run_out.answer == "over":
         return "not now"
-    first, last = found.p10, found.p90
-    if found.answer == "beyond" or first is None:
-        return f"past {theme.day(found.horizon)}"
+    first, last = run_out.p10, run_out.p90
+    if run_out.answer == "beyond" or first is None:
+        return f"past {theme.day(run_out.horizon)}"
     return f"until {theme.interval(max(first, now), last, now)}"
 
 
-def draw(frame: Frame, asked: PlanQuery) -> None:
-    """The verdict, the what-if, one failure, and every single one. Where no capacity is declared nothing can be said of
-    what is shed.
+def draw(frame: Frame, question: PlanQuery) -> None:
+    """Draw the verdict, the what-if, one failure week by week, and every single failure; only a note where no site
+    declares a capacity, without which no shed traffic can be computed.
     """
-    outlooks = what_if.outlooks(frame, asked)
+    outlooks = what_if.outlooks(frame, question)
     if outlooks is None:
-        choices.no_futures(frame, asked)
+        choices.no_futures(frame, question)
         return
     if choices.no_capacity(frame, outlooks.rows[outlooks.rows["level"] == "site"]):
         return
@@ -67,17 +67,17 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
     report = failures.single_failures(frame.pin, frame.scope, outlooks.question, quantile)
     if report is None:
         return
-    st.markdown(f"{verdict(frame, report)} Failover {plain(failures.failover_rule(asked.failover))}.")
+    st.markdown(f"{verdict(frame, report)} Failover {plain(failures.failover_rule(question.failover))}.")
     what_if.panel(frame, outlooks.question)
     panel(frame, outlooks.question, str(report.first_week["key"].iloc[0]))
-    single(frame, report)
+    draw_single_failures(frame, report)
     with st.expander(
         "How it is reckoned, and who takes over for whom", icon=":material/info:", **state.fold("failover")
     ):
-        choices.choose_failover(asked.failover)
+        choices.choose_failover(question.failover)
         st.caption(
             plain(
-                f"{choices.words(asked.failover)} The chance that anything is shed is over every simulated future of "
+                f"{choices.words(question.failover)} The chance that anything is shed is over every simulated future of "
                 f"the half year to {theme.day(report.safe_until.horizon)}; Gbps are of one joint future, which stands "
                 f"at the {state.current().quantile.upper()} of the whole network's demand in each week."
             )
@@ -85,9 +85,9 @@ def draw(frame: Frame, asked: PlanQuery) -> None:
 
 
 def verdict(frame: Frame, report: FailureReport) -> str:
-    """Whether the network stands the failure of any one site, in a sentence or two."""
-    until, worst = report.safe_until, report.first_week.iloc[0]
-    if until.answer == "over":
+    """Whether the network is N-1 safe, in a sentence."""
+    safe_until, worst = report.safe_until, report.first_week.iloc[0]
+    if safe_until.answer == "over":
         name = site_names(frame.catalogue, None).get(str(worst["key"]), str(worst["key"]))
         count = report.shedding
         return (
@@ -95,9 +95,9 @@ def verdict(frame: Frame, report: FailureReport) -> str:
             f"single failures {'leaves' if count == 1 else 'leave'} traffic without room, {plain(name)} most "
             f"({theme.gbps(float(worst['shed_gbps']))})."
         )
-    if until.answer == "refused":
-        return f"**Whether the network stands a failure is not known**: {plain(until.reason)}."
-    return f"**The network stands the failure of any one site {safe_words(until, frame.extent.now)}** (N-1 safe)."
+    if safe_until.answer == "refused":
+        return f"**Whether the network stands a failure is not known**: {plain(safe_until.reason)}."
+    return f"**The network stands the failure of any one site {safe_words(safe_until, frame.extent.now)}** (N-1 safe)."
 
 
 QUANTILES = {"p50": 0.5, "p90": 0.9}
@@ -107,15 +107,15 @@ _TURN = "failing.turn"
 
 
 def panel(frame: Frame, question: PlanQuery, worst: str) -> None:
-    """The choice, the map with its player, and the tables. The week and the choice draw this part alone anew, not the
-    page.
+    """Draw the choice of the failure, the map with its player, and the tables, as a fragment: a change of the week or
+    the failure reruns this part, not the page.
     """
-    st.fragment(_panel, run_every=CLOCK.interval())(frame, question, worst)
+    st.fragment(_draw_panel, run_every=CLOCK.interval())(frame, question, worst)
 
 
-def _panel(frame: Frame, question: PlanQuery, worst: str) -> None:
+def _draw_panel(frame: Frame, question: PlanQuery, worst: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="failing"):
-        fails = choose(frame, worst)
+        failure = choose_failure(frame, worst)
         st.segmented_control(
             "Demand",
             list(QUANTILES),
@@ -123,126 +123,131 @@ def _panel(frame: Frame, question: PlanQuery, worst: str) -> None:
             label_visibility="collapsed",
             **state.bound("quantile"),
         )
-    chosen = state.current().quantile
+    quantile = state.current().quantile
     with st.spinner("Playing the failure", show_time=True):
-        found = failures.simulate(frame.pin, frame.scope, question, fails, QUANTILES[chosen])
-    title = failure_words(frame, fails)
-    if not isinstance(found, FailureTimeline):
-        reason = found.reason if isinstance(found, FailureRefusal) else "the newest run has no futures"
+        timeline = failures.simulate(frame.pin, frame.scope, question, failure, QUANTILES[quantile])
+    title = failure_words(frame, failure)
+    if not isinstance(timeline, FailureTimeline):
+        reason = timeline.reason if isinstance(timeline, FailureRefusal) else "the newest run has no futures"
         empty_states.nothing(f"The failure of {title} cannot be played", reason, icon="query_stats")
         return
     viewers = cached.viewers_per_gbps(frame.pin, frame.scope) if question.direction == "egress" else None
-    said = st.empty()
-    week = _week(frame, found, fails, question)
-    said.markdown(loss(frame, found, title, week))
-    if notes := assumptions(frame, found, fails, viewers):
+    headline = st.empty()
+    week = _draw_week(frame, timeline, failure, question)
+    headline.markdown(loss_sentence(frame, timeline, title, week))
+    if notes := assumptions(frame, timeline, failure, viewers):
         st.caption(plain(notes))
-    _tables(frame, found, week, title, viewers)
+    _draw_tables(frame, timeline, week, title, viewers)
 
 
-def loss(frame: Frame, found: FailureTimeline, title: str, week: pd.Timestamp) -> str:
-    """What a failure comes to in a week, in a sentence."""
-    row, names = found.weeks[found.weeks["week"] == week].iloc[0], site_names(frame.catalogue, None)
+def loss_sentence(frame: Frame, timeline: FailureTimeline, title: str, week: pd.Timestamp) -> str:
+    """Traffic without room and sites over their limit in a week of the failure, in a sentence or two."""
+    row, names = timeline.weeks[timeline.weeks["week"] == week].iloc[0], site_names(frame.catalogue, None)
     shed, displaced = float(row["shed_gbps"]), float(row["displaced_gbps"])
-    passed = [names.get(key, key) for key in row["passed"]]
+    over_limit = [names.get(key, key) for key in row["passed"]]
     when = f"If {plain(title)} fails in the week of {theme.day(week, year=False)}"
     if shed > 0.0:
         viewers = f", about {theme.count(round(row['shed_viewers']))} viewers" if pd.notna(row["shed_viewers"]) else ""
-        said = f"**{when}, {theme.gbps(shed)} of its {theme.gbps(displaced)} find no room**{viewers}."
+        sentence = f"**{when}, {theme.gbps(shed)} of its {theme.gbps(displaced)} find no room**{viewers}."
     else:
-        said = f"**{when}, the others carry all of its {theme.gbps(displaced)}.**"
+        sentence = f"**{when}, the others carry all of its {theme.gbps(displaced)}.**"
     return (
-        f"{said} {plain(listed(tuple(passed)))} pass{'es' if len(passed) == 1 else ''} the limit." if passed else said
+        f"{sentence} {plain(listed(tuple(over_limit)))} pass{'es' if len(over_limit) == 1 else ''} the limit."
+        if over_limit
+        else sentence
     )
 
 
-def _week(frame: Frame, found: FailureTimeline, fails: FailureSpec, question: PlanQuery) -> pd.Timestamp:
-    """The map of one week beside its numbers; the week."""
-    weeks = list(found.weeks["week"])
+def _draw_week(frame: Frame, timeline: FailureTimeline, failure: FailureSpec, question: PlanQuery) -> pd.Timestamp:
+    """Draw the map of a week beside its tiles; the week that the player is at."""
+    weeks = list(timeline.weeks["week"])
     left, right = st.columns([2, 1], gap="medium")
     with left:
         picture = st.container(gap="xsmall", key="failure-picture")
-        at = player(weeks, QUANTILE_WORDS[state.current().quantile])
+        index = week_player(weeks, QUANTILE_WORDS[state.current().quantile])
         with picture:
-            clicked = _picture(frame, found, fails, weeks[at])
+            clicked = _draw_map(frame, timeline, failure, weeks[index])
     with right:
-        _numbers(frame, found, at, question)
+        _draw_tiles(frame, timeline, index, question)
     if clicked:
         CLOCK.stop()
         st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
         state.update(fails=f"site:{clicked}")
         st.rerun()
-    return weeks[at]
+    return weeks[index]
 
 
-def _picture(frame: Frame, found: FailureTimeline, fails: FailureSpec, week: pd.Timestamp) -> str | None:
-    """The map and its legend; the site that was clicked."""
-    drawn = drawing(frame, found, fails, week)
-    alt = described(
-        frame, drawn, failure_words(frame, fails), found.weeks[found.weeks["week"] == week].iloc[0].to_dict()
+def _draw_map(frame: Frame, timeline: FailureTimeline, failure: FailureSpec, week: pd.Timestamp) -> str | None:
+    """Draw the map of a week and its legend; the site_id that was clicked, or None."""
+    failure_map = map_of_week(frame, timeline, failure, week)
+    alt = map_alt(
+        frame,
+        failure_map,
+        failure_words(frame, failure),
+        timeline.weeks[timeline.weeks["week"] == week].iloc[0].to_dict(),
     )
     event = st.pydeck_chart(
-        failure_deck(drawn),
-        height=drawn.canvas.height,
+        failure_deck(failure_map),
+        height=failure_map.canvas.height,
         on_select="rerun",
         selection_mode="single-object",
         key="failure-map",
         alt=alt,
     )
-    legend = failure_legend(drawn)
+    legend = failure_legend(failure_map)
     st.markdown(legend_words(legend))
     with st.container(horizontal=True, horizontal_alignment="right"):
-        name = f"{failure_words(frame, fails)}, week of {theme.day(week)}"
+        name = f"{failure_words(frame, failure)}, week of {theme.day(week)}"
         export.map_picture("failure-map", name, [(entry.glyph, entry.colour, entry.words) for entry in legend])
-    return picked(event, drawn.turn)
+    return clicked_site(event, failure_map.turn)
 
 
-def drawing(frame: Frame, found: FailureTimeline, fails: FailureSpec, week: pd.Timestamp) -> FailureMap:
-    """The map of a week: every site of the lake that has futures, one scale for all weeks."""
+def map_of_week(frame: Frame, timeline: FailureTimeline, failure: FailureSpec, week: pd.Timestamp) -> FailureMap:
+    """Data of the map of a week: every site of the timeline, with one scale for all weeks."""
     places = frame.catalogue[["site_id", "name", "region_name", "region_id", "lat", "lon"]]
-    sites = found.sites[found.sites["week"] == week].merge(places, on="site_id")
+    sites = timeline.sites[timeline.sites["week"] == week].merge(places, on="site_id")
     sites = sites.assign(
-        share=sites["site_id"].map(found.share).astype(float).fillna(0.0),
+        share=sites["site_id"].map(timeline.share).astype(float).fillna(0.0),
         region_name=sites["region_name"].fillna(sites["region_id"]),
     )
     canvas = NARROW if frame.narrow else WIDE
-    largest = float(found.sites[["before_gbps", "load_gbps"]].to_numpy(float).max(initial=0.0))
-    cut = (fails.source, fails.key) if fails.kind == "path" else None
-    moves = found.moves[found.moves["week"] == week]
+    largest = float(timeline.sites[["before_gbps", "load_gbps"]].to_numpy(float).max(initial=0.0))
+    cut = (failure.source, failure.key) if failure.kind == "path" else None
+    moves = timeline.moves[timeline.moves["week"] == week]
     return FailureMap(
         sites,
         moves,
         cut,
         largest,
         OUTLINE,
-        fit(frame.catalogue[frame.catalogue["site_id"].isin(involved(found))], canvas),
+        fit(frame.catalogue[frame.catalogue["site_id"].isin(affected_sites(timeline))], canvas),
         canvas,
         frame.scheme,
         st.session_state.get(_TURN, 0),
     )
 
 
-def involved(found: FailureTimeline) -> set[str]:
-    """The sites that fail or take over in any week: what the map is fitted to."""
-    return {*found.share, *found.sites.loc[found.sites["taken_gbps"] > 0.0, "site_id"]}
+def affected_sites(timeline: FailureTimeline) -> set[str]:
+    """Ids of the sites that fail or take over in any week, to which the map is fitted."""
+    return {*timeline.share, *timeline.sites.loc[timeline.sites["taken_gbps"] > 0.0, "site_id"]}
 
 
-def picked(event: Mapping[str, Any], turn: int) -> str | None:
-    """The site_id of the marker that was clicked since the map was last turned over."""
+def clicked_site(event: Mapping[str, Any], turn: int) -> str | None:
+    """The site_id of the marker that was clicked in the layers of this `turn` of the map, or None."""
     objects = event["selection"]["objects"]
-    return next((str(one["id"]) for layer in pickable_layers(turn) for one in objects.get(layer, [])), None)
+    return next((str(marker["id"]) for layer in pickable_layers(turn) for marker in objects.get(layer, [])), None)
 
 
-def _numbers(frame: Frame, found: FailureTimeline, at: int, question: PlanQuery) -> None:
-    """What the failure comes to in a week."""
-    week, names = found.weeks.iloc[at], site_names(frame.catalogue, None)
-    shed, passed = float(week["shed_gbps"]), tuple(names.get(key, key) for key in week["passed"])
+def _draw_tiles(frame: Frame, timeline: FailureTimeline, index: int, question: PlanQuery) -> None:
+    """Draw the tiles of a week: displaced traffic, traffic without room, and sites over their limit."""
+    week, names = timeline.weeks.iloc[index], site_names(frame.catalogue, None)
+    shed, over_limit = float(week["shed_gbps"]), tuple(names.get(key, key) for key in week["passed"])
     with st.container(gap="small", key="failure-numbers"):
         tile(
             "Must go elsewhere",
             theme.gbps(week["displaced_gbps"]),
             f"{question.direction}, {IN_WORDS[question.statistic]}",
-            found.weeks["displaced_gbps"].to_list(),
+            timeline.weeks["displaced_gbps"].to_list(),
         )
         viewers = (
             f"about {theme.count(round(week['shed_viewers']))} viewers not served"
@@ -253,55 +258,59 @@ def _numbers(frame: Frame, found: FailureTimeline, at: int, question: PlanQuery)
             "Finds no room",
             theme.gbps(shed),
             viewers or ("all is carried" if shed == 0 else "does not fit anywhere"),
-            found.weeks["shed_gbps"].to_list(),
+            timeline.weeks["shed_gbps"].to_list(),
         )
         tile(
             "Pushed past their limit",
-            str(len(passed)),
-            listed(passed),
-            [float(len(one)) for one in found.weeks["passed"]],
+            str(len(over_limit)),
+            listed(over_limit),
+            [float(len(sites)) for sites in timeline.weeks["passed"]],
         )
 
 
-def assumptions(frame: Frame, found: FailureTimeline, fails: FailureSpec, viewers: ViewersPerGbps | None) -> str:
-    """What this failure's numbers rest on, beside what holds for all, in sentences."""
-    said = []
-    if fails.kind == "path":
-        share = theme.percent(next(iter(found.share.values())))
-        said.append(f"{share} of what came in over the last 7 days came this way; so many of its viewers go elsewhere.")
+def assumptions(frame: Frame, timeline: FailureTimeline, failure: FailureSpec, viewers: ViewersPerGbps | None) -> str:
+    """Assumptions behind the numbers of this failure alone, in sentences; empty where there are none."""
+    sentences = []
+    if failure.kind == "path":
+        share = theme.percent(next(iter(timeline.share.values())))
+        sentences.append(
+            f"{share} of what came in over the last 7 days came this way; so many of its viewers go elsewhere."
+        )
     if viewers is not None:
         first, last = theme.day(viewers.since, year=False), theme.day(viewers.until)
-        said.append(f"Viewers are an estimate, from the egress per viewer that was measured {first} to {last}.")
-    if len(found.share) > 1 and found.weeks["shed_gbps"].sum() > 0.0:
-        said.append("Each failed site sheds the same share of its demand, as far as its reach allows.")
-    if found.left_out:
+        sentences.append(f"Viewers are an estimate, from the egress per viewer that was measured {first} to {last}.")
+    if len(timeline.share) > 1 and timeline.weeks["shed_gbps"].sum() > 0.0:
+        sentences.append("Each failed site sheds the same share of its demand, as far as its reach allows.")
+    if timeline.left_out:
         names = site_names(frame.catalogue, None)
-        said.append(f"Not counted, for want of futures: {listed([names.get(key, key) for key in found.left_out])}.")
-    return " ".join(said)
+        sentences.append(
+            f"Not counted, for want of futures: {listed([names.get(key, key) for key in timeline.left_out])}."
+        )
+    return " ".join(sentences)
 
 
-def described(frame: Frame, drawn: FailureMap, title: str, week: Mapping[Any, Any]) -> str:
-    """The map in words, for a screen reader."""
+def map_alt(frame: Frame, failure_map: FailureMap, title: str, week: Mapping[Any, Any]) -> str:
+    """Alternative text of the map, for a screen reader."""
     names = site_names(frame.catalogue, None)
-    takers = drawn.sites[drawn.sites["taken_gbps"] > 0].sort_values("taken_gbps", ascending=False)
-    most = ", ".join(
+    takers = failure_map.sites[failure_map.sites["taken_gbps"] > 0].sort_values("taken_gbps", ascending=False)
+    largest = ", ".join(
         f"{names.get(row.site_id, row.site_id)} {theme.gbps(row.taken_gbps)}" for row in takers.head(NAMED).itertuples()
     )
     return (
         f"Map of the failure of {title} in the week of {theme.day(week['week'])}: {theme.gbps(week['displaced_gbps'])} must go elsewhere, "
-        f"{theme.gbps(week['shed_gbps'])} is shed. Most goes to {most or 'nobody'}. The tables below hold the same numbers."
+        f"{theme.gbps(week['shed_gbps'])} is shed. Most goes to {largest or 'nobody'}. The tables below hold the same numbers."
     )
 
 
-def _tables(
-    frame: Frame, found: FailureTimeline, week: pd.Timestamp, title: str, viewers: ViewersPerGbps | None
+def _draw_tables(
+    frame: Frame, timeline: FailureTimeline, week: pd.Timestamp, title: str, viewers: ViewersPerGbps | None
 ) -> None:
-    """Who carries what, and what moves where, in the week shown; the files hold every week."""
+    """Draw the tables of a week: load of each site before and after, and moved traffic. CSV files hold every week."""
     names = site_names(frame.catalogue, None)
-    rows = site_rows(found.sites, found.share, names, viewers.ratio if viewers else None)
-    moves = move_rows(found.moves, names)
-    _table(frame, "Before and after", rows, week, f"{title} fails, sites", SITE_UNITS)
-    _table(frame, "What moves where", moves, week, f"{title} fails, moves", MOVE_UNITS)
+    rows = site_rows(timeline.sites, timeline.share, names, viewers.ratio if viewers else None)
+    moves = move_rows(timeline.moves, names)
+    _draw_table(frame, "Before and after", rows, week, f"{title} fails, sites", SITE_UNITS)
+    _draw_table(frame, "What moves where", moves, week, f"{title} fails, moves", MOVE_UNITS)
 
 
 # How numbers of the two tables read on a card.
@@ -312,42 +321,42 @@ CARD_WORDS = (
 )
 
 
-def _table(
+def _draw_table(
     frame: Frame, title: str, rows: pd.DataFrame, week: pd.Timestamp, name: str, units: Mapping[str, str]
 ) -> None:
-    shown = rows[rows["Week"] == week].drop(columns=["Week"])
+    week_rows = rows[rows["Week"] == week].drop(columns=["Week"])
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{title}**, week of {theme.day(week)}")
         export.csv_button(rows, name, key=f"failure-{title}-csv", units=units)
-    if shown.empty:
+    if week_rows.empty:
         st.caption("None in this week.")
         return
     if frame.narrow:
-        row_cards(shown, str(shown.columns[0]), CARD_WORDS, key=f"failure-{title}")
+        row_cards(week_rows, str(week_rows.columns[0]), CARD_WORDS, key=f"failure-{title}")
         return
     st.dataframe(
-        shown,
-        column_config=_columns(),
+        week_rows,
+        column_config=_column_config(),
         hide_index=True,
         row_height=ROW_PX,
-        height=min(MOST_PX, HEADER_PX + ROW_PX * len(shown)),
+        height=min(MOST_PX, HEADER_PX + ROW_PX * len(week_rows)),
         placeholder="-",
         key=f"failure-{title}",
-        alt=f"{title}: {len(shown)} rows",
+        alt=f"{title}: {len(week_rows)} rows",
     )
 
 
-def _columns() -> dict[str, Any]:
+def _column_config() -> dict[str, Any]:
     gbps = {name: NumberColumn(f"{name}, Gbps", width=95, format="%.3g") for name in ("Before", "After", "Moves")} | {
         "Shed": NumberColumn("No room, Gbps", width=105, format="%.3g")
     }
-    used = {
+    utilisation = {
         name: NumberColumn(name, width=90, format="%.0f %%", help="Of its capacity")
         for name in ("Used before", "Used after", "Limit")
     }
     return (
         gbps
-        | used
+        | utilisation
         | {
             "Takes over": NumberColumn("Takes over, Gbps", width=115, format="%.3g"),
             "Site": TextColumn(width=130, pinned=True),
@@ -370,67 +379,71 @@ CLOCK = Ticker("weeks")
 _SLIDER = "weeks.slider"
 
 
-def player(weeks: Sequence[pd.Timestamp], badge: str) -> int:
-    """Draw the controls; which of the weeks (their Mondays) they are at. `badge`: what the numbers of a week are, in a
-    word or two.
+def week_player(weeks: Sequence[pd.Timestamp], badge: str) -> int:
+    """Draw the player's controls; the index of the week that they are at.
+
+    weeks: their Mondays. badge: the demand that the numbers are of, in a word or two.
     """
-    at = _position(weeks)
+    index = _current_index(weeks)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="week-player"):
         if CLOCK.button("A week a step, from here to the end of the half year"):
-            _keep(weeks[at], first=at == 0)
+            _store_week(weeks[index], first=index == 0)
             st.rerun()
         st.button(
             "First",
             key="weeks.first",
             type="tertiary",
-            disabled=at == 0,
+            disabled=index == 0,
             help="Back to the first week",
-            on_click=_moved,
+            on_click=_week_moved,
             args=(weeks, 0),
         )
-        st.session_state[_SLIDER] = at
+        st.session_state[_SLIDER] = index
         st.select_slider(
             "Week",
             range(len(weeks)),
             key=_SLIDER,
             format_func=lambda step: theme.day(weeks[step], year=False),
             label_visibility="collapsed",
-            on_change=_moved,
+            on_change=_week_moved,
             args=(weeks,),
             width="stretch",
         )
-        st.markdown(f"**Week of {theme.day(weeks[at])}** UTC :blue-badge[:material/timeline: {badge}]", width="content")
-    return at
+        st.markdown(
+            f"**Week of {theme.day(weeks[index])}** UTC :blue-badge[:material/timeline: {badge}]", width="content"
+        )
+    return index
 
 
-def position(weeks: Sequence[pd.Timestamp], moment: pd.Timestamp | None) -> int:
-    """The week that holds a moment; the first or the last where it lies outside."""
+def week_index(weeks: Sequence[pd.Timestamp], moment: pd.Timestamp | None) -> int:
+    """Index of the week that contains a moment; the first where it is None or earlier, the last where it is later."""
     return 0 if moment is None else max(0, int(pd.DatetimeIndex(weeks).searchsorted(moment, side="right")) - 1)
 
 
-def _position(weeks: Sequence[pd.Timestamp]) -> int:
-    """Where the viewer or the link put it, one step further at each tick."""
-    held = state.current().week
-    here = min(
-        st.session_state.get(_SLIDER, position(weeks, None if held is None else pd.Timestamp(held))), len(weeks) - 1
+def _current_index(weeks: Sequence[pd.Timestamp]) -> int:
+    """Index of the week from the slider, else from the link; one more at each tick of the player."""
+    linked_week = state.current().week
+    index = min(
+        st.session_state.get(_SLIDER, week_index(weeks, None if linked_week is None else pd.Timestamp(linked_week))),
+        len(weeks) - 1,
     )
     if not CLOCK.due():
-        return int(here)
-    if here == len(weeks) - 1:
+        return int(index)
+    if index == len(weeks) - 1:
         CLOCK.stop()
         st.rerun()
-    return int(here) + 1
+    return int(index) + 1
 
 
-def _moved(weeks: Sequence[pd.Timestamp], at: int | None = None) -> None:
-    chosen = st.session_state[_SLIDER] if at is None else at
-    st.session_state[_SLIDER] = chosen
-    _keep(weeks[chosen], first=chosen == 0)
+def _week_moved(weeks: Sequence[pd.Timestamp], index: int | None = None) -> None:
+    new_index = st.session_state[_SLIDER] if index is None else index
+    st.session_state[_SLIDER] = new_index
+    _store_week(weeks[new_index], first=new_index == 0)
 
 
-def _keep(week: pd.Timestamp, *, first: bool) -> None:
-    """Write the week into the URL. While it plays the URL is left alone: each step would become a page of the browser's
-    history.
+def _store_week(week: pd.Timestamp, *, first: bool) -> None:
+    """Write the week into the URL; `first` takes it out. Not called at each tick of the player: every step would become
+    an entry of the browser's history.
     """
     state.update(week=None if first else week.to_pydatetime())
 
@@ -438,56 +451,56 @@ def _keep(week: pd.Timestamp, *, first: bool) -> None:
 _CHOICE = "failing.choice"
 
 
-def choose(frame: Frame, worst: str) -> FailureSpec:
-    """Draw the choice; what fails, the site `worst` unless the state names something else."""
-    names = failure_choices(frame)
-    held = state.current().fails or f"site:{worst}"
-    if held not in names:
-        names[held] = failure_words(frame, of_text(held))
-    st.session_state[_CHOICE] = held
+def choose_failure(frame: Frame, worst: str) -> FailureSpec:
+    """Draw the choice of what fails; the failure chosen, by default that of the site `worst`."""
+    labels = failure_choices(frame)
+    chosen = state.current().fails or f"site:{worst}"
+    if chosen not in labels:
+        labels[chosen] = failure_words(frame, parse_failure(chosen))
+    st.session_state[_CHOICE] = chosen
     st.selectbox(
         "What fails",
-        list(names),
-        format_func=lambda key: names.get(key, key),
+        list(labels),
+        format_func=lambda key: labels.get(key, key),
         key=_CHOICE,
-        on_change=_chosen,
+        on_change=_failure_chosen,
         width=380,
     )
-    return of_text(held)
+    return parse_failure(chosen)
 
 
 def failure_choices(frame: Frame) -> dict[str, str]:
-    """Everything that may be chosen, in words, by its text in a link."""
+    """Label of each failure that can be chosen, by its text in a link (see `parse_failure`)."""
     sites = frame.catalogue
-    found = {f"site:{key}": name for key, name in site_names(sites, None).items()}
+    labels = {f"site:{key}": name for key, name in site_names(sites, None).items()}
     counts = {column: sites[column].value_counts() for column in ("region_id", "partner")}
-    found |= {
+    labels |= {
         f"region:{key}": f"{name}, region of {counts['region_id'][key]} sites"
         for key, name in region_names(sites).items()
     }
-    found |= {
+    labels |= {
         f"partner:{key}": f"{key}, partner with {counts['partner'][key]} sites"
         for key in sorted(counts["partner"].index)
     }
     names = site_names(sites, None)
     for row in cached.ingest_paths(frame.pin, frame.scope).itertuples(index=False):
-        text = f"{names.get(row.source_site_id, row.source_site_id)} to {names.get(row.target_site_id, row.target_site_id)}"
-        found[f"path:{row.source_site_id}>{row.target_site_id}"] = f"{text}, path of {theme.gbps(row.gbps)}"
-    return found
+        path = f"{names.get(row.source_site_id, row.source_site_id)} to {names.get(row.target_site_id, row.target_site_id)}"
+        labels[f"path:{row.source_site_id}>{row.target_site_id}"] = f"{path}, path of {theme.gbps(row.gbps)}"
+    return labels
 
 
-def failure_words(frame: Frame, fails: FailureSpec) -> str:
-    """What fails, in a few words."""
+def failure_words(frame: Frame, failure: FailureSpec) -> str:
+    """Name of the site, region, partner or path that fails."""
     names = site_names(frame.catalogue, None)
-    if fails.kind == "path":
-        return f"the path from {names.get(fails.source, fails.source)} to {names.get(fails.key, fails.key)}"
-    if fails.kind == "partner":
-        return fails.key
-    return (names if fails.kind == "site" else region_names(frame.catalogue)).get(fails.key, fails.key)
+    if failure.kind == "path":
+        return f"the path from {names.get(failure.source, failure.source)} to {names.get(failure.key, failure.key)}"
+    if failure.kind == "partner":
+        return failure.key
+    return (names if failure.kind == "site" else region_names(frame.catalogue)).get(failure.key, failure.key)
 
 
-def of_text(text: str) -> FailureSpec:
-    """What a link's text, which the state has checked, says."""
+def parse_failure(text: str) -> FailureSpec:
+    """Failure from its text in a link, kind:key (path:source>target for a path), which the state has checked."""
     kind, _, key = text.partition(":")
     if kind == "path":
         source, _, target = key.partition(">")
@@ -501,7 +514,7 @@ def of_text(text: str) -> FailureSpec:
     )
 
 
-def _chosen() -> None:
+def _failure_chosen() -> None:
     state.update(fails=st.session_state[_CHOICE])
 
 
@@ -512,46 +525,51 @@ MOST = 10
 _CLICK = "failures.click"
 
 
-def single(frame: Frame, report: FailureReport) -> None:
-    """Every single failure: two tables side by side; a click on a name plays it above."""
+def draw_single_failures(frame: Frame, report: FailureReport) -> None:
+    """Draw tables of the worst single failures of this week and of each month; a click on a site plays its failure."""
     st.markdown("## If any one site fails")
     names = dict(zip(frame.catalogue["site_id"], frame.catalogue["name"], strict=True))
-    first = report.first_week.head(MOST)
+    worst_now = report.first_week.head(MOST)
     left, right = st.columns(2, gap="medium")
     with left:
-        _single(
+        _draw_single_table(
             "Worst this week",
-            rows_of(first, names).drop(columns=["Month"]),
+            single_failure_table(worst_now, names).drop(columns=["Month"]),
             "failures-now",
-            tuple(first["key"]),
+            tuple(worst_now["key"]),
             narrow=frame.narrow,
         )
     with right:
-        _single(
+        _draw_single_table(
             "Worst of each month",
-            rows_of(report.months, names),
+            single_failure_table(report.months, names),
             "failures-months",
             tuple(report.months["key"]),
             narrow=frame.narrow,
         )
 
 
-def rows_of(found: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """Failed site, Month, Shed (Gbps), Any shed (words), Pushed over their limit (names)."""
+def single_failure_table(report_rows: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Table of single failures: Failed site, Month, Shed (Gbps), Any shed (words), Pushed over their limit (names)."""
     return pd.DataFrame(
         {
-            "Failed site": [names.get(key, key) for key in found["key"]],
-            "Month": [f"{theme.MONTHS[one.month - 1]} {one.year}" for one in found.get("month", found.get("week"))],
-            "Shed": found["shed_gbps"].to_numpy(float),
-            "Any shed": [probability_words(float(share)) if share > 0 else "none" for share in found["probability"]],
+            "Failed site": [names.get(key, key) for key in report_rows["key"]],
+            "Month": [
+                f"{theme.MONTHS[month.month - 1]} {month.year}"
+                for month in report_rows.get("month", report_rows.get("week"))
+            ],
+            "Shed": report_rows["shed_gbps"].to_numpy(float),
+            "Any shed": [
+                probability_words(float(share)) if share > 0 else "none" for share in report_rows["probability"]
+            ],
             "Pushed over their limit": [
-                listed(tuple(names.get(key, key) for key in passed)) for passed in found["passes"]
+                listed(tuple(names.get(key, key) for key in passed)) for passed in report_rows["passes"]
             ],
         }
     )
 
 
-def _single(title: str, rows: pd.DataFrame, name: str, sites: tuple[str, ...], *, narrow: bool) -> None:
+def _draw_single_table(title: str, rows: pd.DataFrame, name: str, sites: tuple[str, ...], *, narrow: bool) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{title}**")
         export.csv_button(rows, name, key=f"{name}-csv", units={"Shed": "Gbps"})
@@ -573,7 +591,7 @@ def _single(title: str, rows: pd.DataFrame, name: str, sites: tuple[str, ...], *
                 width=125,
                 pinned=True,
                 key=click,
-                on_click=_play,
+                on_click=_play_failure,
                 args=(click, sites),
                 help="Plays this failure above",
             ),
@@ -591,12 +609,12 @@ def _single(title: str, rows: pd.DataFrame, name: str, sites: tuple[str, ...], *
 
 
 def _card_lines(row: Mapping[Any, Any]) -> list[str]:
-    """A failure in two lines."""
+    """A single failure in two lines, for its card on a narrow screen."""
     return [
         f"**{theme.gbps(row['Shed'])}** find no room; chance of any: {row['Any shed']}",
         f"Pushed over their limit: {plain(row['Pushed over their limit'])}",
     ]
 
 
-def _play(click: str, sites: tuple[str, ...]) -> None:
+def _play_failure(click: str, sites: tuple[str, ...]) -> None:
     state.update(fails=f"site:{sites[st.session_state[click]['row']]}")
