@@ -159,4 +159,4 @@ def test_ingest_is_judged_by_what_broadcasters_feel(open_page: Opener, lake: Pat
 
 @pytest.mark.parametrize(("share", "offered"), [(0.49, False), (0.5, True), (1.0, True)])
 def test_a_limit_that_no_link_can_hold_is_not_offered(share: float, offered: bool) -> None:
-    assert limits._may_be(share) is offered
+    assert limits._is_allowed(share) is offered
