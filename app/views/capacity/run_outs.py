@@ -1,5 +1,5 @@
-"""What runs out: what an order of today still achieves, the orders, the dates as bars and on a map, and one place's future.
-Under a partner's filter it is a page about that partner's sites alone.
+"""Run-outs: what an order of today still achieves, the orders, run-out dates as bars and on a map, and the futures of
+one site, region or the network. Under a partner's filter all of it is of that partner's sites alone.
 """
 
 from __future__ import annotations
@@ -49,97 +49,99 @@ from app.views.capacity.what_if import Outlooks
 from data.schema import GLOBAL_KEY, Level
 
 
-def draw(frame: Frame, asked: PlanQuery) -> None:
-    """The consequence in words, the orders, the dates, and one place. Sites without a capacity have but the place."""
-    planned = what_if.sites(frame, asked)
-    if planned is None:
+def draw(frame: Frame, question: PlanQuery) -> None:
+    """Draw consequences in words, orders, dates, and one place; the place alone where no site has a capacity."""
+    plan = what_if.sites(frame, question)
+    if plan is None:
         return
-    outlooks, sites = planned
+    outlooks, sites = plan
     if choices.no_capacity(frame, sites):
-        one_place(frame, outlooks, sites)
+        draw_place(frame, outlooks, sites)
         return
     base = None if outlooks.base is None else choices.sites_of(frame, outlooks.base)
-    headline(frame, outlooks.question, sites, base)
-    late_augments(frame, outlooks.question)
+    draw_headline(frame, outlooks.question, sites, base)
+    draw_late_augments(frame, outlooks.question)
     if state.current().partner is None:
         what_if.panel(frame, outlooks.question)
-    shown = of_grade(sites, base)
-    orders(frame, outlooks.question, shown, base)
+    graded = choose_grade(sites, base)
+    draw_orders(frame, outlooks.question, graded, base)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        bars(frame, outlooks.question, shown, base)
+        draw_bars(frame, outlooks.question, graded, base)
     with right:
-        site_map(frame, outlooks, shown, map_view.NARROW if frame.narrow else BESIDE)
+        draw_map(frame, outlooks, graded, map_view.NARROW if frame.narrow else BESIDE)
     st.markdown("## One place against its capacity")
-    one_place(frame, outlooks, shown)
+    draw_place(frame, outlooks, graded)
 
 
 # In words
 # ----------------------------------------------------------------------------------------------------
 
 
-def headline(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
-    """What stands above all: what is over, what an order no longer saves, what is due, and what a what-if changes."""
-    told, partner = planning.summarise(sites), state.current().partner
+def draw_headline(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
+    """Draw the head of the page: the consequences, the changes by the what-if, and the policy."""
+    summary, partner = planning.summarise(sites), state.current().partner
     if partner is not None:
-        count = f"{told.sites} site{'' if told.sites == 1 else 's'}"
-        st.markdown(f"## {plain(partner)}: {question.direction} capacity to deliver, {count}")
-    st.markdown(" ".join(consequences(told, question, frame.extent.now)))
+        site_count = f"{summary.sites} site{'' if summary.sites == 1 else 's'}"
+        st.markdown(f"## {plain(partner)}: {question.direction} capacity to deliver, {site_count}")
+    st.markdown(" ".join(consequences(summary, question, frame.extent.now)))
     if base is not None:
-        changes = int(planning.changed_rows(base, sites).sum())
-        was, now = (planning.summarise(rows).grades for rows in (base, sites))
-        counts = [
-            f"{GRADES[grade][1]} {was[grade]} to {now[grade]}"
+        changed = int(planning.changed_rows(base, sites).sum())
+        counts_before, counts_after = (planning.summarise(rows).grades for rows in (base, sites))
+        count_changes = [
+            f"{GRADES[grade][1]} {counts_before[grade]} to {counts_after[grade]}"
             for grade in ("over", "late", "due", "later")
-            if was[grade] != now[grade]
+            if counts_before[grade] != counts_after[grade]
         ]
-        subject = f"{changes or 'no'} site{'' if changes == 1 else 's'} change{'s' if changes == 1 else ''}"
-        st.markdown(f":material/alt_route: **With the what-if {subject}**{': ' if counts else ''}{', '.join(counts)}.")
+        subject = f"{changed or 'no'} site{'' if changed == 1 else 's'} change{'s' if changed == 1 else ''}"
+        st.markdown(
+            f":material/alt_route: **With the what-if {subject}**{': ' if count_changes else ''}{', '.join(count_changes)}."
+        )
     st.caption(plain(f"{_policy_words(question)}. As of {theme.stamp(frame.extent.now, frame.zone)}."))
 
 
 BUSIEST = {"peak": "peak of the week", "p95": "P95 of the week"}
 
 
-def consequences(told: PlanSummary, question: PlanQuery, now: pd.Timestamp) -> list[str]:
-    """The state of some sites as sentences, worst first."""
+def consequences(summary: PlanSummary, question: PlanQuery, now: pd.Timestamp) -> list[str]:
+    """Sites over, late and due, what to order, and sites without an answer, as sentences, worst first."""
     limit = f"{100 * question.limit:g} % of its {question.direction} capacity"
     limits = limit.replace(" its ", " their ")
-    over, late, due = (told.grades[grade] for grade in ("over", "late", "due"))
-    said = []
-    if over and told.weeks_over is not None:
-        least, most = (max(round(weeks), 1) for weeks in told.weeks_over)
+    over, late, due = (summary.grades[grade] for grade in ("over", "late", "due"))
+    sentences = []
+    if over and summary.weeks_over is not None:
+        least, most = (max(round(weeks), 1) for weeks in summary.weeks_over)
         weeks = f"{most} week{'' if most == 1 else 's'}" if least == most else f"{least} to {most} weeks"
         subject = (
-            f"1 of {told.sites} sites is over {limit}"
+            f"1 of {summary.sites} sites is over {limit}"
             if over == 1
-            else f"{over} of {told.sites} sites are over {limits}"
+            else f"{over} of {summary.sites} sites are over {limits}"
         )
         stays = "it stays" if over == 1 else "they stay"
-        said.append(
-            f"**{subject}** at the {BUSIEST[question.statistic]}, {theme.gbps(told.short_gbps)} too much in all; "
+        sentences.append(
+            f"**{subject}** at the {BUSIEST[question.statistic]}, {theme.gbps(summary.short_gbps)} too much in all; "
             f"ordered today, {stays} over for about {weeks}."
         )
-    if late and told.first_late is not None:
-        row = told.first_late.to_dict()
-        subject = f"{late} more" if over else f"{late} of {told.sites} sites"
+    if late and summary.first_late is not None:
+        row = summary.first_late.to_dict()
+        subject = f"{late} more" if over else f"{late} of {summary.sites} sites"
         passes = f"pass{'es' if late == 1 else ''} {'it' if over else limit if late == 1 else limits}"
-        said.append(
+        sentences.append(
             f"**{subject} {passes} before an order of today is in service**, "
             f"first {plain(row['name'])} ({answer_words(row, now)})."
         )
-    if told.first_due is not None:
-        row = told.first_due.to_dict()
+    if summary.first_due is not None:
+        row = summary.first_due.to_dict()
         when = "now" if row["order"] == "overdue" else f"by {order_words(row, now)}"
         count = f"{due} orders are due within 30 days" if due != 1 else "1 order is due within 30 days"
-        said.append(f"{count if due else 'No order is due within 30 days'}; next {plain(row['name'])}, {when}.")
-    if not said:
-        said.append(f"**No order is due**: none of the {told.sites} sites passes {limit} in sight.")
-    if told.add_gbps > 0.0:
-        said.append(f"To order in all: {theme.gbps(told.add_gbps)}.")
-    if told.grades["unknown"]:
-        said.append(f"For {told.grades['unknown']} no answer is known; the table says why.")
-    return said
+        sentences.append(f"{count if due else 'No order is due within 30 days'}; next {plain(row['name'])}, {when}.")
+    if not sentences:
+        sentences.append(f"**No order is due**: none of the {summary.sites} sites passes {limit} in sight.")
+    if summary.add_gbps > 0.0:
+        sentences.append(f"To order in all: {theme.gbps(summary.add_gbps)}.")
+    if summary.grades["unknown"]:
+        sentences.append(f"For {summary.grades['unknown']} no answer is known; the table says why.")
+    return sentences
 
 
 def _policy_words(question: PlanQuery) -> str:
@@ -148,8 +150,8 @@ def _policy_words(question: PlanQuery) -> str:
     return f"Limit: {limit_words(question)}. Lead times are planned with {padding}"
 
 
-def late_augments(frame: Frame, question: PlanQuery) -> None:
-    """The planned augments whose date has passed: none of them counts as capacity."""
+def draw_late_augments(frame: Frame, question: PlanQuery) -> None:
+    """Warn of planned augments whose date has passed: none of them counts as capacity."""
     plan, chosen = planning.plan(frame.pin, frame.scope, question), filtered_sites(frame)
     late = [] if plan is None else plan.late.to_dict("records")
     late = [row for row in late if chosen is None or row["site_id"] in chosen]
@@ -175,27 +177,31 @@ ADD_HELP = (
 )
 
 
-def of_grade(sites: pd.DataFrame, base: pd.DataFrame | None) -> pd.DataFrame:
-    """Draw the choice of a grade, each with its count; the rows of the one chosen."""
-    changed = planning.changed_rows(base, sites) if base is not None else pd.Series(False, index=sites.index)
-    of = {"all": sites, **{grade: sites[sites["grade"] == grade] for grade in GRADES}, "changed": sites[changed]}
-    chosen = state.current().grade
+def choose_grade(sites: pd.DataFrame, base: pd.DataFrame | None) -> pd.DataFrame:
+    """Draw the choice of a grade, each with its number of sites; the rows of the grade chosen."""
+    is_changed = planning.changed_rows(base, sites) if base is not None else pd.Series(False, index=sites.index)
+    rows_of = {
+        "all": sites,
+        **{grade: sites[sites["grade"] == grade] for grade in GRADES},
+        "changed": sites[is_changed],
+    }
+    chosen_grade = state.current().grade
     words = {"all": "All", "changed": "Changed"} | {
         grade: f"{mark.glyph} {word.capitalize()}" for grade, (mark, word) in GRADES.items()
     }
-    options = [name for name in state.CHOICES["grade"] if len(of[name]) or name in ("all", chosen)]
+    options = [name for name in state.CHOICES["grade"] if len(rows_of[name]) or name in ("all", chosen_grade)]
     st.segmented_control(
         "Orders",
         options,
-        format_func=lambda name: f"{words[name]} {len(of[name])}",
+        format_func=lambda name: f"{words[name]} {len(rows_of[name])}",
         label_visibility="collapsed",
         **state.bound("grade"),
     )
-    return of[chosen].reset_index(drop=True)
+    return rows_of[chosen_grade].reset_index(drop=True)
 
 
-def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
-    """Every site, worst first: a table, or cards on a narrow screen; a click on a name opens it below."""
+def draw_orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
+    """Draw the table of orders, worst first, or cards on a narrow screen; a click on a site opens it below."""
     if sites.empty:
         st.caption("No site is of this kind.")
         return
@@ -203,7 +209,7 @@ def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Data
     rows = plan_table(sites, now, base)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("## What to order" if state.current().partner is None else "## What to deliver")
-        _downloads(frame, question, sites)
+        _draw_downloads(frame, question, sites)
     if frame.narrow:
         records = sites.to_dict("records")
         titles = [card_title(row) for row in records]
@@ -211,7 +217,7 @@ def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Data
         return
     st.dataframe(
         rows,
-        column_config=columns(question, tuple(rows["key"]))
+        column_config=column_config(question, tuple(rows["key"]))
         | {name: None for name in ("Partner",) if rows[name].isna().all()},
         hide_index=True,
         placeholder="-",
@@ -223,13 +229,13 @@ def orders(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.Data
 
 
 def card_title(row: Mapping[Any, Any]) -> str:
-    """A site's name, which opens it, and its grade."""
+    """Title of a site's card: its name, which links to its page, and its grade."""
     mark, grade = GRADES[row["grade"]]
     return f"**[{plain(row['name'])}]({state.link('region', site=row['key'])})** {mark.glyph} {grade}"
 
 
 def card_lines(row: Mapping[Any, Any], question: PlanQuery, now: pd.Timestamp) -> list[str]:
-    """A site's orders in three lines."""
+    """Lines of a site's card: demand, run-out and order; the reason alone where no answer is known."""
     if row["grade"] == "unknown":
         return [plain(answer_words(row, now))]
     peak = f"{STATISTICS[question.statistic]} {theme.gbps(row['peak_gbps'])} of {theme.gbps(row['capacity_gbps'])}"
@@ -241,19 +247,19 @@ def card_lines(row: Mapping[Any, Any], question: PlanQuery, now: pd.Timestamp) -
     return lines
 
 
-def _look_at(sites: tuple[str, ...]) -> None:
-    """The site of the row whose name was clicked is drawn below."""
+def _site_clicked(sites: tuple[str, ...]) -> None:
+    """Focus the site of the row whose name was clicked."""
     state.update(focus=f"site:{sites[st.session_state[_CLICK]['row']]}")
 
 
-def columns(question: PlanQuery, sites: tuple[str, ...]) -> dict[str, Any]:
-    """How each column of the table of these sites reads. What a partner is sent says what to deliver, and nothing of health."""
+def column_config(question: PlanQuery, sites: tuple[str, ...]) -> dict[str, Any]:
+    """Column settings of the table of these sites. Under a partner's filter health and probability are hidden."""
     of_partner = state.current().partner is not None
     number = partial(NumberColumn, format="localized", width=82)
     hidden = dict.fromkeys(("Health", "Partner", "Probability"), None) if of_partner else {}
     return {
         "key": None,
-        "Site": site_column(_CLICK, help_="Opens the site below", on_click=_look_at, args=(sites,)),
+        "Site": site_column(_CLICK, help_="Opens the site below", on_click=_site_clicked, args=(sites,)),
         "Health": TextColumn(width=70, help="act, watch or ok, as on the Overview"),
         "Order": TextColumn(
             width=125,
@@ -287,9 +293,9 @@ def columns(question: PlanQuery, sites: tuple[str, ...]) -> dict[str, Any]:
 PLAN_UNITS = {"order_by": "UTC", "days_left": "days", "lead_days": "days", "padded_days": "days", "weeks_over": "weeks"}
 
 
-def _downloads(frame: Frame, question: PlanQuery, sites: pd.DataFrame) -> None:
-    """The plan with every number, date and reason, and its orders for a calendar. What a partner is sent says nothing of
-    health.
+def _draw_downloads(frame: Frame, question: PlanQuery, sites: pd.DataFrame) -> None:
+    """Draw the downloads: the plan with every number, date and reason, and its orders for a calendar; without health
+    under a partner's filter.
     """
     today, health = frame.extent.now, ("state", "state_reason") if state.current().partner is not None else ()
     columns = [column for column in ("name", "region", "partner", *planning.PLAN_COLUMNS) if column not in health]
@@ -310,9 +316,9 @@ def _downloads(frame: Frame, question: PlanQuery, sites: pd.DataFrame) -> None:
                 "The plan with every date and reason",
             ),
         }
-        for name, (content, file, kind, why) in files.items():
+        for name, (content, file, kind, help_text) in files.items():
             st.download_button(
-                name, content, file, kind, key=f"plan-{name}", on_click="ignore", type="tertiary", help=why
+                name, content, file, kind, key=f"plan-{name}", on_click="ignore", type="tertiary", help=help_text
             )
 
 
@@ -326,10 +332,10 @@ BESIDE = Canvas(500, 360, 40)
 _CHOSEN = "runout-map.chosen"
 
 
-def bars(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
-    """The dates of all sites on one axis."""
-    shown, now = dated_rows(sites), frame.extent.now
-    words = [f"{row['name']} {answer_words(row, now)}" for row in shown.head(5).to_dict("records")]
+def draw_bars(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFrame | None) -> None:
+    """Draw the run-out dates of all sites as bars on one axis."""
+    dated, now = dated_rows(sites), frame.extent.now
+    first_dates = [f"{row['name']} {answer_words(row, now)}" for row in dated.head(5).to_dict("records")]
     figure = runout_bars(
         sites,
         now=now,
@@ -345,26 +351,26 @@ def bars(frame: Frame, question: PlanQuery, sites: pd.DataFrame, base: pd.DataFr
             figure,
             theme=None,
             key="run-out-bars",
-            alt=f"Run-out dates of {len(shown)} sites, worst first: {'; '.join(words) or 'none in sight'}",
+            alt=f"Run-out dates of {len(dated)} sites, worst first: {'; '.join(first_dates) or 'none in sight'}",
             config=export.settings(),
         )
     dates = sites[["name", *planning.PLAN_COLUMNS]]
     export.take_away(["run-out-bars"], "run-out-dates", "run-out dates", dates, PLAN_UNITS, frame.zone)
 
 
-def site_map(frame: Frame, outlooks: Outlooks, shown: pd.DataFrame, canvas: Canvas) -> None:
-    """The map of the rows shown, fitted to them. A what-if may add sites, which have no place on it."""
+def draw_map(frame: Frame, outlooks: Outlooks, rows: pd.DataFrame, canvas: Canvas) -> None:
+    """Draw the map of the sites of `rows`, fitted to them; without sites that a what-if adds, which have no position."""
     sites = planning.with_plan(cached.sites_now(frame.pin, frame.scope), outlooks.rows)
-    sites = sites[sites["site_id"].isin(shown["key"])].reset_index(drop=True)
+    sites = sites[sites["site_id"].isin(rows["key"])].reset_index(drop=True)
     marks = map_marks.at_present(sites)
-    look = Look("runout", frame.scheme, map_marks.scale(sites, small=True), frame.extent.now, present=True)
-    places = frame.catalogue[frame.catalogue["site_id"].isin(shown["key"])] if len(sites) else frame.catalogue
-    drawn = deck(marks, [], look, Drawing(("sites",), "flat", OUTLINE, map_view.fit(places, canvas), canvas))
-    alt = map_marks.described(marks, look, theme.stamp(frame.extent.now, frame.zone))
+    style = Look("runout", frame.scheme, map_marks.scale(sites, small=True), frame.extent.now, present=True)
+    places = frame.catalogue[frame.catalogue["site_id"].isin(rows["key"])] if len(sites) else frame.catalogue
+    map_deck = deck(marks, [], style, Drawing(("sites",), "flat", OUTLINE, map_view.fit(places, canvas), canvas))
+    alt = map_marks.described(marks, style, theme.stamp(frame.extent.now, frame.zone))
     event = st.pydeck_chart(
-        drawn, height=canvas.height, on_select="rerun", selection_mode="single-object", key="runout-map", alt=alt
+        map_deck, height=canvas.height, on_select="rerun", selection_mode="single-object", key="runout-map", alt=alt
     )
-    legend = map_marks.legend(marks, [], look)
+    legend = map_marks.legend(marks, [], style)
     st.markdown(legend_words(legend))
     with st.container(horizontal=True, horizontal_alignment="right"):
         export.map_picture("runout-map", "Run-out map", [(entry.glyph, entry.colour, entry.words) for entry in legend])
@@ -384,115 +390,126 @@ STATISTIC = {"peak": "peak", "p95": "P95"}
 LEVELS: dict[str, Level] = {"site": "site", "region": "region", "global": "global"}
 
 
-def one_place(frame: Frame, outlooks: Outlooks, sites: pd.DataFrame) -> None:
-    """The choice of a place, its answer in a sentence, and its figure. `sites`: the table's, worst first."""
-    names = places(frame, outlooks.rows, sites)
+def draw_place(frame: Frame, outlooks: Outlooks, sites: pd.DataFrame) -> None:
+    """Draw the choice of a place, its answer in a sentence, and its fan; `sites`: rows of the table, worst first."""
+    names = place_names(frame, outlooks.rows, sites)
     if not names:
         return
     place = choose_place(names)
-    answer = answer_of(outlooks.rows, place)
-    before = None if outlooks.base is None else answer_of(outlooks.base, place)
-    without = f"; without the what-if: {answer_words(before, frame.extent.now)}" if before else ""
-    missing = str(answer.get("reason") or "") if answer.get("answer") != "refused" else ""
-    note = f". {missing[0].upper()}{missing[1:]}." if missing else ""
-    words = plain(sentence(place.name, answer, frame) + without + note)
+    row = row_of(outlooks.rows, place)
+    base_row = None if outlooks.base is None else row_of(outlooks.base, place)
+    without = f"; without the what-if: {answer_words(base_row, frame.extent.now)}" if base_row else ""
+    reason = str(row.get("reason") or "") if row.get("answer") != "refused" else ""
+    note = f". {reason[0].upper()}{reason[1:]}." if reason else ""
+    answer_text = plain(sentence(place.name, row, frame) + without + note)
     link = f" [Region page]({state.link('region', site=place.key)})" if place.level == "site" else ""
-    st.markdown(words + link)
+    st.markdown(answer_text + link)
     futures = planning.fan(frame.pin, frame.scope, outlooks.question, place.level, place.key)
     if futures is None:
-        empty_states.nothing(f"{place.name} has no futures", str(answer["reason"]), icon="query_stats")
+        empty_states.nothing(f"{place.name} has no futures", str(row["reason"]), icon="query_stats")
         return
     chart = fan_chart(frame, outlooks.question, place, futures)
-    if before:
-        known = planning.fan(frame.pin, frame.scope, outlooks.question._replace(changes=""), place.level, place.key)
-        chart = replace(chart, before=None if known is None else known.weeks)
+    if base_row:
+        base_futures = planning.fan(
+            frame.pin, frame.scope, outlooks.question._replace(changes=""), place.level, place.key
+        )
+        chart = replace(chart, before=None if base_futures is None else base_futures.weeks)
     export.chart(
         linked_figure(fan_panels(chart), start=chart.start, end=chart.end, zone=frame.zone, scheme=frame.scheme),
         key="plan-place",
         name=f"{place.name} run-out",
-        alt=alt(chart, place),
+        alt=fan_alt(chart, place),
         data=partial(fan_table, chart),
         units=FAN_UNITS,
         zone=frame.zone,
     )
 
 
-def answer_of(rows: pd.DataFrame, place: Place) -> dict[str, Any]:
-    """The row of a place; empty where it has none."""
-    mine = rows[(rows["level"] == place.level) & (rows["key"] == place.key)]
-    return {str(name): value for name, value in mine.iloc[0].items()} if len(mine) else {}
+def row_of(rows: pd.DataFrame, place: Place) -> dict[str, Any]:
+    """Row of a place; empty where it has none."""
+    place_rows = rows[(rows["level"] == place.level) & (rows["key"] == place.key)]
+    return {str(name): value for name, value in place_rows.iloc[0].items()} if len(place_rows) else {}
 
 
-def places(frame: Frame, rows: pd.DataFrame, sites: pd.DataFrame) -> dict[str, str]:
-    """What can be drawn, by level:key: the sites of the table, worst first, then regions and the network; under a
-    partner's filter its sites alone.
+def place_names(frame: Frame, rows: pd.DataFrame, sites: pd.DataFrame) -> dict[str, str]:
+    """Names of the places to choose from, by level:key: the sites of the table, worst first, then regions and the
+    network; under a partner's filter its sites alone.
     """
     names = {f"site:{key}": str(name) for key, name in zip(sites["key"], sites["name"], strict=True)}
     if state.current().partner is not None:
         return names
-    regions, region = region_names(frame.catalogue), state.current().region
-    known = rows[rows["level"] == "region"]["key"]
-    names |= {f"region:{key}": f"{regions.get(key, key)}, all sites" for key in known if region in (None, key)}
+    regions, chosen_region = region_names(frame.catalogue), state.current().region
+    region_keys = rows[rows["level"] == "region"]["key"]
+    names |= {
+        f"region:{key}": f"{regions.get(key, key)}, all sites" for key in region_keys if chosen_region in (None, key)
+    }
     return names | ({f"global:{GLOBAL_KEY}": "The whole network"} if len(rows[rows["level"] == "global"]) else {})
 
 
 def choose_place(names: dict[str, str]) -> Place:
-    """Draw the choice; what runs out first, unless the state names another place of the table."""
+    """Draw the choice of a place; the place chosen, by default the one that runs out first."""
     focus = state.current().focus
     current = focus if focus in names else next(iter(names))
     st.session_state[_PLACE] = current
     st.selectbox(
-        "Place", list(names), format_func=lambda key: names.get(key, key), key=_PLACE, on_change=_chosen, width=320
+        "Place",
+        list(names),
+        format_func=lambda key: names.get(key, key),
+        key=_PLACE,
+        on_change=_place_chosen,
+        width=320,
     )
     level, _, key = current.partition(":")
     return Place(LEVELS[level], key, names[current], None)
 
 
-def _chosen() -> None:
+def _place_chosen() -> None:
     state.update(focus=st.session_state[_PLACE])
 
 
-def fan_chart(frame: Frame, question: PlanQuery, place: Place, fan: Fan) -> FanChart:
-    """The chart's data: the measured quarter before, and the futures."""
+def fan_chart(frame: Frame, question: PlanQuery, place: Place, futures: Fan) -> FanChart:
+    """Data of the fan: the weeks measured in the quarter before, and the futures."""
     weeks = planning.measured_weeks(frame.pin, frame.scope, question.direction)
-    mine = weeks[(weeks["level"] == place.level) & (weeks["key"] == place.key)].sort_values("ts", ignore_index=True)
-    measured = mine[["ts"]].assign(value=mine[question.statistic].astype(float))
+    place_weeks = weeks[(weeks["level"] == place.level) & (weeks["key"] == place.key)].sort_values(
+        "ts", ignore_index=True
+    )
+    measured = place_weeks[["ts"]].assign(value=place_weeks[question.statistic].astype(float))
     return FanChart(
         f"{question.direction.capitalize()} of {place.name} against its limit",
         f"{question.direction}_gbps",
         STATISTIC[question.statistic],
         question.limit,
-        measured["ts"].iloc[0] if len(measured) else fan.weeks["ts"].iloc[0],
-        fan.weeks["ts"].iloc[-1],
+        measured["ts"].iloc[0] if len(measured) else futures.weeks["ts"].iloc[0],
+        futures.weeks["ts"].iloc[-1],
         frame.extent.now,
-        fan.weeks,
+        futures.weeks,
         measured,
-        fan.steps,
+        futures.steps,
         frame.zone,
         frame.scheme,
     )
 
 
-def alt(chart: FanChart, place: Place) -> str:
-    """The figure in a sentence."""
+def fan_alt(chart: FanChart, place: Place) -> str:
+    """Alternative text of the fan, in a sentence."""
     last: dict[Any, Any] = chart.weeks.iloc[-1].to_dict()
-    room = (
+    limit = (
         f"against a limit of {theme.gbps(last['room_gbps'])}"
         if pd.notna(last["room_gbps"])
         else "without a declared capacity"
     )
-    return f"{place.name}: by {theme.day(chart.end)} between {theme.gbps(last['q10'])} and {theme.gbps(last['q90'])} in 80 % of futures, {room}"
+    return f"{place.name}: by {theme.day(chart.end)} between {theme.gbps(last['q10'])} and {theme.gbps(last['q90'])} in 80 % of futures, {limit}"
 
 
 def sentence(name: str, row: dict[str, Any], frame: Frame) -> str:
-    """One place in one sentence, for the head of its chart."""
+    """Run-out and order of a place in a sentence, for the head of its fan."""
     now = frame.extent.now
     if row["answer"] == "refused":
         return answer_words(row, now)
-    said = f"{name} passes the limit: {answer_words(row, now)}; within 90 days in {probability_words(float(row['within_90']))} of futures"
+    text = f"{name} passes the limit: {answer_words(row, now)}; within 90 days in {probability_words(float(row['within_90']))} of futures"
     if row["level"] != "site" or not isinstance(row["order_by"], pd.Timestamp):
-        return said
+        return text
     return (
-        f"{said}. Order by: {order_words(row, now)}; in service by: {service_words(row, now)}; lead time {lead_words(row)}; "
+        f"{text}. Order by: {order_words(row, now)}; in service by: {service_words(row, now)}; lead time {lead_words(row)}; "
         f"ordered today: {today_words(row, now)}"
     )
