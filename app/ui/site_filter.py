@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.cached import SiteFilter
+from app.cached import SiteFilter, planning
 from app.ui.empty_states import nothing
 from app.ui.header import Frame
 
@@ -69,6 +69,15 @@ def filtered_sites(frame: Frame) -> SiteFilter:
     if chosen.role:
         passes &= sites["roles"].fillna("").str.split(",").map(lambda roles: chosen.role in roles)
     return None if passes.all() else tuple(sorted(sites.loc[passes, "site_id"]))
+
+
+def reporting_sites(frame: Frame, chosen: SiteFilter) -> SiteFilter:
+    """The sites of a filter without those that sent nothing for a week: a sum with them would lack too many of its sites
+    to be known. As the filter is, where all report or none does.
+    """
+    sites = planning.site_states(frame.pin, frame.scope, chosen)
+    reports = sites["completeness_7d"].fillna(0.0).gt(0.0)
+    return chosen if reports.all() or not reports.any() else tuple(sorted(sites.loc[reports, "site_id"]))
 
 
 def no_site_passes() -> None:

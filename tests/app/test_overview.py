@@ -12,6 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app import theme
 from app.ui import map_player, maps
 from app.views.overview.page import MOST
 from data.lake.rollups import refresh_rollups
@@ -36,6 +37,17 @@ def without_flows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("calm") / "lake"
     full_lake(where, Plan(sites=3, days=3, flows=False, capacity=False))
     return where
+
+
+def test_a_site_that_fell_silent_takes_no_sum_away_and_two_pages_show_the_same(
+    open_page: Opener, tmp_path: Path
+) -> None:
+    full_lake(tmp_path / "lake", Plan(sites=6, days=16, gap=("mad-01", 24 * 9, 0), flows=False, forecasts=False))
+    overview, region = (metrics(open_page(page, tmp_path / "lake")) for page in ("overview", "region"))
+    labels = {label for label in overview.keys() & region.keys() if label.endswith("peak 24 h")}
+    assert {"Egress, peak 24 h", "Ingest, peak 24 h", "Viewers, peak 24 h"} <= labels
+    assert {label: overview[label] for label in labels} == {label: region[label] for label in labels}
+    assert theme.NO_DATA not in {overview[label] for label in labels}
 
 
 def spec(page: AppTest) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from app.ui import export
 from app.ui.empty_states import plain
 from app.ui.header import Frame
 from app.ui.maps import network_map
-from app.ui.site_filter import filtered_sites, no_site_passes, site_filter
+from app.ui.site_filter import filtered_sites, no_site_passes, reporting_sites, site_filter
 from app.ui.tables import HEADER_PX, ROW_PX, cards, open_clicked, site_column
 from app.ui.tile import has_values, tile
 from app.views.overview.charts import FILE_COLUMNS, card_lines, sparkline
@@ -68,7 +68,7 @@ def headline(frame: Frame, chosen: SiteFilter, sites: pd.DataFrame, summary: Net
         if chosen is None:
             for words in _network_without(frame):
                 st.caption(f":material/info: {plain(words)}")
-    rows = cached.headline(frame.pin, frame.scope, _reporting(chosen, sites)).set_index("metric")
+    rows = cached.headline(frame.pin, frame.scope, reporting_sites(frame, chosen)).set_index("metric")
     with st.container(horizontal=True, gap="xsmall", key="headline"):
         for metric in LABELS:
             _traffic(metric, rows)
@@ -134,12 +134,6 @@ def named(names: Sequence[str]) -> str:
     if len(names) <= NAMED:
         return " and ".join(names)
     return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
-
-
-def _reporting(chosen: SiteFilter, sites: pd.DataFrame) -> SiteFilter:
-    """The filter without sites that sent nothing for a week: too few of the rest would be left for a sum with them."""
-    reports = sites["completeness_7d"].fillna(0.0).gt(0.0)
-    return chosen if reports.all() or not reports.any() else tuple(sorted(sites.loc[reports, "site_id"]))
 
 
 def _network_without(frame: Frame) -> Iterator[str]:

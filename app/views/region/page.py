@@ -16,6 +16,7 @@ from app.ui import map_player, place, time_range
 from app.ui.header import Frame
 from app.ui.maps import OUTLINE, legend_words, picked
 from app.ui.place import Place
+from app.ui.site_filter import reporting_sites
 from app.ui.tile import has_values, tile
 from app.views.region import compare, traffic
 from data.schema import DEMAND_METRICS, METRIC
@@ -56,7 +57,7 @@ def numbers_and_map(frame: Frame, place: Place) -> None:
 
 def _tiles(frame: Frame, place: Place) -> None:
     """Egress, and what else the place carried in the week; then how full it was, where a capacity is declared."""
-    rows = cached.headline(frame.pin, frame.scope, sites_of(frame, place)).set_index("metric")
+    rows = cached.headline(frame.pin, frame.scope, reporting_sites(frame, sites_of(frame, place))).set_index("metric")
     known = [m for m in DEMAND_METRICS if m == "egress_gbps" or (m in rows.index and has_values(rows.loc[m, "series"]))]
     shown = [*known, *(m for m in ("utilisation",) if m in rows.index and has_values(rows.loc[m, "series"]))]
     for first in range(0, len(shown), 2):
@@ -79,7 +80,11 @@ def _utilisation(frame: Frame, place: Place) -> None:
     """Of a site as the Overview has it: the fuller of egress and ingest; of many sites, their egress over their
     capacity.
     """
-    row = cached.headline(frame.pin, frame.scope, sites_of(frame, place)).set_index("metric").loc["utilisation"]
+    row = (
+        cached.headline(frame.pin, frame.scope, reporting_sites(frame, sites_of(frame, place)))
+        .set_index("metric")
+        .loc["utilisation"]
+    )
     if place.level == "site":
         sites = planning.site_states(frame.pin, frame.scope).set_index("site_id")
         share = sites["peak_24h_utilisation"].get(place.key)
