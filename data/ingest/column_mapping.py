@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
@@ -348,7 +348,7 @@ def map_rows(table: Table, raw: RawTable, renames: dict[str, Rename], options: R
         values = plain(raw.table[rename.theirs])
         if column.type == REAL and (is_text(values.type) or is_number(values.type)):
             numbers = parse_numbers(values)
-            masked += _number_faults(column, values, numbers.unread)
+            masked += _row_faults(column, values, numbers.unread, NUMBERS)
             if numbers.counter_ends:
                 ends = f"{numbers.counter_ends:,} of {excerpt(rename.theirs)} are the largest number of a counter"
                 notes.append(f"{ends} (2^31-1, 2^32-1, 2^63-1 or 2^64-1), and count as missing")
@@ -358,7 +358,7 @@ def map_rows(table: Table, raw: RawTable, renames: dict[str, Rename], options: R
             masked += stamp_faults
         elif column.type == TEXT and (is_bytes(values.type) or is_number(values.type) or is_text(values.type)):
             texts = parse_text(values)
-            masked += _text_faults(column, values, texts.unread)
+            masked += _row_faults(column, values, texts.unread, NAMES)
             columns[ours] = texts.values
         else:
             columns[ours] = values
@@ -404,7 +404,7 @@ def parse_constant(column: Column, text: str, zone: str | None) -> pa.Scalar:
             values, masked = _converted_stamps(column, values, ReadOptions(timezone=zone))
         elif column.type == REAL:
             numbers = parse_numbers(values)
-            values, masked = numbers.values, list(_number_faults(column, values, numbers.unread))
+            values, masked = numbers.values, list(_row_faults(column, values, numbers.unread, NUMBERS))
     except RefusedError as error:
         masked = [(pa.array([True]), error.faults[0])]
     if masked:
@@ -449,29 +449,22 @@ def _stamp_faults(
 ) -> Iterator[MaskedFault]:
     for mask, value in _first_hit(values, stamps.unzoned):
         yield mask, _unzoned_fault(column, value, _count(mask))
-    for mask, value in _first_hit(values, stamps.unclear):
-        yield (
-            mask,
-            Fault(
-                "rows",
-                column.name,
-                value,
-                f"a time that came once in {options.timezone}",
-                _count(mask),
-                "the clocks changed in that hour, so that it came twice or not at all",
-                "export the stamps in UTC",
-            ),
-        )
+    changed = Expected(
+        f"a time that came once in {options.timezone}",
+        "the clocks changed in that hour, so that it came twice or not at all",
+        "export the stamps in UTC",
+    )
+    yield from _row_faults(column, values, stamps.unclear, changed)
     for mask, value in _first_hit(values, stamps.beyond):
         number, unit = _raw_stamp(values.filter(mask), options.epoch)
-        told = f"{value}, which is {moment_words(number, unit)}" if number is not None else value
+        words = f"{value}, which is {moment_words(number, unit)}" if number is not None else value
         likely = likely_epoch(number) if number is not None else None
         meant = f"{EPOCH_WORDS[likely]} taken for {EPOCH_WORDS[unit]}" if likely else "microseconds taken for seconds"
         remedy = (
             f"declare the unit with --epoch {likely or 'ms'}" if options.epoch else "write stamps as timestamp[us, UTC]"
         )
         bound = "a stamp of the years 1 to 9999"
-        yield mask, Fault("rows", column.name, told, bound, _count(mask), f"a unit is wrong: {meant}", remedy)
+        yield mask, Fault("rows", column.name, words, bound, _count(mask), f"a unit is wrong: {meant}", remedy)
     for mask, value in _first_hit(values, stamps.unread):
         number = float(value) if re.match(DIGITS, value) else None
         cause, remedy = "another format, or no such day", "write stamps in ISO 8601, with their zone"
@@ -513,36 +506,30 @@ def _likely_moment(number: float) -> str:
     return f": {EPOCH_WORDS[unit]} since 1970 would be {moment_words(number, unit)} UTC" if unit else ""
 
 
-def _number_faults(column: Column, values: pa.ChunkedArray, unread: pa.BooleanArray) -> Iterator[MaskedFault]:
-    for mask, value in _first_hit(values, unread):
-        yield (
-            mask,
-            Fault(
-                "rows",
-                column.name,
-                value,
-                "a number, with a point for decimals",
-                _count(mask),
-                "another format, or a unit written behind the number",
-                "export plain numbers",
-            ),
-        )
+class Expected(NamedTuple):
+    """What the contract wants of a value, why it is likely not that, and what to do about it."""
+
+    bound: str
+    cause: str
+    remedy: str
 
 
-def _text_faults(column: Column, values: pa.ChunkedArray, unread: pa.BooleanArray) -> Iterator[MaskedFault]:
-    for mask, value in _first_hit(values, unread):
-        yield (
-            mask,
-            Fault(
-                "rows",
-                column.name,
-                value,
-                "text in UTF-8, or a whole number",
-                _count(mask),
-                "another column under this name, or text in another encoding",
-                "send the identifier or name as text in UTF-8",
-            ),
-        )
+NUMBERS = Expected(
+    "a number, with a point for decimals", "another format, or a unit written behind the number", "export plain numbers"
+)
+NAMES = Expected(
+    "text in UTF-8, or a whole number",
+    "another column under this name, or text in another encoding",
+    "send the identifier or name as text in UTF-8",
+)
+
+
+def _row_faults(
+    column: Column, values: pa.ChunkedArray, is_faulty: pa.BooleanArray, expected: Expected
+) -> Iterator[MaskedFault]:
+    """The fault of the rows that are not as expected, with the first such value; none where all are."""
+    for mask, value in _first_hit(values, is_faulty):
+        yield mask, Fault("rows", column.name, value, expected.bound, _count(mask), expected.cause, expected.remedy)
 
 
 def _first_hit(values: pa.ChunkedArray, mask: pa.BooleanArray) -> Iterator[tuple[pa.BooleanArray, str]]:
