@@ -27,20 +27,20 @@ LETTERS = 200  # of a name that is kept
 _NAME = "scenario-name"
 
 
-def draw(frame: Frame, asked: PlanQuery) -> None:
+def draw(frame: Frame, question: PlanQuery) -> None:
     """The what-if, a name to keep it under, what is kept, and scenarios side by side."""
-    found = what_if.outlooks(frame, asked)
-    usable = asked if found is None else found.question
+    outlooks = what_if.outlooks(frame, question)
+    usable = question if outlooks is None else outlooks.question
     what_if.panel(frame, usable)
     try:
-        held = scenarios.listed(frame.pin)
-        keep(frame, asked, held)
+        kept_scenarios = scenarios.listed(frame.pin)
+        keep(frame, question, kept_scenarios)
         settle(frame)
-        draw_list(frame, held)
+        draw_list(frame, kept_scenarios)
     except HeadroomError as error:
         unusable(error)
         return
-    compare(frame, usable, held)
+    compare(frame, usable, kept_scenarios)
 
 
 def unusable(error: HeadroomError) -> None:
@@ -59,10 +59,10 @@ def unusable(error: HeadroomError) -> None:
 # ----------------------------------------------------------------------------------------------
 
 
-def keep(frame: Frame, asked: PlanQuery, held: list[Scenario]) -> None:
+def keep(frame: Frame, question: PlanQuery, kept_scenarios: list[Scenario]) -> None:
     """Save under a name; where a scenario is open, over it."""
     writing.tell(PLACE)
-    open_one = next((one for one in held if one.id == (opened() or ("", 0))[0]), None)
+    open_one = next((scenario for scenario in kept_scenarios if scenario.id == (opened() or ("", 0))[0]), None)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with (
             st.form("scenario-save", border=False, width="content"),
@@ -76,19 +76,19 @@ def keep(frame: Frame, asked: PlanQuery, held: list[Scenario]) -> None:
                 width=300,
             )
             st.form_submit_button(
-                "Save as a new one", icon=":material/bookmark_add:", on_click=_create, args=(frame, asked)
+                "Save as a new one", icon=":material/bookmark_add:", on_click=_create, args=(frame, question)
             )
         ask_author()
     if open_one is not None:
-        _open_line(frame, asked, open_one)
+        _open_line(frame, question, open_one)
 
 
-def _open_line(frame: Frame, asked: PlanQuery, one: Scenario) -> None:
+def _open_line(frame: Frame, question: PlanQuery, scenario: Scenario) -> None:
     """Which scenario is open, whether the page still asks what it holds, and the button that saves over it."""
     seen = (opened() or ("", 0))[1]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
-            f":material/bookmark: Open: **{empty_states.plain(one.name)}**, revision {seen}; {_standing(frame, asked, one, seen)}",
+            f":material/bookmark: Open: **{empty_states.plain(scenario.name)}**, revision {seen}; {_standing(frame, question, scenario, seen)}",
             width="content",
         )
         st.button(
@@ -96,53 +96,55 @@ def _open_line(frame: Frame, asked: PlanQuery, one: Scenario) -> None:
             key="scenario-over",
             icon=":material/save:",
             on_click=_save,
-            args=(frame, asked, one.id, seen),
+            args=(frame, question, scenario.id, seen),
         )
         st.button("Close it", key="scenario-close", type="tertiary", on_click=state.update, kwargs={"scenario": None})
 
 
-def _standing(frame: Frame, asked: PlanQuery, one: Scenario, seen: int) -> str:
-    if one.revision != seen:
-        return f"{empty_states.plain(one.updated_by or 'somebody')} saved revision {one.revision} meanwhile"
+def _standing(frame: Frame, question: PlanQuery, scenario: Scenario, seen: int) -> str:
+    if scenario.revision != seen:
+        return f"{empty_states.plain(scenario.updated_by or 'somebody')} saved revision {scenario.revision} meanwhile"
     try:
-        kept, here = (
-            scenarios.body_of(scenarios.query_of(one.body, asked.direction, state.LEAST_LIMIT)),
-            scenarios.body_of(asked),
+        saved_body, page_body = (
+            scenarios.body_of(scenarios.query_of(scenario.body, question.direction, state.LEAST_LIMIT)),
+            scenarios.body_of(question),
         )
     except HeadroomError:
         return "it cannot be read"
-    return "as kept" if kept == here else "changed here, and not saved yet"
+    return "as kept" if saved_body == page_body else "changed here, and not saved yet"
 
 
-def _create(frame: Frame, asked: PlanQuery) -> None:
+def _create(frame: Frame, question: PlanQuery) -> None:
     name = st.session_state[_NAME]
     made = writing.carry_out(
         PLACE,
-        lambda: scenarios.create(frame.pin, frame.scope, name, scenarios.body_of(asked), author()),
-        lambda one: f"Kept {one.name} as a new scenario",
+        lambda: scenarios.create(frame.pin, frame.scope, name, scenarios.body_of(question), author()),
+        lambda scenario: f"Kept {scenario.name} as a new scenario",
     )
     if made is not None:
         st.session_state[_NAME] = ""
         _now_open(made)
 
 
-def _save(frame: Frame, asked: PlanQuery, scenario_id: str, revision: int) -> None:
+def _save(frame: Frame, question: PlanQuery, scenario_id: str, revision: int) -> None:
     _now_open(
         writing.carry_out(
             PLACE,
-            lambda: scenarios.save(frame.pin, frame.scope, scenario_id, revision, scenarios.body_of(asked), author()),
+            lambda: scenarios.save(
+                frame.pin, frame.scope, scenario_id, revision, scenarios.body_of(question), author()
+            ),
             _saved,
         )
     )
 
 
-def _saved(one: Scenario) -> str:
-    return f"Saved {one.name}, revision {one.revision}"
+def _saved(scenario: Scenario) -> str:
+    return f"Saved {scenario.name}, revision {scenario.revision}"
 
 
-def _now_open(one: Scenario | None) -> None:
-    if one is not None:
-        state.update(scenario=f"{one.id}.{one.revision}")
+def _now_open(scenario: Scenario | None) -> None:
+    if scenario is not None:
+        state.update(scenario=f"{scenario.id}.{scenario.revision}")
 
 
 # Somebody else was first
@@ -151,10 +153,10 @@ def _now_open(one: Scenario | None) -> None:
 
 def settle(frame: Frame) -> None:
     """Both versions of a scenario that somebody else changed first, and what can be done."""
-    met = writing.conflict(PLACE)
-    if met is None:
+    conflict = writing.conflict(PLACE)
+    if conflict is None:
         return
-    theirs: Scenario = met.theirs
+    theirs: Scenario = conflict.theirs
     did, who = "deleted" if theirs.deleted else "changed", theirs.updated_by or "Somebody else"
     with st.container(border=True, key="scenario-conflict"):
         st.markdown(
@@ -165,21 +167,21 @@ def settle(frame: Frame) -> None:
                 f"It is at revision {theirs.revision} since {when(theirs, frame)} {frame.zone}. Yours was not written, and nothing of either is lost."
             )
         )
-        if "body" not in met.yours:
+        if "body" not in conflict.yours:
             st.markdown("The list below shows how it stands; rename it there once more if you still want to.")
             st.button("Go on", key="scenario-aside", on_click=writing.set_aside, args=(PLACE,))
             return
-        mine = met.yours["body"]
+        own_body = conflict.yours["body"]
         st.markdown(
-            f"- **Theirs:** {empty_states.plain(_in_words(frame, theirs.body))}\n- **Yours:** {empty_states.plain(_in_words(frame, mine))}"
+            f"- **Theirs:** {empty_states.plain(_in_words(frame, theirs.body))}\n- **Yours:** {empty_states.plain(_in_words(frame, own_body))}"
         )
         with st.container(horizontal=True, gap="small"):
             label = (
                 "Restore it, and save mine over it" if theirs.deleted else f"Save mine over revision {theirs.revision}"
             )
-            st.button(label, key="scenario-mine", on_click=_save_mine, args=(frame, theirs, mine))
+            st.button(label, key="scenario-mine", on_click=_save_mine, args=(frame, theirs, own_body))
             st.button(
-                "Keep mine under another name", key="scenario-both", on_click=_keep_both, args=(frame, theirs, mine)
+                "Keep mine under another name", key="scenario-both", on_click=_keep_both, args=(frame, theirs, own_body)
             )
             st.button(
                 "Open theirs instead",
@@ -194,21 +196,21 @@ def _in_words(frame: Frame, body: scenarios.Body) -> str:
     return f"{described(body, frame)} ({policy_words(body)})"
 
 
-def _save_mine(frame: Frame, theirs: Scenario, mine: scenarios.Body) -> None:
+def _save_mine(frame: Frame, theirs: Scenario, own_body: scenarios.Body) -> None:
     def act() -> Scenario:
         now = scenarios.restore(frame.pin, theirs.id, author()) if theirs.deleted else theirs
-        return scenarios.save(frame.pin, frame.scope, theirs.id, now.revision, mine, author())
+        return scenarios.save(frame.pin, frame.scope, theirs.id, now.revision, own_body, author())
 
     _now_open(writing.carry_out(PLACE, act, _saved))
 
 
-def _keep_both(frame: Frame, theirs: Scenario, mine: scenarios.Body) -> None:
+def _keep_both(frame: Frame, theirs: Scenario, own_body: scenarios.Body) -> None:
     name = f"{theirs.name[: LETTERS - 7]} (mine)"
     _now_open(
         writing.carry_out(
             PLACE,
-            lambda: scenarios.create(frame.pin, frame.scope, name, mine, author()),
-            lambda one: f"Kept yours as {one.name}",
+            lambda: scenarios.create(frame.pin, frame.scope, name, own_body, author()),
+            lambda scenario: f"Kept yours as {scenario.name}",
         )
     )
 
@@ -225,25 +227,27 @@ def opened() -> tuple[str, int] | None:
     return (scenario_id, int(revision)) if revision else None
 
 
-def draw_list(frame: Frame, held: list[Scenario]) -> None:
+def draw_list(frame: Frame, kept_scenarios: list[Scenario]) -> None:
     """The table, the actions, and files."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("## Kept scenarios")
         with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
             _import(frame)
             _deleted(frame)
-            if held:
-                export.csv_button(lambda: table(frame, held), "scenarios", key="scenarios-csv")
-                _file("Export all", frame, [one.id for one in held], "scenarios", key="scenarios-all")
+            if kept_scenarios:
+                export.csv_button(lambda: table(frame, kept_scenarios), "scenarios", key="scenarios-csv")
+                _file(
+                    "Export all", frame, [scenario.id for scenario in kept_scenarios], "scenarios", key="scenarios-all"
+                )
     _undo(frame)
-    if not held:
+    if not kept_scenarios:
         empty_states.nothing(
             "No scenario is kept yet",
             "Change something under What if above, give it a name, and save it.",
             icon="bookmarks",
         )
         return
-    rows = table(frame, held)
+    rows = table(frame, kept_scenarios)
     event = st.dataframe(
         rows,
         column_config=COLUMNS,
@@ -255,24 +259,24 @@ def draw_list(frame: Frame, held: list[Scenario]) -> None:
         key="scenarios-table",
         alt=f"{len(rows)} kept scenarios, newest change first",
     )
-    _actions(frame, held, [int(row) for row in event.selection["rows"]])
+    _actions(frame, kept_scenarios, [int(row) for row in event.selection["rows"]])
 
 
 # In words
 # ----------------------------------------------------------------------------------------------------------------
 
 
-def table(frame: Frame, held: list[Scenario]) -> pd.DataFrame:
+def table(frame: Frame, kept_scenarios: list[Scenario]) -> pd.DataFrame:
     """Name, Changes, Policy, Author, Changed, By, Revision."""
     return pd.DataFrame(
         {
-            "Name": [one.name for one in held],
-            "Changes": [described(one.body, frame) for one in held],
-            "Policy": [policy_words(one.body) for one in held],
-            "Author": [one.author or "-" for one in held],
-            "Changed": [when(one, frame) for one in held],
-            "By": [one.updated_by or "-" for one in held],
-            "Revision": [one.revision for one in held],
+            "Name": [scenario.name for scenario in kept_scenarios],
+            "Changes": [described(scenario.body, frame) for scenario in kept_scenarios],
+            "Policy": [policy_words(scenario.body) for scenario in kept_scenarios],
+            "Author": [scenario.author or "-" for scenario in kept_scenarios],
+            "Changed": [when(scenario, frame) for scenario in kept_scenarios],
+            "By": [scenario.updated_by or "-" for scenario in kept_scenarios],
+            "Revision": [scenario.revision for scenario in kept_scenarios],
         }
     )
 
@@ -288,9 +292,9 @@ COLUMNS = {
 }
 
 
-def when(one: Scenario, frame: Frame) -> str:
+def when(scenario: Scenario, frame: Frame) -> str:
     """When it was changed last, in the zone of the times."""
-    return theme.stamp(pd.Timestamp(one.updated), frame.zone)
+    return theme.stamp(pd.Timestamp(scenario.updated), frame.zone)
 
 
 def described(body: Body, frame: Frame) -> str:
@@ -304,10 +308,10 @@ def described(body: Body, frame: Frame) -> str:
 def policy_words(body: Body) -> str:
     """The policy of a scenario in words."""
     try:
-        asked = _question(body)
+        question = _question(body)
     except HeadroomError:
         return "-"
-    return f"{100 * asked.limit:g} %, {STATISTICS[asked.statistic]}, {'with' if asked.planned else 'without'} planned"
+    return f"{100 * question.limit:g} %, {STATISTICS[question.statistic]}, {'with' if question.planned else 'without'} planned"
 
 
 def _question(body: Body) -> planning.PlanQuery:
@@ -319,16 +323,18 @@ def _question(body: Body) -> planning.PlanQuery:
 # --------------------------------------------------------------------------------------------------------
 
 
-def _actions(frame: Frame, held: list[Scenario], selected: list[int]) -> None:
+def _actions(frame: Frame, kept_scenarios: list[Scenario], selected: list[int]) -> None:
     """The scenario that is meant, chosen in the table or here, and the buttons for it."""
-    known = {one.id: one for one in held}
-    if selected != st.session_state.get(_ROW) and selected and selected[0] < len(held):
-        st.session_state[_CHOSEN] = held[selected[0]].id
+    known = {scenario.id: scenario for scenario in kept_scenarios}
+    if selected != st.session_state.get(_ROW) and selected and selected[0] < len(kept_scenarios):
+        st.session_state[_CHOSEN] = kept_scenarios[selected[0]].id
     st.session_state[_ROW] = selected
     if st.session_state.get(_CHOSEN) not in known:
-        st.session_state[_CHOSEN] = (opened() or ("", 0))[0] if (opened() or ("", 0))[0] in known else held[0].id
+        st.session_state[_CHOSEN] = (
+            (opened() or ("", 0))[0] if (opened() or ("", 0))[0] in known else kept_scenarios[0].id
+        )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="scenario-actions"):
-        one = known[
+        scenario = known[
             st.selectbox(
                 "Scenario",
                 list(known),
@@ -337,71 +343,73 @@ def _actions(frame: Frame, held: list[Scenario], selected: list[int]) -> None:
                 width=300,
             )
         ]
-        st.button("Open", key="scenario-open", icon=":material/folder_open:", on_click=take, args=(frame, one))
+        st.button("Open", key="scenario-open", icon=":material/folder_open:", on_click=take, args=(frame, scenario))
         with (
             st.popover("Rename", icon=":material/edit:"),
-            st.form(f"scenario-rename-{one.id}-{one.revision}", border=False),
+            st.form(f"scenario-rename-{scenario.id}-{scenario.revision}", border=False),
         ):
-            key = f"scenario-new-name-{one.id}-{one.revision}"
-            st.text_input("New name", one.name, key=key, max_chars=200)
-            st.form_submit_button("Rename it", on_click=_rename, args=(frame, one, key))
+            key = f"scenario-new-name-{scenario.id}-{scenario.revision}"
+            st.text_input("New name", scenario.name, key=key, max_chars=200)
+            st.form_submit_button("Rename it", on_click=_rename, args=(frame, scenario, key))
         st.button(
-            "Duplicate", key="scenario-copy", icon=":material/content_copy:", on_click=_duplicate, args=(frame, one)
+            "Duplicate",
+            key="scenario-copy",
+            icon=":material/content_copy:",
+            on_click=_duplicate,
+            args=(frame, scenario),
         )
-        st.button("Delete", key="scenario-delete", icon=":material/delete:", on_click=_delete, args=(frame, one))
-        _file("Export", frame, [one.id], one.name, key="scenario-export")
+        st.button("Delete", key="scenario-delete", icon=":material/delete:", on_click=_delete, args=(frame, scenario))
+        _file("Export", frame, [scenario.id], scenario.name, key="scenario-export")
 
 
-def take(frame: Frame, one: Scenario) -> None:
+def take(frame: Frame, scenario: Scenario) -> None:
     """Put a scenario's changes and policy into the page, as a callback does."""
-    writing.carry_out(PLACE, lambda: _into_page(one), lambda name: f"Opened {name}")
+    writing.carry_out(PLACE, lambda: _into_page(scenario), lambda name: f"Opened {name}")
 
 
-def _into_page(one: Scenario) -> str:
-    asked = _question(one.body)
-    if not state.fits(asked.changes):
-        problem = (
-            f"The changes of {one.name} take {len(asked.changes):,} letters, and an address does not hold so many."
-        )
+def _into_page(scenario: Scenario) -> str:
+    question = _question(scenario.body)
+    if not state.fits(question.changes):
+        problem = f"The changes of {scenario.name} take {len(question.changes):,} letters, and an address does not hold so many."
         raise HeadroomError(
             problem,
             cause="many changes in one scenario",
             remedy="compare it below, which needs no address, or split it in two",
         )
-    limit = min(asked.limit, state.MOST_LIMIT)
-    planned = "counted" if asked.planned else "left-out"
+    limit = min(question.limit, state.MOST_LIMIT)
+    planned = "counted" if question.planned else "left-out"
     state.update(
-        whatif=asked.changes or None,
-        statistic=asked.statistic,
+        whatif=question.changes or None,
+        statistic=question.statistic,
         limit=limit,
         planned=planned,
-        scenario=f"{one.id}.{one.revision}",
+        scenario=f"{scenario.id}.{scenario.revision}",
     )
-    return one.name
+    return scenario.name
 
 
-def _rename(frame: Frame, one: Scenario, key: str) -> None:
+def _rename(frame: Frame, scenario: Scenario, key: str) -> None:
     name = st.session_state[key]
     done = writing.carry_out(
         PLACE,
-        lambda: scenarios.rename(frame.pin, one.id, one.revision, name, author()),
+        lambda: scenarios.rename(frame.pin, scenario.id, scenario.revision, name, author()),
         lambda now: f"Renamed to {now.name}",
     )
-    if done is not None and opened() == (one.id, one.revision):
+    if done is not None and opened() == (scenario.id, scenario.revision):
         state.update(scenario=f"{done.id}.{done.revision}")
 
 
-def _duplicate(frame: Frame, one: Scenario) -> None:
+def _duplicate(frame: Frame, scenario: Scenario) -> None:
     done = writing.carry_out(
-        PLACE, lambda: scenarios.duplicate(frame.pin, one.id, author()), lambda now: f"Duplicated as {now.name}"
+        PLACE, lambda: scenarios.duplicate(frame.pin, scenario.id, author()), lambda now: f"Duplicated as {now.name}"
     )
     if done is not None:
         st.session_state[_CHOSEN] = done.id
 
 
-def _delete(frame: Frame, one: Scenario) -> None:
+def _delete(frame: Frame, scenario: Scenario) -> None:
     done = writing.carry_out(
-        PLACE, lambda: scenarios.delete(frame.pin, one.id, author()), lambda now: f"Deleted {now.name}"
+        PLACE, lambda: scenarios.delete(frame.pin, scenario.id, author()), lambda now: f"Deleted {now.name}"
     )
     if done is not None:
         st.session_state[_GONE] = (done.id, done.name)
@@ -425,7 +433,7 @@ def _undo(frame: Frame) -> None:
 
 def _deleted(frame: Frame) -> None:
     """Every deleted scenario, to be put back."""
-    gone = {one.id: one for one in scenarios.listed(frame.pin, deleted=True)}
+    gone = {scenario.id: scenario for scenario in scenarios.listed(frame.pin, deleted=True)}
     if not gone:
         return
     with st.popover(f"Deleted: {len(gone)}", type="tertiary"):
@@ -457,7 +465,7 @@ def _restore(frame: Frame, scenario_id: str) -> None:
 
 
 def _file(label: str, frame: Frame, chosen: list[str], name: str, *, key: str) -> None:
-    """A button that saves scenarios as a file, which is made when it is asked for."""
+    """A button that saves scenarios as a file, which is made when it is wanted."""
 
     def content() -> bytes:
         return scenarios.exported(frame.pin, chosen)
@@ -506,29 +514,29 @@ LATER = "days by which the median comes later; negative: sooner"
 UNITS = {"Cost": "USD", "More": "USD", "First site later": "days", "Network later": "days", "N-1 later": "days"}
 
 
-def compare(frame: Frame, asked: PlanQuery, held: list[Scenario]) -> None:
+def compare(frame: Frame, question: PlanQuery, kept_scenarios: list[Scenario]) -> None:
     """The choice, the table and the chart."""
-    if not held and not asked.changes:
+    if not kept_scenarios and not question.changes:
         return
     st.markdown("## Side by side")
-    known = {one.id: one for one in held}
-    chosen = _choose_compared(known) if held else []
-    if not chosen and not asked.changes:
+    known = {scenario.id: scenario for scenario in kept_scenarios}
+    chosen = _choose_compared(known) if kept_scenarios else []
+    if not chosen and not question.changes:
         st.caption(
             f"Choose up to {state.COMPARED} scenarios to see what each changes in run-out, in N-1 safety and in cost."
         )
         return
-    sides, refused = answers(frame, asked, [known[key] for key in chosen])
+    sides, refused = answers(frame, question, [known[key] for key in chosen])
     if sides is None:
-        choices.no_futures(frame, asked)
+        choices.no_futures(frame, question)
         return
     names = {FORECAST: "As forecast", HERE: "This what-if", **{key: known[key].name for key in chosen}}
     for key, why in {**refused, **sides.refused}.items():
         st.warning(
             f"{empty_states.plain(names.get(key, key))} is left out: {empty_states.plain(why)}", icon=":material/error:"
         )
-    _draw_comparison(frame, sides, names, choices.words(asked.failover))
-    _chart(frame, asked, sides, names)
+    _draw_comparison(frame, sides, names, choices.words(question.failover))
+    _chart(frame, question, sides, names)
 
 
 def _choose_compared(known: dict[str, Scenario]) -> list[str]:
@@ -551,24 +559,26 @@ def _compared_chosen() -> None:
     state.update(compare=",".join(st.session_state[_COMPARED]) or None)
 
 
-def answers(frame: Frame, asked: PlanQuery, chosen: list[Scenario]) -> tuple[ScenarioComparison | None, dict[str, str]]:
+def answers(
+    frame: Frame, question: PlanQuery, chosen: list[Scenario]
+) -> tuple[ScenarioComparison | None, dict[str, str]]:
     """Each scenario under its own policy, after what the page's policy comes to without any change, and with the page's
     own, where no scenario is that; and why one cannot be read.
     """
-    questions, refused = {FORECAST: asked._replace(changes="")}, {}
-    for one in chosen:
+    questions, refused = {FORECAST: question._replace(changes="")}, {}
+    for scenario in chosen:
         try:
-            questions[one.id] = scenarios.query_of(one.body, asked.direction, state.LEAST_LIMIT)._replace(
-                failover=asked.failover, lead_factor=asked.lead_factor, lead_plus_days=asked.lead_plus_days
+            questions[scenario.id] = scenarios.query_of(scenario.body, question.direction, state.LEAST_LIMIT)._replace(
+                failover=question.failover, lead_factor=question.lead_factor, lead_plus_days=question.lead_plus_days
             )
         except HeadroomError as error:
-            refused[one.id] = str(error)
-    if asked.changes and asked not in questions.values():
-        questions[HERE] = asked
+            refused[scenario.id] = str(error)
+    if question.changes and question not in questions.values():
+        questions[HERE] = question
     return scenarios.side_by_side(frame.pin, frame.scope, questions), refused
 
 
-def told(frame: Frame, sides: ScenarioComparison, names: dict[str, str]) -> pd.DataFrame:
+def compared_rows(frame: Frame, sides: ScenarioComparison, names: dict[str, str]) -> pd.DataFrame:
     """The rows that are compared, with `name` of the scenario, `place` of the first site, and `said`, the answer in
     words.
     """
@@ -589,7 +599,7 @@ def comparison_table(frame: Frame, sides: ScenarioComparison, names: dict[str, s
     """A row a scenario: Scenario, First site, its run-out, Network, Over in 12 months, N-1 safe, Cost, and by how much
     each differs.
     """
-    rows, over = told(frame, sides, names), over_within_a_year(sides.rows, frame.extent.now)
+    rows, over = compared_rows(frame, sides, names), over_within_a_year(sides.rows, frame.extent.now)
     by = {measure: rows[rows["measure"] == measure].set_index("scenario") for measure in ("first", "global", "n-1")}
     order = list(by["global"].index)
     first, whole, safe = (by[measure].reindex(order) for measure in ("first", "global", "n-1"))
@@ -667,9 +677,11 @@ COMPARED_COLUMNS = {
 }
 
 
-def _chart(frame: Frame, asked: PlanQuery, sides: ScenarioComparison, names: dict[str, str]) -> None:
-    rows = told(frame, sides, names)
-    figure = scenario_bars(rows, now=frame.extent.now, direction=asked.direction, zone=frame.zone, scheme=frame.scheme)
+def _chart(frame: Frame, question: PlanQuery, sides: ScenarioComparison, names: dict[str, str]) -> None:
+    rows = compared_rows(frame, sides, names)
+    figure = scenario_bars(
+        rows, now=frame.extent.now, direction=question.direction, zone=frame.zone, scheme=frame.scheme
+    )
     words = [f"{row['name']}: {row['said']}" for row in rows[rows["measure"] == "global"].to_dict("records")]
     data = rows[
         [
