@@ -43,7 +43,7 @@ class TrafficChart:
     - `last_week`: ts (already shifted by a week), value.
     - `capacity`: effective_from, capacity_gbps, status (installed, planned).
     - `events`: title, kind, start, end. `gaps`: start, end, names (of the sites that are missing).
-    - `set_aside`: ts, name (of the site), value, reason of samples that cannot be; marked, and no part of any scale.
+    - `set_aside`: ts, name (of the site), value, reason of impossible samples; marked, and no part of any scale.
     - `beside`: ts, and a column for each other curve, of those that comparison.CURVES names. `peaks`: week, q50, q90, q95
       (the table `peaks`).
 

@@ -455,7 +455,7 @@ def set_aside_lines(
     samples = sum(row["samples"] for row in set_aside)
     if samples:
         yield (
-            f"set aside: {samples:,} {'sample' if samples == 1 else 'samples'} that cannot be, left out of forecasts, peaks and bands; "
+            f"set aside: {samples:,} impossible {'sample' if samples == 1 else 'samples'}, left out of forecasts, peaks and bands; "
             'an event with the treatment "keep" takes them back'
         )
     for row in set_aside[:LISTED_SET_ASIDE]:

@@ -198,7 +198,7 @@ def quarantine(frame: Frame) -> None:
 
 
 def aside(frame: Frame) -> None:
-    """Which samples cannot be, and are left out; which lasting changes there are, and what each likelier is?"""
+    """Which samples are impossible and left out; which lasting changes there are, and what each likelier is?"""
     rows, changes = cached.set_aside(frame.pin, frame.scope), cached.level_changes(frame.pin, frame.scope)
     if rows.empty:
         empty_states.nothing(
@@ -208,7 +208,7 @@ def aside(frame: Frame) -> None:
         samples, count = int(rows["samples"].sum()), rows["site_id"].nunique()
         st.markdown(
             f"**{samples:,} {'sample' if samples == 1 else 'samples'}** of {count} {'site' if count == 1 else 'sites'} "
-            "cannot be: kept in the lake, left out of forecasts, peaks, bands and pages."
+            "set aside as impossible: kept in the lake, left out of forecasts, peaks, bands and pages."
         )
         ledger(
             _worded(rows),

@@ -95,7 +95,7 @@ def _say_what_is_set_aside(charts: list[Chart]) -> None:
     count = sum(len(chart.set_aside) for chart in charts if isinstance(chart, TrafficChart))
     if count:
         st.caption(
-            f":material/close: {count:,} {'sample that cannot be is' if count == 1 else 'samples that cannot be are'} set aside, and part of "
+            f":material/close: {count:,} {'impossible sample is' if count == 1 else 'impossible samples are'} set aside, and part of "
             "no line, peak, band or forecast. The page Data lists them with the reasons and says how to keep one."
         )
 

@@ -1,4 +1,4 @@
-"""What is set aside of a series: values that cannot be, and nothing that can."""
+"""What is set aside of a series: impossible values, and nothing that is possible."""
 
 from __future__ import annotations
 

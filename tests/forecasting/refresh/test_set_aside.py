@@ -1,4 +1,4 @@
-"""Samples that cannot be stay in the lake, and out of all that reads telemetry, until an event keeps them."""
+"""Impossible samples stay in the lake, and out of all that reads telemetry, until an event keeps them."""
 
 from __future__ import annotations
 
